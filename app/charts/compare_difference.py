@@ -1,0 +1,152 @@
+"""What else moved: a row's CETT minus the baseline's, layer by token, both reading the same text.
+
+Owns the diverging map: blue-neutral-orange, 0 in the middle, equal limits. Says "exactly 0" only where
+the result is. Pure: no Streamlit.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.charts.compare_marks import chart_text, fitting_labels, token_edges
+from app.style import Palette
+from app.widgets.compare_words import quiet_below
+from backend.types import Comparison, Row, TokenInfo
+
+Score = Literal["largest", "sum"]
+SCORES: dict[Score, str] = {"largest": "Largest neuron", "sum": "All neurons summed"}
+GAP = 14.0
+"""Pixels between the question's and the answer's columns."""
+
+
+def values(row: Row, score: Score) -> np.ndarray:
+    """[layer pos] difference of the score, this row minus the baseline."""
+    return row.delta_max if score == "largest" else row.delta_sum
+
+
+def read_tokens(result: Comparison) -> tuple[TokenInfo, ...]:
+    """The text that both rows read: the prompt and the baseline's answer."""
+    return (*result.prompt_tokens, *result.rows[0].tokens)
+
+
+def shown_columns(result: Comparison, *, template: bool) -> tuple[int, ...]:
+    """Positions that are drawn: all of them, or all but the chat template's."""
+    return tuple(i for i, token in enumerate(read_tokens(result)) if template or token.role != "template")
+
+
+def limit(row: Row, score: Score, positions: tuple[int, ...] | None = None) -> float:
+    """The largest absolute difference among `positions`: the scale's end on both sides; 0 if nothing moved."""
+    found = values(row, score)
+    found = found if positions is None else found[:, list(positions)]
+    return float(np.abs(found).max()) if found.size else 0.0
+
+
+def table(result: Comparison, row: Row, score: Score) -> pd.DataFrame:
+    """Every cell as one line: layer, position, token, role, difference."""
+    found = values(row, score)
+    tokens = read_tokens(result)
+    layers, places = found.shape
+    return pd.DataFrame(
+        {
+            "layer": np.repeat(np.arange(layers), places),
+            "position": np.tile(np.arange(places), layers),
+            "token": [tokens[i].shown for i in range(places)] * layers,
+            "role": [tokens[i].role for i in range(places)] * layers,
+            "CETT difference": found.reshape(-1),
+        }
+    )
+
+
+def alt(result: Comparison, row: Row, score: Score) -> str:
+    """The map in words: where the largest change is, and where there is none."""
+    found = values(row, score)
+    if not found.size or not found.any():
+        return "Nothing moved: every difference is exactly 0."
+    layer, place = np.unravel_index(int(np.abs(found).argmax()), found.shape)
+    told = (
+        f"Map of {found.shape[0]} layers by {found.shape[1]} tokens. The largest change is "
+        f"{found[layer, place]:+.3g} in layer {layer} at {read_tokens(result)[place].shown}."
+    )
+    quiet = quiet_below(row)
+    return told if quiet is None else f"{told} Below layer {quiet} every difference is exactly 0."
+
+
+def figure(
+    result: Comparison, row: Row, score: Score, palette: Palette, *, template: bool = False, width: int = 620
+) -> go.Figure:
+    """The map, lowest layer at the bottom; question left, the baseline's answer right.
+
+    Args:
+        result: the comparison; its baseline's answer is what both rows read.
+        row: the row whose differences are drawn.
+        score: largest neuron or sum over neurons.
+        palette: the theme's colours.
+        template: whether the chat template's tokens are drawn too.
+        width: pixels that the columns share.
+    """
+    places = shown_columns(result, template=template)
+    tokens = [read_tokens(result)[i] for i in places]
+    found = values(row, score)[:, list(places)]
+    first_answer = next((i for i, token in enumerate(tokens) if token.role == "answer"), len(tokens))
+    edges, holes = token_edges([token.shown for token in tokens], width, first_answer, GAP)
+    grid = np.insert(found.astype(float), holes, np.nan, axis=1)
+    end = limit(row, score) or 1.0
+    chart = go.Figure(
+        go.Heatmap(
+            z=grid, x=edges, y=list(range(found.shape[0])), zmin=-end, zmax=end, zmid=0, xgap=1, ygap=1,
+            colorscale=_scale(palette), hoverongaps=False, customdata=_hover(tokens, holes, found.shape[0]),
+            hovertemplate="layer %{y}, %{customdata}<br>%{z:+.4f}<extra></extra>",
+            colorbar={"thickness": 10, "outlinewidth": 0, "len": 1.0, "tickformat": "+.2~g", "nticks": 5, "ticks": "",
+                      "tickfont": {"color": palette.muted, "size": 12}, "xpad": 6},
+        )
+    )  # fmt: skip
+    centres = [(left + right) / 2 for left, right in _spans(edges, holes)]
+    _labels(chart, tokens, centres, edges[-1], first_answer, row, palette)
+    palette.style(chart, height=400)
+    chart.update_layout(margin={"l": 4, "r": 4, "t": 26, "b": 4})
+    chart.update_yaxes(title={"text": "layer"}, showgrid=False, zeroline=False, range=[-0.5, found.shape[0] - 0.5])
+    return chart
+
+
+def _scale(palette: Palette) -> list[list[float | str]]:
+    stops = palette.change
+    return [[place / (len(stops) - 1), tint] for place, tint in enumerate(stops)]
+
+
+def _spans(edges: list[float], holes: list[int]) -> list[tuple[float, float]]:
+    spans = list(zip(edges[:-1], edges[1:], strict=True))
+    return [span for place, span in enumerate(spans) if place not in holes]
+
+
+def _hover(tokens: list[TokenInfo], holes: list[int], layers: int) -> list[list[str]]:
+    names = [chart_text(token.shown) for token in tokens]
+    for hole in holes:
+        names.insert(hole, "")
+    return [names] * layers
+
+
+def _labels(
+    chart: go.Figure, tokens: list[TokenInfo], centres: list[float], end: float, first_answer: int, row: Row, palette: Palette
+) -> None:
+    shown = [chart_text(token.shown) for token in tokens]
+    kept = fitting_labels([token.shown for token in tokens], centres)
+    chart.update_xaxes(
+        tickvals=[centres[i] for i in kept], ticktext=[shown[i] for i in kept], tickangle=0, showgrid=False,
+        zeroline=False, tickfont={"size": 12}, range=[0, end],
+    )  # fmt: skip
+    for name, part in (("question", centres[:first_answer]), ("baseline's answer, read by both", centres[first_answer:])):
+        if part:
+            chart.add_annotation(
+                x=(part[0] + part[-1]) / 2, y=1, yref="paper", yanchor="bottom", yshift=4, text=name, showarrow=False,
+                font={"color": palette.muted, "size": 13},
+            )  # fmt: skip
+    quiet = quiet_below(row)
+    if quiet is not None and centres:
+        chart.add_annotation(
+            x=0.5, xref="paper", y=(quiet - 1) / 2, text=f"exactly 0 below layer {quiet}: nothing was touched there",
+            showarrow=False, bgcolor=palette.page, borderpad=4, font={"color": palette.muted, "size": 12},
+        )  # fmt: skip

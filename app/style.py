@@ -1,0 +1,94 @@
+"""The colours of roles and the one look of every chart, by theme.
+
+Owns `Palette`: what is picked, baseline, random twin, sizes, change, tint. Refuses to know what is
+drawn with them. Pure: no Streamlit; a page asks `session.palette()` for the browser's theme.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import plotly.graph_objects as go
+
+Theme = Literal["light", "dark"]
+ColorScale = list[tuple[float, str]]
+
+FONT = '"Source Sans", "Source Sans 3", sans-serif'
+SIZES = "Cividis"
+"""Scale of sizes, perceptually uniform and readable without red or green: 0 to the largest value."""
+TEXT, TOKEN = 13, 12
+"""Pixels of text in charts; tokens' labels."""
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours of one theme. Shape and word go with a role's colour everywhere: square, circle, diamond."""
+
+    theme: Theme
+    page: str
+    second: str
+    text: str
+    muted: str
+    border: str
+    primary: str
+    chosen: str
+    """What a person picked: square."""
+    baseline: str
+    """What was left alone: circle."""
+    twin: str
+    """What was drawn at random: diamond or hatching."""
+    mark: str
+    mark_line: str
+    """The marked cell: `mark` inside a wider `mark_line`."""
+    callout: str
+    callout_text: str
+    change: tuple[str, str, str, str, str]
+    """Fell far, fell, neutral, rose, rose far."""
+
+    @property
+    def diverging(self) -> ColorScale:
+        """The scale of differences, centred on 0 where the limits are equal on both sides."""
+        return [(place / 4, colour) for place, colour in enumerate(self.change)]
+
+    def tint(self, share: float) -> str:
+        """Amber behind a token, `share` 0..1 of the largest value: from hardly seen to full."""
+        return f"rgba(240,178,35,{0.05 + 0.80 * min(max(share, 0.0), 1.0):.3f})"
+
+    def style(self, figure: go.Figure, height: int) -> go.Figure:
+        """Give `figure` the look all charts share, `height` pixels high. Changes and returns it."""
+        axis: dict[str, Any] = {
+            "ticks": "", "ticklabelstandoff": 6, "showgrid": False, "zeroline": False, "fixedrange": True,
+            "tickfont": {"size": TEXT, "color": self.muted}, "title": {"font": {"size": TEXT, "color": self.muted}},
+            "automargin": False,
+        }  # fmt: skip
+        figure.update_layout(
+            height=height, template="none", showlegend=False, dragmode=False, hovermode="closest",
+            paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+            font={"family": FONT, "size": TEXT, "color": self.text},
+            hoverlabel={
+                "bgcolor": self.callout, "bordercolor": self.mark,
+                "font": {"family": FONT, "size": TEXT, "color": self.callout_text},
+            },
+            margin={"l": 40, "r": 8, "t": 24, "b": 40},
+        )  # fmt: skip
+        figure.update_xaxes(**axis)
+        figure.update_yaxes(**axis)
+        return figure
+
+
+LIGHT = Palette(
+    theme="light", page="#FFFFFF", second="#F4F6F8", text="#16212C", muted="#55636F", border="#D5DCE3",
+    primary="#A3195B", chosen="#A3195B", baseline="#66747F", twin="#1F7A8C", mark="#C2186B", mark_line="#FFFFFF",
+    callout="#16212C", callout_text="#FFFFFF", change=("#1F5FA8", "#8DB6DE", "#F7F7F5", "#EDA766", "#B4520A"),
+)  # fmt: skip
+DARK = Palette(
+    theme="dark", page="#10161C", second="#1A232C", text="#E9EEF3", muted="#A7B4C0", border="#34414D",
+    primary="#C24480", chosen="#F28BB8", baseline="#93A2AF", twin="#5CC0D4", mark="#C2186B", mark_line="#FFFFFF",
+    callout="#05080B", callout_text="#FFFFFF", change=("#7FB8F0", "#33618F", "#1C252E", "#93571F", "#FFAE5C"),
+)  # fmt: skip
+
+
+def of(theme: str | None) -> Palette:
+    """The palette of a theme by its name; light where it is not known."""
+    return DARK if theme == "dark" else LIGHT

@@ -1,0 +1,182 @@
+"""What is said about a comparison: names of rows, the heading, the split, the cost.
+
+Owns sentences computed from a `Comparison`, each true of that result alone. Refuses to draw and to
+judge causes: one question is an anecdote, and the sentences say so. No Streamlit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from backend.judging import matches
+from backend.types import Comparison, Row, RowPlan
+
+Kind = Literal["baseline", "chosen", "control"]
+Verdict = Literal["right", "wrong", "unmarked"]
+
+MAX_COLUMNS = 4
+ANECDOTE = "A single example is an anecdote; the random twin beside it is the control."
+NO_CONTROL = "A single example is an anecdote, and no random twin was run: nothing here says what other neurons would do."
+
+
+def kind(plan: RowPlan) -> Kind:
+    """The colour role of a row: what was left alone, what was picked, what was drawn at random."""
+    if plan.arm == "baseline":
+        return "baseline"
+    return "control" if plan.arm == "control" else "chosen"
+
+
+def counted(number: int, noun: str) -> str:
+    """'1 token', '3 tokens', '1,536 neurons'."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def alpha_text(alpha: float) -> str:
+    """An alpha as short as it can be written: 0, 0.5, 1.25."""
+    return f"{alpha:.3f}".rstrip("0").rstrip(".") if alpha else "0"
+
+
+def name(plan: RowPlan) -> str:
+    """The row's name, a word that stands beside its shape and colour."""
+    if plan.arm == "baseline":
+        return "Baseline"
+    if plan.arm == "control":
+        return "Random twin"
+    if plan.alpha is None:
+        return "Own α"
+    known = {0.0: "Suppressed", 0.5: "Half", 1.0: "Normal", 2.0: "Double"}
+    return known.get(plan.alpha, "Suppressed" if plan.alpha < 1 else "Amplified")
+
+
+def held(plan: RowPlan) -> str:
+    """What was done to the row: 'untouched', 'α = 0 on 3 neurons', 'α = 0, 3 others of layer 17'."""
+    if plan.arm == "baseline":
+        return "untouched"
+    at = "α = own" if plan.alpha is None else f"α = {alpha_text(plan.alpha)}"
+    if plan.arm != "control":
+        return f"{at} on {counted(len(plan.neurons), 'neuron')}"
+    others = f"{len(plan.neurons):,} other{'' if len(plan.neurons) == 1 else 's'}"
+    return f"{at}, {others} {_whence(plan)}"
+
+
+def _whence(plan: RowPlan) -> str:
+    layers = sorted({neuron.layer for neuron in plan.neurons})
+    if plan.control == "free":
+        return "from any layer"
+    return f"of layer {layers[0]}" if len(layers) == 1 else f"of the same {len(layers)} layers"
+
+
+def labels(plans: Sequence[RowPlan]) -> tuple[str, ...]:
+    """A name for every row, no two alike: twins and arms of one name are told apart by number."""
+    names = [name(plan) for plan in plans]
+    seen: dict[str, int] = {}
+    told = []
+    for one in names:
+        seen[one] = seen.get(one, 0) + 1
+        told.append(f"{one} {seen[one]}" if names.count(one) > 1 else one)
+    return tuple(told)
+
+
+def columns(plans: Sequence[RowPlan]) -> tuple[int, ...]:
+    """Which rows stand side by side: the baseline, what was picked, at least one twin if any; at most four."""
+    picked = [row for row, plan in enumerate(plans) if kind(plan) == "chosen"]
+    twins = [row for row, plan in enumerate(plans) if kind(plan) == "control"]
+    room = MAX_COLUMNS - 1 - bool(twins)
+    return (0, *picked[:room], *twins)[:MAX_COLUMNS]
+
+
+def first_picked(result: Comparison) -> Row | None:
+    """The first row with a chosen intervention, None where there is only the baseline."""
+    return next((row for row in result.rows if kind(row.plan) == "chosen"), None)
+
+
+def split_token(result: Comparison, row: Row) -> str:
+    """How the baseline goes on where `row` leaves it: its token there, or 'its end'."""
+    if row.split is None:
+        return ""
+    tokens = result.rows[0].tokens
+    return tokens[row.split.position].shown if row.split.position < len(tokens) else "its end"
+
+
+def _done(plan: RowPlan) -> str:
+    number = counted(len(plan.neurons), "neuron")
+    if plan.alpha is None:
+        return f"{number} at their own α" if len(plan.neurons) > 1 else f"{number} at its own α"
+    words = {0.0: "off", 0.5: "at half", 2.0: "doubled"}
+    return f"{number} {words.get(plan.alpha, f'at α = {alpha_text(plan.alpha)}')}"
+
+
+def heading(result: Comparison) -> str:
+    """The finding of the first picked row and its twins in one sentence, computed, never supposed."""
+    row = first_picked(result)
+    if row is None:
+        return "The answer with every neuron left alone"
+    if row.split is None:
+        return f"With {_done(row.plan)}, the answer stays the same; {_twins(result, row, changed=False)}"
+    where = split_token(result, row)
+    return f"With {_done(row.plan)}, the answer changes at {where}; {_twins(result, row, changed=True)}"
+
+
+def _twins(result: Comparison, row: Row, *, changed: bool) -> str:
+    place = result.rows.index(row)
+    twins = [other for other in result.rows if other.plan.control_of == place]
+    moved = [twin for twin in twins if twin.split is not None]
+    if not twins:
+        return "no random twin was run"
+    if len(twins) > 1:
+        return f"{len(moved)} of {len(twins)} random twins {'change' if len(moved) != 1 else 'changes'} it"
+    if moved:
+        return f"the random twin's changes{' too, ' if changed else ' '}at {split_token(result, moved[0])}"
+    return "the random twin's does not" if changed else "so does the random twin's"
+
+
+def worth(result: Comparison) -> str:
+    """What the finding is worth: one question, how it was decoded, where the control stands."""
+    decoding = result.request.decoding
+    how = "greedy decoding" if decoding.temperature == 0 else f"sampled at temperature {decoding.temperature:g}"
+    has_control = any(kind(row.plan) == "control" for row in result.rows)
+    sampled = "" if decoding.temperature == 0 else " Sampled answers also differ by chance."
+    return f"one question, {how}, one batch.{sampled} {ANECDOTE if has_control else NO_CONTROL}"
+
+
+def verdict(text: str, known: Sequence[str], overruled: Verdict | None = None) -> Verdict:
+    """Right or wrong against the known answer's spellings; a person's own mark stands above the rule."""
+    if overruled is not None:
+        return overruled
+    if not known:
+        return "unmarked"
+    return "right" if matches(text, known) else "wrong"
+
+
+def proof(result: Comparison, row: Row) -> str:
+    """Token count, and what the hooks really did: '20 tokens · 3 neurons × 42 tokens held at α = 0'."""
+    length = counted(len(row.token_ids), "token")
+    cut = {"length": ", cut at the limit", "stopped": ", stopped", "stop_text": ", ended by a stop text"}
+    length += cut.get(row.finish, "")
+    if not row.touched.neurons:
+        return length
+    at = "their own α" if row.plan.alpha is None else f"α = {alpha_text(row.plan.alpha)}"
+    neurons, tokens = counted(row.touched.neurons, "neuron"), counted(row.touched.tokens, "token")
+    return f"{length} · {neurons} × {tokens} held at {at}"
+
+
+def sameness(result: Comparison, row: Row) -> str:
+    """How the row's answer relates to the baseline's, in words that need no colour."""
+    if kind(row.plan) == "baseline":
+        return ""
+    if row.split is None:
+        return "Identical to the baseline, token for token."
+    if row.text == result.rows[0].text:
+        return "Same text as the baseline, from other tokens."
+    return f"Leaves the baseline at its answer token {row.split.position + 1}."
+
+
+def quiet_below(row: Row) -> int | None:
+    """The first touched layer, if all CETT differences below it are exactly 0 in this result; else None."""
+    layers = [neuron.layer for neuron in row.plan.neurons]
+    if not layers or min(layers) == 0:
+        return None
+    first = min(layers)
+    still = not row.delta_max[:first].any() and not row.delta_sum[:first].any()
+    return first if still else None

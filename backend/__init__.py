@@ -1,0 +1,1 @@
+"""What computes: importable and testable without a browser."""

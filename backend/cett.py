@@ -1,0 +1,199 @@
+"""CETT, the metric: from z and h of a layer to what leaves the layer's hook.
+
+Owns the formula and the summaries. Refuses hooks (`backend.models.hooks`) and models: everything here
+takes tensors, reduces them at once, and keeps nothing of size [pos neuron] unless the population of the
+threshold asks for it.
+
+    CETT_j = |z_j| * ||W_out[j]|| / ||h||        Gao et al. 2025, Eq. 2-3
+
+h is the MLP's raw output, not the residual stream. Unsigned, without unit, not a share: contributions
+cancel, so their sum is at least 1. We differ from the official code in having no epsilon under the
+division; where h is 0 there is no CETT, and `ZeroOutput` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from backend.errors import ZeroOutput
+from backend.types import Threshold
+
+TOP_SHARE = 10
+"""Neurons whose CETT is summed for `top10` and `concentration`."""
+
+
+def cett(
+    act: Float[Tensor, "row pos neuron"],
+    w_norm: Float[Tensor, " neuron"],
+    out: Float[Tensor, "row pos d_model"],
+) -> Float[Tensor, "row pos neuron"]:
+    """|act| * ||W_out[n]|| / ||MLP output||, in float32 whatever comes in.
+
+    Raises ZeroOutput where an output's norm is 0: padding must be given real activations, as models do.
+    """
+    norm = out.float().norm(dim=-1, keepdim=True)
+    if bool((norm == 0).any()):
+        raise ZeroOutput(
+            "CETT is not defined here",
+            "an MLP output of this text has norm 0, and CETT divides by it",
+            "use another text, or check the model's weights",
+        )
+    return act.float().abs() * w_norm / norm
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is kept of one forward of one layer. Fields as in `backend.types.Exploration`, axis `row` in front."""
+
+    sum: Float[Tensor, "row pos"]
+    max: Float[Tensor, "row pos"]
+    top10: Float[Tensor, "row pos"]
+    mean: Float[Tensor, "row pos"]
+    square: Float[Tensor, "row pos"]
+    """Mean of CETT squared: what other populations need."""
+    over: Int[Tensor, "row pos"]
+    top_index: Int[Tensor, "row pos top"]
+    top_cett: Float[Tensor, "row pos top"]
+    top_act: Float[Tensor, "row pos top"]
+    usual_index: Int[Tensor, "row pos top"]
+    usual_cett: Float[Tensor, "row pos top"]
+    usual_ratio: Float[Tensor, "row pos top"]
+    set_cett: Float[Tensor, "row pos set"]
+    set_act: Float[Tensor, "row pos set"]
+
+
+def summarise(
+    values: Float[Tensor, "row pos neuron"],
+    act: Float[Tensor, "row pos neuron"],
+    usual: Float[Tensor, " neuron"] | None,
+    top: int,
+    k: float,
+    chosen: Int[Tensor, " set"],
+) -> Summary:
+    """Reduce one layer's CETT; `over` is for the layer's own population at each token."""
+    wide = min(max(top, TOP_SHARE), values.shape[-1])
+    largest, index = values.topk(wide, dim=-1)
+    kept = min(top, wide)
+    total, mean, square = values.sum(-1), values.mean(-1), values.square().mean(-1)
+    limit = mean + k * (square - mean.square()).clamp_min(0).sqrt()
+    ratio, usual_index = largest[..., :kept], index[..., :kept]
+    if usual is not None:
+        ratio, usual_index = (values / usual).topk(kept, dim=-1)
+    return Summary(
+        sum=total,
+        max=largest[..., 0],
+        top10=largest[..., :TOP_SHARE].sum(-1),
+        mean=mean,
+        square=square,
+        over=(values > limit[..., None]).sum(-1),
+        top_index=index[..., :kept],
+        top_cett=largest[..., :kept],
+        top_act=act.gather(-1, index[..., :kept]).float(),
+        usual_index=usual_index,
+        usual_cett=values.gather(-1, usual_index),
+        usual_ratio=ratio,
+        set_cett=values[..., chosen],
+        set_act=act[..., chosen].float(),
+    )
+
+
+@dataclass
+class SummarySink:
+    """An observer that reduces every layer of every forward; forwards follow one another along `pos`.
+
+    Args:
+        w_norms, usual: for each layer, ||W_out[n]|| and the usual CETT of each neuron.
+        chosen: layer -> neuron numbers whose CETT is kept at every token.
+        hold: keep the CETT themselves as well, on the CPU (populations wider than a layer need them).
+    `answer_sum` [row neuron] of each layer collects CETT where `answer` says so: set before each forward
+    to a slice of its positions, or None.
+    """
+
+    w_norms: Sequence[Tensor]
+    threshold: Threshold
+    top: int
+    usual: Sequence[Tensor] | None = None
+    chosen: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    answer: slice | None = None
+    parts: dict[int, list[Summary]] = field(default_factory=dict)
+    held: dict[int, list[Tensor]] = field(default_factory=dict)
+    answer_sum: dict[int, Tensor] = field(default_factory=dict)
+    answer_count: int = 0
+
+    @property
+    def hold(self) -> bool:
+        """Whether the threshold's population is wider than what one layer's hook sees."""
+        return self.threshold.population != "layer"
+
+    def __call__(self, layer: int, z: Tensor, h: Tensor) -> None:
+        values = cett(z, self.w_norms[layer], h)
+        usual = None if self.usual is None else self.usual[layer]
+        chosen = torch.tensor(self.chosen.get(layer, ()), dtype=torch.long, device=z.device)
+        part = summarise(values, z, usual, self.top, self.threshold.k, chosen)
+        self.parts.setdefault(layer, []).append(part)
+        if self.hold:
+            self.held.setdefault(layer, []).append(values.cpu())
+        if self.answer is not None:
+            now = values[:, self.answer].sum(1)
+            self.answer_sum[layer] = self.answer_sum[layer] + now if layer in self.answer_sum else now
+            if layer == 0:
+                self.answer_count += values[:, self.answer].shape[1]
+
+
+@dataclass
+class PeakSink:
+    """An observer that keeps only sum and maximum of CETT at each token: [row pos] a layer and forward."""
+
+    w_norms: Sequence[Tensor]
+    sums: dict[int, list[Tensor]] = field(default_factory=dict)
+    maxima: dict[int, list[Tensor]] = field(default_factory=dict)
+
+    def __call__(self, layer: int, z: Tensor, h: Tensor) -> None:
+        values = cett(z, self.w_norms[layer], h)
+        self.sums.setdefault(layer, []).append(values.sum(-1))
+        self.maxima.setdefault(layer, []).append(values.amax(-1))
+
+    def stacked(self) -> tuple[Float[Tensor, "layer row pos"], Float[Tensor, "layer row pos"]]:
+        """(sums, maxima) of all forwards in a line, on the CPU."""
+        sums = torch.stack([torch.cat(self.sums[layer], dim=1).cpu() for layer in sorted(self.sums)])
+        maxima = torch.stack([torch.cat(self.maxima[layer], dim=1).cpu() for layer in sorted(self.maxima)])
+        return sums, maxima
+
+
+def population(
+    mean: Float[Tensor, "layer pos"],
+    square: Float[Tensor, "layer pos"],
+    widths: Sequence[int],
+    threshold: Threshold,
+) -> tuple[Float[Tensor, "layer pos"], Float[Tensor, "layer pos"]]:
+    """(mu, sigma) of CETT over the threshold's population, spread to every layer and token."""
+    mean, square = mean.double(), square.double()
+    if threshold.population != "layer":
+        share = torch.tensor(widths, dtype=torch.float64)[:, None] / sum(widths)
+        mean = (mean * share).sum(0, keepdim=True).expand_as(mean)
+        square = (square * share).sum(0, keepdim=True).expand_as(square)
+    if threshold.population == "model":
+        mean = mean.mean(1, keepdim=True).expand_as(mean)
+        square = square.mean(1, keepdim=True).expand_as(square)
+    return mean.float(), (square - mean.square()).clamp_min(0).sqrt().float()
+
+
+def count_over(
+    values: Float[Tensor, "pos neuron"], limit: Float[Tensor, " pos"]
+) -> Int[Tensor, " pos"]:
+    """Neurons above the limit at each token."""
+    return (values > limit[:, None]).sum(-1)
+
+
+def region_means(
+    values: Float[Tensor, "row pos neuron"], regions: Bool[Tensor, "row region pos"]
+) -> Float[Tensor, "row region neuron"]:
+    """Mean CETT over the positions of each region: one product, not a loop. An empty region gives NaN."""
+    weights = regions.float()
+    weights = weights / weights.sum(-1, keepdim=True)
+    return torch.einsum("rpn,rgp->rgn", values, weights)

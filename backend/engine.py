@@ -1,0 +1,184 @@
+"""The verbs, and the one loaded model that they work on.
+
+Owns `Engine`: request in, result out, looked up in the store first and kept there after. One engine runs one
+request at a time: whoever shares it puts a queue before it (`backend.serve.worker`). Doors add nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from backend import reference
+from backend.cards import card
+from backend.compare import compare
+from backend.errors import StoreError
+from backend.explore import explore, full_array
+from backend.models.loaded import LoadedModel
+from backend.neurons import NeuronSet
+from backend.prompting import encode, spellings
+from backend.reference import Usual
+from backend.types import (
+    RESULTS,
+    Asked,
+    CettFile,
+    CettRequest,
+    CompareRequest,
+    Comparison,
+    Exploration,
+    ExploreRequest,
+    Frozen,
+    ModelInfo,
+    NeuronCard,
+    NeuronRequest,
+    Request,
+    Result,
+    StageEvent,
+    Verb,
+    result_key,
+)
+from backend.watch import SILENT, Watch
+from cache.errors import StoreProblem
+from cache.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """One loaded model and its store. Not safe for two threads at once."""
+
+    def __init__(self, model: LoadedModel, store: Store | None = None) -> None:
+        self.model = model
+        self.store = store
+        self._usual: Usual | None = None
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model that every figure belongs to."""
+        return self.model.info
+
+    def key(self, request: Frozen) -> str:
+        """Where the result of `request` on this model is stored."""
+        return result_key(request, self.info.fingerprint)
+
+    def lookup(self, verb: Verb, request: Request) -> Result | None:
+        """The stored result of `request`, or None."""
+        payload = self.store.get(self.key(request)) if self.store else None
+        return None if payload is None else read_result(verb, payload)
+
+    def run(self, verb: Verb, request: Request, watch: Watch = SILENT) -> Result:
+        """The result of `request`: from the store, or computed now and kept.
+
+        A full disk loses nothing but the keeping: the result comes back all the same.
+        """
+        found = self.lookup(verb, request)
+        if found is not None:
+            return found
+        result = self._compute(request, watch)
+        self._keep(verb, request, result)
+        return result
+
+    def explore(self, request: ExploreRequest, watch: Watch = SILENT) -> Exploration:
+        """One answer, seen inside. See `backend.explore.explore`."""
+        result = self.run("explore", request, watch)
+        assert isinstance(result, Exploration)
+        return result
+
+    def compare(self, request: CompareRequest, watch: Watch = SILENT) -> Comparison:
+        """One prompt under several interventions. See `backend.compare.compare`."""
+        result = self.run("compare", request, watch)
+        assert isinstance(result, Comparison)
+        return result
+
+    def neuron(self, request: NeuronRequest, watch: Watch = SILENT) -> NeuronCard:
+        """One neuron's card. See `backend.cards.card`."""
+        result = self.run("neuron", request, watch)
+        assert isinstance(result, NeuronCard)
+        return result
+
+    def cett(self, request: CettRequest, out: Path, watch: Watch = SILENT) -> CettFile:
+        """Write the full array [layer, token, neuron] float32 to `out`, and what its axes are beside it as JSON.
+
+        The array is written layer by layer to a file beside `out` and moved there whole.
+        Raises BadPrompt for a text that is too long, StoreError where the file cannot be written.
+        """
+        encoded = encode(self.model, Asked(prompt=request.text, chat=request.chat))
+        shape = (self.info.n_layers, len(encoded), max(self.info.widths))
+        watch.emit(StageEvent(stage=f"writing {shape[0]} x {shape[1]} x {shape[2]} CETT values"))
+        sidecar = out.with_suffix(".json")
+        try:
+            with tempfile.TemporaryDirectory(dir=out.parent or ".", prefix=f".{out.stem}-") as folder:
+                part = Path(folder) / "cett.npy"
+                array = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=shape)
+                array[:] = np.nan if len(set(self.info.widths)) > 1 else 0
+
+                def write(layer: int, values: np.ndarray) -> None:
+                    array[layer, :, : values.shape[1]] = values
+
+                full_array(self.model, encoded, write)
+                array.flush()
+                del array
+                told = CettFile(
+                    path=str(out),
+                    sidecar=str(sidecar),
+                    shape=shape,
+                    token_ids=encoded.ids,
+                    tokens=tuple(spellings(self.model, token)[1] for token in encoded.ids),
+                    model=self.info,
+                )
+                (Path(folder) / "cett.json").write_text(json.dumps(told.model_dump(mode="json"), indent=1), "utf-8")
+                os.replace(part, out)
+                os.replace(Path(folder) / "cett.json", sidecar)
+        except OSError as error:
+            raise StoreError(
+                f"{out} cannot be written", str(error), "choose another place or free some space"
+            ) from error
+        return told
+
+    def usual(self, watch: Watch = SILENT) -> Usual:
+        """Each neuron's CETT on the reference text: measured once for this model, then from the store."""
+        if self._usual is None:
+            request = reference.request()
+            payload = self.store.get(self.key(request)) if self.store else None
+            if payload is not None:
+                self._usual = Usual.model_validate_json(payload)
+            else:
+                watch.emit(StageEvent(stage="measuring what is usual for each neuron"))
+                self._usual = reference.measure(self.model, watch)
+                self._keep("usual", request, self._usual)
+        return self._usual
+
+    def _compute(self, request: Request, watch: Watch) -> Result:
+        if isinstance(request, CompareRequest):
+            return compare(self.model, request, watch)
+        if isinstance(request, ExploreRequest):
+            return explore(self.model, request, self.usual(watch), watch)
+        NeuronSet((request.neuron,)).check(self.info.widths)
+        text = None
+        if request.text is not None:
+            text = self.explore(request.text.model_copy(update={"neurons": NeuronSet((request.neuron,))}), watch)
+        return card(self.model, request, self.usual(watch), text)
+
+    def _keep(self, kind: str, request: Frozen, result: Frozen) -> None:
+        if self.store is None:
+            return
+        meta = {"request": request.model_dump(mode="json"), "model": self.info.name}
+        try:
+            self.store.put(self.key(request), result.to_bytes(), kind, meta)
+        except StoreProblem as error:
+            log.warning("result not kept: %s", error)
+
+
+def read_result(verb: Verb, payload: bytes) -> Result | None:
+    """The result that these bytes are, or None where they are of another version: then it is computed again."""
+    try:
+        return RESULTS[verb].model_validate_json(payload)
+    except ValidationError as error:
+        log.warning("stored %s result cannot be read, computing it again: %s", verb, error.errors()[0]["msg"])
+        return None

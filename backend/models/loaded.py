@@ -1,0 +1,117 @@
+"""A loaded model: the TransformerLens bridge, a plain tree over the same weights, and what both need.
+
+Owns `LoadedModel` and `wrap`, which makes one from a Transformers model. Refuses to find, fetch or
+judge models (`backend.models.loading`). Weights are never edited.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.metadata
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformer_lens.model_bridge import TransformerBridge
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from backend.models.hooks import bridge_outs, plain_outs
+from backend.types import ModelInfo
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """One model, ready. `outs[layer]` and `bridge_outs[layer]` are its down projections in either tree."""
+
+    info: ModelInfo
+    bridge: TransformerBridge
+    plain: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    outs: tuple[nn.Module, ...]
+    bridge_outs: tuple[Any, ...]
+    w_norms: tuple[Float[Tensor, " neuron"], ...]
+    ends: frozenset[int]
+    """Tokens that end an answer."""
+    extras: dict[str, Any] = field(default_factory=dict)
+    """What is worked out once for this model and kept with it."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where inputs go: the device of the embedding."""
+        return self.plain.get_input_embeddings().weight.device
+
+    def w_out(self, layer: int) -> Float[Tensor, "neuron d_model"]:
+        """Output directions of a layer's neurons, one a row."""
+        return output_directions(self.outs[layer])
+
+
+def output_directions(out: nn.Module) -> Float[Tensor, "neuron d_model"]:
+    """W_out of a down projection, one neuron a row. A Linear keeps it [d_model, neuron], a Conv1D the other way."""
+    weight = out.get_parameter("weight").detach()
+    return weight if type(out).__name__ == "Conv1D" else weight.T
+
+
+def twin(model: PreTrainedModel) -> PreTrainedModel:
+    """A second module tree over the very same parameters and buffers: nothing is copied but Python objects."""
+    shared: dict[int, Any] = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    return copy.deepcopy(model, shared)
+
+
+def wrap(
+    hf_model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    name: str,
+    source: str,
+    fingerprint: str,
+    device: str,
+    dtype: str,
+) -> LoadedModel:
+    """Put the bridge around `hf_model` and keep a plain tree beside it.
+
+    No weight is processed: without compatibility mode the bridge folds and centres nothing.
+
+    Raises UnsupportedModel for a model whose neurons cannot be named.
+    """
+    hf_model.eval().requires_grad_(False)
+    plain = twin(hf_model)
+    bridge = TransformerBridge.boot_transformers(
+        source, hf_model=hf_model, tokenizer=copy.deepcopy(tokenizer), device=str(next(hf_model.parameters()).device)
+    )
+    bridged = bridge_outs(bridge)
+    outs = plain_outs(plain, bridged)
+    norms = tuple(output_directions(out).float().norm(dim=1) for out in outs)
+    info = _info(plain, tokenizer, norms, name=name, fingerprint=fingerprint, device=device, dtype=dtype)
+    return LoadedModel(info, bridge, plain, tokenizer, outs, bridged, norms, _ends(plain, tokenizer))
+
+
+def _info(
+    plain: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, norms: tuple[Tensor, ...], **named: str
+) -> ModelInfo:
+    config = plain.config.get_text_config()
+    return ModelInfo(
+        family=config.model_type,
+        n_layers=len(norms),
+        widths=tuple(len(norm) for norm in norms),
+        d_model=config.hidden_size,
+        n_vocab=plain.get_output_embeddings().weight.shape[0],
+        parameters=sum(parameter.numel() for parameter in plain.parameters()),
+        context=getattr(config, "max_position_embeddings", None) or tokenizer.model_max_length,
+        versions={lib: importlib.metadata.version(lib) for lib in ("torch", "transformers", "transformer-lens")},
+        **named,
+    )
+
+
+def _ends(plain: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """End tokens of the generation config, the model config and the tokenizer: any of them ends an answer."""
+    found: set[int] = set()
+    for value in (
+        plain.generation_config.eos_token_id if plain.generation_config else None,
+        plain.config.get_text_config().eos_token_id,
+        tokenizer.eos_token_id,
+    ):
+        if value is not None:
+            found.update(value if isinstance(value, (list, tuple)) else [value])
+    return frozenset(found)

@@ -1,0 +1,78 @@
+"""What a page or the command line may ask of an engine, wherever it runs.
+
+Owns the `Client` protocol and `connect`. A client answers at once: work is submitted as a job and
+looked at with `view`; results are looked up by key. `local.LocalClient` runs the engine in this
+process, `remote.HttpClient` speaks to the HTTP service. Importing this module imports no torch.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import Protocol
+
+from backend.types import JobView, ModelStatus, Request, Result, Verb
+from backend.types.models import ModelChoice, StoredResult
+
+
+class Client(Protocol):
+    """One engine, seen from a door. Every method raises backend.errors.HNeuronsError only."""
+
+    def status(self) -> ModelStatus:
+        """The loaded model, or how far its loading is."""
+        ...
+
+    def models(self) -> tuple[ModelChoice, ...]:
+        """The registry's rows with what each needs and whether it fits this machine."""
+        ...
+
+    def load(self, name: str, device: str | None = None, dtype: str | None = None) -> None:
+        """Begin to load a model (a table row, hub name, directory or GGUF file); watch `status`.
+
+        Raises UnknownModel, ModelTooLarge and the like where that is known at once.
+        """
+        ...
+
+    def submit(self, verb: Verb, request: Request, session: str) -> str:
+        """Queue a request of browser session `session`; the job's id. A stored result makes a finished job.
+
+        Requests wait while the model loads. Fair: sessions take turns.
+        """
+        ...
+
+    def view(self, job: str, after: int = 0, wait: float = 0.0) -> JobView:
+        """The job and its events from number `after`; waits up to `wait` seconds for something new."""
+        ...
+
+    def stop(self, job: str) -> None:
+        """Stop a job: a queued one leaves the queue, a running one ends within one token."""
+        ...
+
+    def result(self, key: str) -> Result | None:
+        """The stored result under `key`, or None."""
+        ...
+
+    def results(self, limit: int = 50) -> tuple[StoredResult, ...]:
+        """What is in the store, newest first."""
+        ...
+
+    def example(self, verb: Verb) -> Result:
+        """The finished example that ships for `verb`: computed by this engine, stored with its request."""
+        ...
+
+    def close(self) -> None:
+        """Stop all work and free the model."""
+        ...
+
+
+@lru_cache(maxsize=4)
+def connect(address: str | None = None) -> Client:
+    """The client for this process: HTTP where `address` or HNEURONS_BACKEND names a service, else local."""
+    url = address or os.environ.get("HNEURONS_BACKEND", "").strip()
+    if url:
+        from backend.serve.remote import HttpClient
+
+        return HttpClient(url)
+    from backend.serve.local import LocalClient
+
+    return LocalClient.start()

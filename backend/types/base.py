@@ -1,0 +1,104 @@
+"""The base of everything that crosses a boundary: frozen, strict, with one canonical JSON.
+
+Owns `Frozen`, the `Array` field type and the key of a request. Refuses behaviour: a type here
+knows how to be written and read, not how it was computed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import cached_property
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, PlainValidator, SerializationInfo, WithJsonSchema
+from pydantic.functional_serializers import PlainSerializer
+
+METRIC_VERSION = 1
+"""Raised whenever a stored figure would be computed differently today."""
+
+COMPACT = {"arrays": "base64"}
+"""Serialization context under which arrays are written as base64 (store, HTTP) rather than as lists."""
+
+_DTYPES = {"float32", "int32", "bool"}
+
+
+def _read_array(value: object) -> np.ndarray:
+    """An array from itself, from its base64 form, or from nested lists (null is NaN). Raises ValueError."""
+    if isinstance(value, np.ndarray):
+        array = value
+    elif isinstance(value, dict):
+        if set(value) != {"dtype", "shape", "base64"} or value["dtype"] not in _DTYPES:
+            raise ValueError("an array is written as dtype, shape and base64")
+        raw = base64.b64decode(value["base64"], validate=True)
+        array = np.frombuffer(raw, dtype=value["dtype"]).reshape(value["shape"])
+    elif isinstance(value, list):
+        array = np.array(_without_null(value))
+    else:
+        raise ValueError("an array is written as nested lists")
+    if array.dtype.kind == "f":
+        array = array.astype(np.float32, copy=False)
+    elif array.dtype.kind in "iu":
+        array = array.astype(np.int32, copy=False)
+    elif array.dtype != np.bool_:
+        raise ValueError("an array holds numbers")
+    array = array if not array.flags.writeable else array.copy()
+    array.flags.writeable = False
+    return array
+
+
+def _without_null(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_null(item) for item in value]
+    return float("nan") if value is None else value
+
+
+def _with_null(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_null(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _write_array(array: np.ndarray, info: SerializationInfo) -> Any:
+    if info.context and info.context.get("arrays") == "base64":
+        data = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
+        return {"dtype": array.dtype.name, "shape": list(array.shape), "base64": data}
+    listed = array.tolist()
+    return listed if np.isfinite(array).all() else _with_null(listed)
+
+
+Array = Annotated[
+    np.ndarray,
+    PlainValidator(_read_array),
+    PlainSerializer(_write_array),
+    WithJsonSchema({"anyOf": [{"type": "array"}, {"type": "object"}]}),
+]
+"""A read-only float32, int32 or bool array. As JSON: nested lists, or base64 under `COMPACT`."""
+
+
+class Frozen(BaseModel):
+    """Base of every request and result: immutable, extra fields forbidden, never NaN in a scalar."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False, ser_json_inf_nan="null"
+    )
+
+    def canonical(self) -> str:
+        """The one JSON text of this value: sorted keys, no spaces, every default written out."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+    @cached_property
+    def hash(self) -> str:
+        """sha256 of the canonical JSON, 64 hexadecimal digits."""
+        return hashlib.sha256(f"{type(self).__name__}:{self.canonical()}".encode()).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """The compact JSON under which this value is stored and sent."""
+        return self.model_dump_json(context=COMPACT).encode()
+
+
+def result_key(request: Frozen, fingerprint: str) -> str:
+    """Where the result of `request` on the model with `fingerprint` is stored: 64 hexadecimal digits."""
+    return hashlib.sha256(f"{request.hash}:{fingerprint}:{METRIC_VERSION}".encode()).hexdigest()

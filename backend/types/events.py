@@ -1,0 +1,73 @@
+"""What a run says while it runs, and how a caller sees a job. Every event is frozen and numbered by its place."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from backend.types.base import Frozen
+from backend.types.results import ModelInfo, RowPlan, TokenInfo
+
+
+class StageEvent(Frozen):
+    """A stage of the work has begun or moved on; `fraction` 0..1 where it can be known."""
+
+    type: Literal["stage"] = "stage"
+    stage: str
+    fraction: float | None = None
+
+
+class PromptEvent(Frozen):
+    """The prompt as the model sees it, before the first token is chosen, and the rows of the batch."""
+
+    type: Literal["prompt"] = "prompt"
+    tokens: tuple[TokenInfo, ...]
+    rows: tuple[RowPlan, ...] = ()
+
+
+class TokenEvent(Frozen):
+    """Row `row` has one more token; `text` is that row's whole answer so far."""
+
+    type: Literal["token"] = "token"
+    row: int
+    index: int
+    token: TokenInfo
+    text: str
+
+
+Event = Annotated[StageEvent | PromptEvent | TokenEvent, Field(discriminator="type")]
+
+JobState = Literal["queued", "running", "done", "failed", "stopped"]
+
+
+class JobView(Frozen):
+    """A job as its owner sees it. `events` are those from number `after` on; ask next with `next`.
+
+    `position` counts the jobs that run before this one: 0 when it is running or done. `key` names the
+    stored result when done; `cached` says that it came from the store.
+    """
+
+    id: str
+    verb: str
+    state: JobState
+    position: int
+    events: tuple[Event, ...] = ()
+    next: int = 0
+    key: str | None = None
+    cached: bool = False
+    error: dict[str, Any] | None = None
+
+
+class ModelStatus(Frozen):
+    """The engine's model: none yet, loading, ready, or failed with the error's parts."""
+
+    state: Literal["none", "loading", "ready", "failed"]
+    name: str | None = None
+    stage: str | None = None
+    fraction: float | None = None
+    info: ModelInfo | None = None
+    error: dict[str, Any] | None = None
+    queued: int = 0
+    memory: dict[str, int] | None = None
+    """Bytes: weights, kv_cache, capture, total (worked out before loading), free (now)."""

@@ -1,0 +1,156 @@
+"""What can be asked of the engine: one frozen type a verb.
+
+A request is the whole of a run: its hash with the model's fingerprint is cache key, link and
+provenance. Every default is part of the hash, so a setting added here changes the key unless
+somebody decides otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from backend.neurons import NeuronId, NeuronSet
+from backend.types.base import Frozen
+
+MAX_PROMPT_CHARACTERS = 20_000
+MAX_ALPHA = 3.0
+"""Largest scaling offered: the range of Gao et al. 2025, section 3."""
+MAX_ROWS = 64
+
+Alpha = Annotated[float, Field(ge=0.0, le=MAX_ALPHA, allow_inf_nan=False)]
+"""Scale of a neuron's activation z: 0 ablates, below 1 suppresses, 1 is the baseline, above 1 amplifies."""
+
+Population = Literal["token", "layer", "model"]
+"""Over which neurons mu and sigma are taken: all layers at one token; one layer at one token; all layers and tokens."""
+
+Positions = Literal["all", "prompt", "answer"]
+"""Where an intervention acts: every position; prompt and template only; answer tokens as inputs only.
+
+Under "answer" the last prompt position, which predicts the first answer token, is untouched."""
+
+
+class Decoding(Frozen):
+    """How the answer is chosen. Temperature 0 is greedy, and then top_k, top_p and seed have no effect."""
+
+    max_new_tokens: int = Field(default=40, ge=1, le=2048)
+    temperature: float = Field(default=0.0, ge=0.0, le=5.0)
+    top_k: int = Field(default=0, ge=0, le=1000, description="0 keeps every token")
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    stop: tuple[str, ...] = Field(default=(), max_length=8, description="texts that end an answer")
+
+
+class Threshold(Frozen):
+    """A strong neuron has CETT > mu + k sigma. It marks strong neurons, on true answers too, not hallucination."""
+
+    k: float = Field(default=3.0, ge=0.0, le=20.0)
+    population: Population = "layer"
+
+
+class Asked(Frozen):
+    """What is put to the model. With `chat` the model's own template is put around the prompt."""
+
+    prompt: str
+    chat: bool = True
+    system: str | None = Field(default=None, max_length=MAX_PROMPT_CHARACTERS)
+
+    @field_validator("prompt")
+    @classmethod
+    def _prompt(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("the prompt is empty: there is nothing to ask; type a question")
+        if len(value) > MAX_PROMPT_CHARACTERS:
+            raise ValueError(
+                f"the prompt has {len(value):,} characters: at most {MAX_PROMPT_CHARACTERS:,} are read; shorten it"
+            )
+        if any(0xD800 <= ord(character) <= 0xDFFF for character in value):
+            raise ValueError("the prompt holds half a character: it cannot be written as UTF-8; type it again")
+        return value
+
+
+class ExploreRequest(Asked):
+    """See inside one answer: generated here, or given in `answer`."""
+
+    answer: str | None = Field(default=None, max_length=MAX_PROMPT_CHARACTERS)
+    decoding: Decoding = Decoding()
+    threshold: Threshold = Threshold()
+    top: int = Field(default=10, ge=1, le=50, description="neurons kept for each layer and token")
+    neurons: NeuronSet = NeuronSet()
+
+
+class OwnAlpha(Frozen):
+    """One neuron with its own alpha."""
+
+    neuron: NeuronId
+    alpha: Alpha
+
+
+class CompareRequest(Asked):
+    """The same prompt under several interventions, all rows of one batch.
+
+    Rows, in order: the baseline; all `neurons` at each of `alphas`; the neurons of `own`, each at its
+    own alpha; then for every kind in `control_kinds`, `controls` random twins of each arm named in
+    `control_arms` (indices into the intervened rows; by default the first).
+    """
+
+    neurons: NeuronSet = NeuronSet()
+    alphas: tuple[Alpha, ...] = Field(default=(0.0,), max_length=16)
+    own: tuple[OwnAlpha, ...] = Field(default=(), max_length=10_000)
+    controls: int = Field(default=1, ge=0, le=20, description="random twins of each kind, for each arm of control_arms")
+    control_kinds: tuple[Literal["layer", "free"], ...] = ("layer",)
+    control_arms: tuple[int, ...] = (0,)
+    control_seed: int = Field(default=0, ge=0, lt=2**31)
+    positions: Positions = "all"
+    decoding: Decoding = Decoding()
+
+    @model_validator(mode="after")
+    def _rows(self) -> Self:
+        if len(set(self.alphas)) != len(self.alphas):
+            raise ValueError("an alpha stands twice: each is one row; name it once")
+        if len({own.neuron for own in self.own}) != len(self.own):
+            raise ValueError("a neuron has two own alphas: only one can hold; name it once")
+        if self.alphas and not self.neurons and not self.own:
+            raise ValueError("no neuron is chosen: there is nothing to switch; choose at least one")
+        arms = self.intervened_rows
+        if any(arm < 0 or arm >= max(arms, 1) for arm in self.control_arms):
+            raise ValueError(f"control_arms names a row that is not there: rows 0 to {arms - 1} are intervened")
+        if 1 + arms + self.control_rows > MAX_ROWS:
+            raise ValueError(f"more than {MAX_ROWS} rows in one batch: ask for fewer alphas or controls")
+        return self
+
+    @property
+    def intervened_rows(self) -> int:
+        """Rows with a chosen intervention, controls aside."""
+        return (len(self.alphas) if self.neurons else 0) + bool(self.own)
+
+    @property
+    def control_rows(self) -> int:
+        """Rows with a random twin."""
+        arms = len(self.control_arms) if self.intervened_rows else 0
+        return self.controls * len(self.control_kinds) * arms
+
+
+class NeuronRequest(Frozen):
+    """One neuron's card, with its CETT along `text` where one is given."""
+
+    neuron: NeuronId
+    text: ExploreRequest | None = None
+    top: int = Field(default=10, ge=1, le=50, description="output tokens each way")
+
+
+class CettRequest(Frozen):
+    """The full array [layer, token, neuron] of a text as it stands; with `chat`, as a user's message."""
+
+    text: str = Field(min_length=1, max_length=2_000_000)
+    chat: bool = False
+
+
+Request = ExploreRequest | CompareRequest | NeuronRequest
+Verb = Literal["explore", "compare", "neuron"]
+REQUESTS: dict[str, type[ExploreRequest] | type[CompareRequest] | type[NeuronRequest]] = {
+    "explore": ExploreRequest,
+    "compare": CompareRequest,
+    "neuron": NeuronRequest,
+}

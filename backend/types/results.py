@@ -1,0 +1,247 @@
+"""What the engine answers: one frozen type a verb, each with its request, its model and its counts.
+
+Axes are those of the glossary: row pos layer neuron vocab. `pos` counts the tokens of one text
+without padding; `answer pos` counts the answer's tokens alone. Logarithms are natural.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from backend.neurons import NeuronId, NeuronSet
+from backend.types.base import Array, Frozen
+from backend.types.requests import CompareRequest, ExploreRequest, NeuronRequest
+
+Role = Literal["template", "prompt", "answer"]
+Finish = Literal["end", "length", "stop_text", "given", "stopped"]
+"""Why an answer ended: the model's end token; max_new_tokens; a stop text; it was given; Stop was pressed."""
+Arm = Literal["baseline", "chosen", "own", "control"]
+
+
+class ModelInfo(Frozen):
+    """The model that a figure belongs to."""
+
+    name: str
+    family: str
+    fingerprint: str
+    n_layers: int
+    widths: tuple[int, ...]
+    d_model: int
+    n_vocab: int
+    parameters: int
+    context: int
+    dtype: str
+    device: str
+    versions: dict[str, str]
+
+    @property
+    def n_neurons(self) -> int:
+        """Feed-forward neurons in all layers."""
+        return sum(self.widths)
+
+
+class TokenInfo(Frozen):
+    """One token. `text` is as decoded; `shown` has its spaces visible and its control characters named.
+
+    `log_prob` (nats) and `entropy` (nats) are of the distribution that predicted this token, at
+    temperature 1; None where nothing predicted it (the first token).
+    """
+
+    id: int
+    text: str
+    shown: str
+    role: Role
+    log_prob: float | None = None
+    entropy: float | None = None
+
+
+class Candidate(Frozen):
+    """One possible next token with its probability."""
+
+    id: int
+    shown: str
+    probability: float
+
+
+class Exploration(Frozen):
+    """CETT of one text, layer by layer and token by token.
+
+    cett_sum, cett_max, top10 [layer pos]: sum, largest, and the ten largest summed. CETT is not a share:
+        contributions cancel, so a sum is at least 1.
+    concentration [layer pos]: top10 / cett_sum, in 0..1.
+    over [layer pos] int: neurons with CETT > mu + k sigma; mu, sigma [layer pos] of the population asked for.
+    top_index int, top_cett, top_act, top_usual [layer pos top]: the largest neurons, their CETT, their signed
+        activation z, and their mean CETT on the reference text.
+    usual_max [layer pos], usual_index int [layer pos top]: the largest ratio of CETT to usual, and the neurons
+        with the largest ratios; usual_cett, usual_ratio [layer pos top] are theirs.
+    answer_mean, answer_ratio [layer neuron]: mean CETT over the answer's tokens, and that over the usual mean.
+        Layers narrower than the widest are filled up with NaN.
+    set_cett, set_act [pos set]: CETT and activation of `request.neurons`, in their order.
+    """
+
+    request: ExploreRequest
+    model: ModelInfo
+    tokens: tuple[TokenInfo, ...]
+    answer: str
+    finish: Finish
+    usual_tokens: int
+    cett_sum: Array
+    cett_max: Array
+    top10: Array
+    concentration: Array
+    over: Array
+    mu: Array
+    sigma: Array
+    top_index: Array
+    top_cett: Array
+    top_act: Array
+    top_usual: Array
+    usual_max: Array
+    usual_index: Array
+    usual_cett: Array
+    usual_ratio: Array
+    answer_mean: Array
+    answer_ratio: Array
+    set_cett: Array
+    set_act: Array
+
+    @property
+    def answer_start(self) -> int:
+        """Position of the first answer token; the number of tokens if there is none."""
+        return next((i for i, token in enumerate(self.tokens) if token.role == "answer"), len(self.tokens))
+
+
+class Touched(Frozen):
+    """Proof that the hooks acted: distinct neurons, positions, and activations that really changed."""
+
+    neurons: int
+    tokens: int
+    changed: int
+
+
+class Split(Frozen):
+    """The first answer position at which a row leaves the baseline, and what both wanted there."""
+
+    position: int
+    before: str
+    baseline: tuple[Candidate, ...]
+    row: tuple[Candidate, ...]
+    row_at_baseline: tuple[Candidate, ...]
+    """The row's probability of the baseline's ten candidates, in their order."""
+
+
+class DiffPart(Frozen):
+    """A stretch of a row's text, and whether the baseline has it too, at that place."""
+
+    text: str
+    same: bool
+
+
+class RowPlan(Frozen):
+    """One row of the batch before it runs: which arm, which neurons at which alpha.
+
+    `alpha` is None where neurons have their own; then `alphas` has them in the order of `neurons`.
+    """
+
+    arm: Arm
+    alpha: float | None
+    neurons: NeuronSet
+    alphas: tuple[float, ...] = ()
+    control: Literal["layer", "free"] | None = None
+    control_of: int | None = None
+    """Index of the row whose twin this is."""
+    seed: int | None = None
+
+
+class Row(Frozen):
+    """One row's answer and what became of it.
+
+    kl [answer pos]: Kullback-Leibler divergence (nats) of this row's next-token distribution from the
+        baseline's, D(baseline || row), both reading the baseline's own answer; kl_mean is its mean, with
+        a 95 % interval by bootstrap over positions (None below two positions).
+    delta_max, delta_sum [layer pos]: CETT of this row minus the baseline's, both reading prompt and the
+        baseline's answer.
+    """
+
+    arm: Arm
+    alpha: float | None
+    plan: RowPlan
+    text: str
+    token_ids: tuple[int, ...]
+    tokens: tuple[TokenInfo, ...]
+    finish: Finish
+    touched: Touched
+    diff: tuple[DiffPart, ...]
+    tokens_changed: int
+    split: Split | None
+    kl: Array
+    kl_mean: float
+    kl_interval: tuple[float, float] | None
+    delta_max: Array
+    delta_sum: Array
+
+
+class Comparison(Frozen):
+    """All rows of one batch; the first is the baseline. `prompt_tokens` come before every answer."""
+
+    request: CompareRequest
+    model: ModelInfo
+    prompt_tokens: tuple[TokenInfo, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
+
+class NeuronCard(Frozen):
+    """One neuron: what its output direction does, and how it behaves.
+
+    promotes, suppresses: vocabulary tokens whose logit the output direction raises or lowers most, by the
+        logit lens: W_out[neuron] through the final norm's scale and W_U, divided by ||W_out[neuron]||.
+    out_norm: ||W_out[neuron]||, in units of the residual stream.
+    usual_mean, usual_max: of its CETT over the `usual_tokens` tokens of the reference text; `usual_counts`
+        and `usual_edges` are the histogram of the same.
+    cett, act [pos]: along the text asked about, else None.
+    """
+
+    request: NeuronRequest
+    model: ModelInfo
+    neuron: NeuronId
+    promotes: tuple[Logit, ...]
+    suppresses: tuple[Logit, ...]
+    out_norm: float
+    usual_tokens: int
+    usual_mean: float
+    usual_max: float
+    usual_counts: Array
+    usual_edges: Array
+    tokens: tuple[TokenInfo, ...] = ()
+    cett: Array | None = None
+    act: Array | None = None
+
+
+class Logit(Frozen):
+    """A vocabulary token and how far a unit of the output direction moves its logit."""
+
+    id: int
+    shown: str
+    logit: float
+
+
+class CettFile(Frozen):
+    """Where the full array was written and what its axes are. `shape` is (layers, tokens, neurons)."""
+
+    path: str
+    sidecar: str
+    shape: tuple[int, int, int]
+    token_ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+    model: ModelInfo
+
+
+NeuronCard.model_rebuild()
+
+Result = Exploration | Comparison | NeuronCard
+RESULTS: dict[str, type[Exploration] | type[Comparison] | type[NeuronCard]] = {
+    "explore": Exploration,
+    "compare": Comparison,
+    "neuron": NeuronCard,
+}

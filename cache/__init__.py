@@ -1,0 +1,35 @@
+"""What is remembered: the ground floor, a store of bytes on disk and the folders they lie in.
+
+Imports nothing of `backend` or `app`, and knows nothing of models, tensors or results.
+"""
+
+from cache.errors import (
+    BadKey,
+    BadMeta,
+    PathEscapes,
+    PayloadTooLarge,
+    StoreFull,
+    StoreProblem,
+    StoreUnreadable,
+    StoreUnwritable,
+)
+from cache.paths import home, inside, models_dir, results_dir
+from cache.store import DEFAULT_MAX_BYTES, Entry, Store
+
+__all__ = [
+    "DEFAULT_MAX_BYTES",
+    "BadKey",
+    "BadMeta",
+    "Entry",
+    "PathEscapes",
+    "PayloadTooLarge",
+    "Store",
+    "StoreFull",
+    "StoreProblem",
+    "StoreUnreadable",
+    "StoreUnwritable",
+    "home",
+    "inside",
+    "models_dir",
+    "results_dir",
+]

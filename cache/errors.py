@@ -1,0 +1,79 @@
+"""What can go wrong when bytes are kept on disk, each told in three parts.
+
+Owns the exceptions of this floor; it has no formatting and no knowledge of the floors above, which
+translate these into their own. A damaged entry is not among them: that is a miss (see `Store.get`).
+"""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+_NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+class StoreProblem(Exception):
+    """An expected failure of the store.
+
+    Args:
+        what: what is wrong, as a clause without a full stop.
+        why: the reason, with the figures that matter.
+        instead: what the person can do now.
+    """
+
+    def __init__(self, what: str, why: str, instead: str) -> None:
+        self.what, self.why, self.instead = what, why, instead
+        super().__init__(f"{what}: {why}; {instead}.")
+
+
+class BadKey(StoreProblem):
+    """A key that is not 64 lowercase hexadecimal characters."""
+
+
+class BadMeta(StoreProblem):
+    """A description that JSON cannot hold and give back unchanged, or that is too long."""
+
+
+class PathEscapes(StoreProblem):
+    """A name that leads out of the folder it must stay in."""
+
+
+class PayloadTooLarge(StoreProblem):
+    """A payload that is larger than the whole store may be."""
+
+
+class StoreFull(StoreProblem):
+    """No space, or no quota, is left on the disk."""
+
+
+class StoreUnwritable(StoreProblem):
+    """The folder cannot be written to: permission, read-only disk, a file in its place."""
+
+
+class StoreUnreadable(StoreProblem):
+    """An entry is there but the system refuses to hand over its bytes."""
+
+
+def not_written(problem: OSError, path: Path) -> StoreProblem:
+    """The `StoreFull` or `StoreUnwritable` that `problem`, met while writing `path`, stands for."""
+    reason = problem.strerror or str(problem)
+    if problem.errno in _NO_SPACE:
+        return StoreFull(
+            "The result could not be kept",
+            f"the disk that holds {path.parent} is full ({reason})",
+            "free some space, or let HNEURONS_HOME name a folder on another disk",
+        )
+    return StoreUnwritable(
+        "The result could not be kept",
+        f"{path.parent} cannot be written to ({reason})",
+        "make the folder writable, or let HNEURONS_HOME name another one",
+    )
+
+
+def not_read(problem: OSError, path: Path) -> StoreUnreadable:
+    """The `StoreUnreadable` that `problem`, met while reading `path`, stands for."""
+    return StoreUnreadable(
+        "A kept result could not be read",
+        f"{path} cannot be opened ({problem.strerror or problem})",
+        "make the file readable, or delete it to have it computed again",
+    )

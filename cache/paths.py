@@ -1,0 +1,58 @@
+"""Where the data of the program lie on disk.
+
+Owns the one folder everything is kept under (`HNEURONS_HOME`, else `cache/data` beside this file)
+and the rule that a name from outside never leads out of the folder it is meant for. It creates
+nothing: whoever writes makes the folder.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from cache.errors import PathEscapes
+
+HOME_VARIABLE = "HNEURONS_HOME"
+
+
+def home() -> Path:
+    """The absolute folder of all data. Read from the environment at each call."""
+    chosen = os.environ.get(HOME_VARIABLE, "").strip()
+    if chosen:
+        return Path(chosen).expanduser().resolve()
+    return Path(__file__).resolve().parent / "data"
+
+
+def results_dir() -> Path:
+    """The folder of kept results (the root of the `Store`)."""
+    return home() / "results"
+
+
+def models_dir() -> Path:
+    """The folder of converted and fetched models, one folder a model."""
+    return home() / "models"
+
+
+def inside(root: Path, name: str) -> Path:
+    """The absolute path of `name`, strictly below `root`; links are followed before it is judged.
+
+    `name` may hold forward slashes (`org/model`).
+
+    Raises:
+        PathEscapes: it is empty, absolute (of any system), holds `..` or a control character, or is
+            a link that leads out of `root`.
+    """
+    parts = (*PurePosixPath(name).parts, *PureWindowsPath(name).parts)
+    if ".." in parts or PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
+        raise _escapes(root, name, "it is absolute or climbs out with '..'")
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
+        raise _escapes(root, name, "it holds a control character")
+    base = root.resolve()
+    path = (base / name).resolve()
+    if path == base or not path.is_relative_to(base):
+        raise _escapes(root, name, "it does not name something inside that folder")
+    return path
+
+
+def _escapes(root: Path, name: str, why: str) -> PathEscapes:
+    return PathEscapes(f"{name[:80]!r} cannot be a name in {root}", why, "use a plain name without '..'")

@@ -1,0 +1,186 @@
+"""The house has three floors and one direction: app -> backend -> cache. Held by reading the source.
+
+Nothing is imported, so the check is quick, and an import inside a function or under `TYPE_CHECKING`
+counts as one at the top.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FLOORS = ("app", "backend", "cache")
+
+APP_MAY_IMPORT = ("backend.types", "backend.errors", "backend.neurons", "backend.serve.client")
+HEAVY = ("torch", "transformers", "transformer_lens")
+HOOKS_MODULE = "backend/models/hooks.py"
+HOOK_NAME = re.compile(r"(?<!\w)hook_(?:in|out)(?!\w)|^\W*blocks\.(?:\S|$)")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """On `floor`, importing `refused` is a breach; `instead` says where the code should go."""
+
+    floor: str
+    refused: tuple[str, ...]
+    instead: str
+
+
+RULES = (
+    Rule("app", HEAVY, "compute it in backend/ and hand the page a result of backend.types"),
+    Rule("app", ("cache",), "ask backend.serve.client; the engine keeps and finds results"),
+    Rule("backend", ("app",), "move what both need down into backend/, pages stay in app/"),
+    Rule("backend", ("streamlit",), "move what needs Streamlit up into app/"),
+    Rule("cache", ("app", "backend"), "move what knows of models or results up into backend/; cache/ keeps bytes"),
+    Rule("cache", ("streamlit",), "move what needs Streamlit up into app/"),
+    Rule("cache", HEAVY, "move what needs tensors up into backend/; cache/ keeps bytes"),
+)
+
+
+def covers(allowed: tuple[str, ...], module: str) -> bool:
+    """Whether `module` is one of `allowed` or lies below one."""
+    return any(module == name or module.startswith(f"{name}.") for name in allowed)
+
+
+def imports(tree: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+    """Line, module and the names taken from it (none for a plain import) of every import, however deep."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name, ()
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            yield node.lineno, ".".join((*base, *filter(None, [node.module]))), tuple(a.name for a in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {
+            "__import__", "import_module", "importlib.import_module"
+        }:  # fmt: skip
+            first = node.args[0] if node.args else None
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                yield node.lineno, first.value, ()
+
+
+def import_breaches(path: str, tree: ast.AST) -> Iterator[str]:
+    floor = path.split("/")[0]
+    for line, module, names in imports(tree, tuple(path.split("/")[:-1])):
+        reached = [f"{module}.{name}" for name in names] or [module]
+        for rule in RULES:
+            if rule.floor == floor and covers(rule.refused, module):
+                yield f"{path}:{line}: {floor}/ must not import {module}; {rule.instead}"
+        if floor == "app" and covers(("backend",), module):
+            for target in reached:
+                if not covers(APP_MAY_IMPORT, target):
+                    yield (
+                        f"{path}:{line}: app/ must not import {target}; it may import {', '.join(APP_MAY_IMPORT)}: "
+                        "move the code into backend/ and reach it through backend.serve.client"
+                    )
+
+
+def hook_name_breaches(path: str, tree: ast.AST) -> Iterator[str]:
+    """Strings that spell a TransformerLens hook point outside the one module that may; prose in docstrings is free."""
+    if path == HOOKS_MODULE:
+        return
+    prose = {
+        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in prose:
+            continue
+        if HOOK_NAME.search(node.value):
+            yield (
+                f"{path}:{node.lineno}: the hook name {node.value!r:.60} is spelt outside {HOOKS_MODULE}; "
+                "ask that module for the hook point"
+            )
+
+
+def breaches(path: str, source: str) -> list[str]:
+    """What is wrong with one file: `path` relative to the repository with forward slashes, and its text."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError as problem:
+        return [f"{path}:{problem.lineno}: cannot be read as Python ({problem.msg}); correct it first"]
+    return [*import_breaches(path, tree), *hook_name_breaches(path, tree)]
+
+
+def sources(floor: str) -> Iterator[tuple[str, str]]:
+    """Path and text of each Python file of a floor, without the data folder (fetched models may hold code)."""
+    for file in sorted((REPOSITORY / floor).rglob("*.py")):
+        path = file.relative_to(REPOSITORY).as_posix()
+        if path.startswith("cache/data/"):
+            continue
+        try:
+            yield path, file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            continue  # an editor replaced or removed it between listing and reading
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_each_import_goes_down_one_floor_and_hook_names_stay_in_one_module(floor: str) -> None:
+    found = [breach for path, source in sources(floor) for breach in breaches(path, source)]
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_the_check_reads_the_real_files() -> None:
+    assert {"cache/store.py", "cache/paths.py"} <= {path for path, _ in sources("cache")}
+    assert "backend/errors.py" in {path for path, _ in sources("backend")}
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "told"),
+    [
+        ("cache/store.py", "import backend", "backend/"),
+        ("cache/store.py", "\n\nfrom backend.errors import StoreError", "cache/store.py:3"),
+        ("cache/deep/er.py", "from ...backend import errors", "backend/"),
+        ("cache/store.py", "import streamlit as st", "app/"),
+        ("cache/store.py", "import torch", "backend/"),
+        ("backend/engine.py", "from app.links import View", "app/"),
+        ("backend/engine.py", "def f() -> None:\n    import streamlit.runtime", "backend/engine.py:2"),
+        ("backend/engine.py", "if TYPE_CHECKING:\n    import streamlit", "app/"),
+        ("backend/serve/worker.py", "from ...app import links", "app/"),
+        ("app/main.py", "import torch.nn as nn", "backend.types"),
+        ("app/main.py", "from transformers import AutoTokenizer", "backend.types"),
+        ("app/main.py", "import importlib\nimportlib.import_module('transformer_lens')", "app/main.py:2"),
+        ("app/main.py", "__import__('torch')", "backend.types"),
+        ("app/main.py", "from cache import Store", "backend.serve.client"),
+        ("app/main.py", "import backend", "backend.serve.client"),
+        ("app/main.py", "from backend import engine", "backend.engine"),
+        ("app/main.py", "from backend import *", "backend.serve.client"),
+        ("app/main.py", "from backend import errors, engine", "backend.engine"),
+        ("app/main.py", "from backend.serve import worker", "backend.serve.worker"),
+        ("app/main.py", "import backend.serve.client_other", "backend.serve.client_other"),
+        ("app/pages/explore.py", "from ...backend.models import registry", "backend.models"),
+        ("backend/engine.py", "name = 'blocks.3.mlp'", HOOKS_MODULE),
+        ("backend/engine.py", "def f(i: int) -> str:\n    return f'blocks.{i}.mlp'", "backend/engine.py:2"),
+        ("backend/engine.py", "name = mlp + '.hook_out'", HOOKS_MODULE),
+        ("app/main.py", "name = 'hook_in'", HOOKS_MODULE),
+        ("backend/engine.py", "def broken(:", "correct it first"),
+    ],
+)  # fmt: skip
+def test_a_breach_is_found_and_told_with_file_line_and_the_right_place(path: str, source: str, told: str) -> None:
+    found = breaches(path, source)
+    assert found
+    assert all(re.match(rf"{re.escape(path)}:\d+: ", breach) for breach in found)
+    assert told in "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("app/main.py", "import streamlit as st\nfrom app.links import View\nfrom .charts import heatmap"),
+        ("app/main.py", "from backend import errors, neurons, types\nfrom backend.serve import client"),
+        ("app/main.py", "from backend.types.results import Exploration\nimport backend.serve.client"),
+        ("app/main.py", "import torchless\nimport cachetools\nimport backends"),
+        ("backend/engine.py", "import torch\nfrom cache import Store\nfrom . import errors\nimport appdirs"),
+        ("backend/engine.py", '"""A docstring may name blocks.0.mlp.hook_out."""'),
+        ("backend/engine.py", "text = 'It has 30 blocks. Each adds to the stream'\nother = 'unhook_outer'"),
+        (HOOKS_MODULE, "def f(i: int) -> str:\n    return f'blocks.{i}.mlp.hook_out'"),
+        ("cache/store.py", "import hashlib\nfrom cache.record import Entry\nfrom . import paths"),
+    ],
+)
+def test_what_the_floors_allow_is_not_called_a_breach(path: str, source: str) -> None:
+    assert breaches(path, source) == []
