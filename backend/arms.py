@@ -23,7 +23,9 @@ def plan(request: CompareRequest, widths: Sequence[int]) -> tuple[RowPlan, ...]:
 
     Raises BadNeurons for a neuron the model does not have, or where there are too few others to draw a twin.
     """
-    chosen = [RowPlan(arm="chosen", alpha=alpha, neurons=request.neurons) for alpha in request.alphas if request.neurons]
+    chosen = [
+        RowPlan(arm="chosen", alpha=alpha, neurons=request.neurons) for alpha in request.alphas if request.neurons
+    ]
     if request.own:
         own = sorted(request.own, key=lambda item: (item.neuron.layer, item.neuron.expert, item.neuron.index))
         neurons = NeuronSet(tuple(item.neuron for item in own))
@@ -75,9 +77,7 @@ def _draw_free(chosen: NeuronSet, random: np.random.Generator, widths: Sequence[
     _enough(len(others), len(taken), "the model")
     flat = random.choice(others, len(taken), replace=False)
     layers = np.searchsorted(starts, flat, side="right") - 1
-    return [
-        NeuronId(int(layer), int(place - starts[layer])) for layer, place in zip(layers, flat, strict=True)
-    ]
+    return [NeuronId(int(layer), int(place - starts[layer])) for layer, place in zip(layers, flat, strict=True)]
 
 
 def _enough(others: int, wanted: int, where: str) -> None:

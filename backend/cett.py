@@ -183,9 +183,7 @@ def population(
     return mean.float(), (square - mean.square()).clamp_min(0).sqrt().float()
 
 
-def count_over(
-    values: Float[Tensor, "pos neuron"], limit: Float[Tensor, " pos"]
-) -> Int[Tensor, " pos"]:
+def count_over(values: Float[Tensor, "pos neuron"], limit: Float[Tensor, " pos"]) -> Int[Tensor, " pos"]:
     """Neurons above the limit at each token."""
     return (values > limit[:, None]).sum(-1)
 

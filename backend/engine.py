@@ -22,7 +22,7 @@ from backend.errors import StoreError
 from backend.explore import explore, full_array
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
-from backend.prompting import encode, spellings
+from backend.prompting import Encoded, encode, spellings
 from backend.reference import Usual
 from backend.types import (
     RESULTS,
@@ -111,35 +111,34 @@ class Engine:
         encoded = encode(self.model, Asked(prompt=request.text, chat=request.chat))
         shape = (self.info.n_layers, len(encoded), max(self.info.widths))
         watch.emit(StageEvent(stage=f"writing {shape[0]} x {shape[1]} x {shape[2]} CETT values"))
-        sidecar = out.with_suffix(".json")
+        told = CettFile(
+            path=str(out),
+            sidecar=str(out.with_suffix(".json")),
+            shape=shape,
+            token_ids=encoded.ids,
+            tokens=tuple(spellings(self.model, token)[1] for token in encoded.ids),
+            model=self.info,
+        )
         try:
-            with tempfile.TemporaryDirectory(dir=out.parent or ".", prefix=f".{out.stem}-") as folder:
-                part = Path(folder) / "cett.npy"
-                array = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=shape)
-                array[:] = np.nan if len(set(self.info.widths)) > 1 else 0
-
-                def write(layer: int, values: np.ndarray) -> None:
-                    array[layer, :, : values.shape[1]] = values
-
-                full_array(self.model, encoded, write)
-                array.flush()
-                del array
-                told = CettFile(
-                    path=str(out),
-                    sidecar=str(sidecar),
-                    shape=shape,
-                    token_ids=encoded.ids,
-                    tokens=tuple(spellings(self.model, token)[1] for token in encoded.ids),
-                    model=self.info,
-                )
-                (Path(folder) / "cett.json").write_text(json.dumps(told.model_dump(mode="json"), indent=1), "utf-8")
-                os.replace(part, out)
-                os.replace(Path(folder) / "cett.json", sidecar)
+            self._write_array(encoded, told)
         except OSError as error:
             raise StoreError(
                 f"{out} cannot be written", str(error), "choose another place or free some space"
             ) from error
         return told
+
+    def _write_array(self, encoded: Encoded, told: CettFile) -> None:
+        """Array and sidecar, each written beside its place and moved there whole. Raises OSError."""
+        out = Path(told.path)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as folder:
+            part, side = Path(folder) / "cett.npy", Path(folder) / "cett.json"
+            array = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=told.shape)
+            array[:] = np.nan if len(set(self.info.widths)) > 1 else 0
+            full_array(self.model, encoded, array)
+            array.flush()
+            side.write_text(json.dumps(told.model_dump(mode="json"), indent=1), "utf-8")
+            os.replace(part, out)
+            os.replace(side, told.sidecar)
 
     def usual(self, watch: Watch = SILENT) -> Usual:
         """Each neuron's CETT on the reference text: measured once for this model, then from the store."""

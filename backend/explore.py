@@ -77,7 +77,7 @@ def teller(model: LoadedModel, watch: Watch) -> Callable[[int, Answer], None]:
 
 def answer_tokens(model: LoadedModel, answer: Answer) -> tuple[TokenInfo, ...]:
     """The tokens of a decoded answer."""
-    roles = ("answer",) * len(answer.ids)
+    roles = prompting.as_role("answer", len(answer.ids))
     return prompting.token_infos(model, answer.ids, roles, answer.log_probs, answer.entropies)
 
 
@@ -180,10 +180,12 @@ def usual_floor(model: LoadedModel, usual: Usual) -> np.ndarray:
     return floor
 
 
-def full_array(model: LoadedModel, encoded: Encoded, write: Callable[[int, np.ndarray], None]) -> None:
-    """CETT of every neuron at every token, layer by layer: `write(layer, [pos neuron] float32)`, from the bridge."""
+def full_array(model: LoadedModel, encoded: Encoded, into: np.ndarray) -> None:
+    """CETT of every neuron at every token, from the bridge, written layer by layer into [layer pos neuron]."""
+
     def keep(layer: int, z: Tensor, h: Tensor) -> None:
-        write(layer, cett(z, model.w_norms[layer], h)[0].cpu().numpy())
+        values = cett(z, model.w_norms[layer], h)[0]
+        into[layer, :, : values.shape[1]] = values.cpu().numpy()
 
     with torch.inference_mode(), observe(model, keep, "bridge"):
         model.bridge(torch.tensor([encoded.ids], device=model.device))

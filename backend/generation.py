@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -89,8 +89,8 @@ class Chooser:
         """The next token of each of `rows`, whose logits these are."""
         if self.greedy:
             return logits.argmax(-1)
-        none = torch.empty((len(rows), 0), dtype=torch.long, device=logits.device)
-        chances = self.warp(none, logits.float()).softmax(-1).cpu()
+        none = cast("torch.LongTensor", torch.empty((len(rows), 0), dtype=torch.long, device=logits.device))
+        chances = self.warp(none, cast("torch.FloatTensor", logits.float())).softmax(-1).cpu()
         drawn = [
             torch.multinomial(chance, 1, generator=self.generators[row])
             for chance, row in zip(chances, rows, strict=True)

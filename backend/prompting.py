@@ -36,6 +36,11 @@ class Encoded:
         return len(self.ids)
 
 
+def as_role(role: Role, tokens: int) -> tuple[Role, ...]:
+    """The same role for each of `tokens` tokens."""
+    return (role,) * tokens
+
+
 def encode(model: LoadedModel, asked: Asked, room: int = 0) -> Encoded:
     """The prompt as the model reads it, with its template unless `asked.chat` is off or the model has none.
 
@@ -74,9 +79,11 @@ def encode_answer(model: LoadedModel, asked: Asked, prompt: Encoded, answer: str
             ids = whole[len(prompt) :]
     ids = ids or _data_ids(tokenizer, answer)
     if not ids:
-        raise BadPrompt("The given answer has no token", "there is nothing to look into", "type an answer or leave it out")
+        raise BadPrompt(
+            "The given answer has no token", "there is nothing to look into", "type an answer or leave it out"
+        )
     check_length(model, len(prompt) + len(ids))
-    return Encoded(tuple(ids), ("answer",) * len(ids))
+    return Encoded(tuple(ids), as_role("answer", len(ids)))
 
 
 def _rendered(tokenizer: PreTrainedTokenizerBase, asked: Asked) -> str:
@@ -110,8 +117,7 @@ def _encode_chat(tokenizer: PreTrainedTokenizerBase, asked: Asked) -> Encoded:
     coded = tokenizer(rendered, add_special_tokens=False, return_offsets_mapping=True)
     low, high = len(before), len(rendered) - len(after)
     roles: list[Role] = [
-        "prompt" if start < high and end > low and end > start else "template"
-        for start, end in coded["offset_mapping"]
+        "prompt" if start < high and end > low and end > start else "template" for start, end in coded["offset_mapping"]
     ]
     return Encoded(tuple(coded["input_ids"]), tuple(roles))
 
@@ -127,7 +133,7 @@ def _encode_pieces(tokenizer: PreTrainedTokenizerBase, asked: Asked, before: str
     head = tokenizer(before, add_special_tokens=False)["input_ids"]
     body = _data_ids(tokenizer, asked.prompt)
     tail = tokenizer(after, add_special_tokens=False)["input_ids"]
-    roles: tuple[Role, ...] = ("template",) * len(head) + ("prompt",) * len(body) + ("template",) * len(tail)
+    roles = as_role("template", len(head)) + as_role("prompt", len(body)) + as_role("template", len(tail))
     return Encoded((*head, *body, *tail), roles)
 
 

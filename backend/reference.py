@@ -102,9 +102,7 @@ def measure(model: LoadedModel, watch: Watch = SILENT) -> Usual:
         tokens=tokens,
         mean=np.stack([_wide(total.cpu().numpy() / tokens, widest) for total in tally.sums]).astype(np.float32),
         peak=np.stack([_wide(peak.cpu().numpy(), widest) for peak in tally.peaks]),
-        counts=np.stack(
-            [np.pad(count.cpu().numpy(), ((0, widest - len(count)), (0, 0))) for count in tally.counts]
-        ),
+        counts=np.stack([np.pad(count.cpu().numpy(), ((0, widest - len(count)), (0, 0))) for count in tally.counts]),
     )
 
 

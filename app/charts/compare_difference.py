@@ -98,23 +98,18 @@ def figure(
     chart = go.Figure(
         go.Heatmap(
             z=grid, x=edges, y=list(range(found.shape[0])), zmin=-end, zmax=end, zmid=0, xgap=1, ygap=1,
-            colorscale=_scale(palette), hoverongaps=False, customdata=_hover(tokens, holes, found.shape[0]),
+            colorscale=palette.diverging, hoverongaps=False, customdata=_hover(tokens, holes, found.shape[0]),
             hovertemplate="layer %{y}, %{customdata}<br>%{z:+.4f}<extra></extra>",
             colorbar={"thickness": 10, "outlinewidth": 0, "len": 1.0, "tickformat": "+.2~g", "nticks": 5, "ticks": "",
                       "tickfont": {"color": palette.muted, "size": 12}, "xpad": 6},
         )
     )  # fmt: skip
     centres = [(left + right) / 2 for left, right in _spans(edges, holes)]
-    _labels(chart, tokens, centres, edges[-1], first_answer, row, palette)
     palette.style(chart, height=400)
+    _labels(chart, tokens, centres, edges[-1], first_answer, row, palette)
     chart.update_layout(margin={"l": 4, "r": 4, "t": 26, "b": 4})
     chart.update_yaxes(title={"text": "layer"}, showgrid=False, zeroline=False, range=[-0.5, found.shape[0] - 0.5])
     return chart
-
-
-def _scale(palette: Palette) -> list[list[float | str]]:
-    stops = palette.change
-    return [[place / (len(stops) - 1), tint] for place, tint in enumerate(stops)]
 
 
 def _spans(edges: list[float], holes: list[int]) -> list[tuple[float, float]]:

@@ -44,7 +44,7 @@ def token_edges(shown: Sequence[str], width: float, parting: int, gap: float) ->
     widths = [one * width / total for one in wanted] if total <= width else [even] * len(shown)
     edges, holes = [0.0], []
     for place, one in enumerate(widths):
-        if place == parting and 0 < place:
+        if place == parting and place > 0:
             holes.append(place)
             edges.append(edges[-1] + gap)
         edges.append(edges[-1] + one)

@@ -40,7 +40,8 @@ class LoadedModel:
     @property
     def device(self) -> torch.device:
         """Where inputs go: the device of the embedding."""
-        return self.plain.get_input_embeddings().weight.device
+        weight = self.plain.get_input_embeddings().weight
+        return torch.device(weight.device) if isinstance(weight, Tensor) else torch.device("cpu")
 
     def w_out(self, layer: int) -> Float[Tensor, "neuron d_model"]:
         """Output directions of a layer's neurons, one a row."""

@@ -97,7 +97,7 @@ class Worker:
         """
         with self._changed:
             engine = self._engine if self._load is None else None
-        outcome = self._look_up(engine, request) if engine is not None else None
+        outcome = self._look_up(engine, verb, request) if engine is not None else None
         with self._changed:
             self._accept(outcome)
             job = Job(verb, request, session, self._count, self._clock())
@@ -218,7 +218,7 @@ class Worker:
     def _run(self, job: Job) -> None:
         engine = self._engine
         assert engine is not None, "a job is chosen only while a model is loaded"
-        outcome = self._look_up(engine, job.request) or self._compute(engine, job)
+        outcome = self._look_up(engine, job.verb, job.request) or self._compute(engine, job)
         with self._changed:
             self._running = None
             self._end(job, outcome)
@@ -235,12 +235,12 @@ class Worker:
         except Exception as error:
             return _told(error, f"The {job.verb} job {job.id}")
 
-    def _look_up(self, engine: Answering, request: Request) -> Outcome | None:
+    def _look_up(self, engine: Answering, verb: Verb, request: Request) -> Outcome | None:
         """What a finished job would say of `request`, or None where nothing is stored for it."""
         try:
             key = engine.key(request)
             if self.result(key) is None:
-                found = engine.lookup(request)
+                found = engine.lookup(verb, request)
                 if found is None:
                     return None
                 self._remember(key, found)

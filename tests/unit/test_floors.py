@@ -17,7 +17,14 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 FLOORS = ("app", "backend", "cache")
 
-APP_MAY_IMPORT = ("backend.types", "backend.errors", "backend.neurons", "backend.serve.client")
+APP_MAY_IMPORT = (
+    "backend.types",
+    "backend.errors",
+    "backend.neurons",
+    "backend.neuron_files",
+    "backend.judging",
+    "backend.serve.client",
+)
 HEAVY = ("torch", "transformers", "transformer_lens")
 HOOKS_MODULE = "backend/models/hooks.py"
 HOOK_NAME = re.compile(r"(?<!\w)hook_(?:in|out)(?!\w)|^\W*blocks\.(?:\S|$)")

@@ -1,0 +1,1 @@
+"""Figures as pure functions of results: no Streamlit, no request, theme passed in."""

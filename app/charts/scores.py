@@ -1,0 +1,81 @@
+"""The scores a layer x token map can show: name, axis title, the array, what it means.
+
+Owns the choice and the wording. Refuses to compute a score: each is an array of the exploration, at
+most divided by its layer's largest value for the map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from backend.types import Exploration
+
+Score = Literal["largest", "top10", "sum", "concentration", "strong", "usual"]
+
+
+@dataclass(frozen=True)
+class ScoreKind:
+    """A score's words: switch label, axis title, unit in a sentence, explanation, number format."""
+
+    label: str
+    axis: str
+    phrase: str
+    help: str
+    format: str
+    array: Callable[[Exploration], np.ndarray]
+
+
+SCORES: dict[Score, ScoreKind] = {
+    "largest": ScoreKind(
+        "Largest neuron", "CETT of the largest neuron", "one neuron",
+        "CETT of the one neuron that writes most at this layer and token: the length of what it adds, over the "
+        "length of what its whole layer adds.",
+        ".2f", lambda e: e.cett_max,
+    ),
+    "usual": ScoreKind(
+        "Against usual", "times its usual CETT", "against usual",
+        "The largest ratio of a neuron's CETT here to its mean CETT on ordinary text. It shows what is special "
+        "about this token rather than what is always large.",
+        ".0f", lambda e: e.usual_max,
+    ),
+    "top10": ScoreKind(
+        "Top 10", "CETT of the ten largest, summed", "ten largest",
+        "CETT of the ten largest neurons, added up. It can pass 1, since what neurons add can cancel.",
+        ".2f", lambda e: e.top10,
+    ),
+    "sum": ScoreKind(
+        "Sum", "CETT of all neurons, summed", "all neurons",
+        "CETT of all neurons of the layer, added up. It is never below 1: the more they cancel, the larger it is.",
+        ".1f", lambda e: e.cett_sum,
+    ),
+    "concentration": ScoreKind(
+        "Concentration", "ten largest over all", "concentration",
+        "The ten largest neurons' CETT over that of all: near 1, a few neurons do the work; near 0, many do.",
+        ".2f", lambda e: e.concentration,
+    ),
+    "strong": ScoreKind(
+        "Strong neurons", "neurons above the threshold", "strong neurons",
+        "How many neurons stand out: CETT above mean + k standard deviations. They occur on true answers too.",
+        ".0f", lambda e: e.over,
+    ),
+}  # fmt: skip
+
+
+def values(result: Exploration, score: Score) -> np.ndarray:
+    """The score [layer pos] as float32, NaN where it is undefined."""
+    return np.asarray(SCORES[score].array(result), dtype=np.float32)
+
+
+def per_layer(array: np.ndarray) -> np.ndarray:
+    """Each layer [layer pos] over its own largest value, 0..1; a layer of zeros stays 0."""
+    top = np.nanmax(np.where(np.isfinite(array), array, -np.inf), axis=1, keepdims=True, initial=0.0)
+    return np.divide(array, top, out=np.zeros_like(array), where=top > 0)
+
+
+def per_token(array: np.ndarray) -> np.ndarray:
+    """The largest value of any layer at each token [pos], 0 where none is defined."""
+    return np.nanmax(np.where(np.isfinite(array), array, 0.0), axis=0, initial=0.0)

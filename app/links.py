@@ -1,0 +1,236 @@
+"""A view and its address: everything a person has chosen, as query parameters and back.
+
+Owns `View`, `Cell` and their spelling. A value that cannot be read is left out and told of, never
+guessed. Refuses Streamlit: `session` keeps the view and the address in step.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from app.charts.scores import Score
+from backend.errors import BadInput
+from backend.neurons import NeuronId, NeuronSet
+from backend.types import MAX_PROMPT_CHARACTERS, Alpha, Decoding, ExploreRequest, OwnAlpha, Positions, Threshold
+from backend.types.base import Frozen
+
+MAX_VALUE, MAX_ADDRESS = 6_000, 12_000
+"""Longest value and longest whole address that are written, percent-encoded: servers and mail cut longer ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One layer at one token; written '17.12'."""
+
+    layer: int
+    pos: int
+
+    @classmethod
+    def parse(cls, text: str) -> Cell:
+        """The cell that `text` names. Raises ValueError for any other spelling."""
+        layer, dot, pos = text.partition(".")
+        if not dot or not (layer.isascii() and layer.isdigit() and pos.isascii() and pos.isdigit()):
+            raise ValueError("a cell is written layer.token, 17.12")
+        return cls(int(layer[:6]), int(pos[:6]))
+
+    def __str__(self) -> str:
+        return f"{self.layer}.{self.pos}"
+
+
+class View(Frozen):
+    """What is on a page. Each field that has its default is left out of the address."""
+
+    prompt: str | None = None
+    answer: str | None = None
+    chat: bool = True
+    system: str | None = None
+    decoding: Decoding = Decoding()
+    threshold: Threshold = Threshold()
+    neurons: NeuronSet = NeuronSet()
+    score: Score = "largest"
+    cell: Cell | None = None
+    per_layer: bool = False
+    template: bool = False
+    card: NeuronId | None = None
+    model: str | None = None
+    draft: str | None = None
+    """A prompt that was typed and not yet run."""
+    alphas: tuple[float, ...] = (0.0,)
+    own: tuple[OwnAlpha, ...] = ()
+    controls: int = 1
+    kinds: tuple[Literal["layer", "free"], ...] = ("layer",)
+    control_seed: int = 0
+    positions: Positions = "all"
+    known: str | None = None
+    """The known answer of the question, for Compare."""
+
+    def explore_request(self) -> ExploreRequest | None:
+        """The request that this view shows, None where no prompt is in it. Raises ValidationError."""
+        if self.prompt is None:
+            return None
+        return ExploreRequest(
+            prompt=self.prompt, chat=self.chat, system=self.system, answer=self.answer,
+            decoding=self.decoding, threshold=self.threshold,
+        )  # fmt: skip
+
+    def asking(self, request: ExploreRequest) -> View:
+        """This view with `request` in it; a place in the old answer is forgotten."""
+        return self.model_copy(
+            update={
+                "prompt": request.prompt, "chat": request.chat, "system": request.system, "answer": request.answer,
+                "decoding": request.decoding, "threshold": request.threshold,
+                "cell": None, "card": None, "draft": None,
+            }
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Param:
+    """One query parameter of a plain field: its type, and its spelling where that is not plain text."""
+
+    field: str
+    kind: Any
+    read: Callable[[str], Any] = lambda text: text
+    write: Callable[[Any], str] = str
+
+    def parse(self, text: str) -> Any:
+        return TypeAdapter(self.kind).validate_python(self.read(text))
+
+
+def _flag(value: bool) -> str:
+    return "1" if value else "0"
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in text.split(",") if word]
+
+
+def _own(text: str) -> list[dict[str, str]]:
+    pairs = [word.partition("=") for word in _words(text)]
+    return [{"neuron": neuron, "alpha": alpha} for neuron, _, alpha in pairs]
+
+
+def _commas(values: tuple[Any, ...]) -> str:
+    return ",".join(map(str, values))
+
+
+_Text = Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)]
+_Kinds = tuple[Literal["layer", "free"], ...]
+
+PARAMS: dict[str, _Param] = {
+    "prompt": _Param("prompt", _Text),
+    "draft": _Param("draft", _Text),
+    "answer": _Param("answer", _Text),
+    "chat": _Param("chat", bool, write=_flag),
+    "system": _Param("system", _Text),
+    "neurons": _Param("neurons", NeuronSet),
+    "score": _Param("score", Score),
+    "cell": _Param("cell", Cell, Cell.parse),
+    "per_layer": _Param("per_layer", bool, write=_flag),
+    "template": _Param("template", bool, write=_flag),
+    "card": _Param("card", NeuronId),
+    "model": _Param("model", Annotated[str, Field(min_length=1, max_length=300)]),
+    "alphas": _Param("alphas", Annotated[tuple[Alpha, ...], Field(max_length=16)], _words, _commas),
+    "own": _Param("own", tuple[OwnAlpha, ...], _own, lambda own: ",".join(f"{o.neuron}={o.alpha}" for o in own)),
+    "controls": _Param("controls", Annotated[int, Field(ge=0, le=20)]),
+    "kinds": _Param("kinds", Annotated[_Kinds, Field(max_length=2)], _words, _commas),
+    "control_seed": _Param("control_seed", Annotated[int, Field(ge=0, lt=2**31)]),
+    "positions": _Param("positions", Positions),
+    "known": _Param("known", _Text),
+}
+"""Address key -> plain field of the view."""
+
+DECODING: dict[str, str] = {
+    "max_tokens": "max_new_tokens", "temperature": "temperature", "top_k": "top_k", "top_p": "top_p",
+    "seed": "seed", "stop": "stop",
+}  # fmt: skip
+THRESHOLD: dict[str, str] = {"k": "k", "population": "population"}
+"""Address key -> field of the view's decoding and threshold."""
+
+
+def read(params: Mapping[str, str]) -> tuple[View, tuple[str, ...]]:
+    """The view that query parameters name, and a note for each that was left out."""
+    fields: dict[str, Any] = {}
+    notes: list[str] = []
+    for key, text in params.items():
+        if key in PARAMS:
+            param = PARAMS[key]
+            _take(fields, param.field, key, text, param.parse, notes)
+        elif key in DECODING or key in THRESHOLD:
+            continue
+        else:
+            notes.append(f"The link holds “{_short(key)}”, which this page does not know. It was left out.")
+    fields["decoding"] = _group(Decoding, DECODING, params, notes)
+    fields["threshold"] = _group(Threshold, THRESHOLD, params, notes)
+    return View(**fields), tuple(notes)
+
+
+def _group(kind: type[Any], keys: Mapping[str, str], params: Mapping[str, str], notes: list[str]) -> Any:
+    """A decoding or threshold from its parameters, each judged alone."""
+    fields: dict[str, Any] = {}
+    for key, field in keys.items():
+        if key in params:
+            _take(fields, field, key, params[key], lambda text, f=field: _one(kind, f, text), notes)
+    return kind(**fields)
+
+
+def _one(kind: type[Any], field: str, text: str) -> Any:
+    value = json.loads(text) if field == "stop" else text
+    return getattr(kind.model_validate({field: value}), field)
+
+
+def _take(
+    fields: dict[str, Any], field: str, key: str, text: str, parse: Callable[[str], Any], notes: list[str]
+) -> None:
+    try:
+        fields[field] = parse(text)
+    except ValidationError as error:
+        notes.append(_note(key, text, error.errors()[0]["msg"].removeprefix("Value error, ")))
+    except (ValueError, BadInput) as error:
+        notes.append(_note(key, text, error.why if isinstance(error, BadInput) else str(error)))
+
+
+def _note(key: str, text: str, why: str) -> str:
+    return f"The link's {key} “{_short(text)}” cannot be read: {why.rstrip('.')}. It was left out."
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def write(view: View) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Query parameters of a view, and a note for each value too long for an address."""
+    plain = View()
+    found = {
+        key: param.write(getattr(view, param.field))
+        for key, param in PARAMS.items()
+        if getattr(view, param.field) != getattr(plain, param.field)
+    }
+    found |= _changed(view.decoding, Decoding(), DECODING) | _changed(view.threshold, Threshold(), THRESHOLD)
+    return _fitting(found)
+
+
+def _changed(group: Frozen, plain: Frozen, keys: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for key, field in keys.items():
+        value = getattr(group, field)
+        if value != getattr(plain, field):
+            found[key] = json.dumps(value) if isinstance(value, tuple) else str(value)
+    return found
+
+
+def _fitting(found: dict[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The parameters that fit, the longest left out first, and what was left out."""
+    sizes = {key: len(quote(text, errors="replace")) for key, text in found.items()}
+    notes = []
+    for key in sorted(found, key=lambda k: -sizes[k]):
+        if sizes[key] > MAX_VALUE or sum(sizes.values()) > MAX_ADDRESS:
+            notes.append(f"The link leaves out the {key}: it is too long for an address. Download it instead.")
+            del found[key], sizes[key]
+    return found, tuple(notes)

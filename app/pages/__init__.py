@@ -1,0 +1,1 @@
+"""One module a page: read, ask, draw, write."""

@@ -1,0 +1,155 @@
+"""What one browser session holds: the engine's client, the view, finished results, chosen neurons.
+
+Owns every key of session state that more than one page reads, with its type, and keeps view and
+address in step. Refuses to draw and to compute. Pages never touch these keys by name.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from app import links, style
+from app.links import View
+from backend.errors import HNeuronsError
+from backend.neurons import NeuronSet
+from backend.serve.client import Client, connect
+from backend.types import Request, Result, Verb
+
+_CLIENT, _ID, _VIEW, _NOTES = "client", "session_id", "view", "link_notes"
+_SEEN, _WRITTEN, _LEFT_OUT = "address_seen", "address_written", "address_left_out"
+T = TypeVar("T")
+
+
+@st.cache_resource(show_spinner=False)
+def _connected() -> Client:
+    return connect()
+
+
+def client() -> Client:
+    """The engine, one for all sessions; another where `use` named one for this session."""
+    return st.session_state.get(_CLIENT) or _connected()
+
+
+def use(engine: Client) -> None:
+    """Let this session speak to `engine` rather than to the process's own."""
+    st.session_state[_CLIENT] = engine
+
+
+def session_id() -> str:
+    """A name for this browser session, random and stable while it lasts."""
+    return str(st.session_state.setdefault(_ID, uuid.uuid4().hex))
+
+
+def palette() -> style.Palette:
+    """The colours of the theme that this browser shows."""
+    return style.of(st.context.theme.type)
+
+
+def view() -> View:
+    """What is on the page. Call `open_view` first, once a run."""
+    return st.session_state.get(_VIEW) or View()
+
+
+def change(**fields: Any) -> View:
+    """Change fields of the view; `close_view` writes the address."""
+    st.session_state[_VIEW] = view().model_copy(update=fields)
+    return view()
+
+
+def ask(request: Any) -> View:
+    """Put an exploration's request into the view, as when Run is pressed."""
+    st.session_state[_VIEW] = view().asking(request)
+    return view()
+
+
+def open_view() -> bool:
+    """Take up the address at the start of a run; whether it named another view than the one held.
+
+    The address wins when the browser changed it (a link, Back, Forward). It does not when it only lags behind
+    what this session wrote, and not when another page's address came up empty.
+    """
+    now = st.query_params.to_dict()
+    written: list[dict[str, str]] = st.session_state.setdefault(_WRITTEN, [])
+    if now in written:
+        st.session_state[_WRITTEN] = written[written.index(now) + 1 :]
+        st.session_state[_SEEN] = now
+        return False
+    if now == st.session_state.get(_SEEN):
+        return False
+    st.session_state[_SEEN] = now
+    if not now and _VIEW in st.session_state:
+        return False
+    st.session_state[_WRITTEN] = []
+    st.session_state[_VIEW], st.session_state[_NOTES] = links.read(now)
+    return bool(now)
+
+
+def close_view() -> None:
+    """Write the view into the address at the end of a run."""
+    params, st.session_state[_LEFT_OUT] = links.write(view())
+    if params == st.query_params.to_dict():
+        return
+    st.session_state[_WRITTEN] = [*st.session_state.get(_WRITTEN, []), params][-20:]
+    st.query_params.from_dict(params)
+
+
+def link_notes() -> tuple[str, ...]:
+    """What could not be read from the address, and what did not fit into it."""
+    return (*st.session_state.get(_NOTES, ()), *st.session_state.get(_LEFT_OUT, ()))
+
+
+def note(*sentences: str) -> None:
+    """Say something beside the notes on the link until another link is opened."""
+    held = st.session_state.get(_NOTES, ())
+    st.session_state[_NOTES] = (*held, *(text for text in sentences if text not in held))
+
+
+def chosen() -> NeuronSet:
+    """The neurons chosen on any page."""
+    return view().neurons
+
+
+def choose(neurons: NeuronSet) -> None:
+    """Choose these neurons, for every page and for the address."""
+    change(neurons=neurons)
+
+
+def finish(verb: Verb, key: str, result: Result) -> None:
+    """Hold the finished result of `verb` that stands in the store under `key`."""
+    st.session_state[f"result:{verb}"] = (key, result)
+
+
+def result_key(verb: Verb) -> str | None:
+    """The key of the result on the page."""
+    held = st.session_state.get(f"result:{verb}")
+    return held[0] if held else None
+
+
+def result(verb: Verb, kind: type[T]) -> T | None:
+    """The result on the page, where there is one of type `kind`."""
+    held = st.session_state.get(f"result:{verb}")
+    return held[1] if held and isinstance(held[1], kind) else None
+
+
+def forget(verb: Verb) -> None:
+    """Let the result of `verb` go from the page; the store keeps it."""
+    st.session_state.pop(f"result:{verb}", None)
+
+
+def fail(verb: Verb, error: HNeuronsError | None) -> None:
+    """Hold why the last run of `verb` ended badly, None where it did not."""
+    st.session_state[f"error:{verb}"] = error
+
+
+def failure(verb: Verb) -> HNeuronsError | None:
+    """Why the last run of `verb` ended badly."""
+    return st.session_state.get(f"error:{verb}")
+
+
+def answers(verb: Verb, request: Request) -> bool:
+    """Whether the result on the page is that of `request`."""
+    held = st.session_state.get(f"result:{verb}")
+    return bool(held) and held[1].request == request

@@ -1,0 +1,196 @@
+"""A run on the page: submit it, watch it, stop it, take up its result, show its error.
+
+Owns the session's running job of each verb and the fragment that polls it. Refuses to compute: the
+engine's worker does, and goes on when the browser is gone. Streamed text is data, never Markdown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import streamlit as st
+
+from app import session
+from app.widgets import text
+from backend.errors import HNeuronsError, Stopped, StoreError
+from backend.types import (
+    Event,
+    JobView,
+    PromptEvent,
+    Request,
+    RowPlan,
+    StageEvent,
+    TokenEvent,
+    TokenInfo,
+    Verb,
+)
+
+POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A run as far as it has come. Rows are those of the batch; an exploration has row 0 alone."""
+
+    state: str = "queued"
+    position: int = 0
+    stage: str | None = None
+    fraction: float | None = None
+    prompt: tuple[TokenInfo, ...] = ()
+    plans: tuple[RowPlan, ...] = ()
+    texts: dict[int, str] = field(default_factory=dict)
+    tokens: dict[int, tuple[TokenInfo, ...]] = field(default_factory=dict)
+
+    def after(self, event: Event) -> Progress:
+        """This progress with one more event in it."""
+        if isinstance(event, StageEvent):
+            return replace(self, stage=event.stage, fraction=event.fraction)
+        if isinstance(event, PromptEvent):
+            return replace(self, prompt=event.tokens, plans=event.rows)
+        assert isinstance(event, TokenEvent)
+        held = self.tokens.get(event.row, ())
+        return replace(
+            self,
+            texts={**self.texts, event.row: event.text},
+            tokens={**self.tokens, event.row: (*held, event.token)},
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """A submitted job of this session and what is known of it."""
+
+    id: str
+    verb: Verb
+    request: Request
+    next: int = 0
+    progress: Progress = field(default_factory=Progress)
+
+
+def run_job(verb: Verb, request: Request) -> None:
+    """Submit `request`; the one before it of the same verb is stopped. A refusal is held for `shown_failure`."""
+    stop_job(verb)
+    session.fail(verb, None)
+    try:
+        job = session.client().submit(verb, request, session.session_id())
+    except HNeuronsError as error:
+        session.fail(verb, error)
+        return
+    st.session_state[_key(verb)] = Job(job, verb, request)
+    _poll(verb)
+
+
+def running(verb: Verb) -> Job | None:
+    """The session's job of `verb` that is not over yet."""
+    return st.session_state.get(_key(verb))
+
+
+def stop_job(verb: Verb) -> None:
+    """Stop the session's job of `verb`, if there is one, within one token."""
+    job = st.session_state.pop(_key(verb), None)
+    if job is None:
+        return
+    try:
+        session.client().stop(job.id)
+    except HNeuronsError as error:
+        session.fail(verb, error)
+
+
+def watch_job(verb: Verb, draw: Callable[[Progress], None] | None = None) -> None:
+    """Draw the running job of `verb` until it is over, then run the page again with its result.
+
+    Args:
+        verb: whose job to watch; nothing is drawn where none runs.
+        draw: draws what has streamed so far; by default the text of row 0.
+    """
+    if running(verb) is None:
+        return
+
+    @st.fragment(run_every=POLL_SECONDS)
+    def watch() -> None:
+        if running(verb) is None or _poll(verb):
+            st.rerun(scope="app")
+        job = running(verb)
+        assert job is not None
+        _status(job, verb)
+        (draw or _plain)(job.progress)
+
+    watch()
+
+
+def _key(verb: Verb) -> str:
+    return f"job:{verb}"
+
+
+def _poll(verb: Verb) -> bool:
+    """Take up what is new of the job; whether it is over."""
+    job = running(verb)
+    if job is None:
+        return True
+    try:
+        seen = session.client().view(job.id, job.next)
+        progress = replace(job.progress, state=seen.state, position=seen.position)
+        for event in seen.events:
+            progress = progress.after(event)
+        st.session_state[_key(verb)] = replace(job, next=seen.next, progress=progress)
+        over = seen.state in {"done", "failed", "stopped"}
+        if over:
+            _end(job, seen)
+    except HNeuronsError as error:
+        session.fail(verb, error)
+        over = True
+    if over:
+        st.session_state.pop(_key(verb), None)
+    return over
+
+
+def _end(job: Job, seen: JobView) -> None:
+    """Hold the result, or the error, of a job that is over."""
+    if seen.state != "done" or seen.key is None:
+        session.fail(job.verb, HNeuronsError.from_json(seen.error) if seen.error else Stopped())
+        return
+    found = session.client().result(seen.key)
+    if found is None:
+        raise StoreError("The result is gone", "it is no longer in the store", "press Run to compute it again")
+    session.finish(job.verb, seen.key, found)
+
+
+def _status(job: Job, verb: Verb) -> None:
+    """Where the run stands, and Stop."""
+    row = st.container(horizontal=True, vertical_alignment="center", wrap=False)
+    progress = job.progress
+    if progress.state == "queued":
+        ahead = f"Waiting: {progress.position} before you." if progress.position else "Waiting for the model."
+        words = f"{ahead} {progress.stage or ''}"
+    else:
+        words = progress.stage or "Running"
+    row.progress(min(max(progress.fraction or 0.0, 0.0), 1.0), text=text.markdown(words))
+    if row.button("Stop", icon=":material/stop_circle:", key=f"stop:{verb}"):
+        stop_job(verb)
+        session.fail(verb, Stopped())
+        st.rerun(scope="app")
+
+
+def _plain(progress: Progress) -> None:
+    st.html(text.block(progress.texts.get(0, "")))
+
+
+def shown_failure(verb: Verb) -> None:
+    """Show in place why the last run of `verb` ended badly, if it did."""
+    error = session.failure(verb)
+    if error is not None:
+        shown_error(error)
+
+
+def shown_error(error: HNeuronsError) -> None:
+    """An error in place: what, why, what instead. A stop is told, not alarmed of."""
+    words = f"**{text.markdown(error.what)}.** {text.markdown(error.why)}. {text.markdown(_capital(error.instead))}."
+    if isinstance(error, Stopped):
+        st.info(words, icon=":material/stop_circle:")
+    else:
+        st.error(words, icon=":material/error:")
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]

@@ -1,0 +1,172 @@
+"""Neuron switches: what each neuron is set to, and the request that these settings make.
+
+Owns the settings (one alpha a neuron) with their controls, and the translation to and from a
+`CompareRequest`. Refuses to run anything. Settings live in session state under `switch.*`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import streamlit as st
+
+from app.widgets.compare_words import alpha_text, counted
+from backend.errors import BadNeurons, BadSettings
+from backend.neurons import NeuronId, NeuronSet
+from backend.types import MAX_ALPHA, CompareRequest, Decoding, OwnAlpha, Positions
+
+Choice = Literal["Suppress", "Normal", "Amplify", "Own α"]
+Beside = Literal["Half", "Double"]
+TwinKind = Literal["layer", "free"]
+
+ALPHAS: dict[Choice, float] = {"Suppress": 0.0, "Normal": 1.0, "Amplify": 2.0}
+BESIDE: dict[Beside, float] = {"Half": 0.5, "Double": 2.0}
+MOST_ROWS = 12
+"""Beyond so many neurons one switch moves the whole set."""
+WHOLE = "set"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What stands beside the switched row, and how the answers are written."""
+
+    beside: tuple[Beside, ...] = ()
+    twins: int = 1
+    twin_kinds: tuple[TwinKind, ...] = ("layer",)
+    seed: int = 0
+    positions: Positions = "all"
+    decoding: Decoding = Decoding()
+    chat: bool = True
+    system: str | None = None
+
+
+def compose(prompt: str, alphas: Mapping[NeuronId, float], options: Options) -> CompareRequest:
+    """The request that these switches stand for. Neurons at Normal are left out: nothing is done to them.
+
+    Neurons that share one alpha make a row of `alphas`, mixed ones a row of `own`; the twins are
+    those of this row, whatever stands beside it.
+
+    Raises BadNeurons where no neuron is given, BadSettings where every switch stands at Normal,
+    pydantic.ValidationError where the prompt or a number is refused.
+    """
+    if not alphas:
+        raise BadNeurons(
+            "No neuron is chosen", "there is nothing to switch", "tick neurons on Explore, or add some with Add neurons"
+        )
+    moved = {neuron: alpha for neuron, alpha in alphas.items() if alpha != 1.0}
+    if not moved:
+        raise BadSettings(
+            "Every switch stands at Normal", "the answer would be the baseline's own", "set one to Suppress or Amplify"
+        )
+    values = set(moved.values())
+    beside = tuple(BESIDE[name] for name in options.beside)
+    one = len(values) == 1
+    main = tuple(values) if one else ()
+    rows = (*main, *(alpha for alpha in beside if alpha not in main))
+    return CompareRequest(
+        prompt=prompt,
+        chat=options.chat,
+        system=options.system,
+        neurons=NeuronSet(tuple(moved)) if rows else NeuronSet(),
+        alphas=rows,
+        own=() if one else tuple(OwnAlpha(neuron=neuron, alpha=moved[neuron]) for neuron in sorted(moved)),
+        controls=options.twins,
+        control_kinds=options.twin_kinds,
+        control_arms=(0 if one else len(rows),),
+        control_seed=options.seed,
+        positions=options.positions,
+        decoding=options.decoding,
+    )
+
+
+def settings(request: CompareRequest) -> dict[NeuronId, float]:
+    """The switches that a request stands for: what `compose` was given, Normal ones aside."""
+    if request.own:
+        return {own.neuron: own.alpha for own in request.own}
+    alpha = request.alphas[0] if request.alphas else 1.0
+    return dict.fromkeys(request.neurons, alpha)
+
+
+def options_of(request: CompareRequest) -> Options:
+    """The options that a request stands for."""
+    rest = request.alphas if request.own else request.alphas[1:]
+    return Options(
+        beside=tuple(name for name, alpha in BESIDE.items() if alpha in rest),
+        twins=request.controls,
+        twin_kinds=request.control_kinds,
+        seed=request.control_seed,
+        positions=request.positions,
+        decoding=request.decoding,
+        chat=request.chat,
+        system=request.system,
+    )
+
+
+def choice_of(alpha: float) -> Choice:
+    """The switch position that an alpha has: its own name where there is one."""
+    return next((name for name, value in ALPHAS.items() if value == alpha), "Own α")
+
+
+def put(alphas: Mapping[NeuronId, float]) -> None:
+    """Set the switches, before they are drawn. Others keep their setting.
+
+    The whole-set switch follows where all alphas agree.
+    """
+    for neuron, alpha in alphas.items():
+        _put(str(neuron), alpha)
+    if len(set(alphas.values())) == 1:
+        _put(WHOLE, next(iter(alphas.values())))
+
+
+def put_all(neurons: Sequence[NeuronId], alpha: float) -> None:
+    """One alpha for every switch: what a preset does."""
+    put(dict.fromkeys(neurons, alpha))
+
+
+def _put(name: str, alpha: float) -> None:
+    st.session_state[f"switch.{name}"] = choice_of(alpha)
+    st.session_state[f"switch.alpha.{name}"] = alpha
+
+
+def draw(chosen: NeuronSet, pushes: Mapping[NeuronId, str]) -> dict[NeuronId, float]:
+    """The switches of `chosen` and what they are set to.
+
+    Args:
+        chosen: the neurons, in the order of the model.
+        pushes: what each neuron's output direction raises most, where it is known.
+    """
+    if len(chosen) > MOST_ROWS:
+        alpha = _row(WHOLE, f"All {len(chosen):,} neurons", "one switch for the whole set")
+        with st.expander(f"The {counted(len(chosen), 'neuron')} of this set"):
+            st.code(", ".join(map(str, chosen)), language=None, wrap_lines=True, height=160)
+        return dict.fromkeys(chosen, alpha)
+    return {neuron: _row(str(neuron), str(neuron), pushes.get(neuron, "")) for neuron in chosen}
+
+
+def _row(name: str, label: str, note: str) -> float:
+    """One switch: its name, what it pushes towards, the four positions, its alpha or the field for it."""
+    key, field = f"switch.{name}", f"switch.alpha.{name}"
+    st.session_state.setdefault(key, "Suppress")
+    st.session_state.setdefault(field, 0.0)
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
+        with st.container(width=104):
+            st.text(label)
+        with st.container(width=150):
+            st.text(note)
+        choice = st.segmented_control(
+            f"Switch of {label}", get_args(Choice), key=key, required=True, label_visibility="collapsed",
+            width="content", wrap=False, persist_state="session",
+        )  # fmt: skip
+        if choice == "Own α":
+            return float(
+                st.number_input(
+                    f"α of {label}, 0 to {MAX_ALPHA:g}", 0.0, MAX_ALPHA, step=0.25, format="%.2f", key=field,
+                    label_visibility="collapsed", width=92, persist_state="session",
+                )
+            )  # fmt: skip
+        alpha = ALPHAS.get(choice or "Suppress", 0.0)
+        with st.container(width=92):
+            st.text(f"α = {alpha_text(alpha)}")
+        return alpha

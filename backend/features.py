@@ -1,0 +1,144 @@
+"""Regional means of CETT for many texts: the features of a detector.
+
+Owns batching. Texts are sorted by length and read in padded batches; the tokens that all of them begin with
+(a template's system turn) are read once; each layer is reduced in its hook; the output head never runs. What
+leaves the device is [text region neuron] a layer. Refuses to choose regions or to judge texts.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os.path import commonprefix
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from backend.cett import cett
+from backend.errors import BadInput
+from backend.models.hooks import observe
+from backend.models.loaded import LoadedModel
+from backend.watch import SILENT, Watch, check
+
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class RegionText:
+    """A text and its regions: `regions[name]` are positions in `ids`, for instance the answer's tokens."""
+
+    ids: tuple[int, ...]
+    regions: tuple[tuple[int, ...], ...]
+
+
+@dataclass
+class _Regions:
+    """An observer that keeps, for each layer, the sum of CETT over each region, divided by the region's size."""
+
+    w_norms: Sequence[Tensor]
+    weights: Float[Tensor, "row region pos"]
+    sums: list[Tensor]
+
+    def __call__(self, layer: int, z: Tensor, h: Tensor) -> None:
+        # cett() of the module, arranged so that the [row pos neuron] array is touched as little as can be:
+        # the norms go into the small weights, the column norms into the small sums.
+        norm = h.float().norm(dim=-1)
+        weights = self.weights / norm[:, None, :]
+        self.sums.append(torch.bmm(weights, z.float().abs()) * self.w_norms[layer])
+
+
+def region_means(
+    model: LoadedModel, texts: Sequence[RegionText], batch: int = BATCH, watch: Watch = SILENT
+) -> Float[np.ndarray, "text layer region neuron"]:
+    """Mean CETT of every neuron over each region of each text (Gao et al. 2025, Eq. 3).
+
+    All texts need the same number of regions. An empty region gives NaN.
+
+    Raises BadInput where there is no text or the numbers of regions differ, Stopped between two batches.
+    """
+    if not texts or len({len(text.regions) for text in texts}) != 1:
+        raise BadInput(
+            "These texts cannot be read together", "each needs the same number of regions", "name them for each text"
+        )
+    shape = (len(texts), model.info.n_layers, len(texts[0].regions), max(model.info.widths))
+    means = np.full(shape, np.nan, np.float32)
+    order = sorted(range(len(texts)), key=lambda place: len(texts[place].ids))
+    with torch.inference_mode():
+        shared = _Shared.read(model, texts)
+        for start in range(0, len(order), batch):
+            check(watch)
+            places = order[start : start + batch]
+            for layer, part in enumerate(_batch_means(model, [texts[p] for p in places], shared)):
+                means[places, layer, :, : part.shape[-1]] = part.cpu().numpy()
+    return means
+
+
+@dataclass
+class _Shared:
+    """The tokens that all texts begin with: their cache, and CETT at each of them, [pos neuron] a layer."""
+
+    length: int
+    cache: object
+    values: list[Tensor]
+
+    @classmethod
+    def read(cls, model: LoadedModel, texts: Sequence[RegionText]) -> _Shared:
+        """At least one token of each text is left to its own batch."""
+        length = min(len(commonprefix([text.ids for text in texts])), min(len(text.ids) for text in texts) - 1)
+        if length < 1 or len(texts) < 2:
+            return cls(0, None, [])
+        values: list[Tensor] = []
+
+        def keep(layer: int, z: Tensor, h: Tensor) -> None:
+            values.append(cett(z, model.w_norms[layer], h)[0])
+
+        ids = torch.tensor([texts[0].ids[:length]], device=model.device)
+        with observe(model, keep):
+            cache = model.plain.base_model(ids, use_cache=True).past_key_values
+        return cls(length, cache, values)
+
+
+def _batch_means(model: LoadedModel, texts: Sequence[RegionText], shared: _Shared) -> list[Tensor]:
+    """[row region neuron] of each layer."""
+    ids, mask = _right_padded([text.ids[shared.length :] for text in texts], model.device)
+    weights = _weights(texts, shared.length + ids.shape[1], model.device)
+    sink = _Regions(model.w_norms, weights[..., shared.length :], [])
+    extra: dict[str, object] = {"use_cache": False}
+    if shared.length:
+        cache = copy.deepcopy(shared.cache)
+        cache.batch_repeat_interleave(len(texts))  # type: ignore[attr-defined]  # transformers' Cache
+        ones = torch.ones((len(texts), shared.length), dtype=mask.dtype, device=mask.device)
+        extra = {"past_key_values": cache, "use_cache": True}
+        mask = torch.cat([ones, mask], dim=1)
+    if not bool(mask.all()):
+        extra["attention_mask"] = mask.long()
+    with observe(model, sink):
+        model.plain.base_model(ids, **extra)
+    head = weights[..., : shared.length]
+    for layer, values in enumerate(shared.values):
+        sink.sums[layer] += head @ values
+    return sink.sums
+
+
+def _right_padded(
+    rows: Sequence[Sequence[int]], device: torch.device
+) -> tuple[Int[Tensor, "row pos"], Bool[Tensor, "row pos"]]:
+    width = max(map(len, rows))
+    ids = torch.tensor([list(row) + [row[-1]] * (width - len(row)) for row in rows], device=device)
+    lengths = torch.tensor([len(row) for row in rows], device=device)
+    return ids, torch.arange(width, device=device)[None, :] < lengths[:, None]
+
+
+def _weights(texts: Sequence[RegionText], width: int, device: torch.device) -> Float[Tensor, "row region pos"]:
+    """1 / size of the region at its positions, else 0; NaN throughout where a region is empty."""
+    weights = torch.zeros((len(texts), len(texts[0].regions), width), device=device)
+    for row, text in enumerate(texts):
+        for region, positions in enumerate(text.regions):
+            if positions:
+                weights[row, region, list(positions)] = 1.0 / len(positions)
+            else:
+                weights[row, region] = torch.nan
+    return weights

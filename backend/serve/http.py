@@ -1,0 +1,246 @@
+"""The HTTP service: `Client`, one route a method, and three routes that wait for their result.
+
+Owns routes, status codes and the bound on a body. Refuses behaviour: every route hands on to the client it
+was made with. All errors have one shape, {"error": {"code", "what", "why", "instead"}}. It knows no user: it is
+meant for this machine or a network that one trusts, and pages of other origins get no leave to read it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field, ValidationError
+
+from backend.errors import HNeuronsError
+from backend.serve.client import Client
+from backend.serve.failures import Unknown, explain
+from backend.serve.http_errors import ERRORS, BodyLimit, add_error_handlers
+from backend.types import (
+    COMPACT,
+    REQUESTS,
+    RESULTS,
+    CompareRequest,
+    Comparison,
+    Exploration,
+    ExploreRequest,
+    JobView,
+    ModelChoice,
+    ModelStatus,
+    NeuronCard,
+    NeuronRequest,
+    Result,
+    StoredResult,
+    Verb,
+)
+from backend.types import Request as Asked
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 2 * 1024 * 1024
+MAX_WAIT = 30.0
+THREADS = 200
+"""Most calls that wait at the same time: a long poll holds a thread."""
+
+Arrays = Annotated[
+    Literal["lists", "base64"], Query(description="how arrays are written; base64 is little-endian and compact")
+]
+JobId = Annotated[str, Path(max_length=100)]
+Session = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class Load(BaseModel):
+    """A model to open: a row of the table, hub name, directory or GGUF file."""
+
+    name: str = Field(min_length=1, max_length=500)
+    device: str | None = Field(default=None, max_length=50)
+    dtype: str | None = Field(default=None, max_length=50)
+
+
+class Submission(BaseModel):
+    """A request for the queue. `request` is that of the verb; runs of one `session` are done in order."""
+
+    verb: Verb
+    request: dict[str, Any]
+    session: Session
+
+
+class JobStarted(BaseModel):
+    """The id to ask for with GET /v1/jobs/{id}."""
+
+    id: str
+
+
+class Models(BaseModel):
+    """The registry's rows."""
+
+    models: tuple[ModelChoice, ...]
+
+
+class Results(BaseModel):
+    """What is in the store, newest first."""
+
+    results: tuple[StoredResult, ...]
+
+
+def create_app(client: Client) -> FastAPI:
+    """The service in front of `client`, which is closed when the service ends."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        import anyio.to_thread
+
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+        yield
+        await run_in_threadpool(client.close)
+
+    app = FastAPI(title="H-Neuron Explorer", version="1", lifespan=lifespan, responses=ERRORS)
+    app.add_middleware(BodyLimit, limit=MAX_BODY)
+    add_error_handlers(app)
+    _add_models(app, client)
+    _add_jobs(app, client)
+    _add_results(app, client)
+    _add_verbs(app, client)
+    return app
+
+
+def _add_models(app: FastAPI, client: Client) -> None:
+    @app.get("/v1/status")
+    def status() -> ModelStatus:
+        """The loaded model, or how far its loading is."""
+        return client.status()
+
+    @app.get("/v1/models")
+    def models() -> Models:
+        """The registry with what each model needs and whether it fits the service's machine."""
+        return Models(models=client.models())
+
+    @app.post("/v1/models/load", status_code=202)
+    def load(body: Load) -> ModelStatus:
+        """Begin to load a model once the runs submitted so far are done; watch /v1/status."""
+        client.load(body.name, body.device, body.dtype)
+        return client.status()
+
+
+def _add_jobs(app: FastAPI, client: Client) -> None:
+    @app.post("/v1/jobs", status_code=202)
+    def submit(body: Submission) -> JobStarted:
+        """Queue a request. Sessions take turns."""
+        return JobStarted(id=client.submit(body.verb, _request(body.verb, body.request), body.session))
+
+    @app.get("/v1/jobs/{id}")
+    def view(
+        id: JobId, after: Annotated[int, Query(ge=0)] = 0, wait: Annotated[float, Query(ge=0, le=MAX_WAIT)] = 0.0
+    ) -> JobView:
+        """The job and its events from number `after`; waits up to `wait` seconds for something new."""
+        return client.view(id, after, wait)
+
+    @app.get("/v1/jobs/{id}/events", response_class=StreamingResponse)
+    async def events(id: JobId, request: Request, after: Annotated[int, Query(ge=0)] = 0) -> StreamingResponse:
+        """The job as server-sent events: stage, prompt, token, and `end` with the job's last view."""
+        last = request.headers.get("last-event-id", "")
+        first = await run_in_threadpool(client.view, id, int(last) if last.isascii() and last.isdigit() else after)
+        return StreamingResponse(
+            _stream(client, first), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        )
+
+    @app.delete("/v1/jobs/{id}")
+    def stop(id: JobId) -> JobView:
+        """Stop a job: a queued one leaves the queue, a running one ends within one token."""
+        client.stop(id)
+        return client.view(id)
+
+
+def _add_results(app: FastAPI, client: Client) -> None:
+    @app.get("/v1/results")
+    def results(limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> Results:
+        """What is in the store, newest first."""
+        return Results(results=client.results(limit))
+
+    @app.get("/v1/results/{key}")
+    def result(
+        key: Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="the `key` of a finished job")],
+        arrays: Arrays = "lists",
+    ) -> Response:
+        """{"verb": ..., "result": ...} of one stored result."""
+        found = client.result(key)
+        if found is None:
+            raise Unknown("This result is not here", f"nothing is stored under {key[:12]}", "run the request again")
+        return _with_verb(found, arrays)
+
+    @app.get("/v1/examples/{verb}")
+    def example(verb: Verb, arrays: Arrays = "lists") -> Response:
+        """{"verb": ..., "result": ...} of the finished example that ships."""
+        return _with_verb(client.example(verb), arrays)
+
+
+def _add_verbs(app: FastAPI, client: Client) -> None:
+    @app.post("/v1/explore", response_model=Exploration)
+    async def explore(body: ExploreRequest, request: Request, arrays: Arrays = "lists") -> Response:
+        """See inside one answer; comes back when it is done."""
+        return await _answer(client, "explore", body, request, arrays)
+
+    @app.post("/v1/compare", response_model=Comparison)
+    async def compare(body: CompareRequest, request: Request, arrays: Arrays = "lists") -> Response:
+        """One prompt under several interventions; comes back when it is done."""
+        return await _answer(client, "compare", body, request, arrays)
+
+    @app.post("/v1/neuron", response_model=NeuronCard)
+    async def neuron(body: NeuronRequest, request: Request, arrays: Arrays = "lists") -> Response:
+        """One neuron's card; comes back when it is done."""
+        return await _answer(client, "neuron", body, request, arrays)
+
+
+def _request(verb: Verb, data: dict[str, Any]) -> Asked:
+    try:
+        return REQUESTS[verb].model_validate(data)
+    except ValidationError as error:
+        raise explain(error) from error
+
+
+async def _answer(client: Client, verb: Verb, body: Asked, request: Request, arrays: str) -> Response:
+    """Submit, wait, and give the result back; a caller who hangs up stops the run."""
+    session = f"http {request.client.host if request.client else ''}"
+    job = await run_in_threadpool(client.submit, verb, body, session)
+    view = await run_in_threadpool(client.view, job, 0, 1.0)
+    while view.state in ("queued", "running"):
+        if await request.is_disconnected():
+            await run_in_threadpool(client.stop, job)
+        view = await run_in_threadpool(client.view, job, view.next, 1.0)
+    if view.error is not None or view.key is None:
+        raise HNeuronsError.from_json(view.error or {})
+    result = await run_in_threadpool(client.result, view.key)
+    if result is None:
+        raise Unknown("The result is gone", "it was dropped from the store right after the run", "run it again")
+    return Response(await run_in_threadpool(_written, result, arrays), media_type="application/json")
+
+
+async def _stream(client: Client, view: JobView) -> AsyncIterator[str]:
+    """Server-sent events from `view` on. Each one's id is the number to go on from after a break."""
+    while True:
+        for event in view.events:
+            yield f"event: {event.type}\nid: {view.next}\ndata: {event.model_dump_json()}\n\n"
+        if view.state not in ("queued", "running"):
+            break
+        if not view.events:
+            yield f": {view.state}, {view.position} before\n\n"
+        view = await run_in_threadpool(client.view, view.id, view.next, 5.0)
+    last = view.model_copy(update={"events": ()})
+    yield f"event: end\nid: {view.next}\ndata: {last.model_dump_json()}\n\n"
+
+
+def _with_verb(result: Result, arrays: str) -> Response:
+    verb = next(name for name, kind in RESULTS.items() if isinstance(result, kind))
+    return Response(
+        f'{{"verb":{json.dumps(verb)},"result":{_written(result, arrays)}}}', media_type="application/json"
+    )
+
+
+def _written(result: Result, arrays: str) -> str:
+    return result.model_dump_json(context=COMPACT if arrays == "base64" else None)

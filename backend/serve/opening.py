@@ -1,0 +1,83 @@
+"""What serving needs of an engine, and how one is opened.
+
+Owns the `Answering` protocol, which `backend.engine.Engine` meets, and the one place where the heavy
+packages are imported: inside `open_engine`, so that a door stands at once. It finds no files itself
+(`backend.models`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from backend.errors import BadSettings
+from backend.types import CettFile, CettRequest, ModelInfo, Request, Result, Verb
+from backend.watch import Watch
+from cache.paths import results_dir
+from cache.store import DEFAULT_MAX_BYTES, Store
+
+MODEL_VARIABLE = "HNEURONS_MODEL"
+STORE_VARIABLE = "HNEURONS_STORE_MB"
+
+Progress = Callable[[str, float], None]
+"""Told of a stage and its fraction 0..1."""
+
+
+class Answering(Protocol):
+    """The verbs of one loaded model. One request at a time; `key` and `lookup` may be called at any."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """The loaded model."""
+        ...
+
+    def key(self, request: Request) -> str:
+        """Where the result of `request` is stored."""
+        ...
+
+    def lookup(self, verb: Verb, request: Request) -> Result | None:
+        """The stored result of `request`, or None."""
+        ...
+
+    def run(self, verb: Verb, request: Request, watch: Watch = ...) -> Result:
+        """Compute and store. Raises Stopped once the watch says so."""
+        ...
+
+    def cett(self, request: CettRequest, out: Path, watch: Watch = ...) -> CettFile:
+        """Write the full array of a text to `out`."""
+        ...
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model to open: a row of the table, hub name, directory or GGUF file. None leaves the choice to us."""
+
+    name: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+
+
+Opener = Callable[[ModelSpec, Progress], Answering]
+
+
+def default_model() -> str | None:
+    """The model that HNEURONS_MODEL names, or None for the one that ships."""
+    return os.environ.get(MODEL_VARIABLE, "").strip() or None
+
+
+def result_store() -> Store:
+    """The store of results in the data folder, bounded by HNEURONS_STORE_MB where that is set.
+
+    Raises BadSettings where it is not a positive whole number.
+    """
+    words = os.environ.get(STORE_VARIABLE, "").strip()
+    if not words:
+        return Store(results_dir(), DEFAULT_MAX_BYTES)
+    if not words.isascii() or not words.isdigit() or int(words) == 0:
+        raise BadSettings(
+            f"{STORE_VARIABLE} is {words[:40]!r}", "it is a whole number of megabytes above 0", "set it to 2048"
+        )
+    return Store(results_dir(), int(words) * 1024**2)

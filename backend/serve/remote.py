@@ -1,0 +1,158 @@
+"""The client that speaks to the HTTP service of another process or machine.
+
+Owns the translation of `Client` into requests and of answers into typed results and errors; the same
+call gives the same value as `local.LocalClient`. Refuses to compute, cache or retry anything.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from backend.errors import BackendUnavailable, BadSettings, HNeuronsError
+from backend.serve.failures import Unknown
+from backend.types import RESULTS, JobView, ModelChoice, ModelStatus, Request, Result, StoredResult, Verb
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+MAX_WAIT = 30.0
+"""Seconds that the service holds a long poll at most."""
+
+
+class HttpClient:
+    """The engine at `address` (http://host:port). See `backend.serve.client.Client`.
+
+    Args:
+        address: where `hneurons serve` listens.
+        timeout: seconds for a connection or an answer, waiting aside.
+        transport: another way to reach it than the network, for tests.
+
+    Raises BadSettings for an address that is no http(s) one.
+    """
+
+    def __init__(self, address: str, timeout: float = 30.0, transport: httpx.BaseTransport | None = None) -> None:
+        host = _host(address)
+        if host is None:
+            raise BadSettings(
+                f"{address[:80]!r} is not the address of a service",
+                "it is written http://host:port",
+                "set HNEURONS_BACKEND to http://127.0.0.1:8000, or leave it out to compute here",
+            )
+        self.address, self._timeout = address.rstrip("/"), timeout
+        # A proxy knows nothing of this machine's own services.
+        self._http = httpx.Client(transport=transport, timeout=timeout, trust_env=host not in LOOPBACK)
+
+    def status(self) -> ModelStatus:
+        """The loaded model, or how far its loading is."""
+        return self._read(ModelStatus, self._call("GET", "/v1/status"))
+
+    def models(self) -> tuple[ModelChoice, ...]:
+        """The registry's rows, as they stand on the service's machine."""
+        rows = self._call("GET", "/v1/models")["models"]
+        return tuple(self._read(ModelChoice, row) for row in rows)
+
+    def load(self, name: str, device: str | None = None, dtype: str | None = None) -> None:
+        """Begin to load a model there; watch `status`."""
+        self._call("POST", "/v1/models/load", {"name": name, "device": device, "dtype": dtype})
+
+    def submit(self, verb: Verb, request: Request, session: str) -> str:
+        """Queue a request of `session`; the job's id."""
+        body = {"verb": verb, "request": request.model_dump(mode="json"), "session": session}
+        return str(self._call("POST", "/v1/jobs", body)["id"])
+
+    def view(self, job: str, after: int = 0, wait: float = 0.0) -> JobView:
+        """The job and its events from number `after`; waits up to `wait` seconds for something new."""
+        wait = min(wait, MAX_WAIT)
+        params = {"after": after, "wait": wait}
+        return self._read(JobView, self._call("GET", f"/v1/jobs/{_word(job)}", params=params, wait=wait))
+
+    def stop(self, job: str) -> None:
+        """Stop a job, queued or running."""
+        self._call("DELETE", f"/v1/jobs/{_word(job)}")
+
+    def result(self, key: str) -> Result | None:
+        """The stored result under `key`, or None."""
+        try:
+            return self._result(self._call("GET", f"/v1/results/{_word(key)}", params={"arrays": "base64"}))
+        except Unknown:
+            return None
+
+    def results(self, limit: int = 50) -> tuple[StoredResult, ...]:
+        """What is in the service's store, newest first."""
+        rows = self._call("GET", "/v1/results", params={"limit": limit})["results"]
+        return tuple(self._read(StoredResult, row) for row in rows)
+
+    def example(self, verb: Verb) -> Result:
+        """The finished example that ships for `verb`."""
+        return self._result(self._call("GET", f"/v1/examples/{_word(verb)}", params={"arrays": "base64"}))
+
+    def close(self) -> None:
+        """Let the connections go. The service and its model stay as they are."""
+        self._http.close()
+
+    def _result(self, body: Any) -> Result:
+        kind = RESULTS.get(str(body.get("verb")))
+        if kind is None:
+            raise self._unintelligible(f"it sent a result of the verb {body.get('verb')!r}")
+        return self._read(kind, body["result"])
+
+    def _read[T: BaseModel](self, kind: type[T], data: Any) -> T:
+        try:
+            return kind.model_validate(data)
+        except ValidationError as error:
+            raise self._unintelligible(f"{kind.__name__}: {error.errors()[0]['msg']}") from error
+
+    def _call(self, method: str, path: str, body: Any = None, *, wait: float = 0.0, params: Any = None) -> Any:
+        # Escaped to ASCII, so that half a character reaches the service and is refused there in words.
+        content = None if body is None else json.dumps(body).encode("ascii")
+        try:
+            answer = self._http.request(
+                method,
+                self.address + path,
+                content=content,
+                headers={"Content-Type": "application/json"} if content else None,
+                params=params,
+                timeout=self._timeout + wait,
+            )
+        # httpx tells a closed client by a RuntimeError.
+        except (httpx.HTTPError, RuntimeError) as error:
+            raise BackendUnavailable(
+                f"The engine at {self.address} does not answer",
+                str(error) or type(error).__name__,
+                "start it there with `hneurons serve`, or unset HNEURONS_BACKEND to compute here",
+            ) from error
+        return self._body(answer)
+
+    def _body(self, answer: httpx.Response) -> Any:
+        try:
+            body = answer.json()
+        except ValueError as error:
+            raise self._unintelligible(f"status {answer.status_code} without JSON") from error
+        if answer.is_success:
+            return body
+        told = body.get("error") if isinstance(body, dict) else None
+        if not isinstance(told, dict):
+            raise self._unintelligible(f"status {answer.status_code}")
+        raise HNeuronsError.from_json(told)
+
+    def _unintelligible(self, why: str) -> BackendUnavailable:
+        return BackendUnavailable(
+            f"What answers at {self.address} is not understood", why, "start the same version of `hneurons serve` there"
+        )
+
+
+def _host(address: str) -> str | None:
+    """The host that an http(s) address names, or None where it is none."""
+    try:
+        url = httpx.URL(address)
+    except (httpx.InvalidURL, ValueError):
+        return None
+    return url.host or None if url.scheme in ("http", "https") else None
+
+
+def _word(text: str) -> str:
+    """`text` as one segment of a path."""
+    return quote(text, safe="", errors="replace")

@@ -1,0 +1,1 @@
+"""Ratios against peers in one run; results go to docs/performance.md by `make bench`."""

@@ -1,0 +1,67 @@
+"""The other ways of doing the same work, written from their descriptions: what ours is measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from backend.features import RegionText
+from backend.models.loaded import LoadedModel
+
+
+def official_means(model: LoadedModel, texts: Sequence[RegionText]) -> np.ndarray:
+    """Regional means as the official extractor makes them: one text at a time, full array, float32.
+
+    Hooks on every down projection keep its input and the norm of its output; CETT of all layers is stacked,
+    [layer pos neuron], and averaged over each region. [text layer region neuron].
+    """
+    downs = [module for name, module in model.plain.named_modules() if "down_proj" in name]
+    norms = torch.stack([torch.norm(down.weight, dim=0) for down in downs])[:, None]
+    means = []
+    for text in texts:
+        acts: list[Tensor] = []
+        outs: list[Tensor] = []
+
+        def keep(module: object, args: tuple[Tensor, ...], output: Tensor, a: list = acts, o: list = outs) -> None:
+            a.append(args[0][0])
+            o.append(torch.norm(output[0], dim=-1, keepdim=True))
+
+        handles = [down.register_forward_hook(keep) for down in downs]
+        with torch.no_grad():
+            model.plain(torch.tensor([text.ids]))
+        for handle in handles:
+            handle.remove()
+        cett = torch.stack(acts).abs() * norms / (torch.stack(outs) + 1e-8)
+        means.append(torch.stack([cett[:, list(region)].mean(1) for region in text.regions], dim=1).numpy())
+    return np.stack(means)
+
+
+def plain_batches(model: LoadedModel, texts: Sequence[RegionText], batch: int) -> None:
+    """The limit: forward passes of the same batches without hooks, shared beginnings or output head."""
+    order = sorted(texts, key=lambda text: len(text.ids))
+    with torch.inference_mode():
+        for start in range(0, len(order), batch):
+            rows = [text.ids for text in order[start : start + batch]]
+            width = max(map(len, rows))
+            ids = torch.tensor([list(row) + [row[-1]] * (width - len(row)) for row in rows])
+            mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+            model.plain.base_model(ids, attention_mask=mask, use_cache=False)
+
+
+def transformers_generate(model: PreTrainedModel, ids: Sequence[int], rows: int, tokens: int) -> None:
+    """Greedy `generate` of exactly `tokens` tokens, without hooks."""
+    prompt = torch.tensor([list(ids)] * rows)
+    with torch.inference_mode():
+        generate = cast("Any", model).generate
+        generate(
+            prompt,
+            attention_mask=torch.ones_like(prompt),
+            max_new_tokens=tokens,
+            min_new_tokens=tokens,
+            do_sample=False,
+        )

@@ -1,0 +1,85 @@
+"""Switches make a request, and a request sets the switches: both ways, one meaning."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from app.widgets.switches import BESIDE, Options, choice_of, compose, options_of, settings
+from backend.errors import BadNeurons, BadSettings
+from backend.neurons import NeuronId
+from backend.types import Decoding
+
+A, B, C = NeuronId(3, 5), NeuronId(3, 40), NeuronId(4, 7)
+ALPHA = st.sampled_from([0.0, 0.25, 0.5, 1.5, 2.0, 3.0])
+NEURON = st.builds(NeuronId, st.integers(0, 30), st.integers(0, 99))
+
+
+def test_neurons_of_one_alpha_are_one_row_and_mixed_ones_have_their_own() -> None:
+    one = compose("Q", {A: 0.0, B: 0.0}, Options())
+    assert one.alphas == (0.0,) and one.own == () and tuple(one.neurons) == (A, B)
+    mixed = compose("Q", {A: 0.0, B: 2.0}, Options())
+    assert mixed.alphas == () and not mixed.neurons
+    assert {own.neuron: own.alpha for own in mixed.own} == {A: 0.0, B: 2.0}
+
+
+def test_a_neuron_at_normal_is_left_out_of_the_request() -> None:
+    assert tuple(compose("Q", {A: 0.0, B: 1.0}, Options()).neurons) == (A,)
+
+
+def test_rows_beside_are_added_once_and_the_twin_stays_with_the_switched_row() -> None:
+    request = compose("Q", {A: 2.0}, Options(beside=("Half", "Double")))
+    assert request.alphas == (2.0, 0.5) and request.control_arms == (0,)
+    mixed = compose("Q", {A: 0.0, B: 2.0}, Options(beside=("Half",)))
+    assert mixed.alphas == (0.5,) and mixed.control_arms == (1,) and mixed.intervened_rows == 2
+
+
+def test_nothing_chosen_and_nothing_moved_are_refused_with_what_to_do() -> None:
+    with pytest.raises(BadNeurons, match="add some"):
+        compose("Q", {}, Options())
+    with pytest.raises(BadSettings, match="Suppress or Amplify"):
+        compose("Q", {A: 1.0, B: 1.0}, Options(beside=("Half",)))
+
+
+@pytest.mark.parametrize("prompt", ["", "   ", "x" * 50_000])
+def test_a_prompt_that_cannot_be_asked_is_refused(prompt: str) -> None:
+    with pytest.raises(ValidationError, match="prompt"):
+        compose(prompt, {A: 0.0}, Options())
+
+
+def test_more_twins_than_rows_of_a_batch_are_refused() -> None:
+    with pytest.raises(ValidationError):
+        compose("Q", {A: 0.0}, Options(twins=21))
+
+
+@given(
+    st.dictionaries(NEURON, ALPHA, min_size=1, max_size=6),
+    st.builds(
+        Options,
+        beside=st.sampled_from([(), ("Half",), ("Double",), ("Half", "Double")]),
+        twins=st.integers(0, 4),
+        twin_kinds=st.sampled_from([("layer",), ("free",), ("layer", "free")]),
+        seed=st.integers(0, 99),
+        positions=st.sampled_from(["all", "prompt", "answer"]),
+        decoding=st.builds(Decoding, max_new_tokens=st.integers(1, 99)),
+    ),
+)
+def test_a_request_sets_the_switches_that_make_the_same_request(
+    alphas: dict[NeuronId, float], options: Options
+) -> None:
+    request = compose("Q", alphas, options)
+    assert settings(request) == alphas
+    assert compose("Q", settings(request), options_of(request)) == request
+    other = compose("Q", alphas, Options(seed=options.seed + 1))
+    assert other.hash != request.hash
+
+
+@pytest.mark.parametrize(("alpha", "choice"), [(0.0, "Suppress"), (1.0, "Normal"), (2.0, "Amplify"), (0.5, "Own α")])
+def test_an_alpha_stands_at_its_own_switch_position(alpha: float, choice: str) -> None:
+    assert choice_of(alpha) == choice
+
+
+def test_what_stands_beside_is_suppression_and_amplification() -> None:
+    assert BESIDE == {"Half": 0.5, "Double": 2.0}
