@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -176,7 +177,7 @@ def _group(kind: type[Any], keys: Mapping[str, str], params: Mapping[str, str], 
     fields: dict[str, Any] = {}
     for key, field in keys.items():
         if key in params:
-            _take(fields, field, key, params[key], lambda text, f=field: _one(kind, f, text), notes)
+            _take(fields, field, key, params[key], partial(_one, kind, field), notes)
     return kind(**fields)
 
 

@@ -16,7 +16,7 @@ from app.links import View
 from backend.errors import HNeuronsError
 from backend.neurons import NeuronSet
 from backend.serve.client import Client, connect
-from backend.types import Request, Result, Verb
+from backend.types import Exploration, ExploreRequest, Request, Result, Verb
 
 _CLIENT, _ID, _VIEW, _NOTES = "client", "session_id", "view", "link_notes"
 _SEEN, _WRITTEN, _LEFT_OUT = "address_seen", "address_written", "address_left_out"
@@ -152,4 +152,10 @@ def failure(verb: Verb) -> HNeuronsError | None:
 def answers(verb: Verb, request: Request) -> bool:
     """Whether the result on the page is that of `request`."""
     held = st.session_state.get(f"result:{verb}")
-    return bool(held) and held[1].request == request
+    return held is not None and held[1].request == request
+
+
+def asked() -> ExploreRequest | None:
+    """The question on the page: the view's own, else that of the exploration shown. Raises ValidationError."""
+    shown = result("explore", Exploration)
+    return view().explore_request() or (shown.request if shown else None)

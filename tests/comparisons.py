@@ -30,7 +30,9 @@ PICKED = ("The", " CEO", " of", " Nortel", " is", " not", " known", ".")
 def tokens(words: tuple[str, ...], role: str = "answer") -> tuple[TokenInfo, ...]:
     """Tokens from words, with their spaces visible."""
     return tuple(
-        TokenInfo.model_validate({"id": sum(map(ord, word)), "text": word, "shown": word.replace(" ", "·"), "role": role})
+        TokenInfo.model_validate(
+            {"id": sum(map(ord, word)), "text": word, "shown": word.replace(" ", "·"), "role": role}
+        )
         for word in words
     )
 
@@ -88,7 +90,8 @@ def row(plan: RowPlan, pos: int, words: tuple[str, ...], place: int) -> Row:
         diff=diff if moved else (DiffPart(text=text, same=True),), tokens_changed=3 if moved else 0,
         split=split() if moved else None,
         kl=np.full(len(BASE), 0.02 if plan.neurons else 0.0, dtype=np.float32),
-        kl_mean=0.02 * place if plan.neurons else 0.0, kl_interval=(0.012 * place, 0.03 * place) if plan.neurons else None,
+        kl_mean=0.02 * place if plan.neurons else 0.0,
+        kl_interval=(0.012 * place, 0.03 * place) if plan.neurons else None,
         delta_max=delta, delta_sum=delta * 3,
     )  # fmt: skip
 

@@ -81,10 +81,10 @@ def figure(result: Comparison, palette: Palette) -> go.Figure:
             continue
         _dot(chart, place, label, row, axis, tint)
     palette.style(chart, height=max(120, ROW_HEIGHT * len(rows) + 56))
-    chart.update_layout(margin={"l": 4, "r": 8, "t": 4, "b": 4}, showlegend=False)
+    chart.update_layout(margin={"l": 8, "r": 16, "t": 8, "b": 44})
     chart.update_yaxes(
         range=[len(rows) - 0.5, -0.5], tickvals=list(range(len(rows))), ticktext=[label for label, _ in rows],
-        automargin=True, showgrid=False, zeroline=False,
+        automargin="left", tickfont={"color": palette.text},
     )  # fmt: skip
     if axis is None:
         chart.update_xaxes(visible=False, range=[0, 1])
@@ -109,11 +109,9 @@ def _ticks(axis: tuple[float, float]) -> list[float]:
 def _dot(chart: go.Figure, place: int, label: str, row: Row, axis: tuple[float, float], tint: str) -> None:
     if row.kl_interval is not None:
         ends = [max(end, axis[0]) for end in row.kl_interval]
-        chart.add_scatter(
-            x=ends, y=[place, place], mode="lines", line={"color": tint, "width": 3}, hoverinfo="skip", showlegend=False
-        )
+        chart.add_scatter(x=ends, y=[place, place], mode="lines", line={"color": tint, "width": 3}, hoverinfo="skip")
     chart.add_scatter(
-        x=[row.kl_mean], y=[place], mode="markers", showlegend=False, hoverinfo="text",
+        x=[row.kl_mean], y=[place], mode="markers", hoverinfo="text",
         marker={"symbol": SYMBOLS[kind(row.plan)], "size": 12, "color": tint}, hovertext=f"{label}: {figure_text(row)}",
     )  # fmt: skip
     chart.add_annotation(

@@ -94,7 +94,7 @@ def figure(
     first_answer = next((i for i, token in enumerate(tokens) if token.role == "answer"), len(tokens))
     edges, holes = token_edges([token.shown for token in tokens], width, first_answer, GAP)
     grid = np.insert(found.astype(float), holes, np.nan, axis=1)
-    end = limit(row, score) or 1.0
+    end = limit(row, score, places) or 1.0
     chart = go.Figure(
         go.Heatmap(
             z=grid, x=edges, y=list(range(found.shape[0])), zmin=-end, zmax=end, zmid=0, xgap=1, ygap=1,
@@ -104,11 +104,13 @@ def figure(
                       "tickfont": {"color": palette.muted, "size": 12}, "xpad": 6},
         )
     )  # fmt: skip
-    centres = [(left + right) / 2 for left, right in _spans(edges, holes)]
     palette.style(chart, height=400)
-    _labels(chart, tokens, centres, edges[-1], first_answer, row, palette)
-    chart.update_layout(margin={"l": 4, "r": 4, "t": 26, "b": 4})
-    chart.update_yaxes(title={"text": "layer"}, showgrid=False, zeroline=False, range=[-0.5, found.shape[0] - 0.5])
+    _labels(chart, tokens, _spans(edges, holes), first_answer, row, palette)
+    chart.update_layout(margin={"l": 44, "r": 8, "t": 26, "b": 28})
+    layers = found.shape[0]
+    chart.update_yaxes(
+        title={"text": "layer", "standoff": 4}, range=[-0.5, layers - 0.5], tickvals=_layer_ticks(layers)
+    )
     return chart
 
 
@@ -124,16 +126,27 @@ def _hover(tokens: list[TokenInfo], holes: list[int], layers: int) -> list[list[
     return [names] * layers
 
 
+def _layer_ticks(layers: int) -> list[int]:
+    """Every fifth layer and the last one, without two that would touch."""
+    step = 1 if layers <= 12 else 5 * max(1, layers // 40)
+    ticks = [layer for layer in range(0, layers, step) if layers - 1 - layer >= max(step // 2, 1)]
+    return [*ticks, layers - 1]
+
+
 def _labels(
-    chart: go.Figure, tokens: list[TokenInfo], centres: list[float], end: float, first_answer: int, row: Row, palette: Palette
-) -> None:
+    chart: go.Figure, tokens: list[TokenInfo], spans: list[tuple[float, float]], first_answer: int, row: Row,
+    palette: Palette,
+) -> None:  # fmt: skip
+    """Token labels that fit, the names of the two halves, and what is exactly 0."""
+    centres = [(left + right) / 2 for left, right in spans]
     shown = [chart_text(token.shown) for token in tokens]
     kept = fitting_labels([token.shown for token in tokens], centres)
     chart.update_xaxes(
-        tickvals=[centres[i] for i in kept], ticktext=[shown[i] for i in kept], tickangle=0, showgrid=False,
-        zeroline=False, tickfont={"size": 12}, range=[0, end],
+        tickvals=[centres[i] for i in kept], ticktext=[shown[i] for i in kept], tickangle=0,
+        tickfont={"size": 12, "color": palette.text}, range=[0, spans[-1][1] if spans else 1],
     )  # fmt: skip
-    for name, part in (("question", centres[:first_answer]), ("baseline's answer, read by both", centres[first_answer:])):
+    halves = {"question": centres[:first_answer], "baseline's answer, read by both": centres[first_answer:]}
+    for name, part in halves.items():
         if part:
             chart.add_annotation(
                 x=(part[0] + part[-1]) / 2, y=1, yref="paper", yanchor="bottom", yshift=4, text=name, showarrow=False,

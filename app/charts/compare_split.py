@@ -95,22 +95,24 @@ def figure(row: Row, label: str, palette: Palette) -> go.Figure:
     chart = go.Figure()
     ours = [pair.baseline for pair in found]
     theirs = [pair.row for pair in found]
+    names = [chart_text(pair.shown) for pair in found]
     chart.add_bar(
-        y=places, x=ours, orientation="h", marker_color=palette.baseline, offsetgroup="0",
-        customdata=[chart_text(pair.shown) for pair in found], hovertemplate="%{customdata}<br>baseline %{x:.2%}<extra></extra>",
+        y=places, x=ours, orientation="h", marker={"color": palette.baseline}, offsetgroup="0",
+        customdata=names, hovertemplate="%{customdata}<br>baseline %{x:.2%}<extra></extra>",
     )  # fmt: skip
     hatch = {"shape": "/", "fgcolor": palette.page, "size": 6, "solidity": 0.25} if kind(row.plan) == "control" else {}
     chart.add_bar(
         y=places, x=theirs, orientation="h", marker={"color": tint, "pattern": hatch}, offsetgroup="1",
-        customdata=[chart_text(pair.shown) for pair in found], hovertemplate=f"%{{customdata}}<br>{label} %{{x:.2%}}<extra></extra>",
+        customdata=names, hovertemplate=f"%{{customdata}}<br>{label} %{{x:.2%}}<extra></extra>",
     )  # fmt: skip
     _labels(chart, found, row.split, label, tint, palette)
     widest = max([*theirs, *(value for value in ours if value is not None), 0.01])
     palette.style(chart, height=max(220, 34 * len(found) + 60))
-    chart.update_layout(bargap=0.28, bargroupgap=0.0, barmode="group", margin={"l": 4, "r": 8, "t": 8, "b": 4})
+    chart.update_layout(bargap=0.28, bargroupgap=0.0, barmode="group", margin={"l": 8, "r": 8, "t": 4, "b": 44})
     chart.update_yaxes(
-        autorange="reversed", tickvals=places, ticktext=[chart_text(pair.shown) for pair in found], automargin=True, showgrid=False
-    )
+        range=[len(found) - 0.5, -0.5], tickvals=places, ticktext=names,
+        automargin="left", tickfont={"size": 12, "color": palette.text},
+    )  # fmt: skip
     chart.update_xaxes(
         range=[0, min(1.45, widest * 1.45)], tickformat=".0%", nticks=5, showgrid=True, gridcolor=palette.border,
         title={"text": "chance of being the next token"}, zeroline=False,
@@ -118,9 +120,7 @@ def figure(row: Row, label: str, palette: Palette) -> go.Figure:
     return chart
 
 
-def _labels(
-    chart: go.Figure, found: tuple[Pair, ...], split: Split, label: str, tint: str, palette: Palette
-) -> None:
+def _labels(chart: go.Figure, found: tuple[Pair, ...], split: Split, label: str, tint: str, palette: Palette) -> None:
     """The bars say whose they are; the row's first choice and unknown baselines say their figure."""
     first_choice = split.row[0].id if split.row else None
     for place, pair in enumerate(found):

@@ -17,7 +17,7 @@ Verdict = Literal["right", "wrong", "unmarked"]
 
 MAX_COLUMNS = 4
 ANECDOTE = "A single example is an anecdote; the random twin beside it is the control."
-NO_CONTROL = "A single example is an anecdote, and no random twin was run: nothing here says what other neurons would do."
+NO_CONTROL = "A single example is an anecdote, and no random twin was run to say what other neurons would do."
 
 
 def kind(plan: RowPlan) -> Kind:
@@ -57,14 +57,14 @@ def held(plan: RowPlan) -> str:
     if plan.arm != "control":
         return f"{at} on {counted(len(plan.neurons), 'neuron')}"
     others = f"{len(plan.neurons):,} other{'' if len(plan.neurons) == 1 else 's'}"
-    return f"{at}, {others} {_whence(plan)}"
+    return f"{at}, {others}{_whence(plan)}"
 
 
 def _whence(plan: RowPlan) -> str:
     layers = sorted({neuron.layer for neuron in plan.neurons})
     if plan.control == "free":
-        return "from any layer"
-    return f"of layer {layers[0]}" if len(layers) == 1 else f"of the same {len(layers)} layers"
+        return ", any layer"
+    return f" of layer {layers[0]}" if len(layers) == 1 else ", same layers"
 
 
 def labels(plans: Sequence[RowPlan]) -> tuple[str, ...]:

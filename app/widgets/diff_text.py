@@ -1,32 +1,18 @@
 """An answer as escaped HTML, with what differs from the baseline marked inside the text.
 
 Owns the marks: a pointer ▸ at the first split, an underlined tint on changed stretches. Model text
-is data: it is escaped, its control and direction characters are named, and it is never Markdown.
+is data: `text` escapes it, and nothing of it is read as markup.
 """
 
 from __future__ import annotations
 
-import re
-from html import escape
-
 from app.style import Palette
+from app.widgets import text
 from app.widgets.compare_words import Kind, kind
-from backend.types import Comparison, Row
+from backend.types import Row
 
-_DIRECTION = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-_UNSEEN = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029{_DIRECTION}]")
 POINTER = "▸"
 SPLIT_WORDS = "first difference"
-
-
-def safe(text: str) -> str:
-    """`text` as HTML that shows it and does nothing else: escaped, with unseen characters named."""
-    return escape(_UNSEEN.sub(_named, text), quote=True)
-
-
-def _named(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    return chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
 
 
 def colour(role: Kind, palette: Palette) -> str:
@@ -48,28 +34,22 @@ def shape(role: Kind, palette: Palette) -> str:
     return f'<span aria-hidden="true" style="{base}{look}"></span>'
 
 
-def marked(row: Row, result: Comparison, leaving: Row | None, palette: Palette) -> str:
+def marked(row: Row, leaving: Row | None, palette: Palette) -> str:
     """The row's answer with its differences marked.
 
     Args:
         row: the row to write.
-        result: the comparison it belongs to; its first row is the baseline.
         leaving: for the baseline's own text, the row whose departure the pointer shows.
         palette: the theme's colours.
     """
     if row.plan.arm == "baseline":
-        return _wrapped(_baseline(row, leaving, palette))
-    return _wrapped(_parts(row, palette))
+        return _paragraph(_baseline(row, leaving, palette))
+    return _paragraph(_parts(row, palette))
 
 
-def plain(text: str) -> str:
-    """An answer that is still being written: escaped, without marks."""
-    return _wrapped(safe(text) if text else "&nbsp;")
-
-
-def _wrapped(inner: str) -> str:
+def _paragraph(inner: str) -> str:
     style = "font-size:1.1875rem;line-height:1.5;white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:isolate"
-    return f'<div class="answer" dir="auto" style="{style}">{inner}</div>'
+    return f'<div class="answer" dir="auto" style="{style}">{inner or "&nbsp;"}</div>'
 
 
 def _pointer(tint: str) -> str:
@@ -78,14 +58,21 @@ def _pointer(tint: str) -> str:
 
 def _baseline(row: Row, leaving: Row | None, palette: Palette) -> str:
     if leaving is None or leaving.split is None:
-        return safe(row.text)
+        return text.html(row.text)
     cut = _place(row, leaving.split.position)
     if cut is None:
-        return safe(row.text)
-    rest = safe(row.text[cut:])
+        return text.html(row.text)
+    space, words = _led(row.text[cut:])
+    rest = text.html(words)
     line = f"text-decoration:underline dotted {palette.muted};text-underline-offset:0.25em"
     lost = f'<span style="{line}">{rest}</span>' if rest else ""
-    return f"{safe(row.text[:cut])}{_pointer(palette.muted)}{lost}"
+    return f"{text.html(row.text[:cut] + space)}{_pointer(palette.muted)}{lost}"
+
+
+def _led(words: str) -> tuple[str, str]:
+    """Leading white space and the rest: a mark begins at a letter, and says where it begins."""
+    rest = words.lstrip(" \n\t")
+    return words[: len(words) - len(rest)], rest
 
 
 def _place(row: Row, position: int) -> int | None:
@@ -107,10 +94,16 @@ def _parts(row: Row, palette: Palette) -> str:
     pieces: list[str] = []
     pointed = row.split is None
     for part in row.diff:
-        if not part.same and not pointed:
+        if part.same:
+            pieces.append(text.html(part.text))
+            continue
+        space, words = _led(part.text)
+        pieces.append(space)
+        if not pointed:
             pieces.append(_pointer(tint))
             pointed = True
-        pieces.append(safe(part.text) if part.same else f'<mark style="{style};color:inherit">{safe(part.text)}</mark>')
+        if words:
+            pieces.append(f'<mark style="{style};color:inherit">{text.html(words)}</mark>')
     if not pointed:
         pieces.append(_pointer(tint))
     return "".join(pieces)

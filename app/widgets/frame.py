@@ -16,7 +16,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import session
-from app.widgets import picture
+from app.widgets import picture, text
 from backend.types.base import Frozen
 
 QUIET = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False, "showTips": False}
@@ -119,7 +119,5 @@ def _file_name(name: str) -> str:
 
 def notes(sentences: tuple[str, ...]) -> None:
     """What could not be read from a link, or does not fit into one: seen, and in nobody's way."""
-    from app.widgets import text
-
     if sentences:
         st.info("  \n".join(text.markdown(sentence) for sentence in sentences), icon=":material/link:")

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-_HTML = '<div class="row"><button data-form="png">PNG</button><button data-form="svg">SVG</button><span role="status"></span></div>'  # noqa: E501  one line of markup, so that no space comes between the buttons
+_HTML = """
+<div class="row">
+  <button data-form="png">PNG</button><button data-form="svg">SVG</button><span role="status"></span>
+</div>
+"""
 
 _CSS = """
 .row { display: flex; gap: 8px; align-items: center; font: inherit; }
@@ -78,7 +82,7 @@ export default function (component) {
       const name = `${data.name}.${button.dataset.form}`;
       said.textContent = "";
       if (button.dataset.form === "svg") save(new Blob([picture.text], { type: "image/svg+xml" }), name);
-      else paint(picture, (blob) => save(blob, name), () => { said.textContent = "This browser cannot paint it; save the SVG."; });
+      else paint(picture, (blob) => save(blob, name), () => { said.textContent = "Not painted here: save the SVG."; });
     };
   }
 }

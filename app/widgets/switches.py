@@ -130,22 +130,35 @@ def _put(name: str, alpha: float) -> None:
     st.session_state[f"switch.alpha.{name}"] = alpha
 
 
-def draw(chosen: NeuronSet, pushes: Mapping[NeuronId, str]) -> dict[NeuronId, float]:
-    """The switches of `chosen` and what they are set to.
+def current(chosen: NeuronSet) -> dict[NeuronId, float]:
+    """What the switches of `chosen` are set to, drawn or not; a new neuron is suppressed."""
+    if len(chosen) > MOST_ROWS:
+        return dict.fromkeys(chosen, _get(WHOLE))
+    return {neuron: _get(str(neuron)) for neuron in chosen}
+
+
+def _get(name: str) -> float:
+    choice: Choice = st.session_state.get(f"switch.{name}") or "Suppress"
+    return ALPHAS[choice] if choice in ALPHAS else float(st.session_state.get(f"switch.alpha.{name}", 0.0))
+
+
+def draw(chosen: NeuronSet, pushes: Mapping[NeuronId, str]) -> None:
+    """The switches of `chosen`; `current` reads them.
 
     Args:
         chosen: the neurons, in the order of the model.
         pushes: what each neuron's output direction raises most, where it is known.
     """
     if len(chosen) > MOST_ROWS:
-        alpha = _row(WHOLE, f"All {len(chosen):,} neurons", "one switch for the whole set")
+        _row(WHOLE, f"All {len(chosen):,}", "one switch for the set")
         with st.expander(f"The {counted(len(chosen), 'neuron')} of this set"):
             st.code(", ".join(map(str, chosen)), language=None, wrap_lines=True, height=160)
-        return dict.fromkeys(chosen, alpha)
-    return {neuron: _row(str(neuron), str(neuron), pushes.get(neuron, "")) for neuron in chosen}
+        return
+    for neuron in chosen:
+        _row(str(neuron), str(neuron), pushes.get(neuron, ""))
 
 
-def _row(name: str, label: str, note: str) -> float:
+def _row(name: str, label: str, note: str) -> None:
     """One switch: its name, what it pushes towards, the four positions, its alpha or the field for it."""
     key, field = f"switch.{name}", f"switch.alpha.{name}"
     st.session_state.setdefault(key, "Suppress")
@@ -160,13 +173,10 @@ def _row(name: str, label: str, note: str) -> float:
             width="content", wrap=False, persist_state="session",
         )  # fmt: skip
         if choice == "Own α":
-            return float(
-                st.number_input(
-                    f"α of {label}, 0 to {MAX_ALPHA:g}", 0.0, MAX_ALPHA, step=0.25, format="%.2f", key=field,
-                    label_visibility="collapsed", width=92, persist_state="session",
-                )
+            st.number_input(
+                f"α of {label}, 0 to {MAX_ALPHA:g}", 0.0, MAX_ALPHA, step=0.25, format="%.2f", key=field,
+                label_visibility="collapsed", width=92, persist_state="session",
             )  # fmt: skip
-        alpha = ALPHAS.get(choice or "Suppress", 0.0)
+            return
         with st.container(width=92):
-            st.text(f"α = {alpha_text(alpha)}")
-        return alpha
+            st.text(f"α = {alpha_text(ALPHAS.get(choice or 'Suppress', 0.0))}")

@@ -1,8 +1,10 @@
 """A queue that is fair between sessions and first come, first served inside one.
 
-Owns the order alone: no thread, no lock, no clock. Each session has its own virtual time (start-time
-fair queueing, Goyal et al. 1996, every run at cost 1): a session that has just been served stands
-behind those that have not, and newcomers cannot starve those who wait.
+Owns the order alone: no thread, no lock, no clock. It is start-time fair queueing (Goyal et al. 1996)
+with runs of cost 1: each run has a virtual start, one after that of its session's run before it, and the
+lowest goes first. So a session that has just been served stands behind those that have not. Virtual time
+also moves with every run by the share that each waiting session has of it, so that newcomers, however
+many, cannot starve those who wait.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class _Waiting(Generic[T]):
-    start: int
+    start: float
     number: int
     session: str
     item: T
@@ -27,13 +29,14 @@ class FairQueue(Generic[T]):
 
     def __init__(self) -> None:
         self._waiting: list[_Waiting[T]] = []
-        self._next_start: dict[str, int] = {}
-        self._now = 0
+        self._next_start: dict[str, float] = {}
+        self._now = 0.0
+        self._due = 0.0
         self._count = 0
 
     def push(self, session: str, item: T) -> None:
         """Put `item` behind everything of its session."""
-        start = max(self._now, self._next_start.get(session, 0))
+        start = max(self._now, self._next_start.get(session, 0.0))
         self._waiting.append(_Waiting(start, self._count, session, item))
         self._count += 1
         self._next_start[session] = start + 1
@@ -43,8 +46,10 @@ class FairQueue(Generic[T]):
         """Take the next item among those `allowed`; None where there is none."""
         for place, waiting in enumerate(self._waiting):
             if allowed(waiting.item):
+                # The run before this one has had its time only now.
+                self._now = max(self._now + self._due, waiting.start)
+                self._due = 1 / len({each.session for each in self._waiting})
                 del self._waiting[place]
-                self._now = max(self._now, waiting.start)
                 self._forget_served()
                 return waiting.item
         return None

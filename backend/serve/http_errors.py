@@ -1,6 +1,6 @@
-"""How the HTTP service says no: one shape for every error, and a bound on what it reads.
+"""How the HTTP service says no: one shape for every error.
 
-Owns the error body, the handlers that write it and the limit on a request's body. Knows no route.
+Owns the error body and the handlers that write it. Knows no route.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.errors import HNeuronsError
 from backend.serve.failures import explain, parts, refusal
@@ -51,6 +50,14 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
+_WORDS = {
+    400: ("The body cannot be read", "send one JSON object"),
+    404: ("There is no such route", "see /docs for those that there are"),
+    405: ("The route does not take this method", "see /docs for those that it takes"),
+    413: ("The request is too long", "shorten the text or the set"),
+}
+
+
 def error_response(error: HNeuronsError, status: int | None = None) -> JSONResponse:
     """`error` in the one shape, under its own status unless told otherwise."""
     return JSONResponse({"error": parts(error)}, status or error.http_status)
@@ -69,7 +76,8 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def no_route(request: Request, error: HTTPException) -> JSONResponse:
-        told = HNeuronsError(f"{request.method} {request.url.path}"[:200], str(error.detail), "see /docs for the routes")
+        what, instead = _WORDS.get(error.status_code, _WORDS[404])
+        told = HNeuronsError(what, f"{request.method} {request.url.path[:200]}: {error.detail}", instead)
         answer = error_response(told, error.status_code)
         answer.headers.update(error.headers or {})
         return answer
@@ -78,50 +86,3 @@ def add_error_handlers(app: FastAPI) -> None:
     def unexpected(request: Request, error: Exception) -> JSONResponse:
         log.error("%s %s failed.", request.method, request.url.path, exc_info=error)
         return error_response(explain(error))
-
-
-class BodyLimit:
-    """Middleware: a request body beyond `limit` bytes is refused before it is read whole."""
-
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self._app, self._limit = app, limit
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, counting what it reads."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > self._limit:
-            await self._refuse(scope, receive, send)
-            return
-        started, read = False, 0
-
-        async def counted() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > self._limit:
-                raise _TooLong
-            return message
-
-        async def noted(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, counted, noted)
-        except _TooLong:
-            if started:
-                raise
-            await self._refuse(scope, receive, send)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        why = f"at most {self._limit / 1024**2:g} MB are read"
-        told = HNeuronsError("The request is too long", why, "shorten the text or the set")
-        await error_response(told, 413)(scope, receive, send)
-
-
-class _TooLong(BaseException):
-    """Not an Exception: nothing between the reader and the limit may take it for its own."""

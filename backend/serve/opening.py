@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from backend.errors import BadSettings
-from backend.types import CettFile, CettRequest, ModelInfo, Request, Result, Verb
+from backend.types import CettFile, CettRequest, ModelChoice, ModelInfo, Request, Result, Verb
 from backend.watch import Watch
 from cache.paths import results_dir
 from cache.store import DEFAULT_MAX_BYTES, Store
@@ -81,3 +81,38 @@ def result_store() -> Store:
             f"{STORE_VARIABLE} is {words[:40]!r}", "it is a whole number of megabytes above 0", "set it to 2048"
         )
     return Store(results_dir(), int(words) * 1024**2)
+
+
+def open_engine(spec: ModelSpec, store: Store | None, progress: Progress) -> Answering:
+    """Load the model (by default the one that ships) and make its engine. Slow: imports torch.
+
+    Raises UnknownModel, ModelUnreadable, ModelTooLarge, UnsupportedModel.
+    """
+    from backend.engine import Engine
+    from backend.models.loading import load
+
+    return Engine(load(spec.name, spec.device, spec.dtype, progress), store)
+
+
+def choices() -> tuple[ModelChoice, ...]:
+    """The registry's rows with what each needs and whether it fits this machine. Imports torch."""
+    from backend.models import loading
+
+    return loading.choices()
+
+
+def check(spec: ModelSpec) -> None:
+    """Refuse at once what no file or name stands for. Raises UnknownModel."""
+    from backend.models import sources
+
+    sources.resolve(spec.name)
+
+
+def model_folder(name: str | None, progress: Progress) -> Path:
+    """The local folder that Transformers loads for a model, fetched or converted where it must be.
+
+    Raises UnknownModel, ModelUnreadable, UnsupportedModel.
+    """
+    from backend.models import sources
+
+    return sources.local_path(sources.resolve(name), progress)

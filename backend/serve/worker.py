@@ -268,9 +268,16 @@ class Worker:
         self._finished.append(job)
         if len(self._finished) > WHOLE_EVENTS:
             self._finished[-WHOLE_EVENTS - 1].events.trim()
-        while len(self._finished) > self._keep or now - (self._finished[0].finished or now) > self._keep_seconds:
-            del self._jobs[self._finished.popleft().id]
+        self._forget_old(now)
         self._changed.notify_all()
+
+    def _forget_old(self, now: float) -> None:
+        while self._finished:
+            oldest = self._finished[0]
+            assert oldest.finished is not None, "only ended jobs are in this list"
+            if len(self._finished) <= self._keep and now - oldest.finished <= self._keep_seconds:
+                return
+            del self._jobs[self._finished.popleft().id]
 
     def _job(self, job_id: str) -> Job:
         job = self._jobs.get(job_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
 from app import style
@@ -18,14 +19,15 @@ PICK, TWIN = RESULT.rows[1], RESULT.rows[2]
 
 @pytest.mark.parametrize("palette", [style.LIGHT, style.DARK])
 @pytest.mark.parametrize("score", ["largest", "sum"])
-def test_zero_is_neutral_and_both_ends_of_the_difference_are_equally_far(palette: style.Palette, score: str) -> None:
+def test_zero_is_neutral_and_both_ends_of_the_difference_are_equally_far(palette: style.Palette, score: compare_difference.Score) -> None:
     heat = compare_difference.figure(RESULT, PICK, score, palette).data[0]
     assert heat.zmin == -heat.zmax and heat.zmid == 0
-    assert heat.zmax == pytest.approx(float(np.abs(compare_difference.values(PICK, score)).max()))
+    # The first two columns are the template's and are not drawn.
+    assert heat.zmax == pytest.approx(float(np.abs(compare_difference.values(PICK, score)[:, 2:]).max()))
     assert heat.colorscale[2] == (0.5, palette.change[2])
 
 
-def _texts(chart: object) -> list[str]:
+def _texts(chart: go.Figure) -> list[str]:
     return [note.text for note in chart.layout.annotations]
 
 
@@ -67,7 +69,9 @@ def test_a_token_that_is_markup_is_written_and_not_read_by_the_chart() -> None:
     assert "·&lt;b&gt;" in ticks and "·<b>" not in ticks
 
 
-@pytest.mark.parametrize(("probability", "text"), [(0.34, "34 %"), (0.099, "9.9 %"), (0.0996, "10 %"), (1e-5, "under 0.1 %")])
+@pytest.mark.parametrize(
+    ("probability", "text"), [(0.34, "34 %"), (0.099, "9.9 %"), (0.0996, "10 %"), (1e-5, "under 0.1 %")]
+)
 def test_a_probability_is_written_as_a_reader_reads_it(probability: float, text: str) -> None:
     assert compare_split.per_cent(probability) == text
 
@@ -114,7 +118,9 @@ def test_labels_that_would_touch_are_left_out_and_those_that_fit_are_all_kept() 
 
 
 def test_the_heading_is_computed_from_the_result() -> None:
-    assert compare_words.heading(RESULT) == "With 3 neurons off, the answer changes at ·Elon; the random twin's does not"
+    assert (
+        compare_words.heading(RESULT) == "With 3 neurons off, the answer changes at ·Elon; the random twin's does not"
+    )
     both = comparison(asked(), twin=PICKED)
     assert compare_words.heading(both).endswith("the random twin's changes too, at ·Elon")
     none = comparison(asked(), picked=BASE)

@@ -1,0 +1,108 @@
+"""Cells and tokens of an exploration: which are drawn, which stands out, what is ranked in one.
+
+Owns picking and ranking over arrays the engine made. Refuses to compute new figures: a number here is
+one of the result's, found again. Pure: no Streamlit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from app.charts.scores import Score, values
+from app.links import Cell
+from backend.neurons import NeuronId, NeuronSet
+from backend.types import Exploration
+
+MAX_COLUMNS = 120
+"""Tokens drawn at once in a map: more are a few pixels each and nobody can point at one."""
+
+
+def shown_columns(result: Exploration, *, template: bool) -> tuple[int, ...]:
+    """Positions that are drawn: all, or all but the chat template's (all where nothing else is there)."""
+    places = tuple(i for i, token in enumerate(result.tokens) if template or token.role != "template")
+    return places or tuple(range(len(result.tokens)))
+
+
+def page_of(places: tuple[int, ...], cell: Cell | None) -> int:
+    """Which page of `MAX_COLUMNS` positions holds the cell; the first where none does."""
+    if cell is None or cell.pos not in places:
+        return 0
+    return places.index(cell.pos) // MAX_COLUMNS
+
+
+def pages(places: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """The positions, `MAX_COLUMNS` at a time."""
+    return tuple(places[i : i + MAX_COLUMNS] for i in range(0, len(places), MAX_COLUMNS))
+
+
+def standing_out(result: Exploration, score: Score) -> Cell:
+    """The cell with the largest value in the answer; in the prompt where there is no answer."""
+    places = [i for i, token in enumerate(result.tokens) if token.role == "answer"]
+    places = places or list(shown_columns(result, template=False))
+    found = values(result, score)[:, places]
+    layer, column = np.unravel_index(int(np.where(np.isfinite(found), found, -1).argmax()), found.shape)
+    return Cell(int(layer), places[int(column)])
+
+
+def valid(result: Exploration, cell: Cell | None) -> bool:
+    """Whether the exploration has this cell."""
+    return cell is not None and cell.layer < result.cett_max.shape[0] and cell.pos < len(result.tokens)
+
+
+def ranked(result: Exploration, cell: Cell, score: Score) -> pd.DataFrame:
+    """The neurons kept at a cell, largest first: by CETT, or by its ratio to usual where that is the score.
+
+    Columns: neuron, cett, usual (ratio, NaN where the usual is 0), act (signed z; NaN where the engine kept none).
+    """
+    if score == "usual":
+        index = result.usual_index[cell.layer, cell.pos]
+        cett = result.usual_cett[cell.layer, cell.pos]
+        ratio = result.usual_ratio[cell.layer, cell.pos]
+        kept = zip(result.top_index[cell.layer, cell.pos], result.top_act[cell.layer, cell.pos], strict=True)
+        held = {int(i): float(z) for i, z in kept}
+        act = np.array([held.get(int(i), np.nan) for i in index], dtype=np.float32)
+    else:
+        index = result.top_index[cell.layer, cell.pos]
+        cett = result.top_cett[cell.layer, cell.pos]
+        usual = result.top_usual[cell.layer, cell.pos]
+        ratio = np.divide(cett, usual, out=np.full_like(cett, np.nan), where=usual > 0)
+        act = result.top_act[cell.layer, cell.pos]
+    names = [str(NeuronId(cell.layer, int(i))) for i in index]
+    return pd.DataFrame({"neuron": names, "cett": cett, "usual": ratio, "act": act})
+
+
+def strong_in(result: Exploration, cell: Cell) -> tuple[NeuronSet, int]:
+    """The strong neurons kept at a cell (CETT > mu + k sigma), and how many there are in all.
+
+    The second is larger where more pass the threshold than the result keeps for each cell.
+    """
+    limit = result.mu[cell.layer, cell.pos] + result.request.threshold.k * result.sigma[cell.layer, cell.pos]
+    pairs = zip(result.top_index[cell.layer, cell.pos], result.top_cett[cell.layer, cell.pos], strict=True)
+    found = NeuronSet(tuple(NeuronId(cell.layer, int(i)) for i, cett in pairs if cett > limit))
+    return found, int(result.over[cell.layer, cell.pos])
+
+
+def strong_at_token(result: Exploration, pos: int) -> NeuronSet:
+    """The strong neurons of every layer at one token, as far as the result keeps them."""
+    layers = range(result.cett_max.shape[0])
+    return NeuronSet(tuple(n for layer in layers for n in strong_in(result, Cell(layer, pos))[0]))
+
+
+def long_table(result: Exploration) -> pd.DataFrame:
+    """Every score of every cell, one line a cell: for a spreadsheet."""
+    layers, places = result.cett_max.shape
+    columns = {
+        "cett_max": result.cett_max, "cett_sum": result.cett_sum, "top10": result.top10,
+        "concentration": result.concentration, "over_threshold": result.over, "usual_max": result.usual_max,
+    }  # fmt: skip
+    return pd.DataFrame(
+        {
+            "layer": np.repeat(np.arange(layers), places),
+            "position": np.tile(np.arange(places), layers),
+            "token": [token.shown for token in result.tokens] * layers,
+            "role": [token.role for token in result.tokens] * layers,
+            **{name: array.reshape(-1) for name, array in columns.items()},
+            "largest_neuron": result.top_index[:, :, 0].reshape(-1),
+        }
+    )

@@ -1,0 +1,153 @@
+"""All neurons of all layers at once: mean CETT over the answer, a few neurons to each cell.
+
+Owns the binning (largest of a bin, so that nothing bright hides) and says how many neurons a cell
+stands for. Pure: no Streamlit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.style import SIZES, TOKEN, Palette
+from backend.neurons import NeuronId, NeuronSet
+from backend.types import Exploration
+
+Measure = Literal["mean", "usual"]
+HEIGHT = 400
+MAX_BINS = 256
+CLICKABLE = 400
+"""The largest cells, which open their neuron's card on a click."""
+MAX_LABELS = 6
+AXES: dict[Measure, str] = {"mean": "mean CETT over the answer", "usual": "times its usual CETT"}
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Largest value of each bin [layer bin], and the neuron that has it [layer bin]; NaN where a layer ends."""
+
+    top: np.ndarray
+    index: np.ndarray
+    size: int
+
+
+def array(result: Exploration, measure: Measure) -> np.ndarray:
+    """[layer neuron] of the measure; NaN beyond a layer's width."""
+    return result.answer_mean if measure == "mean" else result.answer_ratio
+
+
+def binned(found: np.ndarray, most: int = MAX_BINS) -> Bins:
+    """`found` [layer neuron] in at most `most` bins of neighbouring neurons a layer, each by its largest value."""
+    layers, width = found.shape
+    size = ceil(width / most)
+    filled = np.full((layers, ceil(width / size) * size), -np.inf, dtype=np.float32)
+    filled[:, :width] = np.where(np.isfinite(found), found, -np.inf)
+    groups = filled.reshape(layers, -1, size)
+    offset = groups.argmax(axis=2)
+    top = groups.max(axis=2)
+    index = offset + np.arange(groups.shape[1]) * size
+    return Bins(np.where(np.isfinite(top), top, np.nan), index, size)
+
+
+def caption(result: Exploration, measure: Measure) -> str:
+    """How many neurons are drawn in how many cells, and over what they are measured."""
+    bins = binned(array(result, measure))
+    count = len(result.tokens) - result.answer_start
+    several = f"{bins.size} neighbouring neurons, the largest shown" if bins.size > 1 else "one neuron"
+    return (
+        f"{result.model.n_neurons:,} neurons, each cell {several}; mean over the answer’s {count} "
+        f"token{'' if count == 1 else 's'}. Click a bright cell to open its neuron."
+    )
+
+
+def table(result: Exploration, measure: Measure, most: int = 200) -> pd.DataFrame:
+    """The largest neurons of the answer: neuron, mean CETT, and how many times its usual that is."""
+    found = array(result, measure)
+    flat = np.where(np.isfinite(found), found, -np.inf).reshape(-1)
+    order = np.argsort(-flat)[: min(most, result.model.n_neurons)]
+    layers, indices = np.unravel_index(order, found.shape)
+    return pd.DataFrame(
+        {
+            "neuron": [str(NeuronId(int(a), int(b))) for a, b in zip(layers, indices, strict=True)],
+            "mean CETT": result.answer_mean[layers, indices],
+            "× usual": result.answer_ratio[layers, indices],
+        }
+    )
+
+
+def alt(result: Exploration, measure: Measure) -> str:
+    """The map in words."""
+    found = table(result, measure, 3)
+    column = "mean CETT" if measure == "mean" else "× usual"
+    named = "; ".join(f"{row['neuron']}, {row[column]:.3g}" for _, row in found.iterrows())
+    return f"Map of {result.model.n_neurons:,} neurons by layer, coloured by {AXES[measure]}. The largest: {named}."
+
+
+def figure(result: Exploration, measure: Measure, palette: Palette, chosen: NeuronSet) -> go.Figure:
+    """The map, lowest layer at the bottom; chosen neurons in squares with their names."""
+    bins = binned(array(result, measure))
+    layers, count = bins.top.shape
+    starts = (np.arange(count) * bins.size).tolist()
+    top = float(np.nanmax(np.where(np.isfinite(bins.top), bins.top, 0.0), initial=0.0)) or 1.0
+    chart = go.Figure(
+        go.Heatmap(
+            z=bins.top, x0=(bins.size - 1) / 2, dx=bins.size, y=list(range(layers)), zmin=0, zmax=top,
+            colorscale=SIZES, hoverinfo="skip", hoverongaps=False,
+            colorbar={
+                "title": {"text": AXES[measure], "side": "right", "font": {"color": palette.muted}}, "thickness": 10,
+                "outlinewidth": 0, "len": 1.0, "nticks": 5, "ticks": "", "xpad": 8, "tickformat": "~g",
+                "tickfont": {"color": palette.muted, "size": TOKEN},
+            },
+        )
+    )  # fmt: skip
+    chart.add_trace(_squares(bins, starts, measure))
+    palette.style(chart, HEIGHT)
+    _chosen(chart, chosen, layers, palette)
+    width = result.answer_mean.shape[1]
+    chart.update_xaxes(
+        range=[-0.5, width - 0.5], tickvals=[*range(0, width - width // 12, max(1, width // 6)), width - 1],
+        tickformat=",d", title={"text": "neuron in its layer"},
+    )  # fmt: skip
+    chart.update_yaxes(range=[-0.5, layers - 0.5], title={"text": "layer"}, nticks=8)
+    chart.update_layout(margin={"l": 44, "r": 4, "t": 8, "b": 44})
+    return chart
+
+
+def _squares(bins: Bins, starts: list[int], measure: Measure) -> go.Scatter:
+    """Invisible squares over the largest cells. customdata is [layer, neuron]."""
+    flat = np.where(np.isfinite(bins.top), bins.top, -np.inf).reshape(-1)
+    order = np.argsort(-flat)[:CLICKABLE]
+    layers, columns = np.unravel_index(order, bins.top.shape)
+    data = [(int(a), int(bins.index[a, b])) for a, b in zip(layers, columns, strict=True)]
+    word = "mean CETT" if measure == "mean" else "times usual"
+    tops = bins.top[layers, columns].tolist()
+    texts = [f"{NeuronId(*pair)}<br>{word}: {top:.3g}" for pair, top in zip(data, tops, strict=True)]
+    unseen = {"marker": {"opacity": 0}}
+    return go.Scatter(
+        x=[starts[b] + (bins.size - 1) / 2 for b in columns], y=layers.tolist(), customdata=data, text=texts,
+        mode="markers", hovertemplate="%{text}<extra></extra>", selected=unseen, unselected=unseen,
+        marker={"symbol": "square", "size": 9, "opacity": 0},
+    )  # fmt: skip
+
+
+def _chosen(chart: go.Figure, chosen: NeuronSet, layers: int, palette: Palette) -> None:
+    """Squares round the chosen neurons; names for as many as stay readable."""
+    held = [neuron for neuron in chosen if neuron.layer < layers]
+    for colour, size, width in ((palette.mark_line, 15, 3), (palette.mark, 13, 3)):
+        chart.add_scatter(
+            x=[n.index for n in held], y=[n.layer for n in held], mode="markers", hoverinfo="skip",
+            marker={"symbol": "square-open", "size": size, "color": colour, "line": {"width": width, "color": colour}},
+        )  # fmt: skip
+    if len(held) > MAX_LABELS:
+        return
+    for neuron in held:
+        chart.add_annotation(
+            x=neuron.index, y=neuron.layer, text=str(neuron), showarrow=False,
+            yshift=19 if neuron.layer < layers - 3 else -19, borderpad=2,
+            bgcolor=palette.callout, font={"color": palette.callout_text, "size": TOKEN},
+        )  # fmt: skip

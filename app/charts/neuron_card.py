@@ -1,0 +1,174 @@
+"""One neuron's figures: output tokens it pushes, its usual CETT, its CETT along the text.
+
+Owns bars and histogram. "Here" is the value of the cell the person looks at, never a verdict.
+Pure: no Streamlit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.charts.compare_marks import chart_text
+from app.style import TOKEN, Palette
+from backend.types import NeuronCard
+
+TOKENS = 5
+"""Output tokens drawn each way; the table has all."""
+BARS_HEIGHT, USUAL_HEIGHT, ALONG_HEIGHT = 250, 118, 150
+FLOOR = 1e-4
+"""Left end of the CETT axis, on which all smaller values stand together."""
+
+
+def pushes(card: NeuronCard, palette: Palette) -> go.Figure:
+    """Bars: tokens whose logit the neuron's output direction raises, then those it lowers."""
+    up, down = card.promotes[:TOKENS], card.suppresses[:TOKENS]
+    both = (*up, *reversed(down))
+    places = list(range(len(both)))
+    reach = max((abs(one.logit) for one in both), default=1.0) or 1.0
+    chart = go.Figure(
+        go.Bar(
+            y=places, x=[one.logit for one in both], orientation="h", cliponaxis=False, textangle=0,
+            marker_color=[palette.chosen] * len(up) + [palette.baseline] * len(down), textposition="outside",
+            text=[f"{one.logit:+.2f}".replace("-", "−") for one in both],
+            textfont={"size": TOKEN, "color": palette.muted},
+            customdata=[chart_text(one.shown, 40) for one in both],
+            hovertemplate="%{customdata}<br>%{x:+.3f}<extra></extra>",
+        )
+    )  # fmt: skip
+    palette.style(chart, BARS_HEIGHT)
+    chart.update_yaxes(
+        autorange="reversed", tickvals=places, ticktext=[chart_text(one.shown) for one in both],
+        tickfont={"color": palette.text}, automargin=True,
+    )  # fmt: skip
+    chart.update_xaxes(
+        range=[-1.3 * reach, 1.3 * reach], showticklabels=False, zeroline=True, zerolinecolor=palette.border
+    )
+    chart.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 4}, bargap=0.35)
+    return chart
+
+
+def pushes_table(card: NeuronCard) -> pd.DataFrame:
+    """Output tokens and how far a unit of the direction moves their logit, raised first."""
+    both = (*card.promotes, *card.suppresses)
+    return pd.DataFrame(
+        {
+            "token": [one.shown for one in both],
+            "token id": [one.id for one in both],
+            "logit": [one.logit for one in both],
+            "way": ["raises"] * len(card.promotes) + ["lowers"] * len(card.suppresses),
+        }
+    )
+
+
+def pushes_alt(card: NeuronCard) -> str:
+    """The bars in words."""
+    up = ", ".join(one.shown for one in card.promotes[:TOKENS])
+    down = ", ".join(one.shown for one in card.suppresses[:TOKENS])
+    return f"Bars of output tokens. Neuron {card.neuron} raises {up}; it lowers {down}."
+
+
+def usual(card: NeuronCard, here: float | None, palette: Palette) -> go.Figure:
+    """Histogram of the neuron's CETT on ordinary text, log axis, with a line where it is here."""
+    left = np.maximum(card.usual_edges[: len(card.usual_counts)], FLOOR / 1.4)
+    right = np.append(left[1:], left[-1] * 1.44)
+    chart = go.Figure(
+        go.Bar(
+            x=np.sqrt(left * right), width=(right - left) * 0.92, y=card.usual_counts, marker_color=palette.baseline,
+            customdata=[_bin(a, b) for a, b in zip(left, right, strict=True)],
+            hovertemplate="%{customdata}<br>%{y:,} tokens<extra></extra>",
+        )
+    )  # fmt: skip
+    palette.style(chart, USUAL_HEIGHT)
+    held = np.flatnonzero(card.usual_counts)
+    largest = max(float(right[held[-1]]) if len(held) else FLOOR, here or 0.0, 10 * FLOOR)
+    ticks = [t for t in (1e-4, 1e-3, 1e-2, 0.1, 1.0) if t <= largest * 1.3]
+    chart.update_xaxes(
+        type="log", range=[np.log10(FLOOR / 1.5), np.log10(largest * 1.5)], tickvals=ticks,
+        ticktext=["≤ 0.0001" if t == FLOOR else f"{t:g}" for t in ticks],
+        title={"text": f"its CETT on {card.usual_tokens:,} ordinary tokens (log scale)"},
+    )  # fmt: skip
+    chart.update_yaxes(showticklabels=False, rangemode="tozero")
+    if here is not None:
+        _here(chart, max(here, FLOOR), here, palette)
+    chart.update_layout(margin={"l": 4, "r": 4, "t": 24, "b": 40}, bargap=0.05)
+    return chart
+
+
+def _bin(left: float, right: float) -> str:
+    return f"CETT {left:.2g} to {right:.2g}" if left >= FLOOR else f"CETT below {FLOOR:g}"
+
+
+def _here(chart: go.Figure, place: float, value: float, palette: Palette) -> None:
+    chart.add_shape(
+        type="line", x0=place, x1=place, y0=0, y1=1, yref="paper", line={"color": palette.chosen, "width": 2}
+    )
+    chart.add_annotation(
+        x=float(np.log10(place)), y=1, yref="paper", yanchor="bottom", showarrow=False, text=f"here {value:.2g}",
+        font={"color": palette.chosen},
+    )  # fmt: skip
+
+
+def usual_table(card: NeuronCard) -> pd.DataFrame:
+    """The histogram's bins: from, and how many tokens of the reference text."""
+    edges = card.usual_edges[: len(card.usual_counts)]
+    return pd.DataFrame({"CETT from": edges, "tokens": card.usual_counts})
+
+
+def usual_alt(card: NeuronCard, here: float | None) -> str:
+    """The histogram in words."""
+    told = (
+        f"Histogram of neuron {card.neuron}'s CETT on {card.usual_tokens:,} tokens of ordinary text: mean "
+        f"{card.usual_mean:.2g}, largest {card.usual_max:.2g}."
+    )
+    return told if here is None else f"{told} Here it is {here:.2g}."
+
+
+def along(card: NeuronCard, palette: Palette, pos: int | None = None) -> go.Figure | None:
+    """Bars of the neuron's CETT at each token after the first turn of the template; None without a text."""
+    found = along_table(card)
+    if found.empty:
+        return None
+    places = list(range(len(found)))
+    tint = [palette.chosen if p == pos else palette.baseline for p in found["position"]]
+    chart = go.Figure(
+        go.Bar(
+            x=places, y=found["CETT"], marker_color=tint,
+            customdata=[chart_text(token, 40) for token in found["token"]],
+            hovertemplate="%{customdata}<br>CETT %{y:.3g}<extra></extra>",
+        )
+    )  # fmt: skip
+    palette.style(chart, ALONG_HEIGHT)
+    few = len(found) <= 16
+    chart.update_xaxes(
+        tickvals=places if few else [], ticktext=[chart_text(token, 8) for token in found["token"]] if few else [],
+        tickangle=0, tickfont={"size": TOKEN}, title={"text": "tokens of question and answer"},
+    )  # fmt: skip
+    chart.update_yaxes(nticks=3, showgrid=True, gridcolor=palette.border, rangemode="tozero", title={"text": "CETT"})
+    chart.update_layout(margin={"l": 52, "r": 4, "t": 8, "b": 44}, bargap=0.15)
+    return chart
+
+
+def along_table(card: NeuronCard) -> pd.DataFrame:
+    """Token, position, CETT and signed activation along the text, the template's tokens left out."""
+    if card.cett is None or card.act is None:
+        return pd.DataFrame({"position": [], "token": [], "CETT": [], "activation": []})
+    kept = [i for i, token in enumerate(card.tokens) if token.role != "template"]
+    return pd.DataFrame(
+        {
+            "position": kept,
+            "token": [card.tokens[i].shown for i in kept],
+            "CETT": card.cett[kept],
+            "activation": card.act[kept],
+        }
+    )
+
+
+def along_alt(card: NeuronCard) -> str:
+    """The bars in words."""
+    found = along_table(card)
+    if found.empty:
+        return "The neuron was not followed along a text."
+    top = found.loc[found["CETT"].idxmax()]
+    return f"Neuron {card.neuron}'s CETT at {len(found)} tokens; largest {top['CETT']:.2g} at {top['token']}."

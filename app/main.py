@@ -1,0 +1,37 @@
+"""The frame of the app: its name, its pages, its logo. Run it with `streamlit run app/main.py`.
+
+Owns what stands on every page. Refuses content: each page is a module of `app.pages`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+# Streamlit puts this folder on the path; the packages lie one above it.
+if str(HERE.parent) not in sys.path:
+    sys.path.insert(0, str(HERE.parent))
+
+import streamlit as st  # noqa: E402  the path comes first
+
+from app import session  # noqa: E402  the path comes first
+
+PAGES = (
+    ("pages/explore.py", "Explore"),
+    ("pages/compare.py", "Compare"),
+    ("pages/models.py", "Models"),
+)
+
+
+def main() -> None:
+    """Draw the frame and run the chosen page."""
+    st.set_page_config("H-Neuron Explorer", str(HERE / "assets" / "icon.svg"), layout="wide")
+    theme = session.palette().theme
+    st.logo(str(HERE / "assets" / f"logo-{theme}.svg"), size="large", icon_image=str(HERE / "assets" / "icon.svg"))
+    pages = [st.Page(HERE / path, title=title, default=place == 0) for place, (path, title) in enumerate(PAGES)]
+    st.navigation(pages, position="top").run()
+
+
+if __name__ == "__main__":
+    main()

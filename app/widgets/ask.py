@@ -1,0 +1,144 @@
+"""The question and how it is put: prompt box, examples, Run, settings.
+
+Owns the form's fields, which stay as typed whatever becomes of the run, on every page and after an
+error. Refuses to run: it hands over a request, or says why there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+from pydantic import ValidationError
+
+from app.widgets.refusals import bad_input
+from backend.types import Decoding, ExploreRequest, Population, Threshold
+
+EXAMPLES = (
+    "What is the capital of Egypt?",
+    "Who is the CEO of Nortel?",
+    "What is the opposite of hot?",
+    "Who wrote the novel The Glass Harbour?",
+)
+"""Questions worth asking: two that the small model answers rightly, two that invite it to invent."""
+
+_FORM, _PREFIX = "ask-form", "ask-"
+_DECODING = ("max_new_tokens", "temperature", "top_k", "top_p", "seed")
+_POPULATIONS: dict[Population, str] = {
+    "layer": "this layer at this token",
+    "token": "all layers at this token",
+    "model": "all layers and tokens",
+}
+
+
+def fill(request: ExploreRequest | None, draft: str | None = None) -> None:
+    """Put a request into the form's fields, before they are drawn; `draft` stands for its prompt."""
+    decoding, threshold = (request.decoding, request.threshold) if request else (Decoding(), Threshold())
+    st.session_state[_FORM] = {
+        "prompt": draft if draft is not None else (request.prompt if request else ""),
+        "chat": request.chat if request else True,
+        "system": (request.system if request else None) or "",
+        "answer": (request.answer if request else None) or "",
+        "max_new_tokens": decoding.max_new_tokens, "temperature": decoding.temperature,
+        "top_k": decoding.top_k, "top_p": decoding.top_p, "seed": decoding.seed,
+        "k": threshold.k, "population": threshold.population,
+    }  # fmt: skip
+    for name, value in st.session_state[_FORM].items():
+        st.session_state[_PREFIX + name] = value
+
+
+def filled() -> bool:
+    """Whether the form holds anything yet."""
+    return _FORM in st.session_state
+
+
+def typed() -> str:
+    """The prompt as it stands in the form."""
+    return str(_form().get("prompt", ""))
+
+
+def request() -> ExploreRequest:
+    """What the form asks. Raises BadInput where that cannot be asked."""
+    form = _form()
+    try:
+        decoding = Decoding(**{name: form[name] for name in _DECODING})
+        return ExploreRequest(
+            prompt=form["prompt"], chat=form["chat"], system=form["system"] or None, answer=form["answer"] or None,
+            decoding=decoding, threshold=Threshold(k=form["k"], population=form["population"]),
+        )  # fmt: skip
+    except ValidationError as error:
+        raise bad_input(error) from error
+
+
+def _form() -> dict[str, Any]:
+    """The form's values, newest first from its fields: Streamlit forgets fields that a run did not draw."""
+    form: dict[str, Any] = st.session_state.setdefault(_FORM, {})
+    for name in form:
+        form[name] = st.session_state.get(_PREFIX + name, form[name])
+    return form
+
+
+def _keep_alive() -> None:
+    for name, value in _form().items():
+        st.session_state.setdefault(_PREFIX + name, value)
+
+
+def draw(on_run: Callable[[], None], extra: Callable[[], None]) -> None:
+    """The prompt's row and the examples under it.
+
+    Args:
+        on_run: called when Run is pressed, before the page is drawn.
+        extra: draws what else stands in the row.
+    """
+    _keep_alive()
+    row = st.container(horizontal=True, vertical_alignment="center", wrap=False)
+    row.text_area(
+        "Your question", key=_PREFIX + "prompt", placeholder="Ask the model something", height="content",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    row.button(
+        "Run", type="primary", icon=":material/play_arrow:", shortcut="Ctrl+Enter", key="ask-run", on_click=on_run
+    )
+    with row.popover("Settings", icon=":material/tune:", key="ask-settings"):
+        _settings()
+    with row:
+        extra()
+    st.pills(
+        "Questions worth asking", EXAMPLES, key="ask-example", on_change=_take_example, label_visibility="collapsed"
+    )
+
+
+def _take_example() -> None:
+    picked = st.session_state["ask-example"]
+    if picked is not None:
+        st.session_state[_PREFIX + "prompt"] = picked
+    st.session_state["ask-example"] = None
+
+
+def _settings() -> None:
+    left, right = st.columns(2)
+    left.number_input("Longest answer, in tokens", 1, 2048, key=_PREFIX + "max_new_tokens")
+    right.number_input(
+        "Temperature", 0.0, 5.0, step=0.1, key=_PREFIX + "temperature",
+        help="0 always takes the likeliest token; higher lets chance choose",
+    )  # fmt: skip
+    if st.session_state[_PREFIX + "temperature"] > 0:
+        left.number_input("Top-k", 0, 1000, key=_PREFIX + "top_k", help="Choose among the k likeliest; 0 among all")
+        right.number_input(
+            "Top-p", 0.01, 1.0, step=0.05, key=_PREFIX + "top_p", help="Choose among the likeliest that make up p"
+        )
+        left.number_input("Seed", 0, 2**31 - 1, key=_PREFIX + "seed", help="The same seed draws the same answer again")
+    st.text_area("System prompt", key=_PREFIX + "system", height=68, placeholder="the template’s own, if it has one")
+    st.text_area(
+        "Look into this answer instead of a new one", key=_PREFIX + "answer", height=68,
+        placeholder="leave empty to let the model answer",
+    )  # fmt: skip
+    st.toggle("Chat template around the question", key=_PREFIX + "chat")
+    st.markdown("**A neuron is strong** where its CETT passes mean + k standard deviations of")
+    left, right = st.columns([3, 2])
+    left.selectbox(
+        "neurons of", list(_POPULATIONS), format_func=lambda name: _POPULATIONS[name], key=_PREFIX + "population",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    right.number_input("k", 0.0, 20.0, step=0.5, key=_PREFIX + "k", label_visibility="collapsed")

@@ -1,0 +1,118 @@
+"""The answers of a comparison side by side: two to four bordered columns, while they stream and after.
+
+Owns the columns and their marks. Refuses figures (`compare_figures`) and controls. What a model wrote is data.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from app import session
+from app.widgets import compare_state, compare_words, diff_text, frame, text
+from app.widgets.compare_words import Verdict
+from app.widgets.jobs import Progress
+from backend.types import Comparison, Row, RowPlan
+
+BADGES: dict[Verdict, tuple[str, str]] = {"right": ("Right", "check_circle"), "wrong": ("Wrong", "cancel")}
+BY_RULE, RIGHT, WRONG = "By the rule", "Right", "Wrong"
+
+
+def streaming(progress: Progress) -> None:
+    """Every column as far as its answer has come."""
+    if not progress.plans:
+        return
+    shown = compare_words.columns(progress.plans)
+    names = compare_words.labels(progress.plans)
+    for column, row in zip(st.columns(len(shown), gap="medium"), shown, strict=True):
+        with column.container(border=True, height="stretch"):
+            _head(progress.plans[row], names[row])
+            st.html(text.block(progress.texts.get(row, "")))
+            count = len(progress.tokens.get(row, ()))
+            st.markdown(frame.muted(compare_words.counted(count, "token")))
+
+
+def finished(result: Comparison) -> None:
+    """The columns with their differences marked, and every other row in a table."""
+    plans = [row.plan for row in result.rows]
+    shown, names = compare_words.columns(plans), compare_words.labels(plans)
+    leaving = compare_words.first_picked(result)
+    for column, place in zip(st.columns(len(shown), gap="medium"), shown, strict=True):
+        row = result.rows[place]
+        with column.container(border=True, height="stretch", key=f"answer-{place}"):
+            _head(row.plan, names[place])
+            st.html(diff_text.marked(row, leaving, session.palette()))
+            st.space("stretch")
+            _foot(result, row, place, names[place])
+    if len(shown) < len(plans):
+        with st.expander(f"All {len(plans)} answers", icon=":material/table_rows:"):
+            st.dataframe(table(result), hide_index=True, key="all-answers", alt="Every row's answer, as a table")
+
+
+def table(result: Comparison) -> pd.DataFrame:
+    """Every row with what was done to it and what it said."""
+    names = compare_words.labels([row.plan for row in result.rows])
+    return pd.DataFrame(
+        {
+            "row": names,
+            "held": [compare_words.held(row.plan) for row in result.rows],
+            "answer": [text.named(row.text) for row in result.rows],
+            "tokens": [len(row.token_ids) for row in result.rows],
+            "tokens changed": [row.tokens_changed for row in result.rows],
+            "mark": [_verdict(result, row) for row in result.rows],
+            "ended by": [row.finish for row in result.rows],
+        }
+    )
+
+
+def _head(plan: RowPlan, name: str) -> None:
+    """Shape and word of the role on the left, what was done on the right."""
+    palette = session.palette()
+    shape = diff_text.shape(compare_words.kind(plan), palette)
+    title = "display:flex;gap:10px;align-items:center;font-weight:600;font-size:1.0625rem"
+    aside = f"margin-left:auto;color:{palette.muted};font-size:0.875rem"
+    st.html(
+        '<div style="display:flex;gap:0 10px;align-items:baseline;flex-wrap:wrap">'
+        f'<span style="{title}">{shape}{name}</span><span style="{aside}">{compare_words.held(plan)}</span></div>'
+    )
+
+
+def _foot(result: Comparison, row: Row, place: int, name: str) -> None:
+    said = compare_words.sameness(result, row)
+    if said:
+        st.markdown(frame.muted(said))
+    line = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", wrap=True)
+    verdict = _verdict(result, row)
+    with line.container(horizontal=True, width="content", gap="xsmall", vertical_alignment="center"):
+        if verdict in BADGES:
+            word, icon = BADGES[verdict]
+            st.badge(word, icon=f":material/{icon}:", color="blue" if verdict == "right" else "orange")
+        _mark(result, row, place, name)
+    line.markdown(frame.muted(compare_words.proof(result, row)), width="content")
+
+
+def _verdict(result: Comparison, row: Row) -> Verdict:
+    return compare_words.verdict(row.text, compare_state.known(), compare_state.overruled(result, row))
+
+
+def _mark(result: Comparison, row: Row, place: int, name: str) -> DeltaGenerator:
+    """The person's own mark: it stands above the rule until it is taken back."""
+    key = f"mark-{place}-{result.request.hash[:12]}"
+    choices: dict[str, Verdict | None] = {BY_RULE: None, RIGHT: "right", WRONG: "wrong"}
+    own = compare_state.overruled(result, row)
+    st.session_state[key] = next(word for word, mark in choices.items() if mark == own)
+
+    def take() -> None:
+        compare_state.overrule(result, row, choices[st.session_state[key]])
+
+    where = st.popover("Marked by you" if own else "Mark", type="tertiary", key=f"popover-{key}")
+    with where:
+        st.segmented_control(f"Mark of the answer of {name}", list(choices), key=key, on_change=take, required=True)
+        st.markdown(
+            frame.muted(
+                "The rule finds the known answer as whole words; case, accents, punctuation and a/an/the do not "
+                "matter. It does not read meaning: “it is not Cairo” holds Cairo. Your mark stands above it."
+            )
+        )
+    return where

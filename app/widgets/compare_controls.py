@@ -1,0 +1,100 @@
+"""The controls of Compare: question, known answer, Run, settings, switches and presets.
+
+Owns how they are drawn. Their values are `compare_state`'s and `switches`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from app import session
+from app.widgets import frame, neuron_sets, switches
+from app.widgets.compare_state import BESIDE_NAMES, KINDS
+from backend.neurons import NeuronId
+from backend.types import MAX_PROMPT_CHARACTERS, ModelInfo
+
+POSITIONS = {"all": "all tokens", "prompt": "the question only", "answer": "the answer only"}
+FLIP = "compare.flip"
+
+
+def question() -> bool:
+    """Question, known answer, Run and settings in one line; whether Run was pressed."""
+    line = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    line.text_input(
+        "Question", key="compare.prompt", max_chars=MAX_PROMPT_CHARACTERS, icon=":material/edit:",
+        label_visibility="collapsed", placeholder="Ask something the model may know, or may invent",
+        persist_state="session",
+    )  # fmt: skip
+    line.text_input(
+        "Known answer", key="compare.known", label_visibility="collapsed", width=250, persist_state="session",
+        placeholder="Known answer: Cairo | Al-Qahirah",
+        help="Marks each answer right or wrong. Write several spellings apart by |. Left empty, nothing is marked.",
+    )  # fmt: skip
+    pressed = line.button(
+        "Run", type="primary", icon=":material/play_arrow:", shortcut="Ctrl+Enter", key="compare.run", wrap=False
+    )
+    with line.popover("Settings", icon=":material/tune:"):
+        _settings()
+    return pressed
+
+
+def _settings() -> None:
+    st.segmented_control(
+        "The switches act on", list(POSITIONS), format_func=lambda name: POSITIONS[name], key="compare.positions",
+        required=True, persist_state="session",
+    )  # fmt: skip
+    st.pills(
+        "Random twins are drawn from", list(KINDS), selection_mode="multi", format_func=lambda name: KINDS[name],
+        key="compare.kinds", persist_state="session",
+        help="As many other neurons, at the same α: from the layers of yours, or from all layers.",
+    )  # fmt: skip
+    left, right = st.columns(2)
+    left.number_input("Random twins of each kind", 1, 20, key="compare.twins", persist_state="session")
+    right.number_input("Seed of the draw", 0, 2**31 - 1, key="compare.seed", persist_state="session")
+    left.number_input("Longest answer, tokens", 1, 2048, key="compare.longest", persist_state="session")
+    right.number_input(
+        "Temperature", 0.0, 5.0, step=0.1, key="compare.temperature", persist_state="session",
+        help="0 takes the likeliest token each time (greedy). Above 0, answers also differ by chance.",
+    )  # fmt: skip
+    st.toggle("Run at every flip of a switch", value=True, key=FLIP, persist_state="session")
+
+
+def switchboard(pushes: Mapping[NeuronId, str], model: ModelInfo | None) -> None:
+    """One switch a neuron, with the presets and the way to more neurons."""
+    chosen = session.chosen()
+    line = frame.heading("Switches")
+    if model is not None:
+        with line:
+            neuron_sets.adder("compare", model.widths)
+    if not chosen:
+        st.markdown("No neuron is chosen. Tick some on Explore, or add some here, and each gets a switch.")
+    switches.draw(chosen, pushes)
+    with st.container(horizontal=True, vertical_alignment="center", wrap=True):
+        st.pills(
+            "Columns beside", list(BESIDE_NAMES), selection_mode="multi", key="compare.beside",
+            label_visibility="collapsed", format_func=_beside, persist_state="session",
+            help="More columns from the same switches: every switched neuron at half, at double, or as many others.",
+        )  # fmt: skip
+        if chosen:
+            st.button(
+                "All off", key="compare.off", type="tertiary", icon=":material/toggle_off:",
+                on_click=switches.put_all, args=(chosen.ids, 0.0), help="Every switch to Suppress",
+            )  # fmt: skip
+
+
+def _beside(name: str) -> str:
+    alphas: dict[str, float] = dict(switches.BESIDE.items())
+    return f"+ {name}, α = {alphas[name]:g}" if name in alphas else name
+
+
+def runs_on_flip() -> bool:
+    """Whether a flipped switch runs at once."""
+    return bool(st.session_state.get(FLIP, True))
+
+
+def stale(wanted_hash: str, shown_hash: str) -> None:
+    """Say that what is shown answers other switches than those that stand now."""
+    if wanted_hash != shown_hash:
+        st.info("These answers belong to other switches. Press Run for the present ones.", icon=":material/history:")

@@ -1,0 +1,153 @@
+"""What Compare asks for: its controls' settings, in step with the view that the address holds.
+
+Owns the page's keys `compare.*` of session state. Refuses to draw and to run: it hands the page a
+request, or the error that says why there is none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+from pydantic import ValidationError
+
+from app import session
+from app.links import View
+from app.widgets import switches
+from app.widgets.compare_words import Verdict
+from app.widgets.refusals import bad_input
+from app.widgets.switches import BESIDE, Options
+from backend.errors import HNeuronsError
+from backend.judging import aliases
+from backend.neurons import NeuronSet
+from backend.types import CompareRequest, Comparison, OwnAlpha, Row
+
+TWIN = "Random twin"
+BESIDE_NAMES = (*BESIDE, TWIN)
+KINDS = {"layer": "same layers", "free": "any layer"}
+_MARKS = "compare.marks"
+
+
+def take_up() -> bool:
+    """Set the controls from the view where it is not the one they wrote; whether it was another.
+
+    So a link, the Back button and another page's choices reach the switches.
+    """
+    view = session.view()
+    asked, mine = (view.prompt, view.draft), _mine(view)
+    other = st.session_state.get("compare.view") != mine or st.session_state.get("compare.asked") != asked
+    if st.session_state.get("compare.view") != mine:
+        _put(view)
+        st.session_state["compare.view"] = mine
+    if st.session_state.get("compare.asked") != asked:
+        st.session_state["compare.prompt"] = view.draft or view.prompt or ""
+        st.session_state["compare.asked"] = asked
+    return other
+
+
+def show_example(result: Comparison) -> None:
+    """Put the request of a finished example into the view, so that its switches can be flipped."""
+    request = result.request
+    session.change(
+        prompt=request.prompt, chat=request.chat, system=request.system, decoding=request.decoding,
+        neurons=NeuronSet(tuple(switches.settings(request))), alphas=request.alphas, own=request.own,
+        controls=request.controls, kinds=request.control_kinds, control_seed=request.control_seed,
+        positions=request.positions,
+    )  # fmt: skip
+
+
+def _mine(view: View) -> tuple[Any, ...]:
+    """The fields of the view that only this page writes."""
+    return (
+        view.alphas, view.own, view.controls, view.kinds, view.control_seed, view.positions, view.known, view.decoding,
+    )  # fmt: skip
+
+
+def _put(view: View) -> None:
+    """Set every control to what the view says."""
+    alphas = {own.neuron: own.alpha for own in view.own}
+    main = view.alphas[0] if view.alphas and not view.own else 0.0
+    switches.put({neuron: alphas.get(neuron, main) for neuron in view.neurons})
+    rest = view.alphas if view.own else view.alphas[1:]
+    beside = [name for name, alpha in BESIDE.items() if alpha in rest]
+    state = st.session_state
+    state["compare.beside"] = [*beside, TWIN] if view.controls else beside
+    state["compare.twins"] = max(view.controls, 1)
+    state["compare.kinds"] = list(view.kinds)
+    state["compare.seed"] = view.control_seed
+    state["compare.positions"] = view.positions
+    state["compare.known"] = view.known or ""
+    state["compare.longest"] = view.decoding.max_new_tokens
+    state["compare.temperature"] = view.decoding.temperature
+
+
+def options() -> Options:
+    """What the controls say beside the switches. Call `take_up` first."""
+    state, view = st.session_state, session.view()
+    beside = state["compare.beside"] or []
+    decoding = view.decoding.model_copy(
+        update={"max_new_tokens": state["compare.longest"], "temperature": state["compare.temperature"]}
+    )
+    return Options(
+        beside=tuple(name for name in BESIDE if name in beside),
+        twins=state["compare.twins"] if TWIN in beside else 0,
+        twin_kinds=tuple(state["compare.kinds"]) or view.kinds,
+        seed=state["compare.seed"],
+        positions=state["compare.positions"],
+        decoding=decoding,
+        chat=view.chat,
+        system=view.system,
+    )
+
+
+def keep() -> None:
+    """Write the controls into the view: switches, options, known answer, and what is typed but not run."""
+    alphas, chosen = switches.current(session.chosen()), options()
+    values = set(alphas.values())
+    main = tuple(values) if len(values) == 1 else ()
+    own = () if len(values) < 2 else tuple(OwnAlpha(neuron=neuron, alpha=alphas[neuron]) for neuron in alphas)
+    beside = tuple(BESIDE[name] for name in chosen.beside)
+    typed = st.session_state["compare.prompt"]
+    view = session.change(
+        alphas=(*main, *(alpha for alpha in beside if alpha not in main)) if alphas else (0.0, *beside), own=own,
+        controls=chosen.twins, kinds=chosen.twin_kinds, control_seed=chosen.seed, positions=chosen.positions,
+        decoding=chosen.decoding, known=st.session_state["compare.known"] or None,
+        draft=typed if typed != (session.view().prompt or "") else None,
+    )  # fmt: skip
+    st.session_state["compare.view"] = _mine(view)
+    st.session_state["compare.asked"] = (view.prompt, view.draft)
+
+
+def commit_prompt() -> None:
+    """Let what is typed be what is asked, as when Run is pressed."""
+    session.change(prompt=st.session_state["compare.prompt"], draft=None)
+
+
+def wanted() -> CompareRequest | HNeuronsError:
+    """The request of the prompt last asked and the switches as they stand, or why there is none."""
+    try:
+        return switches.compose(session.view().prompt or "", switches.current(session.chosen()), options())
+    except ValidationError as error:
+        return bad_input(error)
+    except HNeuronsError as error:
+        return error
+
+
+def known() -> tuple[str, ...]:
+    """The spellings of the known answer that the person typed."""
+    return aliases(st.session_state.get("compare.known") or "")
+
+
+def overruled(result: Comparison, row: Row) -> Verdict | None:
+    """The person's own mark on this row's answer, if there is one."""
+    return st.session_state.get(_MARKS, {}).get((result.request.hash, row.text))
+
+
+def overrule(result: Comparison, row: Row, mark: Verdict | None) -> None:
+    """Mark this row's answer by hand, or leave it to the rule again."""
+    marks = dict(st.session_state.get(_MARKS, {}))
+    marks.pop((result.request.hash, row.text), None)
+    if mark is not None:
+        marks[(result.request.hash, row.text)] = mark
+    # Marks are small, but a session may last all day: the newest five hundred are kept.
+    st.session_state[_MARKS] = dict(list(marks.items())[-500:])

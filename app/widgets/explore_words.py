@@ -1,0 +1,105 @@
+"""What is said about an exploration: the heading, what it is worth, how the answer ended.
+
+Owns sentences computed from an `Exploration`, each true of that result alone. Refuses verdicts: CETT
+says what writes, not whether the answer is true. No Streamlit; text comes out as Markdown, escaped.
+"""
+
+from __future__ import annotations
+
+from math import exp
+
+from app.charts import cells
+from app.charts.scores import SCORES, Score, values
+from app.links import Cell
+from app.widgets.text import markdown
+from backend.neurons import NeuronId
+from backend.types import Exploration
+
+CAUTION = "CETT says which neurons write most here. It does not say whether the answer is true."
+
+HOW_CETT = """
+A layer's feed-forward part adds a sum of its neurons' contributions to what the model carries along.
+**CETT** of a neuron is the length of its own contribution over the length of the whole sum.
+
+- near 0: the neuron hardly writes here; 0.3 and more: it writes much of what the layer adds
+- contributions can cancel, so the CETT of all neurons together is never below 1
+- **against usual** divides by the neuron's mean CETT on ordinary text, since some neurons are always large
+
+Rows are layers, the first at the bottom; columns are tokens as the model sees them. Click a cell to rank its
+neurons. Source: Gao et al. 2025.
+"""
+
+HOW_RANKED = """
+The neurons that write most at this layer and token. Tick some to choose them for Compare.
+
+- **CETT**: the neuron's part in what its layer adds here
+- **Pushes towards**: output tokens whose score the neuron's direction raises most
+- **× usual**: CETT here over its mean on ordinary text
+- a neuron is *strong* where its CETT passes mean + k standard deviations; that happens on true answers too
+"""
+
+
+def place(result: Exploration, cell: Cell) -> str:
+    """'Layer 17 at ·Elon', as Markdown."""
+    return f"Layer {cell.layer} at {markdown(result.tokens[cell.pos].shown)}"
+
+
+def heading(result: Exploration, score: Score) -> str:
+    """The answer's largest value of the score, in a sentence: a finding of this answer alone."""
+    cell = cells.standing_out(result, score)
+    token = markdown(result.tokens[cell.pos].shown)
+    value = format(values(result, score)[cell.layer, cell.pos], SCORES[score].format)
+    where = f"Layer {cell.layer}"
+    if score == "largest":
+        neuron = NeuronId(cell.layer, int(result.top_index[cell.layer, cell.pos, 0]))
+        return f"{where} has the largest neuron at {token}: {neuron}, CETT {value}"
+    if score == "usual":
+        neuron = NeuronId(cell.layer, int(result.usual_index[cell.layer, cell.pos, 0]))
+        return f"{neuron} stands out most at {token}: {value} times its usual CETT"
+    if score == "top10":
+        return f"{where} at {token} has the ten largest neurons: CETT {value} together"
+    if score == "sum":
+        return f"{where} at {token} has the largest sum of CETT: {value}"
+    if score == "concentration":
+        return f"{where} at {token} is the most concentrated: ten neurons hold {value} of the sum"
+    return f"{where} at {token} has the most strong neurons: {value}"
+
+
+def ending(result: Exploration) -> str:
+    """How long the answer is, how it was chosen and how it ended."""
+    tokens = [token for token in result.tokens if token.role == "answer"]
+    count = f"{len(tokens)} token{'' if len(tokens) == 1 else 's'}"
+    decoding = result.request.decoding
+    how = "always the likeliest token" if decoding.temperature == 0 else (
+        f"drawn at temperature {decoding.temperature:g}, seed {decoding.seed}"
+    )  # fmt: skip
+    ends = {
+        "end": "ended by the model",
+        "length": f"cut at {decoding.max_new_tokens} tokens",
+        "stop_text": "ended by a stop text",
+        "given": "given, not generated",
+        "stopped": "stopped",
+    }
+    return f"{count}, {ends[result.finish]}" + ("" if result.finish == "given" else f"; {how}")
+
+
+def certainty(result: Exploration) -> str | None:
+    """The answer's least likely token and its probability; None where none is known."""
+    known = [
+        (token.log_prob, token.shown)
+        for token in result.tokens
+        if token.role == "answer" and token.log_prob is not None
+    ]
+    if not known:
+        return None
+    log_prob, shown = min(known)
+    return f"The model was least sure of {markdown(shown)}: it gave it a probability of {exp(log_prob):.0%}."
+
+
+def strong_count(result: Exploration, cell: Cell) -> str:
+    """How many strong neurons a cell has, by which rule."""
+    _, count = cells.strong_in(result, cell)
+    over = {"layer": "this layer at this token", "token": "all layers at this token", "model": "all layers and tokens"}
+    threshold = result.request.threshold
+    rule = f"CETT above mean + {threshold.k:g} standard deviations of {over[threshold.population]}"
+    return f"{count} strong neuron{'' if count == 1 else 's'} here: {rule}."

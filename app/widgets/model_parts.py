@@ -1,0 +1,171 @@
+"""The parts of Models: what is loaded, how far loading is, the table of what could be, the way to another.
+
+Owns how a model and its memory are told. Refuses to load anything itself: the engine does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from app import session
+from app.widgets import frame, jobs, text
+from app.widgets.compare_words import counted
+from backend.errors import HNeuronsError, ModelTooLarge
+from backend.types import ModelChoice, ModelInfo, ModelStatus
+
+AUTOMATIC = "automatic"
+DTYPES = (AUTOMATIC, "float32", "bfloat16", "float16")
+DEVICES = (AUTOMATIC, "cpu", "cuda", "mps")
+REFUSED = "models.refused"
+MEMORY = {"weights": "weights", "kv_cache": "keys and values of the tokens read", "capture": "reading CETT"}
+ROW_HEIGHT = 34
+
+
+def size(count: int) -> str:
+    """Bytes as a reader's number in decimal units: 540 MB, 13.5 GB."""
+    if count >= 10**9:
+        return f"{count / 10**9:.1f} GB"
+    return f"{count / 10**6:.0f} MB" if count >= 10**6 else f"{count / 10**3:.0f} kB"
+
+
+def short(count: int) -> str:
+    """A count as it is said of models: 135M, 7.2B."""
+    if count >= 10**9:
+        return f"{count / 10**9:.3g}B"
+    return f"{count / 10**6:.3g}M" if count >= 10**6 else f"{count:,}"
+
+
+def headline(status: ModelStatus) -> str:
+    """The page's first sentence: which model is there, or why none is."""
+    name = status.name or "The model"
+    if status.state == "ready" and status.info is not None:
+        return f"{status.info.name} is loaded: {status.info.n_neurons:,} neurons in {status.info.n_layers} layers"
+    told = {"loading": f"{name} is loading", "failed": f"{name} could not be loaded"}
+    return told.get(status.state, "No model is loaded")
+
+
+def current(status: ModelStatus) -> None:
+    """The loaded model with its memory, its progress, or its error with the remedy."""
+    if status.state == "failed":
+        jobs.shown_error(HNeuronsError.from_json(status.error or {}))
+    elif status.state == "loading":
+        st.progress(min(max(status.fraction or 0.0, 0.0), 1.0), text=text.markdown(status.stage or "Loading"))
+        st.markdown(frame.muted("Questions may be asked already: they wait until the model is there."))
+    elif status.info is not None:
+        _facts(status.info)
+    if status.memory:
+        _memory(status.memory)
+
+
+def _facts(info: ModelInfo) -> None:
+    widths = sorted(set(info.widths))
+    neurons = f"{widths[0]:,}" if len(widths) == 1 else f"{widths[0]:,} to {widths[-1]:,}"
+    facts = (
+        ("Layers × neurons", f"{info.n_layers} × {neurons}"),
+        ("Parameters", short(info.parameters)),
+        ("Numbers kept as", info.dtype),
+        ("Runs on", info.device),
+    )
+    for column, (label, value) in zip(st.columns(len(facts), gap="small"), facts, strict=True):
+        column.metric(label, value, border=True)
+    rest = f"Family {info.family}, width {info.d_model:,}, vocabulary {info.n_vocab:,}, up to {info.context:,} tokens."
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(info.versions.items()))
+    st.markdown(frame.muted(text.markdown(f"{rest} {versions}")))
+
+
+def _memory(memory: dict[str, int]) -> None:
+    parts = ", ".join(f"{size(memory[key])} {word}" for key, word in MEMORY.items() if key in memory)
+    total = f"Memory worked out before loading: {size(memory['total'])}" if "total" in memory else "Memory"
+    free = f" Free now: {size(memory['free'])}." if "free" in memory else ""
+    st.markdown(f"{total} ({parts}).{free}" if parts else f"{total}.{free}")
+
+
+def table(choices: Sequence[ModelChoice]) -> pd.DataFrame:
+    """The registry with what each model takes here."""
+    return pd.DataFrame(
+        {
+            "model": [choice.name for choice in choices],
+            "family": [choice.family for choice in choices],
+            "licence": [choice.licence + (" (asks for consent)" if choice.gated else "") for choice in choices],
+            "layers": [choice.layers for choice in choices],
+            "neurons a layer": [choice.neurons for choice in choices],
+            "parameters": [short(choice.parameters) for choice in choices],
+            "needs": [size(choice.needs) for choice in choices],
+            "fits here": ["yes" if choice.fits else "no" for choice in choices],
+            "on this machine": ["yes" if choice.here else "to fetch" for choice in choices],
+            "note": [choice.note for choice in choices],
+        }
+    )
+
+
+def selected(choices: Sequence[ModelChoice]) -> ModelChoice | None:
+    """The table, and the row that is ticked in it."""
+    state = st.dataframe(
+        table(choices), hide_index=True, key="models.table", on_select="rerun", selection_mode="single-row",
+        row_height=ROW_HEIGHT, height=37 + ROW_HEIGHT * min(len(choices), 16), alt="Models that can be loaded",
+        column_config={
+            "model": st.column_config.TextColumn(pinned=True), "note": st.column_config.TextColumn(width="large")
+        },
+    )  # fmt: skip
+    rows = state.selection.rows
+    return choices[rows[0]] if rows and rows[0] < len(choices) else None
+
+
+def refusal(choice: ModelChoice, free: int | None) -> ModelTooLarge:
+    """Why a model of the table is not offered, and what would be."""
+    room = f", and {size(free)} are free" if free is not None else ""
+    return ModelTooLarge(
+        f"{choice.name} does not fit in the memory of this machine",
+        f"it needs {size(choice.needs)}{room}",
+        "choose a smaller model or dtype below, or name a service on a larger machine in HNEURONS_BACKEND",
+    )
+
+
+def loader(choice: ModelChoice | None, free: int | None) -> None:
+    """Load the ticked model, or anything that is named; why it is refused stands in its place."""
+    if choice is not None:
+        if choice.fits:
+            _button(f"Load {choice.name}", choice.name, primary=True, key="models.load")
+        else:
+            jobs.shown_error(refusal(choice, free))
+    else:
+        st.markdown(frame.muted("Tick a row to load that model."))
+    line = st.container(horizontal=True, vertical_alignment="bottom")
+    named = line.text_input(
+        "Or any other: hub name, local directory, or GGUF file", key="models.name", max_chars=300,
+        placeholder="owner/name, /path/to/model or /path/to/model.gguf", persist_state="session",
+    )  # fmt: skip
+    line.selectbox("Numbers kept as", DTYPES, key="models.dtype", width=150, persist_state="session")
+    line.selectbox("Runs on", DEVICES, key="models.device", width=150, persist_state="session")
+    with line:
+        _button("Load what is named", (named or "").strip(), primary=choice is None, key="models.load-named")
+    error = st.session_state.get(REFUSED)
+    if error is not None:
+        jobs.shown_error(error)
+
+
+def _button(label: str, name: str, *, primary: bool, key: str) -> None:
+    st.button(
+        label, type="primary" if primary else "secondary", icon=":material/download:", key=key, on_click=load,
+        args=(name,),
+    )  # fmt: skip
+
+
+def load(name: str) -> None:
+    """Ask the engine for a model with the dtype and device that are set; a refusal is kept for the page."""
+    dtype, device = (st.session_state.get(f"models.{field}", AUTOMATIC) for field in ("dtype", "device"))
+    st.session_state[REFUSED] = None
+    try:
+        session.client().load(
+            name, device=None if device == AUTOMATIC else device, dtype=None if dtype == AUTOMATIC else dtype
+        )
+    except HNeuronsError as error:
+        st.session_state[REFUSED] = error
+
+
+def waiting(status: ModelStatus) -> str:
+    """How many questions wait for the engine, in words; empty where none does."""
+    return f"{counted(status.queued, 'question')} waiting." if status.queued else ""

@@ -1,0 +1,69 @@
+"""The ranked neurons of one cell, with boxes that choose them.
+
+Owns the table, its boxes and the look-up of what each neuron pushes towards. The set itself lives in
+the session's view; ticks and set are kept the same whichever changed last.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import session
+from app.charts import cells
+from app.charts.scores import Score
+from app.links import Cell
+from app.widgets import pushes
+from backend.neurons import NeuronId, NeuronSet
+from backend.types import Exploration
+
+ROWS = 8
+"""Rows seen at once; the others scroll."""
+ROW_HEIGHT = 34
+_SYNCED, _VERSION = "ranked-synced", "ranked-version"
+
+
+def table(result: Exploration, cell: Cell, score: Score) -> None:
+    """Draw the cell's neurons, largest first; ticking rows chooses, unticking lets go."""
+    found = cells.ranked(result, cell, score)
+    neurons = [NeuronId.parse(name) for name in found["neuron"]]
+    if st.session_state.get(_SYNCED) != session.chosen():
+        st.session_state[_VERSION] = st.session_state.get(_VERSION, 0) + 1
+        st.session_state[_SYNCED] = session.chosen()
+    key = f"ranked-{result.request.hash[:12]}-{cell}-{score}-{st.session_state[_VERSION]}"
+    ticked = [row for row, neuron in enumerate(neurons) if neuron in session.chosen()]
+
+    def choose() -> None:
+        rows = st.session_state[key]["selection"]["rows"]
+        here = NeuronSet(tuple(neurons[row] for row in rows if row < len(neurons)))
+        session.choose((session.chosen() - neurons) | here)
+        st.session_state[_SYNCED] = session.chosen()
+        session.change(card=_newest(here, ticked, neurons))
+
+    towards = pushes.towards(neurons)
+    drawn = pd.DataFrame({"Neuron": found["neuron"], "CETT": found["cett"], "× usual": found["usual"]})
+    if towards is not None:
+        drawn.insert(2, "Pushes towards", towards)
+    st.dataframe(
+        drawn, key=key, hide_index=True, on_select=choose, selection_mode="multi-row", row_height=ROW_HEIGHT,
+        selection_default={"selection": {"rows": ticked, "columns": [], "cells": []}},
+        height=35 + ROW_HEIGHT * min(ROWS, len(drawn)) + 2, column_config=_columns(float(found["cett"].max())),
+        alt=f"The {len(drawn)} largest neurons of layer {cell.layer} at token {cell.pos}",
+    )  # fmt: skip
+
+
+def _newest(here: NeuronSet, before: list[int], neurons: list[NeuronId]) -> NeuronId | None:
+    """The neuron just ticked; where one was unticked, the card stays as it is."""
+    fresh = here - (neurons[row] for row in before)
+    return fresh.ids[0] if fresh else session.view().card
+
+
+def _columns(largest: float) -> dict[str, object]:
+    return {
+        "Neuron": st.column_config.TextColumn(width="small"),
+        "CETT": st.column_config.ProgressColumn(
+            format="%.2f", min_value=0.0, max_value=max(largest, 1e-9), color="primary", width="small"
+        ),
+        "Pushes towards": st.column_config.TextColumn(width="medium"),
+        "× usual": st.column_config.NumberColumn(format="%.0f×", width="small"),
+    }

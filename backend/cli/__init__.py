@@ -1,0 +1,1 @@
+"""The command line: arguments into requests, results onto standard output. Behaviour is the engine's."""

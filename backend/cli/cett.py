@@ -1,0 +1,72 @@
+"""`hneurons cett`: the full array of a text, written to a file of this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend.cli import options
+from backend.cli.output import plain, quiet_stdout, stderr_console, stdout_console, write_line
+from backend.cli.running import Listening, Teller
+from backend.errors import BadPrompt, BadSettings
+from backend.serve import opening
+from backend.serve.opening import ModelSpec
+from backend.types import CettFile, CettRequest
+
+MAX_BYTES = 8_000_000
+"""The longest text of `CettRequest`, at four bytes a character."""
+
+
+def cett(
+    text_file: Annotated[Path, typer.Option(help="the text, UTF-8, as it stands")],
+    out: Annotated[Path, typer.Option(help="the .npy file to write; its axes go into a .json beside it")],
+    chat: Annotated[bool, typer.Option("--chat/--no-chat", help="put it into the chat template first")] = False,
+    model: options.Model = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    json: options.Json = False,
+) -> None:
+    """Write CETT [layers, tokens, neurons] float32 of a text."""
+    request = options.request_of(CettRequest, text=_text(text_file), chat=chat)
+    _check_place(out)
+    with quiet_stdout():
+        spec = ModelSpec(model or opening.default_model(), device, dtype)
+        teller = Teller(stderr_console())
+        engine = opening.open_engine(spec, None, lambda stage, fraction: teller.say(stage))
+        written = engine.cett(request, out, Listening(teller))
+    if json:
+        write_line(written.model_dump_json())
+    else:
+        _show(written)
+
+
+def _show(written: CettFile) -> None:
+    layers, tokens, neurons = written.shape
+    console = stdout_console()
+    console.print(plain(f"{written.path}: {layers} layers x {tokens} tokens x {neurons} neurons, float32"))
+    console.print(plain(f"{written.sidecar}: its tokens and its model, {written.model.name}"))
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+        text = data.decode("utf-8")
+    except OSError as error:
+        raise BadPrompt(f"{path} cannot be read", error.strerror or str(error), "check the name") from error
+    except UnicodeDecodeError as error:
+        why = f"byte {error.start} belongs to no character"
+        raise BadPrompt(f"{path} is not UTF-8", why, "save the text as UTF-8") from error
+    if not text.strip():
+        raise BadPrompt(f"{path} is empty", "there is nothing to measure", "choose a file with a text")
+    return text
+
+
+def _check_place(out: Path) -> None:
+    """Refuse before the model loads what could not be written after it."""
+    if out.suffix != ".npy":
+        raise BadSettings(f"{out} is no .npy file", "the array is written in NumPy's format", "let --out end in .npy")
+    if not out.parent.is_dir():
+        raise BadSettings(f"{out.parent} is no folder", "the array is written into it", "make it first")

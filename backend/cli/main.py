@@ -1,0 +1,65 @@
+"""`hneurons`: the commands and how they end.
+
+Owns the list of commands and the exit status: 0 done, 2 input that cannot be honoured, 1 another failure, 130 Ctrl+C.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import typer
+from typer.exceptions import Abort, TyperException
+
+from backend.cli import cett, models, serve, verbs
+from backend.cli.output import write_error
+from backend.errors import BadInput, HNeuronsError
+from backend.serve.failures import explain
+
+app = typer.Typer(
+    name="hneurons",
+    help="See and switch the feed-forward neurons of a language model.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("explore")(verbs.explore)
+app.command("compare")(verbs.compare)
+app.command("neuron")(verbs.neuron)
+app.command("cett")(cett.cett)
+app.command("serve")(serve.serve)
+app.add_typer(models.app, name="models")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; its exit status. `argv` leaves out the program's name."""
+    arguments = sys.argv[1:] if argv is None else argv
+    as_json = "--json" in arguments
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        return app(args=arguments, prog_name="hneurons", standalone_mode=False) or 0
+    except TyperException as error:
+        return _usage(error, as_json)
+    except HNeuronsError as error:
+        write_error(error, as_json)
+        return error.exit_status
+    except (KeyboardInterrupt, Abort):
+        sys.stderr.write("Stopped.\n")
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has gone; nothing may be flushed to it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    except Exception as error:
+        logging.getLogger(__name__).error("The command failed.", exc_info=error)
+        write_error(explain(error), as_json)
+        return 1
+
+
+def _usage(error: TyperException, as_json: bool) -> int:
+    """Arguments that are no command of ours."""
+    told = BadInput("The command is not understood", error.format_message().rstrip("."), "see hneurons --help")
+    write_error(told, as_json)
+    return told.exit_status

@@ -1,0 +1,48 @@
+"""`hneurons models`: what can be opened, where it lies, and fetching it."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from typing import Annotated
+
+import typer
+
+from backend.cli import options, tables
+from backend.cli.output import quiet_stdout, stderr_console, stdout_console, write_line
+from backend.cli.running import Teller
+from backend.serve import opening
+from backend.serve.remote import HttpClient
+
+app = typer.Typer(help="List, find and fetch models.", no_args_is_help=True, rich_markup_mode=None)
+Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="by default the model that ships")]
+
+
+@app.command("list")
+def list_models(backend: options.Backend = None, json: options.Json = False) -> None:
+    """The models known by name, what each needs, and whether it fits."""
+    with quiet_stdout():
+        rows = HttpClient(backend).models() if backend else opening.choices()
+    if json:
+        write_line(jsonlib.dumps({"models": [row.model_dump(mode="json") for row in rows]}))
+    else:
+        tables.choices(stdout_console(), rows)
+
+
+@app.command("path")
+def path(name: Name = None, json: options.Json = False) -> None:
+    """The local folder that Transformers loads. What is not there yet is fetched or converted first."""
+    _tell_folder(name, json)
+
+
+@app.command("fetch")
+def fetch(name: Name = None, json: options.Json = False) -> None:
+    """Bring a model onto this machine, ready to load; prints its folder."""
+    _tell_folder(name, json)
+
+
+def _tell_folder(name: str | None, json: bool) -> None:
+    with quiet_stdout():
+        teller = Teller(stderr_console())
+        name = name or opening.default_model()
+        folder = opening.model_folder(name, lambda stage, fraction: teller.say(stage))
+    write_line(jsonlib.dumps({"path": str(folder)}) if json else str(folder))

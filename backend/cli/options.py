@@ -1,0 +1,104 @@
+"""The options that commands share, and how they become requests.
+
+Owns names and help texts of options and the parsing of lists in them. What is not given is left out, so that
+every default stays in `backend.types`. Refuses to judge values: the request types do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from pydantic import ValidationError
+
+from backend.errors import BadNeurons, BadSettings
+from backend.neuron_files import read_path
+from backend.neurons import NeuronId, NeuronSet
+from backend.serve.failures import explain
+from backend.types import Frozen, OwnAlpha
+
+R = TypeVar("R", bound=Frozen)
+T = TypeVar("T")
+
+Json = Annotated[bool, typer.Option("--json", help="one JSON object on standard output and nothing else there")]
+Model = Annotated[str | None, typer.Option(help="table row, hub name, directory or GGUF file")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps; chosen by itself unless given")]
+Dtype = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; chosen by itself unless given")]
+Backend = Annotated[str | None, typer.Option(metavar="URL", help="ask the service at this address instead")]
+Keep = Annotated[bool, typer.Option("--store/--no-store", help="use and fill the store of results")]
+
+Prompt = Annotated[str, typer.Option(help="what to ask")]
+MaybePrompt = Annotated[str | None, typer.Option(help="a text to follow the neuron along")]
+Answer = Annotated[str | None, typer.Option(help="take this answer instead of generating one")]
+Chat = Annotated[bool, typer.Option("--chat/--no-chat", help="put the model's chat template around the prompt")]
+System = Annotated[str | None, typer.Option(help="the system message")]
+MaxNewTokens = Annotated[int | None, typer.Option(help="longest answer, in tokens")]
+Temperature = Annotated[float | None, typer.Option(help="0 is greedy")]
+TopK = Annotated[int | None, typer.Option("--top-k", help="sample from so many tokens; 0 from all")]
+TopP = Annotated[float | None, typer.Option("--top-p", help="sample from this share of the probability")]
+Seed = Annotated[int | None, typer.Option(help="seed of the sampling")]
+Stop = Annotated[list[str] | None, typer.Option(help="a text that ends an answer; may be repeated")]
+Neurons = Annotated[str | None, typer.Option(metavar="L3:N5,L4:N7", help="the chosen neurons")]
+NeuronsFile = Annotated[Path | None, typer.Option(help="chosen neurons from a text, CSV or JSON file")]
+Top = Annotated[int | None, typer.Option(help="how many to list")]
+
+
+def request_of(kind: type[R], **given: Any) -> R:
+    """A request of `kind` from the options that were given. Raises BadInput."""
+    try:
+        return kind.model_validate({name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise explain(error) from error
+
+
+def decoding(
+    max_new_tokens: int | None,
+    temperature: float | None,
+    top_k: int | None,
+    top_p: float | None,
+    seed: int | None,
+    stop: list[str] | None,
+) -> dict[str, Any]:
+    """The fields of `Decoding` that were given."""
+    fields = {
+        "max_new_tokens": max_new_tokens,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "seed": seed,
+        "stop": stop or None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def chosen(words: str | None, file: Path | None) -> NeuronSet:
+    """The neurons typed and those of the file. Raises BadNeurons."""
+    typed = NeuronSet.parse(words or "")
+    return typed if file is None else typed | read_path(file)
+
+
+def numbers(words: str | None, option: str, kind: Callable[[str], T]) -> tuple[T, ...] | None:
+    """Numbers apart by commas; None where the option was not given. Raises BadSettings."""
+    if words is None:
+        return None
+    try:
+        return tuple(kind(word) for word in words.split(",") if word.strip())
+    except ValueError as error:
+        raise BadSettings(
+            f"{option} {words[:40]!r} is no list of numbers", str(error), "write numbers apart by commas, like 0,2"
+        ) from error
+
+
+def own_alphas(words: str | None) -> tuple[OwnAlpha, ...]:
+    """Neurons with their own alpha, from L1:N2=0.5,L3:N4=2. Raises BadInput."""
+    return tuple(_own(word.strip()) for word in (words or "").split(",") if word.strip())
+
+
+def _own(word: str) -> OwnAlpha:
+    neuron, equals, alpha = word.partition("=")
+    if not equals:
+        raise BadNeurons(f"{word[:40]!r} has no alpha", "each neuron of --own has its own", "write it as L1:N2=0.5")
+    value = numbers(alpha, "--own", float) or (None,)
+    return request_of(OwnAlpha, neuron=NeuronId.parse(neuron), alpha=value[0])

@@ -1,0 +1,68 @@
+"""What the command line writes, and where.
+
+Owns both streams: results go to standard output and nothing else does, everything said meanwhile (by
+libraries too) goes to standard error. Knows no verb.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.text import Text
+
+from backend.errors import HNeuronsError
+from backend.serve.failures import parts
+
+
+@contextmanager
+def quiet_stdout() -> Iterator[None]:
+    """Inside, whatever is printed lands on standard error, from C code too."""
+    sys.stdout.flush()
+    kept_stream, kept_file = sys.stdout, os.dup(1)
+    try:
+        os.dup2(2, 1)
+        sys.stdout = sys.stderr
+        yield
+    finally:
+        sys.stdout = kept_stream
+        os.dup2(kept_file, 1)
+        os.close(kept_file)
+
+
+def write_line(text: str) -> None:
+    """One line on standard output, as UTF-8 whatever the locale."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode() + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def write_error(error: HNeuronsError, as_json: bool) -> None:
+    """The error's sentence on standard error; with `as_json` its parts on standard output too."""
+    sys.stderr.write(f"{printable(error.sentence)}\n")
+    if as_json:
+        write_line(json.dumps({"error": parts(error)}))
+
+
+def stdout_console() -> Console:
+    """For tables. Colours only where a person looks."""
+    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+
+
+def stderr_console() -> Console:
+    """For messages and progress."""
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def printable(text: str) -> str:
+    """`text` without what a terminal would obey: escape sequences and other control characters."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else "\N{MIDDLE DOT}" for letter in text)
+
+
+def plain(text: str) -> Text:
+    """Text of a person or a model, to be shown as it stands."""
+    return Text(printable(text))

@@ -1,0 +1,151 @@
+"""From a request to its result, for one command.
+
+Owns the choice of client, the waiting and what is said meanwhile on standard error. Refuses to print results.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from backend.cli.output import plain, printable, quiet_stdout, stderr_console
+from backend.errors import BadSettings, HNeuronsError
+from backend.serve.client import Client
+from backend.serve.failures import Unknown
+from backend.types import Event, JobView, ModelStatus, PromptEvent, Request, Result, StageEvent, TokenEvent, Verb
+
+SESSION = "command line"
+WAIT = 0.5
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where a command computes: which model, how, and whether here or at a service."""
+
+    model: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    backend: str | None = None
+    keep: bool = True
+
+
+@contextmanager
+def opened(door: Door) -> Iterator[Client]:
+    """The client of `door`, closed afterwards. Its model may still be loading."""
+    client = _connect(door)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def answer(verb: Verb, request: Request, door: Door) -> Result:
+    """The result of `request`. Ctrl+C stops the run.
+
+    Raises HNeuronsError: the run's own failure, or that of its model.
+    """
+    with quiet_stdout(), opened(door) as client:
+        job = client.submit(verb, request, SESSION)
+        try:
+            view = _follow(client, job)
+        except KeyboardInterrupt:
+            client.stop(job)
+            raise
+        if view.error is not None or view.key is None:
+            raise HNeuronsError.from_json(view.error or {})
+        result = client.result(view.key)
+        if result is None:
+            raise Unknown("The result is gone", "it was dropped from the store right after the run", "run it again")
+        return result
+
+
+def _connect(door: Door) -> Client:
+    if door.backend is None:
+        from backend.serve.local import LocalClient
+
+        return LocalClient.start(door.model, door.device, door.dtype, keep=door.keep)
+    from backend.serve.remote import HttpClient
+
+    if door.model or door.device or door.dtype or not door.keep:
+        raise BadSettings(
+            "--model, --device, --dtype and --no-store do not go with --backend",
+            "the service has its own model and store, which others share",
+            "leave them out, or leave --backend out to compute here",
+        )
+    return HttpClient(door.backend)
+
+
+def _follow(client: Client, job: str) -> JobView:
+    """Wait for the end of a job, telling what goes on."""
+    teller = Teller(stderr_console())
+    view = client.view(job)
+    while True:
+        for event in view.events:
+            teller.event(event)
+        if view.state not in ("queued", "running"):
+            teller.end()
+            return view
+        if view.state == "queued":
+            teller.waiting(client.status(), view.position)
+        view = client.view(job, view.next, WAIT)
+
+
+class Teller:
+    """Says each stage once on standard error, and a single answer's tokens as they come where a person looks."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last = ""
+        self._rows = 1
+        self._streams = sys.stderr.isatty()
+        self._open_line = False
+
+    def event(self, event: Event) -> None:
+        """What a run says."""
+        if isinstance(event, StageEvent):
+            self.say(event.stage)
+        elif isinstance(event, PromptEvent):
+            self._rows = max(1, len(event.rows))
+        elif isinstance(event, TokenEvent) and self._streams and self._rows == 1:
+            sys.stderr.write(printable(event.token.text))
+            sys.stderr.flush()
+            self._open_line = True
+
+    def waiting(self, status: ModelStatus, position: int) -> None:
+        """What a run waits for."""
+        if status.state == "loading":
+            self.say(f"{status.name or 'the model'}: {status.stage or 'loading'}")
+        elif position:
+            self.say(f"{position} before this one")
+
+    def say(self, words: str) -> None:
+        """A line, unless it is the last one again."""
+        if words != self._last:
+            self.end()
+            self._console.print(plain(words), style="dim")
+            self._last = words
+
+    def end(self) -> None:
+        """Finish a line of tokens."""
+        if self._open_line:
+            sys.stderr.write("\n")
+        self._open_line = False
+
+
+class Listening:
+    """The watch of a run in this thread: it tells, and Ctrl+C ends the command itself."""
+
+    def __init__(self, teller: Teller) -> None:
+        self._teller = teller
+
+    def emit(self, event: Event) -> None:
+        """Tell it."""
+        self._teller.event(event)
+
+    def stopped(self) -> bool:
+        """Never."""
+        return False

@@ -1,0 +1,100 @@
+"""Results as tables for a person at a terminal.
+
+Owns what is left out: a table shows the largest figures, `--json` has all. Text of a person or a model is
+shown as it stands, never as markup. Computes nothing beyond picking and averaging what a result holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from backend.cli.output import plain
+from backend.types import Comparison, Exploration, Logit, ModelChoice, ModelInfo, NeuronCard, Row
+
+SHOWN_NEURONS = 8
+
+
+def exploration(console: Console, result: Exploration) -> None:
+    """The answer, its tokens with their strongest neurons, and the layers."""
+    console.print(plain(result.answer))
+    console.print(_model(result.model), style="dim")
+    start = result.answer_start
+    tokens = _table("token", "probability", "largest CETT", "neuron")
+    for pos, token in enumerate(result.tokens[start:], start):
+        layer = int(result.cett_max[:, pos].argmax())
+        probability = "" if token.log_prob is None else f"{np.exp(token.log_prob):.3f}"
+        largest = f"L{layer}:N{result.top_index[layer, pos, 0]}"
+        tokens.add_row(plain(token.shown), probability, f"{result.cett_max[layer, pos]:.3f}", largest)
+    console.print(tokens)
+    layers = _table("layer", "sum", "largest", "ten largest / sum", "strong neurons a token")
+    columns = (result.cett_sum, result.cett_max, result.concentration, result.over)
+    for layer in range(result.model.n_layers) if start < len(result.tokens) else ():
+        layers.add_row(str(layer), *(f"{column[layer, start:].mean():.3f}" for column in columns))
+    if layers.row_count:
+        console.print(f"Means over the answer's {len(result.tokens) - start} tokens:")
+        console.print(layers)
+
+
+def comparison(console: Console, result: Comparison) -> None:
+    """One line a row."""
+    rows = _table("row", "alpha", "neurons", "answer", "tokens changed", "KL (nats a token)", "activations changed")
+    for row in result.rows:
+        kl = "" if row.arm == "baseline" else f"{row.kl_mean:.4f}"
+        alpha = "own" if row.alpha is None else f"{row.alpha:g}"
+        changed = (str(row.tokens_changed), kl, str(row.touched.changed))
+        rows.add_row(_arm(row), alpha, str(len(row.plan.neurons)), plain(row.text), *changed)
+    console.print(rows)
+    for note in result.notes:
+        console.print(plain(note))
+    console.print(_model(result.model), style="dim")
+
+
+def card(console: Console, result: NeuronCard) -> None:
+    """What the neuron writes, how large it usually is, and where it is largest along the text."""
+    usual = f"usual CETT: mean {result.usual_mean:.4f}, largest {result.usual_max:.4f} ({result.usual_tokens} tokens)"
+    console.print(f"{result.neuron}: output norm {result.out_norm:.3f}, {usual}")
+    tokens = _table("raises", "logit", "lowers", "logit")
+    for up, down in zip(result.promotes, result.suppresses, strict=False):
+        tokens.add_row(*_logit(up), *_logit(down))
+    console.print(tokens)
+    if result.cett is not None and result.act is not None:
+        along = _table("position", "token", "CETT", "activation")
+        for pos in np.argsort(-result.cett)[:SHOWN_NEURONS]:
+            shown = plain(result.tokens[pos].shown)
+            along.add_row(str(pos), shown, f"{result.cett[pos]:.4f}", f"{result.act[pos]:.3f}")
+        console.print(along)
+    console.print(_model(result.model), style="dim")
+
+
+def choices(console: Console, rows: Iterable[ModelChoice]) -> None:
+    """The registry."""
+    table = _table("model", "layers x neurons", "parameters", "needs", "fits", "here", "licence", "note")
+    for row in rows:
+        size = f"{row.layers} x {row.neurons:,}"
+        needs = f"{row.needs / 1024**3:.1f} GB"
+        marks = ("yes" if row.fits else "no", "yes" if row.here else "no")
+        table.add_row(row.name, size, f"{row.parameters / 1e6:,.0f} M", needs, *marks, row.licence, row.note)
+    console.print(table)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _model(model: ModelInfo) -> str:
+    return f"{model.name}, {model.n_neurons:,} neurons, {model.dtype} on {model.device}"
+
+
+def _arm(row: Row) -> str:
+    return row.arm if row.plan.control is None else f"{row.arm} ({row.plan.control})"
+
+
+def _logit(entry: Logit) -> tuple[object, str]:
+    return plain(entry.shown), f"{entry.logit:+.3f}"

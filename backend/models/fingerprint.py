@@ -1,0 +1,68 @@
+"""What a model's figures depend on, as one hash: its files' contents and its number format.
+
+Hashing half a gigabyte takes a second, so each file's hash is remembered with its size and time of change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from pathlib import Path
+
+from cache.paths import models_dir
+
+log = logging.getLogger(__name__)
+_COUNTED = {".safetensors", ".json", ".jinja", ".model", ".txt"}
+_LEFT_OUT = {"converted.json"}
+
+
+def fingerprint(folder: Path, dtype: str) -> str:
+    """sha256 over names and contents of the model's files, and the format it runs in: 64 hexadecimal digits."""
+    files = sorted(f for f in folder.iterdir() if f.suffix in _COUNTED and f.is_file() and f.name not in _LEFT_OUT)
+    known = _read()
+    told = hashlib.sha256(dtype.encode())
+    fresh: dict[str, str] = {}
+    for file in files:
+        mark = _mark(file)
+        digest = known.get(mark) or _hash(file)
+        fresh[mark] = digest
+        told.update(f"\n{file.name}:{digest}".encode())
+    if any(mark not in known for mark in fresh):
+        _write({**known, **fresh})
+    return told.hexdigest()
+
+
+def _mark(file: Path) -> str:
+    state = file.stat()
+    return f"{file.resolve()}:{state.st_size}:{state.st_mtime_ns}"
+
+
+def _hash(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _memory() -> Path:
+    return models_dir() / "hashes.json"
+
+
+def _read() -> dict[str, str]:
+    try:
+        told = json.loads(_memory().read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(k): str(v) for k, v in told.items()} if isinstance(told, dict) else {}
+
+
+def _write(told: dict[str, str]) -> None:
+    """Remembering is a convenience: where it fails the files are hashed again next time."""
+    path = _memory()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        part.write_text(json.dumps(told), "utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        log.warning("file hashes not kept: %s", error)

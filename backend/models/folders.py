@@ -1,0 +1,155 @@
+"""What a folder must hold to be a model that Transformers loads without foreign code or pickles.
+
+Owns the inspection of model folders and the list of files that make a model what it is. It reads names
+and JSON, never weights. It refuses pickled weights, models that bring their own code, and quantised
+weights, whose columns are no output directions.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from transformers import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+)
+
+from backend.errors import ModelUnreadable, UnsupportedModel
+
+WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_TOKENIZERS: tuple[tuple[str, ...], ...] = (
+    ("tokenizer.json",),
+    ("tokenizer.model",),
+    ("vocab.json", "merges.txt"),
+    ("vocab.txt",),
+    ("tekken.json",),
+)
+_SAYS_WHAT_IT_IS = (
+    "config.json", "generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
+    "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "tekken.json",
+    "chat_template.jinja", "chat_template.json",
+)  # fmt: skip
+_TO_SUPPORTED = "choose a model of a family such as Llama, Mistral, Gemma 3, Qwen 3, Phi-3, GPT-2 or GPT-NeoX"
+
+
+def inspect(folder: Path) -> dict[str, Any]:
+    """Its configuration, once everything a model needs is seen to be there.
+
+    Raises:
+        ModelUnreadable: configuration, weights or tokenizer are missing, damaged or only pickled.
+        UnsupportedModel: an architecture that is not known or needs foreign code; quantised weights.
+    """
+    config = read_config(folder)
+    check_config(config, str(folder))
+    weight_files(folder)
+    if not any(all((folder / name).is_file() for name in names) for names in _TOKENIZERS):
+        raise _missing(
+            folder, "it has no tokenizer (tokenizer.json, or tokenizer.model, or vocab.json with merges.txt)"
+        )
+    return config
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The content of its config.json. Raises ModelUnreadable where that is missing or no JSON object."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise _missing(folder, _why_no_config(folder))
+    return _read_json(path)
+
+
+def check_config(config: dict[str, Any], where: str) -> None:
+    """Let pass an architecture whose neurons can be measured here.
+
+    Raises UnsupportedModel, with `where` the model came from in the sentence.
+    """
+    kind = config.get("model_type")
+    names = ", ".join(map(str, config.get("architectures") or [])) or "none named"
+    if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
+        own_code = "; it would run code of its own, which is never allowed here" if config.get("auto_map") else ""
+        raise UnsupportedModel(
+            f"{where} has an unknown architecture", f"its model type is {kind!r} ({names}){own_code}", _TO_SUPPORTED
+        )
+    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+        raise UnsupportedModel(
+            f"{where} is not a language model", f"models of type {kind!r} ({names}) do not continue text", _TO_SUPPORTED
+        )
+    quantised = config.get("quantization_config")
+    if quantised:
+        method = quantised.get("quant_method", "unknown") if isinstance(quantised, dict) else "unknown"
+        raise UnsupportedModel(
+            f"{where} has quantised weights",
+            f"they are packed ({method}), so the output direction of a neuron cannot be read from them",
+            "choose its copy in bfloat16, or a GGUF file, which is unpacked here",
+        )
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Its safetensors files, in order.
+
+    Raises ModelUnreadable where there are none, or a shard of the index is not there.
+    """
+    whole, index = folder / WEIGHTS, folder / WEIGHTS_INDEX
+    if whole.is_file():
+        return [whole]
+    if not index.is_file():
+        raise _no_weights(folder)
+    shards = _read_json(index).get("weight_map")
+    if not isinstance(shards, dict) or not shards or not all(_plain(name) for name in shards.values()):
+        raise _missing(folder, f"its {WEIGHTS_INDEX} names no weight files of that folder")
+    files = [folder / name for name in sorted(set(shards.values()))]
+    absent = [file.name for file in files if not file.is_file()]
+    if absent:
+        raise _missing(folder, f"{len(absent)} of its {len(files)} weight files are missing ({absent[0]} is the first)")
+    return files
+
+
+def identity_files(folder: Path) -> list[Path]:
+    """The files that make the model what it is: weights, configuration, tokenizer and template."""
+    return weight_files(folder) + [folder / name for name in _SAYS_WHAT_IT_IS if (folder / name).is_file()]
+
+
+def _plain(name: Any) -> bool:
+    """Whether this is the name of a safetensors file in that very folder."""
+    return isinstance(name, str) and Path(name).name == name and name.endswith(".safetensors")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _missing(path.parent, f"its {path.name} cannot be read ({error})") from error
+    if not isinstance(content, dict):
+        raise _missing(path.parent, f"its {path.name} is not a JSON object")
+    return content
+
+
+def _why_no_config(folder: Path) -> str:
+    gguf = sorted(folder.glob("*.gguf"))
+    if gguf:
+        return f"it has no config.json, but {gguf[0].name}, which can be named itself"
+    if (folder / "adapter_config.json").is_file():
+        return "it holds an adapter (adapter_config.json), not a whole model"
+    return "it has no config.json"
+
+
+def _no_weights(folder: Path) -> ModelUnreadable:
+    pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+    if not pickles:
+        return _missing(folder, f"it has no weights ({WEIGHTS})")
+    return ModelUnreadable(
+        f"The weights in {folder} are not read",
+        f"they are pickled ({pickles[0]}), and a pickle can run any code when it is opened",
+        "convert them to safetensors with save_pretrained in a place you trust, or choose another copy of the model",
+    )
+
+
+def _missing(folder: Path, why: str) -> ModelUnreadable:
+    return ModelUnreadable(
+        f"The model folder {folder} cannot be loaded",
+        why,
+        "name a folder written by save_pretrained of model and tokenizer, or fetch the model again",
+    )

@@ -1,0 +1,284 @@
+"""Neuron sets as files: what people have, read into a `NeuronSet`, and ours, written.
+
+Owns the formats. Read are
+- text: L12:N345 words, apart by commas, semicolons or white space; lines from # on are remarks;
+- CSV with columns layer, neuron[, expert][, weight] (neuron may be called index, position or neuron_idx),
+  or two or three columns of numbers without a heading;
+- JSON: a list of L12:N345, of [layer, neuron] pairs, or of {"layer", "neuron"[, "weight"]}; an object that
+  holds such a list under "neurons", "h_neurons" or "neuron_labels", or under "fit"; or {layer: [neuron, ...]}.
+  That covers jhammant/h-neurons (h_neurons.json, "position"), hprobes ("fit": {"h_neurons": ...}) and the labels
+  that SystemicVoid/H-Neurons publishes.
+
+Refuses to unpickle or unpack anything, files beyond `MAX_BYTES`, and guesses: what is not understood is an error
+that names its place. Knows no model. Anyone may import it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from backend.errors import BadNeurons
+from backend.neurons import NeuronId, NeuronSet
+
+MAX_BYTES = 5_000_000
+
+_BINARY = {
+    b"\x80": "pickled data",
+    b"PK": "a zip archive, which may hold pickled data",
+    b"\x93NUMPY": "a NumPy array",
+    b"\x1f\x8b": "a gzip archive",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+}
+_INDEX = ("neuron", "index", "position", "neuron_idx")
+_LISTS = ("neurons", "h_neurons", "neuron_labels", "fit")
+_LAYER = re.compile(r"(?:L|layer_?)?(\d{1,6})", re.IGNORECASE)
+_WORDS = re.compile(r"[,;\s]+")
+_INSTEAD = "write each neuron as L12:N345, or use columns layer,neuron"
+
+
+@dataclass(frozen=True)
+class NeuronFile:
+    """What a file holds: its neurons, the weight of those that have one, and the model it says it is of."""
+
+    neurons: NeuronSet
+    weights: Mapping[NeuronId, float] = field(default_factory=dict)
+    model: str | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
+class _Found:
+    neuron: NeuronId
+    weight: float | None = None
+
+
+def read(data: bytes, name: str) -> NeuronSet:
+    """The set in the file called `name`. Raises BadNeurons, naming the place."""
+    return read_file(data, name).neurons
+
+
+def read_path(path: Path) -> NeuronSet:
+    """The set in the file at `path`, which is not read beyond `MAX_BYTES`. Raises BadNeurons."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BadNeurons(
+            f"{path} cannot be read", error.strerror or str(error), "check the name and the permissions"
+        ) from error
+    return read(data, path.name)
+
+
+def read_file(data: bytes, name: str) -> NeuronFile:
+    """The set in the file called `name`, with weights and model where it tells them. Raises BadNeurons.
+
+    A neuron that stands twice counts once; of its weights the first holds.
+    """
+    name = name[:80]
+    text = _text(data, name)
+    try:
+        value = _json(text, name) if text.lstrip()[:1] in ("{", "[") else None
+        found = list(_lines(text, name) if value is None else _entries(value, name))
+    except RecursionError as error:
+        raise BadNeurons(f"{name} is no JSON of neurons", "its lists lie too deep in each other", _INSTEAD) from error
+    return _collected(found, value if isinstance(value, dict) else {}, name)
+
+
+def _collected(found: Iterable[_Found], about: Mapping[str, Any], name: str) -> NeuronFile:
+    weights: dict[NeuronId, float] = {}
+    ids = []
+    for each in found:
+        ids.append(each.neuron)
+        if each.weight is not None:
+            weights.setdefault(each.neuron, each.weight)
+    if not ids:
+        _refuse(f"{name} names no neuron", "nothing in it is one")
+    return NeuronFile(NeuronSet(tuple(ids)), weights, _string(about, "model"), _string(about, "fingerprint"))
+
+
+def write_json(neurons: NeuronSet, model_name: str, fingerprint: str) -> bytes:
+    """The set as JSON that `read` takes back, with the model that it is of."""
+    told = {"model": model_name, "fingerprint": fingerprint, "neurons": [str(neuron) for neuron in neurons]}
+    return json.dumps(told, indent=1).encode("ascii") + b"\n"
+
+
+def write_csv(neurons: NeuronSet) -> bytes:
+    """The set as columns layer,neuron, with an expert column where a neuron has one."""
+    experts = any(neuron.expert >= 0 for neuron in neurons)
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(["layer", "expert", "neuron"] if experts else ["layer", "neuron"])
+    for neuron in neurons:
+        expert = ["" if neuron.expert < 0 else neuron.expert] if experts else []
+        table.writerow([neuron.layer, *expert, neuron.index])
+    return out.getvalue().encode("ascii")
+
+
+def _refuse(what: str, why: str, instead: str = _INSTEAD) -> NoReturn:
+    raise BadNeurons(what, why, instead)
+
+
+def _text(data: bytes, name: str) -> str:
+    if len(data) > MAX_BYTES:
+        why = f"a set of neurons takes at most {MAX_BYTES / 1e6:g} MB"
+        _refuse(f"{name} is too large", why, "keep the neurons alone in it")
+    kind = next((kind for magic, kind in _BINARY.items() if data.startswith(magic)), None)
+    if kind is None and b"\0" in data:
+        kind = "binary data"
+    if kind is not None:
+        _refuse(f"{name} is not text", f"it holds {kind}, which is never loaded", "export the set as CSV or JSON")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadNeurons(f"{name} is not UTF-8", f"byte {error.start} belongs to no character", _INSTEAD) from error
+
+
+def _json(text: str, name: str) -> Any:
+    def refuse_constant(word: str) -> NoReturn:
+        _refuse(f"{name} holds {word}", "a weight is a finite number", "leave the weight out")
+
+    try:
+        return json.loads(text, parse_constant=refuse_constant)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}: {error.msg}"
+        raise BadNeurons(f"{name} is broken JSON", place, "mend it there, or export it again") from error
+    except ValueError as error:
+        raise BadNeurons(f"{name} is no JSON of neurons", str(error), _INSTEAD) from error
+
+
+def _entries(value: Any, name: str) -> Iterator[_Found]:
+    """The neurons of a JSON value, by the shapes that the module's docstring lists."""
+    if isinstance(value, dict):
+        if (inner := next((key for key in _LISTS if key in value), None)) is not None:
+            yield from _entries(value[inner], f"{name}, {inner}")
+        else:
+            yield from _layers(value, name)
+    elif isinstance(value, list):
+        for place, entry in enumerate(value, 1):
+            yield _entry(entry, f"{name}, entry {place}")
+    else:
+        _refuse(f"{name} holds no list of neurons", f"it is {_shown(value)}")
+
+
+def _layers(value: dict[str, Any], name: str) -> Iterator[_Found]:
+    for key, indices in value.items():
+        layer = _LAYER.fullmatch(key)
+        if layer is None or not isinstance(indices, list):
+            _refuse(f"{name} holds no neurons that are understood", f"{_shown(key)} is no layer with a list of neurons")
+        for index in indices:
+            yield _found(int(layer[1]), index, f"{name}, layer {layer[1]}")
+
+
+def _entry(entry: Any, place: str) -> _Found:
+    if isinstance(entry, str):
+        return _Found(_parsed(entry, place))
+    if isinstance(entry, list) and len(entry) in (2, 3):
+        return _found(entry[0], entry[1], place, weight=entry[2] if len(entry) == 3 else None)
+    if isinstance(entry, dict) and "layer" in entry:
+        index = next((entry[key] for key in _INDEX if key in entry), None)
+        return _found(entry["layer"], index, place, entry.get("expert"), entry.get("weight"))
+    _refuse(f"{place} is no neuron", f"it is {_shown(entry)}")
+
+
+def _found(layer: Any, index: Any, place: str, expert: Any = None, weight: Any = None) -> _Found:
+    """A neuron from numbers. Goes through the one spelling, so that its limits hold here too."""
+    for number in (layer, index, 0 if expert is None else expert):
+        if isinstance(number, bool) or not isinstance(number, int):
+            _refuse(f"{place} is no neuron", f"{_shown(number)} is no whole number")
+    middle = "" if expert is None or expert == -1 else f":E{expert}"
+    return _Found(_parsed(f"L{layer}{middle}:N{index}", place), _weight(weight, place))
+
+
+def _weight(weight: Any, place: str) -> float | None:
+    if weight is None:
+        return None
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+        _refuse(f"{place} has no proper weight", f"{_shown(weight)} is no number", "leave the weight out")
+    try:
+        value = float(weight)
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        _refuse(f"{place} has no proper weight", f"{_shown(weight)} is not finite", "leave the weight out")
+    return value
+
+
+def _parsed(word: str, place: str) -> NeuronId:
+    try:
+        return NeuronId.parse(word)
+    except BadNeurons as error:
+        raise BadNeurons(f"{place}: {error.what}", error.why, error.instead) from error
+
+
+def _lines(text: str, name: str) -> Iterator[_Found]:
+    """The neurons of a text: a table where its first line is a heading or numbers, else words."""
+    lines = [(number, line.split("#")[0].strip()) for number, line in enumerate(text.splitlines(), 1)]
+    lines = [(number, line) for number, line in lines if line]
+    if not lines:
+        return
+    first = _cells(lines[0][1])
+    if "layer" in (heading := [cell.lower() for cell in first]):
+        yield from _table(lines[1:], heading, name)
+    elif first[0].isdecimal():
+        yield from _table(lines, ["layer", "neuron", "weight"], name)
+    else:
+        for number, line in lines:
+            for word in filter(None, _WORDS.split(line)):
+                yield _Found(_parsed(word, f"{name}, line {number}"))
+
+
+def _table(lines: Iterable[tuple[int, str]], heading: list[str], name: str) -> Iterator[_Found]:
+    column = next((word for word in _INDEX if word in heading), None)
+    if column is None:
+        _refuse(f"{name} has no column of neurons", f"its columns are {', '.join(heading)[:80]}")
+    for number, line in lines:
+        place = f"{name}, line {number}"
+        cells = _cells(line)
+        if len(cells) < 2 or len(cells) > len(heading):
+            _refuse(f"{place} is no row of the table", f"it has {len(cells)} columns and the table {len(heading)}")
+        row = dict(zip(heading, cells, strict=False))
+        expert, weight = row.get("expert", ""), row.get("weight", "")
+        yield _found(
+            _whole(row.get("layer", ""), place),
+            _whole(row.get(column, ""), place),
+            place,
+            _whole(expert, place) if expert else None,
+            _decimal(weight, place) if weight else None,
+        )
+
+
+def _cells(line: str) -> list[str]:
+    separator = next((mark for mark in "\t;," if mark in line), ",")
+    return [cell.strip().strip('"') for cell in line.split(separator)]
+
+
+def _whole(word: str, place: str) -> int:
+    if not (word.isascii() and word.isdigit() and len(word) <= 9):
+        _refuse(f"{place} is no neuron", f"{_shown(word)} is no whole number")
+    return int(word)
+
+
+def _decimal(word: str, place: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        _refuse(f"{place} has no proper weight", f"{_shown(word)} is no number", "leave the weight out")
+
+
+def _string(about: Mapping[str, Any], key: str) -> str | None:
+    value = about.get(key)
+    return value if isinstance(value, str) else None
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 40 else shown[:37] + "..."

@@ -1,0 +1,130 @@
+"""Runs every measurement and writes docs/performance.md: `make bench`.
+
+Each ratio is the median over rounds in which ours and the peer's run one after the other, so that a busy
+moment hits both. The table and its source, benchmarks/results.json, are written together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from backend import prompting
+from backend.engine import Engine
+from backend.features import region_means
+from backend.models.loading import load
+from backend.models.registry import DEFAULT
+from backend.types import Asked
+from benchmarks import work
+from benchmarks.peers import official_means, transformers_generate
+from benchmarks.report import render
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.json"
+DOCUMENT = HERE.parent / "docs" / "performance.md"
+
+
+def seconds(function: Callable[[], object]) -> float:
+    """Wall-clock seconds of one call."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def ratio(ours: Callable[[], object], peer: Callable[[], object], rounds: int) -> dict[str, Any]:
+    """Times of both, one after the other, `rounds` times after one round to warm up."""
+    ours(), peer()
+    pairs = [(seconds(ours), seconds(peer)) for _ in range(rounds)]
+    return {
+        "ours_s": statistics.median(pair[0] for pair in pairs),
+        "peer_s": statistics.median(pair[1] for pair in pairs),
+        "ratios": [pair[0] / pair[1] for pair in pairs],
+    }
+
+
+def say(text: str) -> None:
+    """Progress, on standard error."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were taken on."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "model": DEFAULT,
+        "dtype": "float32",
+    }
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().split("\n") if Path("/proc/cpuinfo").exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def measure(rounds: int) -> dict[str, Any]:
+    """All figures."""
+    model = load(DEFAULT)
+    usual = Engine(model).usual()
+    told: dict[str, Any] = {"machine": machine(), "rounds": rounds, "ratios": []}
+    for row in work.table(model, usual):
+        say(f"{row.name} against {row.against}")
+        found = ratio(row.ours, row.peer, rounds)
+        told["ratios"].append({"name": row.name, "against": row.against, "aim": row.aim, "faster": row.faster, **found})
+    say("the whole verb compare; generate with as many rows")
+    told["extra"] = _extra(model, rounds)
+    texts = work.question_texts(model)
+    ours, official = region_means(model, texts), official_means(model, texts)
+    told["difference"] = {
+        "of_largest": float(np.abs(ours - official).max() / np.abs(official).max()),
+        "of_norm": float(np.linalg.norm(ours - official) / np.linalg.norm(official)),
+        "of_each": float((np.abs(ours - official) / np.abs(official)).max()),
+    }
+    once_more, folder = work.again(model)
+    told["again_ms"] = 1000 * statistics.median(seconds(once_more) for _ in range(9))
+    folder.cleanup()
+    say("peak memory of 512 tokens, in a process of its own")
+    told["peak_gb"] = work.peak_memory()
+    return told
+
+
+def _extra(model: Any, rounds: int) -> dict[str, float]:
+    """Ratios to `generate` with one row: of the whole verb, and of `generate` itself with more rows."""
+    ids = prompting.encode(model, Asked(prompt=work.PROMPT)).ids
+
+    def generate(rows: int) -> Callable[[], object]:
+        return lambda: transformers_generate(model.plain, ids, rows, work.TOKENS)
+
+    others = {"compare": work.whole_compare(model), "generate 4": generate(4), "generate 13": generate(13)}
+    return {name: statistics.median(ratio(other, generate(1), rounds)["ratios"]) for name, other in others.items()}
+
+
+def main() -> None:
+    """Measure, or only render what was measured before."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--render", action="store_true", help="write the document from results.json only")
+    chosen = parser.parse_args()
+    if not chosen.render:
+        RESULTS.write_text(json.dumps(measure(chosen.rounds), indent=1) + "\n", "utf-8")
+    DOCUMENT.write_text(render(json.loads(RESULTS.read_text("utf-8"))), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

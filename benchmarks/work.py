@@ -1,0 +1,149 @@
+"""The pieces of work that are timed: each a pair of functions, ours and the peer's, over the same input."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend import prompting
+from backend.cett import SummarySink
+from backend.engine import Engine
+from backend.features import BATCH, RegionText, region_means
+from backend.generation import decode
+from backend.interventions import scaled
+from backend.models.hooks import observe
+from backend.models.loaded import LoadedModel
+from backend.neurons import NeuronSet
+from backend.reference import Usual, sentences
+from backend.types import Asked, CompareRequest, Decoding, ExploreRequest, RowPlan, Threshold
+from benchmarks.peers import official_means, plain_batches, transformers_generate
+from cache.store import Store
+
+TOKENS = 40
+NEURONS = NeuronSet.of("L17:N98", "L17:N412", "L17:N1033", "L21:N256")
+PROMPT = "Who is the CEO of Nortel?"
+
+
+@dataclass(frozen=True)
+class Work:
+    """One row of the table: `ours` against `peer`; `aim` is the bound on ours / peer, or peer / ours if `faster`."""
+
+    name: str
+    against: str
+    aim: float
+    faster: bool
+    ours: Callable[[], object]
+    peer: Callable[[], object]
+
+
+def question_texts(model: LoadedModel, count: int = 64) -> list[RegionText]:
+    """`count` question-and-answer texts of 58 to 100 tokens with their template: regions answer and the rest."""
+    lines = sentences()
+    texts: list[RegionText] = []
+    for place in range(10 * count):
+        question = f"{lines[place % len(lines)]} {lines[(7 * place + 3) % len(lines)]} What happens next, and why?"
+        asked = Asked(prompt=question)
+        prompt = prompting.encode(model, asked)
+        answer = lines[(11 * place + 5) % len(lines)][: 20 + place % 40]
+        whole = prompt + prompting.encode_answer(model, asked, prompt, answer)
+        if 58 <= len(whole) <= 100:
+            texts.append(RegionText(whole.ids, (tuple(range(len(prompt), len(whole))), tuple(range(len(prompt))))))
+        if len(texts) == count:
+            break
+    return texts
+
+
+def sink(model: LoadedModel, usual: Usual) -> SummarySink:
+    """The capture that Explore takes."""
+    return SummarySink(model.w_norms, Threshold(), 10, usual=usual.floored(model.info.widths))
+
+
+def plans(rows: int) -> tuple[RowPlan, ...]:
+    """A baseline, one random-like twin, and alphas spread over [0, 3] for the others."""
+    alphas = [0.0, 2.0, *(3.0 * step / 13 for step in range(1, 12))]
+    made = [RowPlan(arm="baseline", alpha=1.0, neurons=NeuronSet())]
+    made += [RowPlan(arm="chosen", alpha=alpha, neurons=NEURONS) for alpha in alphas[: max(rows - 2, 0)]]
+    twin = NeuronSet.of("L17:N5", "L17:N600", "L17:N900", "L21:N7")
+    return (*made, RowPlan(arm="control", alpha=0.0, neurons=twin))[:rows]
+
+
+def decode_rows(model: LoadedModel, usual: Usual, ids: tuple[int, ...], rows: int) -> object:
+    """`rows` rows of exactly TOKENS tokens under their interventions, every layer and token reduced."""
+    chosen, captured = plans(rows), sink(model, usual)
+    with scaled(model, chosen) as live, observe(model, captured):
+        return decode(
+            model,
+            [ids] * rows,
+            Decoding(max_new_tokens=TOKENS),
+            live=live if rows > 1 else None,
+            sink=captured,
+            ignore_ends=True,
+        )
+
+
+def table(model: LoadedModel, usual: Usual) -> list[Work]:
+    """Every row that compares two times."""
+    texts = question_texts(model)
+    ids = prompting.encode(model, Asked(prompt=PROMPT)).ids
+
+    def generate() -> None:
+        transformers_generate(model.plain, ids, 1, TOKENS)
+
+    works = [
+        Work("CETT of 64 question-answer texts, regional means", "the official extractor's way", 2.5, True,
+             lambda: region_means(model, texts), lambda: official_means(model, texts)),
+        Work("the same", "plain batched forward passes without output head", 1.08, False,
+             lambda: region_means(model, texts), lambda: plain_batches(model, texts, BATCH)),
+    ]  # fmt: skip
+    for rows, aim in ((1, 1.2), (4, 1.9), (13, 2.6)):
+        name = f"{TOKENS} tokens decoded, capture on, {rows} row{'s' if rows > 1 else ''}"
+        works.append(
+            Work(name, "generate, one row, no hooks", aim, False,
+                 lambda rows=rows: decode_rows(model, usual, ids, rows), generate)  # type: ignore[misc]  # default binds the loop's value
+        )  # fmt: skip
+    return works
+
+
+def whole_compare(model: LoadedModel) -> Callable[[], object]:
+    """The verb compare with the same four rows, second pass, divergences and differences included."""
+    request = CompareRequest(
+        prompt=PROMPT, neurons=NEURONS, alphas=(0.0, 2.0), decoding=Decoding(max_new_tokens=TOKENS)
+    )
+    return lambda: Engine(model).compare(request)
+
+
+def again(model: LoadedModel) -> tuple[Callable[[], object], tempfile.TemporaryDirectory[str]]:
+    """The same explore request once more, from the store. The folder must outlive the function."""
+    folder = tempfile.TemporaryDirectory()
+    engine = Engine(model, Store(Path(folder.name)))
+    request = ExploreRequest(prompt=PROMPT)
+    engine.explore(request)
+    return lambda: engine.explore(request), folder
+
+
+def peak_memory(tokens: int = 512) -> float:
+    """GB that exploring a prompt of `tokens` tokens adds to the peak of a process that has loaded the model."""
+    code = f"from benchmarks.work import report_peak; report_peak({tokens})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return float(done.stdout.strip().splitlines()[-1])
+
+
+def report_peak(tokens: int) -> None:
+    """In a process of its own: load, run once on one word, then explore; the growth of the peak goes to stdout."""
+    from backend.models.loading import load
+
+    model = load("SmolLM2-135M-Instruct")
+    engine = Engine(model)
+    engine.usual()
+    text = " ".join(sentences()) * 2
+    cut = str(model.tokenizer.decode(model.tokenizer(text)["input_ids"][: tokens - 40]))
+    engine.explore(ExploreRequest(prompt="Hello", decoding=Decoding(max_new_tokens=1)))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    engine.explore(ExploreRequest(prompt=cut, decoding=Decoding(max_new_tokens=1)))
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    sys.stdout.write(f"{(after - before) / 1e6}\n")
