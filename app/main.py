@@ -28,7 +28,7 @@ def main() -> None:
     """Draw the frame and run the chosen page."""
     st.set_page_config("H-Neuron Explorer", str(HERE / "assets" / "icon.svg"), layout="wide")
     theme = session.palette().theme
-    st.logo(str(HERE / "assets" / f"logo-{theme}.svg"), size="large", icon_image=str(HERE / "assets" / "icon.svg"))
+    st.logo(str(HERE / "assets" / f"logo-{theme}.svg"), size="large")
     pages = [st.Page(HERE / path, title=title, default=place == 0) for place, (path, title) in enumerate(PAGES)]
     st.navigation(pages, position="top").run()
 

@@ -54,15 +54,14 @@ def view() -> View:
 
 
 def change(**fields: Any) -> View:
-    """Change fields of the view; `close_view` writes the address."""
+    """Change fields of the view, and the view so changed; `close_view` writes the address."""
     st.session_state[_VIEW] = view().model_copy(update=fields)
     return view()
 
 
-def ask(request: Any) -> View:
+def ask(request: ExploreRequest) -> None:
     """Put an exploration's request into the view, as when Run is pressed."""
     st.session_state[_VIEW] = view().asking(request)
-    return view()
 
 
 def open_view() -> bool:

@@ -11,6 +11,7 @@ import logging
 import os
 import tempfile
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from pydantic import ValidationError
@@ -49,6 +50,8 @@ from cache.store import Store
 
 log = logging.getLogger(__name__)
 
+Kept = TypeVar("Kept", bound=Frozen)
+
 
 class Engine:
     """One loaded model and its store. Not safe for two threads at once."""
@@ -69,7 +72,7 @@ class Engine:
 
     def lookup(self, verb: Verb, request: Request) -> Result | None:
         """The stored result of `request`, or None."""
-        payload = self.store.get(self.key(request)) if self.store else None
+        payload = self._stored(request)
         return None if payload is None else read_result(verb, payload)
 
     def run(self, verb: Verb, request: Request, watch: Watch = SILENT) -> Result:
@@ -108,7 +111,8 @@ class Engine:
         The array is written layer by layer to a file beside `out` and moved there whole.
         Raises BadPrompt for a text that is too long, StoreError where the file cannot be written.
         """
-        encoded = encode(self.model, Asked(prompt=request.text, chat=request.chat))
+        # Not validated as a typed prompt: a text is bounded by the model's context alone.
+        encoded = encode(self.model, Asked.model_construct(prompt=request.text, chat=request.chat))
         shape = (self.info.n_layers, len(encoded), max(self.info.widths))
         watch.emit(StageEvent(stage=f"writing {shape[0]} x {shape[1]} x {shape[2]} CETT values"))
         told = CettFile(
@@ -144,10 +148,9 @@ class Engine:
         """Each neuron's CETT on the reference text: measured once for this model, then from the store."""
         if self._usual is None:
             request = reference.request()
-            payload = self.store.get(self.key(request)) if self.store else None
-            if payload is not None:
-                self._usual = Usual.model_validate_json(payload)
-            else:
+            payload = self._stored(request)
+            self._usual = None if payload is None else _read(Usual, payload)
+            if self._usual is None:
                 watch.emit(StageEvent(stage="measuring what is usual for each neuron"))
                 self._usual = reference.measure(self.model, watch)
                 self._keep("usual", request, self._usual)
@@ -164,6 +167,16 @@ class Engine:
             text = self.explore(request.text.model_copy(update={"neurons": NeuronSet((request.neuron,))}), watch)
         return card(self.model, request, self.usual(watch), text)
 
+    def _stored(self, request: Frozen) -> bytes | None:
+        """What is kept for `request`. What the system refuses to hand over counts as missing."""
+        if self.store is None:
+            return None
+        try:
+            return self.store.get(self.key(request))
+        except StoreProblem as error:
+            log.warning("stored result not read, computing it again: %s", error)
+            return None
+
     def _keep(self, kind: str, request: Frozen, result: Frozen) -> None:
         if self.store is None:
             return
@@ -176,8 +189,12 @@ class Engine:
 
 def read_result(verb: Verb, payload: bytes) -> Result | None:
     """The result that these bytes are, or None where they are of another version: then it is computed again."""
+    return _read(RESULTS[verb], payload)
+
+
+def _read(kind: type[Kept], payload: bytes) -> Kept | None:
     try:
-        return RESULTS[verb].model_validate_json(payload)
+        return kind.model_validate_json(payload)
     except ValidationError as error:
-        log.warning("stored %s result cannot be read, computing it again: %s", verb, error.errors()[0]["msg"])
+        log.warning("stored %s cannot be read, computing it again: %s", kind.__name__, error.errors()[0]["msg"])
         return None

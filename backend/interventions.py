@@ -71,7 +71,7 @@ class Live:
         for place, row in enumerate(self.rows):
             if first:
                 self.tokens[row] = self.tokens.get(row, 0) + (width if real is None else int(real[place]))
-            self.changed[row] = self.changed.get(row, torch.zeros((), device=changed.device)) + changed[place]
+            self.changed[row] = changed[place] + self.changed.get(row, 0)
 
     def keep(self, places: Sequence[int]) -> None:
         """Only the rows at `places` of the present batch go on."""

@@ -159,7 +159,7 @@ def _entries(value: Any, name: str) -> Iterator[_Found]:
     """The neurons of a JSON value, by the shapes that the module's docstring lists."""
     if isinstance(value, dict):
         if (inner := next((key for key in _LISTS if key in value), None)) is not None:
-            yield from _entries(value[inner], f"{name}, {inner}")
+            yield from _entries(value[inner], name)
         else:
             yield from _layers(value, name)
     elif isinstance(value, list):

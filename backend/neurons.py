@@ -18,7 +18,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from backend.errors import BadNeurons
 
-_SPELLING = re.compile(r"L(0|[1-9]\d{0,5})(?::E(0|[1-9]\d{0,5}))?:N(0|[1-9]\d{0,8})")
+_SPELLING = re.compile(r"L(0|[1-9]\d{0,5})(?::E(0|[1-9]\d{0,5}))?:N(0|[1-9]\d{0,8})", re.ASCII)
 MAX_NEURONS = 100_000
 """Longest set that is accepted: beyond it a set is a layer or a model, not a choice."""
 

@@ -108,7 +108,7 @@ def _render(tokenizer: PreTrainedTokenizerBase, asked: Asked, content: str) -> s
 
 
 def _encode_chat(tokenizer: PreTrainedTokenizerBase, asked: Asked) -> Encoded:
-    before, found, after = _render(tokenizer, asked, _MARK).partition(_MARK)
+    before, found, after = _render(tokenizer, asked, _MARK).rpartition(_MARK)
     rendered = _render(tokenizer, asked, asked.prompt)
     typed = asked.prompt + (asked.system or "")
     aligned = found and rendered.startswith(before) and rendered.endswith(after)

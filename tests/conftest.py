@@ -14,12 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from backend.models.loaded import LoadedModel
     from tests.plain import Plain
 
 SMOL = "SmolLM2-135M-Instruct"
+
+# No deadline: a machine busy with something else is no counterexample.
+settings.register_profile("tests", deadline=None, max_examples=60)
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")

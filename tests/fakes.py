@@ -48,6 +48,9 @@ from cache.store import Store
 LAYERS, WIDTH = 3, 16
 PROMPT = ("<|user|>", "Who", " asks", "?")
 
+MAX_ANSWER = 64
+"""Longest answer of the fake, whatever is asked for."""
+
 INFO = ModelInfo(
     name="fake-model",
     family="fake",
@@ -82,6 +85,11 @@ class FakeEngine:
         self.info, self.store, self.on_token = info, store, on_token
         self.kept: dict[str, Result] = {}
         self.computed: list[Request] = []
+
+    @property
+    def prompts(self) -> list[str]:
+        """The prompts of what was computed, in order."""
+        return [request.prompt for request in self.computed if not isinstance(request, NeuronRequest)]
 
     def key(self, request: Request) -> str:
         return result_key(request, self.info.fingerprint)
@@ -161,7 +169,7 @@ class FakeEngine:
 
     def _decode(self, count: int, rows: int, watch: Watch) -> tuple[TokenInfo, ...]:
         answer: list[TokenInfo] = []
-        for index in range(count):
+        for index in range(min(count, MAX_ANSWER)):
             if watch.stopped():
                 raise Stopped
             if self.on_token is not None:

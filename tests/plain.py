@@ -6,6 +6,8 @@ projection is found by its name in each family's class, hooks are torch's own, a
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,10 @@ NEURON_FIRST = {"gpt2"}
 """Families whose weight is [neuron, d_model] (Conv1D); the others keep it [d_model, neuron] (Linear)."""
 BIASED = {"gpt2", "gpt_neox"}
 """Families whose down projection adds a bias: there CETT may sum to less than 1."""
+
+
+Scales = dict[tuple[int, int], float]
+"""(layer, neuron) -> alpha."""
 
 
 def naive_cett(act: np.ndarray, directions: np.ndarray, out: np.ndarray) -> np.ndarray:
@@ -94,6 +100,27 @@ class Plain:
         """[layer pos neuron] of one text."""
         found = self.captured(torch.as_tensor(ids)[None])
         return np.stack([naive_cett(z[0], self.directions(layer), h[0]) for layer, (z, h) in enumerate(found)])
+
+    @contextmanager
+    def hooked(self, scales: Scales, where: slice) -> Iterator[None]:
+        """Within the block z of each neuron is multiplied by its alpha at the positions `where`."""
+
+        def scaler(layer: int) -> Callable[[nn.Module, Any], tuple[Tensor]]:
+            def hook(_: nn.Module, args: Any) -> tuple[Tensor]:
+                z = args[0].clone()
+                for (at, neuron), alpha in scales.items():
+                    if at == layer:
+                        z[:, where, neuron] *= alpha
+                return (z,)
+
+            return hook
+
+        handles = [self.down(layer).register_forward_pre_hook(scaler(layer)) for layer in range(self.layers)]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
 
     @torch.no_grad()
     def scale(self, layer: int, neuron: int, alpha: float) -> None:

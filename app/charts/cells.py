@@ -106,3 +106,9 @@ def long_table(result: Exploration) -> pd.DataFrame:
             "largest_neuron": result.top_index[:, :, 0].reshape(-1),
         }
     )
+
+
+def at_token(found: np.ndarray, pos: int) -> Cell:
+    """The layer where a score [layer pos] is largest at one token."""
+    column = found[:, pos]
+    return Cell(int(np.where(np.isfinite(column), column, -1).argmax()), pos)

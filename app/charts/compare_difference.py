@@ -6,6 +6,7 @@ the result is. Pure: no Streamlit.
 
 from __future__ import annotations
 
+from math import floor, log10
 from typing import Literal
 
 import numpy as np
@@ -95,13 +96,17 @@ def figure(
     edges, holes = token_edges([token.shown for token in tokens], width, first_answer, GAP)
     grid = np.insert(found.astype(float), holes, np.nan, axis=1)
     end = limit(row, score, places) or 1.0
+    ticks = _ends(end)
     chart = go.Figure(
         go.Heatmap(
             z=grid, x=edges, y=list(range(found.shape[0])), zmin=-end, zmax=end, zmid=0, xgap=1, ygap=1,
             colorscale=palette.diverging, hoverongaps=False, customdata=_hover(tokens, holes, found.shape[0]),
             hovertemplate="layer %{y}, %{customdata}<br>%{z:+.4f}<extra></extra>",
-            colorbar={"thickness": 10, "outlinewidth": 0, "len": 1.0, "tickformat": "+.2~g", "nticks": 5, "ticks": "",
-                      "tickfont": {"color": palette.muted, "size": 12}, "xpad": 6},
+            colorbar={
+                "thickness": 10, "outlinewidth": 0, "len": 1.0, "ticks": "", "xpad": 6, "tickvals": ticks,
+                "ticktext": [f"{tick:+.2g}" if tick else "0" for tick in ticks],
+                "tickfont": {"color": palette.muted, "size": 12},
+            },
         )
     )  # fmt: skip
     palette.style(chart, height=400)
@@ -112,6 +117,13 @@ def figure(
         title={"text": "layer", "standoff": 4}, range=[-0.5, layers - 0.5], tickvals=_layer_ticks(layers)
     )
     return chart
+
+
+def _ends(end: float) -> list[float]:
+    """Five ticks on the scale, 0 in the middle, the outer ones a round number within the limit."""
+    power = 10.0 ** floor(log10(end))
+    step = max(step for step in (1.0, 2.0, 4.0, 8.0) if step * power <= end * (1 + 1e-9)) * power
+    return [-step, -step / 2, 0.0, step / 2, step]
 
 
 def _spans(edges: list[float], holes: list[int]) -> list[tuple[float, float]]:

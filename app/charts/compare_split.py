@@ -81,8 +81,12 @@ def alt(split: Split, label: str) -> str:
 
 def tail(before: str, characters: int = 24) -> str:
     """The end of what was read before, short enough for a heading."""
-    text = " ".join(before.split())
-    return text if len(text) <= characters else "…" + text[-characters:].lstrip()
+    words = before.split()
+    kept = words[-1:]
+    while len(kept) < len(words) and len(" ".join(words[-len(kept) - 1 :])) <= characters:
+        kept = words[-len(kept) - 1 :]
+    text = " ".join(kept)[-characters:]
+    return text if len(kept) == len(words) and text == " ".join(words) else f"…{text}"
 
 
 def figure(row: Row, label: str, palette: Palette) -> go.Figure:
@@ -107,7 +111,7 @@ def figure(row: Row, label: str, palette: Palette) -> go.Figure:
     )  # fmt: skip
     _labels(chart, found, row.split, label, tint, palette)
     widest = max([*theirs, *(value for value in ours if value is not None), 0.01])
-    palette.style(chart, height=max(220, 34 * len(found) + 60))
+    palette.style(chart, height=34 * len(found) + 60)
     chart.update_layout(bargap=0.28, bargroupgap=0.0, barmode="group", margin={"l": 8, "r": 8, "t": 4, "b": 44})
     chart.update_yaxes(
         range=[len(found) - 0.5, -0.5], tickvals=places, ticktext=names,

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.layer_token import layer_ticks
 from app.style import SIZES, TOKEN, Palette
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration
@@ -113,7 +114,7 @@ def figure(result: Exploration, measure: Measure, palette: Palette, chosen: Neur
         range=[-0.5, width - 0.5], tickvals=[*range(0, width - width // 12, max(1, width // 6)), width - 1],
         tickformat=",d", title={"text": "neuron in its layer"},
     )  # fmt: skip
-    chart.update_yaxes(range=[-0.5, layers - 0.5], title={"text": "layer"}, nticks=8)
+    chart.update_yaxes(range=[-0.5, layers - 0.5], title={"text": "layer"}, tickvals=layer_ticks(layers))
     chart.update_layout(margin={"l": 44, "r": 4, "t": 8, "b": 44})
     return chart
 

@@ -150,7 +150,7 @@ def _axes(chart: go.Figure, result: Exploration, laid: Columns, layers: int, pal
         range=[0, laid.edges[-1]], tickfont={"size": TOKEN, "color": palette.text},
     )  # fmt: skip
     chart.update_yaxes(
-        range=[-0.5, layers - 0.5], tickvals=_layer_ticks(layers), title={"text": "layer"}
+        range=[-0.5, layers - 0.5], tickvals=layer_ticks(layers), title={"text": "layer"}
     )
     for role, name in GROUPS.items():
         held = [n for n, i in enumerate(laid.places) if result.tokens[i].role == role]
@@ -163,7 +163,8 @@ def _axes(chart: go.Figure, result: Exploration, laid: Columns, layers: int, pal
     chart.update_layout(margin={"l": 44, "r": 4, "t": 26, "b": 26})
 
 
-def _layer_ticks(layers: int) -> list[int]:
+def layer_ticks(layers: int) -> list[int]:
+    """Layers named on an axis: every fifth or tenth, and the last."""
     step = 5 if layers <= 50 else 10
     ticks = list(range(0, layers, step))
     if layers - 1 - ticks[-1] >= 3:

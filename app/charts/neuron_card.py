@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.compare_marks import chart_text
+from app.charts.compare_marks import chart_text, fitting_labels
 from app.style import TOKEN, Palette
 from backend.types import NeuronCard
 
 TOKENS = 5
 """Output tokens drawn each way; the table has all."""
 BARS_HEIGHT, USUAL_HEIGHT, ALONG_HEIGHT = 250, 118, 150
+ALONG_WIDTH = 320.0
+"""Pixels that its bars share on a screen 1280 wide."""
 FLOOR = 1e-4
 """Left end of the CETT axis, on which all smaller values stand together."""
 
@@ -85,7 +87,7 @@ def usual(card: NeuronCard, here: float | None, palette: Palette) -> go.Figure:
     largest = max(float(right[held[-1]]) if len(held) else FLOOR, here or 0.0, 10 * FLOOR)
     ticks = [t for t in (1e-4, 1e-3, 1e-2, 0.1, 1.0) if t <= largest * 1.3]
     chart.update_xaxes(
-        type="log", range=[np.log10(FLOOR / 1.5), np.log10(largest * 1.5)], tickvals=ticks,
+        type="log", range=[np.log10(FLOOR / 2.5), np.log10(largest * 1.5)], tickvals=ticks,
         ticktext=["≤ 0.0001" if t == FLOOR else f"{t:g}" for t in ticks],
         title={"text": f"its CETT on {card.usual_tokens:,} ordinary tokens (log scale)"},
     )  # fmt: skip
@@ -140,9 +142,10 @@ def along(card: NeuronCard, palette: Palette, pos: int | None = None) -> go.Figu
         )
     )  # fmt: skip
     palette.style(chart, ALONG_HEIGHT)
-    few = len(found) <= 16
+    names = list(found["token"])
+    kept = fitting_labels(names, [(place + 0.5) * ALONG_WIDTH / len(names) for place in places])
     chart.update_xaxes(
-        tickvals=places if few else [], ticktext=[chart_text(token, 8) for token in found["token"]] if few else [],
+        tickvals=kept, ticktext=[chart_text(names[place]) for place in kept], range=[-0.5, len(names) - 0.5],
         tickangle=0, tickfont={"size": TOKEN}, title={"text": "tokens of question and answer"},
     )  # fmt: skip
     chart.update_yaxes(nticks=3, showgrid=True, gridcolor=palette.border, rangemode="tozero", title={"text": "CETT"})

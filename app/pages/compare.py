@@ -16,11 +16,10 @@ from app.widgets import (
     compare_words,
     frame,
     jobs,
-    pushes,
     text,
 )
 from backend.errors import HNeuronsError
-from backend.types import CompareRequest, Comparison, ModelInfo, Verb
+from backend.types import CompareRequest, Comparison, Verb
 
 VERB: Verb = "compare"
 TRIED = "compare.tried"
@@ -44,7 +43,7 @@ def page() -> None:
     answers(result, wanted)
     controls, cost = st.columns([5, 3], gap="medium")
     with controls:
-        compare_controls.switchboard(pushes.of(session.chosen(), loaded()), loaded())
+        compare_controls.switchboard()
     if result is not None:
         with cost:
             compare_figures.cost(result)
@@ -60,6 +59,8 @@ def first_visit() -> None:
     """Where nothing was asked, chosen or run yet: the finished example, with its switches."""
     view = session.view()
     begun = session.result(VERB, Comparison) is not None or jobs.running(VERB) is not None
+    if view.neurons and view.prompt is None:
+        compare_state.ask_the_same()
     if begun or view.prompt is not None or view.neurons:
         return
     try:
@@ -88,10 +89,10 @@ def start(wanted: CompareRequest | HNeuronsError, *, pressed: bool, arrived: boo
 def heading(result: Comparison | None) -> None:
     """The finding, computed from the result, and what it is worth."""
     if result is None:
-        st.title("What changes when neurons are switched?", anchor=False)
+        st.header("What changes when neurons are switched?", anchor=False)
         st.markdown(frame.muted("The same question, once untouched and once switched, in one batch."))
         return
-    st.title(text.markdown(compare_words.heading(result)), anchor=False)
+    st.header(text.markdown(compare_words.heading(result)), anchor=False)
     worth = f"{text.markdown(result.request.prompt)} · {compare_words.worth(result)} Model: "
     st.markdown(frame.muted(worth + text.markdown(result.model.name)))
 
@@ -110,11 +111,6 @@ def answers(result: Comparison | None, wanted: CompareRequest | HNeuronsError) -
     compare_answers.finished(result)
     for note in result.notes:
         st.markdown(frame.muted(text.markdown(note)))
-
-
-def loaded() -> ModelInfo | None:
-    """The model that is ready, None while there is none."""
-    return session.client().status().info
 
 
 if __name__ == "__main__":

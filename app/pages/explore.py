@@ -10,20 +10,10 @@ import streamlit as st
 from pydantic import ValidationError
 
 from app import session
-from app.charts import cells
-from app.charts.layer_neuron import Measure
-from app.charts.scores import SCORES, Score, per_token, values
-from app.links import Cell
-from app.widgets import ask, card, explore_words, frame, heatmap, jobs, model_status, neuron_sets, ranked, token_strip
-from app.widgets.frame import muted
+from app.widgets import ask, explore_figures, explore_words, frame, jobs, model_status
 from app.widgets.refusals import bad_input
-from app.widgets.text import markdown
 from backend.errors import BadInput, HNeuronsError
-from backend.neurons import NeuronId
-from backend.types import Exploration
-
-SWITCH: tuple[Score, ...] = ("largest", "top10", "usual")
-"""Scores on the switch itself; the others are one click behind it."""
+from backend.types import Exploration, ExploreRequest
 
 
 def run() -> None:
@@ -55,7 +45,8 @@ def open_page() -> None:
         ask.fill(session.asked(), session.view().draft)
 
 
-def _wanted() -> object:
+def _wanted() -> ExploreRequest | None:
+    """The request in the view; one that cannot be asked is told of and left out."""
     try:
         return session.view().explore_request()
     except ValidationError as error:
@@ -77,17 +68,24 @@ def page() -> None:
     result = session.result("explore", Exploration)
     heading = st.empty()
     score = session.view().score
-    heading.header(explore_words.heading(result, score) if result else "Ask, and see which neurons answer", anchor=False)
+    told = explore_words.heading(result, score) if result else "Ask, and see which neurons answer"
+    heading.header(told, anchor=False)
     ask.draw(run, model_status.popover)
     frame.notes(session.link_notes())
     jobs.shown_failure("explore")
     model_status.waiting()
-    jobs.watch_job("explore", streaming)
+    jobs.watch_job("explore", explore_figures.streaming)
     if result is not None and jobs.running("explore") is None:
-        figures(result)
-    shown = session.asked()
-    session.change(draft=ask.typed() if shown is None or ask.typed() != shown.prompt else None)
+        explore_figures.draw(result)
+    _keep_draft()
     session.close_view()
+
+
+def _keep_draft() -> None:
+    """A prompt typed and not run stands in the address too, so that a reload does not lose it."""
+    asked = session.asked()
+    unrun = ask.typed() != (asked.prompt if asked else "")
+    session.change(draft=ask.typed() if unrun else None)
 
 
 page()

@@ -21,14 +21,14 @@ def page() -> None:
         status = session.client().status()
         choices = session.client().models()
     except HNeuronsError as error:
-        st.title("The engine does not answer", anchor=False)
+        st.header("The engine does not answer", anchor=False)
         jobs.shown_error(error)
         return
     if status.state == "loading":
         loading()
     else:
         shown(status)
-    st.header("What can be loaded", anchor=False)
+    st.subheader("What can be loaded", anchor=False)
     st.markdown(frame.muted("Memory is worked out before loading. What cannot fit is not started."))
     choice = model_parts.selected(choices)
     free = (status.memory or {}).get("free")
@@ -37,7 +37,7 @@ def page() -> None:
 
 def shown(status: ModelStatus) -> None:
     """The heading and what stands under it."""
-    st.title(text.markdown(model_parts.headline(status)), anchor=False)
+    st.header(text.markdown(model_parts.headline(status)), anchor=False)
     model_parts.current(status)
     words = model_parts.waiting(status)
     if words:

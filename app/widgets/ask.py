@@ -23,7 +23,7 @@ EXAMPLES = (
 )
 """Questions worth asking: two that the small model answers rightly, two that invite it to invent."""
 
-_FORM, _PREFIX = "ask-form", "ask-"
+_FORM, _GENERATION = "ask-form", "ask-generation"
 _DECODING = ("max_new_tokens", "temperature", "top_k", "top_p", "seed")
 _POPULATIONS: dict[Population, str] = {
     "layer": "this layer at this token",
@@ -35,17 +35,23 @@ _POPULATIONS: dict[Population, str] = {
 def fill(request: ExploreRequest | None, draft: str | None = None) -> None:
     """Put a request into the form's fields, before they are drawn; `draft` stands for its prompt."""
     decoding, threshold = (request.decoding, request.threshold) if request else (Decoding(), Threshold())
-    st.session_state[_FORM] = {
-        "prompt": draft if draft is not None else (request.prompt if request else ""),
-        "chat": request.chat if request else True,
-        "system": (request.system if request else None) or "",
-        "answer": (request.answer if request else None) or "",
-        "max_new_tokens": decoding.max_new_tokens, "temperature": decoding.temperature,
-        "top_k": decoding.top_k, "top_p": decoding.top_p, "seed": decoding.seed,
-        "k": threshold.k, "population": threshold.population,
-    }  # fmt: skip
-    for name, value in st.session_state[_FORM].items():
-        st.session_state[_PREFIX + name] = value
+    _put(
+        {
+            "prompt": draft if draft is not None else (request.prompt if request else ""),
+            "chat": request.chat if request else True,
+            "system": (request.system if request else None) or "",
+            "answer": (request.answer if request else None) or "",
+            **{name: getattr(decoding, name) for name in _DECODING},
+            "k": threshold.k,
+            "population": threshold.population,
+        }
+    )
+
+
+def _put(form: dict[str, Any]) -> None:
+    """New values for all fields, under new keys, so that no browser's older value of a field can win."""
+    st.session_state[_FORM] = form
+    st.session_state[_GENERATION] = st.session_state.get(_GENERATION, 0) + 1
 
 
 def filled() -> bool:
@@ -75,13 +81,17 @@ def _form() -> dict[str, Any]:
     """The form's values, newest first from its fields: Streamlit forgets fields that a run did not draw."""
     form: dict[str, Any] = st.session_state.setdefault(_FORM, {})
     for name in form:
-        form[name] = st.session_state.get(_PREFIX + name, form[name])
+        form[name] = st.session_state.get(_key(name), form[name])
     return form
 
 
-def _keep_alive() -> None:
-    for name, value in _form().items():
-        st.session_state.setdefault(_PREFIX + name, value)
+def _key(name: str) -> str:
+    return f"ask-{name}-{st.session_state.get(_GENERATION, 0)}"
+
+
+def _field(name: str) -> dict[str, Any]:
+    """Key and value of a field. The value goes as its default, which holds even before the browser has sent any."""
+    return {"key": _key(name), "value": _form()[name]}
 
 
 def draw(on_run: Callable[[], None], extra: Callable[[], None]) -> None:
@@ -91,12 +101,10 @@ def draw(on_run: Callable[[], None], extra: Callable[[], None]) -> None:
         on_run: called when Run is pressed, before the page is drawn.
         extra: draws what else stands in the row.
     """
-    _keep_alive()
     row = st.container(horizontal=True, vertical_alignment="center", wrap=False)
-    row.text_area(
-        "Your question", key=_PREFIX + "prompt", placeholder="Ask the model something", height="content",
-        label_visibility="collapsed",
-    )  # fmt: skip
+    # A one-line field would drop the line breaks of a prompt that has them.
+    field = row.text_area if "\n" in typed() else row.text_input
+    field("Your question", **_field("prompt"), placeholder="Ask the model something", label_visibility="collapsed")
     row.button(
         "Run", type="primary", icon=":material/play_arrow:", shortcut="Ctrl+Enter", key="ask-run", on_click=on_run
     )
@@ -112,33 +120,34 @@ def draw(on_run: Callable[[], None], extra: Callable[[], None]) -> None:
 def _take_example() -> None:
     picked = st.session_state["ask-example"]
     if picked is not None:
-        st.session_state[_PREFIX + "prompt"] = picked
+        _put({**_form(), "prompt": picked})
     st.session_state["ask-example"] = None
 
 
 def _settings() -> None:
     left, right = st.columns(2)
-    left.number_input("Longest answer, in tokens", 1, 2048, key=_PREFIX + "max_new_tokens")
+    left.number_input("Longest answer, in tokens", 1, 2048, **_field("max_new_tokens"))
     right.number_input(
-        "Temperature", 0.0, 5.0, step=0.1, key=_PREFIX + "temperature",
+        "Temperature", 0.0, 5.0, step=0.1, **_field("temperature"),
         help="0 always takes the likeliest token; higher lets chance choose",
     )  # fmt: skip
-    if st.session_state[_PREFIX + "temperature"] > 0:
-        left.number_input("Top-k", 0, 1000, key=_PREFIX + "top_k", help="Choose among the k likeliest; 0 among all")
+    if _form()["temperature"] > 0:
+        left.number_input("Top-k", 0, 1000, **_field("top_k"), help="Choose among the k likeliest; 0 among all")
         right.number_input(
-            "Top-p", 0.01, 1.0, step=0.05, key=_PREFIX + "top_p", help="Choose among the likeliest that make up p"
+            "Top-p", 0.01, 1.0, step=0.05, **_field("top_p"), help="Choose among the likeliest that make up p"
         )
-        left.number_input("Seed", 0, 2**31 - 1, key=_PREFIX + "seed", help="The same seed draws the same answer again")
-    st.text_area("System prompt", key=_PREFIX + "system", height=68, placeholder="the template’s own, if it has one")
+        left.number_input("Seed", 0, 2**31 - 1, **_field("seed"), help="The same seed draws the same answer again")
+    st.text_area("System prompt", **_field("system"), height=68, placeholder="the template’s own, if it has one")
     st.text_area(
-        "Look into this answer instead of a new one", key=_PREFIX + "answer", height=68,
+        "Look into this answer instead of a new one", **_field("answer"), height=68,
         placeholder="leave empty to let the model answer",
     )  # fmt: skip
-    st.toggle("Chat template around the question", key=_PREFIX + "chat")
+    st.toggle("Chat template around the question", **_field("chat"))
     st.markdown("**A neuron is strong** where its CETT passes mean + k standard deviations of")
     left, right = st.columns([3, 2])
+    populations = list(_POPULATIONS)
     left.selectbox(
-        "neurons of", list(_POPULATIONS), format_func=lambda name: _POPULATIONS[name], key=_PREFIX + "population",
-        label_visibility="collapsed",
+        "neurons of", populations, index=populations.index(_form()["population"]), key=_key("population"),
+        format_func=lambda name: _POPULATIONS[name], label_visibility="collapsed",
     )  # fmt: skip
-    right.number_input("k", 0.0, 20.0, step=0.5, key=_PREFIX + "k", label_visibility="collapsed")
+    right.number_input("k", 0.0, 20.0, step=0.5, **_field("k"), label_visibility="collapsed")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session
-from app.charts import cells, neuron_card
+from app.charts import neuron_card
 from app.links import Cell
 from app.widgets import frame, jobs
 from app.widgets.frame import muted
@@ -26,8 +26,8 @@ score one unit of it raises or lowers most. Later layers may turn it.
 
 def shown_neuron(result: Exploration, cell: Cell) -> NeuronId:
     """The neuron whose card stands: the one picked, if the model has it, else the cell's largest."""
-    picked = session.view().card
-    if picked is not None and picked.layer < len(result.model.widths) and picked.index < result.model.widths[picked.layer]:
+    picked, widths = session.view().card, result.model.widths
+    if picked is not None and picked.layer < len(widths) and picked.index < widths[picked.layer]:
         return picked
     return NeuronId(cell.layer, int(result.top_index[cell.layer, cell.pos, 0]))
 
@@ -45,7 +45,7 @@ def draw(result: Exploration, cell: Cell) -> None:
                 return
             if session.failure("neuron") is None or st.session_state.get("card-asked") != request:
                 st.session_state["card-asked"] = request
-                jobs.run_job("neuron", request)
+                jobs.run_job("neuron", request, wait=0.3)
         jobs.shown_failure("neuron")
         jobs.watch_job("neuron", lambda progress: None)
     card = session.result("neuron", NeuronCard)
@@ -60,21 +60,21 @@ def _request(result: Exploration, neuron: NeuronId) -> NeuronRequest:
 
 
 def _heading(result: Exploration, cell: Cell, neuron: NeuronId) -> None:
-    row = frame.heading(f"Neuron {neuron}", _HELP)
+    row = frame.heading(f"Neuron {neuron}", _HELP, label=None)
     names = [NeuronId(cell.layer, int(i)) for i in result.top_index[cell.layer, cell.pos]]
-    options = list(dict.fromkeys([neuron, *session.chosen().ids[:50], *names]))
+    options = [str(one) for one in dict.fromkeys([neuron, *session.chosen().ids[:50], *names])]
     key = f"card-{neuron}-{cell}"
-    row.selectbox(
-        "Neuron", options, format_func=str, key=key, label_visibility="collapsed", width=150,
-        on_change=lambda: session.change(card=st.session_state[key]),
-    )  # fmt: skip
+    picked = row.selectbox("Neuron", options, key=key, label_visibility="collapsed", width=140)
+    if picked != str(neuron):
+        session.change(card=NeuronId.parse(picked))
+        st.rerun()
 
 
 def _figures(card: NeuronCard, cell: Cell) -> None:
     palette = session.palette()
     name = f"neuron-{card.model.name}-{card.neuron}".replace(":", "-")
     here = float(card.cett[cell.pos]) if card.cett is not None and cell.pos < len(card.cett) else None
-    st.markdown(f"When it fires it pushes the next token **:primary[towards]** or :gray[**away from**]:")
+    st.markdown("When it fires it pushes the next token **:primary[towards]** or :gray[**away from**]:")
     frame.figure(
         neuron_card.pushes(card, palette), key="pushes", title="What the neuron pushes", name=f"{name}-pushes",
         alt=neuron_card.pushes_alt(card), table=neuron_card.pushes_table(card), result=card,

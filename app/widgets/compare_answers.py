@@ -27,7 +27,7 @@ def streaming(progress: Progress) -> None:
     names = compare_words.labels(progress.plans)
     for column, row in zip(st.columns(len(shown), gap="medium"), shown, strict=True):
         with column.container(border=True, height="stretch"):
-            _head(progress.plans[row], names[row])
+            _head(progress.plans[row], names[row], len(shown))
             st.html(text.block(progress.texts.get(row, "")))
             count = len(progress.tokens.get(row, ()))
             st.markdown(frame.muted(compare_words.counted(count, "token")))
@@ -41,7 +41,7 @@ def finished(result: Comparison) -> None:
     for column, place in zip(st.columns(len(shown), gap="medium"), shown, strict=True):
         row = result.rows[place]
         with column.container(border=True, height="stretch", key=f"answer-{place}"):
-            _head(row.plan, names[place])
+            _head(row.plan, names[place], len(shown))
             st.html(diff_text.marked(row, leaving, session.palette()))
             st.space("stretch")
             _foot(result, row, place, names[place])
@@ -66,22 +66,24 @@ def table(result: Comparison) -> pd.DataFrame:
     )
 
 
-def _head(plan: RowPlan, name: str) -> None:
-    """Shape and word of the role on the left, what was done on the right."""
+def _head(plan: RowPlan, name: str, columns: int) -> None:
+    """Shape and word of the role on the left, what was done on the right; below it where columns are narrow."""
     palette = session.palette()
     shape = diff_text.shape(compare_words.kind(plan), palette)
     title = "display:flex;gap:10px;align-items:center;font-weight:600;font-size:1.0625rem"
-    aside = f"margin-left:auto;color:{palette.muted};font-size:0.875rem"
+    narrow = columns == compare_words.MAX_COLUMNS
+    flow = "flex-direction:column" if narrow else "align-items:baseline"
+    aside = f"margin-left:{0 if narrow else 'auto'};color:{palette.muted};font-size:0.875rem"
     st.html(
-        '<div style="display:flex;gap:0 10px;align-items:baseline;flex-wrap:wrap">'
+        f'<div style="display:flex;gap:0 10px;flex-wrap:wrap;{flow}">'
         f'<span style="{title}">{shape}{name}</span><span style="{aside}">{compare_words.held(plan)}</span></div>'
     )
 
 
 def _foot(result: Comparison, row: Row, place: int, name: str) -> None:
-    said = compare_words.sameness(result, row)
+    said = [one for one in (compare_words.sameness(result, row), compare_words.proof(row)) if one]
     if said:
-        st.markdown(frame.muted(said))
+        st.markdown("  \n".join(frame.muted(one) for one in said))
     line = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", wrap=True)
     verdict = _verdict(result, row)
     with line.container(horizontal=True, width="content", gap="xsmall", vertical_alignment="center"):
@@ -89,7 +91,7 @@ def _foot(result: Comparison, row: Row, place: int, name: str) -> None:
             word, icon = BADGES[verdict]
             st.badge(word, icon=f":material/{icon}:", color="blue" if verdict == "right" else "orange")
         _mark(result, row, place, name)
-    line.markdown(frame.muted(compare_words.proof(result, row)), width="content")
+    line.markdown(frame.muted(compare_words.length(row)), width="content")
 
 
 def _verdict(result: Comparison, row: Row) -> Verdict:

@@ -5,15 +5,12 @@ Owns how they are drawn. Their values are `compare_state`'s and `switches`'s.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import streamlit as st
 
 from app import session
-from app.widgets import frame, neuron_sets, switches
+from app.widgets import frame, neuron_sets, pushes, switches
 from app.widgets.compare_state import BESIDE_NAMES, KINDS
-from backend.neurons import NeuronId
-from backend.types import MAX_PROMPT_CHARACTERS, ModelInfo
+from backend.types import MAX_PROMPT_CHARACTERS
 
 POSITIONS = {"all": "all tokens", "prompt": "the question only", "answer": "the answer only"}
 FLIP = "compare.flip"
@@ -61,16 +58,17 @@ def _settings() -> None:
     st.toggle("Run at every flip of a switch", value=True, key=FLIP, persist_state="session")
 
 
-def switchboard(pushes: Mapping[NeuronId, str], model: ModelInfo | None) -> None:
+def switchboard() -> None:
     """One switch a neuron, with the presets and the way to more neurons."""
-    chosen = session.chosen()
+    chosen, model = session.chosen(), session.client().status().info
     line = frame.heading("Switches")
     if model is not None:
         with line:
             neuron_sets.adder("compare", model.widths)
     if not chosen:
         st.markdown("No neuron is chosen. Tick some on Explore, or add some here, and each gets a switch.")
-    switches.draw(chosen, pushes)
+    told = pushes.towards(chosen.ids) if 0 < len(chosen) <= switches.MOST_ROWS else None
+    switches.draw(chosen, dict(zip(chosen.ids, told or (), strict=False)))
     with st.container(horizontal=True, vertical_alignment="center", wrap=True):
         st.pills(
             "Columns beside", list(BESIDE_NAMES), selection_mode="multi", key="compare.beside",

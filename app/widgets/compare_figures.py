@@ -55,17 +55,19 @@ def split(result: Comparison) -> None:
         frame.heading("Next token at the split")
         st.markdown("No row leaves the baseline: all answers are the same, token for token, so there is no split.")
         return
+    head = st.container()
     name = _which("Row at its split", list(parted), "compare.split")
     row = parted[name]
     assert row.split is not None
-    read = compare_split.tail(row.split.before)
-    frame.heading(f"Next token after “{text.markdown(read)}”" if read else "The first token", SPLIT_HELP)
+    read = compare_split.tail(row.split.before, 10)
+    with head:
+        frame.heading(f"Next token after “{text.markdown(read)}”" if read else "The first token", SPLIT_HELP)
     frame.figure(
         compare_split.figure(row, name, session.palette()),
         key="split", alt=compare_split.alt(row.split, name), title="Next token at the split",
         table=compare_split.table(row.split, name), name="compare-split", result=result,
-        note=f"Answer token {row.split.position + 1}, where {name} first leaves the baseline: its ten likeliest tokens "
-        "and the row's own first choices. One position, no interval.",
+        note=f"Answer token {row.split.position + 1}, where {name} first leaves the baseline. "
+        "One position of one answer, so no interval.",
     )  # fmt: skip
 
 

@@ -56,6 +56,13 @@ def show_example(result: Comparison) -> None:
     )  # fmt: skip
 
 
+def ask_the_same() -> None:
+    """Ask what the exploration on the other page asked, where its neurons are chosen and nothing is asked here."""
+    asked = session.asked()
+    if asked is not None:
+        session.change(prompt=asked.prompt, chat=asked.chat, system=asked.system, decoding=asked.decoding)
+
+
 def _mine(view: View) -> tuple[Any, ...]:
     """The fields of the view that only this page writes."""
     return (

@@ -149,16 +149,19 @@ def verdict(text: str, known: Sequence[str], overruled: Verdict | None = None) -
     return "right" if matches(text, known) else "wrong"
 
 
-def proof(result: Comparison, row: Row) -> str:
-    """Token count, and what the hooks really did: '20 tokens · 3 neurons × 42 tokens held at α = 0'."""
-    length = counted(len(row.token_ids), "token")
+def length(row: Row) -> str:
+    """Token count, and why the answer ended where that was not of itself."""
     cut = {"length": ", cut at the limit", "stopped": ", stopped", "stop_text": ", ended by a stop text"}
-    length += cut.get(row.finish, "")
+    return counted(len(row.token_ids), "token") + cut.get(row.finish, "")
+
+
+def proof(row: Row) -> str:
+    """What the hooks really did, as they counted it: '3 neurons × 42 tokens held at α = 0'."""
     if not row.touched.neurons:
-        return length
+        return ""
     at = "their own α" if row.plan.alpha is None else f"α = {alpha_text(row.plan.alpha)}"
     neurons, tokens = counted(row.touched.neurons, "neuron"), counted(row.touched.tokens, "token")
-    return f"{length} · {neurons} × {tokens} held at {at}"
+    return f"{neurons} × {tokens} held at {at}"
 
 
 def sameness(result: Comparison, row: Row) -> str:
@@ -169,7 +172,7 @@ def sameness(result: Comparison, row: Row) -> str:
         return "Identical to the baseline, token for token."
     if row.text == result.rows[0].text:
         return "Same text as the baseline, from other tokens."
-    return f"Leaves the baseline at its answer token {row.split.position + 1}."
+    return f"Leaves the baseline at answer token {row.split.position + 1}."
 
 
 def quiet_below(row: Row) -> int | None:

@@ -28,11 +28,14 @@ def muted(words: str) -> str:
     return f":small[:gray[{words}]]"
 
 
-def heading(words: str, help: str | None = None, *, label: str = "How to read it") -> DeltaGenerator:
-    """A figure's heading with its explanation in a popover on the right; the row, for more controls."""
+def heading(words: str, help: str | None = None, *, label: str | None = "How to read it") -> DeltaGenerator:
+    """A figure's heading with its explanation; the row, for more controls on its right.
+
+    The explanation is a popover called `label`, or with None a question mark beside the heading.
+    """
     row = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
-    row.subheader(words, anchor=False, width="content")
-    if help is not None:
+    row.subheader(words, anchor=False, width="content", help=help if label is None else None)
+    if help is not None and label is not None:
         with row.popover(label, type="tertiary"):
             st.markdown(help)
     return row
@@ -70,9 +73,7 @@ def figure(
     with st.container(key=f"figure-{key}", gap=None):
         extra: dict[str, Any] = {} if on_select is None else {"on_select": on_select, "selection_mode": ("points",)}
         st.plotly_chart(chart, theme=None, key=chart_key or f"chart-{key}", config=QUIET, alt=alt, **extra)
-    if note:
-        st.markdown(muted(note))
-    downloads(key=key, title=title, table=table, name=name, csv=csv, result=result)
+    downloads(key=key, title=title, table=table, name=name, csv=csv, result=result, note=note)
 
 
 def downloads(
@@ -84,9 +85,13 @@ def downloads(
     csv: pd.DataFrame | None = None,
     result: Frozen | None = None,
     pictures: bool = True,
+    note: str | None = None,
 ) -> None:
-    """The table twin of a figure and its downloads, folded away under it. Arguments as for `figure`."""
-    with st.expander("Table and downloads", icon=":material/table:"):
+    """The caption under a figure, and folded away beside it table twin and downloads. Arguments as for `figure`."""
+    line = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", gap="small", wrap=False)
+    if note:
+        line.markdown(muted(note), width="stretch")
+    with line.popover("Table, downloads", icon=":material/table:", type="tertiary", key=f"more-{key}"):
         if callable(table):
             table()
         else:

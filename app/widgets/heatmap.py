@@ -24,14 +24,16 @@ from backend.types import Exploration
 
 def layer_token_map(
     result: Exploration, score: Score, *, places: tuple[int, ...], cell: Cell | None, by_layer: bool,
-    on_pick: Callable[[Cell], None],
+    on_pick: Callable[[Cell], object],
 ) -> None:  # fmt: skip
     """The layer x token map with its table; `on_pick` is called with a cell picked in either."""
     key = f"map-{result.request.hash[:12]}"
 
     def clicked() -> None:
-        picked = picked_cell(st.session_state.get(key), result)
+        # A second click on a point lets it go, in the browser; to a person it is the same cell again.
+        picked = picked_cell(st.session_state.get(key), result) or st.session_state.get(f"last-{key}")
         if picked is not None:
+            st.session_state[f"last-{key}"] = picked
             on_pick(picked)
 
     frame.figure(
@@ -69,7 +71,7 @@ def _pair(event: Any) -> tuple[int, int] | None:
     return int(first), int(second)
 
 
-def _table(result: Exploration, score: Score, places: tuple[int, ...], on_pick: Callable[[Cell], None]) -> None:
+def _table(result: Exploration, score: Score, places: tuple[int, ...], on_pick: Callable[[Cell], object]) -> None:
     """Layers down, tokens across; a cell picked here is picked in the map, so the keyboard can too."""
     key = f"map-table-{result.request.hash[:12]}-{score}"
     found = np.flipud(values(result, score)[:, list(places)])
@@ -89,7 +91,7 @@ def _table(result: Exploration, score: Score, places: tuple[int, ...], on_pick: 
     st.markdown(frame.muted("Choose a cell here to mark it in the map: arrow keys move, Enter chooses."))
 
 
-def layer_neuron_map(result: Exploration, measure: layer_neuron.Measure, on_pick: Callable[[NeuronId], None]) -> None:
+def layer_neuron_map(result: Exploration, measure: layer_neuron.Measure, on_pick: Callable[[NeuronId], object]) -> None:
     """All neurons' map with its table; `on_pick` is called with a neuron clicked."""
     key = f"neurons-{result.request.hash[:12]}-{measure}"
 

@@ -68,8 +68,11 @@ class Job:
     progress: Progress = field(default_factory=Progress)
 
 
-def run_job(verb: Verb, request: Request) -> None:
-    """Submit `request`; the one before it of the same verb is stopped. A refusal is held for `shown_failure`."""
+def run_job(verb: Verb, request: Request, wait: float = 0.0) -> None:
+    """Submit `request`; the one before it of the same verb is stopped. A refusal is held for `shown_failure`.
+
+    Waits up to `wait` seconds for news, which spares a quick answer a second drawing of the page.
+    """
     stop_job(verb)
     session.fail(verb, None)
     try:
@@ -78,7 +81,7 @@ def run_job(verb: Verb, request: Request) -> None:
         session.fail(verb, error)
         return
     st.session_state[_key(verb)] = Job(job, verb, request)
-    _poll(verb)
+    _poll(verb, wait)
 
 
 def running(verb: Verb) -> Job | None:
@@ -123,13 +126,13 @@ def _key(verb: Verb) -> str:
     return f"job:{verb}"
 
 
-def _poll(verb: Verb) -> bool:
+def _poll(verb: Verb, wait: float = 0.0) -> bool:
     """Take up what is new of the job; whether it is over."""
     job = running(verb)
     if job is None:
         return True
     try:
-        seen = session.client().view(job.id, job.next)
+        seen = session.client().view(job.id, job.next, wait)
         progress = replace(job.progress, state=seen.state, position=seen.position)
         for event in seen.events:
             progress = progress.after(event)

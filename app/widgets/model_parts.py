@@ -13,7 +13,7 @@ import streamlit as st
 from app import session
 from app.widgets import frame, jobs, text
 from app.widgets.compare_words import counted
-from backend.errors import HNeuronsError, ModelTooLarge
+from backend.errors import HNeuronsError, ModelTooLarge, UnknownModel
 from backend.types import ModelChoice, ModelInfo, ModelStatus
 
 AUTOMATIC = "automatic"
@@ -107,7 +107,9 @@ def selected(choices: Sequence[ModelChoice]) -> ModelChoice | None:
         table(choices), hide_index=True, key="models.table", on_select="rerun", selection_mode="single-row",
         row_height=ROW_HEIGHT, height=37 + ROW_HEIGHT * min(len(choices), 16), alt="Models that can be loaded",
         column_config={
-            "model": st.column_config.TextColumn(pinned=True), "note": st.column_config.TextColumn(width="large")
+            "layers": st.column_config.NumberColumn(format="localized"),
+            "neurons a layer": st.column_config.NumberColumn(format="localized"),
+            "note": st.column_config.TextColumn(width="large"),
         },
     )  # fmt: skip
     rows = state.selection.rows
@@ -141,7 +143,7 @@ def loader(choice: ModelChoice | None, free: int | None) -> None:
     line.selectbox("Numbers kept as", DTYPES, key="models.dtype", width=150, persist_state="session")
     line.selectbox("Runs on", DEVICES, key="models.device", width=150, persist_state="session")
     with line:
-        _button("Load what is named", (named or "").strip(), primary=choice is None, key="models.load-named")
+        _button("Load what is named", (named or "").strip(), primary=False, key="models.load-named")
     error = st.session_state.get(REFUSED)
     if error is not None:
         jobs.shown_error(error)
@@ -159,6 +161,10 @@ def load(name: str) -> None:
     dtype, device = (st.session_state.get(f"models.{field}", AUTOMATIC) for field in ("dtype", "device"))
     st.session_state[REFUSED] = None
     try:
+        if not name:
+            raise UnknownModel(
+                "No model is named", "the field is empty", "write a hub name, a directory or a GGUF file"
+            )
         session.client().load(
             name, device=None if device == AUTOMATIC else device, dtype=None if dtype == AUTOMATIC else dtype
         )

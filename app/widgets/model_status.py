@@ -8,6 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session
+from app.pages import FOLDER
 from app.widgets.frame import muted
 from app.widgets.jobs import shown_error
 from app.widgets.text import markdown
@@ -27,7 +28,7 @@ def popover() -> None:
         else:
             st.markdown(_state(status))
         if st.button("Other models", icon=":material/tune:", key="other-models"):
-            st.switch_page("pages/models.py")
+            st.switch_page(FOLDER / "models.py")
 
 
 def facts(info: ModelInfo) -> str:

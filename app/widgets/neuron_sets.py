@@ -33,7 +33,7 @@ def pills(key: str, label: str = "Your set") -> None:
 
     def keep() -> None:
         kept = set(st.session_state[state])
-        session.choose(chosen - NeuronSet.of(*(name for name in names if name not in kept)))
+        session.choose(session.chosen() - NeuronSet.of(*(name for name in names if name not in kept)))
 
     st.pills(
         label, names, selection_mode="multi", default=names, key=state, on_change=keep, help="Click one to let it go"

@@ -6,6 +6,7 @@ what is not known yet is left blank and comes with a later run.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import streamlit as st
@@ -20,6 +21,8 @@ SHOWN = 3
 """Output tokens named in a table."""
 MAX_HELD = 2_000
 POLL_SECONDS = 0.4
+FIRST_WAIT = 0.25
+"""Seconds that a table waits for its own look-ups, which spares most of them a second drawing."""
 _JOBS, _HELD = "pushes-jobs", "pushes-held"
 
 
@@ -46,7 +49,7 @@ def _ask(model: str, neurons: Sequence[NeuronId]) -> None:
                 jobs[model, neuron] = session.client().submit("neuron", request, session.session_id())
             except HNeuronsError as error:
                 _hold(model, neuron, f"({error.what})")
-    _collect()
+    _collect(wait=FIRST_WAIT)
 
 
 def _watch(model: str) -> None:
@@ -61,12 +64,13 @@ def _watch(model: str) -> None:
     wait()
 
 
-def _collect() -> bool:
-    """Take up what is finished; whether nothing is left to wait for."""
+def _collect(wait: float = 0.0) -> bool:
+    """Take up what is finished, after at most `wait` seconds; whether nothing is left to wait for."""
+    until = time.monotonic() + wait
     jobs: dict[tuple[str, NeuronId], str] = st.session_state.get(_JOBS, {})
     for (model, neuron), job in list(jobs.items()):
         try:
-            seen = session.client().view(job)
+            seen = session.client().view(job, wait=max(0.0, until - time.monotonic()))
             if seen.state in {"queued", "running"}:
                 continue
             card = session.client().result(seen.key) if seen.key else None

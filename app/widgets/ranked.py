@@ -6,6 +6,8 @@ the session's view; ticks and set are kept the same whichever changed last.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -44,9 +46,10 @@ def table(result: Exploration, cell: Cell, score: Score) -> None:
     drawn = pd.DataFrame({"Neuron": found["neuron"], "CETT": found["cett"], "× usual": found["usual"]})
     if towards is not None:
         drawn.insert(2, "Pushes towards", towards)
+    before: Any = {"selection": {"rows": ticked, "columns": [], "cells": []}}
     st.dataframe(
         drawn, key=key, hide_index=True, on_select=choose, selection_mode="multi-row", row_height=ROW_HEIGHT,
-        selection_default={"selection": {"rows": ticked, "columns": [], "cells": []}},
+        selection_default=before,
         height=35 + ROW_HEIGHT * min(ROWS, len(drawn)) + 2, column_config=_columns(float(found["cett"].max())),
         alt=f"The {len(drawn)} largest neurons of layer {cell.layer} at token {cell.pos}",
     )  # fmt: skip
@@ -58,12 +61,12 @@ def _newest(here: NeuronSet, before: list[int], neurons: list[NeuronId]) -> Neur
     return fresh.ids[0] if fresh else session.view().card
 
 
-def _columns(largest: float) -> dict[str, object]:
+def _columns(largest: float) -> dict[Any, Any]:
     return {
-        "Neuron": st.column_config.TextColumn(width="small"),
+        "Neuron": st.column_config.TextColumn(width=80),
         "CETT": st.column_config.ProgressColumn(
-            format="%.2f", min_value=0.0, max_value=max(largest, 1e-9), color="primary", width="small"
+            format="%.2f", min_value=0.0, max_value=max(largest, 1e-9), color="primary", width=96
         ),
-        "Pushes towards": st.column_config.TextColumn(width="medium"),
-        "× usual": st.column_config.NumberColumn(format="%.0f×", width="small"),
+        "Pushes towards": st.column_config.TextColumn(width=126),
+        "× usual": st.column_config.NumberColumn(format="%.0f×", width=60),
     }

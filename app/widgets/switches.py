@@ -12,6 +12,8 @@ from typing import Literal, get_args
 
 import streamlit as st
 
+from app import session
+from app.widgets import text
 from app.widgets.compare_words import alpha_text, counted
 from backend.errors import BadNeurons, BadSettings
 from backend.neurons import NeuronId, NeuronSet
@@ -164,10 +166,10 @@ def _row(name: str, label: str, note: str) -> None:
     st.session_state.setdefault(key, "Suppress")
     st.session_state.setdefault(field, 0.0)
     with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
-        with st.container(width=104):
-            st.text(label)
-        with st.container(width=150):
-            st.text(note)
+        with st.container(width=96):
+            st.markdown(f"**{text.markdown(label)}**")
+        with st.container(width=128):
+            st.html(_one_line(note))
         choice = st.segmented_control(
             f"Switch of {label}", get_args(Choice), key=key, required=True, label_visibility="collapsed",
             width="content", wrap=False, persist_state="session",
@@ -180,3 +182,10 @@ def _row(name: str, label: str, note: str) -> None:
             return
         with st.container(width=92):
             st.text(f"α = {alpha_text(ALPHAS.get(choice or 'Suppress', 0.0))}")
+
+
+def _one_line(words: str) -> str:
+    """Muted words that end in an ellipsis where they are too long, so that every switch is one line high."""
+    style = f"color:{session.palette().muted};white-space:nowrap;overflow:hidden;text-overflow:ellipsis"
+    shown = text.html(words)
+    return f'<div style="{style}" title="{shown}">{shown or "&nbsp;"}</div>'

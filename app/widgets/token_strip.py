@@ -90,7 +90,7 @@ def strip(
     key: str,
     label: str,
     selected: int | None = None,
-    on_pick: Callable[[int], None] | None = None,
+    on_pick: Callable[[int], object] | None = None,
 ) -> None:
     """Draw the tokens; `on_pick` is called with the position of one that is pressed.
 

@@ -21,7 +21,6 @@ app = typer.Typer(
     name="hneurons",
     help="See and switch the feed-forward neurons of a language model.",
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )

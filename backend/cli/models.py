@@ -13,7 +13,7 @@ from backend.cli.running import Teller
 from backend.serve import opening
 from backend.serve.remote import HttpClient
 
-app = typer.Typer(help="List, find and fetch models.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="List, find and fetch models.", rich_markup_mode=None)
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="by default the model that ships")]
 
 

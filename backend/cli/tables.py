@@ -11,11 +11,14 @@ from collections.abc import Iterable
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from backend.cli.output import plain
 from backend.types import Comparison, Exploration, Logit, ModelChoice, ModelInfo, NeuronCard, Row
 
-SHOWN_NEURONS = 8
+SHOWN_POSITIONS = 8
+PROSE = ("answer", "token", "note", "licence")
+"""Columns that may be broken into lines."""
 
 
 def exploration(console: Console, result: Exploration) -> None:
@@ -40,13 +43,13 @@ def exploration(console: Console, result: Exploration) -> None:
 
 
 def comparison(console: Console, result: Comparison) -> None:
-    """One line a row."""
-    rows = _table("row", "alpha", "neurons", "answer", "tokens changed", "KL (nats a token)", "activations changed")
+    """One line a row: how many of its tokens are changed, and its mean KL divergence from the baseline a token."""
+    rows = _table("row", "alpha", "neurons", "answer", "changed", "KL (nats)")
     for row in result.rows:
         kl = "" if row.arm == "baseline" else f"{row.kl_mean:.4f}"
         alpha = "own" if row.alpha is None else f"{row.alpha:g}"
-        changed = (str(row.tokens_changed), kl, str(row.touched.changed))
-        rows.add_row(_arm(row), alpha, str(len(row.plan.neurons)), plain(row.text), *changed)
+        changed = f"{row.tokens_changed} of {len(row.tokens)}"
+        rows.add_row(_arm(row), alpha, str(len(row.plan.neurons)), plain(row.text), changed, kl)
     console.print(rows)
     for note in result.notes:
         console.print(plain(note))
@@ -63,7 +66,7 @@ def card(console: Console, result: NeuronCard) -> None:
     console.print(tokens)
     if result.cett is not None and result.act is not None:
         along = _table("position", "token", "CETT", "activation")
-        for pos in np.argsort(-result.cett)[:SHOWN_NEURONS]:
+        for pos in np.argsort(-result.cett)[:SHOWN_POSITIONS]:
             shown = plain(result.tokens[pos].shown)
             along.add_row(str(pos), shown, f"{result.cett[pos]:.4f}", f"{result.act[pos]:.3f}")
         console.print(along)
@@ -84,7 +87,7 @@ def choices(console: Console, rows: Iterable[ModelChoice]) -> None:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column not in PROSE)
     return table
 
 
@@ -96,5 +99,5 @@ def _arm(row: Row) -> str:
     return row.arm if row.plan.control is None else f"{row.arm} ({row.plan.control})"
 
 
-def _logit(entry: Logit) -> tuple[object, str]:
+def _logit(entry: Logit) -> tuple[Text, str]:
     return plain(entry.shown), f"{entry.logit:+.3f}"

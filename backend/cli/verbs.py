@@ -116,9 +116,7 @@ def neuron(
     text = None
     if prompt is not None:
         decode = decoding(max_new_tokens, None, None, None, None, None)
-        text = request_of(
-            ExploreRequest, prompt=prompt, answer=answer, chat=chat, system=system, decoding=decode
-        )
+        text = request_of(ExploreRequest, prompt=prompt, answer=answer, chat=chat, system=system, decoding=decode)
     request = request_of(NeuronRequest, neuron=name, text=text, top=top)
     _finish("neuron", request, Door(model, device, dtype, backend, store), json, tables.card)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
+from pathlib import Path
 from typing import Literal, get_args
 
 import psutil
@@ -12,6 +15,12 @@ from backend.errors import BadSettings
 
 Device = Literal["cpu", "cuda", "mps"]
 Dtype = Literal["float32", "bfloat16", "float16"]
+log = logging.getLogger(__name__)
+_NO_LIMIT = 1 << 60
+_GROUPS = (
+    ("/sys/fs/cgroup", "memory.max", "memory.current"),
+    ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
 BYTES: dict[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -58,4 +67,25 @@ def free_bytes(device: Device) -> int:
     """Memory that a model may take on `device` now."""
     if device == "cuda":
         return sum(torch.cuda.mem_get_info(index)[0] for index in range(torch.cuda.device_count()))
-    return int(psutil.virtual_memory().available)
+    return min(int(psutil.virtual_memory().available), *_container_rooms())
+
+
+def _container_rooms() -> list[int]:
+    """What the memory limit of a container leaves, where there is one; it binds before the machine's memory does."""
+    rooms = [_NO_LIMIT]
+    for folder, limit, used in _GROUPS:
+        words = _words(Path(folder, limit))
+        if words.isdigit() and int(words) < _NO_LIMIT:
+            # Pages of files that nobody reads just now count as used, but are given up on demand.
+            idle = re.search(r"^(?:total_)?inactive_file (\d+)$", _words(Path(folder, "memory.stat")), re.MULTILINE)
+            taken = int(_words(Path(folder, used)) or 0) - int(idle[1] if idle else 0)
+            rooms.append(max(0, int(words) - taken))
+    return rooms
+
+
+def _words(path: Path) -> str:
+    try:
+        return path.read_text("ascii").strip()
+    except OSError as error:
+        log.debug("no limit is read from %s: %s", path, error)
+        return ""

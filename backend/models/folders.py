@@ -1,8 +1,7 @@
 """What a folder must hold to be a model that Transformers loads without foreign code or pickles.
 
-Owns the inspection of model folders and the list of files that make a model what it is. It reads names
-and JSON, never weights. It refuses pickled weights, models that bring their own code, and quantised
-weights, whose columns are no output directions.
+Owns the inspection of model folders. It reads names and JSON, never weights. It refuses pickled weights,
+models that bring their own code, and quantised weights, whose columns are no output directions.
 """
 
 from __future__ import annotations
@@ -28,11 +27,6 @@ _TOKENIZERS: tuple[tuple[str, ...], ...] = (
     ("vocab.txt",),
     ("tekken.json",),
 )
-_SAYS_WHAT_IT_IS = (
-    "config.json", "generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
-    "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "tekken.json",
-    "chat_template.jinja", "chat_template.json",
-)  # fmt: skip
 _TO_SUPPORTED = "choose a model of a family such as Llama, Mistral, Gemma 3, Qwen 3, Phi-3, GPT-2 or GPT-NeoX"
 
 
@@ -43,8 +37,14 @@ def inspect(folder: Path) -> dict[str, Any]:
         ModelUnreadable: configuration, weights or tokenizer are missing, damaged or only pickled.
         UnsupportedModel: an architecture that is not known or needs foreign code; quantised weights.
     """
-    config = read_config(folder)
+    config = check_files(folder)
     check_config(config, str(folder))
+    return config
+
+
+def check_files(folder: Path) -> dict[str, Any]:
+    """Its configuration, once every file is seen to be there, whatever the architecture. Raises ModelUnreadable."""
+    config = read_config(folder)
     weight_files(folder)
     if not any(all((folder / name).is_file() for name in names) for names in _TOKENIZERS):
         raise _missing(
@@ -105,11 +105,6 @@ def weight_files(folder: Path) -> list[Path]:
     if absent:
         raise _missing(folder, f"{len(absent)} of its {len(files)} weight files are missing ({absent[0]} is the first)")
     return files
-
-
-def identity_files(folder: Path) -> list[Path]:
-    """The files that make the model what it is: weights, configuration, tokenizer and template."""
-    return weight_files(folder) + [folder / name for name in _SAYS_WHAT_IT_IS if (folder / name).is_file()]
 
 
 def _plain(name: Any) -> bool:

@@ -11,16 +11,19 @@ import importlib.metadata
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
 
-from backend.errors import ModelUnreadable, StoreError
+from backend.errors import ModelUnreadable, StoreError, UnsupportedModel
+from backend.models.progress import Progress, part
 from cache.paths import models_dir
 
 MARKER = "converted.json"
@@ -68,10 +71,26 @@ def folder_for(sha256: str) -> Path:
 def converted(pin: Pin) -> Path | None:
     """The finished conversion of a pinned file, or None."""
     folder = folder_for(pin.sha256)
-    return folder if (folder / MARKER).is_file() else None
+    return folder if is_whole(folder) else None
 
 
-def convert(file: Path, name: str, progress: Callable[[str, float], None], pin: Pin | None = None) -> Path:
+def is_whole(folder: Path) -> bool:
+    """Whether a conversion was finished there and its weights were not taken away since."""
+    return (folder / MARKER).is_file() and any(folder.glob("*.safetensors"))
+
+
+def header_config(file: Path) -> Any:
+    """The Transformers configuration that a GGUF file's header describes. No weight is read.
+
+    Raises UnsupportedModel for an architecture Transformers cannot convert, ModelUnreadable for a damaged header.
+    """
+    try:
+        return AutoConfig.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True)
+    except Exception as error:  # the reader raises whatever a damaged header runs into
+        raise _refused(file, error) from error
+
+
+def convert(file: Path, name: str, progress: Progress, pin: Pin | None = None) -> Path:
     """The directory converted from `file`: the finished one, or made now (about half a minute for 135M).
 
     Raises ModelUnreadable for a file that is no GGUF, is damaged, or is not the pinned one; StoreError for a full disk.
@@ -84,9 +103,9 @@ def convert(file: Path, name: str, progress: Callable[[str, float], None], pin: 
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock")):
-            if not (folder / MARKER).is_file():
+            if not is_whole(folder):
                 _convert(file, name, digest, folder, progress)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise StoreError(
             f"{name} cannot be converted", str(error), "free a few gigabytes or set HNEURONS_HOME to a larger disk"
         ) from error
@@ -108,7 +127,7 @@ def _checked_hash(file: Path, pin: Pin | None) -> str:
     return digest
 
 
-def _convert(file: Path, name: str, digest: str, folder: Path, progress: Callable[[str, float], None]) -> None:
+def _convert(file: Path, name: str, digest: str, folder: Path, progress: Progress) -> None:
     for left in folder.parent.glob(f"{PARTIAL}{folder.name}*"):
         shutil.rmtree(left, ignore_errors=True)
     if folder.exists():
@@ -124,21 +143,25 @@ def _convert(file: Path, name: str, digest: str, folder: Path, progress: Callabl
     progress("converted", 1.0)
 
 
-def _save(file: Path, name: str, into: Path, progress: Callable[[str, float], None]) -> None:
+def _save(file: Path, name: str, into: Path, progress: Progress) -> None:
     """Read the GGUF and write safetensors and tokenizer.
 
     The dequantised model still calls itself quantised, and Transformers refuses to save such a one: the mark goes.
     """
-    where: dict[str, Any] = {"gguf_file": file.name}
+    where: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
     try:
         progress(f"reading the tokenizer of {name}", 0.1)
         tokenizer = AutoTokenizer.from_pretrained(file.parent, **where)
         progress(f"reading the weights of {name} (once, about half a minute)", 0.3)
-        model: Any = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **where)
-    except (ValueError, KeyError, IndexError, RuntimeError, EOFError) as error:
-        raise ModelUnreadable(
-            f"{file.name} cannot be read", str(error).split("\n")[0][:160], "download it again, or choose another file"
-        ) from error
+        with _watched(f"unpacking the weights of {name} (once)", part(progress, 0.3, 0.85)):
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                file.parent, dtype=torch.float32, output_loading_info=True, **where
+            )
+        model, report = loaded
+    except Exception as error:  # the reader raises whatever a damaged file runs into
+        raise _refused(file, error) from error
+    if report["missing_keys"]:
+        raise _refused(file, ValueError(f"it lacks {len(report['missing_keys'])} of the weights of its architecture"))
     for mark in ("quantization_config", "_pre_quantization_dtype"):
         if hasattr(model.config, mark):
             delattr(model.config, mark)
@@ -147,3 +170,31 @@ def _save(file: Path, name: str, into: Path, progress: Callable[[str, float], No
     progress(f"writing {name}", 0.85)
     model.save_pretrained(into)
     tokenizer.save_pretrained(into)
+    for saved in into.iterdir():
+        with saved.open("rb+") as opened:
+            # A folder renamed before its contents reach the disk would be whole in name only after a power cut.
+            os.fsync(opened.fileno())
+
+
+@contextmanager
+def _watched(stage: str, progress: Progress) -> Iterator[None]:
+    """Hear of each tensor that Transformers unpacks. It offers no callback, only the bar it would draw."""
+
+    def bar(tensors: list[Any], **_drawing: Any) -> Iterator[Any]:
+        for done, tensor in enumerate(tensors):
+            progress(stage, done / max(1, len(tensors)))
+            yield tensor
+
+    drawn = modeling_gguf_pytorch_utils.tqdm
+    modeling_gguf_pytorch_utils.tqdm = bar
+    try:
+        yield
+    finally:
+        modeling_gguf_pytorch_utils.tqdm = drawn
+
+
+def _refused(file: Path, error: Exception) -> ModelUnreadable | UnsupportedModel:
+    first = (str(error).strip() or type(error).__name__).split("\n")[0][:160].rstrip(".")
+    if "not supported" in first:
+        return UnsupportedModel(f"{file.name} cannot be converted", first, "choose a model of another family")
+    return ModelUnreadable(f"{file.name} cannot be read", first, "download it again, or choose another file")

@@ -13,25 +13,30 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from transformers.utils import logging as transformers_logging
 
-from backend.errors import ModelUnreadable
-from backend.models import devices, memory
+from backend.errors import ModelTooLarge, ModelUnreadable, UnsupportedModel
+from backend.models import devices, folders, gguf, hub, memory
 from backend.models.fingerprint import fingerprint
 from backend.models.loaded import LoadedModel, wrap
+from backend.models.progress import Progress, part, rising
 from backend.models.registry import TABLE
-from backend.models.sources import Progress, Source, is_here, local_path, resolve
+from backend.models.sources import Source, is_here, local_path, resolve
 from backend.types import ModelChoice
 
 log = logging.getLogger(__name__)
 
 
-def ignore(stage: str, fraction: float) -> None:
-    """Progress that nobody watches."""
+_TEXT_PART = {r"^(model\.)?language_model\.lm_head": "lm_head", r"^(model\.)?language_model\.(model\.)?": "model."}
+"""Where a model with a vision tower keeps its language model, and the names that one has by itself.
+
+Only that part is loaded. A whole one would also make TransformerLens install packages while it runs.
+"""
 
 
 def load(
-    name: str | None = None, device: str | None = None, dtype: str | None = None, progress: Progress = ignore
+    name: str | None = None, device: str | None = None, dtype: str | None = None, progress: Progress | None = None
 ) -> LoadedModel:
     """The model that `name` names, ready; by default the one that ships.
 
@@ -42,13 +47,14 @@ def load(
     source = resolve(name)
     chosen = devices.choose_device(device)
     number = devices.choose_dtype(chosen, dtype)
-    if source.row is not None and not is_here(source):
-        memory.check_fits(source.name, memory.estimate(memory.row_shape(source.row), number), chosen)
-    folder = local_path(source, progress)
-    memory.check_fits(source.name, folder_estimate(folder, number), chosen)
-    progress(f"loading {source.name}", 0.3)
+    tell = rising(progress)
+    if source.kind == "gguf" or not is_here(source):
+        _check_fits(source.name, _announced(source), chosen, number)
+    folder = local_path(source, part(tell, 0.0, 0.7))
+    _check_fits(source.name, folder_shape(folder), chosen, number)
+    tell(f"loading {source.name}", 0.7)
     hf_model, tokenizer = _read(source, folder, chosen, number)
-    progress(f"wrapping {source.name}", 0.8)
+    tell(f"wrapping {source.name}", 0.9)
     model = wrap(
         hf_model,
         tokenizer,
@@ -58,50 +64,108 @@ def load(
         device=chosen,
         dtype=number,
     )
-    progress("ready", 1.0)
+    tell("ready", 1.0)
     return model
 
 
-def folder_estimate(folder: Path, dtype: str) -> memory.MemoryEstimate:
-    """Memory of the model in `folder`, from its configuration and the headers of its weights."""
+def _announced(source: Source) -> memory.Shape:
+    """The shape of a model that is not here yet: of its row, else of the configuration alone."""
+    if source.row is not None:
+        return memory.row_shape(source.row)
+    if source.kind == "gguf":
+        config = gguf.header_config(Path(source.place))
+    else:
+        folder = hub.config_folder(source.place)
+        folders.check_config(folders.read_config(folder), source.name)
+        config = _config(folder)
+    return memory.shape_of(config, memory.count_parameters(config))
+
+
+def _check_fits(name: str, shape: memory.Shape, device: devices.Device, dtype: devices.Dtype) -> None:
+    half = memory.estimate(shape, "bfloat16") if dtype == "float32" else None
+    memory.check_fits(name, memory.estimate(shape, dtype), device, half=half)
+
+
+def folder_shape(folder: Path) -> memory.Shape:
+    """The shape of the model in `folder`, from its configuration and the headers of its weights."""
     try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        return memory.estimate(memory.shape_of(config, _parameters(folder)), dtype)
-    except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
+        return memory.shape_of(_config(folder), _parameters(folder))
+    except (OSError, AttributeError, SafetensorError) as error:
         raise _unreadable(folder.name, error) from error
+
+
+def _config(folder: Path) -> Any:
+    """The configuration of the language model in a folder, without the vision tower that some have."""
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False).get_text_config()
+    except Exception as error:  # a configuration class may refuse a value with any error
+        raise _unreadable(folder.name, error) from error
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise UnsupportedModel(
+            f"{folder.name} is of an unknown kind",
+            f"Transformers has no causal language model of type {config.model_type!r}",
+            "choose a model of the table or of a known family",
+        )
+    return config
 
 
 def _parameters(folder: Path) -> int:
     """Numbers in the weights' files, read from their headers."""
     total = 0
-    for file in folder.glob("*.safetensors"):
+    for file in folders.weight_files(folder):
         with safe_open(file, framework="pt") as weights:
             total += sum(math.prod(weights.get_slice(key).get_shape()) for key in weights.keys())  # noqa: SIM118  # safe_open is no dict
     return total
 
 
 def _read(source: Source, folder: Path, device: str, dtype: str) -> tuple[Any, Any]:
+    """Model and tokenizer of a folder. Weights that its files lack are never made up."""
     transformers_logging.disable_progress_bar()
     spread = device == "cuda" and torch.cuda.device_count() > 1
+    config = _config(folder)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        hf_model: Any = AutoModelForCausalLM.from_pretrained(
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
+            config=config,
+            key_mapping=_TEXT_PART if _has_more_than_text(folder) else None,
             dtype=getattr(torch, dtype),
+            local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
+            output_loading_info=True,
             device_map="auto" if spread else None,
         )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        hf_model, report = loaded
+        hf_model = hf_model if spread else hf_model.to(device)
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise ModelTooLarge(
+            f"{source.name} does not fit", f"memory ran out on {device} while it was read", "choose a smaller model"
+        ) from error
+    except Exception as error:  # a damaged file surfaces as whatever its reader runs into
         raise _unreadable(source.name, error) from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ModelUnreadable(
+            f"{source.name} cannot be read",
+            f"its files lack {len(missing)} of its weights ({missing[0]} is the first)",
+            "fetch its files again, or choose another model",
+        )
     if tokenizer.pad_token_id is None and tokenizer.eos_token is not None:
         tokenizer.pad_token = tokenizer.eos_token
-    return hf_model if spread else hf_model.to(device), tokenizer
+    return hf_model, tokenizer
+
+
+def _has_more_than_text(folder: Path) -> bool:
+    """Whether the language model is one part of several, as beside a vision tower."""
+    return "text_config" in folders.read_config(folder)
 
 
 def _unreadable(name: str, error: Exception) -> ModelUnreadable:
     first = (str(error).strip() or type(error).__name__).split("\n")[0]
-    return ModelUnreadable(f"{name} cannot be read", first[:200], "fetch its files again, or choose another model")
+    return ModelUnreadable(
+        f"{name} cannot be read", first[:200].rstrip(".:"), "fetch its files again, or choose another model"
+    )
 
 
 def choices() -> tuple[ModelChoice, ...]:

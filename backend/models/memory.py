@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+from transformers import AutoModelForCausalLM
+
 from backend.errors import ModelTooLarge
 from backend.models.devices import BYTES, Device, free_bytes
 from backend.models.registry import TABLE, ModelRow
@@ -55,6 +58,13 @@ def shape_of(config: Any, parameters: int) -> Shape:
     return Shape(text.num_hidden_layers, neurons, text.hidden_size, text.vocab_size, 2 * key_heads * head, parameters)
 
 
+def count_parameters(config: Any) -> int:
+    """Every weight once of the language model a configuration describes; counted without taking memory."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config.get_text_config(), trust_remote_code=False)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
 def row_shape(row: ModelRow) -> Shape:
     """The shape of a table row."""
     return Shape(row.layers, row.neurons, row.d_model, row.vocabulary, row.kv_width, row.parameters)
@@ -75,19 +85,35 @@ def estimate(shape: Shape, dtype: str, tokens: int = TOKENS, rows: int = ROWS) -
     )
 
 
-def check_fits(name: str, needs: MemoryEstimate, device: Device, free: int | None = None) -> None:
-    """Raises ModelTooLarge, with the sentence that says what would fit."""
+def check_fits(
+    name: str,
+    needs: MemoryEstimate,
+    device: Device,
+    free: int | None = None,
+    half: MemoryEstimate | None = None,
+) -> None:
+    """Let pass what fits into the memory that is free on `device`, or into `free` bytes.
+
+    `half` is what the same model needs in bfloat16, where that is less.
+    Raises ModelTooLarge, with the sentence that says what would fit.
+    """
     free = free_bytes(device) if free is None else free
     if needs.total <= free:
         return
-    fitting = [row for row in TABLE if estimate(row_shape(row), "float32").total <= free and "refused" not in row.note]
-    best = max(fitting, key=lambda row: row.parameters, default=None)
     raise ModelTooLarge(
         f"{name} does not fit",
         f"it needs about {gigabytes(needs.total)} ({gigabytes(needs.weights)} of it weights) and "
         f"{gigabytes(free)} are free on {device}",
-        f"{best.name} would fit, or use a machine with more memory" if best else "use a machine with more memory",
+        _instead(free, half),
     )
+
+
+def _instead(free: int, half: MemoryEstimate | None) -> str:
+    if half is not None and half.total <= free:
+        return f"in bfloat16 it would fit, with {gigabytes(half.total)}: set HNEURONS_DTYPE=bfloat16"
+    fitting = [row for row in TABLE if estimate(row_shape(row), "float32").total <= free and "refused" not in row.note]
+    best = max(fitting, key=lambda row: row.parameters, default=None)
+    return f"{best.name} would fit, or use a machine with more memory" if best else "use a machine with more memory"
 
 
 def gigabytes(size: int) -> str:

@@ -72,7 +72,7 @@ TABLE: tuple[ModelRow, ...] = (
          "Needs a laptop with 16 GB."),
     _row("GPT-2", "openai-community/gpt2", _MIT, "gpt2", (12, 3072, 768, 50257, 1536, 124), 1024,
          "A base model without chat template: continues text, answers little."),
-    _row("Gemma-3-270M-it", "google/gemma-3-270m-it", _GEMMA, "gemma3", (18, 2048, 640, 262144, 512, 268), 32768,
+    _row("Gemma-3-270M-it", "google/gemma-3-270m-it", _GEMMA, "gemma3_text", (18, 2048, 640, 262144, 512, 268), 32768,
          "Runs on any laptop.", True),
     _row("Gemma-3-4B-it", "google/gemma-3-4b-it", _GEMMA, "gemma3", (34, 10240, 2560, 262208, 2048, 4300), 131072,
          "In the paper's table: 0.10 per mille H-neurons.", True),

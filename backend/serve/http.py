@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field, ValidationError
 from backend.errors import HNeuronsError
 from backend.serve.client import Client
 from backend.serve.failures import Unknown, explain
-from backend.serve.http_errors import ERRORS, add_error_handlers
+from backend.serve.http_errors import ERRORS, BodyLimit, add_error_handlers
 from backend.types import (
     COMPACT,
     REQUESTS,
@@ -100,7 +100,8 @@ def create_app(client: Client) -> FastAPI:
         yield
         await run_in_threadpool(client.close)
 
-    app = FastAPI(title="H-Neuron Explorer", version="1", lifespan=lifespan, responses=ERRORS, max_body_size=MAX_BODY)
+    app = FastAPI(title="H-Neuron Explorer", version="1", lifespan=lifespan, responses=ERRORS)
+    app.add_middleware(BodyLimit, limit=MAX_BODY)
     add_error_handlers(app)
     _add_models(app, client)
     _add_jobs(app, client)
@@ -236,9 +237,7 @@ async def _stream(client: Client, view: JobView) -> AsyncIterator[str]:
 
 def _with_verb(result: Result, arrays: str) -> Response:
     verb = next(name for name, kind in RESULTS.items() if isinstance(result, kind))
-    return Response(
-        f'{{"verb":{json.dumps(verb)},"result":{_written(result, arrays)}}}', media_type="application/json"
-    )
+    return Response(f'{{"verb":{json.dumps(verb)},"result":{_written(result, arrays)}}}', media_type="application/json")
 
 
 def _written(result: Result, arrays: str) -> str:

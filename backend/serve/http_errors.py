@@ -1,6 +1,6 @@
 """How the HTTP service says no: one shape for every error.
 
-Owns the error body and the handlers that write it. Knows no route.
+Owns the error body, the handlers that write it and the bound on a body. Knows no route.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.errors import HNeuronsError
 from backend.serve.failures import explain, parts, refusal
@@ -86,3 +87,25 @@ def add_error_handlers(app: FastAPI) -> None:
     def unexpected(request: Request, error: Exception) -> JSONResponse:
         log.error("%s %s failed.", request.method, request.url.path, exc_info=error)
         return error_response(explain(error))
+
+
+class BodyLimit:
+    """Middleware: a request body beyond `limit` bytes is refused in the one shape and not read further."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app, self._limit = app, limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, counting what is read of it."""
+        read = 0
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._limit:
+                # Raised where the route reads, so that the handler of all refusals writes the answer.
+                raise HTTPException(413, f"at most {self._limit / 1024**2:g} MB are read")
+            return message
+
+        await self._app(scope, counted if scope["type"] == "http" else receive, send)

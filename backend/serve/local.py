@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from backend.errors import StoreError
 from backend.serve import opening
 from backend.serve.failures import explain
-from backend.serve.opening import ModelSpec, Opener
+from backend.serve.opening import Answering, ModelSpec, Opener
 from backend.serve.worker import Worker
 from backend.types import RESULTS, JobView, ModelChoice, ModelStatus, Request, Result, StoredResult, Verb
 from cache.errors import StoreProblem
@@ -35,7 +35,8 @@ class LocalClient:
         opener: makes the engine of a model, in the worker's thread.
         store: where results are read from; None keeps only the last few, in memory.
         choices: the rows of the registry.
-        check: refuses at once a model that is known not to open.
+        check: refuses at once a model that is known not to open; told how many bytes the loaded one gives back.
+        memory: the bytes that an engine's model needs and those free.
         examples: folder of the finished examples.
         abandoned_after: seconds after which a running job that nobody views is stopped.
     """
@@ -46,12 +47,13 @@ class LocalClient:
         store: Store | None,
         *,
         choices: Callable[[], tuple[ModelChoice, ...]] = opening.choices,
-        check: Callable[[ModelSpec], None] = opening.check,
+        check: Callable[[ModelSpec, int], None] = opening.check,
+        memory: Callable[[Answering], dict[str, int] | None] = opening.reckon,
         examples: Path = EXAMPLES,
         abandoned_after: float = 60.0,
     ) -> None:
         self._store, self._choices, self._check, self._examples = store, choices, check, examples
-        self._worker = Worker(opener, abandoned_after=abandoned_after)
+        self._worker = Worker(opener, memory=memory, abandoned_after=abandoned_after)
 
     @classmethod
     def start(
@@ -77,7 +79,8 @@ class LocalClient:
     def load(self, name: str, device: str | None = None, dtype: str | None = None) -> None:
         """Begin to load a model; watch `status`. What is known not to open is refused and changes nothing."""
         spec = ModelSpec(name, device, dtype)
-        self._check(spec)
+        loaded = self.status().memory or {}
+        self._check(spec, loaded.get("weights", 0))
         self._worker.load(spec)
 
     def submit(self, verb: Verb, request: Request, session: str) -> str:

@@ -101,11 +101,34 @@ def choices() -> tuple[ModelChoice, ...]:
     return loading.choices()
 
 
-def check(spec: ModelSpec) -> None:
-    """Refuse at once what no file or name stands for. Raises UnknownModel."""
-    from backend.models import sources
+def check(spec: ModelSpec, freed: int = 0) -> None:
+    """Refuse at once what is known not to open: a name of nothing, or a row of the table that cannot fit.
 
-    sources.resolve(spec.name)
+    `freed` bytes will be free besides those that are now: the loaded model goes first. Imports torch.
+
+    Raises UnknownModel, ModelTooLarge, BadSettings.
+    """
+    from backend.models import devices, memory, sources
+
+    source = sources.resolve(spec.name)
+    device = devices.choose_device(spec.device)
+    dtype = devices.choose_dtype(device, spec.dtype)
+    if source.row is not None:
+        needs = memory.estimate(memory.row_shape(source.row), dtype)
+        memory.check_fits(source.name, needs, device, devices.free_bytes(device) + freed)
+
+
+def reckon(engine: Answering) -> dict[str, int] | None:
+    """Bytes that the engine's model needs (weights, kv_cache, capture, total), and those free now."""
+    from backend.engine import Engine
+    from backend.models import devices, memory
+
+    if not isinstance(engine, Engine):
+        return None
+    info = engine.info
+    needs = memory.estimate(memory.shape_of(engine.model.plain.config, info.parameters), info.dtype)
+    free = devices.free_bytes(devices.choose_device(info.device.split(":")[0]))
+    return {**needs.to_dict(), "free": free}
 
 
 def model_folder(name: str | None, progress: Progress) -> Path:

@@ -7,7 +7,7 @@ call gives the same value as `local.LocalClient`. Refuses to compute, cache or r
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -16,6 +16,8 @@ from pydantic import BaseModel, ValidationError
 from backend.errors import BackendUnavailable, BadSettings, HNeuronsError
 from backend.serve.failures import Unknown
 from backend.types import RESULTS, JobView, ModelChoice, ModelStatus, Request, Result, StoredResult, Verb
+
+T = TypeVar("T", bound=BaseModel)
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 MAX_WAIT = 30.0
@@ -99,7 +101,7 @@ class HttpClient:
             raise self._unintelligible(f"it sent a result of the verb {body.get('verb')!r}")
         return self._read(kind, body["result"])
 
-    def _read[T: BaseModel](self, kind: type[T], data: Any) -> T:
+    def _read(self, kind: type[T], data: Any) -> T:
         try:
             return kind.model_validate(data)
         except ValidationError as error:

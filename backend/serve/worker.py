@@ -46,6 +46,7 @@ class Worker:
 
     Args:
         opener: makes the engine of a model; called in the worker's thread.
+        memory: the bytes that an engine's model needs and those free, for `status`.
         abandoned_after: seconds after which a running job that nobody views is stopped.
         keep, keep_seconds: how many finished jobs are remembered, and how long.
         clock: seconds from any origin, never going back.
@@ -55,12 +56,13 @@ class Worker:
         self,
         opener: Opener,
         *,
+        memory: Callable[[Answering], dict[str, int] | None] = lambda engine: None,
         abandoned_after: float = 60.0,
         keep: int = 200,
         keep_seconds: float = 3600.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._opener, self._clock = opener, clock
+        self._opener, self._memory, self._clock = opener, memory, clock
         self._abandoned_after, self._keep, self._keep_seconds = abandoned_after, keep, keep_seconds
         self._changed = threading.Condition()
         self._queue: FairQueue[Job] = FairQueue()
@@ -88,7 +90,10 @@ class Worker:
     def status(self) -> ModelStatus:
         """The loaded model, or how far its loading is, and how many jobs wait."""
         with self._changed:
-            return self._status.model_copy(update={"queued": len(self._queue)})
+            status, engine = self._status, self._engine
+            queued = len(self._queue)
+        memory = self._memory(engine) if engine is not None and status.state == "ready" else None
+        return status.model_copy(update={"queued": queued, "memory": memory})
 
     def submit(self, verb: Verb, request: Request, session: str) -> str:
         """Queue a request; the job's id. One whose result is stored is finished at once, whatever else runs.
@@ -282,7 +287,7 @@ class Worker:
     def _job(self, job_id: str) -> Job:
         job = self._jobs.get(job_id)
         if job is None:
-            raise Unknown("This run is not known here", "it ended long ago, or the program was restarted", "run it again")
+            raise Unknown("This run is not known here", "it ended long ago, or the program began anew", "run it again")
         return job
 
     def _position(self, job: Job) -> int:

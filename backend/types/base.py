@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from functools import cached_property
 from typing import Annotated, Any
 
 import numpy as np
@@ -89,7 +88,8 @@ class Frozen(BaseModel):
         """The one JSON text of this value: sorted keys, no spaces, every default written out."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
-    @cached_property
+    # Worked out at each call: a cached one would go along with `model_copy(update=...)` to another request.
+    @property
     def hash(self) -> str:
         """sha256 of the canonical JSON, 64 hexadecimal digits."""
         return hashlib.sha256(f"{type(self).__name__}:{self.canonical()}".encode()).hexdigest()

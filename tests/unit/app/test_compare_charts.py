@@ -10,6 +10,7 @@ import pytest
 
 from app import style
 from app.charts import compare_cost, compare_difference, compare_marks, compare_split
+from app.charts.compare_difference import Score
 from app.widgets import compare_words
 from tests.comparisons import BASE, LAYERS, PICKED, asked, comparison
 
@@ -19,7 +20,7 @@ PICK, TWIN = RESULT.rows[1], RESULT.rows[2]
 
 @pytest.mark.parametrize("palette", [style.LIGHT, style.DARK])
 @pytest.mark.parametrize("score", ["largest", "sum"])
-def test_zero_is_neutral_and_both_ends_of_the_difference_are_equally_far(palette: style.Palette, score: compare_difference.Score) -> None:
+def test_zero_is_neutral_and_both_ends_of_the_difference_are_equally_far(palette: style.Palette, score: Score) -> None:
     heat = compare_difference.figure(RESULT, PICK, score, palette).data[0]
     assert heat.zmin == -heat.zmax and heat.zmid == 0
     # The first two columns are the template's and are not drawn.
@@ -153,5 +154,10 @@ def test_the_mark_of_a_person_stands_above_the_rule_and_no_known_answer_means_no
 
 
 def test_the_proof_says_neurons_tokens_and_alpha_and_the_baseline_needs_none() -> None:
-    assert compare_words.proof(RESULT, PICK) == "8 tokens · 3 neurons × 20 tokens held at α = 0"
-    assert compare_words.proof(RESULT, RESULT.rows[0]) == "8 tokens"
+    assert compare_words.proof(PICK) == "3 neurons × 20 tokens held at α = 0"
+    assert compare_words.proof(RESULT.rows[0]) == ""
+
+
+def test_an_answer_that_did_not_end_of_itself_says_so() -> None:
+    assert compare_words.length(PICK) == "8 tokens"
+    assert compare_words.length(PICK.model_copy(update={"finish": "length"})) == "8 tokens, cut at the limit"

@@ -15,6 +15,7 @@ from backend.serve.failures import QueueFull, Unknown
 from backend.serve.opening import Answering, ModelSpec, Progress
 from backend.serve.worker import MAX_QUEUED, Worker
 from backend.types import Decoding, ExploreRequest, JobView, TokenEvent
+from tests.doors import result_of, told
 from tests.fakes import INFO, FakeEngine
 
 ENDED = ("done", "failed", "stopped")
@@ -84,7 +85,7 @@ def test_a_run_streams_its_tokens_and_leaves_its_result() -> None:
         texts = [event.text for event in view.events if isinstance(event, TokenEvent)]
         assert texts == [" w0", " w0 w1", " w0 w1 w2", " w0 w1 w2 w3"]
         assert view.key == engine.key(asking("Why?"))
-        assert worker.result(view.key).answer == " w0 w1 w2 w3"
+        assert result_of(worker, view).answer == " w0 w1 w2 w3"
 
 
 def test_view_gives_only_what_is_new_and_waits_for_it() -> None:
@@ -98,7 +99,7 @@ def test_view_gives_only_what_is_new_and_waits_for_it() -> None:
         assert time.monotonic() - started >= 0.05
         gate.let(1)
         fresh = worker.view(job, before.next, PATIENCE)
-        assert [event.text for event in fresh.events] == [" w0"]
+        assert [event.text for event in fresh.events if isinstance(event, TokenEvent)] == [" w0"]
         assert fresh.next == before.next + 1
 
 
@@ -135,7 +136,7 @@ def test_sessions_take_turns_and_see_their_place() -> None:
         gate.open_wide()
         for job in jobs.values():
             ended(worker, job)
-    assert [request.prompt for request in engine.computed] == ["a0", "a1", "b1", "a2", "b2"]
+    assert engine.prompts == ["a0", "a1", "b1", "a2", "b2"]
 
 
 def test_a_queued_run_that_is_stopped_never_runs() -> None:
@@ -147,10 +148,10 @@ def test_a_queued_run_that_is_stopped_never_runs() -> None:
         queued = worker.submit("explore", asking("second"), "ann")
         worker.stop(queued)
         view = worker.view(queued)
-        assert view.state == "stopped" and view.error["code"] == "stopped"
+        assert view.state == "stopped" and told(view)["code"] == "stopped"
         gate.open_wide()
         assert ended(worker, running).state == "done"
-    assert [request.prompt for request in engine.computed] == ["first"]
+    assert engine.prompts == ["first"]
 
 
 @pytest.mark.parametrize("moment", range(6))
@@ -188,7 +189,7 @@ def test_an_unexpected_failure_is_told_and_the_next_run_works(caplog: pytest.Log
     with working(engine) as worker, caplog.at_level(logging.ERROR):
         view = ended(worker, worker.submit("explore", asking("boom"), "ann"))
         assert view.state == "failed"
-        assert view.error["code"] == "internal" and "ZeroDivisionError: a bug" in view.error["why"]
+        assert told(view)["code"] == "internal" and "ZeroDivisionError: a bug" in told(view)["why"]
         assert any(record.exc_info for record in caplog.records), "the log has the traceback"
         engine.on_token = None
         assert ended(worker, worker.submit("explore", asking("boom"), "ann")).state == "done"
@@ -201,7 +202,7 @@ def test_exhausted_memory_says_to_shorten(error: Exception, caplog: pytest.LogCa
 
     with working(FakeEngine(on_token=exhaust)) as worker:
         view = ended(worker, worker.submit("explore", asking("huge"), "ann"))
-    assert view.error["code"] == "out_of_memory" and "shorten" in view.error["instead"]
+    assert told(view)["code"] == "out_of_memory" and "shorten" in told(view)["instead"]
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
@@ -212,7 +213,7 @@ def test_an_expected_failure_keeps_its_words() -> None:
     with working(FakeEngine(on_token=refuse)) as worker:
         view = ended(worker, worker.submit("explore", asking("Why?"), "ann"))
     expected = {"what": "the weights are gone", "why": "the disk was taken out", "instead": "put it back"}
-    assert view.error == {"code": "model_unreadable", **expected}
+    assert told(view) == {"code": "model_unreadable", **expected}
 
 
 def test_two_who_ask_the_same_have_it_computed_once() -> None:
@@ -266,7 +267,7 @@ def test_two_sessions_at_once_each_get_their_own() -> None:
             for number in range(5):
                 request = asking(f"{name}{number}")
                 view = ended(worker, worker.submit("explore", request, name))
-                answers[f"{name}{number}"] = worker.result(view.key).request.prompt
+                answers[f"{name}{number}"] = result_of(worker, view).request.prompt
 
         people = [threading.Thread(target=person, args=(name,)) for name in ("ann", "bob")]
         for thread in people:
@@ -285,10 +286,10 @@ def test_a_failed_load_is_told_to_those_who_wait_and_the_next_load_works() -> No
     worker = Worker(opener)
     worker.load(ModelSpec("broken"))
     early = worker.submit("explore", asking("early"), "ann")
-    assert ended(worker, early).error["code"] == "unknown_model"
-    assert worker.status().state == "failed" and worker.status().error["code"] == "unknown_model"
+    assert told(ended(worker, early))["code"] == "unknown_model"
+    assert worker.status().state == "failed" and (worker.status().error or {})["code"] == "unknown_model"
     late = worker.submit("explore", asking("late"), "ann")
-    assert ended(worker, late).error["code"] == "unknown_model"
+    assert told(ended(worker, late))["code"] == "unknown_model"
     worker.load(ModelSpec("fake-model"))
     assert ended(worker, worker.submit("explore", asking("again"), "ann")).state == "done"
     assert worker.status().state == "ready" and worker.status().error is None
@@ -326,7 +327,7 @@ def test_a_load_waits_for_earlier_runs_and_goes_before_later_ones() -> None:
         name: FakeEngine(INFO.model_copy(update={"name": name, "fingerprint": name[0] * 64}), on_token=gate)
         for name in ("old", "new")
     }
-    worker = Worker(lambda spec, progress: engines[spec.name])
+    worker = Worker(lambda spec, progress: engines[spec.name or ""])
     worker.load(ModelSpec("old"))
     first = worker.submit("explore", asking("one", 1), "ann")
     assert gate.reached.wait(PATIENCE)
@@ -338,8 +339,8 @@ def test_a_load_waits_for_earlier_runs_and_goes_before_later_ones() -> None:
     gate.open_wide()
     for job in (first, second, third):
         assert ended(worker, job).state == "done"
-    assert [request.prompt for request in engines["old"].computed] == ["one", "two"]
-    assert [request.prompt for request in engines["new"].computed] == ["three"]
+    assert engines["old"].prompts == ["one", "two"]
+    assert engines["new"].prompts == ["three"]
     worker.close()
 
 

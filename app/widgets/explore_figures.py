@@ -1,0 +1,195 @@
+"""The figures of an exploration, as they stand on the page: strip, map, ranked neurons, all neurons, card.
+
+Owns their arrangement and the switches between them. Refuses to ask the engine for anything but a
+neuron's card: the result is handed in.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import session
+from app.charts import cells
+from app.charts.layer_neuron import Measure
+from app.charts.scores import SCORES, Score, per_token, values
+from app.links import Cell
+from app.pages import FOLDER
+from app.widgets import card, explore_words, frame, heatmap, neuron_sets, ranked, token_strip
+from app.widgets.frame import muted
+from app.widgets.jobs import Progress
+from backend.errors import BadNeurons
+from backend.neurons import NeuronId, NeuronSet
+from backend.types import Exploration
+
+SWITCH: tuple[Score, ...] = ("largest", "top10", "usual")
+"""Scores on the switch itself; the others are one click behind it."""
+SPLIT = [5, 3]
+_MEASURES: dict[Measure, str] = {"mean": "Mean CETT", "usual": "Against usual"}
+
+
+def streaming(progress: Progress) -> None:
+    """The prompt's tokens and the answer's, as they come."""
+    prompt = [token for token in progress.prompt if session.view().template or token.role != "template"]
+    tokens = (*prompt, *progress.tokens.get(0, ()))
+    if tokens:
+        token_strip.streaming(tokens, "strip-streaming", "The answer as it is written", session.palette())
+
+
+def draw(result: Exploration) -> None:
+    """All figures of `result`, with the view's score, cell and switches."""
+    view = session.view()
+    cell = view.cell if view.cell is not None and cells.valid(result, view.cell) else None
+    cell = cell or cells.standing_out(result, view.score)
+    left, right = st.columns(SPLIT, gap="medium")
+    with left:
+        _strip(result, cell)
+    with right:
+        _worth(result)
+    left, right = st.columns(SPLIT, gap="medium")
+    with left:
+        _map(result, cell)
+    with right:
+        _ranked(result, cell)
+    left, right = st.columns(SPLIT, gap="medium")
+    with left:
+        _all_neurons(result)
+    with right:
+        card.draw(result, cell)
+
+
+def _strip(result: Exploration, cell: Cell) -> None:
+    score = session.view().score
+    places = cells.shown_columns(result, template=session.view().template)
+    found = per_token(values(result, score))
+    top = max((float(found[i]) for i in places), default=0.0) or 1.0
+    tokens = [token_strip.StripToken(i, result.tokens[i], float(found[i]) / top) for i in places]
+    layers = values(result, score)
+    token_strip.strip(
+        tokens, session.palette(), key=f"strip-{result.request.hash[:12]}", label="Question and answer, token by token",
+        selected=cell.pos, on_pick=lambda pos: session.change(cell=cells.at_token(layers, pos), card=None),
+    )  # fmt: skip
+    st.markdown(
+        muted(f"The deeper the tint, the larger the token’s {SCORES[score].axis}. Dots are the spaces the model sees.")
+    )
+
+
+def _worth(result: Exploration) -> None:
+    st.markdown(f"{explore_words.CAUTION} {explore_words.certainty(result) or ''}")
+    st.markdown(muted(explore_words.ending(result)))
+
+
+def _map(result: Exploration, cell: Cell) -> None:
+    view = session.view()
+    row = frame.heading("Where in the model", explore_words.HOW_CETT, label=None)
+    with row:
+        _score_switch()
+        _map_settings()
+    places = cells.shown_columns(result, template=view.template)
+    parts = cells.pages(places)
+    page = cells.page_of(places, cell)
+    if len(parts) > 1:
+        page = st.segmented_control(
+            "Tokens", range(len(parts)), default=page, required=True, key=f"part-{result.request.hash[:12]}-{page}",
+            format_func=lambda n: f"tokens {parts[n][0]} to {parts[n][-1]}",
+        )  # fmt: skip
+    heatmap.layer_token_map(
+        result, view.score, places=parts[page], cell=cell, by_layer=view.per_layer,
+        on_pick=lambda picked: session.change(cell=picked, card=None),
+    )  # fmt: skip
+
+
+def _score_switch() -> None:
+    score = session.view().score
+    options = [*SWITCH, *([score] if score not in SWITCH else [])]
+    key = f"score-{score}"
+
+    def pick() -> None:
+        session.change(score=st.session_state[key])
+
+    st.segmented_control(
+        "Score", options, default=score, required=True, key=key, label_visibility="collapsed", format_func=_label,
+        on_change=pick,
+    )  # fmt: skip
+
+
+def _label(score: Score) -> str:
+    return SCORES[score].label
+
+
+def _map_settings() -> None:
+    view = session.view()
+    scores: list[Score] = list(SCORES)
+    key = f"all-scores-{view.score}"
+
+    def pick() -> None:
+        session.change(score=st.session_state[key])
+
+    with st.popover("More", type="tertiary", key="map-settings"):
+        st.radio(
+            "Score", scores, index=scores.index(view.score), key=key, format_func=_label, on_change=pick,
+            captions=[SCORES[score].help for score in scores],
+        )  # fmt: skip
+        by_layer = st.toggle(
+            "Each layer over its own largest", value=view.per_layer, key="per-layer",
+            help="Shows the pattern of quiet layers; colours of two layers then cannot be compared",
+        )  # fmt: skip
+        template = st.toggle("Show the chat template’s tokens", value=view.template, key="template")
+    if (by_layer, template) != (view.per_layer, view.template):
+        session.change(per_layer=by_layer, template=template)
+        st.rerun()
+
+
+def _ranked(result: Exploration, cell: Cell) -> None:
+    frame.heading(explore_words.place(result, cell), explore_words.HOW_RANKED)
+    ranked.table(result, cell, session.view().score)
+    st.markdown(muted(explore_words.strong_count(result, cell)))
+    neuron_sets.pills("explore")
+    row = st.container(horizontal=True, vertical_alignment="center")
+    with row:
+        neuron_sets.adder("explore", result.model.widths, more=lambda: _strong(result, cell))
+    count = len(session.chosen())
+    if count and st.button(
+        f"Compare with {'these ' + format(count, ',') if count > 1 else 'this one'}", type="primary", width="stretch",
+        icon=":material/compare_arrows:", key="compare-with",
+    ):  # fmt: skip
+        st.switch_page(FOLDER / "compare.py")
+
+
+def _strong(result: Exploration, cell: Cell) -> None:
+    """Strong neurons as a set, as far as the result keeps them."""
+    here, count = cells.strong_in(result, cell)
+    token = cells.strong_at_token(result, cell.pos)
+    for words, found, key in (
+        (f"{len(here)} of {count} strong neurons of this cell", here, "cell"),
+        (f"{len(token):,} strong neurons at this token, all layers", token, "token"),
+    ):
+        if found:
+            st.button(words, key=f"strong-{key}", on_click=_add, args=(found, result))
+
+
+def _add(found: NeuronSet, result: Exploration) -> None:
+    try:
+        neuron_sets.add(found, result.model.widths)
+    except BadNeurons as error:
+        session.fail("explore", error)
+
+
+def _all_neurons(result: Exploration) -> None:
+    row = frame.heading(
+        f"All {result.model.n_neurons:,} neurons in the answer",
+        "Every feed-forward neuron of the model, by its CETT averaged over the answer's tokens. Squares are the "
+        "neurons you chose. *Against usual* divides by each neuron's mean CETT on ordinary text.",
+        label=None,
+    )
+    measure = row.segmented_control(
+        "Measure", list(_MEASURES), default="mean", required=True, format_func=lambda name: _MEASURES[name],
+        key="measure", label_visibility="collapsed",
+    )  # fmt: skip
+    if result.answer_start == len(result.tokens):
+        st.markdown(muted("There is no answer to average over."))
+        return
+    heatmap.layer_neuron_map(result, measure, on_pick=_open_card)
+
+
+def _open_card(neuron: NeuronId) -> None:
+    session.change(card=neuron)

@@ -1,0 +1,152 @@
+"""Models of the Hugging Face hub: what its cache on this machine holds, and fetching the rest.
+
+Owns every call to the hub. It fetches configuration, tokenizer and safetensors only, asks the hub
+nothing where the cache is whole, and starts no download that the disk cannot hold.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import shutil
+from pathlib import Path
+from typing import Any
+
+import httpx
+from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    XetDownloadError,
+)
+from huggingface_hub.utils import tqdm
+
+from backend.errors import HNeuronsError, ModelError, ModelUnreadable, UnknownModel
+from backend.models import folders
+from backend.models.memory import gigabytes
+from backend.models.progress import Progress, part, silent
+from backend.models.registry import DEFAULT, suggest
+
+_WANTED = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
+_UNWANTED = ["*/*", "consolidated*", "README*", "LICENSE*"]
+"""Subfolders and the second copy of the weights that some publishers add in a form of their own."""
+
+_FAILURES = (OSError, EntryNotFoundError, HFValidationError, XetDownloadError, httpx.HTTPError)
+
+
+def cached(repo: str) -> Path | None:
+    """The folder of a model whose files are all on this machine, or None."""
+    try:
+        folder = Path(snapshot_download(repo, local_files_only=True, allow_patterns=_WANTED, ignore_patterns=_UNWANTED))
+        folders.check_files(folder)
+    except (HFValidationError, LocalEntryNotFoundError, ModelUnreadable):
+        return None
+    return folder
+
+
+def config_folder(repo: str) -> Path:
+    """A folder that holds at least the config.json of a model, fetched where it is not here yet.
+
+    Raises as `fetch` does.
+    """
+    try:
+        return Path(hf_hub_download(repo, "config.json")).parent
+    except _FAILURES as error:
+        raise _told(error, repo) from error
+
+
+def fetch(repo: str, progress: Progress = silent) -> Path:
+    """The folder that Transformers loads, downloaded where the cache lacks it.
+
+    Raises:
+        UnknownModel: the hub has no such model, or does not show it to us.
+        ModelUnreadable: it cannot be reached, asks for an agreement first, has no safetensors, or the
+            disk is too small.
+        UnsupportedModel: an architecture that cannot be measured.
+    """
+    here = cached(repo)
+    if here is not None:
+        return here
+    try:
+        progress("asking the hub", 0.0)
+        _check_files(repo, HfApi().model_info(repo, files_metadata=True).siblings or [])
+        bar = _bar(part(progress, 0.01, 1.0))
+        return Path(snapshot_download(repo, allow_patterns=_WANTED, ignore_patterns=_UNWANTED, tqdm_class=bar))
+    except _FAILURES as error:
+        raise _told(error, repo) from error
+
+
+def _check_files(repo: str, files: list[Any]) -> None:
+    """Let pass a model with safetensors for which the disk has room."""
+    weights = [file for file in files if _is_weights(file.rfilename)]
+    if not weights:
+        raise ModelUnreadable(
+            f"{repo} cannot be loaded",
+            "the hub has no safetensors of it, and pickled weights are not read: they can run any code",
+            "choose another copy of the model",
+        )
+    needed = sum(file.size or 0 for file in weights)
+    cache = Path(constants.HF_HUB_CACHE)
+    free = shutil.disk_usage(next(folder for folder in (cache, *cache.parents) if folder.exists())).free
+    if needed > free:
+        raise _no_room(repo, f"its weights take {gigabytes(needed)} and the disk of {cache} has {gigabytes(free)} free")
+
+
+def _is_weights(name: str) -> bool:
+    return name.endswith(".safetensors") and "/" not in name and not name.startswith("consolidated")
+
+
+def _bar(progress: Progress) -> type[tqdm]:
+    """What the hub takes for a progress bar. It draws nothing, and tells how many of the bytes are here."""
+
+    class Told(tqdm):  # type: ignore[misc]  # the hub ships it without types
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            settings.pop("name", None)
+            super().__init__(*args, **(settings | {"file": io.StringIO(), "disable": False}))
+
+        def display(self, *_args: Any, **_settings: Any) -> bool:
+            if self.unit == "B" and self.total:
+                progress("downloading", self.n / self.total)
+            return True
+
+    return Told
+
+
+def _told(error: Exception, repo: str) -> HNeuronsError:
+    """What a failure of the hub means to a person."""
+    if isinstance(error, GatedRepoError):
+        return ModelUnreadable(
+            f"{repo} is not open to everybody",
+            "its publisher asks for an agreement first, and this machine is not logged in as somebody who gave it",
+            f"agree on https://huggingface.co/{repo}, run `hf auth login` on this machine, and load it again",
+        )
+    if isinstance(error, (RepositoryNotFoundError, HFValidationError)):
+        return UnknownModel(f"{repo} is not on the hub", "there is no public model of that name", what_else(repo))
+    if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+        return ModelUnreadable(f"{repo} cannot be loaded", "it has no config.json", "choose another copy of the model")
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return _no_room(repo, f"the disk is full ({error.strerror})")
+    return ModelUnreadable(
+        f"{repo} is not on this machine and cannot be fetched",
+        f"the hub does not answer ({_brief(error)})",
+        f"connect to the network and load it again, name a folder that holds it, or choose {DEFAULT}, which ships",
+    )
+
+
+def _brief(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+
+
+def _no_room(repo: str, why: str) -> ModelError:
+    return ModelUnreadable(
+        f"{repo} cannot be fetched", why, "free some space, or let HF_HOME name a folder on another disk"
+    )
+
+
+def what_else(name: str) -> str:
+    """The end of a sentence about a model that is not there."""
+    close = suggest(name)
+    return f"did you mean {' or '.join(close)}" if close else f"choose {DEFAULT}, or see `hneurons models list`"

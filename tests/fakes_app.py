@@ -1,0 +1,306 @@
+"""A client with canned, typed results: what pages are tested and tried with, instead of an engine.
+
+Owns `FakeClient` and the shapes it answers with. Every figure is drawn from a seeded generator and
+means nothing; the text says so where a person could see it. Nothing in the program imports it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import log
+
+import numpy as np
+
+from backend.errors import BackendUnavailable, HNeuronsError, StoreError
+from backend.neurons import NeuronId, NeuronSet
+from backend.types import (
+    Candidate,
+    CompareRequest,
+    Comparison,
+    DiffPart,
+    Event,
+    Exploration,
+    ExploreRequest,
+    JobView,
+    Logit,
+    ModelChoice,
+    ModelInfo,
+    ModelStatus,
+    NeuronCard,
+    NeuronRequest,
+    PromptEvent,
+    Request,
+    Result,
+    Role,
+    Row,
+    RowPlan,
+    Split,
+    StageEvent,
+    StoredResult,
+    TokenEvent,
+    TokenInfo,
+    Touched,
+    Verb,
+    result_key,
+)
+
+LAYERS, WIDTH = 30, 1536
+INFO = ModelInfo(
+    name="Fake-135M-Instruct", family="llama", fingerprint="f" * 64, n_layers=LAYERS, widths=(WIDTH,) * LAYERS,
+    d_model=576, n_vocab=49152, parameters=134_515_008, context=8192, dtype="float32", device="cpu",
+    versions={"torch": "0"},
+)  # fmt: skip
+ANSWER = "The CEO of Nortel is Elon Musk."
+
+
+def pieces(text: str) -> list[str]:
+    """Text in word-like tokens, each space with the word behind it."""
+    found: list[str] = []
+    for character in text:
+        if found and character != " " and not (character in ".?!,<>|" or found[-1][-1:] in ".?!,<>|"):
+            found[-1] += character
+        else:
+            found.append(character)
+    return found
+
+
+def token(text: str, role: Role, rng: np.random.Generator) -> TokenInfo:
+    """One token with an invented probability."""
+    shown = text.replace(" ", "·").replace("\n", "⏎")
+    return TokenInfo(
+        id=int(rng.integers(49152)), text=text, shown=shown, role=role,
+        log_prob=log(float(rng.uniform(0.05, 0.99))), entropy=float(rng.uniform(0, 4)),
+    )  # fmt: skip
+
+
+def tokens_of(request: ExploreRequest | CompareRequest, answer: str, template: bool = True) -> tuple[TokenInfo, ...]:
+    """Template, prompt and answer tokens."""
+    rng = np.random.default_rng(3)
+    before: Sequence[str] = ("<|im_start|>", "user", "\n") if request.chat and template else ()
+    after: Sequence[str] = ("<|im_end|>", "\n", "<|im_start|>", "assistant", "\n") if request.chat and template else ()
+    return (
+        *(token(text, "template", rng) for text in before),
+        *(token(text, "prompt", rng) for text in pieces(request.prompt)),
+        *(token(text, "template", rng) for text in after),
+        *(token(text, "answer", rng) for text in pieces(answer)),
+    )
+
+
+def exploration(request: ExploreRequest, answer: str = ANSWER, info: ModelInfo = INFO) -> Exploration:
+    """An exploration with one bright cell, layer 17 at the answer's sixth token or its last."""
+    answer = answer if request.answer is None else request.answer
+    tokens = tokens_of(request, answer)
+    layers, places, top = info.n_layers, len(tokens), request.top
+    rng = np.random.default_rng(7)
+    top_cett = np.sort(rng.gamma(14, 0.004, (layers, places, top)), axis=2)[:, :, ::-1].astype(np.float32).copy()
+    start = next((i for i, one in enumerate(tokens) if one.role == "answer"), 0)
+    bright = min(start + 5, places - 1)
+    top_cett[min(17, layers - 1), bright, :3] = (0.36, 0.19, 0.14)
+    top_index = np.argsort(rng.random((layers, places, info.widths[0])), axis=2)[:, :, :top].astype(np.int32)
+    top_index[min(17, layers - 1), bright, 0] = min(412, info.widths[0] - 1)
+    usual = rng.gamma(4, 0.006, (layers, places, top)).astype(np.float32)
+    ratio = np.sort(top_cett / usual, axis=2)[:, :, ::-1].copy()
+    cett_sum = rng.gamma(40, 0.05, (layers, places)).astype(np.float32) + 1
+    top10 = top_cett.sum(2)
+    mean = rng.gamma(2, 0.004, (layers, info.widths[0])).astype(np.float32)
+    return Exploration(
+        request=request, model=info, tokens=tokens, answer=answer, finish="given" if request.answer else "end",
+        usual_tokens=4000, cett_sum=cett_sum, cett_max=top_cett[:, :, 0], top10=top10, concentration=top10 / cett_sum,
+        over=rng.integers(0, 12, (layers, places)), mu=np.full((layers, places), 0.01, np.float32),
+        sigma=np.full((layers, places), 0.02, np.float32), top_index=top_index, top_cett=top_cett,
+        top_act=rng.normal(0, 1, top_cett.shape).astype(np.float32), top_usual=usual, usual_max=ratio[:, :, 0],
+        usual_index=top_index, usual_cett=top_cett, usual_ratio=ratio, answer_mean=mean, answer_ratio=mean / 0.006,
+        set_cett=np.zeros((places, len(request.neurons)), np.float32),
+        set_act=np.zeros((places, len(request.neurons)), np.float32),
+    )  # fmt: skip
+
+
+def card(request: NeuronRequest, info: ModelInfo = INFO) -> NeuronCard:
+    """A neuron's card with invented figures."""
+    rng = np.random.default_rng(request.neuron.index)
+    words = ["·Musk", "·Tesla", "·Elon", "·CEO", "·founder", "·bankrupt", "·former", "·unknown", "·defunct", "·no"]
+    rng.shuffle(words)
+    up = tuple(Logit(id=i, shown=w, logit=0.9 - 0.07 * i) for i, w in enumerate(words[: request.top]))
+    down = tuple(Logit(id=i, shown=w, logit=-0.5 + 0.04 * i) for i, w in enumerate(words[::-1][: request.top]))
+    edges = np.concatenate([[0.0], np.geomspace(1e-4, 1.0, 25)]).astype(np.float32)
+    counts = (4000 * np.exp(-np.arange(26) / 6) / 6).astype(np.int32)
+    tokens = tokens_of(request.text, request.text.answer or ANSWER) if request.text else ()
+    return NeuronCard(
+        request=request, model=info, neuron=request.neuron, promotes=up, suppresses=down, out_norm=1.2,
+        usual_tokens=4000, usual_mean=0.006, usual_max=0.12, usual_counts=counts, usual_edges=edges, tokens=tokens,
+        cett=rng.gamma(2, 0.02, len(tokens)).astype(np.float32) if tokens else None,
+        act=rng.normal(0, 1, len(tokens)).astype(np.float32) if tokens else None,
+    )  # fmt: skip
+
+
+def row(request: CompareRequest, plan: RowPlan, answer: str, split: bool) -> Row:
+    """A row of a comparison; a split one leaves the baseline at its sixth token."""
+    prompt = tokens_of(request, "")
+    rng = np.random.default_rng(11)
+    tokens = tuple(token(text, "answer", rng) for text in pieces(answer))
+    base = pieces(ANSWER)
+    ten = tuple(Candidate(id=i, shown=w, probability=0.3 / (i + 1)) for i, w in enumerate(["·Elon", "·not", "·a"]))
+    shape = (LAYERS, len(prompt) + len(base))
+    delta = np.zeros(shape, np.float32)
+    if split:
+        delta[17:, -3] = rng.normal(0, 0.1, LAYERS - 17)
+    return Row(
+        arm=plan.arm, alpha=plan.alpha, plan=plan, text=answer, token_ids=tuple(t.id for t in tokens), tokens=tokens,
+        finish="end", tokens_changed=len(tokens) - 5 if split else 0,
+        touched=Touched(neurons=len(plan.neurons), tokens=42 if plan.neurons else 0, changed=40 if plan.neurons else 0),
+        diff=(DiffPart(text="The CEO of Nortel is", same=True), DiffPart(text=answer[20:], same=not split)),
+        split=Split(
+            position=5, before="The CEO of Nortel is", baseline=ten, row=ten[::-1], row_at_baseline=ten[::-1]
+        ) if split else None,
+        kl=np.full(len(base), 0.02 if split else 0.0, np.float32), kl_mean=0.02 if split else 0.0,
+        kl_interval=(0.01, 0.03) if split else (0.0, 0.0), delta_max=delta, delta_sum=delta,
+    )  # fmt: skip
+
+
+def comparison(request: CompareRequest) -> Comparison:
+    """Baseline, one row for each alpha, one random twin of the first."""
+    plans = [RowPlan(arm="baseline", alpha=1.0, neurons=NeuronSet())]
+    if request.neurons:
+        plans += [RowPlan(arm="chosen", alpha=alpha, neurons=request.neurons) for alpha in request.alphas]
+    if request.own:
+        alphas = tuple(own.alpha for own in request.own)
+        plans.append(
+            RowPlan(arm="own", alpha=None, neurons=NeuronSet(tuple(o.neuron for o in request.own)), alphas=alphas)
+        )
+    if request.controls and len(plans) > 1:
+        twins = NeuronSet(tuple(NeuronId(n.layer, (n.index + 7) % WIDTH) for n in plans[1].neurons))
+        plans.append(
+            RowPlan(arm="control", alpha=plans[1].alpha, neurons=twins, control="layer", control_of=1, seed=0)
+        )
+    answers = {"baseline": ANSWER, "chosen": "The CEO of Nortel is not known to me.", "control": ANSWER}
+    rows = tuple(
+        row(request, plan, answers.get(plan.arm, "The CEO of Nortel is a person."), plan.arm in ("chosen", "own"))
+        for plan in plans
+    )
+    return Comparison(request=request, model=INFO, prompt_tokens=tokens_of(request, ""), rows=rows)
+
+
+def result_of(request: Request) -> Result:
+    """The canned result of any request."""
+    if isinstance(request, ExploreRequest):
+        return exploration(request)
+    return card(request) if isinstance(request, NeuronRequest) else comparison(request)
+
+
+@dataclass
+class FakeJob:
+    """A job that shows one more event each time it is looked at, `pace` seconds apart."""
+
+    verb: Verb
+    request: Request
+    events: list[Event]
+    begun: float = field(default_factory=time.monotonic)
+    stopped: bool = False
+
+
+@dataclass
+class FakeClient:
+    """Answers at once with canned results; a failure can be put in for the next submit, view or example."""
+
+    pace: float = 0.0
+    state: str = "ready"
+    refuse: HNeuronsError | None = None
+    break_with: HNeuronsError | None = None
+    no_example: bool = False
+    submitted: list[tuple[str, Request, str]] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+    jobs: dict[str, FakeJob] = field(default_factory=dict)
+    kept: dict[str, Result] = field(default_factory=dict)
+
+    def status(self) -> ModelStatus:
+        if self.state == "ready":
+            return ModelStatus(state="ready", name=INFO.name, info=INFO)
+        return ModelStatus(state="loading", name=INFO.name, stage="converting weights", fraction=0.4)
+
+    def models(self) -> tuple[ModelChoice, ...]:
+        return (
+            ModelChoice(
+                name="Fake-135M-Instruct", repo="fake/Fake-135M", source="here", licence="Apache-2.0", family="llama",
+                layers=LAYERS, neurons=WIDTH, parameters=INFO.parameters, context=8192, gated=False, note="canned",
+                needs=900_000_000, fits=True, here=True,
+            ),
+            ModelChoice(
+                name="Fake-70B", repo="fake/Fake-70B", source="hub", licence="other", family="llama", layers=80,
+                neurons=28672, parameters=70_000_000_000, context=131072, gated=True, note="canned",
+                needs=150_000_000_000, fits=False, here=False,
+            ),
+        )  # fmt: skip
+
+    def load(self, name: str, device: str | None = None, dtype: str | None = None) -> None:
+        if self.refuse is not None:
+            raise self.refuse
+        self.state = "loading"
+
+    def submit(self, verb: Verb, request: Request, session: str) -> str:
+        if self.refuse is not None:
+            raise self.refuse
+        self.submitted.append((verb, request, session))
+        job = f"job-{len(self.submitted)}"
+        self.jobs[job] = FakeJob(verb, request, _events(request))
+        return job
+
+    def view(self, job: str, after: int = 0, wait: float = 0.0) -> JobView:
+        if job not in self.jobs:
+            raise BackendUnavailable("The run is not known", "the program was started anew", "press Run again")
+        held = self.jobs[job]
+        if held.stopped:
+            return JobView(id=job, verb=held.verb, state="stopped", position=0, next=after)
+        if self.break_with is not None:
+            return JobView(
+                id=job, verb=held.verb, state="failed", position=0, next=after, error=self.break_with.to_json()
+            )
+        age = time.monotonic() - held.begun
+        due = len(held.events) if self.pace == 0 else min(len(held.events), int(age / self.pace))
+        done = due == len(held.events) and self.state == "ready"
+        key = result_key(held.request, INFO.fingerprint)
+        if done:
+            self.kept.setdefault(key, result_of(held.request))
+        return JobView(
+            id=job, verb=held.verb, position=0, state="done" if done else ("running" if due else "queued"),
+            events=tuple(held.events[after:due]), next=max(after, due), key=key if done else None,
+        )  # fmt: skip
+
+    def stop(self, job: str) -> None:
+        self.stopped.append(job)
+        if job in self.jobs:
+            self.jobs[job].stopped = True
+
+    def result(self, key: str) -> Result | None:
+        return self.kept.get(key)
+
+    def results(self, limit: int = 50) -> tuple[StoredResult, ...]:
+        return ()
+
+    def example(self, verb: Verb) -> Result:
+        if self.no_example:
+            raise StoreError(f"There is no finished example for {verb}", "it is not installed", "run your own question")
+        prompt = "Who is the CEO of Nortel?"
+        if verb == "compare":
+            return comparison(CompareRequest(prompt=prompt, neurons=NeuronSet.of("L17:N412", "L17:N1033", "L17:N98")))
+        return exploration(ExploreRequest(prompt=prompt))
+
+    def close(self) -> None:
+        self.jobs.clear()
+
+
+def _events(request: Request) -> list[Event]:
+    if isinstance(request, NeuronRequest):
+        return [StageEvent(stage="reading the neuron")]
+    answer = tuple(one for one in tokens_of(request, ANSWER) if one.role == "answer")
+    plans = tuple(one.plan for one in comparison(request).rows) if isinstance(request, CompareRequest) else ()
+    events: list[Event] = [
+        StageEvent(stage="reading the prompt", fraction=0.1),
+        PromptEvent(tokens=tokens_of(request, ""), rows=plans),
+    ]
+    for index, one in enumerate(answer):
+        text = "".join(t.text for t in answer[: index + 1])
+        for number in range(max(1, len(plans))):
+            events.append(TokenEvent(row=number, index=index, token=one, text=text))
+    return events

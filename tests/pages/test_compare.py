@@ -1,0 +1,278 @@
+"""Compare as a person meets it: the example, a run, Stop, an error, hostile text, links and switches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from backend.errors import BadNeurons, ZeroOutput
+from backend.neurons import NeuronId
+from backend.types import CompareRequest, Comparison, DiffPart, JobView, result_key
+from tests import comparisons
+from tests.fakes_app import INFO, FakeClient
+
+PAGE = Path(__file__).resolve().parents[2] / "app" / "pages" / "compare.py"
+EXAMPLE = "With 3 neurons off, the answer changes at ·Elon; the random twin's does not"
+HOSTILE = "<script>alert(1)</script> **bold** [x](javascript:alert(1)) $x^2$ :red[y] \u202e\x07"
+
+
+class Answering(FakeClient):
+    """A client whose comparisons are made by `answer`."""
+
+    def __init__(self, answer: Callable[[CompareRequest], Comparison], pace: float = 0.0) -> None:
+        super().__init__(pace=pace)
+        self.answer = answer
+
+    def view(self, job: str, after: int = 0, wait: float = 0.0) -> JobView:
+        held = self.jobs.get(job)
+        if held is not None and isinstance(held.request, CompareRequest):
+            self.kept.setdefault(result_key(held.request, INFO.fingerprint), self.answer(held.request))
+        return super().view(job, after, wait)
+
+
+def opened(client: FakeClient, **params: str) -> AppTest:
+    """The page, run once with this engine and address."""
+    app = AppTest.from_file(str(PAGE), default_timeout=30)
+    app.session_state["client"] = client
+    for key, value in params.items():
+        app.query_params[key] = value
+    return app.run()
+
+
+def heading(app: AppTest) -> str:
+    """The page's heading as a reader sees it."""
+    import html
+
+    return html.unescape(app.header[0].value)
+
+
+def asked(client: FakeClient) -> list[CompareRequest]:
+    """The comparisons that were submitted."""
+    return [request for _, request, _ in client.submitted if isinstance(request, CompareRequest)]
+
+
+def htmls(app: AppTest) -> list[str]:
+    """Every piece of HTML that the page wrote."""
+    return [element.proto.body for element in app.get("html")]
+
+
+def press(app: AppTest, key: str) -> AppTest:
+    return app.button(key=key).click().run()
+
+
+def test_the_first_visit_shows_a_finished_example_and_asks_nothing() -> None:
+    client = FakeClient()
+    app = opened(client)
+    assert not app.exception
+    assert heading(app) == EXAMPLE
+    assert app.text_input(key="compare.prompt").value == "Who is the CEO of Nortel?"
+    assert not asked(client)
+    assert any("A single example is an anecdote" in one.value for one in app.markdown)
+
+
+def test_without_an_example_the_page_says_what_is_missing_and_still_works() -> None:
+    app = opened(FakeClient(no_example=True))
+    assert not app.exception and len(app.error) == 1
+    assert "not installed" in app.error[0].value
+
+
+def test_a_flip_runs_the_request_that_the_switches_stand_for() -> None:
+    client = FakeClient()
+    app = opened(client)
+    app.button_group(key="switch.L17:N98").set_value("Amplify").run()
+    assert not app.exception
+    (request,) = asked(client)
+    assert {own.neuron: own.alpha for own in request.own} == {
+        NeuronId(17, 98): 2.0, NeuronId(17, 412): 0.0, NeuronId(17, 1033): 0.0,
+    }  # fmt: skip
+    assert "at their own α" in heading(app)
+    app.button_group(key="switch.L17:N98").set_value("Normal").run()
+    assert [str(n) for n in asked(client)[-1].neurons] == ["L17:N412", "L17:N1033"] and not asked(client)[-1].own
+
+
+def test_where_flips_do_not_run_the_old_answer_is_named_as_old_until_run_is_pressed() -> None:
+    client = FakeClient()
+    app = opened(client)
+    app.toggle(key="compare.flip").set_value(False).run()
+    app.button_group(key="switch.L17:N98").set_value("Amplify").run()
+    assert not asked(client) and any("other switches" in one.value for one in app.info)
+    press(app, "compare.run")
+    assert len(asked(client)) == 1 and not any("other switches" in one.value for one in app.info)
+
+
+def test_own_alpha_has_a_field_and_only_then() -> None:
+    client = FakeClient()
+    app = opened(client)
+    field = "switch.alpha.L17:N98"
+    assert field not in {one.key for one in app.number_input}
+    app.button_group(key="switch.L17:N98").set_value("Own α").run()
+    app.number_input(key=field).set_value(1.5).run()
+    assert {own.alpha for own in asked(client)[-1].own} == {0.0, 1.5}
+
+
+def test_run_asks_what_is_typed_and_the_known_answer_marks_every_column() -> None:
+    client = FakeClient()
+    app = opened(client)
+    app.text_input(key="compare.prompt").set_value("Who leads Nortel?").run()
+    assert not asked(client)
+    app.text_input(key="compare.known").set_value("elon musk | Zafirovski").run()
+    press(app, "compare.run")
+    assert asked(client)[-1].prompt == "Who leads Nortel?"
+    badges = [one.value for one in app.markdown if "-badge[" in one.value]
+    assert sum("Right" in badge for badge in badges) == 2 and sum("Wrong" in badge for badge in badges) == 1
+
+
+def test_without_a_known_answer_nothing_is_marked_and_a_person_may_mark() -> None:
+    app = opened(FakeClient())
+    assert not [one for one in app.markdown if "-badge[" in one.value]
+    mark = next(one for one in app.button_group if one.key and one.key.startswith("mark-1-"))
+    mark.set_value("Right").run()
+    assert [one.value for one in app.markdown if "-badge[" in one.value and "Right" in one.value]
+    again = next(one for one in app.button_group if one.key and one.key.startswith("mark-1-"))
+    again.set_value("By the rule").run()
+    assert not [one for one in app.markdown if "-badge[" in one.value]
+
+
+def test_stop_ends_the_run_and_keeps_everything_that_was_set() -> None:
+    client = FakeClient(pace=1000.0)
+    app = opened(client)
+    app.button_group(key="switch.L17:N98").set_value("Amplify").run()
+    assert heading(app) != EXAMPLE, "the figures of an older request must not stand beside a running one"
+    press(app, "stop:compare")
+    assert client.stopped == ["job-" + str([v for v, _, _ in client.submitted].index("compare") + 1)]
+    assert any("stopped" in one.value for one in app.info)
+    assert app.button_group(key="switch.L17:N98").value == "Amplify"
+    assert len(asked(client)) == 1, "a stopped run must not start again by itself"
+
+
+def test_columns_stream_all_at_once_while_the_run_goes_on() -> None:
+    client = Answering(comparisons.comparison, pace=0.02)
+    app = opened(client)
+    app.button_group(key="switch.L17:N98").set_value("Amplify").run()
+    for _ in range(200):
+        if sum("The" in one for one in htmls(app)) >= 3 and client.jobs:
+            break
+        app.run()
+    assert sum('class="answer"' in one for one in htmls(app)) == 3
+
+
+def test_an_error_keeps_the_question_and_the_switches_and_says_the_remedy() -> None:
+    client = FakeClient()
+    app = opened(client)
+    client.break_with = ZeroOutput("CETT is undefined", "the layer wrote nothing", "ask another question")
+    app.button_group(key="switch.L17:N98").set_value("Amplify").run()
+    assert "Ask another question" in app.error[0].value
+    assert app.text_input(key="compare.prompt").value == "Who is the CEO of Nortel?"
+    assert app.button_group(key="switch.L17:N98").value == "Amplify"
+    assert len(asked(client)) == 1, "a failed run must not be tried again by itself"
+    client.break_with = None
+    press(app, "compare.run")
+    assert not app.error and "at their own α" in heading(app)
+
+
+def test_a_refused_submit_is_shown_and_the_next_run_works() -> None:
+    client = FakeClient()
+    app = opened(client)
+    client.refuse = BadNeurons("L99:N1 is not in this model", "it has layers 0 to 29", "choose another")
+    press(app, "compare.run")
+    assert "layers 0 to 29" in app.error[0].value.replace("&#46;", ".")
+    client.refuse = None
+    press(app, "compare.run")
+    assert not app.error
+
+
+def test_all_switches_at_normal_are_refused_in_words_and_nothing_runs() -> None:
+    client = FakeClient()
+    app = opened(client)
+    app.toggle(key="compare.flip").set_value(False).run()
+    for neuron in ("L17:N98", "L17:N412", "L17:N1033"):
+        app.button_group(key=f"switch.{neuron}").set_value("Normal").run()
+    assert not asked(client) and any("stands at Normal" in one.value for one in app.error)
+    press(app, "compare.off")
+    assert not app.error
+    assert app.button_group(key="switch.L17:N98").value == "Suppress"
+
+
+@pytest.mark.parametrize("prompt", ["", "   ", "x" * 19_999, "🦊 שלום \u202e", HOSTILE])
+def test_any_prompt_is_answered_or_refused_and_stays_as_typed(prompt: str) -> None:
+    client = FakeClient()
+    app = opened(client)
+    app.text_input(key="compare.prompt").set_value(prompt).run()
+    press(app, "compare.run")
+    assert not app.exception
+    assert app.text_input(key="compare.prompt").value == prompt
+    assert bool(app.error) == (not prompt.strip())
+
+
+def hostile(request: CompareRequest) -> Comparison:
+    """A comparison whose answers and tokens are all markup."""
+    result = comparisons.comparison(request)
+    rows = tuple(
+        row.model_copy(update={"text": HOSTILE, "diff": (DiffPart(text=HOSTILE, same=row.arm == "baseline"),)})
+        for row in result.rows
+    )
+    return result.model_copy(update={"rows": rows})
+
+
+def test_what_a_model_wrote_is_data_and_never_markup() -> None:
+    app = opened(Answering(hostile))
+    press(app, "compare.run")
+    assert not app.exception
+    answers = [one for one in htmls(app) if 'class="answer"' in one]
+    assert len(answers) == 3
+    for body in answers:
+        assert "<script" not in body and "&lt;script&gt;" in body and "\u202e" not in body and "\x07" not in body
+    assert not [one for one in app.markdown if "<script" in one.value or "](javascript" in one.value]
+
+
+def test_half_and_double_are_further_columns_and_the_twin_stays() -> None:
+    client = Answering(comparisons.comparison)
+    app = opened(client)
+    app.button_group(key="compare.beside").set_value(["Half", "Random twin"]).run()
+    assert asked(client)[-1].alphas == (0.0, 0.5) and asked(client)[-1].controls == 1
+    assert sum('class="answer"' in one for one in htmls(app)) == 4
+    app.button_group(key="compare.beside").set_value([]).run()
+    assert asked(client)[-1].controls == 0
+    assert any("no random twin was run" in one.value for one in app.markdown)
+
+
+def test_identical_answers_are_said_to_be_identical() -> None:
+    app = opened(Answering(lambda request: comparisons.comparison(request, picked=comparisons.BASE)))
+    press(app, "compare.run")
+    assert heading(app) == "With 3 neurons off, the answer stays the same; so does the random twin's"
+    assert sum("Identical to the baseline" in one.value for one in app.markdown) == 2
+    assert any("there is no split" in one.value for one in app.markdown)
+
+
+def test_a_copied_link_opens_the_same_view_and_asks_for_it_once() -> None:
+    first = opened(FakeClient())
+    first.button_group(key="switch.L17:N98").set_value("Normal").run()
+    first.button_group(key="compare.beside").set_value(["Double", "Random twin"]).run()
+    address = {key: one if isinstance(one, str) else one[0] for key, one in first.query_params.items()}
+    client = FakeClient()
+    app = opened(client, **address)
+    assert not app.exception
+    assert app.button_group(key="switch.L17:N98").value == "Normal"
+    assert app.button_group(key="switch.L17:N412").value == "Suppress"
+    assert sorted(app.button_group(key="compare.beside").value) == ["Double", "Random twin"]
+    assert len(asked(client)) == 1
+    assert [str(n) for n in asked(client)[0].neurons] == ["L17:N412", "L17:N1033"]
+    assert asked(client)[0].alphas == (0.0, 2.0)
+
+
+def test_many_neurons_have_one_switch_for_the_set() -> None:
+    client = FakeClient()
+    app = opened(client, prompt="Q?", neurons=",".join(f"L1:N{i}" for i in range(20)))
+    switches = {one.key for one in app.button_group if one.key and one.key.startswith("switch.")}
+    assert switches == {"switch.set"}
+    app.button_group(key="switch.set").set_value("Amplify").run()
+    assert len(asked(client)[-1].neurons) == 20 and asked(client)[-1].alphas == (2.0,)
+
+
+def test_a_link_that_cannot_be_read_is_told_and_the_page_still_stands() -> None:
+    app = opened(FakeClient(), prompt="Q?", neurons="L1:N1", alphas="nan", controls="-4")
+    assert not app.exception
+    assert any("alphas" in one.value and "controls" in one.value for one in app.info)

@@ -1,0 +1,149 @@
+"""Models as a person meets it: ready, loading, failed, choosing another, and why one is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.widgets import model_parts
+from backend.errors import BackendUnavailable, ModelUnreadable, UnknownModel
+from backend.types import ModelStatus
+from tests.fakes_app import INFO, FakeClient
+
+PAGE = Path(__file__).resolve().parents[2] / "app" / "pages" / "models.py"
+MEMORY = {
+    "weights": 538_000_000,
+    "kv_cache": 90_000_000,
+    "capture": 30_000_000,
+    "total": 658_000_000,
+    "free": 8 * 10**9,
+}
+
+
+@dataclass
+class Loader(FakeClient):
+    """A client whose status is set by the test and whose loads are written down."""
+
+    now: ModelStatus = ModelStatus(state="ready", name=INFO.name, info=INFO, memory=MEMORY)
+    loads: list[tuple[str, str | None, str | None]] = field(default_factory=list)
+
+    def status(self) -> ModelStatus:
+        return self.now
+
+    def load(self, name: str, device: str | None = None, dtype: str | None = None) -> None:
+        if self.refuse is not None:
+            raise self.refuse
+        self.loads.append((name, device, dtype))
+
+
+class Gone(FakeClient):
+    """A service that does not answer."""
+
+    def status(self) -> ModelStatus:
+        raise BackendUnavailable("The service does not answer", "nothing listens there", "start it with hneurons serve")
+
+
+def opened(client: FakeClient, row: int | None = None) -> AppTest:
+    """The page, run with this engine, and a row of the table ticked."""
+    app = AppTest.from_file(str(PAGE), default_timeout=30)
+    app.session_state["client"] = client
+    app.run()
+    if row is not None:
+        app.session_state["models.table"] = {"selection": {"rows": [row], "columns": [], "cells": []}}
+        app.run()
+    return app
+
+
+def words(app: AppTest) -> str:
+    """All text of the page."""
+    import html
+
+    return html.unescape(" ".join(one.value for one in (*app.header, *app.markdown, *app.error)))
+
+
+def test_the_loaded_model_is_told_with_its_size_device_and_memory() -> None:
+    app = opened(Loader())
+    assert not app.exception
+    assert "46,080 neurons in 30 layers" in app.header[0].value.replace("&#44;", ",")
+    assert [one.value for one in app.metric] == ["30 × 1,536", "135M", "float32", "cpu"]
+    assert "538 MB weights" in words(app) and "658 MB" in words(app) and "Free now: 8.0 GB" in words(app)
+
+
+def test_while_loading_the_stage_is_shown_and_questions_may_wait() -> None:
+    app = opened(
+        Loader(now=ModelStatus(state="loading", name="M", stage="writing the weights", fraction=0.4, queued=2))
+    )
+    assert not app.exception
+    (bar,) = app.get("progress")
+    assert bar.proto.text == "writing the weights" and bar.proto.value == 40
+    assert "2 questions waiting" in words(app)
+
+
+def test_a_failed_model_is_told_with_its_remedy_and_another_can_be_chosen() -> None:
+    error = ModelUnreadable("M cannot be read", "it has no tokenizer", "choose a directory with tokenizer.json")
+    client = Loader(now=ModelStatus(state="failed", name="M", error=error.to_json()))
+    app = opened(client, row=0)
+    assert "could not be loaded" in app.header[0].value and "tokenizer.json" in words(app)
+    app.button(key="models.load").click().run()
+    assert client.loads == [("Fake-135M-Instruct", None, None)]
+
+
+def test_a_model_that_does_not_fit_has_its_reason_instead_of_a_button() -> None:
+    app = opened(Loader(), row=1)
+    assert "models.load" not in {one.key for one in app.button}
+    assert "150.0 GB" in words(app) and "8.0 GB are free" in words(app)
+    assert "models.load" in {one.key for one in opened(Loader(), row=0).button}
+
+
+def test_any_name_is_loaded_with_the_dtype_and_device_that_are_set() -> None:
+    client = Loader()
+    app = opened(client)
+    app.text_input(key="models.name").set_value(" owner/name ").run()
+    app.selectbox(key="models.dtype").set_value("bfloat16").run()
+    app.selectbox(key="models.device").set_value("cuda").run()
+    app.button(key="models.load-named").click().run()
+    assert client.loads == [("owner/name", "cuda", "bfloat16")]
+
+
+@pytest.mark.parametrize("name", ["", "   "])
+def test_no_name_is_refused_in_words_and_nothing_is_loaded(name: str) -> None:
+    client = Loader()
+    app = opened(client)
+    app.text_input(key="models.name").set_value(name).run()
+    app.button(key="models.load-named").click().run()
+    assert not client.loads and "No model is named" in words(app)
+
+
+def test_a_refused_load_says_why_and_keeps_what_was_typed() -> None:
+    client = Loader()
+    app = opened(client)
+    app.text_input(key="models.name").set_value("<b>no/such</b>").run()
+    client.refuse = UnknownModel("There is no model <b>no/such</b>", "no such name", "choose one of the table")
+    app.button(key="models.load-named").click().run()
+    assert "Choose one of the table" in words(app) and not [one for one in app.error if "<b>" in one.value]
+    assert app.text_input(key="models.name").value == "<b>no/such</b>"
+    client.refuse = None
+    app.button(key="models.load-named").click().run()
+    assert not app.error and client.loads
+
+
+def test_a_service_that_does_not_answer_is_told_with_the_remedy() -> None:
+    app = opened(Gone())
+    assert not app.exception and "hneurons serve" in words(app)
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(538_000_000, "538 MB"), (13_500_000_000, "13.5 GB"), (12_000, "12 kB"), (10**9, "1.0 GB")]
+)
+def test_bytes_are_written_as_a_reader_reads_them(count: int, told: str) -> None:
+    assert model_parts.size(count) == told
+
+
+def test_every_column_of_the_registry_is_in_the_table() -> None:
+    rows: Any = model_parts.table(FakeClient().models())
+    assert list(rows["fits here"]) == ["yes", "no"] and list(rows["on this machine"]) == ["yes", "to fetch"]
+    assert list(rows["parameters"]) == ["135M", "70B"] and "asks for consent" in rows["licence"][1]

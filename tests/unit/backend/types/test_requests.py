@@ -1,0 +1,152 @@
+"""A request is the whole of a run: every field is in its hash, and what cannot be honoured is refused at once."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from backend.neurons import NeuronSet
+from backend.types import (
+    REQUESTS,
+    CompareRequest,
+    Decoding,
+    ExploreRequest,
+    Frozen,
+    NeuronRequest,
+    Threshold,
+)
+
+ASK = "What is the capital of Egypt?"
+CHANGES: dict[str, dict[str, Any]] = {
+    "explore": {
+        "prompt": ASK + " ", "chat": False, "system": "", "answer": "Cairo", "top": 11, "neurons": "L1:N2",
+        "decoding": Decoding(max_new_tokens=41), "threshold": Threshold(k=2.5),
+    },
+    "compare": {
+        "prompt": ASK + " ", "chat": False, "system": "", "neurons": "L1:N3", "alphas": (0.0, 2.0), "controls": 0,
+        "own": ({"neuron": "L1:N2", "alpha": 0.5},), "control_kinds": ("free",), "control_arms": (), "control_seed": 1,
+        "positions": "prompt", "decoding": Decoding(seed=1),
+    },
+    "neuron": {"neuron": "L1:N3", "text": ExploreRequest(prompt=ASK), "top": 9},
+}  # fmt: skip
+BASE: dict[str, Frozen] = {
+    "explore": ExploreRequest(prompt=ASK),
+    "compare": CompareRequest(prompt=ASK, neurons=NeuronSet.of("L1:N2")),
+    "neuron": NeuronRequest.model_validate({"neuron": "L1:N2"}),
+}
+FIELDS = [(verb, field) for verb, changes in CHANGES.items() for field in changes]
+
+
+@pytest.mark.parametrize("verb", REQUESTS)
+def test_the_changes_below_cover_every_field(verb: str) -> None:
+    """A setting added to a request must show in its key, or somebody decides otherwise here."""
+    assert set(CHANGES[verb]) == set(REQUESTS[verb].model_fields)
+
+
+@pytest.mark.parametrize(("verb", "field"), FIELDS)
+def test_every_field_changes_the_hash(verb: str, field: str) -> None:
+    base = BASE[verb]
+    changed = type(base).model_validate({**base.model_dump(), field: CHANGES[verb][field]})
+    assert changed.hash != base.hash
+    assert type(base).model_validate(base.model_dump()).hash == base.hash
+
+
+@pytest.mark.parametrize("field", Decoding.model_fields)
+def test_every_field_of_decoding_changes_the_hash(field: str) -> None:
+    other = {"max_new_tokens": 3, "temperature": 0.5, "top_k": 5, "top_p": 0.5, "seed": 7, "stop": ("x",)}[field]
+    changed = ExploreRequest(prompt=ASK, decoding=Decoding.model_validate({field: other}))
+    assert changed.hash != BASE["explore"].hash
+
+
+@pytest.mark.parametrize("verb", REQUESTS)
+def test_a_request_read_from_its_json_is_the_same_request(verb: str) -> None:
+    base = BASE[verb]
+    again = REQUESTS[verb].model_validate_json(base.canonical())
+    assert again == base
+    assert again.canonical() == base.canonical()
+
+
+@given(prompt=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50).filter(str.strip))
+def test_canonical_json_is_ascii_and_stable_for_every_prompt(prompt: str) -> None:
+    text = ExploreRequest(prompt=prompt).canonical()
+    assert text.isascii()
+    assert ExploreRequest.model_validate_json(text).canonical() == text
+
+
+def test_the_hash_of_a_request_is_the_same_on_every_machine() -> None:
+    """Pinned: links and stored results hang on it. If a new setting changed it on purpose, write the new one here."""
+    assert BASE["neuron"].canonical() == '{"neuron":"L1:N2","text":null,"top":10}'
+    assert BASE["neuron"].hash == "f7bffabdce598e00aa077fd9f2629d737ef5bf5e1a1577be52ef469a2935f256"
+
+
+def test_neurons_in_any_order_are_the_same_request() -> None:
+    one, other = (CompareRequest(prompt=ASK, neurons=NeuronSet.parse(text)) for text in ("L1:N2,L0:N5", "L0:N5 L1:N2"))
+    assert one.hash == other.hash
+
+
+@pytest.mark.parametrize("alpha", [math.nan, math.inf, -math.inf, -1, -1e-9, 3.0000001, 1e9, "much", None])
+def test_an_alpha_that_is_no_number_from_zero_to_three_is_refused(alpha: Any) -> None:
+    whole = {"prompt": ASK, "neurons": "L1:N2"}
+    with pytest.raises(ValidationError, match="alphas"):
+        CompareRequest.model_validate({**whole, "alphas": [alpha]})
+    with pytest.raises(ValidationError, match="own"):
+        CompareRequest.model_validate({**whole, "own": [{"neuron": "L1:N2", "alpha": alpha}]})
+
+
+@pytest.mark.parametrize("alpha", [0, 0.25, 1, 3])
+def test_an_alpha_from_zero_to_three_is_accepted(alpha: float) -> None:
+    request = CompareRequest.model_validate({"prompt": ASK, "neurons": "L1:N2", "alphas": [alpha]})
+    assert request.alphas == (alpha,)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "why"),
+    [("", "empty"), (" \n\t\u00a0", "empty"), ("x" * 50_000, "50,000 characters"), ("a\ud800", "unicode|half")],
+)
+def test_an_empty_or_endless_prompt_is_refused_with_the_remedy(prompt: str, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        ExploreRequest(prompt=prompt)
+    ExploreRequest(prompt="x" * 20_000)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("max_new_tokens", 0), ("max_new_tokens", 2049), ("temperature", -0.1), ("temperature", math.nan), ("top_k", -1),
+        ("temperature", 5.1), ("top_p", 0.0), ("top_p", 1.1), ("seed", -1), ("seed", 2**31), ("stop", ("a",) * 9),
+    ],
+)  # fmt: skip
+def test_decoding_outside_its_range_is_refused(field: str, value: Any) -> None:
+    with pytest.raises(ValidationError, match=field):
+        Decoding.model_validate({field: value})
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"neurons": ""}, "no neuron is chosen"),
+        ({"alphas": (0.5, 0.5)}, "an alpha stands twice"),
+        ({"own": ({"neuron": "L1:N2", "alpha": 0}, {"neuron": "L1:N2", "alpha": 2})}, "two own alphas"),
+        ({"control_arms": (1,)}, "a row that is not there"),
+        ({"control_arms": (-1,)}, "a row that is not there"),
+        ({"controls": 21}, "controls"),
+        ({"controls": 20, "control_kinds": ("layer", "free"), "alphas": (0.0, 2.0), "control_arms": (0, 1)}, "64 rows"),
+        ({"positions": "middle"}, "positions"),
+    ],
+)
+def test_a_comparison_that_cannot_be_is_refused_with_the_reason(fields: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        CompareRequest.model_validate({"prompt": ASK, "neurons": "L1:N2", **fields})
+
+
+def test_rows_are_counted_before_they_are_made() -> None:
+    request = CompareRequest(
+        prompt=ASK, neurons=NeuronSet.of("L1:N2"), alphas=(0.0, 2.0), controls=3, control_kinds=("layer", "free"),
+        control_arms=(0, 1),
+    )  # fmt: skip
+    assert (request.intervened_rows, request.control_rows) == (2, 12)

@@ -1,0 +1,265 @@
+"""The command line: one JSON object or a readable table, honest exit statuses, a clean standard output."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend.cli import running
+from backend.cli.main import main
+from backend.errors import ModelError
+from backend.neuron_files import write_csv
+from backend.neurons import NeuronSet
+from backend.serve import opening
+from backend.serve.local import LocalClient
+from backend.types import CompareRequest, Comparison, Exploration, NeuronCard
+from tests.doors import CHOICE, assert_error_shape, local
+from tests.fakes import FakeEngine
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def run(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Runs one command against the fake engine: exit status, standard output, standard error."""
+    with local(engine) as client:
+        monkeypatch.setattr(LocalClient, "start", lambda *args, **kwargs: client)
+        monkeypatch.setattr(client, "close", lambda: None)
+
+        def command(*words: str) -> tuple[int, str, str]:
+            status = main(list(words))
+            return status, *capfd.readouterr()
+
+        yield command
+        monkeypatch.undo()
+
+
+COMPARE = ("compare", "--prompt", "Who?", "--neurons", "L1:N5,L2:N7", "--alphas", "0,2", "--controls", "1")
+
+
+def test_compare_prints_one_json_object_with_its_rows(run: Run) -> None:
+    status, out, err = run(*COMPARE, "--max-new-tokens", "16", "--json")
+    assert status == 0 and out.count("\n") == 1
+    body = json.loads(out)
+    assert [(row["arm"], row["alpha"]) for row in body["rows"]] == [
+        ("baseline", 1.0),
+        ("chosen", 0.0),
+        ("chosen", 2.0),
+        ("control", 0.0),
+    ]
+    assert len(body["rows"][0]["token_ids"]) == 16 and isinstance(body["rows"][0]["text"], str)
+    assert body["request"]["positions"] == "all"
+    assert Comparison.model_validate_json(out).request.neurons == NeuronSet.of("L1:N5", "L2:N7")
+
+
+def test_explore_and_neuron_print_their_results(run: Run) -> None:
+    status, out, _ = run("explore", "--prompt", "Who?", "--json")
+    assert status == 0 and Exploration.model_validate_json(out).request.prompt == "Who?"
+    status, out, _ = run("neuron", "l1:n2", "--top", "3", "--json")
+    assert status == 0 and len(NeuronCard.model_validate_json(out).promotes) == 3
+
+
+def test_every_option_reaches_the_request(run: Run, engine: FakeEngine, tmp_path: Path) -> None:
+    file = tmp_path / "set.csv"
+    file.write_bytes(write_csv(NeuronSet.of("L2:N9")))
+    status, _, err = run(
+        *COMPARE,
+        *("--neurons-file", str(file), "--own", "L0:N1=0.5,L0:N2=3", "--positions", "answer", "--no-chat"),
+        *("--control-kind", "free", "--control-kind", "layer", "--control-arms", "0,2", "--control-seed", "7"),
+        *("--system", "Be brief."),
+        *("--max-new-tokens", "5", "--temperature", "0.7", "--top-k", "9", "--top-p", "0.9", "--seed", "3"),
+        *("--stop", "\n", "--stop", "END", "--json"),
+    )
+    assert status == 0, err
+    assert engine.computed[-1] == CompareRequest.model_validate(
+        {
+            "prompt": "Who?",
+            "neurons": ["L1:N5", "L2:N7", "L2:N9"],
+            "alphas": [0, 2],
+            "own": [{"neuron": "L0:N1", "alpha": 0.5}, {"neuron": "L0:N2", "alpha": 3}],
+            "controls": 1,
+            "control_kinds": ["free", "layer"],
+            "control_arms": [0, 2],
+            "control_seed": 7,
+            "positions": "answer",
+            "chat": False,
+            "system": "Be brief.",
+            "decoding": {
+                **{"max_new_tokens": 5, "temperature": 0.7, "top_k": 9, "top_p": 0.9, "seed": 3},
+                "stop": ["\n", "END"],
+            },
+        }
+    )
+
+
+def test_tables_show_the_answers_and_never_obey_them(run: Run, engine: FakeEngine) -> None:
+    status, out, _ = run("explore", "--prompt", "Who?", "--answer", "[red]bold[/red] \x1b[31mred")
+    assert status == 0 and "[red]bold[/red]" in out and "\x1b" not in out
+    status, out, _ = run(*COMPARE)
+    assert status == 0 and "baseline" in out and "control (layer)" in out
+    status, out, _ = run("neuron", "L1:N2")
+    assert status == 0 and "L1:N2" in out
+
+
+BAD = [
+    (),
+    ("models",),
+    ("explore",),
+    ("nonsense",),
+    ("explore", "--prompt", "Who?", "--surprise"),
+    ("explore", "--prompt", "  "),
+    ("explore", "--prompt", "x" * 50_000),
+    ("explore", "--prompt", "Who?", "--max-new-tokens", "many"),
+    ("explore", "--prompt", "Who?", "--max-new-tokens", "0"),
+    ("explore", "--prompt", "Who?", "--temperature", "nan"),
+    ("explore", "--prompt", "Who?", "--population", "planet"),
+    ("explore", "--prompt", "Who?", "--neurons", "L1"),
+    ("explore", "--prompt", "Who?", "--neurons-file", "/nowhere/at/all.csv"),
+    ("explore", "--prompt", "Who?", "--backend", "not an address"),
+    ("explore", "--prompt", "Who?", "--backend", "http://127.0.0.1:9", "--model", "other"),
+    ("compare", "--prompt", "Who?"),
+    ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--alphas", "1e9"),
+    ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--alphas", "nan"),
+    ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--alphas", "inf"),
+    ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--alphas", "-1"),
+    ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--alphas", "half"),
+    ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--control-kind", "moon"),
+    ("compare", "--prompt", "Who?", "--own", "L1:N5"),
+    ("compare", "--prompt", "Who?", "--own", "L1:N5=", "--neurons", "L1:N5"),
+    ("neuron", "L99:N2"),
+    ("neuron", "x"),
+    ("cett", "--text-file", "/nowhere/at/all.txt", "--out", "x.npy"),
+    ("cett", "--text-file", __file__, "--out", "x.csv"),
+    ("cett", "--text-file", __file__, "--out", "/nowhere/at/all/x.npy"),
+]
+
+
+@pytest.mark.parametrize("words", BAD, ids=[" ".join(words)[-60:] for words in BAD])
+def test_bad_input_exits_2_with_the_error_as_json_and_in_words(run: Run, words: tuple[str, ...]) -> None:
+    status, out, err = run(*words, "--json")
+    assert status == 2
+    assert_error_shape(json.loads(out))
+    assert json.loads(out)["error"]["what"] in err
+    status, out, _ = run(*words)
+    assert (status, out) == (2, "")
+
+
+def test_a_service_that_does_not_answer_exits_1(run: Run) -> None:
+    status, out, err = run("explore", "--prompt", "Who?", "--json", "--backend", "http://127.0.0.1:9")
+    assert status == 1
+    assert_error_shape(json.loads(out), "backend_unavailable")
+    assert "http://127.0.0.1:9" in err
+
+
+def test_a_bug_exits_1_with_its_traceback_on_standard_error(run: Run, engine: FakeEngine) -> None:
+    def explode(index: int) -> None:
+        raise ZeroDivisionError("a bug")
+
+    engine.on_token = explode
+    status, out, err = run("explore", "--prompt", "Who?", "--json")
+    assert status == 1
+    assert_error_shape(json.loads(out), "internal")
+    assert "ZeroDivisionError" in err
+
+
+def test_ctrl_c_stops_the_run(run: Run, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "_follow", interrupt)
+    status, out, err = run("explore", "--prompt", "Who?", "--max-new-tokens", "64", "--json")
+    assert (status, out) == (130, "")
+
+
+def test_what_libraries_print_never_reaches_standard_output(run: Run, engine: FakeEngine) -> None:
+    def chatter(index: int) -> None:
+        print("loading 100%")
+        os.write(1, b"from C code\n")
+
+    engine.on_token = chatter
+    status, out, err = run("explore", "--prompt", "Who?", "--max-new-tokens", "2", "--json")
+    assert status == 0 and json.loads(out)
+    assert "loading 100%" in err and "from C code" in err
+
+
+def test_cett_writes_the_array_and_its_axes(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "open_engine", lambda spec, store, progress: FakeEngine())
+    text, out_file = tmp_path / "text.txt", tmp_path / "x.npy"
+    text.write_text("the text as it stands")
+    status, out, _ = run("cett", "--text-file", str(text), "--out", str(out_file), "--json")
+    assert status == 0 and json.loads(out)["shape"] == [3, 5, 16]
+    assert np.load(out_file).shape == (3, 5, 16)
+    assert json.loads((tmp_path / "x.json").read_text())["token_ids"] == [0, 1, 2, 3, 4]
+
+
+def test_models_list_path_and_fetch(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def folder(name: str | None, progress: opening.Progress) -> Path:
+        progress("converting", 0.5)
+        return Path("/models") / (name or "default")
+
+    monkeypatch.setattr(opening, "choices", lambda: (CHOICE,))
+    monkeypatch.setattr(opening, "model_folder", folder)
+    monkeypatch.delenv("HNEURONS_MODEL", raising=False)
+    assert [row["name"] for row in json.loads(run("models", "list", "--json")[1])["models"]] == ["fake-model"]
+    assert "fake-model" in run("models", "list")[1]
+    assert run("models", "path") == (0, "/models/default\n", "converting\n")
+    assert run("models", "path", "other")[1] == "/models/other\n"
+    assert json.loads(run("models", "fetch", "other", "--json")[1]) == {"path": "/models/other"}
+
+
+def test_a_model_that_cannot_be_had_exits_2(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(name: str | None, progress: opening.Progress) -> Path:
+        raise ModelError("There is no such model", "nothing has that name", "see hneurons models list")
+
+    monkeypatch.setattr(opening, "model_folder", none)
+    status, out, _ = run("models", "path", "nonsense", "--json")
+    assert status == 2
+    assert_error_shape(json.loads(out), "model")
+
+
+def test_python_m_backend_helps_on_standard_output_and_refuses_without_torch() -> None:
+    def program(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-m", "backend", *words], capture_output=True, text=True, check=False)
+
+    helped = program("--help")
+    assert helped.returncode == 0
+    assert all(command in helped.stdout for command in ("explore", "compare", "neuron", "models", "cett", "serve"))
+    refused = program("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--alphas", "9", "--json")
+    assert refused.returncode == 2
+    assert_error_shape(json.loads(refused.stdout), "bad_settings")
+
+
+@pytest.mark.model
+def test_the_real_model_gives_the_same_through_command_line_and_client() -> None:
+    words = ["compare", "--prompt", "What is the capital of Egypt?", "--neurons", "L3:N5,L4:N7", "--alphas", "0,2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "backend", *words, "--controls", "1", "--max-new-tokens", "8", "--no-store", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    request = CompareRequest.model_validate(
+        {
+            "prompt": "What is the capital of Egypt?",
+            "neurons": ["L3:N5", "L4:N7"],
+            "alphas": [0, 2],
+            "decoding": {"max_new_tokens": 8},
+        }
+    )
+    here = running.answer("compare", request, running.Door(keep=False))
+    assert isinstance(here, Comparison)
+    assert done.stdout == here.model_dump_json() + "\n"
+    assert [row.arm for row in here.rows] == ["baseline", "chosen", "chosen", "control"]

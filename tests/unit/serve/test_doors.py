@@ -1,0 +1,120 @@
+"""One verb set, many doors: the same request gives the same bytes through each, and errors one shape."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backend.cli import running
+from backend.cli.main import main
+from backend.errors import HNeuronsError
+from backend.neurons import NeuronSet
+from backend.serve.client import Client
+from backend.serve.local import LocalClient
+from backend.serve.remote import HttpClient
+from backend.types import RESULTS, CompareRequest, Decoding, ExploreRequest, NeuronRequest, Request, Verb
+from cache.store import Store
+from tests.doors import assert_error_shape, ended, local, served
+from tests.fakes import FakeEngine
+
+SHORT = Decoding(max_new_tokens=3)
+REQUESTS: dict[Verb, Request] = {
+    "explore": ExploreRequest(prompt="Who?", decoding=SHORT, neurons=NeuronSet.of("L0:N1", "L2:N3"), top=4),
+    "compare": CompareRequest(
+        prompt="Who?",
+        neurons=NeuronSet.of("L0:N1", "L2:N3"),
+        alphas=(0.0, 2.0),
+        controls=1,
+        control_kinds=("layer", "free"),
+        decoding=SHORT,
+    ),
+    "neuron": NeuronRequest.model_validate({"neuron": "L1:N2"}),
+}
+JSON = {"Content-Type": "application/json"}
+COMMANDS: dict[str, list[str]] = {
+    "explore": ["--prompt", "Who?", "--max-new-tokens", "3", "--neurons", "L2:N3,L0:N1", "--top", "4"],
+    "compare": [
+        *("--prompt", "Who?", "--max-new-tokens", "3", "--neurons", "L0:N1,L2:N3", "--alphas", "0,2"),
+        *("--controls", "1", "--control-kind", "layer", "--control-kind", "free"),
+    ],
+    "neuron": ["L1:N2"],
+}
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[LocalClient]:
+    store = Store(tmp_path)
+    with local(FakeEngine(store=store), store) as opened:
+        yield opened
+
+
+def through(client: Client, verb: Verb) -> bytes:
+    view = ended(client, client.submit(verb, REQUESTS[verb], "ann"))
+    assert view.error is None and view.key is not None
+    result = client.result(view.key)
+    assert result is not None
+    return result.to_bytes()
+
+
+@pytest.mark.parametrize("verb", list(REQUESTS))
+def test_every_door_gives_the_same_result_byte_for_byte(
+    verb: Verb, client: LocalClient, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    here = through(client, verb)
+    with served(client) as address:
+        far = HttpClient(address)
+        assert through(far, verb) == here
+        assert main([verb, *COMMANDS[verb], "--json", "--backend", address]) == 0
+        from_service = capfd.readouterr().out
+        posted = far._http.post(f"{address}/v1/{verb}", content=REQUESTS[verb].model_dump_json(), headers=JSON)
+        far.close()
+    with local(FakeEngine()) as fresh:
+        monkeypatch.setattr(running, "_connect", lambda door: fresh)
+        assert main([verb, *COMMANDS[verb], "--json"]) == 0
+        from_here = capfd.readouterr().out
+    assert from_service == from_here
+    assert posted.text == from_here.rstrip("\n")
+    assert RESULTS[verb].model_validate_json(from_here).to_bytes() == here
+
+
+def test_another_request_gives_other_bytes(client: LocalClient) -> None:
+    other = REQUESTS["explore"].model_copy(update={"prompt": "Where?"})
+    view = ended(client, client.submit("explore", other, "ann"))
+    assert view.key is not None
+    result = client.result(view.key)
+    assert result is not None and result.to_bytes() != through(client, "explore")
+
+
+def test_events_are_the_same_seen_from_here_and_over_http() -> None:
+    with local(FakeEngine()) as client:
+        job = client.submit("explore", REQUESTS["explore"], "ann")
+        view = ended(client, job)
+        with served(client) as address:
+            far = HttpClient(address)
+            assert far.view(job) == view
+            assert far.status() == client.status()
+            assert far.models() == client.models()
+            far.close()
+
+
+OUT_OF_RANGE = NeuronRequest.model_validate({"neuron": "L9:N2"})
+
+
+def test_a_refusal_inside_the_run_is_told_alike_at_every_door(
+    client: LocalClient, capfd: pytest.CaptureFixture[str]
+) -> None:
+    here = ended(client, client.submit("neuron", OUT_OF_RANGE, "ann")).error
+    assert_error_shape({"error": here}, "bad_neurons")
+    with served(client) as address:
+        far = HttpClient(address)
+        assert ended(far, far.submit("neuron", OUT_OF_RANGE, "ann")).error == here
+        posted = far._http.post(f"{address}/v1/neuron", json={"neuron": "L9:N2"})
+        assert (posted.status_code, posted.json()) == (422, {"error": here})
+        assert main(["neuron", "L9:N2", "--json", "--backend", address]) == 2
+        far.close()
+    captured = capfd.readouterr()
+    assert json.loads(captured.out) == {"error": here}
+    assert HNeuronsError.from_json(here or {}).sentence in captured.err

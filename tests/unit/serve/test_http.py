@@ -1,0 +1,197 @@
+"""The HTTP service: one error shape, bounded bodies, streams, and no answer outside its own description."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable as NothingToForbid
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from backend.serve.http import MAX_BODY, create_app
+from backend.serve.local import LocalClient
+from backend.types import CompareRequest, ExploreRequest, NeuronRequest, Request, Verb
+from tests.doors import assert_error_shape, ended, local
+from tests.fakes import FakeEngine
+
+EXAMPLES: dict[Verb, Request] = {
+    "explore": ExploreRequest(prompt="Who?"),
+    "compare": CompareRequest.model_validate({"prompt": "Who?", "neurons": ["L0:N1"]}),
+    "neuron": NeuronRequest.model_validate({"neuron": "L0:N1"}),
+}
+ASKED = {"prompt": "Who?", "decoding": {"max_new_tokens": 3}}
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def client(engine: FakeEngine) -> Iterator[LocalClient]:
+    with local(engine) as opened:
+        yield opened
+
+
+@pytest.fixture
+def http(client: LocalClient) -> Iterator[TestClient]:
+    with TestClient(create_app(client), raise_server_exceptions=False) as opened:
+        yield opened
+
+
+def test_a_job_is_submitted_watched_and_its_result_fetched(http: TestClient) -> None:
+    started = http.post("/v1/jobs", json={"verb": "explore", "request": ASKED, "session": "ann"})
+    assert started.status_code == 202
+    view = http.get(f"/v1/jobs/{started.json()['id']}", params={"wait": 5}).json()
+    while view["state"] != "done":
+        view = http.get(f"/v1/jobs/{view['id']}", params={"after": view["next"], "wait": 5}).json()
+    body = http.get(f"/v1/results/{view['key']}").json()
+    assert body["verb"] == "explore" and body["result"]["answer"] == " w0 w1 w2"
+    assert isinstance(body["result"]["cett_sum"][0], list)
+    compact = http.get(f"/v1/results/{view['key']}", params={"arrays": "base64"}).json()
+    assert set(compact["result"]["cett_sum"]) == {"dtype", "shape", "base64"}
+
+
+def test_events_stream_in_order_and_end_with_the_state(http: TestClient) -> None:
+    job = http.post("/v1/jobs", json={"verb": "explore", "request": ASKED, "session": "ann"}).json()["id"]
+    blocks = [block for block in http.get(f"/v1/jobs/{job}/events").text.split("\n\n") if block.startswith("event")]
+    kinds = [block.split("\n")[0].removeprefix("event: ") for block in blocks]
+    assert kinds == ["stage", "prompt", "token", "token", "token", "end"]
+    last = json.loads(blocks[-1].split("data: ")[1])
+    assert last["state"] == "done" and last["key"]
+    again = http.get(f"/v1/jobs/{job}/events", headers={"Last-Event-ID": str(last["next"])}).text
+    assert again.startswith("event: end"), "who comes back hears only what is new"
+
+
+def test_a_job_can_be_stopped(http: TestClient, client: LocalClient, engine: FakeEngine) -> None:
+    gate, reached = threading.Event(), threading.Event()
+
+    def hold(index: int) -> None:
+        reached.set()
+        assert gate.wait(10)
+
+    engine.on_token = hold
+    job = http.post("/v1/jobs", json={"verb": "explore", "request": ASKED, "session": "ann"}).json()["id"]
+    assert reached.wait(10)
+    assert http.delete(f"/v1/jobs/{job}").status_code == 200
+    gate.set()
+    assert ended(client, job).state == "stopped"
+
+
+REFUSED = [
+    ("post", "/v1/explore", {"json": {"prompt": "  "}}, 422, "bad_prompt"),
+    ("post", "/v1/explore", {"json": {"prompt": "x" * 50_000}}, 422, "bad_prompt"),
+    ("post", "/v1/explore", {"json": {"prompt": "x", "surprise": 1}}, 422, "bad_settings"),
+    ("post", "/v1/explore", {"json": {"prompt": "\ud800"}}, 422, "bad_prompt"),
+    ("post", "/v1/explore", {"json": {}}, 422, "bad_prompt"),
+    ("post", "/v1/explore", {"content": b"{"}, 422, "bad_settings"),
+    ("post", "/v1/explore", {"content": b'"\xff"'}, 400, "error"),
+    ("post", "/v1/compare", {"json": {"prompt": "x", "neurons": ["L1:N2"], "alphas": [1e9]}}, 422, "bad_settings"),
+    ("post", "/v1/compare", {"json": {"prompt": "x", "neurons": ["L1:N2"], "alphas": [-1]}}, 422, "bad_settings"),
+    ("post", "/v1/compare", {"content": b'{"prompt": "x", "neurons": "L1:N2", "alphas": [NaN]}'}, 422, "bad_settings"),
+    ("post", "/v1/compare", {"json": {"prompt": "x", "neurons": ["N2"]}}, 422, "bad_neurons"),
+    ("post", "/v1/compare", {"json": {"prompt": "x"}}, 422, "bad_settings"),
+    ("post", "/v1/neuron", {"json": {"neuron": "L99:N2"}}, 422, "bad_neurons"),
+    ("post", "/v1/jobs", {"json": {"verb": "destroy", "request": {}, "session": "a"}}, 422, "bad_settings"),
+    ("post", "/v1/jobs", {"json": {"verb": "explore", "request": {}, "session": "a"}}, 422, "bad_prompt"),
+    ("get", "/v1/jobs/nobody", {}, 404, "not_found"),
+    ("get", "/v1/jobs/nobody?wait=31", {}, 422, "bad_settings"),
+    ("get", "/v1/jobs/nobody/events", {}, 404, "not_found"),
+    ("delete", "/v1/jobs/nobody", {}, 404, "not_found"),
+    ("get", f"/v1/results/{'0' * 64}", {}, 404, "not_found"),
+    ("get", "/v1/results/short", {}, 422, "bad_settings"),
+    ("get", "/v1/examples/explore", {}, 500, "store"),
+    ("get", "/v1/nothing", {}, 404, "error"),
+    ("put", "/v1/status", {}, 405, "error"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "sent", "status", "code"), REFUSED)
+def test_every_refusal_has_the_one_shape(
+    http: TestClient, method: str, path: str, sent: dict[str, Any], status: int, code: str
+) -> None:
+    if "json" in sent:
+        sent = {"content": json.dumps(sent["json"])}
+    headers = {"Content-Type": "application/json"} if sent else {}
+    answer = http.request(method, path, headers=headers, **sent)
+    assert answer.status_code == status, answer.text
+    assert_error_shape(answer.json(), code)
+    assert http.post("/v1/explore", json=ASKED).status_code == 200, "the next request works"
+
+
+def test_a_body_beyond_the_bound_is_refused_declared_or_not(http: TestClient) -> None:
+    def pieces() -> Iterator[bytes]:
+        for _ in range(MAX_BODY // 65536 + 2):
+            yield b" " * 65536
+
+    headers = {"Content-Type": "application/json"}
+    for content in (b" " * (MAX_BODY + 1), pieces()):
+        answer = http.post("/v1/explore", content=content, headers=headers)
+        assert answer.status_code == 413
+        assert_error_shape(answer.json())
+
+
+def test_a_failure_of_the_service_itself_has_the_shape_too(
+    http: TestClient, client: LocalClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(client, "status", broken)
+    answer = http.get("/v1/status")
+    assert answer.status_code == 500
+    assert_error_shape(answer.json(), "internal")
+
+
+def test_other_origins_get_no_leave(http: TestClient) -> None:
+    answer = http.get("/v1/status", headers={"Origin": "http://elsewhere.example"})
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+@pytest.fixture
+def described(tmp_path: Path) -> Iterator[schemathesis.BaseSchema]:
+    engine = FakeEngine()
+    for verb, request in EXAMPLES.items():
+        (tmp_path / f"{verb}.json").write_bytes(engine.run(verb, request).to_bytes())
+    with local(FakeEngine(), examples=tmp_path) as client:
+        yield schemathesis.openapi.from_asgi("/openapi.json", create_app(client))
+
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["allowed", "forbidden"])
+def test_the_service_keeps_to_its_own_description(described: schemathesis.BaseSchema, mode: GenerationMode) -> None:
+    """Whatever the schema allows or forbids is answered as the schema says, and never with a failure."""
+    tried: Counter[str] = Counter()
+    for found in described.get_all_operations():
+        assert isinstance(found, Ok), found
+        operation = found.ok()
+
+        @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def keeps(case: schemathesis.Case) -> None:
+            tried[case.operation.label] += 1
+            answer = case.call_and_validate(checks=CHECKS)
+            if answer.status_code >= 400:
+                assert_error_shape(answer.json())
+
+        with suppress(NothingToForbid):
+            keeps()
+    assert len(tried) >= 8, f"only {dict(tried)} were tried"

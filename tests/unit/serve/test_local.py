@@ -1,0 +1,112 @@
+"""The client in this process: what it reads, refuses and keeps."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from backend.errors import BadInput, StoreError, UnknownModel
+from backend.neurons import NeuronSet
+from backend.serve.local import LocalClient
+from backend.serve.opening import ModelSpec
+from backend.types import CompareRequest, ExploreRequest, JobView
+from cache.store import Store
+from tests.doors import ended, local, no_memory, result_of
+from tests.fakes import FakeEngine
+
+ASKED = ExploreRequest(prompt="Who built it?")
+
+
+def finished(client: LocalClient) -> JobView:
+    return ended(client, client.submit("explore", ASKED, "ann"))
+
+
+def test_a_result_outlives_the_client_that_computed_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with local(FakeEngine(store=store), store) as client:
+        key = finished(client).key
+    engine = FakeEngine(store=store)
+    with local(engine, store) as client:
+        view = finished(client)
+        assert view.cached and view.key == key
+        assert result_of(client, view).request == ASKED
+    assert engine.computed == []
+
+
+def test_results_lists_what_was_asked_newest_first(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    compared = CompareRequest(prompt="Why?", neurons=NeuronSet.of("L0:N1"))
+    with local(FakeEngine(store=store), store) as client:
+        ended(client, client.submit("explore", ASKED, "ann"))
+        ended(client, client.submit("compare", compared, "ann"))
+        store.put("a" * 64, b"{}", "usual", {"request": {}, "model": "fake-model"})
+        listed = client.results()
+        assert [(each.verb, each.model) for each in listed] == [("compare", "fake-model"), ("explore", "fake-model")]
+        assert ExploreRequest.model_validate(listed[1].request) == ASKED
+        assert client.results(limit=1) == listed[:1]
+        assert client.result("a" * 64) is None, "what is no result of a verb is not handed out as one"
+
+
+def test_without_a_store_the_last_results_are_still_there() -> None:
+    with local(FakeEngine()) as client:
+        assert result_of(client, finished(client)).request == ASKED
+        assert client.result("0" * 64) is None and client.results() == ()
+
+
+def test_a_damaged_result_is_missing_and_a_malformed_key_is_refused(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with local(FakeEngine(store=store), store) as client:
+        key = finished(client).key or ""
+    file = next(tmp_path.rglob("*.entry"))
+    file.write_bytes(file.read_bytes()[:-20])
+    with local(FakeEngine(store=store), store) as client:
+        assert client.result(key) is None
+        with pytest.raises(BadInput):
+            client.result("../../etc/passwd")
+        assert ended(client, client.submit("explore", ASKED, "ann")).state == "done"
+
+
+def test_a_result_of_another_version_is_missing_not_a_crash(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.put("b" * 64, b'{"tokens": 3}', "explore", {"request": {}, "model": "old"})
+    with local(FakeEngine(store=store), store) as client:
+        assert client.result("b" * 64) is None
+
+
+def test_the_example_that_ships_is_read_and_its_absence_is_told(tmp_path: Path) -> None:
+    shipped = FakeEngine().run("explore", ASKED)
+    (tmp_path / "explore.json").write_bytes(shipped.to_bytes())
+    (tmp_path / "compare.json").write_text("{}")
+    with local(FakeEngine(), examples=tmp_path) as client:
+        assert client.example("explore").to_bytes() == shipped.to_bytes()
+        for verb in ("compare", "neuron"):
+            with pytest.raises(StoreError):
+                client.example(verb)
+
+
+def test_a_model_that_is_refused_at_once_leaves_the_loaded_one() -> None:
+    def refuse(spec: ModelSpec, freed: int) -> None:
+        if spec.name == "nonsense":
+            raise UnknownModel("'nonsense' is no model", "nothing has that name", "choose another")
+
+    client = LocalClient(lambda spec, progress: FakeEngine(), None, choices=tuple, check=refuse, memory=no_memory)
+    client.load("fake-model")
+    ended(client, client.submit("explore", ASKED, "ann"))
+    with pytest.raises(UnknownModel):
+        client.load("nonsense")
+    assert client.status().state == "ready"
+    client.close()
+
+
+def test_the_first_page_waits_for_no_heavy_import() -> None:
+    code = (
+        "import sys, backend.serve.local, backend.serve.remote, backend.serve.http, backend.cli.main\n"
+        "heavy = {'torch', 'transformers', 'transformer_lens', 'streamlit'} & set(sys.modules)\n"
+        "import json; print(json.dumps(sorted(heavy)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(out.stdout) == []
