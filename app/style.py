@@ -15,6 +15,8 @@ Theme = Literal["light", "dark"]
 ColorScale = list[tuple[float, str]]
 
 FONT = '"Source Sans", "Source Sans 3", sans-serif'
+_AMBER = (240, 178, 35)
+_BLACK, _WHITE = "#000000", "#FFFFFF"
 SIZES = "Cividis"
 """Scale of sizes, perceptually uniform and readable without red or green: 0 to the largest value."""
 TEXT, TOKEN = 13, 12
@@ -53,7 +55,13 @@ class Palette:
 
     def tint(self, share: float) -> str:
         """Amber behind a token, `share` 0..1 of the largest value: from hardly seen to full."""
-        return f"rgba(240,178,35,{0.05 + 0.80 * min(max(share, 0.0), 1.0):.3f})"
+        return f"rgba({_AMBER[0]},{_AMBER[1]},{_AMBER[2]},{_opacity(share):.3f})"
+
+    def on_tint(self, share: float) -> str:
+        """The text colour that reads best on `tint(share)`: at least 4.5:1 for every share, in both themes."""
+        part = _opacity(share)
+        ground = tuple(part * a + (1 - part) * p for a, p in zip(_AMBER, _rgb(self.page), strict=True))
+        return max((self.text, _BLACK, _WHITE), key=lambda colour: contrast(_rgb(colour), ground))
 
     def style(self, figure: go.Figure, height: int) -> go.Figure:
         """Give `figure` the look all charts share, `height` pixels high. Changes and returns it."""
@@ -87,6 +95,25 @@ DARK = Palette(
     primary="#C24480", chosen="#F28BB8", baseline="#93A2AF", twin="#5CC0D4", mark="#C2186B", mark_line="#FFFFFF",
     callout="#05080B", callout_text="#FFFFFF", change=("#7FB8F0", "#33618F", "#1C252E", "#93571F", "#FFAE5C"),
 )  # fmt: skip
+
+
+def _opacity(share: float) -> float:
+    return 0.05 + 0.80 * min(max(share, 0.0), 1.0)
+
+
+def _rgb(colour: str) -> tuple[float, ...]:
+    return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
+
+
+def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """Contrast of two colours, 1 to 21. Source: WCAG 2.2, relative luminance."""
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: tuple[float, ...]) -> float:
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in colour)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def of(theme: str | None) -> Palette:

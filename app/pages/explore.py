@@ -30,9 +30,9 @@ def run() -> None:
 
 def open_page() -> None:
     """Bring view, form and result in step: an opened link is asked again, a first visit gets the example."""
-    if session.open_view():
+    opened = session.open_view()
+    if opened:
         session.fail("explore", None)
-        ask.fill(_wanted(), session.view().draft)
     wanted = _wanted()
     if wanted is not None and not session.answers("explore", wanted):
         running = jobs.running("explore")
@@ -41,7 +41,7 @@ def open_page() -> None:
             jobs.run_job("explore", wanted)
     elif wanted is None and session.result("explore", Exploration) is None:
         _example()
-    if not ask.filled():
+    if opened or not ask.filled():
         ask.fill(session.asked(), session.view().draft)
 
 

@@ -142,12 +142,12 @@ def _map_settings() -> None:
 def _ranked(result: Exploration, cell: Cell) -> None:
     frame.heading(explore_words.place(result, cell), explore_words.HOW_RANKED)
     ranked.table(result, cell, session.view().score)
-    st.markdown(muted(explore_words.strong_count(result, cell)))
-    neuron_sets.pills("explore")
-    row = st.container(horizontal=True, vertical_alignment="center")
-    with row:
-        neuron_sets.adder("explore", result.model.widths, more=lambda: _strong(result, cell))
     count = len(session.chosen())
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        if not count:
+            st.markdown(muted("Tick neurons to choose them."), width="content")
+        neuron_sets.pills("explore")
+        neuron_sets.adder("explore", result.model.widths, more=lambda: _strong(result, cell))
     if count and st.button(
         f"Compare with {'these ' + format(count, ',') if count > 1 else 'this one'}", type="primary", width="stretch",
         icon=":material/compare_arrows:", key="compare-with",
@@ -157,6 +157,7 @@ def _ranked(result: Exploration, cell: Cell) -> None:
 
 def _strong(result: Exploration, cell: Cell) -> None:
     """Strong neurons as a set, as far as the result keeps them."""
+    st.markdown(muted(explore_words.strong_count(result, cell)))
     here, count = cells.strong_in(result, cell)
     token = cells.strong_at_token(result, cell.pos)
     for words, found, key in (

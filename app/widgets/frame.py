@@ -88,7 +88,9 @@ def downloads(
     note: str | None = None,
 ) -> None:
     """The caption under a figure, and folded away beside it table twin and downloads. Arguments as for `figure`."""
-    line = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", gap="small", wrap=False)
+    line = st.container(
+        horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", gap="small", wrap=False
+    )
     if note:
         line.markdown(muted(note), width="stretch")
     with line.popover("Table, downloads", icon=":material/table:", type="tertiary", key=f"more-{key}"):

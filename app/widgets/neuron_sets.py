@@ -23,10 +23,9 @@ FILE_TYPES = ("json", "csv", "tsv", "txt")
 
 
 def pills(key: str, label: str = "Your set") -> None:
-    """The chosen neurons as pills; a click on one lets it go."""
+    """The chosen neurons as pills; a click on one lets it go. Nothing is drawn where none is chosen."""
     chosen = session.chosen()
     if not chosen:
-        st.markdown(muted(f"{label}: no neuron is chosen yet."))
         return
     names = [str(neuron) for neuron in chosen.ids[:MAX_PILLS]]
     state = f"{key}-pills-{hash(chosen.ids)}"
@@ -36,7 +35,7 @@ def pills(key: str, label: str = "Your set") -> None:
         session.choose(session.chosen() - NeuronSet.of(*(name for name in names if name not in kept)))
 
     st.pills(
-        label, names, selection_mode="multi", default=names, key=state, on_change=keep, help="Click one to let it go"
+        label, names, selection_mode="multi", default=names, key=state, on_change=keep, label_visibility="collapsed"
     )
     if len(chosen) > MAX_PILLS:
         st.markdown(muted(f"and {len(chosen) - MAX_PILLS:,} more"))

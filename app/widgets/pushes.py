@@ -17,7 +17,7 @@ from backend.errors import HNeuronsError
 from backend.neurons import NeuronId
 from backend.types import NeuronCard, NeuronRequest
 
-SHOWN = 3
+SHOWN = 2
 """Output tokens named in a table."""
 MAX_HELD = 2_000
 POLL_SECONDS = 0.4

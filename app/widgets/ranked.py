@@ -63,10 +63,10 @@ def _newest(here: NeuronSet, before: list[int], neurons: list[NeuronId]) -> Neur
 
 def _columns(largest: float) -> dict[Any, Any]:
     return {
-        "Neuron": st.column_config.TextColumn(width=80),
+        "Neuron": st.column_config.TextColumn(width=78),
         "CETT": st.column_config.ProgressColumn(
-            format="%.2f", min_value=0.0, max_value=max(largest, 1e-9), color="primary", width=96
+            format="%.2f", min_value=0.0, max_value=max(largest, 1e-9), color="primary", width=94
         ),
-        "Pushes towards": st.column_config.TextColumn(width=126),
-        "× usual": st.column_config.NumberColumn(format="%.0f×", width=60),
+        "Pushes towards": st.column_config.TextColumn(width=136),
+        "× usual": st.column_config.NumberColumn(format="%.0f×", width=58),
     }

@@ -29,8 +29,8 @@ button {
 }
 button:hover { border-color: var(--st-border-color); }
 button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 1px; }
-button.template { color: var(--st-gray-text-color); border: 1px dashed var(--st-border-color); font-size: 0.875rem; }
-button.prompt { color: var(--st-gray-text-color); font-size: 1rem; }
+button.template { border: 1px dashed var(--st-border-color); font-size: 0.875rem; }
+button.prompt { font-size: 1rem; }
 button[aria-pressed="true"] { border: 2px solid var(--strip-chosen); }
 .gap { flex-basis: 100%; height: 0; }
 """
@@ -58,6 +58,7 @@ export default function (component) {
     button.title = token.title;
     button.dataset.pos = token.pos;
     button.style.backgroundColor = token.tint;
+    button.style.color = token.colour;
     button.setAttribute("aria-pressed", token.selected ? "true" : "false");
     button.onclick = () => setTriggerValue("picked", token.pos);
     strip.appendChild(button);
@@ -122,6 +123,7 @@ def _button(one: StripToken, palette: Palette, selected: int | None) -> dict[str
         "title": described(one.token, one.pos),
         "role": one.token.role,
         "tint": "transparent" if template else palette.tint(one.share),
+        "colour": palette.muted if template else palette.on_tint(one.share),
         "selected": one.pos == selected,
     }
 

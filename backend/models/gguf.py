@@ -185,12 +185,13 @@ def _watched(stage: str, progress: Progress) -> Iterator[None]:
             progress(stage, done / max(1, len(tensors)))
             yield tensor
 
-    drawn = modeling_gguf_pytorch_utils.tqdm
-    modeling_gguf_pytorch_utils.tqdm = bar
+    reader: Any = modeling_gguf_pytorch_utils
+    drawn = reader.tqdm
+    reader.tqdm = bar
     try:
         yield
     finally:
-        modeling_gguf_pytorch_utils.tqdm = drawn
+        reader.tqdm = drawn
 
 
 def _refused(file: Path, error: Exception) -> ModelUnreadable | UnsupportedModel:

@@ -22,7 +22,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     XetDownloadError,
 )
-from huggingface_hub.utils import tqdm
+from huggingface_hub.utils.tqdm import tqdm
 
 from backend.errors import HNeuronsError, ModelError, ModelUnreadable, UnknownModel
 from backend.models import folders
@@ -102,7 +102,7 @@ def _is_weights(name: str) -> bool:
 def _bar(progress: Progress) -> type[tqdm]:
     """What the hub takes for a progress bar. It draws nothing, and tells how many of the bytes are here."""
 
-    class Told(tqdm):  # type: ignore[misc]  # the hub ships it without types
+    class Told(tqdm):
         def __init__(self, *args: Any, **settings: Any) -> None:
             settings.pop("name", None)
             super().__init__(*args, **(settings | {"file": io.StringIO(), "disable": False}))

@@ -55,15 +55,15 @@ def load(
     tell(f"loading {source.name}", 0.7)
     hf_model, tokenizer = _read(source, folder, chosen, number)
     tell(f"wrapping {source.name}", 0.9)
-    model = wrap(
-        hf_model,
-        tokenizer,
-        name=source.name,
-        source=str(folder),
-        fingerprint=fingerprint(folder, number),
-        device=chosen,
-        dtype=number,
-    )
+    named = {"name": source.name, "source": str(folder), "device": chosen, "dtype": number}
+    try:
+        model = wrap(hf_model, tokenizer, fingerprint=fingerprint(folder, number), **named)
+    except ValueError as error:
+        raise UnsupportedModel(
+            f"{source.name} cannot be taken apart",
+            f"TransformerLens does not know its architecture ({type(hf_model).__name__})",
+            "choose a model of the table or of a known family",
+        ) from error
     tell("ready", 1.0)
     return model
 
@@ -106,6 +106,8 @@ def _config(folder: Path) -> Any:
             f"Transformers has no causal language model of type {config.model_type!r}",
             "choose a model of the table or of a known family",
         )
+    # A text part names no class of its own, and TransformerLens goes by that name.
+    config.architectures = config.architectures or [MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].__name__]
     return config
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from backend.errors import BadSettings
+from backend.models.registry import DEFAULT
 from backend.types import CettFile, CettRequest, ModelChoice, ModelInfo, Request, Result, Verb
 from backend.watch import Watch
 from cache.paths import results_dir
@@ -63,9 +64,9 @@ class ModelSpec:
 Opener = Callable[[ModelSpec, Progress], Answering]
 
 
-def default_model() -> str | None:
-    """The model that HNEURONS_MODEL names, or None for the one that ships."""
-    return os.environ.get(MODEL_VARIABLE, "").strip() or None
+def default_model() -> str:
+    """The model that HNEURONS_MODEL names, else the one that ships."""
+    return os.environ.get(MODEL_VARIABLE, "").strip() or DEFAULT
 
 
 def result_store() -> Store:

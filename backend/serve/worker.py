@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from backend.errors import BackendUnavailable, Stopped
-from backend.serve.failures import QueueFull, Unknown, explain, parts
+from backend.serve.failures import QueueFull, Unknown
 from backend.serve.fair import FairQueue
 from backend.serve.jobs import Job, Outcome
 from backend.serve.opening import Answering, ModelSpec, Opener
@@ -200,15 +200,16 @@ class Worker:
 
     def _open(self, spec: ModelSpec) -> None:
         with self._changed:
-            self._engine = None
+            held, self._engine = self._engine is not None, None
             self._status = ModelStatus(state="loading", name=spec.name, stage="starting")
-        _free_memory()
+        if held:
+            _free_memory()
         try:
             engine = self._opener(spec, self._progress)
             status = ModelStatus(state="ready", name=engine.info.name, info=engine.info)
         except Exception as error:
-            log.exception("The model %s could not be loaded.", spec.name)
-            engine, status = None, ModelStatus(state="failed", name=spec.name, error=parts(explain(error)))
+            outcome = _told(error, f"Loading {spec.name}")
+            engine, status = None, ModelStatus(state="failed", name=spec.name, error=outcome.error)
         with self._changed:
             self._engine = engine
             # While another load waits, its state is the one to show.

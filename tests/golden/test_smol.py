@@ -98,9 +98,7 @@ def test_a_typed_end_of_turn_stays_text(smol: LoadedModel) -> None:
 
 
 @pytest.mark.parametrize("tree", TREES)
-def test_logits_are_those_of_an_untouched_model(
-    tree: Tree, smol: LoadedModel, plain: Plain, ids: list[int]
-) -> None:
+def test_logits_are_those_of_an_untouched_model(tree: Tree, smol: LoadedModel, plain: Plain, ids: list[int]) -> None:
     gap = largest_gap(forward(smol, tree, ids), plain.logits([ids])[0])
     assert gap <= LOGITS_TOLERANCE, f"largest difference {gap:.1e}"
 

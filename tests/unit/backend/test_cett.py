@@ -26,9 +26,12 @@ RELATIVE = 1e-5
 def layers_cett(model: LoadedModel, ids: Tensor, tree: Tree) -> np.ndarray:
     """[layer pos neuron] of one row, from the hooks of either tree."""
     found: list[Tensor] = []
-    with torch.inference_mode():
-        with observe(model, lambda layer, z, h: found.append(cett(z, model.w_norms[layer], h)[0]), tree):
-            (model.bridge if tree == "bridge" else model.plain)(ids[None])
+
+    def keep(layer: int, z: Tensor, h: Tensor) -> None:
+        found.append(cett(z, model.w_norms[layer], h)[0])
+
+    with torch.inference_mode(), observe(model, keep, tree):
+        (model.bridge if tree == "bridge" else model.plain)(ids[None])
     return torch.stack(found).numpy()
 
 
@@ -135,7 +138,9 @@ def test_a_summary_is_what_sorting_and_counting_give(neurons: int, top: int) -> 
 
 
 def test_without_usual_the_ratio_is_the_cett_itself() -> None:
-    told = summarise(random_values(1, 1, 2, 20), torch.zeros(1, 2, 20), None, 4, 3.0, torch.tensor([], dtype=torch.long))
+    told = summarise(
+        random_values(1, 1, 2, 20), torch.zeros(1, 2, 20), None, 4, 3.0, torch.tensor([], dtype=torch.long)
+    )
     assert torch.equal(told.usual_ratio, told.top_cett)
     assert torch.equal(told.usual_index, told.top_index)
     assert told.set_cett.shape == (1, 2, 0)

@@ -229,9 +229,7 @@ def test_a_text_is_put_into_the_template_only_when_asked(engine: Engine, tmp_pat
     assert "".join(chat.tokens).startswith("<s><|im_start|>user⏎" + TEXT.replace(" ", "·"))
 
 
-def test_a_text_of_blanks_or_longer_than_a_prompt_may_be_is_read_as_it_stands(
-    engine: Engine, tmp_path: Path
-) -> None:
+def test_a_text_of_blanks_or_longer_than_a_prompt_may_be_is_read_as_it_stands(engine: Engine, tmp_path: Path) -> None:
     """What is typed into the page is bounded by characters; a text is bounded by the model's context alone."""
     assert engine.cett(CettRequest(text=" \n"), tmp_path / "blank.npy").shape[1] >= 1
     with pytest.raises(BadPrompt, match=r"too long by [\d,]+ tokens"):

@@ -98,7 +98,10 @@ def test_sums_tops_and_sets_equal_brute_force(
 @pytest.mark.parametrize("k", [1.0, 3.0])
 @pytest.mark.parametrize("kind", ["layer", "token", "model"])
 def test_strong_neurons_are_those_above_mu_and_k_sigma_of_the_population(
-    kind: Population, k: float, explored: Callable[[str, ExploreRequest], Exploration], untouched: Callable[[str], Plain]
+    kind: Population,
+    k: float,
+    explored: Callable[[str, ExploreRequest], Exploration],
+    untouched: Callable[[str], Plain],
 ) -> None:
     told = explored("llama", request(threshold=Threshold(k=k, population=kind)))
     full = untouched("llama").cett(ids_of(told))
@@ -131,7 +134,9 @@ def test_means_over_the_answer_are_over_the_answers_tokens_alone(
 
 
 def test_against_usual_divides_by_the_neurons_own_mean(
-    explored: Callable[[str, ExploreRequest], Exploration], untouched: Callable[[str], Plain], usual: Callable[[str], Usual]
+    explored: Callable[[str, ExploreRequest], Exploration],
+    untouched: Callable[[str], Plain],
+    usual: Callable[[str], Usual],
 ) -> None:
     told, mean = explored("llama", request()), usual("llama").mean
     full = untouched("llama").cett(ids_of(told))
@@ -172,7 +177,7 @@ def test_a_given_answer_is_seen_as_if_it_had_been_generated(
     assert (made.finish, given.finish) == ("length", "given")
     assert given.answer == made.answer
     assert [(t.id, t.role) for t in given.tokens] == [(t.id, t.role) for t in made.tokens]
-    assert len(ARRAYS) == 18
+    assert len(ARRAYS) == 19
     for name in ARRAYS:
         one, other = getattr(made, name), getattr(given, name)
         if one.dtype == np.int32:

@@ -12,7 +12,7 @@ from torch import Tensor
 from backend.errors import BadNeurons, InterventionUnused
 from backend.generation import decode
 from backend.interventions import layer_scales, plan_alphas, prove, scaled
-from backend.models.hooks import Tree, hook_count, observe
+from backend.models.hooks import Observer, Tree, hook_count, observe
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Decoding, Positions, RowPlan
@@ -105,15 +105,28 @@ def test_cett_under_alpha_is_what_the_activations_before_it_predict(
 
     seen: dict[int, tuple[Tensor, Tensor]] = {}
     neurons = NeuronSet(tuple(NeuronId(layer, index) for index in chosen))
-    with torch.inference_mode(), scaled(model, [row(alpha, neurons)], tree=tree):
-        with observe(model, lambda at, new_z, new_h: seen.__setitem__(at, (new_z[0], new_h[0])), tree):
-            (model.bridge if tree == "bridge" else model.plain)(IDS)
+
+    def keep(at: int, z: Tensor, h: Tensor) -> None:
+        seen[at] = (z[0], h[0])
+
+    with torch.inference_mode(), scaled(model, [row(alpha, neurons)], tree=tree), observe(model, keep, tree):
+        (model.bridge if tree == "bridge" else model.plain)(IDS)
     new_z, new_h = (value.numpy() for value in seen[layer])
     assert largest_gap(new_h, changed) <= TOLERANCE
     assert largest_gap(naive_cett(new_z, directions, new_h)[:, chosen], expected) <= TOLERANCE
     if alpha != 1 and alpha != 0:
         linear = alpha * naive_cett(z, directions, h)[:, chosen]
         assert largest_gap(linear, expected) > 100 * TOLERANCE, "the linear approximation must be told apart"
+
+
+def first_layer(seen: list[Tensor]) -> Observer:
+    """An observer that collects layer 0's z [row pos neuron] of each forward."""
+
+    def keep(layer: int, z: Tensor, h: Tensor) -> None:
+        if layer == 0:
+            seen.append(z.clone())
+
+    return keep
 
 
 REACHED: dict[Positions, Callable[[int, int], tuple[int, ...]]] = {
@@ -132,12 +145,11 @@ def test_only_the_positions_asked_for_are_touched(
     model, neurons = tiny(family), NeuronSet.of("L0:N5", "L0:N9")
     seen: list[Tensor] = []
     prompt = IDS[0].tolist()
-    with torch.inference_mode(), scaled(model, [row(2.0, neurons)], positions) as live:
-        with observe(model, lambda layer, z, h: seen.append(z[0].clone()) if layer == 0 else None):
-            answer = decode(model, [prompt], Decoding(max_new_tokens=6), live=live, ignore_ends=True).answers[0]
+    with scaled(model, [row(2.0, neurons)], positions) as live, observe(model, first_layer(seen)):
+        answer = decode(model, [prompt], Decoding(max_new_tokens=6), live=live, ignore_ends=True).answers[0]
     read = prompt + answer.ids[:-1]
     before = untouched(family).captured([read])[0][0][0]
-    after = torch.cat(seen).numpy()
+    after = torch.cat(seen, dim=1)[0].numpy()
     reached = REACHED[positions](len(prompt), len(read))
     factors = np.ones((len(read), before.shape[1]))
     factors[np.ix_(reached, (5, 9))] = 2.0
@@ -162,13 +174,13 @@ def test_touched_counts_every_row_for_itself_padding_left_out(tiny: Callable[[st
 
 def test_padding_is_not_scaled(tiny: Callable[[str], LoadedModel]) -> None:
     """A padded position's activations stay as the model made them: alpha 3 there could blow up a layer."""
-    model, seen = tiny("llama"), []
+    model, seen = tiny("llama"), list[Tensor]()
     prompts = [some_ids(1, 9)[0].tolist(), some_ids(1, 4)[0].tolist()]
     for alpha in (1.0, 3.0):
-        with torch.inference_mode(), scaled(model, [row(alpha, NeuronSet.of("L0:N5"))] * 2) as live:
-            with observe(model, lambda layer, z, h: seen.append(z[:, :, 5].clone()) if layer == 0 else None):
-                decode(model, prompts, Decoding(max_new_tokens=1), live=live)
-    ratio = seen[1] / seen[0]
+        plans = [row(alpha, NeuronSet.of("L0:N5"))] * 2
+        with scaled(model, plans) as live, observe(model, first_layer(seen)):
+            decode(model, prompts, Decoding(max_new_tokens=1), live=live)
+    ratio = (seen[1] / seen[0])[:, :, 5]
     assert torch.equal(ratio[1, :5], torch.ones(5))
     assert torch.allclose(ratio[1, 5:], torch.full((4,), 3.0))
     assert torch.allclose(ratio[0], torch.full((9,), 3.0))
@@ -194,7 +206,7 @@ def test_a_row_that_was_to_change_and_did_not_is_an_error(tiny: Callable[[str], 
 
 
 def test_neurons_whose_activation_is_exactly_zero_are_no_intervention(
-    tiny: Callable[[str], LoadedModel], monkeypatch: pytest.MonkeyPatch
+    tiny: Callable[[str], LoadedModel],
 ) -> None:
     model = tiny("llama")
     with torch.inference_mode(), scaled(model, [row(0.0, NeuronSet.of("L1:N4"))]) as live:
@@ -209,7 +221,10 @@ def test_an_unknown_neuron_is_refused_before_any_hook_is_put_on(
     bad: str, tree: Tree, tiny: Callable[[str], LoadedModel]
 ) -> None:
     model = tiny("llama")
-    with pytest.raises(BadNeurons, match="is not in this model"), scaled(model, [row(0.0, NeuronSet.of(bad))], tree=tree):
+    with (
+        pytest.raises(BadNeurons, match="is not in this model"),
+        scaled(model, [row(0.0, NeuronSet.of(bad))], tree=tree),
+    ):
         pytest.fail("the block must not be entered")
     assert hook_count(model) == 0
 

@@ -72,7 +72,7 @@ def typed(model: LoadedModel, encoded: Encoded) -> str:
 def specials(model: LoadedModel, encoded: Encoded) -> list[str]:
     """The control tokens in it, in order."""
     ids = set(model.tokenizer.all_special_ids)
-    return [model.tokenizer.convert_ids_to_tokens(token) for token in encoded.ids if token in ids]
+    return [str(model.tokenizer.convert_ids_to_tokens(token)) for token in encoded.ids if token in ids]
 
 
 TURNS = [BOS, START, EOS, START]
@@ -99,9 +99,9 @@ def test_template_prompt_and_template_again_follow_one_another(model: LoadedMode
 
 def test_a_tokenizer_that_is_simply_called_would_take_typed_text_for_a_turn(model: LoadedModel) -> None:
     """Guard: the danger is real with this tokenizer."""
-    rendered = model.tokenizer.apply_chat_template([{"role": "user", "content": HOSTILE[1]}], tokenize=True)
-    ids = rendered["input_ids"] if not isinstance(rendered, list) else rendered
-    assert [model.tokenizer.convert_ids_to_tokens(i) for i in ids].count(EOS) > 1
+    text = model.tokenizer.apply_chat_template([{"role": "user", "content": HOSTILE[1]}], tokenize=False)
+    ids = model.tokenizer(str(text), add_special_tokens=False)["input_ids"]
+    assert list(ids).count(model.tokenizer.eos_token_id) > 1
 
 
 def test_a_hostile_prompt_leaves_no_trace_in_the_next_one(model: LoadedModel) -> None:

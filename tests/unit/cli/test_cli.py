@@ -15,6 +15,7 @@ import pytest
 from backend.cli import running
 from backend.cli.main import main
 from backend.errors import ModelError
+from backend.models.registry import DEFAULT
 from backend.neuron_files import write_csv
 from backend.neurons import NeuronSet
 from backend.serve import opening
@@ -207,14 +208,14 @@ def test_cett_writes_the_array_and_its_axes(run: Run, tmp_path: Path, monkeypatc
 def test_models_list_path_and_fetch(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def folder(name: str | None, progress: opening.Progress) -> Path:
         progress("converting", 0.5)
-        return Path("/models") / (name or "default")
+        return Path("/models") / str(name)
 
     monkeypatch.setattr(opening, "choices", lambda: (CHOICE,))
     monkeypatch.setattr(opening, "model_folder", folder)
     monkeypatch.delenv("HNEURONS_MODEL", raising=False)
     assert [row["name"] for row in json.loads(run("models", "list", "--json")[1])["models"]] == ["fake-model"]
     assert "fake-model" in run("models", "list")[1]
-    assert run("models", "path") == (0, "/models/default\n", "converting\n")
+    assert run("models", "path") == (0, f"/models/{DEFAULT}\n", "converting\n")
     assert run("models", "path", "other")[1] == "/models/other\n"
     assert json.loads(run("models", "fetch", "other", "--json")[1]) == {"path": "/models/other"}
 

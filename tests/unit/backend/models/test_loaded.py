@@ -33,9 +33,7 @@ def test_bridge_and_plain_tree_say_what_an_untouched_model_says(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_tolerance_tells_two_models_apart(
-    family: str, tiny: Callable[[str], LoadedModel], tmp_path: Path
-) -> None:
+def test_the_tolerance_tells_two_models_apart(family: str, tiny: Callable[[str], LoadedModel], tmp_path: Path) -> None:
     """Guard of the test above: another seed's model is thousands of tolerances away."""
     ids = some_ids(2, 24)
     other = Plain(make_tiny(family, tmp_path, seed=1), family).logits(ids)

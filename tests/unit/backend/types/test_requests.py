@@ -117,8 +117,9 @@ def test_an_empty_or_endless_prompt_is_refused_with_the_remedy(prompt: str, why:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("max_new_tokens", 0), ("max_new_tokens", 2049), ("temperature", -0.1), ("temperature", math.nan), ("top_k", -1),
-        ("temperature", 5.1), ("top_p", 0.0), ("top_p", 1.1), ("seed", -1), ("seed", 2**31), ("stop", ("a",) * 9),
+        ("max_new_tokens", 0), ("max_new_tokens", 2049), ("temperature", -0.1), ("temperature", math.nan),
+        ("temperature", 5.1), ("top_k", -1), ("top_p", 0.0), ("top_p", 1.1), ("seed", -1), ("seed", 2**31),
+        ("stop", ("a",) * 9),
     ],
 )  # fmt: skip
 def test_decoding_outside_its_range_is_refused(field: str, value: Any) -> None:
