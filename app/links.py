@@ -148,7 +148,7 @@ PARAMS: dict[str, _Param] = {
 """Address key -> plain field of the view."""
 
 DECODING: dict[str, str] = {
-    "max_tokens": "max_new_tokens", "temperature": "temperature", "top_k": "top_k", "top_p": "top_p",
+    "max_new_tokens": "max_new_tokens", "temperature": "temperature", "top_k": "top_k", "top_p": "top_p",
     "seed": "seed", "stop": "stop",
 }  # fmt: skip
 THRESHOLD: dict[str, str] = {"k": "k", "population": "population"}

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 SMOL = "SmolLM2-135M-Instruct"
 
+# Workers that each compute on all cores wait for one another more than they compute.
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+
 # No deadline: a machine busy with something else is no counterexample.
 settings.register_profile("tests", deadline=None, max_examples=60)
 settings.load_profile("tests")

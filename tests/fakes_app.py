@@ -209,6 +209,7 @@ class FakeClient:
     refuse: HNeuronsError | None = None
     break_with: HNeuronsError | None = None
     no_example: bool = False
+    info: ModelInfo = INFO
     submitted: list[tuple[str, Request, str]] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     jobs: dict[str, FakeJob] = field(default_factory=dict)
@@ -216,7 +217,7 @@ class FakeClient:
 
     def status(self) -> ModelStatus:
         if self.state == "ready":
-            return ModelStatus(state="ready", name=INFO.name, info=INFO)
+            return ModelStatus(state="ready", name=self.info.name, info=self.info)
         return ModelStatus(state="loading", name=INFO.name, stage="converting weights", fraction=0.4)
 
     def models(self) -> tuple[ModelChoice, ...]:

@@ -77,10 +77,10 @@ def strong_in(result: Exploration, cell: Cell) -> tuple[NeuronSet, int]:
 
     The second is larger where more pass the threshold than the result keeps for each cell.
     """
-    limit = result.mu[cell.layer, cell.pos] + result.request.threshold.k * result.sigma[cell.layer, cell.pos]
-    pairs = zip(result.top_index[cell.layer, cell.pos], result.top_cett[cell.layer, cell.pos], strict=True)
-    found = NeuronSet(tuple(NeuronId(cell.layer, int(i)) for i, cett in pairs if cett > limit))
-    return found, int(result.over[cell.layer, cell.pos])
+    count = int(result.over[cell.layer, cell.pos])
+    # Ranked by CETT, the strong ones come first.
+    kept = result.top_index[cell.layer, cell.pos, :count]
+    return NeuronSet(tuple(NeuronId(cell.layer, int(i)) for i in kept)), count
 
 
 def strong_at_token(result: Exploration, pos: int) -> NeuronSet:

@@ -17,8 +17,8 @@ from app.widgets.compare_words import kind
 from app.widgets.diff_text import colour
 from backend.types import Row, Split
 
-EXTRA = 2
-"""How many of the row's own candidates are added that the baseline's ten do not hold."""
+OWN = 3
+"""How many of the row's own first choices are drawn where the baseline's ten do not hold them."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ def pairs(split: Split) -> tuple[Pair, ...]:
         for ours, theirs in zip(split.baseline, split.row_at_baseline, strict=True)
     ]
     held = {pair.token_id for pair in ten}
-    new = [Pair(one.id, one.shown, None, one.probability) for one in split.row if one.id not in held]
-    return (*ten, *new[:EXTRA])
+    new = [Pair(one.id, one.shown, None, one.probability) for one in split.row[:OWN] if one.id not in held]
+    return (*ten, *new)
 
 
 def bound(split: Split) -> float:

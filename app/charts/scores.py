@@ -6,7 +6,7 @@ most divided by its layer's largest value for the map.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -79,3 +79,21 @@ def per_layer(array: np.ndarray) -> np.ndarray:
 def per_token(array: np.ndarray) -> np.ndarray:
     """The largest value of any layer at each token [pos], 0 where none is defined."""
     return np.nanmax(np.where(np.isfinite(array), array, 0.0), axis=0, initial=0.0)
+
+
+@dataclass(frozen=True)
+class Tints:
+    """How deep each token's tint is, 0..1 from the smallest to the largest value among them."""
+
+    shares: dict[int, float]
+    low: float
+    high: float
+
+
+def tints(result: Exploration, score: Score, places: Sequence[int]) -> Tints:
+    """Tints of the tokens at `places`: any layer's largest value there, spread over the whole range of depth."""
+    found = per_token(values(result, score))
+    held = {pos: float(found[pos]) for pos in places}
+    low, high = min(held.values(), default=0.0), max(held.values(), default=0.0)
+    reach = (high - low) or 1.0
+    return Tints({pos: (value - low) / reach for pos, value in held.items()}, low, high)

@@ -16,6 +16,7 @@ from app.widgets import (
     compare_words,
     frame,
     jobs,
+    model_status,
     text,
 )
 from backend.errors import HNeuronsError
@@ -101,6 +102,7 @@ def answers(result: Comparison | None, wanted: CompareRequest | HNeuronsError) -
     """What streams, or what has ended; above it, why a run ended badly or does not fit the switches."""
     frame.notes(session.link_notes())
     jobs.shown_failure(VERB)
+    model_status.waiting()
     jobs.watch_job(VERB, compare_answers.streaming)
     if result is None:
         return

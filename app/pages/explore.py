@@ -33,6 +33,7 @@ def open_page() -> None:
     opened = session.open_view()
     if opened:
         session.fail("explore", None)
+        _other_model()
     wanted = _wanted()
     if wanted is not None and not session.answers("explore", wanted):
         running = jobs.running("explore")
@@ -53,6 +54,13 @@ def _wanted() -> ExploreRequest | None:
         session.note(bad_input(error).sentence)
         session.change(prompt=None)
         return None
+
+
+def _other_model() -> None:
+    """Say that a link was made with another model than the one loaded: its figures will differ."""
+    made, loaded = session.view().model, session.client().status().name
+    if made is not None and loaded is not None and made != loaded:
+        session.note(f"This link was made with {made}; {loaded} is loaded, so its figures differ. See Models.")
 
 
 def _example() -> None:
@@ -77,6 +85,8 @@ def page() -> None:
     jobs.watch_job("explore", explore_figures.streaming)
     if result is not None and jobs.running("explore") is None:
         explore_figures.draw(result)
+        if session.view().prompt is not None:
+            session.change(model=result.model.name)
     _keep_draft()
     session.close_view()
 

@@ -36,6 +36,10 @@ def draw(result: Exploration, cell: Cell) -> None:
     """The card, or how far it is."""
     neuron = shown_neuron(result, cell)
     _heading(result, cell, neuron)
+    loaded = session.client().status().info
+    if loaded is not None and loaded.fingerprint != result.model.fingerprint:
+        st.markdown(muted("Its card needs the model of this answer, which is not the one loaded."))
+        return
     request = _request(result, neuron)
     if not session.answers("neuron", request):
         running = jobs.running("neuron")

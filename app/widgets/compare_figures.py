@@ -37,12 +37,14 @@ MOVED_HELP = (
 def cost(result: Comparison) -> None:
     """How far each row moved from the baseline, with n and interval."""
     frame.heading("What it costs", KL_HELP, label="What is KL?")
-    positions = int(result.rows[0].kl.size)
+    base = result.rows[0]
+    positions = counted(int(base.kl.size), "position")
+    end = " and its end" if base.kl.size > len(base.token_ids) else ""
     frame.figure(
         compare_cost.figure(result, session.palette()),
         key="cost", alt=compare_cost.alt(result), title="Divergence from the baseline",
         table=compare_cost.table(result), name="compare-cost", result=result,
-        note=f"n = {counted(positions, 'token')} of the baseline's own answer; 95 % bootstrap interval. "
+        note=f"n = {positions}: the baseline's own answer{end}. 95 % bootstrap interval. "
         "Measured on this answer, not on other text.",
     )  # fmt: skip
 
@@ -52,7 +54,7 @@ def split(result: Comparison) -> None:
     names = compare_words.labels([row.plan for row in result.rows])
     parted = {name: row for name, row in zip(names, result.rows, strict=True) if row.split is not None}
     if not parted:
-        frame.heading("Next token at the split")
+        frame.heading("Next token at the split", SPLIT_HELP)
         st.markdown("No row leaves the baseline: all answers are the same, token for token, so there is no split.")
         return
     head = st.container()

@@ -125,7 +125,8 @@ def _twins(result: Comparison, row: Row, *, changed: bool) -> str:
     if not twins:
         return "no random twin was run"
     if len(twins) > 1:
-        return f"{len(moved)} of {len(twins)} random twins {'change' if len(moved) != 1 else 'changes'} it"
+        share = f"{len(moved)} of {len(twins)}" if moved else f"none of {len(twins)}"
+        return f"{share} random twins {'change' if len(moved) > 1 else 'changes'} it"
     if moved:
         return f"the random twin's changes{' too, ' if changed else ' '}at {split_token(result, moved[0])}"
     return "the random twin's does not" if changed else "so does the random twin's"

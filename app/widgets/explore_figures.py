@@ -9,9 +9,9 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session
-from app.charts import cells
+from app.charts import cells, scores
 from app.charts.layer_neuron import Measure
-from app.charts.scores import SCORES, Score, per_token, values
+from app.charts.scores import SCORES, Score, values
 from app.links import Cell
 from app.pages import FOLDER
 from app.widgets import card, explore_words, frame, heatmap, neuron_sets, ranked, token_strip
@@ -60,22 +60,22 @@ def draw(result: Exploration) -> None:
 def _strip(result: Exploration, cell: Cell) -> None:
     score = session.view().score
     places = cells.shown_columns(result, template=session.view().template)
-    found = per_token(values(result, score))
-    top = max((float(found[i]) for i in places), default=0.0) or 1.0
-    tokens = [token_strip.StripToken(i, result.tokens[i], float(found[i]) / top) for i in places]
+    tints = scores.tints(result, score, places)
+    tokens = [token_strip.StripToken(i, result.tokens[i], tints.shares[i]) for i in places]
     layers = values(result, score)
     token_strip.strip(
         tokens, session.palette(), key=f"strip-{result.request.hash[:12]}", label="Question and answer, token by token",
         selected=cell.pos, on_pick=lambda pos: session.change(cell=cells.at_token(layers, pos), card=None),
     )  # fmt: skip
-    st.markdown(
-        muted(f"The deeper the tint, the larger the token’s {SCORES[score].axis}. Dots are the spaces the model sees.")
-    )
+    st.markdown(muted(explore_words.tint(score, tints)))
 
 
 def _worth(result: Exploration) -> None:
     st.markdown(f"{explore_words.CAUTION} {explore_words.certainty(result) or ''}")
     st.markdown(muted(explore_words.ending(result)))
+    loaded = session.client().status().info
+    if loaded is not None and loaded.fingerprint != result.model.fingerprint:
+        st.markdown(muted(explore_words.other_model(result, loaded)))
 
 
 def _map(result: Exploration, cell: Cell) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from math import exp
 
 from app.charts import cells
-from app.charts.scores import SCORES, Score, values
+from app.charts.scores import SCORES, Score, Tints, values
 from app.links import Cell
 from app.widgets.text import markdown
 from backend.neurons import NeuronId
-from backend.types import Exploration
+from backend.types import Exploration, ModelInfo
 
 CAUTION = "CETT says which neurons write most here. It does not say whether the answer is true."
 
@@ -94,6 +94,17 @@ def certainty(result: Exploration) -> str | None:
         return None
     log_prob, shown = min(known)
     return f"The model was least sure of {markdown(shown)}: it gave it a probability of {exp(log_prob):.0%}."
+
+
+def tint(score: Score, tints: Tints) -> str:
+    """What the strip's tint says, with the figures at its ends."""
+    low, high = (format(value, SCORES[score].format) for value in (tints.low, tints.high))
+    return f"The deeper the tint, the larger the {SCORES[score].axis}: {low} to {high}. Dots are spaces."
+
+
+def other_model(result: Exploration, loaded: ModelInfo) -> str:
+    """That the figures belong to another model than the one loaded now."""
+    return f"These figures are of {markdown(result.model.name)}; {markdown(loaded.name)} is loaded. Run asks it."
 
 
 def strong_count(result: Exploration, cell: Cell) -> str:

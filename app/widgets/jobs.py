@@ -188,7 +188,7 @@ def shown_failure(verb: Verb) -> None:
 
 def shown_error(error: HNeuronsError) -> None:
     """An error in place: what, why, what instead. A stop is told, not alarmed of."""
-    words = f"**{text.markdown(error.what)}.** {text.markdown(error.why)}. {text.markdown(_capital(error.instead))}."
+    words = f"**{text.markdown(error.what)}.** {text.markdown(_capital(error.why))}. {text.markdown(_capital(error.instead))}."
     if isinstance(error, Stopped):
         st.info(words, icon=":material/stop_circle:")
     else:

@@ -12,6 +12,9 @@ from html import escape
 _DIRECTION = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _UNSEEN = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029{_DIRECTION}]")
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+BREAK = "\u2060"
+"""A word joiner, which is not seen: it stands where Streamlit would make an arrow, a dash or a link of plain text."""
+_MADE_UP = re.compile(r"(?<=-)(?=[->])|(?<=<)(?=-)|(?<=:)(?=//)|(?<=@)|(?<=www)(?=\.)", re.IGNORECASE)
 
 
 def named(words: str) -> str:
@@ -36,8 +39,9 @@ def block(words: str) -> str:
 
 
 def markdown(words: str) -> str:
-    """`words` as Markdown that shows it as typed: no link, image, formula, colour or emoji comes out of it.
+    """`words` as Markdown that shows it as typed: no link, image, formula, colour or arrow comes out of it.
 
     Each punctuation mark becomes a character reference, which no Streamlit directive is written with.
     """
-    return _PUNCTUATION.sub(lambda match: f"&#{ord(match.group())};", " ".join(named(words).split("\n")))
+    broken = _MADE_UP.sub(BREAK, " ".join(named(words).split("\n")))
+    return _PUNCTUATION.sub(lambda match: f"&#{ord(match.group())};", broken)

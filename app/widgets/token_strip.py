@@ -21,7 +21,7 @@ _HTML = '<div class="strip" role="group"></div>'
 
 _CSS = """
 .strip {
-  display: flex; flex-wrap: wrap; gap: 3px; align-items: stretch; max-height: 168px; overflow-y: auto; padding: 4px 0;
+  display: flex; flex-wrap: wrap; gap: 3px; align-items: stretch; max-height: 188px; overflow-y: auto; padding: 4px 0;
 }
 button {
   font: inherit; font-size: 1.1875rem; line-height: 1.6; color: var(--st-text-color); border: 2px solid transparent;
@@ -31,6 +31,8 @@ button:hover { border-color: var(--st-border-color); }
 button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 1px; }
 button.template { border: 1px dashed var(--st-border-color); font-size: 0.875rem; }
 button.prompt { font-size: 1rem; }
+.strip.long button { font-size: 1rem; line-height: 1.5; }
+.strip.long button.prompt, .strip.long button.template { font-size: 0.875rem; }
 button[aria-pressed="true"] { border: 2px solid var(--strip-chosen); }
 .gap { flex-basis: 100%; height: 0; }
 """
@@ -42,6 +44,7 @@ export default function (component) {
   const held = parentElement.activeElement ? parentElement.activeElement.dataset.pos : undefined;
   strip.replaceChildren();
   strip.setAttribute("aria-label", data.label);
+  strip.classList.toggle("long", data.tokens.length > 30);
   strip.style.setProperty("--strip-chosen", data.chosen);
   let role = null;
   for (const token of data.tokens) {

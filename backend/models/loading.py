@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging as transformers_logging
 
 from backend.errors import ModelTooLarge, ModelUnreadable, UnsupportedModel
@@ -100,14 +100,14 @@ def _config(folder: Path) -> Any:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False).get_text_config()
     except Exception as error:  # a configuration class may refuse a value with any error
         raise _unreadable(folder.name, error) from error
-    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+    if config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise UnsupportedModel(
             f"{folder.name} is of an unknown kind",
             f"Transformers has no causal language model of type {config.model_type!r}",
             "choose a model of the table or of a known family",
         )
     # A text part names no class of its own, and TransformerLens goes by that name.
-    config.architectures = config.architectures or [MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].__name__]
+    config.architectures = config.architectures or [MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[config.model_type]]
     return config
 
 

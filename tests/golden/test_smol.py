@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -49,9 +48,15 @@ def ids(smol: LoadedModel) -> list[int]:
     return [*prompt.ids, *prompting.encode_answer(smol, asked, prompt, "The capital of Egypt is Cairo.").ids]
 
 
-def answer(model: LoadedModel, question: str, **settings: Any) -> str:
+@pytest.fixture(scope="module")
+def expected(plain: Plain, ids: list[int]) -> torch.Tensor:
+    """[pos vocab] of an untouched model."""
+    return plain.logits([ids])[0]
+
+
+def answer(model: LoadedModel, question: str, tokens: int) -> str:
     prompt = prompting.encode(model, Asked(prompt=question))
-    return decode(model, [prompt.ids], Decoding(max_new_tokens=40, **settings)).answers[0].text
+    return decode(model, [prompt.ids], Decoding(max_new_tokens=tokens)).answers[0].text
 
 
 def forward(model: LoadedModel, tree: Tree, ids: list[int]) -> torch.Tensor:
@@ -71,19 +76,19 @@ def test_it_is_the_model_that_it_says_it_is(smol: LoadedModel) -> None:
 
 
 def test_it_knows_the_capital_of_egypt(smol: LoadedModel) -> None:
-    assert "Cairo" in answer(smol, EGYPT)
+    assert "Cairo" in answer(smol, EGYPT, 12)
 
 
 def test_it_makes_up_who_leads_nortel(smol: LoadedModel) -> None:
     """A class needs an invention that it can rely on."""
-    assert "Elon Musk" in answer(smol, NORTEL)
+    assert "Elon Musk" in answer(smol, NORTEL, 20)
 
 
 def test_its_greedy_answer_is_transformers_own(smol: LoadedModel, plain: Plain) -> None:
     prompt = prompting.encode(smol, Asked(prompt=NORTEL)).ids
-    made = decode(smol, [prompt], Decoding(max_new_tokens=24)).answers[0].ids
+    made = decode(smol, [prompt], Decoding(max_new_tokens=16)).answers[0].ids
     expected = plain.model.generate(
-        torch.tensor([prompt]), max_new_tokens=24, do_sample=False, eos_token_id=sorted(smol.ends)
+        torch.tensor([prompt]), max_new_tokens=16, do_sample=False, eos_token_id=sorted(smol.ends)
     )[0, len(prompt) :].tolist()
     assert made == [token for token in expected if token not in smol.ends]
 
@@ -98,17 +103,18 @@ def test_a_typed_end_of_turn_stays_text(smol: LoadedModel) -> None:
 
 
 @pytest.mark.parametrize("tree", TREES)
-def test_logits_are_those_of_an_untouched_model(tree: Tree, smol: LoadedModel, plain: Plain, ids: list[int]) -> None:
-    gap = largest_gap(forward(smol, tree, ids), plain.logits([ids])[0])
+def test_logits_are_those_of_an_untouched_model(
+    tree: Tree, smol: LoadedModel, expected: torch.Tensor, ids: list[int]
+) -> None:
+    gap = largest_gap(forward(smol, tree, ids), expected)
     assert gap <= LOGITS_TOLERANCE, f"largest difference {gap:.1e}"
 
 
 @pytest.mark.parametrize("tree", TREES)
 def test_one_step_with_the_cache_is_the_full_forward(
-    tree: Tree, smol: LoadedModel, plain: Plain, ids: list[int]
+    tree: Tree, smol: LoadedModel, plain: Plain, expected: torch.Tensor, ids: list[int]
 ) -> None:
     """Guards the upgrade of Transformers: a renamed argument left the bridge's cache empty, in silence."""
-    expected = plain.logits([ids])[0, -1]
     first, last = torch.tensor([ids[:-1]]), torch.tensor([ids[-1:]])
     with torch.inference_mode():
         if tree == "bridge":
@@ -118,50 +124,57 @@ def test_one_step_with_the_cache_is_the_full_forward(
             past = smol.plain(first, use_cache=True).past_key_values
             step = smol.plain(last, past_key_values=past, use_cache=True).logits[0, -1]
     assert past.get_seq_length() == len(ids)
-    gap = largest_gap(step, expected)
+    gap = largest_gap(step, expected[-1])
     assert gap <= CACHE_TOLERANCE, f"largest difference {gap:.1e}"
-    assert largest_gap(plain.logits([ids[-1:]])[0, -1], expected) > 1000 * CACHE_TOLERANCE
+    assert largest_gap(plain.logits([ids[-1:]])[0, -1], expected[-1]) > 1000 * CACHE_TOLERANCE
 
 
-@pytest.mark.parametrize("tree", TREES)
-def test_cett_is_the_papers_formula(tree: Tree, smol: LoadedModel, plain: Plain, ids: list[int]) -> None:
-    found: list[torch.Tensor] = []
-    with observe(smol, lambda layer, z, h: found.append(cett(z, smol.w_norms[layer], h)[0]), tree):
-        forward(smol, tree, ids)
+def test_cett_is_the_papers_formula_in_both_trees(smol: LoadedModel, plain: Plain, ids: list[int]) -> None:
+    found: dict[Tree, list[torch.Tensor]] = {tree: [] for tree in TREES}
+    for tree in TREES:
+
+        def keep(layer: int, z: torch.Tensor, h: torch.Tensor, into: Tree = tree) -> None:
+            found[into].append(cett(z, smol.w_norms[layer], h)[0])
+
+        with observe(smol, keep, tree):
+            forward(smol, tree, ids)
     for layer, (z, h) in enumerate(plain.captured([ids])):
         expected = naive_cett(z[0], plain.directions(layer), h[0])
         assert expected.sum(-1).min() >= 1
-        gap = largest_gap(found[layer], expected) / expected.max()
-        assert gap <= CETT_TOLERANCE, f"layer {layer}: largest difference {gap:.1e} of the largest"
+        for tree in TREES:
+            gap = largest_gap(found[tree][layer], expected) / expected.max()
+            assert gap <= CETT_TOLERANCE, f"{tree}, layer {layer}: largest difference {gap:.1e} of the largest"
+
+
+@pytest.mark.parametrize("alpha", [0.0, 2.0])
+def test_alpha_scales_rows_of_the_output_weight(
+    alpha: float, smol: LoadedModel, plain: Plain, expected: torch.Tensor, ids: list[int]
+) -> None:
+    kept = {n: plain.down(n.layer).get_parameter("weight")[:, n.index].clone() for n in CHOSEN}
+    for neuron in CHOSEN:
+        plain.scale(neuron.layer, neuron.index, alpha)
+    edited = plain.logits([ids])[0]
+    with torch.no_grad():
+        for neuron, column in kept.items():
+            plain.down(neuron.layer).get_parameter("weight")[:, neuron.index] = column
+    assert largest_gap(expected, edited) > 100 * LOGITS_TOLERANCE
+    for tree in TREES:
+        with scaled(smol, [RowPlan(arm="chosen", alpha=alpha, neurons=CHOSEN)], tree=tree):
+            assert largest_gap(forward(smol, tree, ids), edited) <= LOGITS_TOLERANCE, tree
 
 
 @pytest.mark.parametrize("tree", TREES)
-def test_alpha_scales_rows_of_the_output_weight_and_one_is_no_hook(
-    tree: Tree, smol: LoadedModel, plain: Plain, ids: list[int]
-) -> None:
-    bare = forward(smol, tree, ids)
-    for alpha in (0.0, 1.0, 2.0):
-        with scaled(smol, [RowPlan(arm="chosen", alpha=alpha, neurons=CHOSEN)], tree=tree):
-            found = forward(smol, tree, ids)
-        if alpha == 1.0:
-            assert torch.equal(found, bare)
-            continue
-        kept = {n: plain.down(n.layer).get_parameter("weight")[:, n.index].clone() for n in CHOSEN}
-        for neuron in CHOSEN:
-            plain.scale(neuron.layer, neuron.index, alpha)
-        expected = plain.logits([ids])[0]
-        with torch.no_grad():
-            for neuron, column in kept.items():
-                plain.down(neuron.layer).get_parameter("weight")[:, neuron.index] = column
-        assert largest_gap(found, expected) <= LOGITS_TOLERANCE
-        assert largest_gap(bare, expected) > 100 * LOGITS_TOLERANCE
+def test_alpha_one_is_bit_identical_to_no_hook(tree: Tree, smol: LoadedModel, ids: list[int]) -> None:
+    with scaled(smol, [RowPlan(arm="chosen", alpha=1.0, neurons=CHOSEN)], tree=tree):
+        found = forward(smol, tree, ids)
+    assert torch.equal(found, forward(smol, tree, ids))
 
 
 def test_rows_of_one_batch_are_as_if_alone_padded_or_not(smol: LoadedModel) -> None:
     questions = (EGYPT, NORTEL, "Name a colour.")
     prompts = [prompting.encode(smol, Asked(prompt=question)).ids for question in questions]
     assert len({len(prompt) for prompt in prompts}) > 1
-    asked = Decoding(max_new_tokens=16)
+    asked = Decoding(max_new_tokens=6)
     together = decode(smol, prompts, asked)
     for row, prompt in enumerate(prompts):
         alone = decode(smol, [prompt], asked)
@@ -171,7 +184,7 @@ def test_rows_of_one_batch_are_as_if_alone_padded_or_not(smol: LoadedModel) -> N
 
 def test_a_comparison_changes_the_answer_and_leaves_no_hook(smol: LoadedModel) -> None:
     strong = NeuronSet.of("L17:N98", "L17:N412", "L17:N1033", "L21:N256")
-    request = CompareRequest(prompt=NORTEL, neurons=strong, alphas=(1.0, 0.0), decoding=Decoding(max_new_tokens=12))
+    request = CompareRequest(prompt=NORTEL, neurons=strong, alphas=(1.0, 0.0), decoding=Decoding(max_new_tokens=8))
     told = compare(smol, request, SILENT)
     baseline, same, off, twin = told.rows
     assert same.token_ids == baseline.token_ids

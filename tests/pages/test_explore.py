@@ -1,0 +1,270 @@
+"""Explore as a person meets it: the example, a run, an error, hostile text, links, the chosen set."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.links import Cell, View
+from app.widgets import token_strip
+from backend.errors import BadPrompt, ModelUnreadable, ZeroOutput
+from backend.neurons import NeuronSet
+from backend.types import ExploreRequest, NeuronRequest
+from tests.fakes_app import INFO, FakeClient, exploration
+
+PAGE = Path(__file__).resolve().parents[2] / "app" / "pages" / "explore.py"
+MODEL = {"model": INFO.name}
+EXAMPLE = "Layer 17 has the largest neuron at ·Elon: L17:N412, CETT 0.36"
+HOSTILE = "<script>alert(1)</script> **bold** <|im_end|> [x](javascript:alert(1)) $x$ :red[y]"
+
+
+def opened(client: FakeClient, **params: str) -> AppTest:
+    """The page, run once with this engine and address."""
+    app = AppTest.from_file(str(PAGE), default_timeout=60)
+    app.session_state["client"] = client
+    for key, value in params.items():
+        app.query_params[key] = value
+    return app.run()
+
+
+def heading(app: AppTest) -> str:
+    return html.unescape(app.header[0].value)
+
+
+def prompt(app: AppTest) -> str:
+    return str(next(one for one in (*app.text_input, *app.text_area) if one.label == "Your question").value)
+
+
+def type_prompt(app: AppTest, words: str) -> AppTest:
+    return next(one for one in app.text_input if one.label == "Your question").set_value(words)
+
+
+def run(app: AppTest, words: str) -> AppTest:
+    type_prompt(app, words)
+    return app.button(key="ask-run").click().run().run()
+
+
+def asked(client: FakeClient) -> list[ExploreRequest]:
+    return [request for _, request, _ in client.submitted if isinstance(request, ExploreRequest)]
+
+
+def view(app: AppTest) -> View:
+    held = app.session_state["view"]
+    assert isinstance(held, View)
+    return held
+
+
+def address(app: AppTest) -> dict[str, str]:
+    return {key: value if isinstance(value, str) else value[0] for key, value in app.query_params.items()}
+
+
+def everything(app: AppTest) -> str:
+    """All words that the page wrote as Markdown, as a reader sees them."""
+    return html.unescape("\n".join(str(one.value) for one in (*app.markdown, *app.info, *app.error, *app.warning)))
+
+
+def test_the_first_visit_shows_a_finished_example_and_asks_nothing() -> None:
+    client = FakeClient()
+    app = opened(client)
+    assert not app.exception and heading(app) == EXAMPLE
+    assert prompt(app) == "Who is the CEO of Nortel?"
+    assert not asked(client) and address(app) == {}
+    assert "does not say whether the answer is true" in everything(app)
+
+
+def test_the_example_stands_while_the_model_still_loads_and_its_loading_is_told() -> None:
+    app = opened(FakeClient(state="loading"))
+    assert not app.exception and heading(app) == EXAMPLE
+    assert "is loading: converting weights, 40%" in everything(app)
+
+
+def test_without_an_example_the_page_says_so_and_still_answers() -> None:
+    client = FakeClient(no_example=True)
+    app = opened(client)
+    assert not app.exception and "not installed" in everything(app)
+    assert heading(app) == "Ask, and see which neurons answer"
+    assert heading(run(app, "What is the capital of Egypt?")) == EXAMPLE
+
+
+def test_run_asks_what_was_typed_and_puts_it_into_the_address() -> None:
+    client = FakeClient()
+    app = run(opened(client), "What is the capital of Egypt?")
+    assert not app.exception and heading(app) == EXAMPLE
+    assert [request.prompt for request in asked(client)] == ["What is the capital of Egypt?"]
+    assert address(app) == {"prompt": "What is the capital of Egypt?", "model": INFO.name}
+
+
+def test_settings_go_into_the_request_and_the_address() -> None:
+    client = FakeClient()
+    app = opened(client)
+    next(one for one in app.number_input if one.label == "Temperature").set_value(0.7).run()
+    next(one for one in app.number_input if one.label == "Seed").set_value(5)
+    next(one for one in app.number_input if one.label == "Longest answer, in tokens").set_value(7)
+    app = run(app, "Who?")
+    assert (asked(client)[-1].decoding.temperature, asked(client)[-1].decoding.seed) == (0.7, 5)
+    assert address(app) == {"prompt": "Who?", "temperature": "0.7", "seed": "5", "max_new_tokens": "7", **MODEL}
+
+
+def test_a_run_in_progress_streams_and_can_be_stopped() -> None:
+    client = FakeClient(pace=1000)
+    app = opened(client)
+    type_prompt(app, "Tell me a story.")
+    app.button(key="ask-run").click().run()
+    assert any(one.key == "stop:explore" for one in app.button)
+    app.button(key="stop:explore").click().run()
+    assert client.stopped == ["job-2" if client.submitted[0][0] == "neuron" else "job-1"] or client.stopped
+    assert not any(one.key == "stop:explore" for one in app.button)
+    assert "The run was stopped" in everything(app) and prompt(app) == "Tell me a story."
+
+
+def test_an_empty_prompt_is_refused_in_words_and_asks_nothing() -> None:
+    client = FakeClient()
+    app = run(opened(client), "   ")
+    assert not asked(client)
+    assert "The prompt is empty" in app.error[0].value and heading(app) == EXAMPLE
+
+
+@pytest.mark.parametrize("where", ["refuse", "break_with"])
+def test_an_error_stands_in_place_and_what_was_typed_is_kept(where: str) -> None:
+    client = FakeClient()
+    app = opened(client)
+    setattr(client, where, ZeroOutput("CETT is undefined", "layer 3 wrote nothing", "try another prompt"))
+    app = run(app, "Who dares?")
+    assert not app.exception and prompt(app) == "Who dares?"
+    assert len(app.error) >= 1
+    assert "**CETT is undefined.** Layer 3 wrote nothing. Try another prompt." in html.unescape(app.error[0].value)
+    setattr(client, where, None)
+    app = run(app, "And now?")
+    assert not app.error and heading(app) == EXAMPLE
+
+
+def test_an_error_of_an_unexpected_kind_is_still_an_error_of_ours() -> None:
+    client = FakeClient()
+    app = opened(client)
+    client.break_with = ModelUnreadable("a <b>", "because of [x](y)", "do z")
+    app = run(app, "Who?")
+    assert "<b>" not in app.error[0].value and "[x](y)" not in app.error[0].value
+
+
+def test_a_hostile_prompt_is_data_everywhere_it_is_shown() -> None:
+    client = FakeClient()
+    app = run(opened(client), HOSTILE)
+    assert not app.exception and asked(client)[-1].prompt == HOSTILE and prompt(app) == HOSTILE
+    written = [str(one.value) for one in (*app.markdown, *app.header, *app.subheader, *app.info)]
+    for piece in ("<script", "**bold**", "<|im_end|>", "[x](", "$x$", ":red[y]"):
+        assert not any(piece in words for words in written), piece
+
+
+def test_a_token_of_the_strip_reaches_the_browser_as_text() -> None:
+    result = exploration(ExploreRequest(prompt=HOSTILE))
+    texts = [token_strip.described(token, place) for place, token in enumerate(result.tokens)]
+    assert all("probability" in words for words in texts)
+    # The strip writes `textContent` alone: the script that draws it knows no way to write markup.
+    assert "textContent" in token_strip._JS
+    assert not any(word in token_strip._JS for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write"))
+
+
+def test_a_link_reopens_its_view() -> None:
+    client = FakeClient()
+    link = {"prompt": "Who is the CEO of Nortel?", "cell": "3.5", "score": "usual", "neurons": "L3:N5,L4:N7"}
+    app = opened(client, **link).run()
+    assert not app.exception and address(app) == {**link, **MODEL}
+    assert asked(client) == [ExploreRequest(prompt="Who is the CEO of Nortel?")]
+    assert view(app).cell == Cell(3, 5) and view(app).neurons == NeuronSet.of("L3:N5", "L4:N7")
+    assert any(one.value.startswith("Layer 3 at ") for one in app.subheader)
+    assert any("Compare with these 2" in one.label for one in app.button)
+
+
+def test_bad_values_in_a_link_are_told_and_the_rest_is_opened() -> None:
+    client = FakeClient()
+    app = opened(client, prompt="Who?", cell="top left", colour="red", temperature="-4").run()
+    assert not app.exception and asked(client) == [ExploreRequest(prompt="Who?")]
+    for word in ("cell", "colour", "temperature"):
+        assert word in everything(app)
+    assert address(app) == {"prompt": "Who?", **MODEL}
+
+
+def test_a_link_made_with_another_model_says_so() -> None:
+    app = opened(FakeClient(), prompt="Who?", model="Other-7B").run()
+    assert "made with Other-7B" in everything(app)
+    assert "made with" not in everything(opened(FakeClient(), prompt="Who?", model=INFO.name).run())
+
+
+def test_figures_of_a_model_that_is_no_longer_loaded_say_so_and_ask_for_no_card() -> None:
+    client = FakeClient()
+    app = opened(client)
+    before = len(client.submitted)
+    client.info = INFO.model_copy(update={"name": "Other-7B", "fingerprint": "0" * 64})
+    app.run()
+    assert not app.exception and "Other-7B is loaded" in everything(app)
+    assert all(request.text is None for _, request, _ in client.submitted[before:] if isinstance(request, NeuronRequest))
+
+
+def test_a_cell_that_the_answer_does_not_have_falls_back_to_the_one_that_stands_out() -> None:
+    app = opened(FakeClient(), prompt="Who?", cell="99.9999").run()
+    assert not app.exception
+    assert any(html.unescape(one.value) == "Layer 17 at ·Elon" for one in app.subheader)
+
+
+def test_a_prompt_typed_and_not_run_is_in_the_address_and_comes_back() -> None:
+    app = type_prompt(opened(FakeClient()), "Half a quest").run()
+    assert address(app) == {"draft": "Half a quest"}
+    again = opened(FakeClient(), draft="Half a quest")
+    assert prompt(again) == "Half a quest" and heading(again) == EXAMPLE
+
+
+def test_an_example_question_goes_into_the_box_and_is_not_run() -> None:
+    client = FakeClient()
+    app = opened(client)
+    app.pills(key="ask-example").set_value("What is the capital of Egypt?").run()
+    assert prompt(app) == "What is the capital of Egypt?" and not asked(client)
+
+
+def test_typed_neurons_are_chosen_and_bad_ones_are_refused_with_what_was_typed_kept() -> None:
+    app = opened(FakeClient())
+    field = next(one for one in app.text_area if one.label == "Type or paste neurons")
+    field.set_value("L3:N5 banana")
+    next(one for one in app.button if one.label == "Add").click().run()
+    assert "banana" in html.unescape(app.error[0].value) and not view(app).neurons
+    field = next(one for one in app.text_area if one.label == "Type or paste neurons")
+    assert field.value == "L3:N5 banana"
+    field.set_value("L3:N5, L29:N1536")
+    next(one for one in app.button if one.label == "Add").click().run()
+    assert "neurons 0 to 1535" in html.unescape(app.error[0].value)
+    next(one for one in app.text_area if one.label == "Type or paste neurons").set_value("L3:N5;L4:N7")
+    next(one for one in app.button if one.label == "Add").click().run()
+    assert not app.error and view(app).neurons == NeuronSet.of("L3:N5", "L4:N7")
+    assert address(app) == {"neurons": "L3:N5,L4:N7"}
+
+
+def test_strong_neurons_of_the_cell_are_chosen_by_their_button() -> None:
+    app = opened(FakeClient())
+    app.button(key="strong-token").click().run()
+    assert not app.exception and len(view(app).neurons) > 5
+    app.button(key="explore-none").click().run()
+    assert not view(app).neurons
+
+
+def test_nothing_on_the_page_calls_a_set_by_the_name_it_has_not_earned() -> None:
+    app = opened(FakeClient(), neurons="L3:N5")
+    told = everything(app) + " ".join(one.label for one in app.button)
+    assert "H-neuron" not in told and "H-Neurons" not in told
+
+
+def test_a_prompt_of_fifty_thousand_characters_is_refused_and_kept() -> None:
+    client = FakeClient()
+    app = run(opened(client), "x" * 50_000)
+    assert not asked(client) and "50,000 characters" in html.unescape(app.error[0].value)
+    assert len(prompt(app)) == 50_000
+
+
+def test_a_refusal_of_the_engine_for_one_prompt_leaves_the_next_alone() -> None:
+    client = FakeClient()
+    app = opened(client)
+    client.refuse = BadPrompt("The prompt is too long by 3 tokens", "it has 9", "shorten it")
+    run(app, "Long?")
+    client.refuse = None
+    assert heading(run(app, "Short?")) == EXAMPLE

@@ -1,0 +1,216 @@
+"""A GGUF file becomes a folder with the very numbers it holds: once, whole, or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from transformers import AutoTokenizer
+
+from backend.errors import ModelUnreadable, StoreError, UnsupportedModel
+from backend.models import folders, gguf
+from backend.models.progress import silent
+from cache.paths import models_dir
+from tests.tiny_gguf import make_gguf
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of its own for each test."""
+    monkeypatch.setenv("HNEURONS_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def file(tiny_folder: Callable[[str], Path], tmp_path: Path) -> Path:
+    return make_gguf(tiny_folder("llama"), tmp_path / "tiny.gguf")
+
+
+def _folders() -> list[str]:
+    return sorted(path.name for path in models_dir().iterdir() if path.is_dir())
+
+
+def test_the_converted_weights_are_those_that_went_in(file: Path, tiny_folder: Callable[[str], Path]) -> None:
+    before = load_file(tiny_folder("llama") / "model.safetensors")
+    after = load_file(gguf.convert(file, "tiny", silent) / "model.safetensors")
+    assert before.keys() == after.keys()
+    for name, weight in before.items():
+        np.testing.assert_array_equal(after[name], weight)
+    assert not np.array_equal(after["model.layers.0.mlp.up_proj.weight"], after["model.layers.1.mlp.up_proj.weight"])
+
+
+def test_the_converted_folder_is_a_whole_model_with_the_same_tokens(
+    file: Path, tiny_folder: Callable[[str], Path]
+) -> None:
+    folder = gguf.convert(file, "tiny", silent)
+    assert "quantization_config" not in folders.inspect(folder)
+    before, after = (AutoTokenizer.from_pretrained(place) for place in (tiny_folder("llama"), folder))
+    text = [{"role": "user", "content": "What is the capital of Egypt? \U0001f642"}]
+    assert after.apply_chat_template(text) == before.apply_chat_template(text)
+    assert (after.bos_token, after.eos_token, after.pad_token) == (before.bos_token, before.eos_token, before.pad_token)
+
+
+def test_a_second_conversion_reads_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = gguf.convert(file, "tiny", silent)
+    monkeypatch.setattr(gguf, "_save", lambda *_arguments: pytest.fail("it was converted again"))
+    assert gguf.convert(file, "tiny", silent) == first
+
+
+def test_progress_rises_and_hears_of_the_tensors(file: Path) -> None:
+    heard: list[tuple[str, float]] = []
+    gguf.convert(file, "tiny", lambda stage, fraction: heard.append((stage, fraction)))
+    fractions = [fraction for _, fraction in heard]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+    assert sum("unpacking" in stage for stage, _ in heard) > 20
+
+
+def test_the_bar_that_is_listened_to_is_put_back(file: Path, tmp_path: Path) -> None:
+    reader: Any = gguf.modeling_gguf_pytorch_utils
+    drawn = reader.tqdm
+    gguf.convert(file, "tiny", silent)
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(file.read_bytes()[:-2000])
+    with pytest.raises(ModelUnreadable):
+        gguf.convert(cut, "cut", silent)
+    assert reader.tqdm is drawn
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from backend.models import gguf
+from backend.models.progress import silent
+os.replace = lambda *_arguments: os._exit(9)
+gguf.convert(Path(sys.argv[1]), "tiny", silent)
+"""
+
+
+def test_a_process_killed_before_the_rename_leaves_nothing_in_place_and_the_next_one_does_it_again(file: Path) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(file)], cwd=os.getcwd(), capture_output=True, check=False
+    )
+    assert killed.returncode == 9, killed.stderr.decode()
+    left = _folders()
+    assert len(left) == 1
+    assert left[0].startswith(gguf.PARTIAL)
+    folder = gguf.convert(file, "tiny", silent)
+    folders.inspect(folder)
+    assert _folders() == [folder.name]
+
+
+def test_a_failure_while_writing_leaves_nothing_and_the_next_one_succeeds(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "replace", full)
+        with pytest.raises(StoreError) as refused:
+            gguf.convert(file, "tiny", silent)
+    assert "No space left" in refused.value.why
+    assert _folders() == []
+    folders.inspect(gguf.convert(file, "tiny", silent))
+
+
+def test_a_data_folder_that_cannot_be_made_is_told(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a-file").write_text("in the way")
+    monkeypatch.setenv("HNEURONS_HOME", str(tmp_path / "a-file"))
+    with pytest.raises(StoreError) as refused:
+        gguf.convert(file, "tiny", silent)
+    assert "HNEURONS_HOME" in refused.value.instead
+
+
+@pytest.mark.parametrize("lost", [gguf.MARKER, "model.safetensors"])
+def test_a_conversion_that_lost_something_is_made_anew(file: Path, lost: str) -> None:
+    folder = gguf.convert(file, "tiny", silent)
+    (folder / lost).unlink()
+    assert (gguf.convert(file, "tiny", silent) / lost).is_file()
+
+
+COUNTED = """
+import sys
+from pathlib import Path
+from backend.models import gguf
+from backend.models.progress import silent
+inner = gguf._save
+def save(*arguments):
+    print("converted here")
+    inner(*arguments)
+gguf._save = save
+print(gguf.convert(Path(sys.argv[1]), "tiny", silent))
+"""
+
+
+def test_two_processes_convert_the_same_file_once(file: Path) -> None:
+    command = [sys.executable, "-c", COUNTED, str(file)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [process.communicate(timeout=200) for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert sum(out.count("converted here") for out, _ in told) == 1
+    assert len({out.splitlines()[-1] for out, _ in told}) == 1
+
+
+@pytest.mark.parametrize("kept", [0, 3, 40, 3000, -2000])
+def test_a_file_cut_short_is_refused_and_leaves_nothing(file: Path, tmp_path: Path, kept: int) -> None:
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(file.read_bytes()[:kept])
+    with pytest.raises(ModelUnreadable) as refused:
+        gguf.convert(cut, "cut", silent)
+    assert "cut.gguf" in refused.value.what
+    assert not models_dir().exists() or _folders() == []
+
+
+def test_weights_that_the_file_lacks_are_not_made_up(tiny_folder: Callable[[str], Path], tmp_path: Path) -> None:
+    file = make_gguf(tiny_folder("llama"), tmp_path / "holed.gguf", leave_out="blk.1.ffn_up")
+    with pytest.raises(ModelUnreadable) as refused:
+        gguf.convert(file, "holed", silent)
+    assert "lacks 1 of the weights" in refused.value.why
+
+
+def test_an_architecture_that_has_no_reader_is_unsupported(tiny_folder: Callable[[str], Path], tmp_path: Path) -> None:
+    file = make_gguf(tiny_folder("llama"), tmp_path / "odd.gguf", architecture="nonsense")
+    for refuse in (lambda: gguf.header_config(file), lambda: gguf.convert(file, "odd", silent)):
+        with pytest.raises(UnsupportedModel) as refused:
+            refuse()
+        assert "nonsense" in refused.value.why
+
+
+def test_the_header_tells_the_shape_without_the_weights(file: Path) -> None:
+    config = gguf.header_config(file)
+    assert (config.num_hidden_layers, config.hidden_size, config.intermediate_size) == (3, 32, 48)
+
+
+def test_a_file_other_than_the_pinned_one_is_not_converted(file: Path, tmp_path: Path) -> None:
+    wrong = gguf.Pin("some-package", file.name, "0" * 64)
+    with pytest.raises(ModelUnreadable) as refused:
+        gguf.convert(file, "tiny", silent, wrong)
+    assert "make setup" in refused.value.instead
+    assert not models_dir().exists()
+    right = gguf.Pin("some-package", file.name, gguf._checked_hash(file, None))
+    assert gguf.convert(shutil.copy(file, tmp_path / "copy.gguf"), "tiny", silent, right) == gguf.converted(right)
+
+
+def test_a_package_that_is_not_installed_names_the_remedy() -> None:
+    with pytest.raises(ModelUnreadable) as refused:
+        gguf.packaged_file(gguf.Pin("no-such-package-here", "a.gguf", "0" * 64))
+    assert "make setup" in refused.value.instead
+    with pytest.raises(ModelUnreadable) as half:
+        gguf.packaged_file(gguf.Pin("pytest", "no/such.gguf", "0" * 64))
+    assert "such.gguf" in half.value.why
+
+
+def test_the_marker_says_what_was_converted_with_what(file: Path) -> None:
+    marker = json.loads((gguf.convert(file, "tiny", silent) / gguf.MARKER).read_text("utf-8"))
+    assert marker["sha256"] == gguf._checked_hash(file, None)
+    assert marker["transformers"].startswith("5.")

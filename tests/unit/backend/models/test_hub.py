@@ -1,0 +1,129 @@
+"""What the hub refuses, and a hub that does not answer, reach a person as one sentence with the remedy."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RemoteEntryNotFoundError,
+    RepositoryNotFoundError,
+)
+
+from backend.errors import HNeuronsError, ModelUnreadable, UnknownModel
+from backend.models import hub
+from backend.models.registry import DEFAULT
+
+REPO = "somebody/some-model"
+ANSWER = httpx.Response(401, request=httpx.Request("GET", "https://example.org"))
+
+
+def _fails(error: Exception) -> Callable[..., Any]:
+    def fail(*_arguments: Any, **_settings: Any) -> Any:
+        raise error
+
+    return fail
+
+
+@pytest.fixture
+def not_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "snapshot_download", _fails(LocalEntryNotFoundError("not here")))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "says"),
+    [
+        (GatedRepoError("gated", response=ANSWER), ModelUnreadable, "hf auth login"),
+        (RepositoryNotFoundError("no", response=ANSWER), UnknownModel, "hneurons models list"),
+        (HFValidationError("bad name"), UnknownModel, "hneurons models list"),
+        (httpx.ConnectError("Name or service not known"), ModelUnreadable, DEFAULT),
+        (httpx.ReadTimeout("too slow"), ModelUnreadable, DEFAULT),
+        (ConnectionError("offline mode is enabled"), ModelUnreadable, DEFAULT),
+        (OSError(errno.ENOSPC, "No space left on device"), ModelUnreadable, "HF_HOME"),
+    ],
+)
+def test_each_failure_has_its_remedy(
+    error: Exception, kind: type[HNeuronsError], says: str, not_here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "HfApi", lambda: SimpleNamespace(model_info=_fails(error)))
+    with pytest.raises(kind) as refused:
+        hub.fetch(REPO)
+    assert type(refused.value) is kind
+    assert says in refused.value.instead
+    assert REPO in refused.value.what
+
+
+def test_a_repository_without_configuration_is_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "hf_hub_download", _fails(RemoteEntryNotFoundError("none", response=ANSWER)))
+    with pytest.raises(ModelUnreadable) as refused:
+        hub.config_folder(REPO)
+    assert "config.json" in refused.value.why
+
+
+def _offers(monkeypatch: pytest.MonkeyPatch, **sizes: int) -> None:
+    files = [SimpleNamespace(rfilename=name.replace("__", "/").replace("_dot_", "."), size=size)
+             for name, size in sizes.items()]  # fmt: skip
+    monkeypatch.setattr(
+        hub, "HfApi", lambda: SimpleNamespace(model_info=lambda *_a, **_k: SimpleNamespace(siblings=files))
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["pytorch_model_dot_bin", "original__model_dot_safetensors", "consolidated_dot_safetensors"]
+)
+def test_nothing_is_downloaded_where_there_are_no_weights_that_are_read(
+    name: str, not_here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _offers(monkeypatch, **{name: 1})
+    with pytest.raises(ModelUnreadable) as refused:
+        hub.fetch(REPO)
+    assert "no safetensors" in refused.value.why
+
+
+def test_a_download_that_the_disk_cannot_hold_is_not_begun(not_here: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    _offers(monkeypatch, model_dot_safetensors=5 * 10**9)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=10**9))
+    with pytest.raises(ModelUnreadable) as refused:
+        hub.fetch(REPO)
+    assert "5.0 GB" in refused.value.why
+    assert "1.0 GB" in refused.value.why
+
+
+def test_what_is_here_is_used_without_asking(
+    tiny_folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "snapshot_download", lambda *_a, **_k: str(tiny_folder("llama")))
+    monkeypatch.setattr(hub, "HfApi", lambda: pytest.fail("the hub was asked"))
+    assert hub.fetch(REPO) == tiny_folder("llama")
+
+
+def test_half_a_download_does_not_count_as_here(
+    tiny_folder: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = shutil.copytree(tiny_folder("llama"), tmp_path / "half")
+    monkeypatch.setattr(hub, "snapshot_download", lambda *_a, **_k: str(half))
+    assert hub.cached(REPO) == half
+    (half / "model.safetensors").unlink()
+    assert hub.cached(REPO) is None
+
+
+def test_progress_counts_the_bytes_that_have_come() -> None:
+    heard: list[tuple[str, float]] = []
+    bar = hub._bar(lambda stage, fraction: heard.append((stage, fraction)))(
+        total=0, unit="B", mininterval=0, miniters=1
+    )
+    bar.total = 100
+    for _ in range(4):
+        bar.update(25)
+    bar.close()
+    assert heard[-1] == ("downloading", 1.0)
+    assert [fraction for _, fraction in heard] == sorted(fraction for _, fraction in heard)
