@@ -14,7 +14,7 @@ ADDRESS ?= localhost
 SERVE_PORT ?= 8600
 SERVE_ADDRESS ?= 127.0.0.1
 RUN_ARGS ?=
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n 2 --dist loadgroup
 BENCH_ARGS ?=
 # More words for pip when it installs torch, as --extra-index-url ADDRESS for the builds without CUDA.
 TORCH_ARGS ?=

@@ -188,7 +188,8 @@ def shown_failure(verb: Verb) -> None:
 
 def shown_error(error: HNeuronsError) -> None:
     """An error in place: what, why, what instead. A stop is told, not alarmed of."""
-    words = f"**{text.markdown(error.what)}.** {text.markdown(_capital(error.why))}. {text.markdown(_capital(error.instead))}."
+    what, why, instead = (text.markdown(part) for part in (error.what, _capital(error.why), _capital(error.instead)))
+    words = f"**{what}.** {why}. {instead}."
     if isinstance(error, Stopped):
         st.info(words, icon=":material/stop_circle:")
     else:

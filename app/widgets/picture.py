@@ -17,7 +17,8 @@ _HTML = """
 _CSS = """
 .row { display: flex; gap: 8px; align-items: center; font: inherit; }
 button {
-  font: inherit; font-size: 0.875rem; color: var(--st-text-color); background: var(--st-background-color); cursor: pointer;
+  font: inherit; font-size: 0.875rem; cursor: pointer;
+  color: var(--st-text-color); background: var(--st-background-color);
   border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius); padding: 6px 12px; min-height: 40px;
 }
 button:hover, button:focus-visible { border-color: var(--st-primary-color); color: var(--st-link-color); }

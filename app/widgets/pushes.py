@@ -46,10 +46,15 @@ def _ask(model: str, neurons: Sequence[NeuronId]) -> None:
         if (model, neuron) not in jobs:
             request = NeuronRequest(neuron=neuron, top=SHOWN)
             try:
-                jobs[model, neuron] = session.client().submit("neuron", request, session.session_id())
+                jobs[model, neuron] = session.client().submit("neuron", request, _queue())
             except HNeuronsError as error:
                 _hold(model, neuron, f"({error.what})")
     _collect(wait=FIRST_WAIT)
+
+
+def _queue() -> str:
+    """A queue of their own: sessions take turns, so a question never waits behind a table's look-ups."""
+    return f"{session.session_id()}-pushes"
 
 
 def _watch(model: str) -> None:

@@ -24,7 +24,7 @@ from cache.paths import models_dir
 
 ROOT = Path(__file__).resolve().parents[2]
 FAILURES = Path(__file__).parent / "failures"
-PATIENCE = 90_000
+PATIENCE = 180_000
 """Milliseconds until a page that does not come is a failure: a loaded machine is slow, not wrong."""
 ARGS = [
     "--no-sandbox",

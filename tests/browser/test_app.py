@@ -10,7 +10,12 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import settled, until
 
-pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.model,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("browser"),
+]
 LAYERS = 30
 
 

@@ -16,7 +16,7 @@ from app.links import Cell, View
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Decoding, ExploreRequest, OwnAlpha, Threshold
 
-words = st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=60)
+words = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=60)
 neurons = st.builds(NeuronId, st.integers(0, 40), st.integers(0, 2000))
 alphas = st.floats(0, 3, allow_nan=False)
 views = st.builds(
