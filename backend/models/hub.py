@@ -12,11 +12,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import httpx
 from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
+    HfHubHTTPError,
     HFValidationError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
@@ -34,7 +34,15 @@ _WANTED = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
 _UNWANTED = ["*/*", "consolidated*", "README*", "LICENSE*"]
 """Subfolders and the second copy of the weights that some publishers add in a form of their own."""
 
-_FAILURES = (OSError, EntryNotFoundError, HFValidationError, XetDownloadError, httpx.HTTPError)
+_CLIENT_ERROR: type[Exception] = next(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")
+"""What the hub's HTTP client raises when nobody answers: taken from the hub, whose releases change that client."""
+_FAILURES: tuple[type[Exception], ...] = (
+    OSError,
+    EntryNotFoundError,
+    HFValidationError,
+    XetDownloadError,
+    _CLIENT_ERROR,
+)
 
 
 def cached(repo: str) -> Path | None:
@@ -47,12 +55,18 @@ def cached(repo: str) -> Path | None:
     return folder
 
 
-def config_folder(repo: str) -> Path:
+def config_folder(repo: str, progress: Progress = silent) -> Path:
     """A folder that holds at least the config.json of a model, fetched where it is not here yet.
 
     Raises as `fetch` does.
     """
     try:
+        return Path(hf_hub_download(repo, "config.json", local_files_only=True)).parent
+    except (HFValidationError, LocalEntryNotFoundError):
+        progress("asking the hub", 0.0)
+    try:
+        # Asked first because it fails at once, where a download tries again for half a minute.
+        HfApi().model_info(repo)
         return Path(hf_hub_download(repo, "config.json")).parent
     except _FAILURES as error:
         raise _told(error, repo) from error

@@ -37,17 +37,17 @@ def ask(page: Page, prompt: str) -> None:
 
 def shown(page: Page, prompt: str) -> bool:
     """Whether the figures on the page are those of `prompt`: its first word stands in the token strip."""
-    return map_panels(page).count() > 0 and "prompt=" in page.url and prompt_box(page).input_value() == prompt
+    return the_map(page).count() > 0 and "prompt=" in page.url and prompt_box(page).input_value() == prompt
 
 
-def map_panels(page: Page) -> Locator:
-    """The map's two halves: question and answer."""
+def the_map(page: Page) -> Locator:
+    """The layer by token map: question left, answer right."""
     return page.locator(".st-key-figure-map .nsewdrag")
 
 
-def click_cell(page: Page, layer: int, across: float = 0.5) -> None:
-    """Click the answer's half of the map in the row of `layer`."""
-    panel = map_panels(page).last
+def click_cell(page: Page, layer: int, across: float = 0.8) -> None:
+    """Click the map in the row of `layer`, in the answer's part."""
+    panel = the_map(page)
     panel.scroll_into_view_if_needed()
     box = panel.bounding_box()
     assert box is not None
@@ -62,7 +62,7 @@ def tick_first_neuron(page: Page) -> None:
 
 
 def test_the_first_visit_shows_a_finished_example_at_once(page: Page) -> None:
-    expect(map_panels(page)).to_have_count(2)
+    expect(the_map(page)).to_have_count(1)
     expect(prompt_box(page)).to_have_value("Who is the CEO of Nortel?")
 
 

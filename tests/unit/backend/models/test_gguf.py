@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, modeling_gguf_pytorch_utils
 
 from backend.errors import ModelUnreadable, StoreError, UnsupportedModel
 from backend.models import folders, gguf
@@ -75,7 +75,7 @@ def test_progress_rises_and_hears_of_the_tensors(file: Path) -> None:
 
 
 def test_the_bar_that_is_listened_to_is_put_back(file: Path, tmp_path: Path) -> None:
-    reader: Any = gguf.modeling_gguf_pytorch_utils
+    reader: Any = modeling_gguf_pytorch_utils
     drawn = reader.tqdm
     gguf.convert(file, "tiny", silent)
     cut = tmp_path / "cut.gguf"
@@ -198,7 +198,7 @@ def test_a_file_other_than_the_pinned_one_is_not_converted(file: Path, tmp_path:
     assert "make setup" in refused.value.instead
     assert not models_dir().exists()
     right = gguf.Pin("some-package", file.name, gguf._checked_hash(file, None))
-    assert gguf.convert(shutil.copy(file, tmp_path / "copy.gguf"), "tiny", silent, right) == gguf.converted(right)
+    assert gguf.convert(Path(shutil.copy(file, tmp_path / "copy.gguf")), "tiny", silent, right) == gguf.converted(right)
 
 
 def test_a_package_that_is_not_installed_names_the_remedy() -> None:

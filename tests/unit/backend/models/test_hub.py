@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import httpx
 import pytest
+from huggingface_hub import HfApi
 from huggingface_hub.errors import (
     GatedRepoError,
     HFValidationError,
@@ -24,7 +25,7 @@ from backend.models import hub
 from backend.models.registry import DEFAULT
 
 REPO = "somebody/some-model"
-ANSWER = httpx.Response(401, request=httpx.Request("GET", "https://example.org"))
+ANSWER: Any = SimpleNamespace(headers={}, request=None)
 
 
 def _fails(error: Exception) -> Callable[..., Any]:
@@ -45,8 +46,7 @@ def not_here(monkeypatch: pytest.MonkeyPatch) -> None:
         (GatedRepoError("gated", response=ANSWER), ModelUnreadable, "hf auth login"),
         (RepositoryNotFoundError("no", response=ANSWER), UnknownModel, "hneurons models list"),
         (HFValidationError("bad name"), UnknownModel, "hneurons models list"),
-        (httpx.ConnectError("Name or service not known"), ModelUnreadable, DEFAULT),
-        (httpx.ReadTimeout("too slow"), ModelUnreadable, DEFAULT),
+        (hub._CLIENT_ERROR("Name or service not known"), ModelUnreadable, DEFAULT),
         (ConnectionError("offline mode is enabled"), ModelUnreadable, DEFAULT),
         (OSError(errno.ENOSPC, "No space left on device"), ModelUnreadable, "HF_HOME"),
     ],
@@ -62,8 +62,35 @@ def test_each_failure_has_its_remedy(
     assert REPO in refused.value.what
 
 
+@pytest.mark.parametrize("ask", [hub.fetch, hub.config_folder])
+def test_a_hub_that_refuses_the_connection_is_told_at_once(
+    ask: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the real client, whose errors no stand-in can be trusted to have."""
+    monkeypatch.setattr(hub, "HfApi", lambda: HfApi(endpoint="http://127.0.0.1:9"))
+    started = time.monotonic()
+    with pytest.raises(ModelUnreadable) as refused:
+        ask("nobody/no-such-model-is-cached-here")
+    assert DEFAULT in refused.value.instead
+    assert time.monotonic() - started < 5
+
+
+def test_a_configuration_that_is_here_is_read_without_asking(
+    tiny_folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "hf_hub_download", lambda *_a, **_k: str(tiny_folder("llama") / "config.json"))
+    monkeypatch.setattr(hub, "HfApi", lambda: pytest.fail("the hub was asked"))
+    assert hub.config_folder(REPO) == tiny_folder("llama")
+
+
 def test_a_repository_without_configuration_is_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "hf_hub_download", _fails(RemoteEntryNotFoundError("none", response=ANSWER)))
+    def none(*_arguments: Any, local_files_only: bool = False) -> str:
+        if local_files_only:
+            raise LocalEntryNotFoundError("not here")
+        raise RemoteEntryNotFoundError("none", response=ANSWER)
+
+    monkeypatch.setattr(hub, "hf_hub_download", none)
+    monkeypatch.setattr(hub, "HfApi", lambda: SimpleNamespace(model_info=lambda _repo: None))
     with pytest.raises(ModelUnreadable) as refused:
         hub.config_folder(REPO)
     assert "config.json" in refused.value.why

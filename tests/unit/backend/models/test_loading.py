@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText
 from backend.errors import ModelTooLarge, ModelUnreadable, UnsupportedModel
 from backend.models import devices, gguf, loading
 from backend.models.loaded import LoadedModel
+from backend.models.registry import TABLE
 from tests.plain import Plain
 from tests.tiny import CONTEXT, D_MLP, D_MODEL, FAMILIES, LAYERS, make_tokenizer
 from tests.tiny_gguf import make_gguf
@@ -158,11 +159,11 @@ def test_an_architecture_that_cannot_be_taken_apart_is_unsupported(
     assert "LlamaForCausalLM" in refused.value.why
 
 
-TEXT = {"num_hidden_layers": 3, "hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4,
+TEXT: dict[str, Any] = {"num_hidden_layers": 3, "hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4,
         "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 128}  # fmt: skip
-EYES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2,
+EYES: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2,
         "patch_size": 14, "image_size": 28}  # fmt: skip
-WITH_EYES = {
+WITH_EYES: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
     "gemma3": ({}, {"vision_use_head": False}, True),
     "mistral3": (
         {"model_type": "mistral", "tie_word_embeddings": False},
@@ -210,7 +211,7 @@ def test_of_a_model_with_a_vision_tower_only_the_language_model_is_loaded_and_no
 def test_every_row_is_listed_with_what_it_needs_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "free_bytes", lambda _device: 8 * 10**9)
     listed = {choice.name: choice for choice in loading.choices()}
-    assert len(listed) == len(loading.TABLE)
+    assert len(listed) == len(TABLE)
     assert all(choice.fits == (choice.needs <= 8 * 10**9) for choice in listed.values())
     assert listed["SmolLM2-135M-Instruct"].fits
     assert not listed["Llama-3.3-70B-Instruct"].fits
