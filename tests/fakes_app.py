@@ -171,9 +171,7 @@ def comparison(request: CompareRequest) -> Comparison:
         )
     if request.controls and len(plans) > 1:
         twins = NeuronSet(tuple(NeuronId(n.layer, (n.index + 7) % WIDTH) for n in plans[1].neurons))
-        plans.append(
-            RowPlan(arm="control", alpha=plans[1].alpha, neurons=twins, control="layer", control_of=1, seed=0)
-        )
+        plans.append(RowPlan(arm="control", alpha=plans[1].alpha, neurons=twins, control="layer", control_of=1, seed=0))
     answers = {"baseline": ANSWER, "chosen": "The CEO of Nortel is not known to me.", "control": ANSWER}
     rows = tuple(
         row(request, plan, answers.get(plan.arm, "The CEO of Nortel is a person."), plan.arm in ("chosen", "own"))

@@ -149,9 +149,7 @@ def _axes(chart: go.Figure, result: Exploration, laid: Columns, layers: int, pal
         tickvals=[laid.centre(n) for n in kept], ticktext=[chart_text(shown[n]) for n in kept], tickangle=0,
         range=[0, laid.edges[-1]], tickfont={"size": TOKEN, "color": palette.text},
     )  # fmt: skip
-    chart.update_yaxes(
-        range=[-0.5, layers - 0.5], tickvals=layer_ticks(layers), title={"text": "layer"}
-    )
+    chart.update_yaxes(range=[-0.5, layers - 0.5], tickvals=layer_ticks(layers), title={"text": "layer"})
     for role, name in GROUPS.items():
         held = [n for n, i in enumerate(laid.places) if result.tokens[i].role == role]
         if held and (role != "template" or len(held) > 3):
@@ -174,9 +172,7 @@ def layer_ticks(layers: int) -> list[int]:
     return ticks
 
 
-def _mark(
-    chart: go.Figure, result: Exploration, laid: Columns, cell: Cell, score: Score, palette: Palette
-) -> None:
+def _mark(chart: go.Figure, result: Exploration, laid: Columns, cell: Cell, score: Score, palette: Palette) -> None:
     """The marked cell: a line inside a wider white one, and a callout that says it in words."""
     left, right = laid.spans[laid.places.index(cell.pos)]
     for colour, width in ((palette.mark_line, 5), (palette.mark, 3)):

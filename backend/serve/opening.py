@@ -7,7 +7,9 @@ packages are imported: inside `open_engine`, so that a door stands at once. It f
 
 from __future__ import annotations
 
+import gc
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,9 @@ from cache.store import DEFAULT_MAX_BYTES, Store
 
 MODEL_VARIABLE = "HNEURONS_MODEL"
 STORE_VARIABLE = "HNEURONS_STORE_MB"
+
+_IMPORTS = threading.Lock()
+"""Transformers' lazy modules break where two threads import from them at once."""
 
 Progress = Callable[[str, float], None]
 """Told of a stage and its fraction 0..1."""
@@ -89,15 +94,23 @@ def open_engine(spec: ModelSpec, store: Store | None, progress: Progress) -> Ans
 
     Raises UnknownModel, ModelUnreadable, ModelTooLarge, UnsupportedModel.
     """
-    from backend.engine import Engine
-    from backend.models.loading import load
+    with _IMPORTS:
+        from backend.engine import Engine
+        from backend.models.loading import load
 
-    return Engine(load(spec.name, spec.device, spec.dtype, progress), store)
+    gc.unfreeze()
+    engine = Engine(load(spec.name, spec.device, spec.dtype, progress), store)
+    # Modules and a model are hundreds of thousands of lasting objects: a full collection, which pages trigger
+    # again and again, would walk them all each time and leave the engine's thread a twentieth of the processor.
+    gc.collect()
+    gc.freeze()
+    return engine
 
 
 def choices() -> tuple[ModelChoice, ...]:
     """The registry's rows with what each needs and whether it fits this machine. Imports torch."""
-    from backend.models import loading
+    with _IMPORTS:
+        from backend.models import loading
 
     return loading.choices()
 
@@ -109,7 +122,8 @@ def check(spec: ModelSpec, freed: int = 0) -> None:
 
     Raises UnknownModel, ModelTooLarge, BadSettings.
     """
-    from backend.models import devices, memory, sources
+    with _IMPORTS:
+        from backend.models import devices, memory, sources
 
     source = sources.resolve(spec.name)
     device = devices.choose_device(spec.device)
