@@ -1,4 +1,4 @@
-"""The whole, as a person uses it: type, run, click a cell, stop, reload, share, download; and what must never happen."""
+"""The whole,: type, run, click a cell, stop, reload, share, download; and what must never happen."""
 
 from __future__ import annotations
 
