@@ -22,7 +22,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     XetDownloadError,
 )
-from huggingface_hub.utils.tqdm import tqdm
+from tqdm.std import tqdm
 
 from backend.errors import HNeuronsError, ModelError, ModelUnreadable, UnknownModel
 from backend.models import folders
