@@ -1,8 +1,8 @@
 """CETT, the metric: from z and h of a layer to what leaves the layer's hook.
 
 Owns the formula and the summaries. Refuses hooks (`backend.models.hooks`) and models: everything here
-takes tensors, reduces them at once, and keeps nothing of size [pos neuron] unless the population of the
-threshold asks for it.
+takes tensors, reduces them at once (single tokens a few at a time), and keeps nothing of size [pos neuron]
+unless the population of the threshold asks for it.
 
     CETT_j = |z_j| * ||W_out[j]|| / ||h||        Gao et al. 2025, Eq. 2-3
 
@@ -25,6 +25,8 @@ from backend.types import Threshold
 
 TOP_SHARE = 10
 """Neurons whose CETT is summed for `top10` and `concentration`."""
+GATHERED = 65_536
+"""Activations of one layer that are reduced together while decoding: beyond so many, one forward is work enough."""
 
 
 def cett(
@@ -106,12 +108,14 @@ def summarise(
 class SummarySink:
     """An observer that reduces every layer of every forward; forwards follow one another along `pos`.
 
+    A forward of one position is too small to be worth a dozen reductions: such forwards are gathered, up to
+    `GATHERED` activations a layer, and reduced together. The figures are the same: each position's are its own.
+
     Args:
         w_norms, usual: for each layer, ||W_out[n]|| and the usual CETT of each neuron.
         chosen: layer -> neuron numbers whose CETT is kept at every token.
-        hold: keep the CETT themselves as well, on the CPU (populations wider than a layer need them).
-    `answer_sum` [row neuron] of each layer collects CETT where `answer` says so: set before each forward
-    to a slice of its positions, or None.
+    `answer` names the next forward's positions that belong to the answer: set before it to a slice, or None.
+    Raises ZeroOutput, at the latest when a result is read.
     """
 
     w_norms: Sequence[Tensor]
@@ -120,29 +124,80 @@ class SummarySink:
     usual: Sequence[Tensor] | None = None
     chosen: dict[int, tuple[int, ...]] = field(default_factory=dict)
     answer: slice | None = None
-    parts: dict[int, list[Summary]] = field(default_factory=dict)
-    held: dict[int, list[Tensor]] = field(default_factory=dict)
-    answer_sum: dict[int, Tensor] = field(default_factory=dict)
     answer_count: int = 0
+    _parts: dict[int, list[Summary]] = field(default_factory=dict)
+    _held: dict[int, list[Tensor]] = field(default_factory=dict)
+    _answer_sum: dict[int, Tensor] = field(default_factory=dict)
+    _gathered: dict[int, _Gathered] = field(default_factory=dict)
 
     @property
     def hold(self) -> bool:
-        """Whether the threshold's population is wider than what one layer's hook sees."""
+        """Whether the threshold's population is wider than what one layer's hook sees: then CETT is kept as well."""
         return self.threshold.population != "layer"
 
+    @property
+    def parts(self) -> dict[int, list[Summary]]:
+        """Layer -> summaries, one behind another along `pos`."""
+        self._reduce_all()
+        return self._parts
+
+    @property
+    def held(self) -> dict[int, list[Tensor]]:
+        """Layer -> CETT [row pos neuron] on the CPU, where `hold` says so."""
+        self._reduce_all()
+        return self._held
+
+    @property
+    def answer_sum(self) -> dict[int, Tensor]:
+        """Layer -> CETT summed over the answer's positions [row neuron]; `answer_count` is how many they are."""
+        self._reduce_all()
+        return self._answer_sum
+
     def __call__(self, layer: int, z: Tensor, h: Tensor) -> None:
+        if layer == 0 and self.answer is not None:
+            self.answer_count += len(range(*self.answer.indices(z.shape[1])))
+        if z.shape[1] > 1:
+            self._reduce_one(layer)
+            self._reduce(layer, z, h, self.answer)
+            return
+        answer = self.answer is not None and len(range(*self.answer.indices(1))) == 1
+        if layer in self._gathered and self._gathered[layer].answer != answer:
+            self._reduce_one(layer)
+        held = self._gathered.setdefault(layer, _Gathered(answer))
+        held.forwards.append((z, h))
+        if len(held.forwards) * z.numel() >= GATHERED:
+            self._reduce_one(layer)
+
+    def _reduce_all(self) -> None:
+        for layer in list(self._gathered):
+            self._reduce_one(layer)
+
+    def _reduce_one(self, layer: int) -> None:
+        held = self._gathered.pop(layer, None)
+        if held is not None:
+            acts, outs = zip(*held.forwards, strict=True)
+            answer = slice(None) if held.answer else None
+            self._reduce(layer, torch.cat(acts, dim=1), torch.cat(outs, dim=1), answer)
+
+    def _reduce(self, layer: int, z: Tensor, h: Tensor, answer: slice | None) -> None:
         values = cett(z, self.w_norms[layer], h)
         usual = None if self.usual is None else self.usual[layer]
         chosen = torch.tensor(self.chosen.get(layer, ()), dtype=torch.long, device=z.device)
         part = summarise(values, z, usual, self.top, self.threshold.k, chosen)
-        self.parts.setdefault(layer, []).append(part)
+        self._parts.setdefault(layer, []).append(part)
         if self.hold:
-            self.held.setdefault(layer, []).append(values.cpu())
-        if self.answer is not None:
-            now = values[:, self.answer].sum(1)
-            self.answer_sum[layer] = self.answer_sum[layer] + now if layer in self.answer_sum else now
-            if layer == 0:
-                self.answer_count += values[:, self.answer].shape[1]
+            self._held.setdefault(layer, []).append(values.cpu())
+        if answer is not None:
+            now = values[:, answer].sum(1)
+            self._answer_sum[layer] = self._answer_sum[layer] + now if layer in self._answer_sum else now
+
+
+@dataclass
+class _Gathered:
+    """Forwards of one position that wait to be reduced together, all of the answer or none."""
+
+    answer: bool
+    forwards: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
 
 @dataclass

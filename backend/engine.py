@@ -19,8 +19,9 @@ from pydantic import ValidationError
 from backend import reference
 from backend.cards import card
 from backend.compare import compare
-from backend.errors import StoreError
+from backend.errors import BadSettings, StoreError
 from backend.explore import explore, full_array
+from backend.lens import lens
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
 from backend.prompting import Encoded, encode, spellings
@@ -35,6 +36,8 @@ from backend.types import (
     Exploration,
     ExploreRequest,
     Frozen,
+    Lens,
+    LensRequest,
     ModelInfo,
     NeuronCard,
     NeuronRequest,
@@ -105,12 +108,23 @@ class Engine:
         assert isinstance(result, NeuronCard)
         return result
 
+    def lens(self, request: LensRequest, watch: Watch = SILENT) -> Lens:
+        """What neurons push. See `backend.lens.lens`."""
+        result = self.run("lens", request, watch)
+        assert isinstance(result, Lens)
+        return result
+
     def cett(self, request: CettRequest, out: Path, watch: Watch = SILENT) -> CettFile:
         """Write the full array [layer, token, neuron] float32 to `out`, and what its axes are beside it as JSON.
 
         The array is written layer by layer to a file beside `out` and moved there whole.
-        Raises BadPrompt for a text that is too long, StoreError where the file cannot be written.
+        Raises BadSettings where both would be one file, BadPrompt for a text that is too long, StoreError where
+        the file cannot be written.
         """
+        if out == out.with_suffix(".json"):
+            raise BadSettings(
+                f"{out.name} is no name for the array", "what its axes are goes into that file", "name it .npy"
+            )
         # Not validated as a typed prompt: a text is bounded by the model's context alone.
         encoded = encode(self.model, Asked.model_construct(prompt=request.text, chat=request.chat))
         shape = (self.info.n_layers, len(encoded), max(self.info.widths))
@@ -161,6 +175,8 @@ class Engine:
             return compare(self.model, request, watch)
         if isinstance(request, ExploreRequest):
             return explore(self.model, request, self.usual(watch), watch)
+        if isinstance(request, LensRequest):
+            return lens(self.model, request)
         NeuronSet((request.neuron,)).check(self.info.widths)
         text = None
         if request.text is not None:

@@ -14,6 +14,10 @@
     │   ├── ModelTooLarge        does not fit in the memory of this machine
     │   └── UnsupportedModel     loaded, but its MLP has no neurons we can name
     ├── StoreError               a result cannot be kept or read
+    ├── Unknown                  a run, result or example that is not, or no longer, there
+    ├── QueueFull                more runs wait than are accepted
+    ├── OutOfMemory              the run needed more memory than there is
+    ├── Internal                 a bug: nothing that the person did
     └── BackendUnavailable       the HTTP service does not answer
 
 Every error says what is wrong, why, and what to do instead. It owns no formatting for a
@@ -116,6 +120,22 @@ class UnsupportedModel(ModelError):
 
 class StoreError(HNeuronsError):
     code = "store"
+
+
+class Unknown(HNeuronsError):
+    code, http_status = "not_found", 404
+
+
+class QueueFull(HNeuronsError):
+    code, http_status = "queue_full", 503
+
+
+class OutOfMemory(HNeuronsError):
+    code, http_status = "out_of_memory", 503
+
+
+class Internal(HNeuronsError):
+    code = "internal"
 
 
 class BackendUnavailable(HNeuronsError):

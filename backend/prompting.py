@@ -1,7 +1,9 @@
 """From what a person typed to the tokens that the model reads, each with its role, and back to text.
 
-Owns the chat template, roles and visible tokens. A person's text is data: a special token typed inside
-it is read as plain characters, never as a turn of the conversation. Refuses decoding and capture.
+Owns the chat template, roles and visible tokens. Inside a template a person's text is data: a special token
+typed in it is read as plain characters, never as a turn of the conversation. Without one the text stands for
+itself, control tokens included: whoever writes the whole of what the model reads may write those too. Refuses
+decoding and capture.
 """
 
 from __future__ import annotations

@@ -17,28 +17,28 @@ _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 def word_diff(baseline: str, text: str) -> tuple[DiffPart, ...]:
     """`text` cut into stretches that the baseline has too, in that order, and stretches that it has not.
 
-    The parts joined are `text`. White space goes with the word before it.
+    The parts joined are `text`; a changed part also says what the baseline has in its place, and a part of
+    no text stands where something of the baseline is only left out.
     """
     old, new = _WORDS.findall(baseline), _WORDS.findall(text)
-    parts: list[tuple[str, bool]] = []
-    for tag, _, _, start, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        stretch = "".join(new[start:end])
-        if stretch:
-            parts.append((stretch, tag == "equal"))
-    return tuple(DiffPart(text=stretch, same=same) for stretch, same in _joined(parts))
+    parts: list[DiffPart] = []
+    for tag, low, high, start, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        stretch, gone = "".join(new[start:end]), "".join(old[low:high])
+        parts.append(DiffPart(text=stretch, same=tag == "equal", left_out="" if tag == "equal" else gone))
+    return _joined(parts)
 
 
-def _joined(parts: Sequence[tuple[str, bool]]) -> list[tuple[str, bool]]:
+def _joined(parts: Sequence[DiffPart]) -> tuple[DiffPart, ...]:
     """Neighbours of one kind as one; a lone space between two changed stretches belongs to them."""
-    joined: list[tuple[str, bool]] = []
-    for place, (stretch, same) in enumerate(parts):
-        between = same and stretch.isspace() and 0 < place < len(parts) - 1
-        same = same and not between
-        if joined and joined[-1][1] == same:
-            joined[-1] = (joined[-1][0] + stretch, same)
-        else:
-            joined.append((stretch, same))
-    return joined
+    joined: list[DiffPart] = []
+    for place, part in enumerate(parts):
+        if part.same and part.text.isspace() and 0 < place < len(parts) - 1:
+            part = DiffPart(text=part.text, same=False, left_out=part.text)
+        if joined and joined[-1].same == part.same:
+            last = joined.pop()
+            part = DiffPart(text=last.text + part.text, same=part.same, left_out=last.left_out + part.left_out)
+        joined.append(part)
+    return tuple(joined)
 
 
 def tokens_changed(baseline: Sequence[int], ids: Sequence[int]) -> int:

@@ -25,11 +25,14 @@ from backend.types import (
     DiffPart,
     Exploration,
     ExploreRequest,
+    Lens,
+    LensRequest,
     Logit,
     ModelInfo,
     NeuronCard,
     NeuronRequest,
     PromptEvent,
+    Pushed,
     Request,
     Result,
     Row,
@@ -89,7 +92,7 @@ class FakeEngine:
     @property
     def prompts(self) -> list[str]:
         """The prompts of what was computed, in order."""
-        return [request.prompt for request in self.computed if not isinstance(request, NeuronRequest)]
+        return [request.prompt for request in self.computed if isinstance(request, ExploreRequest | CompareRequest)]
 
     def key(self, request: Request) -> str:
         return result_key(request, self.info.fingerprint)
@@ -108,6 +111,8 @@ class FakeEngine:
             result = self._explore(request, watch)
         elif isinstance(request, CompareRequest):
             result = self._compare(request, watch)
+        elif isinstance(request, LensRequest):
+            result = self._lens(request)
         else:
             result = self._neuron(request, watch)
         self.kept[self.key(request)] = result
@@ -152,13 +157,13 @@ class FakeEngine:
 
     def _neuron(self, request: NeuronRequest, watch: Watch) -> NeuronCard:
         NeuronSet((request.neuron,)).check(self.info.widths)
-        logits = tuple(Logit(id=i, shown=f"t{i}", logit=1.0 - 0.1 * i) for i in range(request.top))
+        promotes, suppresses = logits(request.top)
         return NeuronCard(
             request=request,
             model=self.info,
             neuron=request.neuron,
-            promotes=logits,
-            suppresses=tuple(logit.model_copy(update={"logit": -logit.logit}) for logit in logits),
+            promotes=promotes,
+            suppresses=suppresses,
             out_norm=1.5,
             usual_tokens=10,
             usual_mean=0.01,
@@ -166,6 +171,12 @@ class FakeEngine:
             usual_counts=np.array([8, 2], np.int32),
             usual_edges=np.array([0.0, 0.1, 0.3], np.float32),
         )
+
+    def _lens(self, request: LensRequest) -> Lens:
+        request.neurons.check(self.info.widths)
+        promotes, suppresses = logits(request.top)
+        pushed = tuple(Pushed(neuron=one, promotes=promotes, suppresses=suppresses) for one in request.neurons)
+        return Lens(request=request, model=self.info, pushed=pushed)
 
     def _decode(self, count: int, rows: int, watch: Watch) -> tuple[TokenInfo, ...]:
         answer: list[TokenInfo] = []
@@ -193,6 +204,12 @@ def token(number: int, text: str, role: str) -> TokenInfo:
             "entropy": 0.3 * (number % 5),
         }
     )
+
+
+def logits(top: int) -> tuple[tuple[Logit, ...], tuple[Logit, ...]]:
+    """Tokens raised, and the same lowered."""
+    up = tuple(Logit(id=i, shown=f"t{i}", logit=1.0 - 0.1 * i) for i in range(top))
+    return up, tuple(one.model_copy(update={"logit": -one.logit}) for one in up)
 
 
 def prompt_tokens() -> tuple[TokenInfo, ...]:

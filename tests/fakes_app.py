@@ -24,6 +24,8 @@ from backend.types import (
     Exploration,
     ExploreRequest,
     JobView,
+    Lens,
+    LensRequest,
     Logit,
     ModelChoice,
     ModelInfo,
@@ -31,6 +33,7 @@ from backend.types import (
     NeuronCard,
     NeuronRequest,
     PromptEvent,
+    Pushed,
     Request,
     Result,
     Role,
@@ -135,6 +138,13 @@ def card(request: NeuronRequest, info: ModelInfo = INFO) -> NeuronCard:
     )  # fmt: skip
 
 
+def lens(request: LensRequest, info: ModelInfo = INFO) -> Lens:
+    """What each neuron's card says it pushes."""
+    cards = [card(NeuronRequest(neuron=neuron, top=request.top), info) for neuron in request.neurons]
+    found = tuple(Pushed(neuron=one.neuron, promotes=one.promotes, suppresses=one.suppresses) for one in cards)
+    return Lens(request=request, model=info, pushed=found)
+
+
 def row(request: CompareRequest, plan: RowPlan, answer: str, split: bool) -> Row:
     """A row of a comparison; a split one leaves the baseline at its sixth token."""
     prompt = tokens_of(request, "")
@@ -184,6 +194,8 @@ def result_of(request: Request) -> Result:
     """The canned result of any request."""
     if isinstance(request, ExploreRequest):
         return exploration(request)
+    if isinstance(request, LensRequest):
+        return lens(request)
     return card(request) if isinstance(request, NeuronRequest) else comparison(request)
 
 
@@ -290,7 +302,7 @@ class FakeClient:
 
 
 def _events(request: Request) -> list[Event]:
-    if isinstance(request, NeuronRequest):
+    if isinstance(request, NeuronRequest | LensRequest):
         return [StageEvent(stage="reading the neuron")]
     answer = tuple(one for one in tokens_of(request, ANSWER) if one.role == "answer")
     plans = tuple(one.plan for one in comparison(request).rows) if isinstance(request, CompareRequest) else ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session
+from app.pages import run
 from app.widgets import (
     compare_answers,
     compare_controls,
@@ -115,5 +116,4 @@ def answers(result: Comparison | None, wanted: CompareRequest | HNeuronsError) -
         st.markdown(frame.muted(text.markdown(note)))
 
 
-if __name__ == "__main__":
-    page()
+run(page)

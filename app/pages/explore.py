@@ -10,13 +10,14 @@ import streamlit as st
 from pydantic import ValidationError
 
 from app import session
+from app.pages import run
 from app.widgets import ask, explore_figures, explore_words, frame, jobs, model_status
 from app.widgets.refusals import bad_input
 from backend.errors import BadInput, HNeuronsError
 from backend.types import Exploration, ExploreRequest
 
 
-def run() -> None:
+def ask_it() -> None:
     """Run pressed: ask what the form says."""
     try:
         request = ask.request()
@@ -78,7 +79,7 @@ def page() -> None:
     score = session.view().score
     told = explore_words.heading(result, score) if result else "Ask, and see which neurons answer"
     heading.header(told, anchor=False)
-    ask.draw(run, model_status.popover)
+    ask.draw(ask_it, model_status.popover)
     frame.notes(session.link_notes())
     jobs.shown_failure("explore")
     model_status.waiting()
@@ -98,4 +99,4 @@ def _keep_draft() -> None:
     session.change(draft=ask.typed() if unrun else None)
 
 
-page()
+run(page)

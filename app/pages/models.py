@@ -8,6 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session
+from app.pages import run
 from app.widgets import frame, jobs, model_parts, text
 from backend.errors import HNeuronsError
 from backend.types import ModelStatus
@@ -57,5 +58,4 @@ def loading() -> None:
     shown(status)
 
 
-if __name__ == "__main__":
-    page()
+run(page)

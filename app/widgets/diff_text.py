@@ -1,7 +1,8 @@
 """An answer as escaped HTML, with what differs from the baseline marked inside the text.
 
-Owns the marks: a pointer ▸ at the first split, an underlined tint on changed stretches. Model text
-is data: `text` escapes it, and nothing of it is read as markup.
+Owns the marks: a pointer ▸ at the first split, an underlined tint on changed stretches, a struck line through
+words of the baseline that are only left out. Model text is data: `text` escapes it, and nothing of it is read
+as markup.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from backend.types import Row
 
 POINTER = "▸"
 SPLIT_WORDS = "first difference"
+MOST_LEFT_OUT = 40
+"""Characters of left-out words that are written; of longer ones the beginning."""
 
 
 def colour(role: Kind, palette: Palette) -> str:
@@ -69,6 +72,18 @@ def _baseline(row: Row, leaving: Row | None, palette: Palette) -> str:
     return f"{text.html(row.text[:cut] + space)}{_pointer(palette.muted)}{lost}"
 
 
+def _left_out(words: str, palette: Palette) -> str:
+    """Words of the baseline that this row leaves out, struck through; they are not copied with the answer."""
+    short = words.strip()
+    if not short:
+        return ""
+    if len(short) > MOST_LEFT_OUT:
+        short = short[:MOST_LEFT_OUT].rsplit(" ", 1)[0] + " …"
+    before, after = (" " if end.isspace() else "" for end in (words[0], words[-1]))
+    style = f"color:{palette.muted};text-decoration:line-through;user-select:none"
+    return f'{before}<del title="left out" style="{style}">{text.html(short)}</del>{after}'
+
+
 def _led(words: str) -> tuple[str, str]:
     """Leading white space and the rest: a mark begins at a letter, and says where it begins."""
     rest = words.lstrip(" \n\t")
@@ -102,7 +117,9 @@ def _parts(row: Row, palette: Palette) -> str:
         if not pointed:
             pieces.append(_pointer(tint))
             pointed = True
-        if words:
+        if not part.text:
+            pieces.append(_left_out(part.left_out, palette))
+        elif words:
             pieces.append(f'<mark style="{style};color:inherit">{text.html(words)}</mark>')
     if not pointed:
         pieces.append(_pointer(tint))

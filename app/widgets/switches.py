@@ -6,10 +6,11 @@ Owns the settings (one alpha a neuron) with their controls, and the translation 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+import pandas as pd
 import streamlit as st
 
 from app import session
@@ -26,8 +27,9 @@ TwinKind = Literal["layer", "free"]
 ALPHAS: dict[Choice, float] = {"Suppress": 0.0, "Normal": 1.0, "Amplify": 2.0}
 BESIDE: dict[Beside, float] = {"Half": 0.5, "Double": 2.0}
 MOST_ROWS = 12
-"""Beyond so many neurons one switch moves the whole set."""
+"""Beyond so many neurons one switch moves the whole set, and a table holds each one's alpha."""
 WHOLE = "set"
+_EDITS = "switch.table"
 
 
 @dataclass(frozen=True)
@@ -112,14 +114,9 @@ def choice_of(alpha: float) -> Choice:
 
 
 def put(alphas: Mapping[NeuronId, float]) -> None:
-    """Set the switches, before they are drawn. Others keep their setting.
-
-    The whole-set switch follows where all alphas agree.
-    """
+    """Set the switches, before they are drawn. Others keep their setting."""
     for neuron, alpha in alphas.items():
         _put(str(neuron), alpha)
-    if len(set(alphas.values())) == 1:
-        _put(WHOLE, next(iter(alphas.values())))
 
 
 def put_all(neurons: Sequence[NeuronId], alpha: float) -> None:
@@ -134,8 +131,6 @@ def _put(name: str, alpha: float) -> None:
 
 def current(chosen: NeuronSet) -> dict[NeuronId, float]:
     """What the switches of `chosen` are set to, drawn or not; a new neuron is suppressed."""
-    if len(chosen) > MOST_ROWS:
-        return dict.fromkeys(chosen, _get(WHOLE))
     return {neuron: _get(str(neuron)) for neuron in chosen}
 
 
@@ -152,36 +147,70 @@ def draw(chosen: NeuronSet, pushes: Mapping[NeuronId, str]) -> None:
         pushes: what each neuron's output direction raises most, where it is known.
     """
     if len(chosen) > MOST_ROWS:
-        _row(WHOLE, f"All {len(chosen):,}", "one switch for the set")
-        with st.expander(f"The {counted(len(chosen), 'neuron')} of this set"):
-            st.code(", ".join(map(str, chosen)), language=None, wrap_lines=True, height=160)
+        _draw_set(chosen)
         return
     for neuron in chosen:
+        st.session_state.setdefault(f"switch.{neuron}", "Suppress")
+        st.session_state.setdefault(f"switch.alpha.{neuron}", 0.0)
         _row(str(neuron), str(neuron), pushes.get(neuron, ""))
 
 
-def _row(name: str, label: str, note: str) -> None:
+def _draw_set(chosen: NeuronSet) -> None:
+    """One switch that moves every neuron of a large set, and a table in which each can be set by itself."""
+    alphas = current(chosen)
+    values = set(alphas.values())
+    together = "one switch for the set" if len(values) == 1 else "each its own α"
+    if len(values) > 1:
+        st.session_state[f"switch.{WHOLE}"] = None
+        st.session_state.setdefault(f"switch.alpha.{WHOLE}", 0.0)
+    elif st.session_state.get(f"switch.{WHOLE}") is None or _get(WHOLE) not in values:
+        _put(WHOLE, *values)
+    _row(WHOLE, f"All {len(chosen):,}", together, on_change=lambda: put_all(chosen.ids, _get(WHOLE)))
+    with st.expander(f"Set each of the {counted(len(chosen), 'neuron')} by itself"):
+        # A new key takes the table up as it now is, so that no edit of it is taken twice.
+        key = f"{_EDITS}.{st.session_state.setdefault(_EDITS, 0)}"
+        table = pd.DataFrame({"Neuron": [str(neuron) for neuron in alphas], "α": list(alphas.values())})
+
+        def take() -> None:
+            put(edited(list(alphas), st.session_state[key].get("edited_rows", {})))
+            st.session_state[_EDITS] += 1
+
+        st.data_editor(
+            table, key=key, on_change=take, hide_index=True, num_rows="fixed", disabled=["Neuron"], height=260,
+            column_config={"α": st.column_config.NumberColumn(min_value=0.0, max_value=MAX_ALPHA, step=0.05)},
+        )  # fmt: skip
+
+
+def edited(neurons: Sequence[NeuronId], rows: Mapping[Any, Mapping[str, Any]]) -> dict[NeuronId, float]:
+    """The alphas that were typed into the table: row number -> column -> value. What is no alpha is left out."""
+    found = {}
+    for place, cells in rows.items():
+        alpha = cells.get("α")
+        if 0 <= int(place) < len(neurons) and isinstance(alpha, int | float) and 0 <= alpha <= MAX_ALPHA:
+            found[neurons[int(place)]] = float(alpha)
+    return found
+
+
+def _row(name: str, label: str, note: str, on_change: Callable[[], None] | None = None) -> None:
     """One switch: its name, what it pushes towards, the four positions, its alpha or the field for it."""
     key, field = f"switch.{name}", f"switch.alpha.{name}"
-    st.session_state.setdefault(key, "Suppress")
-    st.session_state.setdefault(field, 0.0)
     with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
         with st.container(width=96):
             st.markdown(f"**{text.markdown(label)}**")
         with st.container(width=128):
             st.html(_one_line(note))
         choice = st.segmented_control(
-            f"Switch of {label}", get_args(Choice), key=key, required=True, label_visibility="collapsed",
-            width="content", wrap=False, persist_state="session",
+            f"Switch of {label}", get_args(Choice), key=key, required=name != WHOLE, label_visibility="collapsed",
+            width="content", wrap=False, persist_state="session", on_change=on_change,
         )  # fmt: skip
         if choice == "Own α":
             st.number_input(
                 f"α of {label}, 0 to {MAX_ALPHA:g}", 0.0, MAX_ALPHA, step=0.25, format="%.2f", key=field,
-                label_visibility="collapsed", width=92, persist_state="session",
+                label_visibility="collapsed", width=92, persist_state="session", on_change=on_change,
             )  # fmt: skip
             return
         with st.container(width=92):
-            st.text(f"α = {alpha_text(ALPHAS.get(choice or 'Suppress', 0.0))}")
+            st.text(f"α = {alpha_text(ALPHAS[choice])}" if choice else "")
 
 
 def _one_line(words: str) -> str:

@@ -27,6 +27,7 @@ app = typer.Typer(
 app.command("explore")(verbs.explore)
 app.command("compare")(verbs.compare)
 app.command("neuron")(verbs.neuron)
+app.command("lens")(verbs.lens)
 app.command("cett")(cett.cett)
 app.command("serve")(serve.serve)
 app.add_typer(models.app, name="models")

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from backend.cli.output import plain, printable, quiet_stdout, stderr_console
-from backend.errors import BadSettings, HNeuronsError
+from backend.errors import BadSettings, HNeuronsError, Unknown
 from backend.serve.client import Client
-from backend.serve.failures import Unknown
 from backend.types import Event, JobView, ModelStatus, PromptEvent, Request, Result, StageEvent, TokenEvent, Verb
 
 SESSION = "command line"

@@ -14,10 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from backend.cli.output import plain
-from backend.types import Comparison, Exploration, Logit, ModelChoice, ModelInfo, NeuronCard, Row
+from backend.types import Comparison, Exploration, Lens, Logit, ModelChoice, ModelInfo, NeuronCard, Row
 
 SHOWN_POSITIONS = 8
-PROSE = ("answer", "token", "note", "licence")
+SHOWN_TOKENS = 5
+PROSE = ("answer", "token", "note", "licence", "raises", "lowers")
 """Columns that may be broken into lines."""
 
 
@@ -70,6 +71,16 @@ def card(console: Console, result: NeuronCard) -> None:
             shown = plain(result.tokens[pos].shown)
             along.add_row(str(pos), shown, f"{result.cett[pos]:.4f}", f"{result.act[pos]:.3f}")
         console.print(along)
+    console.print(_model(result.model), style="dim")
+
+
+def lens(console: Console, result: Lens) -> None:
+    """One line a neuron: the tokens it raises and lowers most."""
+    rows = _table("neuron", "raises", "lowers")
+    for one in result.pushed:
+        told = (" ".join(entry.shown for entry in side[:SHOWN_TOKENS]) for side in (one.promotes, one.suppresses))
+        rows.add_row(str(one.neuron), *map(plain, told))
+    console.print(rows)
     console.print(_model(result.model), style="dim")
 
 

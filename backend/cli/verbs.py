@@ -1,4 +1,4 @@
-"""`hneurons explore`, `compare` and `neuron`: one request each, its result as tables or JSON."""
+"""`hneurons explore`, `compare`, `neuron` and `lens`: one request each, its result as tables or JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backend.cli import options, tables
 from backend.cli.options import chosen, decoding, numbers, own_alphas, request_of
 from backend.cli.output import stdout_console, write_line
 from backend.cli.running import Door, answer
-from backend.types import CompareRequest, ExploreRequest, NeuronRequest, Request, Verb
+from backend.types import CompareRequest, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
 
 
 def explore(
@@ -119,6 +119,22 @@ def neuron(
         text = request_of(ExploreRequest, prompt=prompt, answer=answer, chat=chat, system=system, decoding=decode)
     request = request_of(NeuronRequest, neuron=name, text=text, top=top)
     _finish("neuron", request, Door(model, device, dtype, backend, store), json, tables.card)
+
+
+def lens(
+    neurons: options.Neurons = None,
+    neurons_file: options.NeuronsFile = None,
+    top: options.Top = None,
+    model: options.Model = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    backend: options.Backend = None,
+    store: options.Keep = True,
+    json: options.Json = False,
+) -> None:
+    """The output tokens that each neuron raises and lowers (logit lens)."""
+    request = request_of(LensRequest, neurons=chosen(neurons, neurons_file), top=top)
+    _finish("lens", request, Door(model, device, dtype, backend, store), json, tables.lens)
 
 
 def _given(**fields: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from backend.errors import UnsupportedModel
 from backend.models.hooks import bridge_outs, plain_outs
 from backend.types import ModelInfo
 
@@ -74,8 +75,15 @@ def wrap(
 
     No weight is processed: without compatibility mode the bridge folds and centres nothing.
 
-    Raises UnsupportedModel for a model whose neurons cannot be named.
+    Raises UnsupportedModel for a model whose neurons cannot be named, or that is more than a language model:
+    the bridge would ask for packages of its other parts.
     """
+    if hf_model.config.get_text_config() is not hf_model.config:
+        raise UnsupportedModel(
+            f"{name} is more than a language model",
+            f"its configuration, {hf_model.config.model_type!r}, has parts for other things than text",
+            "load it by its folder or name, which takes the language part alone",
+        )
     hf_model.eval().requires_grad_(False)
     plain = twin(hf_model)
     bridge = TransformerBridge.boot_transformers(

@@ -1,7 +1,7 @@
 """What went wrong, as the one tree of errors: every door tells a failure with these words.
 
 Owns the translation of foreign exceptions (the store's, pydantic's, an exhausted memory, a bug) into
-`backend.errors`, and the errors that only serving knows. It formats for no door and logs nothing.
+`backend.errors`. It formats for no door and logs nothing.
 """
 
 from __future__ import annotations
@@ -12,35 +12,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from backend.errors import BY_CODE, BadInput, BadNeurons, BadPrompt, BadSettings, HNeuronsError, StoreError
+from backend.errors import (
+    BadInput,
+    BadNeurons,
+    BadPrompt,
+    BadSettings,
+    HNeuronsError,
+    Internal,
+    OutOfMemory,
+    StoreError,
+)
 from cache.errors import BadKey, StoreProblem
-
-
-class Internal(HNeuronsError):
-    """A bug: nothing that the person did."""
-
-    code = "internal"
-
-
-class OutOfMemory(HNeuronsError):
-    """The run needed more memory than there is."""
-
-    code, http_status = "out_of_memory", 503
-
-
-class Unknown(HNeuronsError):
-    """A job or result that is not, or no longer, there."""
-
-    code, http_status = "not_found", 404
-
-
-class QueueFull(HNeuronsError):
-    """More runs wait than the worker accepts."""
-
-    code, http_status = "queue_full", 503
-
-
-BY_CODE.update({kind.code: kind for kind in (Internal, OutOfMemory, Unknown, QueueFull)})
 
 _PARTS = re.compile(r"(?:Value error, )?(?P<what>.+?): (?P<why>.+); (?P<instead>[^;]+)", re.DOTALL)
 _TEXTS = {"prompt", "system", "answer", "text"}

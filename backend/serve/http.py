@@ -18,9 +18,9 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field, ValidationError
 
-from backend.errors import HNeuronsError
+from backend.errors import HNeuronsError, Unknown
 from backend.serve.client import Client
-from backend.serve.failures import Unknown, explain
+from backend.serve.failures import explain
 from backend.serve.http_errors import ERRORS, BodyLimit, add_error_handlers
 from backend.types import (
     COMPACT,
@@ -31,6 +31,8 @@ from backend.types import (
     Exploration,
     ExploreRequest,
     JobView,
+    Lens,
+    LensRequest,
     ModelChoice,
     ModelStatus,
     NeuronCard,
@@ -195,6 +197,11 @@ def _add_verbs(app: FastAPI, client: Client) -> None:
     async def neuron(body: NeuronRequest, request: Request, arrays: Arrays = "lists") -> Response:
         """One neuron's card; comes back when it is done."""
         return await _answer(client, "neuron", body, request, arrays)
+
+    @app.post("/v1/lens", response_model=Lens)
+    async def lens(body: LensRequest, request: Request, arrays: Arrays = "lists") -> Response:
+        """What several neurons push; comes back when it is done."""
+        return await _answer(client, "lens", body, request, arrays)
 
 
 def _request(verb: Verb, data: dict[str, Any]) -> Asked:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from backend.errors import StoreError
+from backend.errors import StoreError, Unknown
 from backend.serve import opening
 from backend.serve.failures import explain
 from backend.serve.opening import Answering, ModelSpec, Opener
@@ -121,12 +121,12 @@ class LocalClient:
         return tuple(_listed(entry) for entry in found[:limit])
 
     def example(self, verb: Verb) -> Result:
-        """The finished example that ships for `verb`. Raises StoreError where it does not."""
+        """The finished example that ships for `verb`. Raises Unknown where there is none."""
         path = self._examples / f"{verb}.json"
         try:
             payload = path.read_bytes()
         except OSError as error:
-            raise StoreError(
+            raise Unknown(
                 f"There is no finished example for {verb}", f"{path.name} is not installed", "run your own question"
             ) from error
         result = _read(verb, payload)

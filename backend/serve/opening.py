@@ -100,6 +100,10 @@ def open_engine(spec: ModelSpec, store: Store | None, progress: Progress) -> Ans
 
     gc.unfreeze()
     engine = Engine(load(spec.name, spec.device, spec.dtype, progress), store)
+    if store is not None:
+        # Once a model, while the example is looked at: the first question does not wait for it.
+        progress("measuring what is usual for each neuron", 1.0)
+        engine.usual()
     # Modules and a model are hundreds of thousands of lasting objects: a full collection, which pages trigger
     # again and again, would walk them all each time and leave the engine's thread a twentieth of the processor.
     gc.collect()

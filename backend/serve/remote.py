@@ -13,8 +13,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from backend.errors import BackendUnavailable, BadSettings, HNeuronsError
-from backend.serve.failures import Unknown
+from backend.errors import BackendUnavailable, BadSettings, HNeuronsError, Unknown
 from backend.types import RESULTS, JobView, ModelChoice, ModelStatus, Request, Result, StoredResult, Verb
 
 T = TypeVar("T", bound=BaseModel)

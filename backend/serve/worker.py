@@ -1,6 +1,6 @@
 """The worker: one thread that owns the engine and does one thing at a time.
 
-Owns the queue, the running job, the loading of models between jobs, and the recently finished jobs.
+Owns the queue, the running job and the loading of models between jobs.
 Refuses transport (clients and HTTP are beside it) and meaning: what a verb does is the engine's.
 It imports no torch; whoever opens the engine does so in this thread.
 
@@ -15,23 +15,19 @@ import logging
 import sys
 import threading
 import time
-from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from backend.errors import BackendUnavailable, Stopped
-from backend.serve.failures import QueueFull, Unknown
+from backend.errors import BackendUnavailable, QueueFull, Stopped
 from backend.serve.fair import FairQueue
 from backend.serve.jobs import Job, Outcome
 from backend.serve.opening import Answering, ModelSpec, Opener
+from backend.serve.records import Records
 from backend.types import Event, JobView, ModelStatus, Request, Result, Verb
 
 log = logging.getLogger(__name__)
 
 MAX_QUEUED = 200
-MAX_RECENT = 16
-WHOLE_EVENTS = 20
-"""So many finished jobs keep all their events; older ones keep what is needed to read them."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +59,10 @@ class Worker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._opener, self._memory, self._clock = opener, memory, clock
-        self._abandoned_after, self._keep, self._keep_seconds = abandoned_after, keep, keep_seconds
+        self._abandoned_after = abandoned_after
         self._changed = threading.Condition()
         self._queue: FairQueue[Job] = FairQueue()
-        self._jobs: dict[str, Job] = {}
-        self._finished: deque[Job] = deque()
-        self._recent: OrderedDict[str, Result] = OrderedDict()
+        self._records = Records(keep, keep_seconds)
         self._running: Job | None = None
         self._engine: Answering | None = None
         self._load: _Load | None = None
@@ -107,7 +101,7 @@ class Worker:
             self._accept(outcome)
             job = Job(verb, request, session, self._count, self._clock())
             self._count += 1
-            self._jobs[job.id] = job
+            self._records.add(job)
             if outcome is not None:
                 self._end(job, outcome)
             else:
@@ -122,7 +116,7 @@ class Worker:
         """
         until = time.monotonic() + wait
         with self._changed:
-            job = self._job(job_id)
+            job = self._records.job(job_id)
             before = (job.state, self._position(job))
             job.viewers += 1
             try:
@@ -139,7 +133,7 @@ class Worker:
     def stop(self, job_id: str) -> None:
         """Take a queued job out; tell a running one to end. One that has ended stays as it is. Raises Unknown."""
         with self._changed:
-            job = self._job(job_id)
+            job = self._records.job(job_id)
             job.stop.set()
             if self._queue.remove(job):
                 self._end(job, Outcome.of(Stopped()))
@@ -147,7 +141,7 @@ class Worker:
     def result(self, key: str) -> Result | None:
         """A recent result, kept in memory whether or not it could be stored."""
         with self._changed:
-            return self._recent.get(key)
+            return self._records.result(key)
 
     def close(self, timeout: float = 30.0) -> None:
         """Stop every job and let the engine go; waits up to `timeout` seconds for the running one."""
@@ -256,10 +250,7 @@ class Worker:
 
     def _remember(self, key: str, result: Result) -> None:
         with self._changed:
-            self._recent[key] = result
-            self._recent.move_to_end(key)
-            while len(self._recent) > MAX_RECENT:
-                self._recent.popitem(last=False)
+            self._records.remember(key, result)
 
     def _accept(self, outcome: Outcome | None) -> None:
         """Raises where no further job can be taken."""
@@ -269,27 +260,8 @@ class Worker:
             raise QueueFull("Too many runs wait", f"{MAX_QUEUED} are in the queue", "try again in a minute")
 
     def _end(self, job: Job, outcome: Outcome) -> None:
-        now = self._clock()
-        job.end(outcome, now)
-        self._finished.append(job)
-        if len(self._finished) > WHOLE_EVENTS:
-            self._finished[-WHOLE_EVENTS - 1].events.trim()
-        self._forget_old(now)
+        self._records.end(job, outcome, self._clock())
         self._changed.notify_all()
-
-    def _forget_old(self, now: float) -> None:
-        while self._finished:
-            oldest = self._finished[0]
-            assert oldest.finished is not None, "only ended jobs are in this list"
-            if len(self._finished) <= self._keep and now - oldest.finished <= self._keep_seconds:
-                return
-            del self._jobs[self._finished.popleft().id]
-
-    def _job(self, job_id: str) -> Job:
-        job = self._jobs.get(job_id)
-        if job is None:
-            raise Unknown("This run is not known here", "it ended long ago, or the program began anew", "run it again")
-        return job
 
     def _position(self, job: Job) -> int:
         """How many jobs run before `job`."""

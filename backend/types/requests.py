@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from backend.neurons import NeuronId, NeuronSet
 from backend.types.base import Frozen
@@ -18,6 +18,7 @@ MAX_PROMPT_CHARACTERS = 20_000
 MAX_ALPHA = 3.0
 """Largest scaling offered: the range of Gao et al. 2025, section 3."""
 MAX_ROWS = 64
+MAX_LENS = 256
 
 Alpha = Annotated[float, Field(ge=0.0, le=MAX_ALPHA, allow_inf_nan=False)]
 """Scale of a neuron's activation z: 0 ablates, below 1 suppresses, 1 is the baseline, above 1 amplifies."""
@@ -31,6 +32,17 @@ Positions = Literal["all", "prompt", "answer"]
 Under "answer" the last prompt position, which predicts the first answer token, is untouched."""
 
 
+def _whole(value: str) -> str:
+    if any(0xD800 <= ord(character) <= 0xDFFF for character in value):
+        raise ValueError("the text holds half a character: it cannot be written as UTF-8; type it again")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_whole)]
+"""Text that can be written as UTF-8: no half of a surrogate pair."""
+_Bounded = Annotated[Text, Field(max_length=MAX_PROMPT_CHARACTERS)]
+
+
 class Decoding(Frozen):
     """How the answer is chosen. Temperature 0 is greedy, and then top_k, top_p and seed have no effect."""
 
@@ -39,7 +51,7 @@ class Decoding(Frozen):
     top_k: int = Field(default=0, ge=0, le=1000, description="0 keeps every token")
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
     seed: int = Field(default=0, ge=0, lt=2**31)
-    stop: tuple[str, ...] = Field(default=(), max_length=8, description="texts that end an answer")
+    stop: tuple[Text, ...] = Field(default=(), max_length=8, description="texts that end an answer")
 
 
 class Threshold(Frozen):
@@ -52,9 +64,9 @@ class Threshold(Frozen):
 class Asked(Frozen):
     """What is put to the model. With `chat` the model's own template is put around the prompt."""
 
-    prompt: str
+    prompt: Text
     chat: bool = True
-    system: str | None = Field(default=None, max_length=MAX_PROMPT_CHARACTERS)
+    system: _Bounded | None = None
 
     @field_validator("prompt")
     @classmethod
@@ -65,15 +77,13 @@ class Asked(Frozen):
             raise ValueError(
                 f"the prompt has {len(value):,} characters: at most {MAX_PROMPT_CHARACTERS:,} are read; shorten it"
             )
-        if any(0xD800 <= ord(character) <= 0xDFFF for character in value):
-            raise ValueError("the prompt holds half a character: it cannot be written as UTF-8; type it again")
         return value
 
 
 class ExploreRequest(Asked):
     """See inside one answer: generated here, or given in `answer`."""
 
-    answer: str | None = Field(default=None, max_length=MAX_PROMPT_CHARACTERS)
+    answer: _Bounded | None = None
     decoding: Decoding = Decoding()
     threshold: Threshold = Threshold()
     top: int = Field(default=10, ge=1, le=50, description="neurons kept for each layer and token")
@@ -140,17 +150,32 @@ class NeuronRequest(Frozen):
     top: int = Field(default=10, ge=1, le=50, description="output tokens each way")
 
 
+class LensRequest(Frozen):
+    """Which output tokens each of these neurons raises and lowers, whatever the text."""
+
+    neurons: NeuronSet
+    top: int = Field(default=10, ge=1, le=50, description="output tokens each way")
+
+    @field_validator("neurons")
+    @classmethod
+    def _neurons(cls, value: NeuronSet) -> NeuronSet:
+        if not 0 < len(value) <= MAX_LENS:
+            raise ValueError(f"{len(value)} neurons are named: a look-up takes 1 to {MAX_LENS}; name so many")
+        return value
+
+
 class CettRequest(Frozen):
     """The full array [layer, token, neuron] of a text as it stands; with `chat`, as a user's message."""
 
-    text: str = Field(min_length=1, max_length=2_000_000)
+    text: Annotated[Text, Field(min_length=1, max_length=2_000_000)]
     chat: bool = False
 
 
-Request = ExploreRequest | CompareRequest | NeuronRequest
-Verb = Literal["explore", "compare", "neuron"]
-REQUESTS: dict[str, type[ExploreRequest] | type[CompareRequest] | type[NeuronRequest]] = {
+Request = ExploreRequest | CompareRequest | NeuronRequest | LensRequest
+Verb = Literal["explore", "compare", "neuron", "lens"]
+REQUESTS: dict[str, type[ExploreRequest] | type[CompareRequest] | type[NeuronRequest] | type[LensRequest]] = {
     "explore": ExploreRequest,
     "compare": CompareRequest,
     "neuron": NeuronRequest,
+    "lens": LensRequest,
 }

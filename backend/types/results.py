@@ -10,7 +10,7 @@ from typing import Literal
 
 from backend.neurons import NeuronId, NeuronSet
 from backend.types.base import Array, Frozen
-from backend.types.requests import CompareRequest, ExploreRequest, NeuronRequest
+from backend.types.requests import CompareRequest, ExploreRequest, LensRequest, NeuronRequest
 
 Role = Literal["template", "prompt", "answer"]
 Finish = Literal["end", "length", "stop_text", "given", "stopped"]
@@ -131,10 +131,15 @@ class Split(Frozen):
 
 
 class DiffPart(Frozen):
-    """A stretch of a row's text, and whether the baseline has it too, at that place."""
+    """A stretch of a row's text, and whether the baseline has it too, at that place.
+
+    `left_out` is what the baseline has in the stretch's place; where the row only leaves something out,
+    `text` is empty.
+    """
 
     text: str
     same: bool
+    left_out: str = ""
 
 
 class RowPlan(Frozen):
@@ -218,6 +223,22 @@ class NeuronCard(Frozen):
     act: Array | None = None
 
 
+class Pushed(Frozen):
+    """What one neuron's output direction does, as in `NeuronCard`."""
+
+    neuron: NeuronId
+    promotes: tuple[Logit, ...]
+    suppresses: tuple[Logit, ...]
+
+
+class Lens(Frozen):
+    """What each neuron of `request.neurons` pushes, in their order."""
+
+    request: LensRequest
+    model: ModelInfo
+    pushed: tuple[Pushed, ...]
+
+
 class Logit(Frozen):
     """A vocabulary token and how far a unit of the output direction moves its logit."""
 
@@ -238,10 +259,13 @@ class CettFile(Frozen):
 
 
 NeuronCard.model_rebuild()
+Pushed.model_rebuild()
+Lens.model_rebuild()
 
-Result = Exploration | Comparison | NeuronCard
-RESULTS: dict[str, type[Exploration] | type[Comparison] | type[NeuronCard]] = {
+Result = Exploration | Comparison | NeuronCard | Lens
+RESULTS: dict[str, type[Exploration] | type[Comparison] | type[NeuronCard] | type[Lens]] = {
     "explore": Exploration,
     "compare": Comparison,
     "neuron": NeuronCard,
+    "lens": Lens,
 }

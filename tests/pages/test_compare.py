@@ -272,6 +272,20 @@ def test_many_neurons_have_one_switch_for_the_set() -> None:
     assert len(asked(client)[-1].neurons) == 20 and asked(client)[-1].alphas == (2.0,)
 
 
+def test_many_neurons_each_keep_their_own_alpha_until_the_one_switch_moves_them_all() -> None:
+    client = FakeClient()
+    names = [f"L1:N{i}" for i in range(20)]
+    own = ",".join(f"{name}={0.5 if place % 2 else 2.0}" for place, name in enumerate(names))
+    app = opened(client, prompt="Q?", neurons=",".join(names), own=own, alphas="")
+    assert app.button_group(key="switch.set").value is None
+    assert [one.alpha for one in asked(client)[-1].own] == [2.0, 0.5] * 10
+    app.button_group(key="switch.set").set_value("Suppress").run()
+    assert asked(client)[-1].own == () and asked(client)[-1].alphas == (0.0,)
+    app.button_group(key="switch.set").set_value("Own α").run()
+    app.number_input(key="switch.alpha.set").set_value(0.5).run()
+    assert asked(client)[-1].alphas == (0.5,) and len(asked(client)[-1].neurons) == 20
+
+
 def test_a_link_that_cannot_be_read_is_told_and_the_page_still_stands() -> None:
     app = opened(FakeClient(), prompt="Q?", neurons="L1:N1", alphas="nan", controls="-4")
     assert not app.exception

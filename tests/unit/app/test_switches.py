@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from app.widgets.switches import BESIDE, Options, choice_of, compose, options_of, settings
+from app.widgets.switches import BESIDE, Options, choice_of, compose, edited, options_of, settings
 from backend.errors import BadNeurons, BadSettings
 from backend.neurons import NeuronId
 from backend.types import Decoding
@@ -79,6 +79,12 @@ def test_a_request_sets_the_switches_that_make_the_same_request(
 @pytest.mark.parametrize(("alpha", "choice"), [(0.0, "Suppress"), (1.0, "Normal"), (2.0, "Amplify"), (0.5, "Own α")])
 def test_an_alpha_stands_at_its_own_switch_position(alpha: float, choice: str) -> None:
     assert choice_of(alpha) == choice
+
+
+def test_alphas_typed_into_the_table_are_taken_and_what_is_no_alpha_is_left() -> None:
+    rows: dict[object, dict[str, object]] = {0: {"α": 0.5}, 1: {"α": None}, "2": {"α": 3}, 7: {"α": 1.0}}
+    assert edited([A, B, C], rows) == {A: 0.5, C: 3.0}
+    assert edited([A], {0: {"α": 3.5}}) == edited([A], {0: {"α": -0.1}}) == edited([A], {0: {"Neuron": "L1:N1"}}) == {}
 
 
 def test_what_stands_beside_is_suppression_and_amplification() -> None:

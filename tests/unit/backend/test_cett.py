@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -185,20 +186,27 @@ def test_region_means_average_each_region_and_an_empty_one_is_nan() -> None:
     assert found[:, 2].isnan().all()
 
 
-def test_a_sink_fed_in_pieces_adds_up_to_the_whole(tiny: Callable[[str], LoadedModel]) -> None:
+@pytest.mark.parametrize("gathered", [1, 3 * D_MLP, 1000 * D_MLP])
+@pytest.mark.parametrize("cuts", [(0, 4, 5, 9), (0, 3, 4, 5, 6, 7, 8, 9), tuple(range(10))])
+def test_a_sink_fed_in_pieces_adds_up_to_the_whole(
+    cuts: tuple[int, ...], gathered: int, tiny: Callable[[str], LoadedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Prompt and decoded tokens come in separate forwards; nothing may hang on where the cut was."""
+    monkeypatch.setattr("backend.cett.GATHERED", gathered)
     model = tiny("llama")
     act, out = torch.randn(1, 9, D_MLP), torch.randn(1, 9, 32)
     whole, pieces = (SummarySink(model.w_norms, Threshold(population="model"), 10) for _ in range(2))
     peaks = PeakSink(model.w_norms)
     whole.answer = slice(4, None)
     whole(0, act, out)
-    for start, stop in ((0, 4), (4, 5), (5, 9)):
+    for start, stop in pairwise(cuts):
         pieces.answer = slice(0, None) if start >= 4 else None
         pieces(0, act[:, start:stop], out[:, start:stop])
         peaks(0, act[:, start:stop], out[:, start:stop])
     assert torch.equal(torch.cat(pieces.held[0], 1), whole.held[0][0])
-    assert torch.equal(torch.cat([part.sum for part in pieces.parts[0]], 1), whole.parts[0][0].sum)
+    for name in ("sum", "over", "top_index", "top_cett"):
+        found = torch.cat([getattr(part, name) for part in pieces.parts[0]], 1)
+        assert torch.equal(found, getattr(whole.parts[0][0], name)), name
     assert torch.allclose(pieces.answer_sum[0], whole.answer_sum[0], rtol=1e-5)
     assert pieces.answer_count == whole.answer_count == 5
     sums, maxima = peaks.stacked()

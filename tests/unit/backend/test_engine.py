@@ -22,6 +22,7 @@ from backend.types import (
     Decoding,
     ExploreRequest,
     Frozen,
+    LensRequest,
     NeuronRequest,
     Request,
     Verb,
@@ -36,7 +37,8 @@ SHORT = Decoding(max_new_tokens=4)
 EXPLORE = ExploreRequest(prompt="Who wrote this?", decoding=SHORT)
 COMPARE = CompareRequest(prompt="Who wrote this?", neurons=NeuronSet.of("L1:N5"), decoding=SHORT)
 NEURON = NeuronRequest.model_validate({"neuron": "L1:N5", "text": EXPLORE})
-VERBS: list[tuple[Verb, Request]] = [("explore", EXPLORE), ("compare", COMPARE), ("neuron", NEURON)]
+LENS = LensRequest(neurons=NeuronSet.of("L1:N5", "L0:N2"))
+VERBS: list[tuple[Verb, Request]] = [("explore", EXPLORE), ("compare", COMPARE), ("neuron", NEURON), ("lens", LENS)]
 TEXT = "The capital of Egypt is Cairo."
 
 

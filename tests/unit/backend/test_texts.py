@@ -16,7 +16,8 @@ TOKENS = st.lists(st.integers(0, 4), max_size=12)
 def test_the_parts_joined_are_the_text_and_no_two_neighbours_are_of_one_kind(baseline: str, text: str) -> None:
     parts = word_diff(baseline, text)
     assert "".join(part.text for part in parts) == text
-    assert all(part.text for part in parts)
+    assert all(part.text or part.left_out for part in parts)
+    assert "".join(part.text if part.same else part.left_out for part in parts) == baseline
     assert all(one.same != other.same for one, other in zip(parts, parts[1:], strict=False))
 
 
@@ -24,6 +25,7 @@ def test_the_parts_joined_are_the_text_and_no_two_neighbours_are_of_one_kind(bas
 def test_a_text_does_not_differ_from_itself_and_wholly_from_nothing(text: str) -> None:
     assert all(part.same for part in word_diff(text, text))
     assert not any(part.same for part in word_diff("", text))
+    assert not any(part.same for part in word_diff(text, ""))
 
 
 @given(TEXTS, TEXTS)
@@ -39,7 +41,8 @@ def test_what_is_marked_as_same_stands_in_the_baseline_in_that_order(baseline: s
     [
         ("The capital is Cairo.", "The capital is Giza.", ["Giza"]),
         ("It is in New York", "It is in Old London", ["Old London"]),
-        ("One two", "One", []),
+        ("One two", "One", [""]),
+        ("It is not true.", "It is true.", [""]),
         ("One", "One two", [" two"]),
         ("Cairo", "cairo", ["cairo"]),
         ("a, b", "a; b", [";"]),

@@ -20,7 +20,7 @@ from backend.neuron_files import write_csv
 from backend.neurons import NeuronSet
 from backend.serve import opening
 from backend.serve.local import LocalClient
-from backend.types import CompareRequest, Comparison, Exploration, NeuronCard
+from backend.types import CompareRequest, Comparison, Exploration, Lens, NeuronCard
 from tests.doors import CHOICE, assert_error_shape, local
 from tests.fakes import FakeEngine
 
@@ -70,6 +70,13 @@ def test_explore_and_neuron_print_their_results(run: Run) -> None:
     assert status == 0 and Exploration.model_validate_json(out).request.prompt == "Who?"
     status, out, _ = run("neuron", "l1:n2", "--top", "3", "--json")
     assert status == 0 and len(NeuronCard.model_validate_json(out).promotes) == 3
+
+
+def test_lens_tells_each_neuron_in_order(run: Run) -> None:
+    status, out, _ = run("lens", "--neurons", "l2:n3,L1:N2", "--top", "3", "--json")
+    assert status == 0 and [str(one.neuron) for one in Lens.model_validate_json(out).pushed] == ["L1:N2", "L2:N3"]
+    status, out, _ = run("lens", "--neurons", "L2:N3,L1:N2", "--top", "3")
+    assert status == 0 and "L2:N3" in out and "t0 t1 t2" in out
 
 
 def test_every_option_reaches_the_request(run: Run, engine: FakeEngine, tmp_path: Path) -> None:
@@ -141,6 +148,8 @@ BAD = [
     ("compare", "--prompt", "Who?", "--own", "L1:N5=", "--neurons", "L1:N5"),
     ("neuron", "L99:N2"),
     ("neuron", "x"),
+    ("lens",),
+    ("lens", "--neurons", "L99:N2"),
     ("cett", "--text-file", "/nowhere/at/all.txt", "--out", "x.npy"),
     ("cett", "--text-file", __file__, "--out", "x.csv"),
     ("cett", "--text-file", __file__, "--out", "/nowhere/at/all/x.npy"),
@@ -236,7 +245,9 @@ def test_python_m_backend_helps_on_standard_output_and_refuses_without_torch() -
 
     helped = program("--help")
     assert helped.returncode == 0
-    assert all(command in helped.stdout for command in ("explore", "compare", "neuron", "models", "cett", "serve"))
+    assert all(
+        command in helped.stdout for command in ("explore", "compare", "neuron", "lens", "models", "cett", "serve")
+    )
     refused = program("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--alphas", "9", "--json")
     assert refused.returncode == 2
     assert_error_shape(json.loads(refused.stdout), "bad_settings")

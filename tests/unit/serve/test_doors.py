@@ -15,7 +15,7 @@ from backend.neurons import NeuronSet
 from backend.serve.client import Client
 from backend.serve.local import LocalClient
 from backend.serve.remote import HttpClient
-from backend.types import RESULTS, CompareRequest, Decoding, ExploreRequest, NeuronRequest, Request, Verb
+from backend.types import RESULTS, CompareRequest, Decoding, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
 from cache.store import Store
 from tests.doors import assert_error_shape, ended, local, served
 from tests.fakes import FakeEngine
@@ -32,6 +32,7 @@ REQUESTS: dict[Verb, Request] = {
         decoding=SHORT,
     ),
     "neuron": NeuronRequest.model_validate({"neuron": "L1:N2"}),
+    "lens": LensRequest(neurons=NeuronSet.of("L0:N1", "L2:N3"), top=4),
 }
 JSON = {"Content-Type": "application/json"}
 COMMANDS: dict[str, list[str]] = {
@@ -41,6 +42,7 @@ COMMANDS: dict[str, list[str]] = {
         *("--controls", "1", "--control-kind", "layer", "--control-kind", "free"),
     ],
     "neuron": ["L1:N2"],
+    "lens": ["--neurons", "L2:N3,L0:N1", "--top", "4"],
 }
 
 

@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
 
 from backend.serve.http import MAX_BODY, create_app
 from backend.serve.local import LocalClient
-from backend.types import CompareRequest, ExploreRequest, NeuronRequest, Request, Verb
+from backend.types import CompareRequest, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
 from tests.doors import assert_error_shape, ended, local
 from tests.fakes import FakeEngine
 
@@ -34,6 +34,7 @@ EXAMPLES: dict[Verb, Request] = {
     "explore": ExploreRequest(prompt="Who?"),
     "compare": CompareRequest.model_validate({"prompt": "Who?", "neurons": ["L0:N1"]}),
     "neuron": NeuronRequest.model_validate({"neuron": "L0:N1"}),
+    "lens": LensRequest.model_validate({"neurons": "L0:N1,L1:N2"}),
 }
 ASKED = {"prompt": "Who?", "decoding": {"max_new_tokens": 3}}
 
@@ -116,7 +117,7 @@ REFUSED = [
     ("delete", "/v1/jobs/nobody", {}, 404, "not_found"),
     ("get", f"/v1/results/{'0' * 64}", {}, 404, "not_found"),
     ("get", "/v1/results/short", {}, 422, "bad_settings"),
-    ("get", "/v1/examples/explore", {}, 500, "store"),
+    ("get", "/v1/examples/explore", {}, 404, "not_found"),
     ("get", "/v1/nothing", {}, 404, "error"),
     ("put", "/v1/status", {}, 405, "error"),
 ]

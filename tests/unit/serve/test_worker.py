@@ -10,8 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from backend.errors import BackendUnavailable, ModelUnreadable, UnknownModel
-from backend.serve.failures import QueueFull, Unknown
+from backend.errors import BackendUnavailable, ModelUnreadable, QueueFull, Unknown, UnknownModel
 from backend.serve.opening import Answering, ModelSpec, Progress
 from backend.serve.worker import MAX_QUEUED, Worker
 from backend.types import Decoding, ExploreRequest, JobView, TokenEvent
@@ -250,11 +249,11 @@ def test_a_run_that_nobody_looks_at_is_stopped() -> None:
         worker.view(job)
         now[0] = 105.0
         gate.let(1)
-        wait_for(lambda: len(worker._jobs[job].events.since(0)) == 3)
-        assert worker._jobs[job].state == "running", "looked at 55 s ago"
+        wait_for(lambda: len(worker._records.job(job).events.since(0)) == 3)
+        assert worker._records.job(job).state == "running", "looked at 55 s ago"
         now[0] = 111.0
         gate.let(1)
-        wait_for(lambda: worker._jobs[job].state == "stopped")
+        wait_for(lambda: worker._records.job(job).state == "stopped")
         gate.open_wide()
         assert ended(worker, worker.submit("explore", asking("next"), "bob")).state == "done"
 

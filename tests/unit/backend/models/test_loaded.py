@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -30,6 +31,13 @@ def test_bridge_and_plain_tree_say_what_an_untouched_model_says(
         assert torch.equal(model.plain(ids).logits, expected)
         gap = largest_gap(model.bridge(ids), expected)
     assert gap <= BRIDGE_TOLERANCE, f"largest difference {gap:.1e}"
+
+
+def test_a_model_with_a_vision_tower_is_refused_before_the_bridge_sees_it() -> None:
+    """The bridge would install packages of the tower by itself."""
+    whole = SimpleNamespace(config=AutoConfig.for_model("gemma3"))
+    with pytest.raises(UnsupportedModel, match="more than a language model"):
+        wrap(whole, None, name="g", source="g", fingerprint="f", device="cpu", dtype="float32")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

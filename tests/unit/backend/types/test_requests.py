@@ -17,6 +17,7 @@ from backend.types import (
     Decoding,
     ExploreRequest,
     Frozen,
+    LensRequest,
     NeuronRequest,
     Threshold,
 )
@@ -33,11 +34,13 @@ CHANGES: dict[str, dict[str, Any]] = {
         "positions": "prompt", "decoding": Decoding(seed=1),
     },
     "neuron": {"neuron": "L1:N3", "text": ExploreRequest(prompt=ASK), "top": 9},
+    "lens": {"neurons": "L1:N3", "top": 9},
 }  # fmt: skip
 BASE: dict[str, Frozen] = {
     "explore": ExploreRequest(prompt=ASK),
     "compare": CompareRequest(prompt=ASK, neurons=NeuronSet.of("L1:N2")),
     "neuron": NeuronRequest.model_validate({"neuron": "L1:N2"}),
+    "lens": LensRequest(neurons=NeuronSet.of("L1:N2")),
 }
 FIELDS = [(verb, field) for verb, changes in CHANGES.items() for field in changes]
 
