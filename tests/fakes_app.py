@@ -19,6 +19,7 @@ from backend.types import (
     Candidate,
     CompareRequest,
     Comparison,
+    Decoding,
     DiffPart,
     Event,
     Exploration,
@@ -55,6 +56,8 @@ INFO = ModelInfo(
     d_model=576, n_vocab=49152, parameters=134_515_008, context=8192, dtype="float32", device="cpu",
     versions={"torch": "0"},
 )  # fmt: skip
+SHORT = Decoding(max_new_tokens=12)
+"""The length of the finished examples' answers."""
 ANSWER = "The CEO of Nortel is Elon Musk."
 
 
@@ -294,8 +297,9 @@ class FakeClient:
             raise StoreError(f"There is no finished example for {verb}", "it is not installed", "run your own question")
         prompt = "Who is the CEO of Nortel?"
         if verb == "compare":
-            return comparison(CompareRequest(prompt=prompt, neurons=NeuronSet.of("L17:N412", "L17:N1033", "L17:N98")))
-        return exploration(ExploreRequest(prompt=prompt))
+            neurons = NeuronSet.of("L17:N412", "L17:N1033", "L17:N98")
+            return comparison(CompareRequest(prompt=prompt, neurons=neurons, decoding=SHORT))
+        return exploration(ExploreRequest(prompt=prompt, decoding=SHORT))
 
     def close(self) -> None:
         self.jobs.clear()

@@ -44,7 +44,9 @@ def open_page() -> None:
     elif wanted is None and session.result("explore", Exploration) is None:
         _example()
     if opened or not ask.filled():
-        ask.fill(session.asked(), session.view().draft)
+        # The example brings its question; its short answer is not a setting that a person made.
+        shown = session.asked()
+        ask.fill(wanted, session.view().draft or (shown.prompt if shown and wanted is None else None))
 
 
 def _wanted() -> ExploreRequest | None:

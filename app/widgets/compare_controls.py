@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session
-from app.widgets import frame, neuron_sets, pushes, switches
+from app.widgets import compare_state, frame, neuron_sets, pushes, switches
 from app.widgets.compare_state import BESIDE_NAMES, KINDS
 from backend.types import MAX_PROMPT_CHARACTERS
 
@@ -30,8 +30,9 @@ def question() -> bool:
         help="Marks each answer right or wrong. Write several spellings apart by |. Left empty, nothing is marked.",
     )  # fmt: skip
     pressed = line.button(
-        "Run", type="primary", icon=":material/play_arrow:", shortcut="Ctrl+Enter", key="compare.run", wrap=False
-    )
+        "Run", type="primary", icon=":material/play_arrow:", shortcut="Ctrl+Enter", key="compare.run", wrap=False,
+        on_click=compare_state.leave_example,
+    )  # fmt: skip
     with line.popover("Settings", icon=":material/tune:"):
         _settings()
     return pressed

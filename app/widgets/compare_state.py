@@ -20,7 +20,7 @@ from app.widgets.switches import BESIDE, Options
 from backend.errors import HNeuronsError
 from backend.judging import aliases
 from backend.neurons import NeuronSet
-from backend.types import CompareRequest, Comparison, OwnAlpha, Row
+from backend.types import CompareRequest, Comparison, Decoding, OwnAlpha, Row
 
 TWIN = "Random twin"
 BESIDE_NAMES = (*BESIDE, TWIN)
@@ -54,6 +54,17 @@ def show_example(result: Comparison) -> None:
         controls=request.controls, kinds=request.control_kinds, control_seed=request.control_seed,
         positions=request.positions,
     )  # fmt: skip
+
+
+def leave_example() -> None:
+    """Let another question than the example's have answers of the usual length, not the example's short ones."""
+    shown = session.result("compare", Comparison)
+    if shown is None or session.result_key("compare") != "example":
+        return
+    if st.session_state["compare.prompt"] != shown.request.prompt and (
+        st.session_state["compare.longest"] == shown.request.decoding.max_new_tokens
+    ):
+        st.session_state["compare.longest"] = Decoding().max_new_tokens
 
 
 def ask_the_same() -> None:

@@ -14,6 +14,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,13 @@ def log_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def address(home: Path, log_file: Path) -> Iterator[str]:
     """The address of the running app."""
+    with serving(home, log_file) as found:
+        yield found
+
+
+@contextmanager
+def serving(home: Path, log_file: Path) -> Iterator[str]:
+    """The address of a new server with its data in `home`, which writes to `log_file`."""
     port = free_port()
     command = [
         sys.executable,

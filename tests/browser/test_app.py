@@ -1,4 +1,5 @@
-"""The whole,: type, run, click a cell, stop, reload, share, download; and what must never happen."""
+"""The whole: type, run, click, choose, compare, stop, reload, share, download, by mouse and by keys; and what must
+never happen."""
 
 from __future__ import annotations
 
@@ -6,9 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Request, expect
 
-from tests.browser.conftest import settled, until
+from tests.browser.conftest import serving, settled, until
 
 pytestmark = [
     pytest.mark.browser,
@@ -17,6 +18,8 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),
 ]
 LAYERS = 30
+HEADER, ROW_HEIGHT = 35, 34
+"""Pixels of a table's first row and of the others."""
 
 
 def prompt_box(page: Page) -> Locator:
@@ -64,6 +67,88 @@ def test_a_question_is_answered_and_the_click_on_a_cell_opens_its_layer(page: Pa
     expect(page.get_by_text("Cairo").first).to_be_visible()
     click_cell(page, layer=12)
     expect(page.get_by_role("heading", name="Layer 12 at", exact=False)).to_be_visible()
+
+
+def tick(page: Page, row: int) -> None:
+    """Tick a row of the ranked neurons."""
+    box = page.locator("[data-testid='stDataFrame']").first.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 16, box["y"] + HEADER + ROW_HEIGHT * (row + 0.5))
+
+
+def answers(page: Page) -> Locator:
+    """The finished columns of Compare."""
+    return page.locator("[class*='st-key-answer-']")
+
+
+def test_neurons_ticked_in_a_cell_are_switched_off_beside_the_baseline_and_a_random_twin(page: Page) -> None:
+    ask(page, "What is the opposite of hot?")
+    click_cell(page, layer=20)
+    expect(page.get_by_role("heading", name="Layer 20 at", exact=False)).to_be_visible()
+    settled(page)
+    for row in (0, 1):
+        tick(page, row)
+        until(page, lambda wanted=row + 1: page.url.count("L20%3AN") - page.url.count("card=L20") == wanted, "a tick")  # type: ignore[misc]  # default binds the loop's value
+        settled(page)
+    page.get_by_role("button", name="Compare with these 2").click()
+    expect(answers(page)).to_have_count(3)
+    expect(page.get_by_text("2 neurons ×", exact=False).first).to_be_visible()
+    expect(page.get_by_text("Random twin").first).to_be_visible()
+    assert "prompt=What+is+the+opposite+of+hot%3F" in page.url and "compare" in page.url
+
+
+def tab_to(page: Page, target: Locator, most: int = 120) -> None:
+    """Press Tab until `target` has the focus."""
+    for _ in range(most):
+        if target.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    pytest.fail(f"{target} cannot be reached by Tab")
+
+
+def test_everything_on_the_way_to_a_comparison_can_be_done_by_keys(page: Page) -> None:
+    tab_to(page, prompt_box(page))
+    page.keyboard.press("Control+A")
+    page.keyboard.type("What is the capital of Egypt?", delay=20)
+    page.keyboard.press("Control+Enter")
+    until(page, lambda: shown(page, "What is the capital of Egypt?"), "the answer")
+    settled(page)
+    tab_to(page, page.get_by_role("button", name="Add neurons").first)
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_label("Type or paste neurons"))
+    page.keyboard.type("L21:N477, L21:N894", delay=20)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    until(page, lambda: "neurons=L21" in page.url, "the typed neurons")
+    page.keyboard.press("Escape")
+    settled(page)
+    tab_to(page, page.get_by_role("button", name="Compare with these 2"))
+    page.keyboard.press("Enter")
+    expect(answers(page)).to_have_count(3)
+
+
+def test_a_neuron_file_is_taken_and_a_broken_one_is_refused_in_words(page: Page, tmp_path: Path) -> None:
+    good, broken = tmp_path / "set.json", tmp_path / "broken.json"
+    good.write_text('["L3:N5", "L29:N1535"]', "utf-8")
+    broken.write_text('["L3:N5", ', "utf-8")
+    page.get_by_role("button", name="Add neurons").first.click()
+    page.locator("input[type=file]").first.set_input_files(broken)
+    expect(page.get_by_text("broken.json").first).to_be_visible()
+    expect(page.get_by_test_id("stAlert").first).to_be_visible()
+    page.locator("input[type=file]").first.set_input_files(good)
+    until(page, lambda: "neurons=L3%3AN5%2CL29%3AN1535" in page.url, "the set of the file")
+
+
+def test_a_cold_server_whose_first_request_names_a_page_has_the_frame(browser: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path, tmp_path / "server.log") as address:
+        tab = browser.new_page()
+        try:
+            tab.goto(f"{address}/models")
+            settled(tab)
+            for name in ("Explore", "Compare", "Models"):
+                expect(tab.get_by_role("link", name=name, exact=True).first).to_be_visible()
+        finally:
+            tab.close()
 
 
 def test_stop_ends_a_run_and_the_next_one_works(page: Page) -> None:
@@ -116,8 +201,13 @@ def test_what_is_typed_is_shown_and_never_run(page: Page) -> None:
 
 def test_nothing_on_the_page_looks_outside_this_machine(page: Page, address: str) -> None:
     outside: list[str] = []
-    page.on("request", lambda request: outside.append(request.url) if not request.url.startswith(local) else None)
     local = (address, address.replace("http", "ws"), "data:", "blob:")
+
+    def note(request: Request) -> None:
+        if not request.url.startswith(local):
+            outside.append(request.url)
+
+    page.on("request", note)
     page.reload()
     settled(page)
     assert outside == []

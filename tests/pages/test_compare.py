@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from backend.errors import BadNeurons, ZeroOutput
 from backend.neurons import NeuronId
-from backend.types import CompareRequest, Comparison, DiffPart, JobView, result_key
+from backend.types import CompareRequest, Comparison, Decoding, DiffPart, JobView, result_key
 from tests import comparisons
 from tests.fakes_app import INFO, FakeClient
 
@@ -71,6 +71,15 @@ def test_the_first_visit_shows_a_finished_example_and_asks_nothing() -> None:
     assert app.text_input(key="compare.prompt").value == "Who is the CEO of Nortel?"
     assert not asked(client)
     assert any("A single example is an anecdote" in one.value for one in app.markdown)
+
+
+def test_another_question_than_the_examples_gets_an_answer_of_the_usual_length() -> None:
+    client = FakeClient()
+    app = opened(client)
+    app.text_input(key="compare.prompt").set_value("What is the capital of Egypt?")
+    press(app, "compare.run")
+    assert asked(client)[-1].prompt == "What is the capital of Egypt?"
+    assert asked(client)[-1].decoding == Decoding()
 
 
 def test_without_an_example_the_page_says_what_is_missing_and_still_works() -> None:

@@ -12,7 +12,7 @@ from app.links import Cell, View
 from app.widgets import token_strip
 from backend.errors import BadPrompt, ModelUnreadable, ZeroOutput
 from backend.neurons import NeuronSet
-from backend.types import ExploreRequest, NeuronRequest
+from backend.types import Decoding, ExploreRequest, NeuronRequest
 from tests.fakes_app import INFO, FakeClient, exploration
 
 PAGE = Path(__file__).resolve().parents[2] / "app" / "pages" / "explore.py"
@@ -96,6 +96,7 @@ def test_run_asks_what_was_typed_and_puts_it_into_the_address() -> None:
     assert not app.exception and heading(app) == EXAMPLE
     assert [request.prompt for request in asked(client)] == ["What is the capital of Egypt?"]
     assert address(app) == {"prompt": "What is the capital of Egypt?", "model": INFO.name}
+    assert asked(client)[0].decoding == Decoding(), "the example's short answer is not a setting"
 
 
 def test_settings_go_into_the_request_and_the_address() -> None:
