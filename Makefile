@@ -23,7 +23,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --quiet --disable-pip-version-check
 TORCH := $(shell sed -n '/^torch==/p' requirements.txt)
-CODE := app backend cache tests benchmarks
+CODE := app backend cache tests benchmarks tools
 MODEL := SmolLM2-135M-Instruct
 
 MADE := $(VENV)/.stamp-venv

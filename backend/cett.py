@@ -25,7 +25,7 @@ from backend.types import Threshold
 
 TOP_SHARE = 10
 """Neurons whose CETT is summed for `top10` and `concentration`."""
-GATHERED = 65_536
+GATHERED = 262_144
 """Activations of one layer that are reduced together while decoding: beyond so many, one forward is work enough."""
 
 

@@ -17,7 +17,6 @@ from torch import Tensor
 from transformers.generation.logits_process import (
     LogitsProcessorList,
     TemperatureLogitsWarper,
-    TopKLogitsWarper,
     TopPLogitsWarper,
 )
 
@@ -74,14 +73,13 @@ def scores(
 class Chooser:
     """Picks each row's next token. Every row has its own generator: its draws depend on nothing but its seed."""
 
-    def __init__(self, decoding: Decoding, rows: int) -> None:
+    def __init__(self, decoding: Decoding, seeds: Sequence[int]) -> None:
         self.greedy = decoding.temperature == 0.0
-        self.generators = [torch.Generator().manual_seed(decoding.seed) for _ in range(rows)]
+        self.top_k = decoding.top_k
+        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.warp = LogitsProcessorList()
         if not self.greedy:
             self.warp.append(TemperatureLogitsWarper(decoding.temperature))
-            if decoding.top_k:
-                self.warp.append(TopKLogitsWarper(decoding.top_k))
             if decoding.top_p < 1.0:
                 self.warp.append(TopPLogitsWarper(decoding.top_p))
 
@@ -89,13 +87,18 @@ class Chooser:
         """The next token of each of `rows`, whose logits these are."""
         if self.greedy:
             return logits.argmax(-1)
+        index = None
+        if 0 < self.top_k < logits.shape[-1]:
+            # First of all: what follows sorts what is left, and 50 tokens are sorted sooner than a vocabulary.
+            logits, index = logits.topk(self.top_k, dim=-1)
         none = cast("torch.LongTensor", torch.empty((len(rows), 0), dtype=torch.long, device=logits.device))
         chances = self.warp(none, cast("torch.FloatTensor", logits.float())).softmax(-1).cpu()
         drawn = [
             torch.multinomial(chance, 1, generator=self.generators[row])
             for chance, row in zip(chances, rows, strict=True)
         ]
-        return torch.cat(drawn).to(logits.device)
+        places = torch.stack(drawn).to(logits.device)
+        return (places if index is None else index.gather(-1, places))[:, 0]
 
 
 @dataclass
@@ -114,6 +117,14 @@ class _Batch:
         self.lengths = self.lengths[index]
         if self.mask is not None:
             self.mask = self.mask[index]
+
+    def multiply(self, copies: int) -> None:
+        """`copies` rows in the place of each, one behind another."""
+        self.cache.batch_repeat_interleave(copies)
+        self.rows = list(range(len(self.rows) * copies))
+        self.lengths = self.lengths.repeat_interleave(copies)
+        if self.mask is not None:
+            self.mask = self.mask.repeat_interleave(copies, 0)
 
     def forward(self, model: LoadedModel, ids: Int[Tensor, "row pos"]) -> Float[Tensor, "row vocab"]:
         """Logits behind one more token of each row."""
@@ -138,10 +149,16 @@ def decode(
     keep_cache: bool = False,
     prompt_scores: bool = False,
     ignore_ends: bool = False,
+    copies: int = 1,
+    seeds: Sequence[int] | None = None,
+    lean: bool = False,
 ) -> Decoded:
     """Answer every prompt, all rows in one batch.
 
     Args:
+        copies: answers to each prompt, which is read once for all of them; its rows stand one behind another.
+        seeds: of each row's draws; by default `decoding.seed` for all.
+        lean: no log-probabilities and entropies, and each text only at its end.
         live: an open intervention on these rows. sink: an observer; then finished rows stay in the batch.
         on_prompt: called when the prompts have been read.
         keep_cache: give back a copy of the cache as it was behind the prompts.
@@ -149,16 +166,18 @@ def decode(
     Raises Stopped between two tokens.
     """
     with torch.inference_mode():
-        batch, logits, decoded = _prefill(model, prompts, live, prompt_scores)
+        batch, logits, decoded = _prefill(model, prompts, live, prompt_scores, copies)
         if keep_cache:
             decoded.cache = copy.deepcopy(batch.cache)
         if on_prompt:
             on_prompt()
-        chooser = Chooser(decoding, len(prompts))
+        chooser = Chooser(decoding, seeds or [decoding.seed] * len(decoded.answers))
         ends = frozenset() if ignore_ends else model.ends
         while True:
             check(watch)
-            chosen = _choose(model, batch, logits, chooser, decoded.answers, decoding, ends, on_token)
+            chosen = chooser(logits, batch.rows)
+            told = _nothing(len(batch.rows)) if lean else tuple(map(Tensor.tolist, scores(logits, chosen)))
+            _note(model, batch, chosen, told, decoded.answers, decoding, ends, on_token, lean)
             running = [place for place, row in enumerate(batch.rows) if decoded.answers[row].finish is None]
             if not running:
                 break
@@ -170,6 +189,9 @@ def decode(
             logits = _step(model, batch, chosen, live, sink)
         if sink is not None and any(answer.finish in ("length", "stop_text") for answer in decoded.answers):
             _step(model, batch, chosen, live, sink)
+    if lean and not decoding.stop:
+        for answer in decoded.answers:
+            answer.text = to_text(model, answer.ids)
     return decoded
 
 
@@ -184,7 +206,7 @@ def _step(
 
 
 def _prefill(
-    model: LoadedModel, prompts: Sequence[Sequence[int]], live: Live | None, prompt_scores: bool
+    model: LoadedModel, prompts: Sequence[Sequence[int]], live: Live | None, prompt_scores: bool, copies: int
 ) -> tuple[_Batch, Float[Tensor, "row vocab"], Decoded]:
     """Read the prompts: left-padded where they differ in length."""
     ids, mask = left_padded(prompts, min(model.ends, default=0), model.device)
@@ -203,7 +225,13 @@ def _prefill(
             told = prompt_token_scores(out.logits[row, ids.shape[1] - len(prompt) :], prompt)
             decoded.prompt_log_probs.append(told[0])
             decoded.prompt_entropies.append(told[1])
-    return _Batch(list(range(len(prompts))), out.past_key_values, mask, lengths), logits, decoded
+    batch = _Batch(list(range(len(prompts))), out.past_key_values, mask, lengths)
+    if copies > 1:
+        batch.multiply(copies)
+        logits = logits.repeat_interleave(copies, 0)
+        decoded.first_logits = decoded.first_logits.repeat_interleave(copies, 0)
+        decoded.answers = [Answer() for _ in batch.rows]
+    return batch, logits, decoded
 
 
 def left_padded(
@@ -233,21 +261,23 @@ def prompt_token_scores(
     return log_probs, entropies
 
 
-def _choose(
+def _nothing(rows: int) -> tuple[list[float], list[float]]:
+    return [0.0] * rows, [0.0] * rows
+
+
+def _note(
     model: LoadedModel,
     batch: _Batch,
-    logits: Float[Tensor, "row vocab"],
-    chooser: Chooser,
+    chosen: Int[Tensor, " row"],
+    told: tuple[list[float], ...],
     answers: list[Answer],
     decoding: Decoding,
     ends: frozenset[int],
     on_token: OnToken | None,
-) -> Int[Tensor, " row"]:
-    """Choose each row's next token and note it; rows that are done are marked so."""
-    chosen = chooser(logits, batch.rows)
-    log_probs, entropies = scores(logits, chosen)
-    told = zip(batch.rows, chosen.tolist(), log_probs.tolist(), entropies.tolist(), strict=True)
-    for row, token, log_prob, entropy in told:
+    lean: bool,
+) -> None:
+    """Note each row's next token; rows that are done are marked so."""
+    for row, token, log_prob, entropy in zip(batch.rows, chosen.tolist(), *told, strict=True):
         answer = answers[row]
         if answer.finish is not None:
             continue
@@ -255,16 +285,18 @@ def _choose(
             answer.finish = "end"
             continue
         answer.ids.append(token)
-        answer.log_probs.append(log_prob)
-        answer.entropies.append(entropy)
-        answer.text, stopped = cut(to_text(model, answer.ids), decoding.stop)
+        stopped = False
+        if not lean:
+            answer.log_probs.append(log_prob)
+            answer.entropies.append(entropy)
+        if not lean or decoding.stop:
+            answer.text, stopped = cut(to_text(model, answer.ids), decoding.stop)
         if stopped:
             answer.finish = "stop_text"
         elif len(answer.ids) == decoding.max_new_tokens:
             answer.finish = "length"
         if on_token:
             on_token(row, answer)
-    return chosen
 
 
 def cut(text: str, stops: Sequence[str]) -> tuple[str, bool]:

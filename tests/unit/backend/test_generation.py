@@ -106,6 +106,21 @@ def test_the_same_seed_draws_the_same_tokens_alone_or_in_a_batch(tiny: Callable[
     assert together == [tokens(model, [prompt], SAMPLED)[0] for prompt in PROMPTS]
 
 
+@pytest.mark.parametrize("family", ["llama", "gemma3_text", "gpt2"])
+def test_copies_of_a_prompt_are_rows_with_their_own_draws(family: str, tiny: Callable[[str], LoadedModel]) -> None:
+    """The prompt is read once; each copy is the row that its seed makes when it runs alone."""
+    model, seeds = tiny(family), [5, 6, 7, 8, 9, 10, 11, 12]
+    copied = decode(model, PROMPTS, SAMPLED, copies=2, seeds=seeds, ignore_ends=True)
+    lean = decode(model, PROMPTS, SAMPLED, copies=2, seeds=seeds, ignore_ends=True, lean=True)
+    for row, (answer, bare) in enumerate(zip(copied.answers, lean.answers, strict=True)):
+        (alone,) = decode(model, [PROMPTS[row // 2]], SAMPLED, seeds=[seeds[row]], ignore_ends=True).answers
+        assert answer.ids == alone.ids == bare.ids
+        assert answer.text == bare.text
+        assert largest_gap(answer.log_probs, alone.log_probs) <= TOLERANCE
+        assert not bare.log_probs
+    assert len({tuple(answer.ids) for answer in copied.answers}) == len(seeds)
+
+
 def test_other_seeds_draw_other_tokens(tiny: Callable[[str], LoadedModel]) -> None:
     model = tiny("llama")
     drawn = {tuple(tokens(model, [PROMPTS[0]], SAMPLED.model_copy(update={"seed": seed}))[0]) for seed in range(5)}
@@ -127,13 +142,13 @@ def test_one_candidate_is_greedy_and_temperature_is_not(tiny: Callable[[str], Lo
 def test_top_k_and_top_p_leave_the_likeliest_tokens(settings: dict[str, float], allowed: set[int]) -> None:
     """0.1, 0.25, 0.15, 0.5: two tokens are the top 2, and the fewest that make up 0.6."""
     chances = torch.tensor([[0.1, 0.25, 0.15, 0.5]]).log()
-    choose = Chooser(Decoding(temperature=1.0, seed=0, **settings), 1)
+    choose = Chooser(Decoding(temperature=1.0, seed=0, **settings), [0])
     assert {int(choose(chances, [0])) for _ in range(200)} == allowed
 
 
 def test_draws_follow_the_distribution(tiny: Callable[[str], LoadedModel]) -> None:
     chances = torch.tensor([[0.1, 0.2, 0.7]])
-    choose = Chooser(Decoding(temperature=1.0, seed=0), 1)
+    choose = Chooser(Decoding(temperature=1.0, seed=0), [0])
     counts = torch.bincount(torch.cat([choose(chances.log(), [0]) for _ in range(3000)]), minlength=3) / 3000
     assert largest_gap(counts, chances[0]) < 0.03
 

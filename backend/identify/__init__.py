@@ -1,0 +1,1 @@
+"""From questions to H-neurons: one stage a module, each resumable, each with its artefact on disk."""

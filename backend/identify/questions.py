@@ -1,0 +1,102 @@
+"""Stage 1, questions: from facts to questions of one wording a relation.
+
+Owns the shipped questions and the bound and order of any set. Refuses foreign files (`backend.identify.importers`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterable, Sequence
+
+from backend.errors import BadInput
+from backend.identify import facts
+from backend.identify.facts import Fact
+from backend.identify.templates import TEMPLATES
+from backend.judging import normalise
+from backend.types.identify import Question
+
+MAX_QUESTIONS = 50_000
+
+
+def shipped(relations: Iterable[str] = (), per_relation: int | None = None, seed: int = 0) -> tuple[Question, ...]:
+    """The questions of the shipped facts.
+
+    Args:
+        relations: which ones; by default all.
+        per_relation: at most so many of each, drawn at random.
+    Raises BadInput for a relation that does not ship.
+    """
+    wanted = tuple(relations) or tuple(TEMPLATES)
+    for name in wanted:
+        if name not in TEMPLATES:
+            raise BadInput(
+                f"{name!r} is no relation that ships", f"there are {len(TEMPLATES)}", f"try {next(iter(TEMPLATES))}"
+            )
+    found = [worded(fact) for fact in facts.of(wanted)]
+    if per_relation is not None:
+        found = thinned(found, per_relation, seed)
+    return checked(found)
+
+
+def worded(fact: Fact) -> Question:
+    """The question that a fact answers."""
+    return Question(
+        id=f"{fact.relation}:{fact.subject}",
+        text=TEMPLATES[fact.relation].format(fact.subject),
+        answers=fact.objects,
+        relation=fact.relation,
+        entity=fact.subject,
+        source=fact.source,
+    )
+
+
+def thinned(questions: Sequence[Question], per_relation: int, seed: int) -> list[Question]:
+    """At most `per_relation` questions of each relation, drawn at random, in the order they had."""
+    places: dict[str, list[int]] = {}
+    for place, question in enumerate(questions):
+        places.setdefault(question.relation, []).append(place)
+    draw = random.Random(seed)  # noqa: S311  a sample, not a secret
+    kept = {p for group in places.values() for p in draw.sample(group, min(per_relation, len(group)))}
+    return [question for place, question in enumerate(questions) if place in kept]
+
+
+def checked(questions: Sequence[Question]) -> tuple[Question, ...]:
+    """The questions, the same text once (its answers joined), each id once.
+
+    Raises BadInput where none is left or there are too many.
+    """
+    found: dict[str, Question] = {}
+    for question in questions:
+        key = " ".join(question.text.split()).casefold()
+        held = found.get(key)
+        both = tuple(dict.fromkeys((*held.answers, *question.answers))) if held else question.answers
+        found[key] = (held or question).model_copy(update={"answers": both})
+    usable = [question for question in found.values() if any(normalise(answer) for answer in question.answers)]
+    if not usable:
+        raise BadInput(
+            "There is no question to ask", "none has both a text and an answer", "give a file with both columns"
+        )
+    if len(usable) > MAX_QUESTIONS:
+        raise BadInput(
+            f"{len(usable):,} questions are too many",
+            f"at most {MAX_QUESTIONS:,} are asked in one run",
+            "ask for fewer",
+        )
+    return tuple(_unique(usable))
+
+
+def _unique(questions: Iterable[Question]) -> Iterable[Question]:
+    """Questions of one id get a number behind it."""
+    seen: dict[str, int] = {}
+    for question in questions:
+        count = seen[question.id] = seen.get(question.id, 0) + 1
+        yield question if count == 1 else question.model_copy(update={"id": f"{question.id} ({count})"})
+
+
+def digest(questions: Sequence[Question]) -> str:
+    """SHA-256 over all questions with their answers: what a probe was made from."""
+    whole = hashlib.sha256()
+    for question in questions:
+        whole.update(question.canonical().encode())
+    return whole.hexdigest()

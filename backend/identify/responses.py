@@ -1,0 +1,119 @@
+"""Stage 2, responses: each question answered greedily and in samples, in batches that share a prompt's cache.
+
+Owns batching, seeds and the checkpoint after every batch. Refuses to judge.
+Source: Gao et al. 2025, section 6.1.1; the authors' code for the decoding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from backend.generation import Answer, decode
+from backend.identify.pace import Pace
+from backend.models.loaded import LoadedModel
+from backend.prompting import encode
+from backend.types import Asked, StageEvent
+from backend.types.identify import Greedy, Question, Sample, Samples, Sampling
+from backend.watch import SILENT, Watch, check
+from cache.journal import Journal
+
+ROWS = 120
+"""Rows of a batch: more are hardly faster on a processor, and a checkpoint comes later."""
+
+Told = TypeVar("Told", Greedy, Samples)
+_Prompts = Sequence[tuple[Question, tuple[int, ...]]]
+
+
+def greedy_answers(
+    model: LoadedModel, questions: Sequence[Question], sampling: Sampling, journal: Journal, watch: Watch = SILENT
+) -> list[Greedy]:
+    """Each question's likeliest answer, in their order. Resumes and raises as `samples` does."""
+
+    def batch(prompts: _Prompts) -> list[Greedy]:
+        decoded = decode(model, [ids for _, ids in prompts], sampling.greedy, watch=watch)
+        return [
+            Greedy(
+                question=question.id,
+                answer=_sample(answer),
+                log_probs=tuple(answer.log_probs),
+                entropies=tuple(answer.entropies),
+            )
+            for (question, _), answer in zip(prompts, decoded.answers, strict=True)
+        ]
+
+    return _resumed(model, questions, sampling, journal, watch, Greedy, batch, ROWS, "answering greedily")
+
+
+def samples(
+    model: LoadedModel, questions: Sequence[Question], sampling: Sampling, journal: Journal, watch: Watch = SILENT
+) -> list[Samples]:
+    """Each question's samples, in their order; those that `journal` has are not drawn again.
+
+    A sample hangs on its question, its number and the seed alone, not on what else is asked.
+
+    Raises BadPrompt for a question too long for the model, StoreProblem where the journal cannot be written,
+    Stopped between two tokens: the batches that were finished are kept.
+    """
+    count = sampling.samples
+
+    def batch(prompts: _Prompts) -> list[Samples]:
+        seeds = [row_seed(sampling.seed, question.id, number) for question, _ in prompts for number in range(count)]
+        decoded = decode(
+            model, [ids for _, ids in prompts], sampling.drawn, copies=count, seeds=seeds, lean=True, watch=watch
+        )
+        drawn = [_sample(answer) for answer in decoded.answers]
+        return [
+            Samples(question=question.id, answers=tuple(drawn[place * count : (place + 1) * count]))
+            for place, (question, _) in enumerate(prompts)
+        ]
+
+    size = max(1, ROWS // count)
+    return _resumed(model, questions, sampling, journal, watch, Samples, batch, size, "drawing answers")
+
+
+def _resumed(
+    model: LoadedModel,
+    questions: Sequence[Question],
+    sampling: Sampling,
+    journal: Journal,
+    watch: Watch,
+    kind: type[Told],
+    batch: Callable[[_Prompts], list[Told]],
+    size: int,
+    doing: str,
+) -> list[Told]:
+    """What the journal has, and the rest in batches of `size` questions of like length, each kept when done."""
+    with journal.writing():
+        done: dict[str, Any] = {found.question: found for found in map(kind.model_validate, journal.read())}
+        missing = [(question, _ids(model, question, sampling)) for question in questions if question.id not in done]
+        missing.sort(key=lambda prompt: len(prompt[1]))
+        pace = Pace(len(missing))
+        for start in range(0, len(missing), size):
+            check(watch)
+            watch.emit(StageEvent(stage=pace.told(doing), fraction=pace.fraction))
+            found = batch(missing[start : start + size])
+            journal.append(one.model_dump(mode="json") for one in found)
+            done.update((one.question, one) for one in found)
+            pace.add(len(found))
+    return [done[question.id] for question in questions]
+
+
+def asked(question: Question, sampling: Sampling) -> Asked:
+    """The question as it is put, with the suffix behind it."""
+    return Asked(prompt=question.text + sampling.suffix)
+
+
+def _ids(model: LoadedModel, question: Question, sampling: Sampling) -> tuple[int, ...]:
+    return encode(model, asked(question, sampling), sampling.max_new_tokens).ids
+
+
+def _sample(answer: Answer) -> Sample:
+    assert answer.finish is not None, "decoding has ended"
+    return Sample(text=answer.text, tokens=len(answer.ids), finish=answer.finish)
+
+
+def row_seed(seed: int, question: str, number: int) -> int:
+    """The seed of one sample, 0..2**63-1."""
+    return int.from_bytes(hashlib.sha256(f"{seed}\0{question}\0{number}".encode()).digest()[:8], "big") >> 1

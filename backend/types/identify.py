@@ -1,0 +1,129 @@
+"""What goes into finding H-neurons: questions, sampling and the answers that came back.
+
+Source of the steps and of the defaults: Gao et al. 2025, section 6.1, and the authors' code where the paper is
+silent (10 samples, temperature 1.0, top-k 50, top-p 0.9, 50 tokens).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
+
+from backend.types.base import Frozen
+from backend.types.requests import Decoding, Text
+from backend.types.results import Finish
+
+SUFFIX = " Respond with the answer only, without any explanation."
+"""What the authors' code puts behind every question."""
+
+Verdict = Literal["right", "wrong", "uncertain"]
+Fate = Literal["right", "wrong", "mixed", "uncertain"]
+"""What the consistency filter makes of a question: kept on one side, or set aside and why."""
+
+
+class Question(Frozen):
+    """One question with every spelling that answers it. `relation` is its kind, `entity` what it is about."""
+
+    id: str
+    text: Annotated[Text, Field(min_length=1, max_length=2_000)]
+    answers: Annotated[tuple[Text, ...], Field(min_length=1)]
+    relation: str = ""
+    entity: str = ""
+    source: str = ""
+
+
+class Sampling(Frozen):
+    """How each question is answered: once greedily, and `samples` times by drawing."""
+
+    samples: int = Field(default=10, ge=1, le=100)
+    temperature: float = Field(default=1.0, gt=0.0, le=5.0)
+    top_k: int = Field(default=50, ge=0, le=1000)
+    top_p: float = Field(default=0.9, gt=0.0, le=1.0)
+    max_new_tokens: int = Field(default=50, ge=1, le=512)
+    suffix: str = Field(default=SUFFIX, max_length=500)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+    @property
+    def drawn(self) -> Decoding:
+        """Decoding of the samples."""
+        return Decoding(
+            max_new_tokens=self.max_new_tokens, temperature=self.temperature, top_k=self.top_k, top_p=self.top_p
+        )
+
+    @property
+    def greedy(self) -> Decoding:
+        """Decoding of the one greedy answer."""
+        return Decoding(max_new_tokens=self.max_new_tokens)
+
+
+class Sample(Frozen):
+    """One answer. `tokens` counts its own, without the end token."""
+
+    text: str
+    tokens: int
+    finish: Finish
+
+
+class Greedy(Frozen):
+    """A question's likeliest answer; `log_probs`, `entropies` (nats, at temperature 1) are of its tokens."""
+
+    question: str
+    answer: Sample
+    log_probs: tuple[float, ...]
+    entropies: tuple[float, ...]
+
+
+class Samples(Frozen):
+    """A question's drawn answers, in the order of their numbers."""
+
+    question: str
+    answers: tuple[Sample, ...]
+
+
+class Consistency(Frozen):
+    """Which questions are kept: at least `right` samples right, or at least `wrong` wrong.
+
+    With `greedy` the greedy answer must be on the same side. More than `uncertain` uncertain samples drop a
+    question. Named settings stand in `CONSISTENCIES`; the first is the paper's.
+    """
+
+    right: int = Field(default=10, ge=1, le=100)
+    wrong: int = Field(default=10, ge=1, le=100)
+    greedy: bool = False
+    uncertain: int = Field(default=0, ge=0, le=100)
+
+    def check(self, samples: int) -> Self:
+        """This filter, where `samples` samples can meet it and not both sides at once. Raises ValueError."""
+        if max(self.right, self.wrong) > samples:
+            raise ValueError(f"only {samples} samples are drawn: no question can have more of one kind; ask for fewer")
+        if not self.greedy and self.right + self.wrong <= samples:
+            raise ValueError("a question could be kept on both sides: the two numbers must exceed the samples")
+        return self
+
+
+CONSISTENCIES: dict[str, Consistency] = {
+    "all samples (the paper)": Consistency(right=10, wrong=10),
+    "greedy and most samples": Consistency(right=6, wrong=10, greedy=True, uncertain=2),
+    "greedy and half": Consistency(right=5, wrong=9, greedy=True, uncertain=3),
+    "greedy alone": Consistency(right=1, wrong=1, greedy=True, uncertain=10),
+}
+"""Settings for 10 samples, strictest first."""
+
+
+class RegionRule(Frozen):
+    """Where features are read. See `backend.identify.regions`."""
+
+    position: Literal["answer", "predicting"] = "answer"
+    other: Literal["conversation", "response"] = "conversation"
+    pooling: Literal["mean", "max"] = "mean"
+
+
+class Item(Frozen):
+    """A kept question with the response that stands for it. `start`, `end` are the answer's characters in it."""
+
+    question: str
+    side: Literal["right", "wrong"]
+    response: str
+    start: int
+    end: int

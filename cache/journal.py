@@ -1,0 +1,102 @@
+"""A file of records, one JSON line each, that only grows: what a long computation has done so far.
+
+Owns appending so that a record is whole on disk or not there, whatever ends the program, and the lock that keeps
+a second writer out. Refuses meaning: records are dictionaries.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from cache.errors import StoreProblem, StoreUnreadable, not_written
+
+
+class Journal:
+    """The records in `path`. Reading needs no lock; `writing` takes it.
+
+    Raises StoreProblem where the system refuses the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> list[dict[str, Any]]:
+        """All whole records, oldest first. A torn last line, as a kill leaves, is no record."""
+        try:
+            payload = self.path.read_bytes()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreUnreadable(
+                f"{self.path.name} cannot be read", error.strerror or str(error), "look at its rights"
+            ) from error
+        return list(_records(payload[: _whole(payload)], self.path))
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the only writer while the block runs, and begin behind the last whole record.
+
+        Raises StoreProblem where another program writes here.
+        """
+        lock = FileLock(f"{self.path}.lock", timeout=0)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with lock:
+                self._cut()
+                yield
+        except Timeout as error:
+            raise StoreProblem(
+                f"{self.path.parent.name} is being worked on",
+                "another program writes there now",
+                "wait for it, or give this run another name",
+            ) from error
+
+    def append(self, records: Iterable[dict[str, Any]]) -> None:
+        """Add records and see them to the disk; all of them or none is there afterwards."""
+        lines = "".join(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n" for record in records)
+        before = self.path.stat().st_size if self.path.exists() else 0
+        try:
+            with self.path.open("ab") as file:
+                file.write(lines.encode())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            with self.path.open("ab") as file:
+                file.truncate(before)
+            raise not_written(error, self.path) from error
+
+    def _cut(self) -> None:
+        """Drop a torn tail."""
+        if not self.path.exists():
+            return
+        payload = self.path.read_bytes()
+        if _whole(payload) < len(payload):
+            with self.path.open("r+b") as file:
+                file.truncate(_whole(payload))
+
+
+def _whole(payload: bytes) -> int:
+    """Bytes up to the end of the last whole line."""
+    return payload.rfind(b"\n") + 1
+
+
+def _records(payload: bytes, path: Path) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(payload.split(b"\n"), 1):
+        if not line:
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise StoreProblem(
+                f"{path.name} is damaged", f"line {number} is not JSON", "remove the line, or start the run anew"
+            ) from error
+        if not isinstance(record, dict):
+            raise StoreProblem(f"{path.name} is damaged", f"line {number} is no record", "start the run anew")
+        yield record

@@ -1,0 +1,79 @@
+"""The answer's words are found by the documented rules, and nothing is found where nothing answers."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.identify.spans import Span, right_span, wrong_span
+from backend.judging import matches
+
+CAPITAL = "What is the capital of Panama?"
+
+
+def words(response: str, span: Span | None) -> str | None:
+    return None if span is None else response[span.start : span.end]
+
+
+@pytest.mark.parametrize(
+    ("response", "question", "expected"),
+    [
+        ("The capital of Panama is Cartagena.", CAPITAL, "Cartagena"),
+        ("Cartagena", CAPITAL, "Cartagena"),
+        ("The answer is **New York City**.", "Where?", "New York City"),
+        ("The CEO of Intel Corporation is: Elon Musk, who founded it", "Who is the CEO of Intel?", "Elon Musk"),
+        ("Madagascar - the capital city of the Democratic", CAPITAL, "Madagascar"),
+        ("He is the poet Bernardo O'Neill of Rome.", "Who is the father of Tasso?", "poet Bernardo O'Neill of Rome"),
+        ("He is Bernardo O\u2019Neill", "Who is the father of Tasso?", "Bernardo O\u2019Neill"),
+        ("The position is quarterback", "In which position does X play?", "quarterback"),
+        ("It's Paris. Then London is big", CAPITAL, "Paris"),
+        ("The University of Madrid", "Which university did Bill attend?", "Madrid"),
+        ("Vienna (Wien), Austria", CAPITAL, "Vienna"),
+        ("\u00abS\u00e3o Paulo\u00bb", CAPITAL, "S\u00e3o Paulo"),
+    ],
+)
+def test_a_wrong_answers_span_is_what_the_question_has_not(response: str, question: str, expected: str) -> None:
+    assert words(response, wrong_span(response, question)) == expected
+
+
+@pytest.mark.parametrize(
+    "response", ["", "   ", "...", "The capital of Panama.", "It is the capital of Panama", "What is the capital?"]
+)
+def test_a_response_that_only_repeats_the_question_has_no_span(response: str) -> None:
+    assert wrong_span(response, CAPITAL) is None
+
+
+@pytest.mark.parametrize(
+    ("response", "answers", "expected"),
+    [
+        ("It is O\u2019Neill's house", ["ONeill's"], "O\u2019Neill's"),
+        ("The answer: the Beatles.", ["The Beatles"], "Beatles"),
+        ("New York City, New York", ["New York", "New York City"], "New York City"),
+        ("Cairo. Cairo again", ["cairo"], "Cairo"),
+        ("L'\u00c9quipe", ["lequipe"], "L'\u00c9quipe"),
+        ("scatter", ["cat"], None),
+        ("anything", ["the", ""], None),
+    ],
+)
+def test_a_right_answers_span_is_its_first_known_spelling(
+    response: str, answers: list[str], expected: str | None
+) -> None:
+    assert words(response, right_span(response, answers)) == expected
+
+
+@given(
+    st.text(st.sampled_from("abc .,'\u2019-AB"), max_size=30), st.text(st.sampled_from("abc "), min_size=1, max_size=5)
+)
+def test_where_the_judge_finds_a_spelling_the_span_does_too(response: str, answer: str) -> None:
+    span = right_span(response, [answer])
+    assert (span is not None) == matches(response, [answer])
+    assert span is None or matches(response[span.start : span.end], [answer])
+
+
+@given(st.text(max_size=60), st.text(max_size=40))
+def test_a_span_lies_in_its_response_and_begins_and_ends_in_a_word(response: str, question: str) -> None:
+    span = wrong_span(response, question)
+    if span is not None:
+        assert 0 <= span.start < span.end <= len(response)
+        assert response[span.start].isalnum() and response[span.end - 1].isalnum()

@@ -1,0 +1,76 @@
+"""A journal keeps whole records through a kill at any byte, and lets one writer in at a time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cache.errors import StoreFull, StoreProblem
+from cache.journal import Journal
+
+RECORDS: list[dict[str, Any]] = [{"id": 1, "text": "a\nb\u2028c"}, {"id": 2, "text": "\u00e9\U0001f600"}, {"id": 3}]
+
+
+def test_what_was_added_is_read_in_order(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "run" / "a.jsonl")
+    assert journal.read() == []
+    with journal.writing():
+        journal.append(RECORDS[:2])
+        journal.append(RECORDS[2:])
+    assert journal.read() == RECORDS
+
+
+@given(cut=st.integers(0, 200))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_kill_at_any_byte_loses_at_most_the_record_it_met(cut: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.unlink(missing_ok=True)
+    journal = Journal(path)
+    with journal.writing():
+        journal.append(RECORDS)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:cut])
+    kept = whole[:cut].count(b"\n")
+    assert journal.read() == RECORDS[:kept]
+    with journal.writing():
+        journal.append(RECORDS[kept:])
+    assert path.read_bytes() == whole
+
+
+def test_a_second_writer_is_refused_and_the_next_one_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    with Journal(path).writing(), pytest.raises(StoreProblem, match="being worked on"), Journal(path).writing():
+        pass
+    with Journal(path).writing():
+        Journal(path).append(RECORDS[:1])
+    assert Journal(path).read() == RECORDS[:1]
+
+
+@pytest.mark.parametrize("line", [b"{broken\n", b"[1]\n", b"\xff\n"])
+def test_a_damaged_line_is_told_with_its_number(line: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"id": 1}\n' + line)
+    with pytest.raises(StoreProblem, match=r"a.jsonl is damaged: line 2"):
+        Journal(path).read()
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path / "a.jsonl")
+    with journal.writing():
+        journal.append(RECORDS[:1])
+
+        def full(descriptor: int) -> None:
+            raise OSError(28, os.strerror(28))
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(StoreFull):
+            journal.append(RECORDS[1:])
+        monkeypatch.undo()
+        assert journal.read() == RECORDS[:1]
+        journal.append(RECORDS[1:])
+    assert journal.read() == RECORDS

@@ -1,0 +1,1 @@
+"""What makes shipped data, run by hand."""
