@@ -299,7 +299,11 @@ class FakeClient:
         if verb == "compare":
             neurons = NeuronSet.of("L17:N412", "L17:N1033", "L17:N98")
             return comparison(CompareRequest(prompt=prompt, neurons=neurons, decoding=SHORT))
-        return exploration(ExploreRequest(prompt=prompt, decoding=SHORT))
+        asked = ExploreRequest(prompt=prompt, decoding=SHORT)
+        if verb == "neuron":
+            text = asked.model_copy(update={"answer": exploration(asked).answer})
+            return card(NeuronRequest(neuron=NeuronId(17, 412), text=text))
+        return exploration(asked)
 
     def close(self) -> None:
         self.jobs.clear()

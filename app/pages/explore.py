@@ -69,6 +69,7 @@ def _other_model() -> None:
 def _example() -> None:
     try:
         session.finish("explore", "example", session.client().example("explore"))
+        session.finish("neuron", "example", session.client().example("neuron"))
     except HNeuronsError as error:
         session.note(error.sentence)
 

@@ -88,17 +88,20 @@ def table(choices: Sequence[ModelChoice]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": [choice.name for choice in choices],
-            "family": [choice.family for choice in choices],
-            "licence": [choice.licence + (" (asks for consent)" if choice.gated else "") for choice in choices],
-            "layers": [choice.layers for choice in choices],
-            "neurons a layer": [choice.neurons for choice in choices],
-            "parameters": [short(choice.parameters) for choice in choices],
+            "layers × neurons": [f"{choice.layers} × {choice.neurons:,}" for choice in choices],
+            "size": [short(choice.parameters) for choice in choices],
             "needs": [size(choice.needs) for choice in choices],
-            "fits here": ["yes" if choice.fits else "no" for choice in choices],
-            "on this machine": ["yes" if choice.here else "to fetch" for choice in choices],
+            "here": [_here(choice) for choice in choices],
+            "licence": [choice.licence + (" (gated)" if choice.gated else "") for choice in choices],
             "note": [choice.note for choice in choices],
         }
     )
+
+
+def _here(choice: ModelChoice) -> str:
+    if not choice.fits:
+        return "too large"
+    return "ready to load" if choice.here else "to fetch"
 
 
 def selected(choices: Sequence[ModelChoice]) -> ModelChoice | None:
@@ -107,12 +110,19 @@ def selected(choices: Sequence[ModelChoice]) -> ModelChoice | None:
         table(choices), hide_index=True, key="models.table", on_select="rerun", selection_mode="single-row",
         row_height=ROW_HEIGHT, height=37 + ROW_HEIGHT * min(len(choices), 16), alt="Models that can be loaded",
         column_config={
-            "layers": st.column_config.NumberColumn(format="localized"),
-            "neurons a layer": st.column_config.NumberColumn(format="localized"),
-            "note": st.column_config.TextColumn(width="large"),
+            "model": st.column_config.TextColumn(width=204),
+            "layers × neurons": st.column_config.TextColumn(width=112),
+            "size": st.column_config.TextColumn(width=56, help="Parameters"),
+            "needs": st.column_config.TextColumn(width=72, help="Memory in float32, worked out before loading"),
+            "here": st.column_config.TextColumn(width=100),
+            "licence": st.column_config.TextColumn(width=196, help="Gated: the hub asks for consent first"),
         },
     )  # fmt: skip
     rows = state.selection.rows
+    if rows and rows[0] < len(choices):
+        # A table cuts long words: the row that is ticked is told in full.
+        row = choices[rows[0]]
+        st.markdown(frame.muted(text.markdown(f"{row.name}, family {row.family}, {row.licence}. {row.note}")))
     return choices[rows[0]] if rows and rows[0] < len(choices) else None
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from backend.engine import Engine
 from backend.models.loading import load
 from backend.models.registry import DEFAULT
@@ -28,15 +30,24 @@ def picked(exploration: Exploration) -> NeuronSet:
     return NeuronSet(tuple(NeuronId(LAYER, int(n)) for n in exploration.top_index[LAYER, place][:PICKED]))
 
 
+def largest(exploration: Exploration) -> NeuronId:
+    """The neuron with the largest CETT in the answer: the cell that is marked at first."""
+    answer = exploration.cett_max[:, exploration.answer_start :]
+    layer, place = np.unravel_index(int(answer.argmax()), answer.shape)
+    return NeuronId(int(layer), int(exploration.top_index[layer, exploration.answer_start + place, 0]))
+
+
 def main() -> None:
     """Compute every example and write it in the compact form of the store."""
     engine = Engine(load(DEFAULT))
     exploration = engine.explore(ExploreRequest(prompt=QUESTION, decoding=DECODING))
     neurons = picked(exploration)
+    # The card that stands beside the example: along its answer, which is read and not written again.
+    read = exploration.request.model_copy(update={"answer": exploration.answer})
     results: dict[str, Frozen] = {
         "explore": exploration,
         "compare": engine.compare(CompareRequest(prompt=QUESTION, neurons=neurons, decoding=DECODING)),
-        "neuron": engine.neuron(NeuronRequest(neuron=neurons[0], text=exploration.request)),
+        "neuron": engine.neuron(NeuronRequest(neuron=largest(exploration), text=read)),
     }
     FOLDER.mkdir(exist_ok=True)
     for verb, result in results.items():

@@ -145,5 +145,5 @@ def test_bytes_are_written_as_a_reader_reads_them(count: int, told: str) -> None
 
 def test_every_column_of_the_registry_is_in_the_table() -> None:
     rows: Any = model_parts.table(FakeClient().models())
-    assert list(rows["fits here"]) == ["yes", "no"] and list(rows["on this machine"]) == ["yes", "to fetch"]
-    assert list(rows["parameters"]) == ["135M", "70B"] and "asks for consent" in rows["licence"][1]
+    assert list(rows["here"]) == ["ready to load", "too large"]
+    assert list(rows["size"]) == ["135M", "70B"] and "gated" in rows["licence"][1]
