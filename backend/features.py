@@ -1,4 +1,4 @@
-"""Regional means of CETT for many texts: the features of a detector.
+"""CETT over regions of many texts, by mean or by maximum: the features of a detector.
 
 Owns batching. Texts are sorted by length and read in padded batches; the tokens that all of them begin with
 (a template's system turn) are read once; each layer is reduced in its hook; the output head never runs. What
@@ -11,6 +11,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from backend.models.loaded import LoadedModel
 from backend.watch import SILENT, Watch, check
 
 BATCH = 16
+Pooling = Literal["mean", "max"]
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,42 @@ class _Regions:
     sums: list[Tensor]
 
     def __call__(self, layer: int, z: Tensor, h: Tensor) -> None:
-        # cett() of the module, arranged so that the [row pos neuron] array is touched as little as can be:
+        # cett() of the metric's module, arranged so that the [row pos neuron] array is touched as little as can be:
         # the norms go into the small weights, the column norms into the small sums.
         norm = h.float().norm(dim=-1)
         weights = self.weights / norm[:, None, :]
         self.sums.append(torch.bmm(weights, z.float().abs()) * self.w_norms[layer])
 
 
+@dataclass
+class _Maxima:
+    """An observer that keeps, for each layer, the largest CETT in each region; NaN where a region is empty."""
+
+    w_norms: Sequence[Tensor]
+    weights: Float[Tensor, "row region pos"]
+    sums: list[Tensor]
+
+    def __call__(self, layer: int, z: Tensor, h: Tensor) -> None:
+        self.sums.append(largest(cett(z, self.w_norms[layer], h), self.weights))
+
+
+def largest(
+    values: Float[Tensor, "row pos neuron"], weights: Float[Tensor, "row region pos"]
+) -> Float[Tensor, "row region neuron"]:
+    """The largest value in each region, -inf where none of these positions is in it."""
+    outside = (weights == 0) | weights.isnan()
+    parts = [values.masked_fill(outside[:, region, :, None], -torch.inf).amax(1) for region in range(weights.shape[1])]
+    return torch.stack(parts, dim=1)
+
+
 def region_means(
-    model: LoadedModel, texts: Sequence[RegionText], batch: int = BATCH, watch: Watch = SILENT
+    model: LoadedModel,
+    texts: Sequence[RegionText],
+    batch: int = BATCH,
+    watch: Watch = SILENT,
+    pooling: Pooling = "mean",
 ) -> Float[np.ndarray, "text layer region neuron"]:
-    """Mean CETT of every neuron over each region of each text (Gao et al. 2025, Eq. 3).
+    """Mean CETT of every neuron over each region of each text (Gao et al. 2025, Eq. 3), or with "max" the largest.
 
     All texts need the same number of regions. An empty region gives NaN.
 
@@ -71,7 +98,7 @@ def region_means(
         for start in range(0, len(order), batch):
             check(watch)
             places = order[start : start + batch]
-            for layer, part in enumerate(_batch_means(model, [texts[p] for p in places], shared)):
+            for layer, part in enumerate(_batch(model, [texts[p] for p in places], shared, pooling)):
                 means[places, layer, :, : part.shape[-1]] = part.cpu().numpy()
     return means
 
@@ -101,11 +128,12 @@ class _Shared:
         return cls(length, cache, values)
 
 
-def _batch_means(model: LoadedModel, texts: Sequence[RegionText], shared: _Shared) -> list[Tensor]:
+def _batch(model: LoadedModel, texts: Sequence[RegionText], shared: _Shared, pooling: Pooling) -> list[Tensor]:
     """[row region neuron] of each layer."""
     ids, mask = _right_padded([text.ids[shared.length :] for text in texts], model.device)
     weights = _weights(texts, shared.length + ids.shape[1], model.device)
-    sink = _Regions(model.w_norms, weights[..., shared.length :], [])
+    kind = _Regions if pooling == "mean" else _Maxima
+    sink = kind(model.w_norms, weights[..., shared.length :], [])
     extra: dict[str, object] = {"use_cache": False}
     if shared.length:
         cache = copy.deepcopy(shared.cache)
@@ -119,7 +147,12 @@ def _batch_means(model: LoadedModel, texts: Sequence[RegionText], shared: _Share
         model.plain.base_model(ids, **extra)
     head = weights[..., : shared.length]
     for layer, values in enumerate(shared.values):
-        sink.sums[layer] += head @ values
+        if pooling == "mean":
+            sink.sums[layer] += head @ values
+        else:
+            sink.sums[layer] = torch.maximum(sink.sums[layer], largest(values.expand(len(texts), -1, -1), head))
+    if pooling == "max":
+        return [part.masked_fill(part == -torch.inf, torch.nan) for part in sink.sums]
     return sink.sums
 
 

@@ -127,3 +127,20 @@ class Item(Frozen):
     response: str
     start: int
     end: int
+
+
+class Funnel(Frozen):
+    """How many questions came through each stage. `relations` has the last three of each relation."""
+
+    asked: int
+    sampled: int
+    uncertain: int
+    mixed: int
+    right: int
+    wrong: int
+    right_without_span: int
+    wrong_without_span: int
+    balanced: int
+    """Items of each side that are kept in equal numbers within each relation."""
+    relations: dict[str, tuple[int, int, int]]
+    """Relation -> (right with span, wrong with span, kept of each)."""

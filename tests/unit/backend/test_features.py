@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backend.errors import BadInput
-from backend.features import RegionText, region_means
+from backend.features import Pooling, RegionText, region_means
 from backend.models.loaded import LoadedModel
 from tests.plain import Plain, largest_gap, some_ids
 from tests.tiny import D_MLP, FAMILIES, LAYERS
@@ -26,25 +26,31 @@ def texts(head: list[int]) -> list[RegionText]:
     return made
 
 
+@pytest.mark.parametrize("pooling", ["mean", "max"])
 @pytest.mark.parametrize("head", [[], HEAD])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_means_are_those_of_each_text_read_alone(
-    family: str, head: list[int], tiny: Callable[[str], LoadedModel], untouched: Callable[[str], Plain]
+def test_features_are_those_of_each_text_read_alone(
+    family: str,
+    head: list[int],
+    pooling: Pooling,
+    tiny: Callable[[str], LoadedModel],
+    untouched: Callable[[str], Plain],
 ) -> None:
     """Padded batches, and a beginning that is read only once, in windows of 16 as in full attention."""
     asked = texts(head)
-    found = region_means(tiny(family), asked, batch=3)
+    found = region_means(tiny(family), asked, batch=3, pooling=pooling)
     assert found.shape == (7, LAYERS, 3, D_MLP)
     for place, text in enumerate(asked):
         whole = untouched(family).cett(list(text.ids))
-        expected = np.stack([whole[:, list(region)].mean(1) for region in text.regions], axis=1)
+        expected = np.stack([getattr(whole[:, list(region)], pooling)(1) for region in text.regions], axis=1)
         gap = largest_gap(found[place], expected) / expected.max()
         assert gap <= RELATIVE, f"text {place}: largest difference {gap:.1e} of the largest"
 
 
-def test_an_empty_region_is_nan_and_no_other_is(tiny: Callable[[str], LoadedModel]) -> None:
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_an_empty_region_is_nan_and_no_other_is(pooling: Pooling, tiny: Callable[[str], LoadedModel]) -> None:
     asked = [RegionText(text.ids, (text.regions[0], ())) for text in texts(HEAD)[:3]]
-    found = region_means(tiny("llama"), asked)
+    found = region_means(tiny("llama"), asked, pooling=pooling)
     assert np.isnan(found[:, :, 1]).all()
     assert np.isfinite(found[:, :, 0]).all()
 

@@ -1,0 +1,148 @@
+"""From answers to items: the responses that stand for right and wrong, balanced within each relation and split.
+
+Owns which response stands for a question, the balance and the split. Refuses verdicts, filter and spans, which it
+only asks for.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from backend.errors import BadInput
+from backend.identify.consistency import balanced, fate
+from backend.identify.judge import verdict
+from backend.identify.spans import Span, right_span, wrong_span
+from backend.judging import normalise
+from backend.types.identify import Consistency, Fate, Funnel, Greedy, Item, Question, Samples, Verdict
+
+Overrules = Mapping[tuple[str, str], Verdict]
+"""(question, response) -> the verdict of a person, which stands above the rules."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A question with its answers. Without `samples` only the greedy answer is known."""
+
+    question: Question
+    greedy: Greedy
+    samples: Samples | None
+
+    def verdicts(self, overrules: Overrules) -> tuple[Verdict, list[Verdict]]:
+        """(on the greedy answer, on each sample)."""
+        told = [overrules.get((self.question.id, text)) or verdict(text, self.question) for text in self.texts]
+        return told[0], told[1:]
+
+    @property
+    def texts(self) -> list[str]:
+        """The greedy answer, then the samples."""
+        return [self.greedy.answer.text, *(one.text for one in (self.samples.answers if self.samples else ()))]
+
+
+def choose(
+    answered: Sequence[Answered], filter: Consistency, seed: int, overrules: Overrules | None = None
+) -> tuple[list[Item], Funnel]:
+    """The items, equally many right and wrong ones of each relation, drawn by `seed`, and what was left on the way."""
+    fates: dict[str, Fate] = {}
+    found: list[Item] = []
+    missing: Counter[str] = Counter()
+    for one in answered:
+        if one.samples is None:
+            continue
+        greedy, samples = one.verdicts(overrules or {})
+        kept = fates[one.question.id] = fate(filter, greedy, samples)
+        if kept == "right" or kept == "wrong":
+            response = _standing_for(kept, one, [greedy, *samples], filter)
+            span = _span(kept, response, one.question)
+            if span is None:
+                missing[kept] += 1
+            else:
+                item = Item(question=one.question.id, side=kept, response=response, start=span.start, end=span.end)
+                found.append(item)
+    relations = {one.question.id: one.question.relation for one in answered}
+    sides: dict[str, Fate] = {item.question: item.side for item in found}
+    room = balanced(sides, relations)
+    items = _drawn(found, relations, room, seed)
+    count = Counter(fates.values())
+    spanned = Counter((relations[item.question], item.side) for item in found)
+    return items, Funnel(
+        asked=len(answered),
+        sampled=len(fates),
+        uncertain=count["uncertain"],
+        mixed=count["mixed"],
+        right=count["right"],
+        wrong=count["wrong"],
+        right_without_span=missing["right"],
+        wrong_without_span=missing["wrong"],
+        balanced=sum(room.values()),
+        relations={name: (spanned[name, "right"], spanned[name, "wrong"], room[name]) for name in sorted(room)},
+    )
+
+
+def _standing_for(side: Verdict, one: Answered, verdicts: Sequence[Verdict], filter: Consistency) -> str:
+    """The greedy answer where the filter asks it to agree, else the most frequent sample of that side."""
+    if filter.greedy:
+        return one.texts[0]
+    texts = [text for text, told in zip(one.texts[1:], verdicts[1:], strict=True) if told == side]
+    counts = Counter(map(normalise, texts))
+    return max(texts, key=lambda text: (counts[normalise(text)], -texts.index(text)))
+
+
+def _span(side: Verdict, response: str, question: Question) -> Span | None:
+    return right_span(response, question.answers) if side == "right" else wrong_span(response, question.text)
+
+
+def _drawn(found: Sequence[Item], relations: Mapping[str, str], room: Mapping[str, int], seed: int) -> list[Item]:
+    groups: dict[tuple[str, str], list[Item]] = defaultdict(list)
+    for item in found:
+        groups[relations[item.question], item.side].append(item)
+    draw = random.Random(seed)  # noqa: S311  a sample, not a secret
+    kept = {
+        item.question for (relation, _), group in sorted(groups.items()) for item in draw.sample(group, room[relation])
+    }
+    return [item for item in found if item.question in kept]
+
+
+def labels(items: Sequence[Item]) -> np.ndarray:
+    """1 for a wrong (hallucinated) answer, 0 for a right one: [item]."""
+    return np.array([item.side == "wrong" for item in items], dtype=np.int64)
+
+
+def groups(items: Sequence[Item], questions: Mapping[str, Question]) -> np.ndarray:
+    """A number for each item's entity: items of one entity never stand on both sides of a split. [item]"""
+    names = [normalise(questions[item.question].entity) or item.question for item in items]
+    return np.unique(names, return_inverse=True)[1]
+
+
+def folds(items: Sequence[Item], questions: Mapping[str, Question], count: int, seed: int) -> np.ndarray:
+    """The fold 0..count-1 of each item, stratified by relation and side, whole entities together: [item].
+
+    Raises BadInput where there are too few items.
+    """
+    y = labels(items)
+    if len(items) < 2 * count or min(y.sum(), len(y) - y.sum()) < count:
+        raise BadInput(
+            f"{len(items)} items are too few",
+            f"{count} folds need {count} right and {count} wrong ones at least",
+            "ask more questions, or soften the filter",
+        )
+    strata = np.array([f"{questions[item.question].relation}\0{item.side}" for item in items])
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    found = np.empty(len(items), dtype=np.int64)
+    for number, (_, test) in enumerate(_split(splitter, strata, groups(items, questions))):
+        found[test] = number
+    return found
+
+
+def _split(splitter: StratifiedGroupKFold, strata: np.ndarray, entities: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+    # Relations with fewer items than folds only cannot be spread evenly: no reason to warn a person.
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")
+        return list(splitter.split(strata, np.unique(strata, return_inverse=True)[1], entities))

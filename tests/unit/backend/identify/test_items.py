@@ -1,0 +1,109 @@
+"""Items are balanced within each relation, drawn by a seed, split by entity; the funnel loses nobody."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from backend.errors import BadInput
+from backend.identify.items import Answered, choose, folds, groups, labels
+from backend.types.identify import Consistency, Greedy, Item, Question, Sample, Samples
+
+SOFT = Consistency(right=2, wrong=3, greedy=True)
+PAPER = Consistency(right=3, wrong=3)
+
+
+def answered(
+    id: str, relation: str, greedy: str, samples: Sequence[str], answers: tuple[str, ...] = ("Cairo",)
+) -> Answered:
+    question = Question(id=id, text="What is the capital?", answers=answers, relation=relation, entity=id.split("/")[0])
+    told = [Sample(text=text, tokens=1, finish="end") for text in samples]
+    return Answered(
+        question,
+        Greedy(question=id, answer=Sample(text=greedy, tokens=1, finish="end"), log_probs=(), entropies=()),
+        Samples(question=id, answers=tuple(told)),
+    )
+
+
+def known(id: str, relation: str = "x") -> Answered:
+    return answered(id, relation, "It is Cairo.", ["Cairo"] * 3)
+
+
+def invented(id: str, relation: str = "x") -> Answered:
+    return answered(id, relation, "It is Rome.", ["Rome", "Paris", "Rome"])
+
+
+def test_each_relation_gives_as_many_right_as_wrong_ones() -> None:
+    many = [known(f"r{i}") for i in range(5)] + [invented(f"w{i}") for i in range(3)]
+    many += [known(f"s{i}", "y") for i in range(2)] + [invented(f"v{i}", "y") for i in range(6)] + [known("z", "lone")]
+    items, funnel = choose(many, SOFT, seed=0)
+    sides = Counter((item.question[0], item.side) for item in items)
+    assert sides == {("r", "right"): 3, ("w", "wrong"): 3, ("s", "right"): 2, ("v", "wrong"): 2}
+    assert (funnel.right, funnel.wrong, funnel.balanced) == (8, 9, 5)
+    assert funnel.relations == {"lone": (1, 0, 0), "x": (5, 3, 3), "y": (2, 6, 2)}
+    assert choose(many, SOFT, seed=0)[0] == items
+    assert choose(many, SOFT, seed=1)[0] != items
+
+
+def test_every_question_is_counted_once_in_the_funnel() -> None:
+    many = [
+        known("a"), invented("b"), answered("c", "x", "Cairo", ["Rome", "Rome", "Cairo"]),
+        answered("d", "x", "Cairo", ["I don't know", "Cairo", "Cairo"]),
+        answered("e", "x", "the capital", ["the capital"] * 3),
+        Answered(known("f").question, known("f").greedy, None),
+    ]  # fmt: skip
+    _, funnel = choose(many, SOFT, seed=0)
+    assert (funnel.asked, funnel.sampled) == (6, 5)
+    assert funnel.uncertain + funnel.mixed + funnel.right + funnel.wrong == funnel.sampled
+    assert (funnel.uncertain, funnel.mixed, funnel.wrong_without_span) == (1, 1, 1)
+
+
+def test_the_most_frequent_sample_stands_for_the_question_and_the_greedy_answer_where_it_must_agree() -> None:
+    one = answered("a", "x", "Rome it is", ["Paris", "rome", "Rome."])
+    other = known("b")
+    assert [item.response for item in choose([one, other], PAPER, 0)[0]] == ["rome", "Cairo"]
+    assert [item.response for item in choose([one, other], SOFT, 0)[0]] == ["Rome it is", "It is Cairo."]
+
+
+def test_the_span_is_the_answer_in_its_response() -> None:
+    items, _ = choose([known("a"), invented("b")], SOFT, 0)
+    assert {item.side: item.response[item.start : item.end] for item in items} == {"right": "Cairo", "wrong": "Rome"}
+    assert labels(items).tolist() == [0, 1]
+
+
+def test_a_persons_verdict_stands_above_the_rules() -> None:
+    many = [known("a"), invented("b"), invented("c")]
+    overruled = {("c", text): "right" for text in ("It is Rome.", "Rome", "Paris")}
+    _, funnel = choose(many, PAPER, 0, overruled)  # type: ignore[arg-type]
+    assert (funnel.right, funnel.wrong, funnel.right_without_span) == (2, 1, 1)
+
+
+def many_items(entities: int) -> tuple[list[Item], dict[str, Question]]:
+    questions, items = {}, []
+    for i in range(4 * entities):
+        question = Question(id=f"q{i}", text="Q?", answers=("x",), relation=f"r{i % 3}", entity=f"e{i % entities}")
+        questions[question.id] = question
+        items.append(Item(question=question.id, side="right" if i % 2 else "wrong", response="x", start=0, end=1))
+    return items, questions
+
+
+def test_no_entity_stands_in_two_folds_and_each_fold_is_balanced() -> None:
+    items, questions = many_items(60)
+    found = folds(items, questions, 3, seed=0)
+    entities = groups(items, questions)
+    for entity in range(60):
+        assert len(set(found[entities == entity])) == 1
+    for fold in range(3):
+        assert 60 <= (found == fold).sum() <= 100
+        assert 0.35 <= labels(items)[found == fold].mean() <= 0.65
+    assert np.array_equal(found, folds(items, questions, 3, seed=0))
+    assert not np.array_equal(found, folds(items, questions, 3, seed=1))
+
+
+def test_too_few_items_are_refused() -> None:
+    items, questions = many_items(60)
+    with pytest.raises(BadInput, match="4 items are too few"):
+        folds(items[:4], questions, 3, seed=0)
