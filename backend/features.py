@@ -8,7 +8,7 @@ leaves the device is [text region neuron] a layer. Refuses to choose regions or 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
 from typing import Literal
@@ -26,6 +26,8 @@ from backend.watch import SILENT, Watch, check
 
 BATCH = 16
 Pooling = Literal["mean", "max"]
+OnHidden = Callable[[list[int], Float[Tensor, "row pos d_model"], int], None]
+"""Called with a batch's places in the list of texts, its hidden states, and how many positions come before them."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,12 @@ def region_means(
     batch: int = BATCH,
     watch: Watch = SILENT,
     pooling: Pooling = "mean",
+    on_hidden: OnHidden | None = None,
 ) -> Float[np.ndarray, "text layer region neuron"]:
     """Mean CETT of every neuron over each region of each text (Gao et al. 2025, Eq. 3), or with "max" the largest.
 
-    All texts need the same number of regions. An empty region gives NaN.
+    All texts need the same number of regions. An empty region gives NaN. `on_hidden` is told the last hidden
+    states of every batch, from before the first position of each text's first region on.
 
     Raises BadInput where there is no text or the numbers of regions differ, Stopped between two batches.
     """
@@ -98,7 +102,10 @@ def region_means(
         for start in range(0, len(order), batch):
             check(watch)
             places = order[start : start + batch]
-            for layer, part in enumerate(_batch(model, [texts[p] for p in places], shared, pooling)):
+            parts, hidden = _batch(model, [texts[p] for p in places], shared, pooling)
+            if on_hidden:
+                on_hidden(places, hidden, shared.length)
+            for layer, part in enumerate(parts):
                 means[places, layer, :, : part.shape[-1]] = part.cpu().numpy()
     return means
 
@@ -113,8 +120,9 @@ class _Shared:
 
     @classmethod
     def read(cls, model: LoadedModel, texts: Sequence[RegionText]) -> _Shared:
-        """At least one token of each text is left to its own batch."""
-        length = min(len(commonprefix([text.ids for text in texts])), min(len(text.ids) for text in texts) - 1)
+        """At least one token of each text is left to its own batch, and the one before its first region."""
+        ends = [min(len(text.ids) - 1, *(place - 1 for place in text.regions[0][:1])) for text in texts]
+        length = min(len(commonprefix([text.ids for text in texts])), *ends)
         if length < 1 or len(texts) < 2:
             return cls(0, None, [])
         values: list[Tensor] = []
@@ -128,8 +136,10 @@ class _Shared:
         return cls(length, cache, values)
 
 
-def _batch(model: LoadedModel, texts: Sequence[RegionText], shared: _Shared, pooling: Pooling) -> list[Tensor]:
-    """[row region neuron] of each layer."""
+def _batch(
+    model: LoadedModel, texts: Sequence[RegionText], shared: _Shared, pooling: Pooling
+) -> tuple[list[Tensor], Float[Tensor, "row pos d_model"]]:
+    """[row region neuron] of each layer, and the last hidden states behind the shared tokens."""
     ids, mask = _right_padded([text.ids[shared.length :] for text in texts], model.device)
     weights = _weights(texts, shared.length + ids.shape[1], model.device)
     kind = _Regions if pooling == "mean" else _Maxima
@@ -144,7 +154,7 @@ def _batch(model: LoadedModel, texts: Sequence[RegionText], shared: _Shared, poo
     if not bool(mask.all()):
         extra["attention_mask"] = mask.long()
     with observe(model, sink):
-        model.plain.base_model(ids, **extra)
+        hidden = model.plain.base_model(ids, **extra).last_hidden_state
     head = weights[..., : shared.length]
     for layer, values in enumerate(shared.values):
         if pooling == "mean":
@@ -152,8 +162,8 @@ def _batch(model: LoadedModel, texts: Sequence[RegionText], shared: _Shared, poo
         else:
             sink.sums[layer] = torch.maximum(sink.sums[layer], largest(values.expand(len(texts), -1, -1), head))
     if pooling == "max":
-        return [part.masked_fill(part == -torch.inf, torch.nan) for part in sink.sums]
-    return sink.sums
+        return [part.masked_fill(part == -torch.inf, torch.nan) for part in sink.sums], hidden
+    return sink.sums, hidden
 
 
 def _right_padded(

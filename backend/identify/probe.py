@@ -40,7 +40,7 @@ class Fit:
         return features[:, chosen].astype(np.float64) @ self.weights[chosen] + self.intercept
 
 
-class _Logistic(Logistic):  # type: ignore[misc]  # skglm has no types
+class _Logistic(Logistic):
     """skglm 0.5's own returns no specification, which its compilation for float32 cannot read."""
 
     def get_spec(self) -> tuple[()]:

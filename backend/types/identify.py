@@ -144,3 +144,15 @@ class Funnel(Frozen):
     """Items of each side that are kept in equal numbers within each relation."""
     relations: dict[str, tuple[int, int, int]]
     """Relation -> (right with span, wrong with span, kept of each)."""
+
+
+class Confidence(Frozen):
+    """How sure the model was of an answer's `tokens` tokens.
+
+    log_prob, entropy: means over them, in nats; first_probability: of the first one. At temperature 1.
+    """
+
+    tokens: int
+    log_prob: float
+    first_probability: float
+    entropy: float
