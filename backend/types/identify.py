@@ -156,3 +156,30 @@ class Confidence(Frozen):
     log_prob: float
     first_probability: float
     entropy: float
+
+
+class Estimate(Frozen):
+    """A statistic with its 95 % interval over `clusters` resampled clusters (questions) of `n` items."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    clusters: int
+
+
+class Scores(Frozen):
+    """How well a score tells wrong answers from right ones. accuracy, f1 at a chance of 0.5; brier of the chances."""
+
+    auroc: Estimate
+    accuracy: Estimate
+    f1: Estimate
+    brier: Estimate
+
+
+class CalibrationBin(Frozen):
+    """Items whose predicted chance lies in a bin: the mean chance, and the share that was wrong."""
+
+    chance: float
+    share: float
+    n: int

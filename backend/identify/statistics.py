@@ -1,0 +1,158 @@
+"""Stage 9, statistics: what a score is worth on items that no fit has seen.
+
+Owns intervals, matching and permutation; scikit-learn and SciPy own the measures. An interval resamples clusters,
+since items of one entity are no two observations. A label is 1 for wrong. Refuses fits (`backend.identify.probe`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.stats import false_discovery_control, mannwhitneyu, rankdata
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import accuracy_score, brier_score_loss, f1_score, roc_auc_score
+
+from backend.types.identify import CalibrationBin, Estimate, Scores
+
+RESAMPLES = 2_000
+Labels = Int[np.ndarray, " item"]
+Values = Float[np.ndarray, " item"]
+Measure = Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]
+"""(labels, scores, weights) -> a statistic."""
+
+
+def auroc(labels: Labels, scores: Values, weights: Values | None = None) -> float:
+    """Chance that a wrong answer scores above a right one, ties counted half; 0.5 where a side is missing."""
+    held = labels if weights is None else labels[weights > 0]
+    if len(np.unique(held)) < 2:
+        return 0.5
+    return float(roc_auc_score(labels, scores, sample_weight=weights))
+
+
+def estimate(
+    measure: Measure, labels: Labels, scores: Values, clusters: Int[np.ndarray, " item"], seed: int = 0
+) -> Estimate:
+    """`measure` with its 95 % percentile interval over resampled clusters.
+
+    Source: Efron & Tibshirani 1993, chapter 13; clusters as in Cameron et al. 2008.
+    """
+    names, member = np.unique(clusters, return_inverse=True)
+    random = np.random.default_rng(seed)
+    found = []
+    for _ in range(RESAMPLES):
+        drawn = np.bincount(random.integers(0, len(names), len(names)), minlength=len(names))
+        found.append(measure(labels, scores, drawn[member].astype(np.float64)))
+    low, high = np.quantile(found, [0.025, 0.975])
+    return Estimate(
+        value=measure(labels, scores, None), low=float(low), high=float(high), n=len(labels), clusters=len(names)
+    )
+
+
+def scores_of(labels: Labels, logits: Values, clusters: Int[np.ndarray, " item"], seed: int = 0) -> Scores:
+    """AUROC, accuracy, F1 and Brier score of log-odds, each with its interval."""
+
+    def chance(values: Values) -> Values:
+        return 1 / (1 + np.exp(-values))
+
+    def accuracy(y: Labels, s: Values, w: Values | None) -> float:
+        return float(accuracy_score(y, s > 0, sample_weight=w))
+
+    def f1(y: Labels, s: Values, w: Values | None) -> float:
+        return float(f1_score(y, s > 0, sample_weight=w, zero_division=0.0))
+
+    def brier(y: Labels, s: Values, w: Values | None) -> float:
+        return float(brier_score_loss(y, chance(s), sample_weight=w, pos_label=1))
+
+    told = {
+        name: estimate(measure, labels, logits, clusters, seed)
+        for name, measure in (("auroc", auroc), ("accuracy", accuracy), ("f1", f1), ("brier", brier))
+    }
+    return Scores(**told)
+
+
+def calibration(labels: Labels, logits: Values, bins: int = 10) -> tuple[CalibrationBin, ...]:
+    """Bins of equally many items, by predicted chance."""
+    chances = 1 / (1 + np.exp(-logits))
+    shares, means = calibration_curve(labels, chances, n_bins=bins, strategy="quantile")
+    edges = np.quantile(chances, np.linspace(0, 1, bins + 1))
+    counts = np.histogram(chances, bins=np.unique(edges))[0]
+    return tuple(
+        CalibrationBin(chance=float(mean), share=float(share), n=int(count))
+        for mean, share, count in zip(means, shares, counts[counts > 0], strict=False)
+    )
+
+
+def within(labels: Labels, scores: Values, strata: Int[np.ndarray, " item"], weights: Values | None = None) -> float:
+    """AUROC over pairs of one stratum only: what is left when the kind of question cannot help; 0.5 without a pair."""
+    total = pairs = 0.0
+    for stratum in np.unique(strata):
+        here = strata == stratum
+        weight = np.ones(here.sum()) if weights is None else weights[here]
+        wrong, right = weight[labels[here] == 1].sum(), weight[labels[here] == 0].sum()
+        if wrong > 0 and right > 0:
+            total += wrong * right * auroc(labels[here], scores[here], weight)
+            pairs += wrong * right
+    return total / pairs if pairs else 0.5
+
+
+def matched(labels: Labels, lengths: Int[np.ndarray, " item"], seed: int = 0) -> Int[np.ndarray, " pair"]:
+    """Places of as many right as wrong items of each length: a subset in which length tells nothing."""
+    random = np.random.default_rng(seed)
+    kept: list[np.ndarray] = []
+    for length in np.unique(lengths):
+        sides = [np.flatnonzero((lengths == length) & (labels == side)) for side in (0, 1)]
+        count = min(map(len, sides))
+        kept += [random.choice(side, count, replace=False) for side in sides]
+    return np.sort(np.concatenate(kept)) if kept else np.empty(0, dtype=np.int64)
+
+
+def permuted(
+    labels: Labels, scores: Values, strata: Int[np.ndarray, " item"], count: int = 1_000, seed: int = 0
+) -> Values:
+    """AUROC of the same scores after labels were shuffled within each stratum: [permutation]."""
+    random = np.random.default_rng(seed)
+    places = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    found = np.empty(count)
+    shuffled = labels.copy()
+    for number in range(count):
+        for group in places:
+            shuffled[group] = random.permutation(labels[group])
+        found[number] = auroc(shuffled, scores)
+    return found
+
+
+def p_value(null: Values, value: float) -> float:
+    """Share of the null at least as large, the value itself counted in: never 0 (Phipson & Smyth 2010)."""
+    return float((1 + (null >= value).sum()) / (1 + len(null)))
+
+
+def single_neurons(
+    features: Float[np.ndarray, "item neuron"], labels: Labels
+) -> tuple[Float[np.ndarray, " neuron"], Float[np.ndarray, " neuron"]]:
+    """(AUROC of each neuron alone, its p-value by Mann-Whitney after Benjamini-Hochberg over all neurons)."""
+    wrong, right = features[labels == 1], features[labels == 0]
+    tested = mannwhitneyu(wrong, right, axis=0, method="asymptotic")
+    areas = tested.statistic / (len(wrong) * len(right))
+    return np.asarray(areas, dtype=np.float64), false_discovery_control(np.nan_to_num(tested.pvalue, nan=1.0))
+
+
+def cohens_d(features: Float[np.ndarray, "item neuron"], labels: Labels) -> Float[np.ndarray, " neuron"]:
+    """Difference of means, wrong minus right, in units of the pooled SD; 0 where a neuron never varies."""
+    wrong, right = features[labels == 1].astype(np.float64), features[labels == 0].astype(np.float64)
+    spread = (len(wrong) - 1) * wrong.var(0, ddof=1) + (len(right) - 1) * right.var(0, ddof=1)
+    pooled = np.sqrt(spread / (len(wrong) + len(right) - 2))
+    difference = wrong.mean(0) - right.mean(0)
+    return np.divide(difference, pooled, out=np.zeros_like(difference), where=pooled > 0)
+
+
+def partners(features: Float[np.ndarray, "item neuron"], neuron: int, count: int = 5) -> list[tuple[int, float]]:
+    """The other neurons whose CETT goes with this one's most, by |Spearman correlation|: (place, correlation)."""
+    ranks = rankdata(features, axis=0).astype(np.float32)
+    ranks -= ranks.mean(0)
+    size = np.linalg.norm(ranks, axis=0)
+    told = ranks.T @ ranks[:, neuron] / np.maximum(size * size[neuron], 1e-12)
+    told[neuron] = 0.0
+    order = np.argsort(-np.abs(told))[:count]
+    return [(int(place), float(told[place])) for place in order]
