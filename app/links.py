@@ -226,12 +226,18 @@ def _changed(group: Frozen, plain: Frozen, keys: Mapping[str, str]) -> dict[str,
     return found
 
 
+_NAMES = {"prompt": "question", "draft": "question as typed", "neurons": "list of neurons", "own": "list of alphas"}
+"""What a person calls them."""
+
+
 def _fitting(found: dict[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """The parameters that fit, the longest left out first, and what was left out."""
     sizes = {key: len(quote(text, errors="replace")) for key, text in found.items()}
     notes = []
     for key in sorted(found, key=lambda k: -sizes[k]):
         if sizes[key] > MAX_VALUE or sum(sizes.values()) > MAX_ADDRESS:
-            notes.append(f"The link leaves out the {key}: it is too long for an address. Download it instead.")
+            notes.append(
+                f"The {_NAMES.get(key, key)} is too long for an address: a reload or a copied link would lose it."
+            )
             del found[key], sizes[key]
     return found, tuple(notes)

@@ -16,7 +16,7 @@ from app.links import View
 from backend.errors import HNeuronsError
 from backend.neurons import NeuronSet
 from backend.serve.client import Client, connect
-from backend.types import Exploration, ExploreRequest, Request, Result, Verb
+from backend.types import Exploration, ExploreRequest, ModelStatus, Request, Result, Verb
 
 _CLIENT, _ID, _VIEW, _NOTES = "client", "session_id", "view", "link_notes"
 _SEEN, _WRITTEN, _LEFT_OUT = "address_seen", "address_written", "address_left_out"
@@ -31,6 +31,14 @@ def _connected() -> Client:
 def client() -> Client:
     """The engine, one for all sessions; another where `use` named one for this session."""
     return st.session_state.get(_CLIENT) or _connected()
+
+
+def status() -> ModelStatus:
+    """The engine's model. An engine that does not answer counts as one whose model failed, with the reason."""
+    try:
+        return client().status()
+    except HNeuronsError as error:
+        return ModelStatus(state="failed", error=error.to_json())
 
 
 def use(engine: Client) -> None:

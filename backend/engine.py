@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from backend import reference
+from backend.arrays import new_array
 from backend.cards import card
 from backend.compare import compare
 from backend.errors import BadSettings, StoreError
@@ -150,7 +151,7 @@ class Engine:
         out = Path(told.path)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as folder:
             part, side = Path(folder) / "cett.npy", Path(folder) / "cett.json"
-            array = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=told.shape)
+            array = new_array(part, told.shape)
             array[:] = np.nan if len(set(self.info.widths)) > 1 else 0
             full_array(self.model, encoded, array)
             array.flush()

@@ -64,10 +64,11 @@ def check_length(model: LoadedModel, tokens: int, room: int = 0) -> None:
     if tokens == 0:
         raise BadPrompt("The prompt gives no token", "the model has nothing to read", "type a question")
     if tokens + room > model.info.context:
+        answer = f", the answer may take {room:,}," if room else ""
         raise BadPrompt(
-            f"The prompt is too long by {tokens + room - model.info.context:,} tokens",
-            f"it has {tokens:,}, the answer may take {room:,}, and {model.info.name} reads {model.info.context:,}",
-            "shorten the prompt or ask for a shorter answer",
+            f"The text is too long by {tokens + room - model.info.context:,} tokens",
+            f"it has {tokens:,}{answer} and {model.info.name} reads {model.info.context:,}",
+            "shorten it or ask for a shorter answer" if room else "shorten it",
         )
 
 

@@ -61,7 +61,7 @@ def _wanted() -> ExploreRequest | None:
 
 def _other_model() -> None:
     """Say that a link was made with another model than the one loaded: its figures will differ."""
-    made, loaded = session.view().model, session.client().status().name
+    made, loaded = session.view().model, session.status().name
     if made is not None and loaded is not None and made != loaded:
         session.note(f"This link was made with {made}; {loaded} is loaded, so its figures differ. See Models.")
 

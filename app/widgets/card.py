@@ -36,7 +36,7 @@ def draw(result: Exploration, cell: Cell) -> None:
     """The card, or how far it is."""
     neuron = shown_neuron(result, cell)
     _heading(result, cell, neuron)
-    loaded = session.client().status().info
+    loaded = session.status().info
     if loaded is not None and loaded.fingerprint != result.model.fingerprint:
         st.markdown(muted("Its card needs the model of this answer, which is not the one loaded."))
         return
@@ -44,7 +44,7 @@ def draw(result: Exploration, cell: Cell) -> None:
     if not session.answers("neuron", request):
         running = jobs.running("neuron")
         if running is None or running.request != request:
-            if session.client().status().state != "ready" and running is None:
+            if session.status().state != "ready" and running is None:
                 st.markdown(muted("Its card comes when the model is loaded."))
                 return
             if session.failure("neuron") is None or st.session_state.get("card-asked") != request:

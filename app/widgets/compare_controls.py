@@ -61,7 +61,7 @@ def _settings() -> None:
 
 def switchboard() -> None:
     """One switch a neuron, with the presets and the way to more neurons."""
-    chosen, model = session.chosen(), session.client().status().info
+    chosen, model = session.chosen(), session.status().info
     line = frame.heading("Switches")
     if model is not None:
         with line:

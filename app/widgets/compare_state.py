@@ -88,6 +88,11 @@ def _put(view: View) -> None:
     switches.put({neuron: alphas.get(neuron, main) for neuron in view.neurons})
     rest = view.alphas if view.own else view.alphas[1:]
     beside = [name for name, alpha in BESIDE.items() if alpha in rest]
+    others = [f"{alpha:g}" for alpha in rest if alpha not in BESIDE.values()]
+    if others:
+        session.note(
+            f"This page has columns for half and double beside the switches: α = {', '.join(others)} is left out."
+        )
     state = st.session_state
     state["compare.beside"] = [*beside, TWIN] if view.controls else beside
     state["compare.twins"] = max(view.controls, 1)

@@ -16,7 +16,7 @@ from app.links import Cell
 from app.pages import FOLDER
 from app.widgets import card, explore_words, frame, heatmap, neuron_sets, ranked, token_strip
 from app.widgets.frame import muted
-from app.widgets.jobs import Progress
+from app.widgets.jobs import Progress, shown_error
 from backend.errors import BadNeurons
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration
@@ -73,7 +73,7 @@ def _strip(result: Exploration, cell: Cell) -> None:
 def _worth(result: Exploration) -> None:
     st.markdown(f"{explore_words.CAUTION} {explore_words.certainty(result) or ''}")
     st.markdown(muted(explore_words.ending(result)))
-    loaded = session.client().status().info
+    loaded = session.status().info
     if loaded is not None and loaded.fingerprint != result.model.fingerprint:
         st.markdown(muted(explore_words.other_model(result, loaded)))
 
@@ -143,6 +143,10 @@ def _ranked(result: Exploration, cell: Cell) -> None:
     frame.heading(explore_words.place(result, cell), explore_words.HOW_RANKED)
     ranked.table(result, cell, session.view().score)
     count = len(session.chosen())
+    try:
+        session.chosen().check(result.model.widths)
+    except BadNeurons as error:
+        shown_error(error)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         if not count:
             st.markdown(muted("Tick neurons to choose them."), width="content")

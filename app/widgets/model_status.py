@@ -20,7 +20,7 @@ POLL_SECONDS = 1.0
 
 def popover() -> None:
     """A popover named after the model, with its sizes and the way to others."""
-    status = session.client().status()
+    status = session.status()
     label = status.info.name if status.info else (status.name or "No model")
     with st.popover(markdown(label), icon=":material/memory:", key="model-popover"):
         if status.info is not None:
@@ -41,7 +41,7 @@ def facts(info: ModelInfo) -> str:
 
 def waiting() -> None:
     """One line while the model loads, and why where it could not; nothing when it is ready."""
-    status = session.client().status()
+    status = session.status()
     if status.state == "failed" and status.error is not None:
         shown_error(HNeuronsError.from_json(status.error))
     if status.state != "loading":
@@ -49,7 +49,7 @@ def waiting() -> None:
 
     @st.fragment(run_every=POLL_SECONDS)
     def watch() -> None:
-        now = session.client().status()
+        now = session.status()
         if now.state != "loading":
             st.rerun(scope="app")
         st.markdown(muted(_state(now)))
@@ -63,5 +63,5 @@ def _state(status: ModelStatus) -> str:
         share = "" if status.fraction is None else f", {status.fraction:.0%}"
         return f":material/hourglass_top: {name} is loading: {markdown(status.stage or 'starting')}{share}."
     if status.state == "failed":
-        return f"{name} could not be loaded."
+        return f"{name} could not be loaded." if status.name else "The engine does not answer."
     return "No model is loaded." if status.state == "none" else f"{name} is ready."

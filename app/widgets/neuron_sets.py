@@ -51,7 +51,7 @@ def adder(key: str, widths: Sequence[int], label: str = "Add neurons", more: Cal
         more: draws further ways to add, under the others.
     """
     with st.popover(label, icon=":material/add:", type="tertiary"):
-        _typed(f"{key}-typed", widths)
+        _typed(f"{key}-typed", widths, other=f"{key}-file")
         _file(f"{key}-file", widths)
         if more is not None:
             more()
@@ -65,8 +65,10 @@ def add(neurons: NeuronSet, widths: Sequence[int]) -> None:
     session.choose(session.chosen() | neurons)
 
 
-def _typed(key: str, widths: Sequence[int]) -> None:
+def _typed(key: str, widths: Sequence[int], other: str) -> None:
     def take() -> None:
+        # What was said of an earlier file is not about these.
+        st.session_state[f"{other}-error"] = None
         try:
             typed = NeuronSet.parse(st.session_state[key])
             if not typed:

@@ -28,7 +28,7 @@ _JOBS, _HELD = "pushes-jobs", "pushes-held"
 
 def towards(neurons: Sequence[NeuronId]) -> list[str] | None:
     """For each neuron the tokens it raises most, '' where that is not known yet; None where no model is loaded."""
-    status = session.client().status()
+    status = session.status()
     if status.state != "ready" or status.info is None:
         return None
     held: dict[tuple[str, NeuronId], str] = st.session_state.setdefault(_HELD, {})

@@ -30,7 +30,7 @@ def cett(
 ) -> None:
     """Write CETT [layers, tokens, neurons] float32 of a text."""
     request = options.request_of(CettRequest, text=_text(text_file), chat=chat)
-    _check_place(out)
+    _check_place(out, text_file)
     with quiet_stdout():
         spec = ModelSpec(model or opening.default_model(), device, dtype)
         teller = Teller(stderr_console())
@@ -64,9 +64,15 @@ def _text(path: Path) -> str:
     return text
 
 
-def _check_place(out: Path) -> None:
+def _check_place(out: Path, text_file: Path) -> None:
     """Refuse before the model loads what could not be written after it."""
     if out.suffix != ".npy":
         raise BadSettings(f"{out} is no .npy file", "the array is written in NumPy's format", "let --out end in .npy")
     if not out.parent.is_dir():
         raise BadSettings(f"{out.parent} is no folder", "the array is written into it", "make it first")
+    if out.is_dir():
+        raise BadSettings(f"{out} is a folder", "the array is written to a file of that name", "name another file")
+    if out.with_suffix(".json").resolve() == text_file.resolve():
+        raise BadSettings(
+            f"{text_file} would be overwritten", f"the axes of {out.name} are written there", "name --out otherwise"
+        )

@@ -98,7 +98,9 @@ def own_alphas(words: str | None) -> tuple[OwnAlpha, ...]:
 
 def _own(word: str) -> OwnAlpha:
     neuron, equals, alpha = word.partition("=")
-    if not equals:
-        raise BadNeurons(f"{word[:40]!r} has no alpha", "each neuron of --own has its own", "write it as L1:N2=0.5")
+    if not equals or not alpha.strip() or "=" in alpha:
+        raise BadNeurons(
+            f"{word[:40]!r} is no neuron with its alpha", "each neuron of --own has one", "write it as L1:N2=0.5"
+        )
     value = numbers(alpha, "--own", float) or (None,)
     return request_of(OwnAlpha, neuron=NeuronId.parse(neuron), alpha=value[0])

@@ -18,6 +18,7 @@ from backend.types import Comparison, Exploration, Lens, Logit, ModelChoice, Mod
 
 SHOWN_POSITIONS = 8
 SHOWN_TOKENS = 5
+WIDE = 150
 PROSE = ("answer", "token", "note", "licence", "raises", "lowers")
 """Columns that may be broken into lines."""
 
@@ -92,7 +93,8 @@ def choices(console: Console, rows: Iterable[ModelChoice]) -> None:
         needs = f"{row.needs / 1024**3:.1f} GB"
         marks = ("yes" if row.fits else "no", "yes" if row.here else "no")
         table.add_row(row.name, size, f"{row.parameters / 1e6:,.0f} M", needs, *marks, row.licence, row.note)
-    console.print(table)
+    # Names are copied from here: a narrow window wraps the notes, and cuts nothing.
+    console.print(table, width=max(console.width, WIDE), crop=False)
 
 
 def _table(*columns: str) -> Table:

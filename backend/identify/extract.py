@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backend.arrays import new_array
 from backend.errors import StoreError
 from backend.features import RegionText, region_means
 from backend.generation import scores
@@ -141,7 +142,7 @@ def _mapped(path: Path, shape: tuple[int, int]) -> np.memmap[Any, Any]:
     try:
         if path.exists():
             return np.lib.format.open_memmap(path, mode="r+")
-        return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        return new_array(path, shape)
     except (OSError, ValueError) as error:
         raise StoreError(
             f"{path.name} cannot be written",

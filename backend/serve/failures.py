@@ -32,6 +32,7 @@ _REMEDIES = {
     "extra_forbidden": "leave it out",
     "json_invalid": "send one JSON object",
     "literal_error": "choose one of these",
+    "finite_number": "write a number",
 }
 _RANGES = ("greater_than", "less_than", "finite_number")
 

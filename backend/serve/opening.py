@@ -120,16 +120,19 @@ def choices() -> tuple[ModelChoice, ...]:
 
 
 def check(spec: ModelSpec, freed: int = 0) -> None:
-    """Refuse at once what is known not to open: a name of nothing, or a row of the table that cannot fit.
+    """Refuse at once what is known not to open: a name of nothing, a directory without a whole and known model,
+    a row of the table that cannot fit. The loaded model stays.
 
     `freed` bytes will be free besides those that are now: the loaded model goes first. Imports torch.
 
-    Raises UnknownModel, ModelTooLarge, BadSettings.
+    Raises UnknownModel, ModelUnreadable, UnsupportedModel, ModelTooLarge, BadSettings.
     """
     with _IMPORTS:
-        from backend.models import devices, memory, sources
+        from backend.models import devices, folders, memory, sources
 
     source = sources.resolve(spec.name)
+    if source.kind == "directory":
+        folders.inspect(Path(source.place))
     device = devices.choose_device(spec.device)
     dtype = devices.choose_dtype(device, spec.dtype)
     if source.row is not None:

@@ -40,7 +40,7 @@ class HttpClient:
             raise BadSettings(
                 f"{address[:80]!r} is not the address of a service",
                 "it is written http://host:port",
-                "set HNEURONS_BACKEND to http://127.0.0.1:8000, or leave it out to compute here",
+                "set HNEURONS_BACKEND to http://127.0.0.1:8600, or leave it out to compute here",
             )
         self.address, self._timeout = address.rstrip("/"), timeout
         # A proxy knows nothing of this machine's own services.

@@ -281,7 +281,9 @@ class Worker:
         """Whether `job` should end: Stop was pressed, or its owner went away."""
         if not job.stop.is_set():
             with self._changed:
-                gone = job.viewers == 0 and self._clock() - job.looked > self._abandoned_after
+                # Nobody waits long behind a closed browser.
+                patience = self._abandoned_after / (4 if len(self._queue) else 1)
+                gone = job.viewers == 0 and self._clock() - job.looked > patience
             if gone:
                 log.info("The job %s is stopped: nobody looked at it for %.0f s.", job.id, self._abandoned_after)
                 job.stop.set()

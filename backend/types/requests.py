@@ -18,6 +18,8 @@ MAX_PROMPT_CHARACTERS = 20_000
 MAX_ALPHA = 3.0
 """Largest scaling offered: the range of Gao et al. 2025, section 3."""
 MAX_ROWS = 64
+MIN_TEMPERATURE = 0.01
+"""Smallest temperature above 0: logits divided by less leave the range of float16."""
 MAX_LENS = 256
 
 Alpha = Annotated[float, Field(ge=0.0, le=MAX_ALPHA, allow_inf_nan=False)]
@@ -51,6 +53,16 @@ class Decoding(Frozen):
     top_k: int = Field(default=0, ge=0, le=1000, description="0 keeps every token")
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
     seed: int = Field(default=0, ge=0, lt=2**31)
+
+    @field_validator("temperature")
+    @classmethod
+    def _temperature(cls, value: float) -> float:
+        if 0 < value < MIN_TEMPERATURE:
+            raise ValueError(
+                f"the temperature {value:g} is too low: below {MIN_TEMPERATURE:g} chances overflow; write 0 for greedy"
+            )
+        return value
+
     stop: tuple[Text, ...] = Field(default=(), max_length=8, description="texts that end an answer")
 
 
@@ -125,9 +137,13 @@ class CompareRequest(Asked):
             raise ValueError("no neuron is chosen: there is nothing to switch; choose at least one")
         arms = self.intervened_rows
         if any(arm < 0 or arm >= max(arms, 1) for arm in self.control_arms):
-            raise ValueError(f"control_arms names a row that is not there: rows 0 to {arms - 1} are intervened")
+            raise ValueError(
+                f"control_arms names a row that is not there: rows 0 to {arms - 1} are intervened; name one"
+            )
         if 1 + arms + self.control_rows > MAX_ROWS:
-            raise ValueError(f"more than {MAX_ROWS} rows in one batch: ask for fewer alphas or controls")
+            raise ValueError(
+                f"{1 + arms + self.control_rows} rows are too many: a batch holds {MAX_ROWS}; ask for fewer controls"
+            )
         return self
 
     @property
@@ -160,7 +176,7 @@ class LensRequest(Frozen):
     @classmethod
     def _neurons(cls, value: NeuronSet) -> NeuronSet:
         if not 0 < len(value) <= MAX_LENS:
-            raise ValueError(f"{len(value)} neurons are named: a look-up takes 1 to {MAX_LENS}; name so many")
+            raise ValueError(f"{len(value)} neurons are named: a look-up takes 1 to {MAX_LENS}; name them as L12:N345")
         return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from pathlib import Path
 
@@ -293,6 +294,11 @@ def test_many_neurons_each_keep_their_own_alpha_until_the_one_switch_moves_them_
     app.button_group(key="switch.set").set_value("Own α").run()
     app.number_input(key="switch.alpha.set").set_value(0.5).run()
     assert asked(client)[-1].alphas == (0.5,) and len(asked(client)[-1].neurons) == 20
+
+
+def test_alphas_of_a_link_that_have_no_column_are_told() -> None:
+    app = opened(FakeClient(), prompt="Q?", neurons="L1:N1", alphas="0,0.3,2")
+    assert any("α = 0.3 is left out" in html.unescape(one.value) for one in app.info)
 
 
 def test_a_link_that_cannot_be_read_is_told_and_the_page_still_stands() -> None:

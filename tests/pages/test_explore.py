@@ -10,9 +10,9 @@ from streamlit.testing.v1 import AppTest
 
 from app.links import Cell, View
 from app.widgets import token_strip
-from backend.errors import BadPrompt, ModelUnreadable, ZeroOutput
+from backend.errors import BackendUnavailable, BadPrompt, ModelUnreadable, ZeroOutput
 from backend.neurons import NeuronSet
-from backend.types import Decoding, ExploreRequest, NeuronRequest
+from backend.types import Decoding, ExploreRequest, ModelStatus, NeuronRequest
 from tests.fakes_app import INFO, FakeClient, exploration
 
 PAGE = Path(__file__).resolve().parents[2] / "app" / "pages" / "explore.py"
@@ -264,6 +264,25 @@ def test_a_prompt_of_fifty_thousand_characters_is_refused_and_kept() -> None:
     app = run(opened(client), "x" * 50_000)
     assert not asked(client) and "50,000 characters" in html.unescape(app.error[0].value)
     assert len(prompt(app)) == 50_000
+
+
+class Gone(FakeClient):
+    """A service that does not answer."""
+
+    def status(self) -> ModelStatus:
+        raise BackendUnavailable("The service does not answer", "the connection was refused", "start hneurons serve")
+
+
+def test_an_engine_that_went_away_is_told_in_words_and_what_was_typed_is_kept() -> None:
+    app = opened(Gone())
+    assert not app.exception and "start hneurons serve" in html.unescape(everything(app).casefold())
+    type_prompt(app, "Half a quest").run()
+    assert not app.exception and prompt(app) == "Half a quest"
+
+
+def test_neurons_of_a_link_that_the_model_does_not_have_are_told() -> None:
+    app = opened(FakeClient(), neurons="L99:N1")
+    assert not app.exception and "layers 0 to 29" in html.unescape(everything(app))
 
 
 def test_a_refusal_of_the_engine_for_one_prompt_leaves_the_next_alone() -> None:

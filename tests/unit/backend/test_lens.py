@@ -93,5 +93,5 @@ def test_a_neuron_that_is_not_there_is_refused(neuron: NeuronId, tiny: Callable[
 
 @pytest.mark.parametrize("count", [0, MAX_LENS + 1])
 def test_a_look_up_of_none_or_of_too_many_is_refused(count: int) -> None:
-    with pytest.raises(ValidationError, match="name so many"):
+    with pytest.raises(ValidationError, match="a look-up takes 1 to 256"):
         LensRequest(neurons=NeuronSet(tuple(NeuronId(0, index) for index in range(count))))

@@ -72,6 +72,16 @@ def test_explore_and_neuron_print_their_results(run: Run) -> None:
     assert status == 0 and len(NeuronCard.model_validate_json(out).promotes) == 3
 
 
+def test_cett_refuses_to_write_over_its_own_text(run: Run, tmp_path: Path) -> None:
+    text = tmp_path / "notes.json"
+    text.write_text("My lesson notes", "utf-8")
+    status, _, err = run("cett", "--text-file", str(text), "--out", str(tmp_path / "notes.npy"))
+    assert status == 2 and "would be overwritten" in err and text.read_text("utf-8") == "My lesson notes"
+    (tmp_path / "d.npy").mkdir()
+    status, _, err = run("cett", "--text-file", str(text), "--out", str(tmp_path / "d.npy"))
+    assert status == 2 and "is a folder" in err
+
+
 def test_lens_tells_each_neuron_in_order(run: Run) -> None:
     status, out, _ = run("lens", "--neurons", "l2:n3,L1:N2", "--top", "3", "--json")
     assert status == 0 and [str(one.neuron) for one in Lens.model_validate_json(out).pushed] == ["L1:N2", "L2:N3"]

@@ -87,6 +87,13 @@ def test_the_hash_of_a_request_is_the_same_on_every_machine() -> None:
     assert BASE["neuron"].hash == "f7bffabdce598e00aa077fd9f2629d737ef5bf5e1a1577be52ef469a2935f256"
 
 
+@pytest.mark.parametrize("value", [1e-300, 1e-40, 0.009])
+def test_a_temperature_that_would_overflow_is_refused_with_greedy_as_the_remedy(value: float) -> None:
+    with pytest.raises(ValidationError, match="write 0 for greedy"):
+        Decoding(temperature=value)
+    assert Decoding(temperature=0.0).temperature == 0.0 and Decoding(temperature=0.01).temperature == 0.01
+
+
 def test_neurons_in_any_order_are_the_same_request() -> None:
     one, other = (CompareRequest(prompt=ASK, neurons=NeuronSet.parse(text)) for text in ("L1:N2,L0:N5", "L0:N5 L1:N2"))
     assert one.hash == other.hash
@@ -139,7 +146,10 @@ def test_decoding_outside_its_range_is_refused(field: str, value: Any) -> None:
         ({"control_arms": (1,)}, "a row that is not there"),
         ({"control_arms": (-1,)}, "a row that is not there"),
         ({"controls": 21}, "controls"),
-        ({"controls": 20, "control_kinds": ("layer", "free"), "alphas": (0.0, 2.0), "control_arms": (0, 1)}, "64 rows"),
+        (
+            {"controls": 20, "control_kinds": ("layer", "free"), "alphas": (0.0, 2.0), "control_arms": (0, 1)},
+            "a batch holds 64",
+        ),
         ({"positions": "middle"}, "positions"),
     ],
 )
