@@ -101,7 +101,7 @@ def draw(on_run: Callable[[], None], extra: Callable[[], None]) -> None:
         on_run: called when Run is pressed, before the page is drawn.
         extra: draws what else stands in the row.
     """
-    row = st.container(horizontal=True, vertical_alignment="center", wrap=False)
+    row = st.container(horizontal=True, vertical_alignment="center")
     # A one-line field would drop the line breaks of a prompt that has them.
     field = row.text_area if "\n" in typed() else row.text_input
     field("Your question", **_field("prompt"), placeholder="Ask the model something", label_visibility="collapsed")
