@@ -94,7 +94,9 @@ def choices(console: Console, rows: Iterable[ModelChoice]) -> None:
         marks = ("yes" if row.fits else "no", "yes" if row.here else "no")
         table.add_row(row.name, size, f"{row.parameters / 1e6:,.0f} M", needs, *marks, row.licence, row.note)
     # Names are copied from here: a narrow window wraps the notes, and cuts nothing.
-    console.print(table, width=max(console.width, WIDE), crop=False)
+    window, console.width = console.width, max(console.width, WIDE)
+    console.print(table)
+    console.width = window
 
 
 def _table(*columns: str) -> Table:

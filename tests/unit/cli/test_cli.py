@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from backend.cli import running
 from backend.cli.main import main
+from backend.cli.tables import choices
 from backend.errors import ModelError
 from backend.models.registry import DEFAULT
 from backend.neuron_files import write_csv
@@ -80,6 +82,12 @@ def test_cett_refuses_to_write_over_its_own_text(run: Run, tmp_path: Path) -> No
     (tmp_path / "d.npy").mkdir()
     status, _, err = run("cett", "--text-file", str(text), "--out", str(tmp_path / "d.npy"))
     assert status == 2 and "is a folder" in err
+
+
+def test_a_narrow_window_cuts_no_name_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "Mistral-Small-3.1-24B-Instruct-with-a-long-name"
+    choices(Console(width=80, color_system=None), [CHOICE.model_copy(update={"name": name})])
+    assert name in capsys.readouterr().out
 
 
 def test_lens_tells_each_neuron_in_order(run: Run) -> None:

@@ -258,6 +258,21 @@ def test_a_run_that_nobody_looks_at_is_stopped() -> None:
         assert ended(worker, worker.submit("explore", asking("next"), "bob")).state == "done"
 
 
+def test_where_somebody_waits_a_run_that_nobody_looks_at_ends_sooner() -> None:
+    now = [0.0]
+    gate, engine = Gate(), FakeEngine()
+    engine.on_token = gate
+    with working(engine, abandoned_after=60.0, clock=lambda: now[0]) as worker:
+        job = worker.submit("explore", asking("left", 6), "ann")
+        assert gate.reached.wait(PATIENCE)
+        next_one = worker.submit("explore", asking("next"), "bob")
+        now[0] = 16.0
+        gate.let(1)
+        wait_for(lambda: worker._records.job(job).state == "stopped")
+        gate.open_wide()
+        assert ended(worker, next_one).state == "done"
+
+
 def test_two_sessions_at_once_each_get_their_own() -> None:
     with working(FakeEngine()) as worker:
         answers: dict[str, str] = {}
