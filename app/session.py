@@ -19,6 +19,7 @@ from backend.serve.client import Client, connect
 from backend.types import Exploration, ExploreRequest, ModelStatus, Request, Result, Verb
 
 _CLIENT, _ID, _VIEW, _NOTES = "client", "session_id", "view", "link_notes"
+_STATUS = "engine_status"
 _SEEN, _WRITTEN, _LEFT_OUT = "address_seen", "address_written", "address_left_out"
 T = TypeVar("T")
 
@@ -34,11 +35,22 @@ def client() -> Client:
 
 
 def status() -> ModelStatus:
-    """The engine's model. An engine that does not answer counts as one whose model failed, with the reason."""
+    """The engine's model, asked once a run: `open_view` begins one, and a fragment's own run calls `ask_status`.
+
+    An engine that does not answer counts as one whose model failed, with the reason.
+    """
+    held = st.session_state.get(_STATUS)
+    return held if isinstance(held, ModelStatus) else ask_status()
+
+
+def ask_status() -> ModelStatus:
+    """The engine's model as it is now."""
     try:
-        return client().status()
+        found = client().status()
     except HNeuronsError as error:
-        return ModelStatus(state="failed", error=error.to_json())
+        found = ModelStatus(state="failed", error=error.to_json())
+    st.session_state[_STATUS] = found
+    return found
 
 
 def use(engine: Client) -> None:
@@ -78,6 +90,7 @@ def open_view() -> bool:
     The address wins when the browser changed it (a link, Back, Forward). It does not when it only lags behind
     what this session wrote, and not when another page's address came up empty.
     """
+    st.session_state.pop(_STATUS, None)
     now = st.query_params.to_dict()
     written: list[dict[str, str]] = st.session_state.setdefault(_WRITTEN, [])
     if now in written:

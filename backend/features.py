@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os.path import commonprefix
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,10 +22,10 @@ from backend.cett import cett
 from backend.errors import BadInput
 from backend.models.hooks import observe
 from backend.models.loaded import LoadedModel
+from backend.types.identify import Pooling
 from backend.watch import SILENT, Watch, check
 
 BATCH = 16
-Pooling = Literal["mean", "max"]
 OnHidden = Callable[[list[int], Float[Tensor, "row pos d_model"], int], None]
 """Called with a batch's places in the list of texts, its hidden states, and how many positions come before them."""
 
@@ -39,31 +39,48 @@ class RegionText:
 
 
 @dataclass
-class _Regions:
-    """An observer that keeps, for each layer, the sum of CETT over each region, divided by the region's size."""
+class _Reduced:
+    """An observer that keeps one reduction of CETT over regions for each layer: [row region neuron]."""
 
     w_norms: Sequence[Tensor]
     weights: Float[Tensor, "row region pos"]
-    sums: list[Tensor]
+    """As `_weights` makes them: 1 / size of the region at its positions."""
+    found: list[Tensor] = field(default_factory=list)
+
+    def __call__(self, layer: int, z: Tensor, h: Tensor) -> None:
+        raise NotImplementedError
+
+    def join(self, head: Float[Tensor, "row region pos"], values: Sequence[Tensor]) -> None:
+        """Take in CETT [pos neuron] of each layer at the shared first positions, whose weights are `head`."""
+        raise NotImplementedError
+
+
+class _Means(_Reduced):
+    """Means."""
 
     def __call__(self, layer: int, z: Tensor, h: Tensor) -> None:
         # cett() of the metric's module, arranged so that the [row pos neuron] array is touched as little as can be:
         # the norms go into the small weights, the column norms into the small sums.
         norm = h.float().norm(dim=-1)
         weights = self.weights / norm[:, None, :]
-        self.sums.append(torch.bmm(weights, z.float().abs()) * self.w_norms[layer])
+        self.found.append(torch.bmm(weights, z.float().abs()) * self.w_norms[layer])
+
+    def join(self, head: Float[Tensor, "row region pos"], values: Sequence[Tensor]) -> None:
+        for layer, shared in enumerate(values):
+            self.found[layer] += head @ shared
 
 
-@dataclass
-class _Maxima:
-    """An observer that keeps, for each layer, the largest CETT in each region; NaN where a region is empty."""
-
-    w_norms: Sequence[Tensor]
-    weights: Float[Tensor, "row region pos"]
-    sums: list[Tensor]
+class _Maxima(_Reduced):
+    """Largest values; NaN where a region is empty."""
 
     def __call__(self, layer: int, z: Tensor, h: Tensor) -> None:
-        self.sums.append(largest(cett(z, self.w_norms[layer], h), self.weights))
+        self.found.append(largest(cett(z, self.w_norms[layer], h), self.weights))
+
+    def join(self, head: Float[Tensor, "row region pos"], values: Sequence[Tensor]) -> None:
+        for layer, shared in enumerate(values):
+            rows = shared.expand(len(head), -1, -1)
+            self.found[layer] = torch.maximum(self.found[layer], largest(rows, head))
+        self.found = [part.masked_fill(part == -torch.inf, torch.nan) for part in self.found]
 
 
 def largest(
@@ -115,13 +132,13 @@ class _Shared:
     """The tokens that all texts begin with: their cache, and CETT at each of them, [pos neuron] a layer."""
 
     length: int
-    cache: object
+    cache: Any
     values: list[Tensor]
 
     @classmethod
     def read(cls, model: LoadedModel, texts: Sequence[RegionText]) -> _Shared:
         """At least one token of each text is left to its own batch, and the one before its first region."""
-        ends = [min(len(text.ids) - 1, *(place - 1 for place in text.regions[0][:1])) for text in texts]
+        ends = [min(len(text.ids), min(text.regions[0], default=len(text.ids))) - 1 for text in texts]
         length = min(len(commonprefix([text.ids for text in texts])), *ends)
         if length < 1 or len(texts) < 2:
             return cls(0, None, [])
@@ -142,12 +159,12 @@ def _batch(
     """[row region neuron] of each layer, and the last hidden states behind the shared tokens."""
     ids, mask = _right_padded([text.ids[shared.length :] for text in texts], model.device)
     weights = _weights(texts, shared.length + ids.shape[1], model.device)
-    kind = _Regions if pooling == "mean" else _Maxima
-    sink = kind(model.w_norms, weights[..., shared.length :], [])
-    extra: dict[str, object] = {"use_cache": False}
+    kind = _Means if pooling == "mean" else _Maxima
+    sink = kind(model.w_norms, weights[..., shared.length :])
+    extra: dict[str, Any] = {"use_cache": False}
     if shared.length:
         cache = copy.deepcopy(shared.cache)
-        cache.batch_repeat_interleave(len(texts))  # type: ignore[attr-defined]  # transformers' Cache
+        cache.batch_repeat_interleave(len(texts))
         ones = torch.ones((len(texts), shared.length), dtype=mask.dtype, device=mask.device)
         extra = {"past_key_values": cache, "use_cache": True}
         mask = torch.cat([ones, mask], dim=1)
@@ -155,15 +172,8 @@ def _batch(
         extra["attention_mask"] = mask.long()
     with observe(model, sink):
         hidden = model.plain.base_model(ids, **extra).last_hidden_state
-    head = weights[..., : shared.length]
-    for layer, values in enumerate(shared.values):
-        if pooling == "mean":
-            sink.sums[layer] += head @ values
-        else:
-            sink.sums[layer] = torch.maximum(sink.sums[layer], largest(values.expand(len(texts), -1, -1), head))
-    if pooling == "max":
-        return [part.masked_fill(part == -torch.inf, torch.nan) for part in sink.sums], hidden
-    return sink.sums, hidden
+    sink.join(weights[..., : shared.length], shared.values)
+    return sink.found, hidden
 
 
 def _right_padded(

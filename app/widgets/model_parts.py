@@ -118,12 +118,11 @@ def selected(choices: Sequence[ModelChoice]) -> ModelChoice | None:
             "licence": st.column_config.TextColumn(width=196, help="Gated: the hub asks for consent first"),
         },
     )  # fmt: skip
-    rows = state.selection.rows
-    if rows and rows[0] < len(choices):
+    row = next((choices[place] for place in state.selection.rows if place < len(choices)), None)
+    if row is not None:
         # A table cuts long words: the row that is ticked is told in full.
-        row = choices[rows[0]]
         st.markdown(frame.muted(text.markdown(f"{row.name}, family {row.family}, {row.licence}. {row.note}")))
-    return choices[rows[0]] if rows and rows[0] < len(choices) else None
+    return row
 
 
 def refusal(choice: ModelChoice, free: int | None) -> ModelTooLarge:

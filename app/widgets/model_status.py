@@ -49,7 +49,7 @@ def waiting() -> None:
 
     @st.fragment(run_every=POLL_SECONDS)
     def watch() -> None:
-        now = session.status()
+        now = session.ask_status()
         if now.state != "loading":
             st.rerun(scope="app")
         st.markdown(muted(_state(now)))

@@ -33,7 +33,7 @@ def serve(
         sys.stderr.write("Everybody who reaches this address may use the engine: it asks for no password.\n")
     shown = f"[{host}]" if ":" in host else host
     sys.stderr.write(f"Listening at http://{shown}:{listening.getsockname()[1]} (routes: /docs). Ctrl+C ends it.\n")
-    client = LocalClient.start(model, device, dtype, keep=store)
+    client = LocalClient.start(model, device, dtype, keep=store, ahead=True)
     config = uvicorn.Config(create_app(client), log_level="warning", timeout_graceful_shutdown=5)
     uvicorn.Server(config).run(sockets=[listening])
 

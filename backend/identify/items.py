@@ -6,7 +6,7 @@ only asks for.
 
 from __future__ import annotations
 
-import random
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -101,9 +101,11 @@ def _drawn(found: Sequence[Item], relations: Mapping[str, str], room: Mapping[st
     groups: dict[tuple[str, str], list[Item]] = defaultdict(list)
     for item in found:
         groups[relations[item.question], item.side].append(item)
-    draw = random.Random(seed)  # noqa: S311  a sample, not a secret
+    draw = np.random.default_rng(seed)
     kept = {
-        item.question for (relation, _), group in sorted(groups.items()) for item in draw.sample(group, room[relation])
+        group[place].question
+        for (relation, _), group in sorted(groups.items())
+        for place in draw.choice(len(group), room[relation], replace=False)
     }
     return [item for item in found if item.question in kept]
 
@@ -141,8 +143,6 @@ def folds(items: Sequence[Item], questions: Mapping[str, Question], count: int, 
 
 def _split(splitter: StratifiedGroupKFold, strata: np.ndarray, entities: np.ndarray) -> list[tuple[np.ndarray, ...]]:
     # Relations with fewer items than folds only cannot be spread evenly: no reason to warn a person.
-    import warnings
-
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
         return list(splitter.split(strata, np.unique(strata, return_inverse=True)[1], entities))

@@ -6,8 +6,9 @@ Owns the shipped questions and the bound and order of any set. Refuses foreign f
 from __future__ import annotations
 
 import hashlib
-import random
 from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from backend.errors import BadInput
 from backend.identify import facts
@@ -56,8 +57,10 @@ def thinned(questions: Sequence[Question], per_relation: int, seed: int) -> list
     places: dict[str, list[int]] = {}
     for place, question in enumerate(questions):
         places.setdefault(question.relation, []).append(place)
-    draw = random.Random(seed)  # noqa: S311  a sample, not a secret
-    kept = {p for group in places.values() for p in draw.sample(group, min(per_relation, len(group)))}
+    draw = np.random.default_rng(seed)
+    kept = {
+        int(p) for group in places.values() for p in draw.choice(group, min(per_relation, len(group)), replace=False)
+    }
     return [question for place, question in enumerate(questions) if place in kept]
 
 

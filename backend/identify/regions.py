@@ -2,8 +2,9 @@
 
 Owns the rules for regions and for the position that a feature is read at. Refuses CETT (`backend.features`).
 
-- `other` "conversation" is every other token, template and question included: what the authors' code takes,
-  whatever its comment says. "response" is the response's other tokens alone.
+- `other` "conversation" is every other token up to the response's end, template and question included: what the
+  authors' code takes, whatever its comment says, but for the closing tokens behind the response. "response" is
+  the response's other tokens alone.
 - `position` "answer" reads at the answer's own tokens as inputs (the authors' code); "predicting" one token
   earlier, where each of them was predicted.
 """

@@ -75,4 +75,4 @@ def connect(address: str | None = None) -> Client:
         return HttpClient(url)
     from backend.serve.local import LocalClient
 
-    return LocalClient.start()
+    return LocalClient.start(ahead=True)

@@ -57,14 +57,20 @@ class LocalClient:
 
     @classmethod
     def start(
-        cls, model: str | None = None, device: str | None = None, dtype: str | None = None, *, keep: bool = True
+        cls,
+        model: str | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        *,
+        keep: bool = True,
+        ahead: bool = False,
     ) -> LocalClient:
         """A client whose model (by default HNEURONS_MODEL, else the one that ships) has begun to load.
 
-        With `keep` false no result is read from disk or written there.
+        With `keep` false no result is read from disk or written there. `ahead` as in `opening.open_engine`.
         """
         store = opening.result_store() if keep else None
-        client = cls(lambda spec, progress: opening.open_engine(spec, store, progress), store)
+        client = cls(lambda spec, progress: opening.open_engine(spec, store, progress, ahead=ahead), store)
         client._worker.load(ModelSpec(model or opening.default_model(), device, dtype))
         return client
 

@@ -89,8 +89,11 @@ def result_store() -> Store:
     return Store(results_dir(), int(words) * 1024**2)
 
 
-def open_engine(spec: ModelSpec, store: Store | None, progress: Progress) -> Answering:
+def open_engine(spec: ModelSpec, store: Store | None, progress: Progress, *, ahead: bool = False) -> Answering:
     """Load the model (by default the one that ships) and make its engine. Slow: imports torch.
+
+    With `ahead` it also has what is usual for each neuron, which the first question would otherwise wait for:
+    for a page, whose example is looked at meanwhile.
 
     Raises UnknownModel, ModelUnreadable, ModelTooLarge, UnsupportedModel.
     """
@@ -100,8 +103,7 @@ def open_engine(spec: ModelSpec, store: Store | None, progress: Progress) -> Ans
 
     gc.unfreeze()
     engine = Engine(load(spec.name, spec.device, spec.dtype, progress), store)
-    if store is not None:
-        # Once a model, while the example is looked at: the first question does not wait for it.
+    if ahead:
         progress("measuring what is usual for each neuron", 1.0)
         engine.usual()
     # Modules and a model are hundreds of thousands of lasting objects: a full collection, which pages trigger

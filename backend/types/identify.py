@@ -17,7 +17,9 @@ from backend.types.results import Finish
 SUFFIX = " Respond with the answer only, without any explanation."
 """What the authors' code puts behind every question."""
 
+Side = Literal["right", "wrong"]
 Verdict = Literal["right", "wrong", "uncertain"]
+Pooling = Literal["mean", "max"]
 Fate = Literal["right", "wrong", "mixed", "uncertain"]
 """What the consistency filter makes of a question: kept on one side, or set aside and why."""
 
@@ -116,14 +118,14 @@ class RegionRule(Frozen):
 
     position: Literal["answer", "predicting"] = "answer"
     other: Literal["conversation", "response"] = "conversation"
-    pooling: Literal["mean", "max"] = "mean"
+    pooling: Pooling = "mean"
 
 
 class Item(Frozen):
     """A kept question with the response that stands for it. `start`, `end` are the answer's characters in it."""
 
     question: str
-    side: Literal["right", "wrong"]
+    side: Side
     response: str
     start: int
     end: int

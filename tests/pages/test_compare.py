@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -12,10 +12,9 @@ from streamlit.testing.v1 import AppTest
 from backend.errors import BadNeurons, ZeroOutput
 from backend.neurons import NeuronId
 from backend.types import CompareRequest, Comparison, Decoding, DiffPart, JobView, result_key
-from tests import comparisons
+from tests import comparisons, pages_run
 from tests.fakes_app import INFO, FakeClient
 
-PAGE = Path(__file__).resolve().parents[2] / "app" / "pages" / "compare.py"
 EXAMPLE = "With 3 neurons off, the answer changes at ·Elon; the random twin's does not"
 HOSTILE = "<script>alert(1)</script> **bold** [x](javascript:alert(1)) $x^2$ :red[y] \u202e\x07"
 
@@ -34,13 +33,7 @@ class Answering(FakeClient):
         return super().view(job, after, wait)
 
 
-def opened(client: FakeClient, **params: str) -> AppTest:
-    """The page, run once with this engine and address."""
-    app = AppTest.from_file(str(PAGE), default_timeout=30)
-    app.session_state["client"] = client
-    for key, value in params.items():
-        app.query_params[key] = value
-    return app.run()
+opened = partial(pages_run.opened, "compare.py")
 
 
 def heading(app: AppTest) -> str:

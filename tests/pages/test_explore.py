@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from pathlib import Path
+from functools import partial
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -13,21 +13,15 @@ from app.widgets import token_strip
 from backend.errors import BackendUnavailable, BadPrompt, ModelUnreadable, ZeroOutput
 from backend.neurons import NeuronSet
 from backend.types import Decoding, ExploreRequest, ModelStatus, NeuronRequest
+from tests import pages_run
 from tests.fakes_app import INFO, FakeClient, exploration
 
-PAGE = Path(__file__).resolve().parents[2] / "app" / "pages" / "explore.py"
 MODEL = {"model": INFO.name}
 EXAMPLE = "Layer 17 has the largest neuron at ·Elon: L17:N412, CETT 0.36"
 HOSTILE = "<script>alert(1)</script> **bold** <|im_end|> [x](javascript:alert(1)) $x$ :red[y]"
 
 
-def opened(client: FakeClient, **params: str) -> AppTest:
-    """The page, run once with this engine and address."""
-    app = AppTest.from_file(str(PAGE), default_timeout=60)
-    app.session_state["client"] = client
-    for key, value in params.items():
-        app.query_params[key] = value
-    return app.run()
+opened = partial(pages_run.opened, "explore.py")
 
 
 def heading(app: AppTest) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +11,9 @@ from streamlit.testing.v1 import AppTest
 from app.widgets import model_parts
 from backend.errors import BackendUnavailable, ModelUnreadable, UnknownModel
 from backend.types import ModelStatus
+from tests import pages_run
 from tests.fakes_app import INFO, FakeClient
 
-PAGE = Path(__file__).resolve().parents[2] / "app" / "pages" / "models.py"
 MEMORY = {
     "weights": 538_000_000,
     "kv_cache": 90_000_000,
@@ -49,9 +48,7 @@ class Gone(FakeClient):
 
 def opened(client: FakeClient, row: int | None = None) -> AppTest:
     """The page, run with this engine, and a row of the table ticked."""
-    app = AppTest.from_file(str(PAGE), default_timeout=30)
-    app.session_state["client"] = client
-    app.run()
+    app = pages_run.opened("models.py", client)
     if row is not None:
         app.session_state["models.table"] = {"selection": {"rows": [row], "columns": [], "cells": []}}
         app.run()

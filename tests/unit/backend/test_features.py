@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from backend.errors import BadInput
-from backend.features import Pooling, RegionText, region_means
+from backend.features import RegionText, region_means
 from backend.models.loaded import LoadedModel
+from backend.types.identify import Pooling
 from tests.plain import Plain, largest_gap, some_ids
 from tests.tiny import D_MLP, FAMILIES, LAYERS
 
@@ -49,10 +50,12 @@ def test_features_are_those_of_each_text_read_alone(
 
 @pytest.mark.parametrize("pooling", ["mean", "max"])
 def test_an_empty_region_is_nan_and_no_other_is(pooling: Pooling, tiny: Callable[[str], LoadedModel]) -> None:
-    asked = [RegionText(text.ids, (text.regions[0], ())) for text in texts(HEAD)[:3]]
-    found = region_means(tiny("llama"), asked, pooling=pooling)
-    assert np.isnan(found[:, :, 1]).all()
-    assert np.isfinite(found[:, :, 0]).all()
+    for empty in (1, 0):
+        regions = [((text.regions[0], ()), ((), text.regions[0]))[1 - empty] for text in texts(HEAD)[:3]]
+        asked = [RegionText(text.ids, parts) for text, parts in zip(texts(HEAD), regions, strict=False)]
+        found = region_means(tiny("llama"), asked, pooling=pooling)
+        assert np.isnan(found[:, :, empty]).all()
+        assert np.isfinite(found[:, :, 1 - empty]).all()
 
 
 def test_texts_with_unequal_regions_or_none_at_all_are_refused(tiny: Callable[[str], LoadedModel]) -> None:

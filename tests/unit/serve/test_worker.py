@@ -238,39 +238,29 @@ def test_a_stored_result_comes_at_once_even_while_another_run_works() -> None:
         assert (view.state, view.cached, view.key) == ("done", True, engine.key(asking("known")))
 
 
-def test_a_run_that_nobody_looks_at_is_stopped() -> None:
+@pytest.mark.parametrize(("somebody_waits", "patience"), [(False, 60.0), (True, 15.0)])
+def test_a_run_that_nobody_looks_at_is_stopped_and_sooner_where_somebody_waits(
+    somebody_waits: bool, patience: float
+) -> None:
     now = [0.0]
     gate, engine = Gate(), FakeEngine()
     engine.on_token = gate
     with working(engine, abandoned_after=60.0, clock=lambda: now[0]) as worker:
         job = worker.submit("explore", asking("left", 6), "ann")
         assert gate.reached.wait(PATIENCE)
+        if somebody_waits:
+            worker.submit("explore", asking("waiting"), "bob")
         now[0] = 50.0
         worker.view(job)
-        now[0] = 105.0
+        now[0] = 50.0 + patience - 1
         gate.let(1)
         wait_for(lambda: len(worker._records.job(job).events.since(0)) == 3)
-        assert worker._records.job(job).state == "running", "looked at 55 s ago"
-        now[0] = 111.0
+        assert worker._records.job(job).state == "running", "looked at a second less ago"
+        now[0] = 50.0 + patience + 1
         gate.let(1)
         wait_for(lambda: worker._records.job(job).state == "stopped")
         gate.open_wide()
         assert ended(worker, worker.submit("explore", asking("next"), "bob")).state == "done"
-
-
-def test_where_somebody_waits_a_run_that_nobody_looks_at_ends_sooner() -> None:
-    now = [0.0]
-    gate, engine = Gate(), FakeEngine()
-    engine.on_token = gate
-    with working(engine, abandoned_after=60.0, clock=lambda: now[0]) as worker:
-        job = worker.submit("explore", asking("left", 6), "ann")
-        assert gate.reached.wait(PATIENCE)
-        next_one = worker.submit("explore", asking("next"), "bob")
-        now[0] = 16.0
-        gate.let(1)
-        wait_for(lambda: worker._records.job(job).state == "stopped")
-        gate.open_wide()
-        assert ended(worker, next_one).state == "done"
 
 
 def test_two_sessions_at_once_each_get_their_own() -> None:

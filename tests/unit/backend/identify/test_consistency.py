@@ -14,7 +14,8 @@ SOFT = Consistency(right=5, wrong=9, greedy=True, uncertain=3)
 
 
 def drawn(right: int, wrong: int, uncertain: int = 0) -> list[Verdict]:
-    return ["right"] * right + ["wrong"] * wrong + ["uncertain"] * uncertain  # type: ignore[return-value]
+    counts: dict[Verdict, int] = {"right": right, "wrong": wrong, "uncertain": uncertain}
+    return [verdict for verdict, count in counts.items() for _ in range(count)]
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from backend.errors import BadInput, Stopped
-from backend.features import region_means
+from backend.features import RegionText, region_means
 from backend.identify import extract as module
 from backend.identify.extract import extract
 from backend.identify.regions import regions
@@ -87,11 +88,10 @@ def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same(
     with pytest.raises(Stopped):
         extract(model, ITEMS, QUESTIONS, SAMPLING, RegionRule(), tmp_path / "cut", StopAfter(blocks))
     read: list[int] = []
-    real = region_means
 
-    def counting(model: LoadedModel, texts: list[object], **named: object) -> object:
+    def counting(model: LoadedModel, texts: Sequence[RegionText], **named: Any) -> np.ndarray:
         read.append(len(texts))
-        return real(model, texts, **named)  # type: ignore[arg-type]
+        return region_means(model, texts, **named)
 
     monkeypatch.setattr(module, "region_means", counting)
     again = extract(model, ITEMS, QUESTIONS, SAMPLING, RegionRule(), tmp_path / "cut")

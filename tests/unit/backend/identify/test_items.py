@@ -10,7 +10,7 @@ import pytest
 
 from backend.errors import BadInput
 from backend.identify.items import Answered, choose, folds, groups, labels
-from backend.types.identify import Consistency, Greedy, Item, Question, Sample, Samples
+from backend.types.identify import Consistency, Greedy, Item, Question, Sample, Samples, Verdict
 
 SOFT = Consistency(right=2, wrong=3, greedy=True)
 PAPER = Consistency(right=3, wrong=3)
@@ -76,8 +76,8 @@ def test_the_span_is_the_answer_in_its_response() -> None:
 
 def test_a_persons_verdict_stands_above_the_rules() -> None:
     many = [known("a"), invented("b"), invented("c")]
-    overruled = {("c", text): "right" for text in ("It is Rome.", "Rome", "Paris")}
-    _, funnel = choose(many, PAPER, 0, overruled)  # type: ignore[arg-type]
+    overruled: dict[tuple[str, str], Verdict] = {("c", text): "right" for text in ("It is Rome.", "Rome", "Paris")}
+    _, funnel = choose(many, PAPER, 0, overruled)
     assert (funnel.right, funnel.wrong, funnel.right_without_span) == (2, 1, 1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -35,9 +36,10 @@ def test_bridge_and_plain_tree_say_what_an_untouched_model_says(
 
 def test_a_model_with_a_vision_tower_is_refused_before_the_bridge_sees_it() -> None:
     """The bridge would install packages of the tower by itself."""
-    whole = SimpleNamespace(config=AutoConfig.for_model("gemma3"))
+    whole: Any = SimpleNamespace(config=AutoConfig.for_model("gemma3"))
+    tokenizer: Any = None
     with pytest.raises(UnsupportedModel, match="more than a language model"):
-        wrap(whole, None, name="g", source="g", fingerprint="f", device="cpu", dtype="float32")  # type: ignore[arg-type]
+        wrap(whole, tokenizer, name="g", source="g", fingerprint="f", device="cpu", dtype="float32")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
