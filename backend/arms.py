@@ -15,7 +15,8 @@ from backend.interventions import plan_alphas
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import CompareRequest, RowPlan
 
-BASELINE = RowPlan(arm="baseline", alpha=1.0, neurons=NeuronSet())
+NONE = NeuronSet()
+BASELINE = RowPlan(arm="baseline", alpha=1.0, neurons=NONE)
 
 
 def plan(request: CompareRequest, widths: Sequence[int]) -> tuple[RowPlan, ...]:
@@ -54,25 +55,28 @@ def _twin(row: RowPlan, of: int, kind: str, seed: int, widths: Sequence[int]) ->
     )
 
 
-def draw(chosen: NeuronSet, kind: str, seed: int, widths: Sequence[int]) -> list[NeuronId]:
+def draw(chosen: NeuronSet, kind: str, seed: int, widths: Sequence[int], avoid: NeuronSet = NONE) -> list[NeuronId]:
     """As many others as there are chosen, without replacement; the same seed draws the same twin.
 
-    Under "layer" the i-th drawn neuron is of the i-th chosen neuron's layer.
+    Under "layer" the i-th drawn neuron is of the i-th chosen neuron's layer. Those to `avoid` are never drawn either.
     """
     random = np.random.default_rng((seed, 0 if kind == "layer" else 1))
     if kind == "free":
-        return _draw_free(chosen, random, widths)
+        return _draw_free(chosen, random, widths, avoid)
     drawn: list[NeuronId] = []
+    refused = (chosen | avoid).by_layer()
     for layer, taken in chosen.by_layer().items():
-        others = np.setdiff1d(np.arange(widths[layer]), np.array(taken))
+        others = np.setdiff1d(np.arange(widths[layer]), np.array(refused[layer]))
         _enough(len(others), len(taken), f"layer {layer}")
         drawn += [NeuronId(layer, int(i)) for i in random.choice(others, len(taken), replace=False)]
     return drawn
 
 
-def _draw_free(chosen: NeuronSet, random: np.random.Generator, widths: Sequence[int]) -> list[NeuronId]:
+def _draw_free(
+    chosen: NeuronSet, random: np.random.Generator, widths: Sequence[int], avoid: NeuronSet
+) -> list[NeuronId]:
     starts = np.concatenate([[0], np.cumsum(widths)])
-    taken = [int(starts[neuron.layer]) + neuron.index for neuron in chosen]
+    taken = [int(starts[neuron.layer]) + neuron.index for neuron in chosen | avoid]
     others = np.setdiff1d(np.arange(starts[-1]), np.array(taken))
     _enough(len(others), len(taken), "the model")
     flat = random.choice(others, len(taken), replace=False)

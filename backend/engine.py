@@ -28,6 +28,7 @@ from backend.neurons import NeuronSet
 from backend.prompting import Encoded, encode, spellings
 from backend.reference import Usual
 from backend.types import (
+    LONG,
     RESULTS,
     Asked,
     CettFile,
@@ -37,11 +38,13 @@ from backend.types import (
     Exploration,
     ExploreRequest,
     Frozen,
+    IdentifyRequest,
     Lens,
     LensRequest,
     ModelInfo,
     NeuronCard,
     NeuronRequest,
+    Probe,
     Request,
     Result,
     StageEvent,
@@ -75,7 +78,9 @@ class Engine:
         return result_key(request, self.info.fingerprint)
 
     def lookup(self, verb: Verb, request: Request) -> Result | None:
-        """The stored result of `request`, or None."""
+        """The stored result of `request`, or None. A long run keeps its own folder, and is never looked up."""
+        if verb in LONG:
+            return None
         payload = self._stored(request)
         return None if payload is None else read_result(verb, payload)
 
@@ -88,7 +93,8 @@ class Engine:
         if found is not None:
             return found
         result = self._compute(request, watch)
-        self._keep(verb, request, result)
+        if verb not in LONG:
+            self._keep(verb, request, result)
         return result
 
     def explore(self, request: ExploreRequest, watch: Watch = SILENT) -> Exploration:
@@ -113,6 +119,12 @@ class Engine:
         """What neurons push. See `backend.lens.lens`."""
         result = self.run("lens", request, watch)
         assert isinstance(result, Lens)
+        return result
+
+    def identify(self, request: IdentifyRequest, watch: Watch = SILENT) -> Probe:
+        """A probe from questions, in a folder that a later call goes on with. See `backend.identify.run.run`."""
+        result = self.run("identify", request, watch)
+        assert isinstance(result, Probe)
         return result
 
     def cett(self, request: CettRequest, out: Path, watch: Watch = SILENT) -> CettFile:
@@ -178,11 +190,23 @@ class Engine:
             return explore(self.model, request, self.usual(watch), watch)
         if isinstance(request, LensRequest):
             return lens(self.model, request)
+        if isinstance(request, IdentifyRequest):
+            return self._identified(request, watch)
         NeuronSet((request.neuron,)).check(self.info.widths)
         text = None
         if request.text is not None:
             text = self.explore(request.text.model_copy(update={"neurons": NeuronSet((request.neuron,))}), watch)
         return card(self.model, request, self.usual(watch), text)
+
+    def _identified(self, request: IdentifyRequest, watch: Watch) -> Probe:
+        # Here and not above: solvers and statistics take seconds to import, and most never train a probe.
+        from backend.identify import library
+        from backend.identify.questions import asked_by
+        from backend.identify.run import run
+
+        questions = request.questions or asked_by(request.plan.source)
+        folder = library.folder_of(request.name)
+        return run(self.model, request.plan, questions, folder, request.name, request.command, watch)
 
     def _stored(self, request: Frozen) -> bytes | None:
         """What is kept for `request`. What the system refuses to hand over counts as missing."""

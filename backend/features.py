@@ -157,7 +157,7 @@ def _batch(
     model: LoadedModel, texts: Sequence[RegionText], shared: _Shared, pooling: Pooling
 ) -> tuple[list[Tensor], Float[Tensor, "row pos d_model"]]:
     """[row region neuron] of each layer, and the last hidden states behind the shared tokens."""
-    ids, mask = _right_padded([text.ids[shared.length :] for text in texts], model.device)
+    ids, mask = right_padded([text.ids[shared.length :] for text in texts], model.device)
     weights = _weights(texts, shared.length + ids.shape[1], model.device)
     kind = _Means if pooling == "mean" else _Maxima
     sink = kind(model.w_norms, weights[..., shared.length :])
@@ -176,9 +176,10 @@ def _batch(
     return sink.found, hidden
 
 
-def _right_padded(
+def right_padded(
     rows: Sequence[Sequence[int]], device: torch.device
 ) -> tuple[Int[Tensor, "row pos"], Bool[Tensor, "row pos"]]:
+    """Rows filled up behind with their last token, and which positions are real."""
     width = max(map(len, rows))
     ids = torch.tensor([list(row) + [row[-1]] * (width - len(row)) for row in rows], device=device)
     lengths = torch.tensor([len(row) for row in rows], device=device)

@@ -13,7 +13,7 @@ from backend.types import Event
 
 
 class Watch(Protocol):
-    """Told of every event; asked between two tokens whether to stop."""
+    """Told of every event; asked between two tokens whether to stop, and between two batches whether others wait."""
 
     def emit(self, event: Event) -> None:
         """Something happened. Must return at once."""
@@ -21,6 +21,10 @@ class Watch(Protocol):
 
     def stopped(self) -> bool:
         """Whether the person pressed Stop."""
+        ...
+
+    def rest(self) -> None:
+        """A long run is between two batches: whoever waits may go first. No hook is on, the model is free."""
         ...
 
 
@@ -34,6 +38,9 @@ class Silent:
         """Never."""
         return False
 
+    def rest(self) -> None:
+        """Nobody waits."""
+
 
 SILENT = Silent()
 
@@ -42,3 +49,9 @@ def check(watch: Watch) -> None:
     """Raises Stopped where Stop was pressed."""
     if watch.stopped():
         raise Stopped
+
+
+def between(watch: Watch) -> None:
+    """Between two batches of a long run: others go first, then raises Stopped where Stop was pressed."""
+    watch.rest()
+    check(watch)

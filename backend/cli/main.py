@@ -12,7 +12,7 @@ import sys
 import typer
 from typer.exceptions import Abort, TyperException
 
-from backend.cli import cett, models, serve, verbs
+from backend.cli import cett, identify, models, serve, verbs
 from backend.cli.output import write_error
 from backend.errors import BadInput, HNeuronsError
 from backend.serve.failures import explain
@@ -31,6 +31,7 @@ app.command("lens")(verbs.lens)
 app.command("cett")(cett.cett)
 app.command("serve")(serve.serve)
 app.add_typer(models.app, name="models")
+app.add_typer(identify.app, name="identify")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -53,6 +53,14 @@ def request_of(kind: type[R], **given: Any) -> R:
         raise explain(error) from error
 
 
+def bytes_of(path: Path) -> bytes:
+    """What the file holds. Raises BadSettings."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadSettings(f"{path} cannot be read", error.strerror or str(error), "check the name") from error
+
+
 def decoding(
     max_new_tokens: int | None,
     temperature: float | None,

@@ -148,3 +148,6 @@ class Listening:
     def stopped(self) -> bool:
         """Never."""
         return False
+
+    def rest(self) -> None:
+        """Nobody waits."""

@@ -28,14 +28,14 @@ def exploration(console: Console, result: Exploration) -> None:
     console.print(plain(result.answer))
     console.print(_model(result.model), style="dim")
     start = result.answer_start
-    tokens = _table("token", "probability", "largest CETT", "neuron")
+    tokens = plain_table("token", "probability", "largest CETT", "neuron")
     for pos, token in enumerate(result.tokens[start:], start):
         layer = int(result.cett_max[:, pos].argmax())
         probability = "" if token.log_prob is None else f"{np.exp(token.log_prob):.3f}"
         largest = f"L{layer}:N{result.top_index[layer, pos, 0]}"
         tokens.add_row(plain(token.shown), probability, f"{result.cett_max[layer, pos]:.3f}", largest)
     console.print(tokens)
-    layers = _table("layer", "sum", "largest", "ten largest / sum", "strong neurons a token")
+    layers = plain_table("layer", "sum", "largest", "ten largest / sum", "strong neurons a token")
     columns = (result.cett_sum, result.cett_max, result.concentration, result.over)
     for layer in range(result.model.n_layers) if start < len(result.tokens) else ():
         layers.add_row(str(layer), *(f"{column[layer, start:].mean():.3f}" for column in columns))
@@ -46,7 +46,7 @@ def exploration(console: Console, result: Exploration) -> None:
 
 def comparison(console: Console, result: Comparison) -> None:
     """One line a row: how many of its tokens are changed, and its mean KL divergence from the baseline a token."""
-    rows = _table("row", "alpha", "neurons", "answer", "changed", "KL (nats)")
+    rows = plain_table("row", "alpha", "neurons", "answer", "changed", "KL (nats)")
     for row in result.rows:
         kl = "" if row.arm == "baseline" else f"{row.kl_mean:.4f}"
         alpha = "own" if row.alpha is None else f"{row.alpha:g}"
@@ -62,12 +62,12 @@ def card(console: Console, result: NeuronCard) -> None:
     """What the neuron writes, how large it usually is, and where it is largest along the text."""
     usual = f"usual CETT: mean {result.usual_mean:.4f}, largest {result.usual_max:.4f} ({result.usual_tokens} tokens)"
     console.print(f"{result.neuron}: output norm {result.out_norm:.3f}, {usual}")
-    tokens = _table("raises", "logit", "lowers", "logit")
+    tokens = plain_table("raises", "logit", "lowers", "logit")
     for up, down in zip(result.promotes, result.suppresses, strict=False):
         tokens.add_row(*_logit(up), *_logit(down))
     console.print(tokens)
     if result.cett is not None and result.act is not None:
-        along = _table("position", "token", "CETT", "activation")
+        along = plain_table("position", "token", "CETT", "activation")
         for pos in np.argsort(-result.cett)[:SHOWN_POSITIONS]:
             shown = plain(result.tokens[pos].shown)
             along.add_row(str(pos), shown, f"{result.cett[pos]:.4f}", f"{result.act[pos]:.3f}")
@@ -77,7 +77,7 @@ def card(console: Console, result: NeuronCard) -> None:
 
 def lens(console: Console, result: Lens) -> None:
     """One line a neuron: the tokens it raises and lowers most."""
-    rows = _table("neuron", "raises", "lowers")
+    rows = plain_table("neuron", "raises", "lowers")
     for one in result.pushed:
         told = (" ".join(entry.shown for entry in side[:SHOWN_TOKENS]) for side in (one.promotes, one.suppresses))
         rows.add_row(str(one.neuron), *map(plain, told))
@@ -87,7 +87,7 @@ def lens(console: Console, result: Lens) -> None:
 
 def choices(console: Console, rows: Iterable[ModelChoice]) -> None:
     """The registry."""
-    table = _table("model", "layers x neurons", "parameters", "needs", "fits", "here", "licence", "note")
+    table = plain_table("model", "layers x neurons", "parameters", "needs", "fits", "here", "licence", "note")
     for row in rows:
         size = f"{row.layers} x {row.neurons:,}"
         needs = f"{row.needs / 1024**3:.1f} GB"
@@ -99,7 +99,8 @@ def choices(console: Console, rows: Iterable[ModelChoice]) -> None:
     console.width = window
 
 
-def _table(*columns: str) -> Table:
+def plain_table(*columns: str) -> Table:
+    """A table without lines; columns of `PROSE` may be broken."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column not in PROSE)

@@ -31,7 +31,7 @@ from backend.identify.spans import Span
 from backend.models.loaded import LoadedModel
 from backend.types import StageEvent
 from backend.types.identify import Confidence, Item, Question, RegionRule, Sampling
-from backend.watch import SILENT, Watch, check
+from backend.watch import SILENT, Watch, between
 from cache.journal import Journal
 
 BLOCK = 128
@@ -68,7 +68,7 @@ def extract(
         done = [Confidence.model_validate(record) for record in journal.read()]
         pace = Pace(len(items) - len(done))
         for start in range(len(done), len(items), BLOCK):
-            check(watch)
+            between(watch)
             watch.emit(StageEvent(stage=pace.told("reading the answers"), fraction=pace.fraction))
             block = items[start : start + BLOCK]
             texts = [

@@ -134,6 +134,9 @@ def folds(items: Sequence[Item], questions: Mapping[str, Question], count: int, 
             "ask more questions, or soften the filter",
         )
     strata = np.array([f"{questions[item.question].relation}\0{item.side}" for item in items])
+    if max(Counter(strata.tolist()).values()) < count:
+        # Not one relation has an item for each fold: only the sides can be spread evenly.
+        strata = y.astype(str)
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     found = np.empty(len(items), dtype=np.int64)
     for number, (_, test) in enumerate(_split(splitter, strata, groups(items, questions))):

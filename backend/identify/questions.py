@@ -16,6 +16,7 @@ from backend.identify.facts import Fact
 from backend.identify.templates import TEMPLATES
 from backend.judging import normalise
 from backend.types.identify import Question
+from backend.types.plan import Source
 
 MAX_QUESTIONS = 50_000
 
@@ -38,6 +39,15 @@ def shipped(relations: Iterable[str] = (), per_relation: int | None = None, seed
     if per_relation is not None:
         found = thinned(found, per_relation, seed)
     return checked(found)
+
+
+def asked_by(source: Source) -> tuple[Question, ...]:
+    """The shipped questions that a plan asks for. Raises BadInput for a relation that does not ship."""
+    found = shipped(source.relations, source.per_relation)
+    if source.limit is None or source.limit >= len(found):
+        return found
+    kept = np.sort(np.random.default_rng(0).choice(len(found), source.limit, replace=False))
+    return tuple(found[place] for place in kept)
 
 
 def worded(fact: Fact) -> Question:

@@ -16,7 +16,7 @@ from backend.models.loaded import LoadedModel
 from backend.prompting import encode
 from backend.types import Asked, StageEvent
 from backend.types.identify import Greedy, Question, Sample, Samples, Sampling
-from backend.watch import SILENT, Watch, check
+from backend.watch import SILENT, Watch, between
 from cache.journal import Journal
 
 ROWS = 120
@@ -91,7 +91,7 @@ def _resumed(
         missing.sort(key=lambda prompt: len(prompt[1]))
         pace = Pace(len(missing))
         for start in range(0, len(missing), size):
-            check(watch)
+            between(watch)
             watch.emit(StageEvent(stage=pace.told(doing), fraction=pace.fraction))
             found = batch(missing[start : start + size])
             journal.append(one.model_dump(mode="json") for one in found)

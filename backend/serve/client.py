@@ -8,11 +8,15 @@ process, `remote.HttpClient` speaks to the HTTP service. Importing this module i
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Protocol
 
 from backend.types import JobView, ModelStatus, Request, Result, Verb
+from backend.types.identify import Question, Verdict
 from backend.types.models import ModelChoice, StoredResult
+from backend.types.plan import AnswerView, RunView
+from backend.types.probe import Probe, ProbeSummary
 
 
 class Client(Protocol):
@@ -58,6 +62,34 @@ class Client(Protocol):
 
     def example(self, verb: Verb) -> Result:
         """The finished example that ships for `verb`: computed by this engine, stored with its request."""
+        ...
+
+    def probes(self) -> tuple[ProbeSummary, ...]:
+        """The probes that are here: a person's own, and those that ship."""
+        ...
+
+    def probe(self, name: str) -> Probe:
+        """A probe with its report card. Raises Unknown."""
+        ...
+
+    def runs(self) -> tuple[RunView, ...]:
+        """Runs of the verb identify in their folders, the last written first; those at work with their job."""
+        ...
+
+    def run_answers(self, name: str, limit: int = 200) -> tuple[AnswerView, ...]:
+        """What the questions of a run were answered, and how each answer was judged. Raises Unknown."""
+        ...
+
+    def overrule(self, name: str, question: str, response: str, verdict: Verdict) -> None:
+        """Keep a person's verdict on an answer of a run; it counts when the run is made again."""
+        ...
+
+    def read_questions(self, payload: bytes, file: str) -> tuple[Question, ...]:
+        """The questions of a person's file. Raises BadInput."""
+        ...
+
+    def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:
+        """Keep a probe from the files of others under `name`, for the loaded model. Raises BadInput."""
         ...
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ from backend.errors import HNeuronsError, Unknown
 from backend.serve.client import Client
 from backend.serve.failures import explain
 from backend.serve.http_errors import ERRORS, BodyLimit, add_error_handlers
+from backend.serve.http_probes import add_probes
 from backend.types import (
     COMPACT,
     REQUESTS,
@@ -108,6 +109,7 @@ def create_app(client: Client) -> FastAPI:
     _add_models(app, client)
     _add_jobs(app, client)
     _add_results(app, client)
+    add_probes(app, client)
     _add_verbs(app, client)
     return app
 

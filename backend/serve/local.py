@@ -8,17 +8,21 @@ a verb does is the engine's, what a model needs is `backend.models`'.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from backend.errors import StoreError, Unknown
-from backend.serve import opening
+from backend.identify import library
+from backend.serve import opening, shelf
 from backend.serve.failures import explain
 from backend.serve.opening import Answering, ModelSpec, Opener
 from backend.serve.worker import Worker
 from backend.types import RESULTS, JobView, ModelChoice, ModelStatus, Request, Result, StoredResult, Verb
+from backend.types.identify import Question, Verdict
+from backend.types.plan import AnswerView, RunView
+from backend.types.probe import Probe, ProbeSummary
 from cache.errors import StoreProblem
 from cache.record import Entry
 from cache.store import Store
@@ -141,6 +145,34 @@ class LocalClient:
                 f"The example for {verb} cannot be read", f"{path.name} is of another version", "install again"
             )
         return result
+
+    def probes(self) -> tuple[ProbeSummary, ...]:
+        """The probes that are here."""
+        return library.listed()
+
+    def probe(self, name: str) -> Probe:
+        """A probe with its report card."""
+        return library.read(name)
+
+    def runs(self) -> tuple[RunView, ...]:
+        """Runs in their folders, those at work with their job."""
+        return shelf.runs(self._worker.long_runs())
+
+    def run_answers(self, name: str, limit: int = 200) -> tuple[AnswerView, ...]:
+        """What the questions of a run were answered, and how each answer was judged."""
+        return shelf.answers(name, limit)
+
+    def overrule(self, name: str, question: str, response: str, verdict: Verdict) -> None:
+        """Keep a person's verdict on an answer of a run."""
+        shelf.overrule(name, question, response, verdict)
+
+    def read_questions(self, payload: bytes, file: str) -> tuple[Question, ...]:
+        """The questions of a person's file."""
+        return shelf.parse(payload, file)
+
+    def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:
+        """Keep a probe from the files of others, for the loaded model where there is one."""
+        return shelf.take(files, name, self.status().info, force)
 
     def close(self) -> None:
         """Stop all work and free the model."""

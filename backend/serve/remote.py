@@ -6,7 +6,9 @@ call gives the same value as `local.LocalClient`. Refuses to compute, cache or r
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -15,6 +17,9 @@ from pydantic import BaseModel, ValidationError
 
 from backend.errors import BackendUnavailable, BadSettings, HNeuronsError, Unknown
 from backend.types import RESULTS, JobView, ModelChoice, ModelStatus, Request, Result, StoredResult, Verb
+from backend.types.identify import Question, Verdict
+from backend.types.plan import AnswerView, RunView
+from backend.types.probe import Probe, ProbeSummary
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -90,6 +95,38 @@ class HttpClient:
         """The finished example that ships for `verb`."""
         return self._result(self._call("GET", f"/v1/examples/{_word(verb)}", params={"arrays": "base64"}))
 
+    def probes(self) -> tuple[ProbeSummary, ...]:
+        """The probes that are there."""
+        rows = self._call("GET", "/v1/probes")["probes"]
+        return tuple(self._read(ProbeSummary, row) for row in rows)
+
+    def probe(self, name: str) -> Probe:
+        """A probe with its report card."""
+        return self._read(Probe, self._call("GET", f"/v1/probes/{_word(name)}"))
+
+    def runs(self) -> tuple[RunView, ...]:
+        """Runs in the service's folders, those at work with their job."""
+        return tuple(self._read(RunView, row) for row in self._call("GET", "/v1/runs")["runs"])
+
+    def run_answers(self, name: str, limit: int = 200) -> tuple[AnswerView, ...]:
+        """What the questions of a run were answered, and how each answer was judged."""
+        rows = self._call("GET", f"/v1/runs/{_word(name)}/answers", params={"limit": limit})["answers"]
+        return tuple(self._read(AnswerView, row) for row in rows)
+
+    def overrule(self, name: str, question: str, response: str, verdict: Verdict) -> None:
+        """Keep a person's verdict on an answer of a run."""
+        body = {"question": question, "response": response, "verdict": verdict}
+        self._call("POST", f"/v1/runs/{_word(name)}/overrules", body)
+
+    def read_questions(self, payload: bytes, file: str) -> tuple[Question, ...]:
+        """The questions of a person's file, read there."""
+        rows = self._call("POST", "/v1/questions", _packed({file: payload}))["questions"]
+        return tuple(self._read(Question, row) for row in rows)
+
+    def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:
+        """Keep a probe from the files of others, for the service's model."""
+        return self._read(Probe, self._call("POST", f"/v1/probes/{_word(name)}", _packed(files) | {"force": force}))
+
     def close(self) -> None:
         """Let the connections go. The service and its model stay as they are."""
         self._http.close()
@@ -143,6 +180,10 @@ class HttpClient:
         return BackendUnavailable(
             f"What answers at {self.address} is not understood", why, "start the same version of `hneurons serve` there"
         )
+
+
+def _packed(files: Mapping[str, bytes]) -> dict[str, Any]:
+    return {"files": {name: base64.b64encode(payload).decode("ascii") for name, payload in files.items()}}
 
 
 def _host(address: str) -> str | None:

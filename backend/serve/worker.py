@@ -5,7 +5,8 @@ Refuses transport (clients and HTTP are beside it) and meaning: what a verb does
 It imports no torch; whoever opens the engine does so in this thread.
 
 A load waits for the jobs submitted before it and runs before those submitted after it, so that no
-request meets another model than the one its sender saw.
+request meets another model than the one its sender saw. A long run (`LONG`) lets others go first between its
+batches, goes on when nobody looks, and is stopped by a load: it takes up again where it was.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from backend.serve.fair import FairQueue
 from backend.serve.jobs import Job, Outcome
 from backend.serve.opening import Answering, ModelSpec, Opener
 from backend.serve.records import Records
-from backend.types import Event, JobView, ModelStatus, Request, Result, Verb
+from backend.types import LONG, Event, IdentifyRequest, JobView, ModelStatus, Request, Result, Verb
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Worker:
         self._queue: FairQueue[Job] = FairQueue()
         self._records = Records(keep, keep_seconds)
         self._running: Job | None = None
+        self._long: Job | None = None
         self._engine: Answering | None = None
         self._load: _Load | None = None
         self._status = ModelStatus(state="none")
@@ -79,6 +81,8 @@ class Worker:
             self._status = self._status.model_copy(
                 update={"state": "loading", "name": spec.name, "stage": "waiting", "info": None, "error": None}
             )
+            if self._long is not None:
+                self._long.stop.set()
             self._changed.notify_all()
 
     def status(self) -> ModelStatus:
@@ -143,14 +147,21 @@ class Worker:
         with self._changed:
             return self._records.result(key)
 
+    def long_runs(self) -> dict[str, str]:
+        """Name of each long run that is queued or running -> its job."""
+        with self._changed:
+            jobs = [job for job in (self._long, *self._queue) if job is not None]
+            return {job.request.name: job.id for job in jobs if isinstance(job.request, IdentifyRequest)}
+
     def close(self, timeout: float = 30.0) -> None:
         """Stop every job and let the engine go; waits up to `timeout` seconds for the running one."""
         with self._changed:
             self._closed, self._load = True, None
             while (job := self._queue.pop()) is not None:
                 self._end(job, Outcome.of(Stopped()))
-            if self._running is not None:
-                self._running.stop.set()
+            for job in (self._running, self._long):
+                if job is not None:
+                    job.stop.set()
             self._changed.notify_all()
         self._thread.join(timeout)
 
@@ -181,8 +192,7 @@ class Worker:
         if self._engine is not None:
             job = self._queue.pop() if load is None else self._queue.pop(lambda job: job.number < load.before)
             if job is not None:
-                self._running, job.state, job.looked = job, "running", self._clock()
-                self._changed.notify_all()
+                self._begin(job)
                 return job
         if load is not None:
             self._load = None
@@ -218,12 +228,29 @@ class Worker:
     def _run(self, job: Job) -> None:
         engine = self._engine
         assert engine is not None, "a job is chosen only while a model is loaded"
+        with self._changed:
+            self._long = job if job.verb in LONG else self._long
         outcome = self._look_up(engine, job.verb, job.request) or self._compute(engine, job)
         with self._changed:
-            self._running = None
+            self._long = None if self._long is job else self._long
+            self._running = self._long
             self._end(job, outcome)
         if outcome.error is not None and outcome.error["code"] == "out_of_memory":
             _free_memory()
+
+    def _interlude(self, long: Job) -> None:
+        """Between two batches of a long run: whoever waits goes first, but for other long runs."""
+        while not long.stop.is_set():
+            with self._changed:
+                job = None if self._load is not None else self._queue.pop(lambda job: job.verb not in LONG)
+                if job is None:
+                    return
+                self._begin(job)
+            self._run(job)
+
+    def _begin(self, job: Job) -> None:
+        self._running, job.state, job.looked = job, "running", self._clock()
+        self._changed.notify_all()
 
     def _compute(self, engine: Answering, job: Job) -> Outcome:
         try:
@@ -279,7 +306,7 @@ class Worker:
 
     def _unwanted(self, job: Job) -> bool:
         """Whether `job` should end: Stop was pressed, or its owner went away."""
-        if not job.stop.is_set():
+        if not job.stop.is_set() and job.verb not in LONG:
             with self._changed:
                 # Nobody waits long behind a closed browser.
                 patience = self._abandoned_after / (4 if len(self._queue) else 1)
@@ -304,6 +331,10 @@ class _JobWatch:
     def stopped(self) -> bool:
         """Whether the job should end."""
         return self.worker._unwanted(self.job)
+
+    def rest(self) -> None:
+        """Let others go first."""
+        self.worker._interlude(self.job)
 
 
 def _told(error: Exception, doing: str) -> Outcome:

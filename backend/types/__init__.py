@@ -3,12 +3,13 @@
 from backend.types.base import COMPACT, METRIC_VERSION, Array, Frozen, result_key
 from backend.types.events import Event, JobState, JobView, ModelStatus, PromptEvent, StageEvent, TokenEvent
 from backend.types.models import ModelChoice, StoredResult
+from backend.types.plan import IdentifyRequest
+from backend.types.probe import Probe
 from backend.types.requests import (
     MAX_ALPHA,
     MAX_LENS,
     MAX_PROMPT_CHARACTERS,
     MAX_ROWS,
-    REQUESTS,
     Alpha,
     Asked,
     CettRequest,
@@ -20,12 +21,9 @@ from backend.types.requests import (
     OwnAlpha,
     Population,
     Positions,
-    Request,
     Threshold,
-    Verb,
 )
 from backend.types.results import (
-    RESULTS,
     Arm,
     Candidate,
     CettFile,
@@ -38,7 +36,6 @@ from backend.types.results import (
     ModelInfo,
     NeuronCard,
     Pushed,
-    Result,
     Role,
     Row,
     RowPlan,
@@ -46,6 +43,7 @@ from backend.types.results import (
     TokenInfo,
     Touched,
 )
+from backend.types.verbs import LONG, REQUESTS, RESULTS, Request, Result, Verb
 
 __all__ = [
     "Alpha",
@@ -65,8 +63,10 @@ __all__ = [
     "ExploreRequest",
     "Finish",
     "Frozen",
+    "IdentifyRequest",
     "JobState",
     "JobView",
+    "LONG",
     "Lens",
     "LensRequest",
     "Logit",
@@ -83,6 +83,7 @@ __all__ = [
     "OwnAlpha",
     "Population",
     "Positions",
+    "Probe",
     "PromptEvent",
     "Pushed",
     "REQUESTS",

@@ -185,13 +185,3 @@ class CettRequest(Frozen):
 
     text: Annotated[Text, Field(min_length=1, max_length=2_000_000)]
     chat: bool = False
-
-
-Request = ExploreRequest | CompareRequest | NeuronRequest | LensRequest
-Verb = Literal["explore", "compare", "neuron", "lens"]
-REQUESTS: dict[str, type[ExploreRequest] | type[CompareRequest] | type[NeuronRequest] | type[LensRequest]] = {
-    "explore": ExploreRequest,
-    "compare": CompareRequest,
-    "neuron": NeuronRequest,
-    "lens": LensRequest,
-}

@@ -261,11 +261,3 @@ class CettFile(Frozen):
 NeuronCard.model_rebuild()
 Pushed.model_rebuild()
 Lens.model_rebuild()
-
-Result = Exploration | Comparison | NeuronCard | Lens
-RESULTS: dict[str, type[Exploration] | type[Comparison] | type[NeuronCard] | type[Lens]] = {
-    "explore": Exploration,
-    "compare": Comparison,
-    "neuron": NeuronCard,
-    "lens": Lens,
-}

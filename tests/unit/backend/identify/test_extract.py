@@ -19,6 +19,7 @@ from backend.identify.spans import Span
 from backend.models.loaded import LoadedModel
 from backend.types import Event
 from backend.types.identify import Item, Question, RegionRule, Sampling
+from backend.watch import Silent
 from tests.plain import Plain, largest_gap
 
 SAMPLING = Sampling(suffix=" Say it.")
@@ -68,7 +69,7 @@ def test_features_are_those_of_each_item_read_alone(
         assert found.confidences[place].tokens == len(places)
 
 
-class StopAfter:
+class StopAfter(Silent):
     def __init__(self, blocks: int) -> None:
         self.left = blocks
 

@@ -16,6 +16,7 @@ from backend.models.loaded import LoadedModel
 from backend.prompting import encode
 from backend.types import Event, StageEvent
 from backend.types.identify import Question, Sampling
+from backend.watch import Silent
 from cache.journal import Journal
 
 QUESTIONS = [Question(id=f"q{i}", text="Who " + "asks " * i + "this?", answers=("a",)) for i in range(7)]
@@ -54,7 +55,7 @@ def test_greedy_answers_are_those_of_decoding_with_their_figures(
         assert one.log_probs == pytest.approx(alone.log_probs, abs=1e-5)
 
 
-class StopAfter:
+class StopAfter(Silent):
     """A watch that presses Stop once so many batches have begun."""
 
     def __init__(self, batches: int) -> None:

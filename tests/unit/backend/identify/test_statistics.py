@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from backend.identify.statistics import (
     estimate,
     matched,
     p_value,
+    paired_d,
     partners,
     permuted,
     scores_of,
@@ -126,7 +128,7 @@ def test_partners_are_the_neurons_that_go_along() -> None:
     features = random.gamma(2, 1, (300, 50)).astype(np.float32)
     features[:, 20] = features[:, 3] ** 2
     features[:, 30] = -features[:, 3] + random.normal(0, 0.3, 300)
-    found = partners(features, 3, 2)
+    found = partners(features, np.array([3]), 2)[0]
     assert [place for place, _ in found] == [20, 30]
     assert found[0][1] == pytest.approx(1.0, abs=1e-3) and found[1][1] < -0.8
 
@@ -151,3 +153,25 @@ def test_the_published_detectors_figures_come_out() -> None:
     assert round(found.accuracy.value, 4) == 0.7654
     assert round(found.auroc.value, 4) == 0.8429
     assert 0.80 < found.auroc.low < 0.8429 < found.auroc.high < 0.88
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data folder is not part of the project")
+@pytest.mark.parametrize(
+    ("pooling", "truth", "length", "dominant"), [("mean", -0.502, -1.864, 36), ("max", -0.265, 4.277, 34)]
+)
+def test_length_moves_the_published_h_neurons_more_than_truth(
+    pooling: str, truth: float, length: float, dominant: int
+) -> None:
+    """100 questions answered short and long, true and false; CETT of 38 published H-neurons."""
+    held = json.loads((SHARED / "gemma3_4b_h_neuron_cett.json").read_text("utf-8"))[f"{pooling}_activations"]
+    short_true, long_true, short_false, long_false = (
+        np.array(held[name]) for name in ("short_true", "long_true", "short_false", "long_false")
+    )
+    if pooling == "mean":
+        means = [part.mean() for part in (short_true, long_true, short_false, long_false)]
+        assert means == pytest.approx([0.10328, 0.09516, 0.10093, 0.09506], abs=5e-6)
+    by_truth = (short_false + long_false - short_true - long_true) / 2
+    by_length = (long_true + long_false - short_true - short_false) / 2
+    assert float(paired_d(by_truth.mean(1))) == pytest.approx(truth, abs=5e-4)
+    assert float(paired_d(by_length.mean(1))) == pytest.approx(length, abs=5e-4)
+    assert int((np.abs(paired_d(by_length)) > np.abs(paired_d(by_truth))).sum()) == dominant

@@ -17,10 +17,13 @@ from backend.types import (
     Decoding,
     ExploreRequest,
     Frozen,
+    IdentifyRequest,
     LensRequest,
     NeuronRequest,
     Threshold,
 )
+from backend.types.identify import Question
+from backend.types.plan import Plan
 
 ASK = "What is the capital of Egypt?"
 CHANGES: dict[str, dict[str, Any]] = {
@@ -35,12 +38,17 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "neuron": {"neuron": "L1:N3", "text": ExploreRequest(prompt=ASK), "top": 9},
     "lens": {"neurons": "L1:N3", "top": 9},
+    "identify": {
+        "name": "b", "plan": Plan(seed=1), "command": "x",
+        "questions": (Question(id="q", text=ASK, answers=("Cairo",)),),
+    },
 }  # fmt: skip
 BASE: dict[str, Frozen] = {
     "explore": ExploreRequest(prompt=ASK),
     "compare": CompareRequest(prompt=ASK, neurons=NeuronSet.of("L1:N2")),
     "neuron": NeuronRequest.model_validate({"neuron": "L1:N2"}),
     "lens": LensRequest(neurons=NeuronSet.of("L1:N2")),
+    "identify": IdentifyRequest(name="a"),
 }
 FIELDS = [(verb, field) for verb, changes in CHANGES.items() for field in changes]
 

@@ -1,0 +1,212 @@
+"""`hneurons identify`: from questions to H-neurons, and probes from and to the files of others.
+
+Owns the options of a plan. A run computes in this process, in the folder of its name: it can be stopped with Ctrl+C
+and resumed. Refuses every stage's own work (`backend.identify`).
+"""
+
+from __future__ import annotations
+
+import json as jsonlib
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from backend.cli import options, probe_tables
+from backend.cli.output import quiet_stdout, stderr_console, stdout_console, write_line
+from backend.cli.running import Listening, Teller
+from backend.errors import BadSettings
+from backend.serve import opening
+from backend.serve.opening import ModelSpec
+from backend.types import IdentifyRequest
+from backend.types.identify import CONSISTENCIES, Consistency, Question
+from backend.types.plan import Plan, Screening
+from backend.types.probe import Probe
+
+app = typer.Typer(help="Find H-neurons: questions, answers, a probe and its report card.", rich_markup_mode=None)
+
+Name = Annotated[str, typer.Argument(help="the run's name, a folder's name")]
+ProbeName = Annotated[str, typer.Argument(help="a probe's name, see hneurons identify list")]
+
+
+@app.command("run")
+def run(
+    name: Name,
+    plan_file: Annotated[Path | None, typer.Option("--plan", help="a JSON file with the whole plan")] = None,
+    questions: Annotated[Path | None, typer.Option(help="CSV, TSV, JSON, JSON lines or Parquet of questions")] = None,
+    relations: Annotated[str | None, typer.Option(help="shipped kinds of questions, apart by commas")] = None,
+    per_relation: Annotated[int | None, typer.Option(help="at most so many questions of each kind")] = None,
+    limit: Annotated[int | None, typer.Option(help="at most so many questions in all")] = None,
+    samples: Annotated[int | None, typer.Option(help="answers drawn for each question")] = None,
+    max_new_tokens: options.MaxNewTokens = None,
+    temperature: Annotated[float | None, typer.Option(help="of the draws")] = None,
+    top_k: options.TopK = None,
+    top_p: options.TopP = None,
+    suffix: Annotated[str | None, typer.Option(help="what stands behind every question")] = None,
+    draw_for_all: Annotated[bool, typer.Option("--all", help="draw for every question, as the paper does")] = False,
+    at_most: Annotated[int | None, typer.Option(help="draw for at most so many questions")] = None,
+    filter: Annotated[str | None, typer.Option(help="a named filter, or right,wrong like 5,9")] = None,
+    labels: Annotated[str | None, typer.Option(help="1-vs-1 or 3-vs-1")] = None,
+    choice: Annotated[str | None, typer.Option(help="how C is chosen: cross-validation, paper or fixed")] = None,
+    c: Annotated[float | None, typer.Option("--c", help="the C of --choice fixed")] = None,
+    standardise: Annotated[bool | None, typer.Option("--standardise/--no-standardise", help="per SD")] = None,
+    pooling: Annotated[str | None, typer.Option(help="mean or max over the answer's tokens")] = None,
+    position: Annotated[str | None, typer.Option(help="answer or predicting")] = None,
+    seed: Annotated[int | None, typer.Option(help="of every draw")] = None,
+    model: options.Model = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    json: options.Json = False,
+) -> None:
+    """Make a probe; a run of that name goes on where it was."""
+    plan = _plan(plan_file).model_dump(mode="json")
+    given: dict[str, dict[str, Any]] = {
+        "source": {
+            "file": None if questions is None else questions.name,
+            "relations": relations.split(",") if relations else None,
+            "per_relation": per_relation,
+            "limit": limit,
+        },
+        "sampling": {
+            "samples": samples, "max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k,
+            "top_p": top_p, "suffix": suffix, "seed": seed,
+        },
+        "training": {"labels": labels, "choice": choice, "c": c, "standardise": standardise},
+        "rule": {"pooling": pooling, "position": position},
+    }  # fmt: skip
+    for part, fields in given.items():
+        plan[part] |= {field: value for field, value in fields.items() if value is not None}
+    if seed is not None:
+        plan["seed"] = seed
+    if draw_for_all:
+        plan["screening"] = None
+    elif at_most is not None:
+        plan["screening"] = Screening(at_most=at_most).model_dump()
+    if filter is not None:
+        plan["filter"] = _filter(filter).model_dump()
+    made = options.request_of(Plan, **plan)
+    asked = _read(questions, made) if questions is not None else ()
+    command = shlex.join(["hneurons", *sys.argv[1:]])
+    request = options.request_of(IdentifyRequest, name=name, plan=made, questions=asked, command=command)
+    _finish(request, ModelSpec(model or opening.default_model(), device, dtype), json)
+
+
+@app.command("resume")
+def resume(
+    name: Name, model: options.Model = None, device: options.Device = None, dtype: options.Dtype = None,
+    json: options.Json = False,
+) -> None:  # fmt: skip
+    """Go on with a run as it was begun."""
+    from backend.identify import library
+
+    begun, questions = library.begun(name)
+    request = IdentifyRequest(name=name, plan=begun.plan, questions=questions, command=begun.command)
+    _finish(request, ModelSpec(model or begun.model, device, dtype), json)
+
+
+@app.command("list")
+def list_probes(json: options.Json = False) -> None:
+    """The probes that are here."""
+    from backend.identify import library
+
+    found = library.listed()
+    if json:
+        write_line(jsonlib.dumps({"probes": [one.model_dump(mode="json") for one in found]}))
+    else:
+        probe_tables.probes(stdout_console(), found)
+
+
+@app.command("report")
+def report(name: ProbeName, json: options.Json = False) -> None:
+    """A probe's report card."""
+    from backend.identify import library
+
+    _show(library.read(name), json)
+
+
+@app.command("import")
+def import_probe(
+    files: Annotated[list[Path], typer.Argument(help="the probe's file, or hprobes' two")],
+    name: Annotated[str, typer.Option(help="what to call it here")],
+    model: Annotated[str | None, typer.Option(help="the model it is for, to be loaded and checked")] = None,
+    force: Annotated[bool, typer.Option("--force", help="put a probe of another model on it; the mark stays")] = False,
+    json: options.Json = False,
+) -> None:
+    """Take a probe from a file: ours, CSV, jhammant's JSON, hprobes' two files, or coefficients as .npz."""
+    from backend.serve import shelf
+
+    held = {path.name: options.bytes_of(path) for path in files}
+    info = None
+    if model is not None:
+        with quiet_stdout():
+            teller = Teller(stderr_console())
+            spec = ModelSpec(model, None, None)
+            info = opening.open_engine(spec, None, lambda stage, fraction: teller.say(stage)).info
+    probe = shelf.take(held, name, info, force)
+    _show(probe, json)
+
+
+@app.command("export")
+def export(
+    name: ProbeName,
+    out: Annotated[Path, typer.Option(help="the file to write")],
+    format: Annotated[str, typer.Option(help="json, csv, jhammant or npz")] = "json",
+) -> None:
+    """Write a probe for other programs."""
+    from backend.identify import library
+    from backend.identify.formats import probes
+
+    payload = probes.write(library.read(name), format)
+    try:
+        out.write_bytes(payload)
+    except OSError as error:
+        raise BadSettings(f"{out} cannot be written", error.strerror or str(error), "choose another place") from error
+    stdout_console().print(f"{out}: {len(payload):,} bytes")
+
+
+def _plan(path: Path | None) -> Plan:
+    if path is None:
+        return Plan()
+    try:
+        return options.request_of(Plan, **jsonlib.loads(options.bytes_of(path)))
+    except (ValueError, TypeError) as error:
+        raise BadSettings(
+            f"{path} is no plan", f"{error}"[:120], "write it as JSON, like plan.json of a run"
+        ) from error
+
+
+def _filter(words: str) -> Consistency:
+    if words in CONSISTENCIES:
+        return CONSISTENCIES[words]
+    numbers = options.numbers(words, "--filter", int) if words.replace(",", "").isdigit() else None
+    if numbers is None or len(numbers) != 2:
+        raise BadSettings(
+            f"--filter {words[:40]!r} is not known",
+            f"named ones are {', '.join(map(repr, CONSISTENCIES))}",
+            "write one of them, or how many must be right and wrong, like 5,9",
+        )
+    return options.request_of(Consistency, right=numbers[0], wrong=numbers[1], greedy=True, uncertain=3)
+
+
+def _read(path: Path, plan: Plan) -> tuple[Question, ...]:
+    from backend.identify.formats import questions
+
+    return questions.read_path(path, plan.source.limit, plan.seed)
+
+
+def _finish(request: IdentifyRequest, spec: ModelSpec, json: bool) -> None:
+    with quiet_stdout():
+        teller = Teller(stderr_console())
+        engine = opening.open_engine(spec, None, lambda stage, fraction: teller.say(stage))
+        probe = engine.run("identify", request, Listening(teller))
+    assert isinstance(probe, Probe)
+    _show(probe, json)
+
+
+def _show(probe: Probe, json: bool) -> None:
+    if json:
+        write_line(probe.model_dump_json())
+    else:
+        probe_tables.report(stdout_console(), probe)

@@ -1,0 +1,81 @@
+"""Probes as tables for a person at a terminal. `--json` has all; computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+
+from backend.cli.output import plain
+from backend.cli.tables import plain_table
+from backend.types.identify import Estimate
+from backend.types.probe import Probe, ProbeSummary, Report
+
+SHOWN = 12
+
+
+def probes(console: Console, found: Iterable[ProbeSummary]) -> None:
+    """One line a probe."""
+    table = plain_table("probe", "model", "H-neurons", "negative", "AUROC", "made")
+    for one in found:
+        made = "ships" if one.ships else one.made[:10] or f"from {one.imported}"
+        table.add_row(plain(one.name), plain(one.model), str(one.positive), str(one.negative), told(one.auroc), made)
+    console.print(table)
+
+
+def told(estimate: Estimate | None) -> str:
+    """0.79 [0.74, 0.83] n 310; a dash where there is none."""
+    return "-" if estimate is None else f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}] n {estimate.n}"
+
+
+def report(console: Console, probe: Probe) -> None:
+    """The report card: what the probe is worth, and what else gets as far."""
+    model = probe.model
+    density = f", {1000 * len(probe.h_neurons) / model.n_neurons:.3f} per mille of {model.n_neurons:,}" if model else ""
+    console.print(plain(f"{probe.name}: {len(probe.h_neurons)} H-neurons{density}, {len(probe.against)} negative"))
+    console.print(plain(f"model {model.name}, C {probe.c:g}" if model and probe.c else probe.imported), style="dim")
+    if probe.forced:
+        console.print(plain(f"made for another model, put on {probe.forced} all the same"))
+    if probe.report is not None:
+        _card(console, probe.report)
+    neurons = plain_table("neuron", "weight", "weight x SD", "AUROC alone", "chosen in", "without it")
+    for one in [*probe.of_sign(1)[:SHOWN], *probe.of_sign(-1)[:3]]:
+        figures = (one.effect, one.auroc, one.frequency, one.leave_out)
+        shown = ("-" if value is None else f"{value:.3f}" for value in figures)
+        neurons.add_row(str(one.neuron), f"{one.weight:.3f}", *shown)
+    console.print(neurons)
+
+
+def _card(console: Console, card: Report) -> None:
+    funnel = card.funnel
+    console.print(
+        f"asked {funnel.asked:,}, drawn for {funnel.sampled:,}, uncertain {funnel.uncertain:,}, "
+        f"mixed {funnel.mixed:,}, "
+        f"right {funnel.right:,}, wrong {funnel.wrong:,}, without words {funnel.right_without_span}"
+        f" + {funnel.wrong_without_span}, balanced {funnel.balanced} + {funnel.balanced}, "
+        f"held out {card.test_items}"
+    )
+    scores = plain_table("score on the held-out items", "AUROC")
+    for name, estimate in scored(card):
+        scores.add_row(plain(name), told(estimate))
+    console.print(scores)
+    effects = plain_table("switched", "alpha", "changed", "right kept", "wrong to right", "wrong to unsure")
+    for one in card.effects:
+        shares = (one.changed, one.right_kept, one.wrong_righted, one.wrong_uncertain)
+        effects.add_row(f"{one.arm} ({one.sets} x {one.neurons})", f"{one.alpha:g}", *map(told, shares))
+    console.print(effects)
+
+
+def scored(card: Report) -> list[tuple[str, Estimate | None]]:
+    """Every AUROC of the card by its name, the probe's first."""
+    rows: list[tuple[str, Estimate | None]] = [
+        ("the probe", card.scores.auroc),
+        ("pairs of one relation", card.within),
+        ("relation left out", card.left_out),
+        ("pairs of one length", card.matched),
+        ("H-neurons alone, refitted", card.positive_only),
+    ]
+    rows += [(f"random neurons, {one.kind}, {len(one.draws)} draws", one.auroc) for one in card.random]
+    rows += [("all neurons, L2", card.all_neurons)]
+    rows += [(one.name, one.auroc) for one in card.baselines]
+    return rows + [(f"threshold, {one.threshold.population}", one.auroc) for one in card.flagged]

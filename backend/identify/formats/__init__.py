@@ -1,0 +1,1 @@
+"""Files of others: questions, probes, and the authors' own data."""

@@ -1,0 +1,201 @@
+"""Probes in the files of others, both ways.
+
+Owns what each format means: which weight is on which neuron of CETT as it is measured here, and the intercept where
+there is one. Neuron lists with weights are read by `backend.neuron_files` (CSV, jhammant's h_neurons.json); here are
+the formats that hold more:
+
+    .json          our artefact, or a list of neurons; weights that a standardised fit gave keep their ranks alone
+    .npz           `coef` [1, neurons of all layers, layer by layer] and `intercept` of the authors' classifier
+    .json + .safetensors    hprobes: standardised weights of chosen features, turned back into units of CETT
+
+Nothing is unpickled. What a file does not say is missing from the probe, and `imported` says which file it was.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_safetensors
+
+from backend import neuron_files
+from backend.errors import BadInput
+from backend.neurons import NeuronId
+from backend.types.probe import Probe, ProbeNeuron
+from backend.types.results import ModelInfo
+
+FORMATS = ("json", "csv", "jhammant", "npz")
+"""What a probe is written as: our own artefact, or what others read."""
+UNPICKLE = (
+    "python -c \"import joblib, numpy; m = joblib.load('detector.pkl'); "
+    "numpy.savez('detector.npz', coef=m.coef_, intercept=m.intercept_)\""
+)
+
+
+def read(files: dict[str, bytes], name: str, info: ModelInfo | None) -> Probe:
+    """The probe in these files (one, or hprobes' two), named `name`.
+
+    Args:
+        info: the model that it is for, where a file does not say: needed where weights come without addresses.
+    Raises BadInput or BadNeurons.
+    """
+    by_ending = {Path(file).suffix.lower(): (file, payload) for file, payload in files.items()}
+    if found := next((file for file in by_ending if file in (".pkl", ".pickle", ".joblib")), None):
+        raise BadInput(f"{by_ending[found][0]} is a pickle", "opening one runs what is in it", f"turn it: {UNPICKLE}")
+    if ".safetensors" in by_ending:
+        return _hprobes(by_ending, name)
+    if ".npz" in by_ending:
+        return _coefficients(*by_ending[".npz"], name, info)
+    if len(files) != 1:
+        raise BadInput(
+            "These files are no probe", f"{len(files)} were given", "give one, or hprobes' .json and .safetensors"
+        )
+    return _listed(*next(iter(files.items())), name, info)
+
+
+def _listed(file: str, payload: bytes, name: str, info: ModelInfo | None) -> Probe:
+    """Our artefact, or a list of neurons."""
+    about: Any = {}
+    if file.lower().endswith(".json"):
+        try:
+            about = json.loads(payload)
+        except ValueError:
+            about = {}
+    if isinstance(about, dict) and str(about.get("schema", "")).startswith("hneurons/probe/"):
+        try:
+            return Probe.model_validate_json(payload).model_copy(update={"name": name})
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the file"
+            raise BadInput(f"{file} is a damaged probe", f"{where}: {first['msg']}", "export it again") from error
+    intercept, payload = _intercept(file, payload, about)
+    held = neuron_files.read_file(payload, file)
+    neurons = tuple(
+        ProbeNeuron(neuron=neuron, weight=held.weights.get(neuron, 1.0))
+        for neuron in held.neurons
+        if held.weights.get(neuron, 1.0) != 0
+    )
+    return _imported(name, file, neurons, intercept, info)
+
+
+def _intercept(file: str, payload: bytes, about: Any) -> tuple[float, bytes]:
+    """The intercept of a list, and the list without it: a key of JSON, or a line of CSV whose layer is the word."""
+    if isinstance(about, dict) and isinstance(about.get("intercept"), (int, float)):
+        return float(about["intercept"]), payload
+    lines = payload.split(b"\n")
+    marked = [line for line in lines if line.lower().startswith(b"intercept")]
+    if not marked:
+        return 0.0, payload
+    try:
+        value = float(marked[0].decode("ascii").replace(";", ",").split(",")[-1])
+    except ValueError as error:
+        raise BadInput(f"{file} has no proper intercept", f"{marked[0][:40]!r}", "write intercept,,0.5") from error
+    return value, b"\n".join(line for line in lines if line not in marked)
+
+
+def _coefficients(file: str, payload: bytes, name: str, info: ModelInfo | None) -> Probe:
+    """The authors' classifier: one weight for each neuron, flattened layer by layer."""
+    try:
+        with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
+            coef, intercept = np.asarray(arrays["coef"], np.float64).ravel(), arrays["intercept"].ravel()
+            held = arrays["widths"].astype(int).tolist() if "widths" in arrays else None
+    except (ValueError, KeyError, OSError) as error:
+        raise BadInput(f"{file} is no classifier", f"{error}"[:120], f"make it by {UNPICKLE}") from error
+    widths = held or (list(info.widths) if info else [])
+    if sum(widths) != len(coef):
+        why = f"it has {len(coef):,} weights, and " + (
+            f"the model has {sum(widths):,} neurons" if widths else "no model was named"
+        )
+        raise BadInput(f"{file} does not fit", why, "name the model that it was fitted on")
+    return _imported(name, file, _weighted(coef, np.arange(len(coef)), widths), float(intercept[0]), info)
+
+
+def _hprobes(by_ending: dict[str, tuple[str, bytes]], name: str) -> Probe:
+    """Standardised weights of the chosen features: w / SD on CETT, their means in the intercept."""
+    if ".json" not in by_ending:
+        raise BadInput("A part of the probe is missing", "hprobes writes two files", "give the .json beside it too")
+    file, payload = by_ending[".safetensors"]
+    try:
+        config = json.loads(by_ending[".json"][1])["config"]
+        layers, width = [int(layer) for layer in config["layers"]], int(config["intermediate_dim"])
+        tensors = load_safetensors(payload)
+        coef = tensors["clf_coef"].astype(np.float64).ravel()
+        intercept = float(tensors["clf_intercept"].ravel()[0])
+    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise BadInput(f"{file} is no probe of hprobes", f"{error!r}"[:120], "save it again with hprobes") from error
+    features = tensors["top_k_idx"].ravel().astype(int) if "top_k_idx" in tensors else np.arange(len(coef))
+    if len(features) != len(coef) or (len(features) and features.max() >= len(layers) * width):
+        raise BadInput(f"{file} does not fit together", "weights and features differ in number", "save it again")
+    mean, scale = (_of(tensors.get(part), features, other) for part, other in (("col_mean", 0.0), ("col_std", 1.0)))
+    weights = coef / np.where(scale > 0, scale, 1.0)
+    widths = [width if layer in layers else 0 for layer in range(max(layers) + 1)]
+    starts = np.concatenate([[0], np.cumsum(widths)])
+    flat = np.array([starts[layers[feature // width]] + feature % width for feature in features], dtype=int)
+    return _imported(name, file, _weighted(weights, flat, widths), intercept - float(weights @ mean), None)
+
+
+def _of(values: np.ndarray | None, features: np.ndarray, missing: float) -> Float[np.ndarray, " feature"]:
+    if values is None:
+        return np.full(len(features), missing)
+    held = values.astype(np.float64).ravel()
+    return held if len(held) == len(features) else held[features]
+
+
+def _weighted(weights: np.ndarray, flat: np.ndarray, widths: Sequence[int]) -> tuple[ProbeNeuron, ...]:
+    """Neurons from places in the flattened layers."""
+    if not np.isfinite(weights).all():
+        raise BadInput("Some weights are no numbers", "a fit that did not converge leaves NaN", "fit it again")
+    starts = np.concatenate([[0], np.cumsum(widths)])
+    chosen = np.flatnonzero(weights)
+    layers = np.searchsorted(starts, flat[chosen], side="right") - 1
+    return tuple(
+        ProbeNeuron(neuron=NeuronId(int(layer), int(flat[place] - starts[layer])), weight=float(weights[place]))
+        for layer, place in zip(layers, chosen, strict=True)
+    )
+
+
+def _imported(
+    name: str, file: str, neurons: tuple[ProbeNeuron, ...], intercept: float, info: ModelInfo | None
+) -> Probe:
+    if not neurons:
+        raise BadInput(f"{file} holds no neuron with a weight", "all are 0", "export the probe again")
+    return Probe(name=name, imported=Path(file).name, intercept=intercept, neurons=neurons, model=info)
+
+
+def write(probe: Probe, kind: str) -> bytes:
+    """The probe in one of `FORMATS`. Raises BadInput."""
+    if kind == "json":
+        return probe.model_dump_json(indent=1).encode() + b"\n"
+    if kind == "csv":
+        out = io.StringIO()
+        table = csv.writer(out, lineterminator="\n")
+        table.writerow(["layer", "neuron", "weight"])
+        table.writerows([one.neuron.layer, one.neuron.index, repr(one.weight)] for one in probe.neurons)
+        table.writerow(["intercept", "", repr(probe.intercept)])
+        return out.getvalue().encode("ascii")
+    if kind == "jhammant":
+        told = [{"layer": n.neuron.layer, "position": n.neuron.index, "weight": n.weight} for n in probe.neurons]
+        about = {"model": probe.model.name if probe.model else None, "intercept": probe.intercept}
+        return json.dumps({**about, "h_neuron_count": len(told), "neurons": told}, indent=1).encode("ascii") + b"\n"
+    if kind == "npz":
+        if probe.model is None:
+            raise BadInput(
+                f"{probe.name} cannot be written so", "the file needs every neuron of the model", "write it as CSV"
+            )
+        widths = np.array(probe.model.widths)
+        starts = np.concatenate([[0], np.cumsum(widths)])
+        coef = np.zeros((1, int(widths.sum())))
+        for one in probe.neurons:
+            coef[0, starts[one.neuron.layer] + one.neuron.index] = one.weight
+        packed = io.BytesIO()
+        np.savez_compressed(packed, coef=coef, intercept=np.array([probe.intercept]), widths=widths)
+        return packed.getvalue()
+    raise BadInput(f"{kind[:40]!r} is no format", "it is not among them", f"choose {', '.join(FORMATS)}")

@@ -1,0 +1,255 @@
+"""Probes and runs on disk: the artefact's files, where they lie, and which there are.
+
+Owns the folders `identify/NAME` of the data folder and the probes that ship. One JSON of schema `Probe` is the
+artefact; `neurons.parquet` (a row a neuron) and `items.parquet` (a row an item) lie beside it. Nothing here runs code
+from a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from backend.errors import BadInput, BadSettings, StoreError, Unknown
+from backend.types.identify import Question, Verdict
+from backend.types.plan import Plan
+from backend.types.probe import Probe, ProbeSummary
+from backend.types.results import ModelInfo
+from cache.errors import PathEscapes
+from cache.journal import Journal
+from cache.paths import home, inside
+
+SHIPPED = Path(__file__).resolve().parents[1] / "bundled" / "probes"
+PROBE, PLAN = "probe.json", "plan.json"
+
+
+def runs_dir() -> Path:
+    """The folder of all runs."""
+    return home() / "identify"
+
+
+def folder_of(name: str) -> Path:
+    """The folder of the run `name`. Raises BadInput for a name that is no folder's."""
+    try:
+        return inside(runs_dir(), name)
+    except PathEscapes as error:
+        raise BadInput(
+            f"{name[:40]!r} cannot be a run's name", "it is a folder's name", "use letters, digits, - and _"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a run was begun with."""
+
+    plan: Plan
+    fingerprint: str
+    model: str
+    command: str
+
+
+@contextmanager
+def working(folder: Path) -> Iterator[None]:
+    """Be the only run in `folder`. Raises StoreError where another one is, or the folder cannot be made."""
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise StoreError(
+            f"The run {folder.name} is being worked on",
+            "another program has its folder open",
+            "wait for it, or give this run another name",
+        ) from error
+    except OSError as error:
+        raise StoreError(
+            f"{folder} cannot be written", error.strerror or str(error), "choose another folder"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def begin(folder: Path, plan: Plan, questions: Sequence[Question], info: ModelInfo, command: str) -> None:
+    """Write what the run is made from, or see that it is what the folder's answers were made from.
+
+    The filter, the probe and the checks may change from one call to the next; questions, sampling and model may not.
+
+    Raises BadSettings where they did.
+    """
+    asked = "".join(question.model_dump_json() + "\n" for question in questions)
+    path = folder / "questions.jsonl"
+    held = _held(folder)
+    if held is not None:
+        changed = [
+            name
+            for name, same in (
+                ("the model", held.fingerprint == info.fingerprint),
+                ("how answers are drawn", held.plan.sampling == plan.sampling),
+                ("the questions", path.exists() and path.read_text("utf-8") == asked),
+            )
+            if not same
+        ]
+        if changed:
+            raise BadSettings(
+                f"The run {folder.name} was begun otherwise",
+                f"{' and '.join(changed)} changed, and its answers cannot be used",
+                "give this run another name, or resume that one",
+            )
+    _write(path, asked)
+    record = {"plan": plan.model_dump(mode="json"), "fingerprint": info.fingerprint, "model": info.name}
+    _write(folder / PLAN, json.dumps(record | {"command": command}, indent=1))
+
+
+def begun(name: str) -> tuple[Begun, tuple[Question, ...]]:
+    """What the run `name` was begun with, and its questions. Raises Unknown where there is none, StoreError."""
+    folder = folder_of(name)
+    held = _held(folder)
+    if held is None:
+        raise Unknown(f"There is no run {name[:40]!r}", f"{folder} holds no plan", "see hneurons identify list")
+    try:
+        lines = (folder / "questions.jsonl").read_text("utf-8").split("\n")
+        return held, tuple(Question.model_validate_json(line) for line in lines if line)
+    except (OSError, ValidationError) as error:
+        raise StoreError(f"The questions of {name} cannot be read", str(error)[:200], "begin it anew") from error
+
+
+def _held(folder: Path) -> Begun | None:
+    try:
+        record = json.loads((folder / PLAN).read_text("utf-8"))
+        plan = Plan.model_validate(record["plan"])
+        return Begun(plan, str(record["fingerprint"]), str(record["model"]), str(record["command"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{folder.name}/{PLAN} cannot be read", str(error)[:200], "begin the run anew") from error
+
+
+def overrules(folder: Path) -> dict[tuple[str, str], Verdict]:
+    """What a person decided of single answers; a later word stands above an earlier one."""
+    return {
+        (record["question"], record["response"]): record["verdict"]
+        for record in Journal(folder / "overrules.jsonl").read()
+    }
+
+
+def overrule(folder: Path, question: str, response: str, verdict: Verdict) -> None:
+    """Keep a person's verdict on an answer."""
+    journal = Journal(folder / "overrules.jsonl")
+    with journal.writing():
+        journal.append([{"question": question, "response": response, "verdict": verdict}])
+
+
+def refuse_taken(folder: Path) -> None:
+    """Raises BadSettings where a run or a probe is in the folder: nothing is overwritten."""
+    if any((folder / name).exists() for name in (PROBE, PLAN)):
+        raise BadSettings(f"The name {folder.name} is taken", "a probe of that name is here", "choose another name")
+
+
+def write(folder: Path, probe: Probe, tables: Mapping[str, pd.DataFrame]) -> None:
+    """The artefact, each file whole or not at all, the JSON last. Raises StoreError."""
+    try:
+        for name, table in tables.items():
+            part = folder / f"{name}.parquet.part"
+            table.to_parquet(part, index=False)
+            os.replace(part, folder / f"{name}.parquet")
+        _write(folder / PROBE, probe.model_dump_json(indent=1))
+    except OSError as error:
+        raise StoreError(
+            f"The probe {probe.name} cannot be written", error.strerror or str(error), "free some space and resume"
+        ) from error
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(text, "utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise StoreError(
+            f"{path.name} cannot be written", error.strerror or str(error), "free some space and resume"
+        ) from error
+
+
+def read(name: str) -> Probe:
+    """The probe of that name: a person's own, else one that ships. Raises Unknown, StoreError."""
+    for folder in (folder_of(name), SHIPPED / folder_of(name).name):
+        if (folder / PROBE).is_file():
+            return read_file(folder / PROBE)
+    known = ", ".join(found.name for found in listed()) or "none"
+    raise Unknown(f"There is no probe {name[:40]!r}", f"there are: {known}", "train one, or import a file")
+
+
+def read_file(path: Path) -> Probe:
+    """The artefact in `path`. Raises StoreError."""
+    try:
+        return Probe.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise StoreError(f"{path.name} cannot be read", error.strerror or str(error), "look at its rights") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise StoreError(f"{path.name} is no probe of this program", f"{where}: {first['msg']}", "import it") from error
+
+
+def listed() -> tuple[ProbeSummary, ...]:
+    """Every probe that can be read, own ones first; an own one hides one that ships under its name."""
+    found: dict[str, ProbeSummary] = {}
+    for root, ships in ((runs_dir(), False), (SHIPPED, True)):
+        for path in sorted(root.glob(f"*/{PROBE}")):
+            try:
+                probe = read_file(path)
+            except StoreError:
+                continue
+            found.setdefault(path.parent.name, summary(probe, ships))
+    return tuple(found.values())
+
+
+def summary(probe: Probe, ships: bool = False) -> ProbeSummary:
+    """A probe's line in a list."""
+    return ProbeSummary(
+        name=probe.name,
+        model=probe.model.name if probe.model else "",
+        fingerprint=probe.model.fingerprint if probe.model else "",
+        positive=len(probe.of_sign(1)),
+        negative=len(probe.of_sign(-1)),
+        auroc=probe.report.scores.auroc if probe.report else None,
+        made=probe.made,
+        ships=ships,
+        imported=probe.imported,
+    )
+
+
+def fitting(info: ModelInfo) -> Probe | None:
+    """The newest probe made on this very model, own ones before those that ship; None where there is none."""
+    mine = [found for found in listed() if found.fingerprint == info.fingerprint]
+    own = sorted((one for one in mine if not one.ships), key=lambda one: one.made)
+    best = own[-1] if own else next((one for one in mine if one.ships), None)
+    return None if best is None else read(best.name)
+
+
+def checked(probe: Probe, info: ModelInfo, force: bool = False) -> Probe:
+    """The probe, where it was made on this model; with `force`, marked as put on another one.
+
+    Raises BadInput where it was not, or names a neuron that the model does not have.
+    """
+    probe.all.check(info.widths)
+    if probe.model is not None and probe.model.fingerprint == info.fingerprint:
+        return probe
+    if not force:
+        made = probe.model.name if probe.model else "a model that its file does not name"
+        raise BadInput(
+            f"The probe {probe.name} was made for another model",
+            f"it belongs to {made}, and {info.name} is loaded",
+            "open that model, or force it by name",
+        )
+    return probe.model_copy(update={"forced": info.name})

@@ -1,0 +1,288 @@
+"""A run from questions to a probe with its report card: the stages in order, each going on where it was.
+
+Owns the order, and what hangs on what: a changed filter or probe uses the answers that are there, and a killed run
+loses at most one batch. Refuses every stage's own work, and files (`backend.identify.library`).
+
+    plan.json          the plan, the model's fingerprint and the command
+    questions.jsonl    greedy.jsonl    samples.jsonl    overrules.jsonl
+    features*/         CETT of the items            effects-*.jsonl  kept-*.jsonl  null-*.jsonl  bootstrap-*.jsonl
+    probe.json         neurons.parquet    items.parquet    the artefact
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from backend.errors import BadInput
+from backend.identify import describe, library, nulls, screen
+from backend.identify.effects import Arm, arms, effects
+from backend.identify.ground import Ground, Pool
+from backend.identify.items import Answered, choose
+from backend.identify.judge import verdict
+from backend.identify.probe import Fit, h_neurons
+from backend.identify.questions import digest as questions_digest
+from backend.identify.regions import regions
+from backend.identify.report import Found, chosen, report
+from backend.identify.responses import asked, greedy_answers, samples
+from backend.identify.spans import Span
+from backend.identify.statistics import auroc, share
+from backend.identify.study import Study, split
+from backend.identify.threshold import POPULATIONS, count, flagged
+from backend.identify.training import Trained, train
+from backend.identify.variations import variations
+from backend.models.loaded import LoadedModel
+from backend.types.identify import CONSISTENCIES, Consistency, Estimate, Funnel, Item, Question
+from backend.types.plan import Plan
+from backend.types.probe import Effect, Flagged, Null, Probe
+from backend.watch import SILENT, Watch
+from cache.journal import Journal
+
+
+MIN_SIDE = 10
+"""Fewest items of each side: a third of them is held out, and the rest is split again."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The items of one filter, and what it left on the way."""
+
+    items: list[Item]
+    funnel: Funnel
+
+
+def run(
+    model: LoadedModel,
+    plan: Plan,
+    questions: Sequence[Question],
+    folder: Path,
+    name: str,
+    command: str = "",
+    watch: Watch = SILENT,
+) -> Probe:
+    """Do every stage that is not done yet, and write the artefact.
+
+    Args:
+        folder: made where it is not there. name: the probe's.
+        command: how the run was called, for the artefact.
+    Raises BadInput where nothing is left to tell apart, StoreError or StoreProblem where another run works in the
+    folder, another plan's answers are there, or the disk is full; Stopped.
+    """
+    with library.working(folder):
+        library.begin(folder, plan, questions, model.info, command)
+        by_id = {question.id: question for question in questions}
+        ground = Ground(model, plan, by_id, folder, library.overrules(folder), watch)
+        found, tables = _made(ground, questions)
+        probe = found.model_copy(update={"name": name, "command": command})
+        library.write(folder, probe, tables)
+        return probe
+
+
+def _made(ground: Ground, questions: Sequence[Question]) -> tuple[Probe, dict[str, pd.DataFrame]]:
+    plan, info = ground.plan, ground.model.info
+    mine, others = _filtered(ground, answered(ground, questions))
+    pool, whole = _read(ground, mine, others)
+    trained = _trained(ground, whole)
+    fit, seen = trained.fit, whole.train.seen
+    found = Found(
+        funnels={name: one.funnel for name, one in others.items()},
+        null=_null(ground, whole, trained),
+        flagged=_flagged(ground, whole, fit),
+        effects=_effects(ground, whole, fit),
+        variations=variations(
+            ground, pool, mine.items, {name: one.items for name, one in others.items()}, set(h_neurons(fit).tolist())
+        ),
+    )
+    frequency = nulls.frequencies(
+        seen,
+        plan.training,
+        fit.c,
+        plan.checks.bootstraps,
+        plan.seed,
+        ground.journal("bootstrap", _of(whole)),
+        ground.watch,
+    )
+    ground.say("writing the report card")
+    rows = describe.table(seen, fit, frequency, info.widths)
+    probe = Probe(
+        name="probe",
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        model=info,
+        template=str(ground.model.tokenizer.chat_template or ""),
+        questions=questions_digest(questions),
+        plan=plan,
+        c=fit.c,
+        intercept=fit.intercept,
+        rule=plan.rule,
+        neurons=describe.cards(seen, whole.test.seen, fit, rows, whole.train.items, ground.questions, plan.sampling),
+        report=report(whole, trained, plan, mine.funnel, found, info.widths, ground.watch),
+    )
+    return probe, {"neurons": rows, "items": _item_table(whole, fit)}
+
+
+def answered(ground: Ground, questions: Sequence[Question]) -> list[Answered]:
+    """Every question with its answers; those that were not drawn for have the greedy one alone."""
+    plan, model, watch = ground.plan, ground.model, ground.watch
+    greedy = greedy_answers(model, questions, plan.sampling, Journal(ground.folder / "greedy.jsonl"), watch)
+    wanted = questions
+    if plan.screening is not None:
+        # By the rules alone: a person's verdict on an answer does not change for which questions answers are drawn.
+        sides = {one.question: verdict(one.answer.text, ground.questions[one.question]) for one in greedy}
+        wanted = screen.screened(questions, sides, plan.screening.at_most, plan.seed)
+    drawn = samples(model, wanted, plan.sampling, Journal(ground.folder / "samples.jsonl"), watch)
+    by_id = {one.question: one for one in drawn}
+    return [Answered(ground.questions[one.question], one, by_id.get(one.question)) for one in greedy]
+
+
+def _filtered(ground: Ground, answers: Sequence[Answered]) -> tuple[Chosen, dict[str, Chosen]]:
+    """By the plan's filter, and by each named one where variations are wanted and made for so many samples."""
+    plan = ground.plan
+    drawn = plan.sampling.samples
+
+    def by(filter: Consistency) -> Chosen:
+        return Chosen(*choose(answers, filter.check(drawn), plan.seed, ground.overrules))
+
+    named = CONSISTENCIES if plan.checks.variations and drawn == 10 else {}
+    return by(plan.filter), {name: by(filter) for name, filter in named.items() if filter != plan.filter}
+
+
+def _read(ground: Ground, mine: Chosen, others: dict[str, Chosen]) -> tuple[Pool, Study]:
+    funnel = mine.funnel
+    if not mine.items:
+        raise BadInput(
+            "No question is left in which a right and a wrong answer stand side by side",
+            f"of {funnel.sampled:,} answered, {funnel.right:,} were kept right and {funnel.wrong:,} wrong, "
+            f"{funnel.right_without_span + funnel.wrong_without_span:,} of them without words that answer",
+            "ask more questions of one kind, or soften the filter",
+        )
+    if funnel.balanced < MIN_SIDE:
+        raise BadInput(
+            f"{funnel.balanced} right and {funnel.balanced} wrong answers are too few",
+            f"a probe of fewer than {MIN_SIDE} of each tells nothing",
+            "ask more questions, or soften the filter",
+        )
+    _, held = split(mine.items, ground.questions, ground.plan)
+    every = [*mine.items, *(item for one in others.values() for item in one.items)]
+    items = tuple({(item.question, item.response): item for item in every}.values())
+    pool = Pool(items, ground.features(items, ground.plan.rule, "features"), held)
+    return pool, pool.study(ground, mine.items)
+
+
+def _trained(ground: Ground, whole: Study) -> Trained:
+    ground.say("fitting the probe")
+    right = [item for item in whole.train.items if item.side == "right"][: ground.plan.checks.kept]
+    paper = ground.plan.training.choice == "paper" and right
+    trained = train(
+        whole.train.seen,
+        ground.plan.training,
+        (lambda neurons: _kept(ground, right, neurons)) if paper else None,
+        ground.watch,
+    )
+    if not len(h_neurons(trained.fit)):
+        raise BadInput(
+            "No neuron speaks for wrong answers",
+            f"at C {trained.fit.c:g} no weight is positive",
+            "allow a larger C, or ask more questions",
+        )
+    return trained
+
+
+def _kept(ground: Ground, items: Sequence[Item], neurons: np.ndarray) -> Estimate:
+    """The share of these right answers that stay right with the neurons off (Gao et al. 2025, section 6.1.3)."""
+    entities = np.arange(len(items))
+    if not len(neurons):
+        return share(np.ones(len(items)), entities)
+    weights = np.zeros(sum(ground.model.info.widths))
+    weights[neurons] = 1.0
+    off = Arm("H-neurons", 0.0, chosen(Fit(1.0, weights, 0.0), ground.model.info.widths, 1))
+    told = ground.switched([ground.questions[item.question] for item in items], [off], "kept")
+    right = [ground.verdict(one.question, one.answers[1].text) == "right" for one in told]
+    return share(np.array(right, dtype=np.float64), entities)
+
+
+def _of(whole: Study) -> str:
+    """What fits on the training part hang on."""
+    return "\0".join(item.canonical() for item in whole.train.items)
+
+
+def _null(ground: Ground, whole: Study, trained: Trained) -> Null | None:
+    plan = ground.plan
+    return nulls.null(
+        whole.train.seen,
+        whole.test.seen,
+        whole.train.strata,
+        plan.training,
+        auroc(whole.test.seen.labels, trained.fit.logits(whole.test.seen.answer)),
+        plan.checks.refits,
+        plan.seed,
+        ground.journal("null", _of(whole)),
+        ground.watch,
+    )
+
+
+def _flagged(ground: Ground, whole: Study, fit: Fit) -> tuple[Flagged, ...]:
+    """The threshold detector on the held-out items, over each population."""
+    ground.say("counting neurons above the threshold")
+    plan, test, widths = ground.plan, whole.test, ground.model.info.widths
+    texts = [
+        regions(
+            ground.model,
+            asked(ground.questions[item.question], plan.sampling),
+            item.response,
+            Span(item.start, item.end),
+            plan.rule,
+        )
+        for item in test.items
+    ]
+    positive = chosen(fit, widths, 1)
+    threshold = plan.checks.threshold
+    counts = count(ground.model, texts, threshold.k, positive, ground.watch)
+    return tuple(
+        flagged(
+            counts[population],
+            threshold.model_copy(update={"population": population}),
+            test.seen.labels,
+            test.seen.entities,
+            sum(widths),
+            len(positive),
+        )
+        for population in POPULATIONS
+    )
+
+
+def _effects(ground: Ground, whole: Study, fit: Fit) -> tuple[Effect, ...]:
+    plan, widths = ground.plan, ground.model.info.widths
+    switches = arms(chosen(fit, widths, 1), chosen(fit, widths, -1), plan.checks, widths, plan.seed)
+    if not switches:
+        return ()
+    draw = np.random.default_rng(plan.seed)
+    places = draw.permutation(len(whole.test.items))[: plan.checks.answers]
+    questions = [ground.questions[whole.test.items[place].question] for place in places]
+    told = ground.switched(questions, switches, "effects")
+    return effects(questions, told, switches, whole.test.seen.entities[places])
+
+
+def _item_table(whole: Study, fit: Fit) -> pd.DataFrame:
+    """A row an item: what was asked and answered, its part, and the probe's log-odds."""
+    frames = [
+        pd.DataFrame(
+            {
+                "question": [item.question for item in part.items],
+                "relation": part.relations,
+                "side": [item.side for item in part.items],
+                "response": [item.response for item in part.items],
+                "start": [item.start for item in part.items],
+                "end": [item.end for item in part.items],
+                "tokens": part.lengths,
+                "held_out": held,
+                "log_odds": fit.logits(part.seen.answer),
+            }
+        )
+        for held, part in ((False, whole.train), (True, whole.test))
+    ]
+    return pd.concat(frames, ignore_index=True)

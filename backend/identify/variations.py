@@ -1,0 +1,112 @@
+"""The probe made again with one decision taken otherwise: does the result hang on it?
+
+Owns the list of other decisions. Each is judged on the held-out entities of the run, C chosen anew. A variation that
+cannot be made says why and takes nothing else down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from backend.errors import BadInput
+from backend.identify.extract import Features
+from backend.identify.ground import Ground, Pool
+from backend.identify.items import groups
+from backend.identify.probe import h_neurons
+from backend.identify.report import judged_within
+from backend.identify.statistics import auroc, estimate
+from backend.identify.study import Study
+from backend.identify.training import best, fits, jaccard, validate
+from backend.types.identify import Item, RegionRule
+from backend.types.plan import Training
+from backend.types.probe import Variation
+from backend.watch import between
+
+
+def variations(
+    ground: Ground, pool: Pool, items: Sequence[Item], others: Mapping[str, Sequence[Item]], positive: set[int]
+) -> tuple[Variation, ...]:
+    """Every other decision.
+
+    Args:
+        items: of the run. others: a filter's name -> its items; all are in `pool`.
+        positive: places of the probe's H-neurons.
+    """
+    if not ground.plan.checks.variations:
+        return ()
+    training = ground.plan.training
+    told = [
+        _made(f"filter: {name}", len(kept), partial(_held, ground, pool, items, kept), training, ground, positive)
+        for name, kept in others.items()
+    ]
+    for other in (
+        training.model_copy(update={"labels": "3-vs-1" if training.labels == "1-vs-1" else "1-vs-1"}),
+        training.model_copy(update={"standardise": not training.standardise}),
+    ):
+        name = _name(training, other)
+        told.append(_made(name, len(items), partial(pool.study, ground, items, other), other, ground, positive))
+    for name, rule in other_rules(ground.plan.rule).items():
+        reread = Pool(tuple(items), _reread(ground, items, rule), pool.held)
+        told.append(_made(name, len(items), partial(reread.study, ground, items), training, ground, positive))
+    return tuple(told)
+
+
+def _name(training: Training, other: Training) -> str:
+    if other.labels != training.labels:
+        return f"labels: {other.labels}"
+    return "each neuron in units of its SD" if other.standardise else "neurons as they are, not in units of their SD"
+
+
+def other_rules(rule: RegionRule) -> dict[str, RegionRule]:
+    """The region rule with one of its settings turned, by a name for people."""
+    position = "predicting" if rule.position == "answer" else "answer"
+    pooling = "max" if rule.pooling == "mean" else "mean"
+    return {
+        f"read at: {position} position": rule.model_copy(update={"position": position}),
+        f"over the tokens: {pooling}": rule.model_copy(update={"pooling": pooling}),
+    }
+
+
+def _reread(ground: Ground, items: Sequence[Item], rule: RegionRule) -> Features:
+    return ground.features(items, rule, f"features-{rule.position}-{rule.pooling}")
+
+
+def _held(ground: Ground, pool: Pool, items: Sequence[Item], kept: Sequence[Item]) -> Study:
+    """Another filter's items; entities that the run does not have are spread in the same proportion."""
+    mine = {item.question for item in items}
+    names = groups([*items, *kept], ground.questions)
+    out = {name for name, item in zip(names, items, strict=False) if item.question in pool.held}
+    known = set(names[: len(items)])
+    draw = np.random.default_rng(ground.plan.seed)
+    share = len(pool.held) / max(len(mine), 1)
+    out |= {name for name in np.unique(names[len(items) :]) if name not in known and draw.random() < share}
+    held = frozenset(item.question for item, name in zip(kept, names[len(items) :], strict=True) if name in out)
+    return replace(pool, held=held).study(ground, kept)
+
+
+def _made(
+    name: str, count: int, studied: Callable[[], Study], training: Training, ground: Ground, positive: set[int]
+) -> Variation:
+    between(ground.watch)
+    ground.say(f"trying it otherwise, {name}")
+    try:
+        found = studied()
+        seen = found.train.seen
+        place = best(validate(seen, training, ground.watch), seen.labels)
+        fit = fits(seen, training)[place]
+    except BadInput as error:
+        return Variation(name=name, items=count, note=error.sentence)
+    logits = fit.logits(found.test.seen.answer)
+    chosen = set(h_neurons(fit).tolist())
+    return Variation(
+        name=name,
+        items=count,
+        positive=len(chosen),
+        auroc=estimate(auroc, found.test.seen.labels, logits, found.test.seen.entities),
+        within=judged_within(found.test, logits),
+        overlap=jaccard(chosen, positive),
+    )

@@ -1,0 +1,101 @@
+"""Routes for probes and the runs that make them. Owns nothing else: every route hands on to the client."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import FastAPI, Path, Query
+from pydantic import Base64Bytes, BaseModel, Field
+
+from backend.serve.client import Client
+from backend.types.identify import Question, Verdict
+from backend.types.plan import AnswerView, RunView
+from backend.types.probe import Probe, ProbeSummary
+
+Name = Annotated[str, Path(max_length=64, description="the name of a probe or run")]
+Files = Annotated[dict[str, Base64Bytes], Field(min_length=1, max_length=2)]
+"""File name -> its bytes, as base64."""
+
+
+class Probes(BaseModel):
+    """The probes that are here."""
+
+    probes: tuple[ProbeSummary, ...]
+
+
+class Runs(BaseModel):
+    """Runs, the last written first."""
+
+    runs: tuple[RunView, ...]
+
+
+class Answers(BaseModel):
+    """What the questions of a run were answered."""
+
+    answers: tuple[AnswerView, ...]
+
+
+class Overrule(BaseModel):
+    """A person's verdict on an answer."""
+
+    question: str = Field(max_length=2_000)
+    response: str = Field(max_length=20_000)
+    verdict: Verdict
+
+
+class QuestionFile(BaseModel):
+    """A file of questions: CSV, TSV, JSON, JSON lines or Parquet."""
+
+    files: Annotated[Files, Field(max_length=1)]
+
+
+class Questions(BaseModel):
+    """What the file holds."""
+
+    questions: tuple[Question, ...]
+
+
+class ProbeFiles(BaseModel):
+    """A probe in the files of others. With `force` one of another model is taken, and marked."""
+
+    files: Files
+    force: bool = False
+
+
+def add_probes(app: FastAPI, client: Client) -> None:
+    """Put the routes on `app`."""
+
+    @app.get("/v1/probes")
+    def probes() -> Probes:
+        """The probes that are here."""
+        return Probes(probes=client.probes())
+
+    @app.get("/v1/probes/{name}")
+    def probe(name: Name) -> Probe:
+        """A probe with its report card."""
+        return client.probe(name)
+
+    @app.post("/v1/probes/{name}", status_code=201)
+    def import_probe(name: Name, body: ProbeFiles) -> Probe:
+        """Keep a probe from the files of others, for the loaded model."""
+        return client.import_probe(body.files, name, body.force)
+
+    @app.get("/v1/runs")
+    def runs() -> Runs:
+        """Runs in their folders; those at work have a job, to be watched at /v1/jobs."""
+        return Runs(runs=client.runs())
+
+    @app.get("/v1/runs/{name}/answers")
+    def answers(name: Name, limit: Annotated[int, Query(ge=1, le=5_000)] = 200) -> Answers:
+        """What the questions of a run were answered, and how each answer was judged."""
+        return Answers(answers=client.run_answers(name, limit))
+
+    @app.post("/v1/runs/{name}/overrules", status_code=204)
+    def overrule(name: Name, body: Overrule) -> None:
+        """Keep a person's verdict; it counts when the run is made again."""
+        client.overrule(name, body.question, body.response, body.verdict)
+
+    @app.post("/v1/questions")
+    def questions(body: QuestionFile) -> Questions:
+        """The questions of a file."""
+        return Questions(questions=client.read_questions(next(iter(body.files.values())), next(iter(body.files))))

@@ -1,0 +1,124 @@
+"""The plan of a probe: all that a run from questions to H-neurons hangs on, and how a run is seen.
+
+Source of the steps and defaults: Gao et al. 2025, section 6.1, and the authors' code.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from backend.types.base import Frozen
+from backend.types.identify import CONSISTENCIES, Consistency, Question, RegionRule, Sampling, Verdict
+from backend.types.requests import Alpha, Text, Threshold
+
+RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""A run's name is a folder's name: letters, digits, point, dash and underscore."""
+Labels = Literal["1-vs-1", "3-vs-1"]
+"""Wrong answers against right answers; or against right answers and the other tokens of both (the paper's)."""
+Choice = Literal["cross-validation", "paper", "fixed"]
+
+
+class Source(Frozen):
+    """Which questions: of the shipped facts, or (`file` names it) from a person's file."""
+
+    file: str = Field(default="", max_length=500)
+    relations: tuple[str, ...] = ()
+    per_relation: int | None = Field(default=500, ge=1, description="at most so many of each relation, at random")
+    limit: int | None = Field(default=None, ge=1, description="at most so many in all, at random")
+
+
+class Screening(Frozen):
+    """Draw only for questions whose greedy answer leaves them a partner, and for `at_most` of them."""
+
+    at_most: int | None = Field(default=None, ge=1)
+
+
+class Training(Frozen):
+    """How the probe is fitted. One of `held_out` parts of the items is kept from every fit and choice.
+
+    choice: C by cross-validated AUROC; by the paper's criterion (cross-validated accuracy plus the share of right
+        answers that stay right when the H-neurons are off); or `c` as given.
+    """
+
+    labels: Labels = "1-vs-1"
+    standardise: bool = False
+    cs: tuple[float, ...] = (0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0, 20.0, 30.0)
+    choice: Choice = "cross-validation"
+    c: float | None = Field(default=None, gt=0)
+    folds: int = Field(default=5, ge=2, le=20)
+    held_out: int = Field(default=3, ge=2, le=20)
+
+    @field_validator("cs")
+    @classmethod
+    def _cs(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if not value or any(not 0 < c < 1e6 for c in value):
+            raise ValueError("C is a positive number: its inverse is the penalty; give one or more")
+        return tuple(sorted(set(value)))
+
+
+class Checks(Frozen):
+    """What the report card is made of. Nothing here changes the probe."""
+
+    random_sets: int = Field(default=20, ge=0, le=200)
+    refits: int = Field(default=20, ge=0, le=1000, description="fits on shuffled labels, C chosen anew in each")
+    permutations: int = Field(default=1000, ge=0, le=100_000)
+    bootstraps: int = Field(default=100, ge=0, le=1000)
+    alphas: tuple[Alpha, ...] = (0.0, 0.5, 2.0, 3.0)
+    twins: int = Field(default=3, ge=1, le=20, description="layer-matched random sets in the interventions")
+    answers: int | None = Field(default=None, ge=1, description="at most so many held-out questions are answered anew")
+    kept: int = Field(default=60, ge=0, description="right training answers asked for the paper's criterion")
+    threshold: Threshold = Threshold()
+    variations: bool = True
+
+
+class Plan(Frozen):
+    """All that a run hangs on: the same plan on the same model gives the same probe."""
+
+    source: Source = Source()
+    sampling: Sampling = Sampling()
+    screening: Screening | None = Screening()
+    filter: Consistency = CONSISTENCIES["greedy and half"]
+    rule: RegionRule = RegionRule()
+    training: Training = Training()
+    checks: Checks = Checks()
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+
+class IdentifyRequest(Frozen):
+    """Make the probe `name`, or go on with it. Without `questions` they are those that ship, as the plan has them."""
+
+    name: RunName
+    plan: Plan = Plan()
+    questions: Annotated[tuple[Question, ...], Field(max_length=50_000)] = ()
+    command: str = Field(default="", max_length=2_000)
+
+
+class RunView(Frozen):
+    """A run in its folder: whether its probe is there, and the job that works on it now."""
+
+    name: str
+    model: str
+    fingerprint: str
+    questions: int
+    sampled: int
+    done: bool
+    changed: float
+    """Seconds since 1970 when it last wrote."""
+    job: str | None = None
+    plan: Plan
+
+
+class AnswerView(Frozen):
+    """One answer of a run and what is held of it. `overruled` says that a person decided."""
+
+    question: str
+    text: Text
+    answers: tuple[Text, ...]
+    relation: str
+    response: Text
+    count: int
+    greedy: bool
+    verdict: Verdict
+    overruled: bool

@@ -1,0 +1,279 @@
+"""A probe: its neurons with their weights, and the report card.
+
+Everything here is one JSON file of schema `SCHEMA`; large tables lie beside it as Parquet. Every figure carries
+its n and interval in its type. Source of the method: Gao et al. 2025, section 6.1.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from backend.neurons import NeuronId, NeuronSet
+from backend.types.base import Frozen
+from backend.types.identify import CalibrationBin, Estimate, Funnel, RegionRule, Scores
+from backend.types.plan import Plan, RunName
+from backend.types.requests import Text, Threshold
+from backend.types.results import ModelInfo
+
+SCHEMA: Literal["hneurons/probe/1"] = "hneurons/probe/1"
+
+
+class PathPoint(Frozen):
+    """One C: neurons with positive and negative weight in the fit on all training items; how they did in
+    cross-validation on them; `stability`, the mean Jaccard overlap of the H-neurons of two folds' fits; `kept`, the
+    share of right answers that stay right with the H-neurons off (None unless asked)."""
+
+    c: float
+    positive: int
+    negative: int
+    auroc: Estimate
+    accuracy: Estimate
+    stability: float
+    train_auroc: float
+    kept: Estimate | None = None
+
+
+class RandomSets(Frozen):
+    """As many random neurons, each draw fitted anew: mean AUROC over the draws, and each draw's.
+
+    better: the H-neurons' AUROC, fitted the same way, minus that mean.
+    """
+
+    kind: Literal["free", "layer"]
+    auroc: Estimate
+    draws: tuple[float, ...]
+    better: Estimate
+
+
+class Null(Frozen):
+    """Labels shuffled within each relation, the probe made anew from there on: what luck finds.
+
+    p counts the real AUROC in. `neurons` are the H-neurons that each fit "found".
+    """
+
+    aurocs: tuple[float, ...]
+    neurons: tuple[int, ...]
+    mean: float
+    high: float
+    p: float
+
+
+class Baseline(Frozen):
+    """A score that needs no neuron."""
+
+    name: str
+    auroc: Estimate
+
+
+class Flagged(Frozen):
+    """The threshold detector on the same items: which share of neurons stands above mu + k sigma.
+
+    right, wrong: per mille of all neurons, at an answer's token. auroc: of an answer's count.
+    h_right, h_wrong: share of H-neurons flagged; overlap: of the flagged (neuron, answer) pairs, the per mille that
+    are of H-neurons.
+    """
+
+    threshold: Threshold
+    right: Estimate
+    wrong: Estimate
+    auroc: Estimate
+    h_right: float
+    h_wrong: float
+    overlap: float
+
+
+class Effect(Frozen):
+    """Held-out questions answered with a set at alpha. Shares: of all answers that `changed`; of those right at
+    the baseline that stay right; of those wrong that become right, and uncertain; of all that hit the length's end.
+    """
+
+    arm: Literal["H-neurons", "random twin", "negative weights"]
+    alpha: float
+    sets: int
+    neurons: int
+    changed: Estimate
+    right_kept: Estimate | None
+    wrong_righted: Estimate | None
+    wrong_uncertain: Estimate | None
+    cut: float
+    mean_tokens: float
+
+
+class Variation(Frozen):
+    """The probe made again with one decision taken otherwise, the same held-out entities.
+
+    overlap: Jaccard of its H-neurons with the probe's. `note` says why there is no figure.
+    """
+
+    name: str
+    items: int
+    positive: int = 0
+    auroc: Estimate | None = None
+    within: Estimate | None = None
+    overlap: float | None = None
+    note: str = ""
+
+
+class Report(Frozen):
+    """The report card. Unless it says otherwise a figure is of the held-out items.
+
+    within: AUROC over pairs of one relation. matched: over pairs of one length in tokens. left_out: each relation
+    scored by a fit that saw none of its items. positive_only: H-neurons alone, refitted. adds: AUROC of the simple
+    baselines together with the probe's score, minus without it.
+    """
+
+    asked: int
+    funnel: Funnel
+    funnels: dict[str, Funnel]
+    relations: dict[str, tuple[int, int]]
+    train_items: int
+    test_items: int
+    path: tuple[PathPoint, ...]
+    scores: Scores
+    within: Estimate
+    matched: Estimate
+    left_out: Estimate
+    positive_only: Estimate
+    adds: Estimate
+    calibration: tuple[CalibrationBin, ...]
+    roc: tuple[tuple[float, float], ...]
+    random: tuple[RandomSets, ...]
+    null: Null | None
+    permutation_p: float | None
+    all_neurons: Estimate
+    baselines: tuple[Baseline, ...]
+    unbalanced_prior: float
+    significant: int
+    flagged: tuple[Flagged, ...]
+    effects: tuple[Effect, ...]
+    variations: tuple[Variation, ...]
+    length_correlation: float
+    settings: dict[str, Text] = {}
+
+
+class Histogram(Frozen):
+    """Counts of right and wrong items by CETT, between `edges`."""
+
+    edges: tuple[float, ...]
+    right: tuple[int, ...]
+    wrong: tuple[int, ...]
+
+
+class TopItem(Frozen):
+    """An item with large CETT of a neuron: what was asked and answered."""
+
+    question: Text
+    prompt: Text
+    response: Text
+    side: Literal["right", "wrong"]
+    cett: float
+
+
+class ProbeNeuron(Frozen):
+    """A neuron of the probe.
+
+    effect: weight x SD over the training items; auroc, q: alone on all training items, with the false discovery
+    rate over all neurons; leave_out: how much the held-out AUROC falls without it; frequency: share of bootstrap
+    fits that give it a weight of this sign; partners: the neurons its CETT goes with (Spearman).
+    """
+
+    neuron: NeuronId
+    weight: float
+    mean: float = 0.0
+    sd: float | None = None
+    effect: float | None = None
+    auroc: float | None = None
+    q: float | None = None
+    d: float | None = None
+    leave_out: float | None = None
+    frequency: float | None = None
+    partners: tuple[tuple[NeuronId, float], ...] = ()
+    histogram: Histogram | None = None
+    top: tuple[TopItem, ...] = ()
+
+    @field_validator("weight")
+    @classmethod
+    def _weight(cls, value: float) -> float:
+        if not np.isfinite(value) or value == 0:
+            raise ValueError("a weight is no number other than 0: neurons without one are left out")
+        return value
+
+
+class Probe(Frozen):
+    """The artefact. A positive weight makes an H-neuron; negative ones speak for a right answer.
+
+    `forced` names the model that it was put on against its fingerprint: a mark that stays.
+    """
+
+    schema_: Literal["hneurons/probe/1"] = Field(default=SCHEMA, alias="schema")
+    name: RunName
+    made: str = ""
+    command: str = ""
+    model: ModelInfo | None = None
+    template: str = ""
+    questions: str = ""
+    plan: Plan | None = None
+    c: float | None = None
+    intercept: float = 0.0
+    rule: RegionRule = RegionRule()
+    neurons: tuple[ProbeNeuron, ...] = ()
+    report: Report | None = None
+    imported: str = ""
+    forced: str = ""
+
+    model_config = {**Frozen.model_config, "populate_by_name": True, "serialize_by_alias": True}
+
+    def of_sign(self, sign: int) -> tuple[ProbeNeuron, ...]:
+        """Neurons whose weight has this sign (1 or -1), the heaviest first."""
+        kept = [found for found in self.neurons if found.weight * sign > 0]
+        return tuple(sorted(kept, key=lambda found: -abs(found.weight)))
+
+    @property
+    def h_neurons(self) -> NeuronSet:
+        """Neurons with a positive weight (Gao et al. 2025, section 6.1.3)."""
+        return NeuronSet(tuple(found.neuron for found in self.of_sign(1)))
+
+    @property
+    def against(self) -> NeuronSet:
+        """Neurons with a negative weight: more active when right."""
+        return NeuronSet(tuple(found.neuron for found in self.of_sign(-1)))
+
+    @property
+    def all(self) -> NeuronSet:
+        """Every neuron with a weight, in layer order."""
+        return NeuronSet(tuple(found.neuron for found in self.neurons))
+
+    def find(self, neuron: NeuronId) -> ProbeNeuron | None:
+        """What the probe knows of a neuron; None where it has no weight."""
+        return next((found for found in self.neurons if found.neuron == neuron), None)
+
+    def chances(self, cett: np.ndarray) -> np.ndarray:
+        """The chance that the answer is wrong, after each of its tokens: [pos].
+
+        Args:
+            cett: of the neurons of `all` in that order, at the answer's tokens alone, [pos set].
+        """
+        weights = {found.neuron: found.weight for found in self.neurons}
+        if self.rule.pooling == "max":
+            pooled = np.maximum.accumulate(cett, axis=0)
+        else:
+            pooled = np.cumsum(cett, axis=0) / np.arange(1, len(cett) + 1)[:, None]
+        logits = pooled.astype(np.float64) @ np.array([weights[neuron] for neuron in self.all]) + self.intercept
+        return 1 / (1 + np.exp(-np.clip(logits, -500, 500)))
+
+
+class ProbeSummary(Frozen):
+    """A probe in a list."""
+
+    name: str
+    model: str
+    fingerprint: str
+    positive: int
+    negative: int
+    auroc: Estimate | None
+    made: str
+    ships: bool
+    imported: str = ""

@@ -1,0 +1,301 @@
+"""Files of others: questions in every usual form, probes that score the same, and the authors' own data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from safetensors.numpy import save as save_safetensors
+from sklearn.linear_model import LogisticRegression
+
+from backend.errors import BadInput, BadNeurons
+from backend.identify.formats import probes, questions, thunlp
+from backend.neurons import NeuronId
+from backend.types.identify import Item
+from backend.types.probe import Probe
+from tests.fakes import INFO
+
+SHARED = Path(__file__).resolve().parents[5] / "shared" / "data"
+needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data folder is not part of the project")
+ROW = {"question": "Who wrote Emma?", "answers": ["Jane Austen", "Austen"], "relation": "author", "entity": "Emma"}
+OFFICIAL = {key: value for key, value in ROW.items() if key != "answers"} | {
+    "responses": ["Jane"], "judges": ["true"], "ground_truth": ROW["answers"],
+}  # fmt: skip
+OURS = b'{"schema": "hneurons/probe/1", "name": "a", '
+LISTED = json.dumps(ROW["answers"])
+
+
+def csv(text: str) -> bytes:
+    return text.encode()
+
+
+@pytest.mark.parametrize(
+    ("payload", "name"),
+    [
+        (csv("question,answers,relation,entity\nWho wrote Emma?,Jane Austen|Austen,author,Emma\n"), "q.csv"),
+        (csv("\ufeffQuestion;Answers;Relation;Entity\r\nWho wrote Emma?;Jane Austen|Austen;author;Emma\r\n"), "q.csv"),
+        (csv(f"subj\tquestion\tpossible_answers\tprop\nEmma\tWho wrote Emma?\t{LISTED}\tauthor\n"), "popqa.tsv"),
+        (json.dumps([ROW]).encode(), "q.json"),
+        ((json.dumps(ROW) + "\r\n\r\n").encode(), "q.jsonl"),
+        (("\ufeff" + json.dumps(ROW)).encode(), "q.jsonl"),
+        (json.dumps({"q1": OFFICIAL}).encode(), "r.json"),
+    ],
+    ids=["csv", "bom-crlf-semicolons", "popqa", "json", "jsonl-crlf", "jsonl-bom", "official"],
+)  # fmt: skip
+def test_a_question_file_is_read(payload: bytes, name: str) -> None:
+    found = questions.read(payload, name)
+    assert len(found) == 1
+    assert (found[0].text, found[0].answers) == ("Who wrote Emma?", ("Jane Austen", "Austen"))
+    assert (found[0].relation, found[0].entity) == ("author", "Emma")
+
+
+def test_triviaqa_parquet() -> None:
+    answer = {
+        "aliases": ["Park Grove (1895)", "York"], "normalized_aliases": ["york"], "value": "York",
+        "normalized_value": "york", "type": "WikipediaEntity",
+    }  # fmt: skip
+    table = pa.Table.from_pylist(
+        [{"question": "Where?", "question_id": "tc_3", "answer": answer, "entity_pages": {"title": []}}]
+    )
+    out = pa.BufferOutputStream()
+    pq.write_table(table, out)
+    found = questions.read(out.getvalue().to_pybytes(), "train.parquet")
+    assert found[0].id == "tc_3" and found[0].answers == ("York", "Park Grove (1895)", "york")
+
+
+def test_lines_end_at_newline_alone() -> None:
+    """U+2028 and U+0085 stand within answers of real files."""
+    rows = [{"question": f"Q{mark}{n}?", "answer": ["a\u2028b"]} for n, mark in enumerate("\u2028\u0085\x1c")]
+    payload = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode()
+    assert len(questions.read(payload, "q.jsonl")) == 3
+
+
+def test_the_same_question_twice_is_one_with_all_answers() -> None:
+    payload = csv("question,answer\nWho?,A\n who? ,B\nWhat?,C\n")
+    found = questions.read(payload, "q.csv")
+    assert [q.answers for q in found] == [("A", "B"), ("C",)]
+    assert len({q.id for q in found}) == 2
+
+
+@pytest.mark.parametrize(
+    ("payload", "name", "words"),
+    [
+        (csv("frage,antwort\nWer?,Ich\n"), "q.csv", "no column of questions"),
+        (csv("question,reply\nWho?,Me\n"), "q.csv", "no column of answers"),
+        (csv("question,answers\n,\n"), "q.csv", "holds no question with an answer"),
+        (csv(""), "q.csv", "holds no question"),
+        (b"\xff\xfeq\0", "q.csv", "not UTF-8"),
+        (b"question,answer\nWho?,\0\n", "q.csv", "no text"),
+        (b'{"question": "Who?"', "q.jsonl", "line 1 is not JSON"),
+        (b"PAR1 and nothing", "q.parquet", "cannot be read"),
+        (b"", "q.pkl", "is of no kind that is read"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and " " in value else None,
+)
+def test_a_file_that_cannot_be_read_says_why(payload: bytes, name: str, words: str) -> None:
+    with pytest.raises(BadInput, match=words) as caught:
+        questions.read(payload, name)
+    assert caught.value.instead
+
+
+def test_many_rows_need_a_limit_and_are_drawn_by_it() -> None:
+    payload = csv("question,answer\n" + "".join(f"Who is number {n}?,A{n}\n" for n in range(200_000)))
+    with pytest.raises(BadInput, match="200,000 questions are too many"):
+        questions.read(payload, "q.csv")
+    found = questions.read(payload, "q.csv", limit=100)
+    assert len(found) == 100 == len({q.id for q in found})
+    assert found == questions.read(payload, "q.csv", limit=100) != questions.read(payload, "q.csv", limit=100, seed=1)
+
+
+# Probes
+
+LAYERS, WIDTH = INFO.n_layers, INFO.widths[0]
+RANDOM = np.random.default_rng(0)
+FEATURES = RANDOM.gamma(2.0, 0.1, (80, LAYERS * WIDTH))
+Y = (FEATURES[:, 5] + FEATURES[:, 20] - FEATURES[:, 40] + RANDOM.normal(0, 0.05, 80) > 0.2).astype(int)
+FITTED = LogisticRegression(l1_ratio=1, C=5.0, solver="liblinear", random_state=42).fit(FEATURES, Y)
+
+
+def logits(probe: Probe) -> np.ndarray:
+    """Of every item by the probe's own weights."""
+    columns = [one.neuron.layer * WIDTH + one.neuron.index for one in probe.neurons]
+    return FEATURES[:, columns] @ np.array([one.weight for one in probe.neurons]) + probe.intercept
+
+
+def as_npz() -> dict[str, bytes]:
+    import io
+
+    packed = io.BytesIO()
+    np.savez(packed, coef=FITTED.coef_, intercept=FITTED.intercept_)
+    return {"detector.npz": packed.getvalue()}
+
+
+def as_hprobes() -> dict[str, bytes]:
+    """As that library saves: chosen features, standardised, layers that it looked at."""
+    chosen = np.flatnonzero(FITTED.coef_[0])
+    mean, scale = FEATURES[:, chosen].mean(0), FEATURES[:, chosen].std(0)
+    tensors = {
+        "clf_coef": (FITTED.coef_[:, chosen] * scale),
+        "clf_intercept": FITTED.intercept_ + FITTED.coef_[:, chosen] @ mean,
+        "top_k_idx": chosen.astype(np.int64),
+        "col_mean": mean,
+        "col_std": scale,
+    }
+    config = {"layers": list(range(LAYERS)), "intermediate_dim": WIDTH, "h_neurons": []}
+    return {"p.json": json.dumps({"config": config}).encode(), "p.safetensors": save_safetensors(tensors)}
+
+
+def as_jhammant() -> dict[str, bytes]:
+    weights = FITTED.coef_[0]
+    rows = [
+        {"global_idx": int(n), "layer": int(n // WIDTH), "position": int(n % WIDTH), "weight": float(weights[n])}
+        for n in np.flatnonzero(weights)
+    ]
+    return {"h_neurons.json": json.dumps({"neurons": rows, "intercept": float(FITTED.intercept_[0])}).encode()}
+
+
+def as_csv() -> dict[str, bytes]:
+    weights = FITTED.coef_[0]
+    rows = [f"{n // WIDTH},{n % WIDTH},{weights[n]!r}" for n in np.flatnonzero(weights)]
+    text = "layer,neuron,weight\n" + "\n".join(rows) + f"\nintercept,,{FITTED.intercept_[0]!r}\n"
+    return {"p.csv": text.replace("np.float64(", "").replace(")", "").encode()}
+
+
+@pytest.mark.parametrize("made", [as_npz, as_hprobes, as_jhammant, as_csv])
+def test_a_foreign_probe_scores_the_same_items_the_same(made: Callable[[], dict[str, bytes]]) -> None:
+    probe = probes.read(made(), "x", INFO)
+    assert np.allclose(logits(probe), FITTED.decision_function(FEATURES), atol=1e-9)
+    assert probe.imported and probe.report is None
+    assert set(probe.h_neurons) == {
+        NeuronId(int(n // WIDTH), int(n % WIDTH)) for n in np.flatnonzero(FITTED.coef_[0] > 0)
+    }
+
+
+def test_hprobes_that_looked_at_every_second_layer() -> None:
+    files = as_hprobes()
+    config = json.loads(files["p.json"])
+    config["config"]["layers"] = [0, 2, 4]
+    probe = probes.read({**files, "p.json": json.dumps(config).encode()}, "x", None)
+    plain = probes.read(files, "x", None)
+    assert [2 * one.neuron.layer for one in plain.neurons] == [one.neuron.layer for one in probe.neurons]
+    assert [one.neuron.index for one in plain.neurons] == [one.neuron.index for one in probe.neurons]
+
+
+@pytest.mark.parametrize("kind", probes.FORMATS)
+def test_what_is_written_is_read_back(kind: str) -> None:
+    probe = probes.read(as_npz(), "x", INFO)
+    ending = {"json": "p.json", "csv": "p.csv", "jhammant": "h.json", "npz": "p.npz"}[kind]
+    again = probes.read({ending: probes.write(probe, kind)}, "x", INFO)
+    assert again.h_neurons == probe.h_neurons and again.against == probe.against
+    assert np.allclose(logits(again), logits(probe), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"detector.pkl": b"\x80\x04."}, "is a pickle"),
+        ({"p.safetensors": b"x"}, "A part of the probe is missing"),
+        ({"p.json": b'{"config": {}}', "p.safetensors": b"x"}, "no probe of hprobes"),
+        ({"p.npz": b"PK nothing"}, "is no classifier"),
+        ({"p.csv": b"layer,neuron,weight\n1,2,nan\n"}, "not finite"),
+        ({"p.csv": b"layer,neuron,weight\n1,2,0\n"}, "no neuron with a weight"),
+        ({"p.json": OURS + b'"neurons": [{"neuron": "L0:N1", "weight": null}]}'}, "damaged probe"),
+        ({"p.json": OURS + b'"neurons": [{"neuron": "L0:N1", "weight": NaN}]}'}, "damaged probe"),
+        ({"p.json": OURS.replace(b"probe/1", b"probe/9") + b'"neurons": []}'}, "damaged probe"),
+        ({"a.csv": b"", "b.csv": b""}, "These files are no probe"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)  # fmt: skip
+def test_a_probe_that_cannot_be_read_says_why(files: dict[str, bytes], words: str) -> None:
+    with pytest.raises((BadInput, BadNeurons), match=words):
+        probes.read(files, "x", INFO)
+
+
+def test_weights_that_fit_no_model() -> None:
+    with pytest.raises(BadInput, match="no model was named"):
+        probes.read(as_npz(), "x", None)
+    with pytest.raises(BadInput, match="the model has 32 neurons"):
+        probes.read(as_npz(), "x", INFO.model_copy(update={"widths": (16, 16)}))
+
+
+# The authors' own data
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("part", "rows", "found", "whole", "untold", "quoted"),
+    [("train", 2736, 2673, 2487, 57, 53), ("test", 2710, 2646, 2419, 62, 57)],
+)
+def test_official_spans_in_the_published_answers(
+    part: str, rows: int, found: int, whole: int, untold: int, quoted: int
+) -> None:
+    """How many answers' tokens stand in the response as one run, and why the others do not.
+
+    Most of those have no list of tokens at all: a quotation mark in the answer breaks the way in which the authors'
+    code reads it. The rest lists tokens with gaps, as of an enumeration.
+    """
+    answers = thunlp.read_answers(SHARED / f"llama33_70b_triviaqa_answer_tokens_{part}.jsonl")
+    spans = [thunlp.official_span(one.tokens, one.answer) for one in answers]
+    assert len(answers) == rows and sum(span is not None for span in spans) == found
+    assert sum(span == (0, len(one.tokens)) for one, span in zip(answers, spans, strict=True)) == whole
+    missing = [one for one, span in zip(answers, spans, strict=True) if span is None]
+    empty = [one for one in missing if not one.answer]
+    assert len(empty) == untold and sum("'" in one.response or '"' in one.response for one in empty) == quoted
+    assert all(set(one.answer) <= set(one.tokens) for one in missing)
+
+
+@needs_shared
+def test_other_readers_of_lines_break_the_published_answers() -> None:
+    text = (SHARED / "llama33_70b_triviaqa_answer_tokens_train.jsonl").read_text("utf-8")
+    assert len(text.splitlines()) == 2740 and len(text.rstrip("\n").split("\n")) == 2736
+
+
+@needs_shared
+def test_the_published_ids_are_all_answered_and_on_one_side() -> None:
+    for part in ("train", "test"):
+        ids = thunlp.read_ids(SHARED / f"llama33_70b_triviaqa_{part}_qids.json")
+        answers = {one.id for one in thunlp.read_answers(SHARED / f"llama33_70b_triviaqa_answer_tokens_{part}.jsonl")}
+        assert {side: len(set(held) & answers) for side, held in ids.items()} == {"right": 1000, "wrong": 1000}
+
+
+def test_features_in_the_authors_layout_are_read_back(tmp_path: Path) -> None:
+    items = [
+        Item(question=f"q{n}", side="wrong" if n % 2 else "right", response="It\u2028is Cairo", start=6, end=11)
+        for n in range(6)
+    ]
+    asked = {item.question: "Where?" for item in items}
+    tokens = [(("It", "\u2028", "is", " Cairo"), (" Cairo",))] * 6
+    thunlp.write(tmp_path, items, asked, FEATURES[:6], LAYERS, tokens)
+    ids = thunlp.read_ids(tmp_path / "qids.json")
+    assert {side: len(held) for side, held in ids.items()} == {"right": 3, "wrong": 3}
+    features, labels, kept, shape = thunlp.read_features(ids, tmp_path)
+    assert shape == (LAYERS, WIDTH) and labels.tolist() == [1, 1, 1, 0, 0, 0] and len(kept) == 6
+    assert np.allclose(features, FEATURES[[1, 3, 5, 0, 2, 4]], atol=1e-7)
+    answers = thunlp.read_answers(tmp_path / "answer_tokens.jsonl")
+    assert len(answers) == 6 and thunlp.official_span(answers[0].tokens, answers[0].answer) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "answer", "span"),
+    [
+        (("a", "b", "a", "b"), ("a", "b"), (0, 2)),
+        (("a", "b"), ("b", "a"), None),
+        (("a",), (), None),
+        ((), ("a",), None),
+    ],
+)
+def test_the_official_span_is_the_first_run(
+    tokens: tuple[str, ...], answer: tuple[str, ...], span: tuple[int, int] | None
+) -> None:
+    assert thunlp.official_span(tokens, answer) == span
+
+
+def test_an_id_on_both_sides_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ids.json").write_text('{"t": ["a"], "f": ["a"]}')
+    with pytest.raises(BadInput, match="names an item twice"):
+        thunlp.read_ids(tmp_path / "ids.json")
