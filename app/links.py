@@ -20,6 +20,7 @@ from backend.errors import BadInput
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import MAX_PROMPT_CHARACTERS, Alpha, Decoding, ExploreRequest, OwnAlpha, Positions, Threshold
 from backend.types.base import Frozen
+from backend.types.plan import RunName
 
 MAX_VALUE, MAX_ADDRESS = 6_000, 12_000
 """Longest value and longest whole address that are written, percent-encoded: servers and mail cut longer ones."""
@@ -42,6 +43,9 @@ class Cell:
 
     def __str__(self) -> str:
         return f"{self.layer}.{self.pos}"
+
+
+Room = Literal["report", "train", "answers", "probes"]
 
 
 class View(Frozen):
@@ -70,6 +74,10 @@ class View(Frozen):
     positions: Positions = "all"
     known: str | None = None
     """The known answer of the question, for Compare."""
+    probe: str | None = None
+    """The probe whose H-neurons are marked; by default one made on the loaded model."""
+    room: Room = "report"
+    """What Identify shows."""
 
     def explore_request(self) -> ExploreRequest | None:
         """The request that this view shows, None where no prompt is in it. Raises ValidationError."""
@@ -144,6 +152,8 @@ PARAMS: dict[str, _Param] = {
     "control_seed": _Param("control_seed", Annotated[int, Field(ge=0, lt=2**31)]),
     "positions": _Param("positions", Positions),
     "known": _Param("known", _Text),
+    "probe": _Param("probe", RunName),
+    "room": _Param("room", Room),
 }
 """Address key -> plain field of the view."""
 

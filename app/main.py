@@ -20,6 +20,7 @@ from app import session  # noqa: E402  the path comes first
 PAGES = (
     ("pages/explore.py", "Explore"),
     ("pages/compare.py", "Compare"),
+    ("pages/identify.py", "Identify"),
     ("pages/models.py", "Models"),
 )
 

@@ -6,6 +6,7 @@ address in step. Refuses to draw and to compute. Pages never touch these keys by
 
 from __future__ import annotations
 
+import time
 import uuid
 from typing import Any, TypeVar
 
@@ -16,10 +17,12 @@ from app.links import View
 from backend.errors import HNeuronsError
 from backend.neurons import NeuronSet
 from backend.serve.client import Client, connect
-from backend.types import Exploration, ExploreRequest, ModelStatus, Request, Result, Verb
+from backend.types import Exploration, ExploreRequest, ModelStatus, Probe, Request, Result, Verb
+from backend.types.probe import ProbeSummary
 
 _CLIENT, _ID, _VIEW, _NOTES = "client", "session_id", "view", "link_notes"
-_STATUS = "engine_status"
+_STATUS, _PROBES = "engine_status", "probes"
+PROBES_SECONDS = 10.0
 _SEEN, _WRITTEN, _LEFT_OUT = "address_seen", "address_written", "address_left_out"
 T = TypeVar("T")
 
@@ -173,6 +176,43 @@ def answers(verb: Verb, request: Request) -> bool:
     """Whether the result on the page is that of `request`."""
     held = st.session_state.get(f"result:{verb}")
     return held is not None and held[1].request == request
+
+
+def probes(fresh: bool = False) -> tuple[ProbeSummary, ...]:
+    """The probes that are here, as they were at most `PROBES_SECONDS` ago; none where the engine does not answer."""
+    held = st.session_state.get(_PROBES)
+    if fresh or held is None or time.monotonic() - held[0] > PROBES_SECONDS:
+        try:
+            found = client().probes()
+        except HNeuronsError as error:
+            note(error.sentence)
+            found = ()
+        st.session_state[_PROBES] = held = (time.monotonic(), found)
+    return tuple(held[1])
+
+
+def probe() -> Probe | None:
+    """The probe in use: the one that the view names, else the first made on the loaded model, else one that ships."""
+    here = probes()
+    info = status().info
+    named = next((one for one in here if one.name == view().probe), None)
+    fitting = next((one for one in here if info is not None and one.fingerprint == info.fingerprint), None)
+    waiting = next((one for one in here if one.ships), None) if info is None else None
+    chosen = named or fitting or waiting
+    return None if chosen is None else read_probe(chosen)
+
+
+def read_probe(summary: ProbeSummary) -> Probe | None:
+    """A probe of the list, kept for the session; None where it cannot be read, which is told."""
+    key = f"probe:{summary.name}:{summary.made}"
+    if key not in st.session_state:
+        try:
+            st.session_state[key] = client().probe(summary.name)
+        except HNeuronsError as error:
+            note(error.sentence)
+            return None
+    found = st.session_state[key]
+    return found if isinstance(found, Probe) else None
 
 
 def asked() -> ExploreRequest | None:

@@ -204,8 +204,8 @@ class Engine:
         from backend.identify.questions import asked_by
         from backend.identify.run import run
 
-        questions = request.questions or asked_by(request.plan.source)
         folder = library.folder_of(request.name)
+        questions = request.questions or library.questions(folder, request.plan.source) or asked_by(request.plan.source)
         return run(self.model, request.plan, questions, folder, request.name, request.command, watch)
 
     def _stored(self, request: Frozen) -> bytes | None:

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from backend.errors import Stopped
-from backend.neurons import NeuronSet
+from backend.neurons import NeuronId, NeuronSet
 from backend.types import (
+    LONG,
     RESULTS,
     Arm,
     Candidate,
@@ -25,12 +26,14 @@ from backend.types import (
     DiffPart,
     Exploration,
     ExploreRequest,
+    IdentifyRequest,
     Lens,
     LensRequest,
     Logit,
     ModelInfo,
     NeuronCard,
     NeuronRequest,
+    Probe,
     PromptEvent,
     Pushed,
     Request,
@@ -45,12 +48,15 @@ from backend.types import (
     Verb,
     result_key,
 )
-from backend.watch import SILENT, Watch
+from backend.types.probe import ProbeNeuron
+from backend.watch import SILENT, Watch, between
 from cache.store import Store
 
 LAYERS, WIDTH = 3, 16
 PROMPT = ("<|user|>", "Who", " asks", "?")
 
+MAX_BATCHES = 6
+"""Batches of a fake run of the verb identify."""
 MAX_ANSWER = 64
 """Longest answer of the fake, whatever is asked for."""
 
@@ -98,6 +104,8 @@ class FakeEngine:
         return result_key(request, self.info.fingerprint)
 
     def lookup(self, verb: Verb, request: Request) -> Result | None:
+        if verb in LONG:
+            return None
         key = self.key(request)
         if self.store is None:
             return self.kept.get(key)
@@ -113,6 +121,8 @@ class FakeEngine:
             result = self._compare(request, watch)
         elif isinstance(request, LensRequest):
             result = self._lens(request)
+        elif isinstance(request, IdentifyRequest):
+            return self._identify(request, watch)
         else:
             result = self._neuron(request, watch)
         self.kept[self.key(request)] = result
@@ -178,6 +188,14 @@ class FakeEngine:
         pushed = tuple(Pushed(neuron=one, promotes=promotes, suppresses=suppresses) for one in request.neurons)
         return Lens(request=request, model=self.info, pushed=pushed)
 
+    def _identify(self, request: IdentifyRequest, watch: Watch) -> Probe:
+        for batch in range(MAX_BATCHES):
+            between(watch)
+            watch.emit(StageEvent(stage=f"drawing answers: {batch}", fraction=batch / MAX_BATCHES))
+            if self.on_token is not None:
+                self.on_token(batch)
+        return probe(request.name, self.info)
+
     def _decode(self, count: int, rows: int, watch: Watch) -> tuple[TokenInfo, ...]:
         answer: list[TokenInfo] = []
         for index in range(min(count, MAX_ANSWER)):
@@ -190,6 +208,13 @@ class FakeEngine:
             for place in range(rows):
                 watch.emit(TokenEvent(row=place, index=index, token=answer[-1], text=text))
         return tuple(answer)
+
+
+def probe(name: str, info: ModelInfo = INFO) -> Probe:
+    """Two H-neurons and one negative weight, without a report."""
+    weights = (("L0:N1", 2.0), ("L1:N3", 1.0), ("L2:N5", -1.5))
+    neurons = tuple(ProbeNeuron(neuron=NeuronId.parse(word), weight=weight) for word, weight in weights)
+    return Probe(name=name, model=info, c=1.0, intercept=-0.5, neurons=neurons)
 
 
 def token(number: int, text: str, role: str) -> TokenInfo:

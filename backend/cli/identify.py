@@ -86,7 +86,7 @@ def run(
         plan["screening"] = Screening(at_most=at_most).model_dump()
     if filter is not None:
         plan["filter"] = _filter(filter).model_dump()
-    made = options.request_of(Plan, **plan)
+    made = options.validated(Plan, plan)
     asked = _read(questions, made) if questions is not None else ()
     command = shlex.join(["hneurons", *sys.argv[1:]])
     request = options.request_of(IdentifyRequest, name=name, plan=made, questions=asked, command=command)
@@ -170,7 +170,7 @@ def _plan(path: Path | None) -> Plan:
     if path is None:
         return Plan()
     try:
-        return options.request_of(Plan, **jsonlib.loads(options.bytes_of(path)))
+        return options.validated(Plan, jsonlib.loads(options.bytes_of(path)))
     except (ValueError, TypeError) as error:
         raise BadSettings(
             f"{path} is no plan", f"{error}"[:120], "write it as JSON, like plan.json of a run"

@@ -47,8 +47,13 @@ Top = Annotated[int | None, typer.Option(help="how many to list")]
 
 def request_of(kind: type[R], **given: Any) -> R:
     """A request of `kind` from the options that were given. Raises BadInput."""
+    return validated(kind, {name: value for name, value in given.items() if value is not None})
+
+
+def validated(kind: type[R], fields: Any) -> R:
+    """A value of `kind` from all its fields. Raises BadInput."""
     try:
-        return kind.model_validate({name: value for name, value in given.items() if value is not None})
+        return kind.model_validate(fields)
     except ValidationError as error:
         raise explain(error) from error
 

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from backend.errors import BadInput, BadSettings, StoreError, Unknown
 from backend.types.identify import Question, Verdict
-from backend.types.plan import Plan
+from backend.types.plan import Plan, Source
 from backend.types.probe import Probe, ProbeSummary
 from backend.types.results import ModelInfo
 from cache.errors import PathEscapes
@@ -123,6 +123,12 @@ def begun(name: str) -> tuple[Begun, tuple[Question, ...]]:
         raise StoreError(f"The questions of {name} cannot be read", str(error)[:200], "begin it anew") from error
 
 
+def questions(folder: Path, source: Source) -> tuple[Question, ...]:
+    """The questions of the run in `folder`, where it was begun from the same source; none where it was not."""
+    held = _held(folder)
+    return begun(folder.name)[1] if held is not None and held.plan.source == source else ()
+
+
 def _held(folder: Path) -> Begun | None:
     try:
         record = json.loads((folder / PLAN).read_text("utf-8"))
@@ -202,16 +208,23 @@ def read_file(path: Path) -> Probe:
 
 
 def listed() -> tuple[ProbeSummary, ...]:
-    """Every probe that can be read, own ones first; an own one hides one that ships under its name."""
+    """Every probe that can be read: own ones, the newest first, then those that ship under other names."""
     found: dict[str, ProbeSummary] = {}
     for root, ships in ((runs_dir(), False), (SHIPPED, True)):
-        for path in sorted(root.glob(f"*/{PROBE}")):
+        for path in sorted(root.glob(f"*/{PROBE}"), key=_written, reverse=True):
             try:
                 probe = read_file(path)
             except StoreError:
                 continue
             found.setdefault(path.parent.name, summary(probe, ships))
     return tuple(found.values())
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def summary(probe: Probe, ships: bool = False) -> ProbeSummary:
@@ -227,14 +240,6 @@ def summary(probe: Probe, ships: bool = False) -> ProbeSummary:
         ships=ships,
         imported=probe.imported,
     )
-
-
-def fitting(info: ModelInfo) -> Probe | None:
-    """The newest probe made on this very model, own ones before those that ship; None where there is none."""
-    mine = [found for found in listed() if found.fingerprint == info.fingerprint]
-    own = sorted((one for one in mine if not one.ships), key=lambda one: one.made)
-    best = own[-1] if own else next((one for one in mine if one.ships), None)
-    return None if best is None else read(best.name)
 
 
 def checked(probe: Probe, info: ModelInfo, force: bool = False) -> Probe:

@@ -43,7 +43,6 @@ from backend.types.probe import Effect, Flagged, Null, Probe
 from backend.watch import SILENT, Watch
 from cache.journal import Journal
 
-
 MIN_SIDE = 10
 """Fewest items of each side: a third of them is held out, and the rest is split again."""
 

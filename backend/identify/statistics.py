@@ -164,7 +164,7 @@ def cohens_d(features: Float[np.ndarray, "item neuron"], labels: Labels) -> Floa
     return np.divide(difference, pooled, out=np.zeros_like(difference), where=pooled > 0)
 
 
-def paired_d(differences: Float[np.ndarray, "item ..."]) -> Float[np.ndarray, "..."]:
+def paired_d(differences: Float[np.ndarray, "item ..."]) -> Float[np.ndarray, ...]:
     """Mean difference of pairs in units of its SD (Cohen's d of paired values), over the first axis."""
     return np.asarray(differences.mean(0) / differences.std(0, ddof=1))
 

@@ -90,10 +90,11 @@ def add_probes(app: FastAPI, client: Client) -> None:
         """What the questions of a run were answered, and how each answer was judged."""
         return Answers(answers=client.run_answers(name, limit))
 
-    @app.post("/v1/runs/{name}/overrules", status_code=204)
-    def overrule(name: Name, body: Overrule) -> None:
+    @app.post("/v1/runs/{name}/overrules", status_code=201)
+    def overrule(name: Name, body: Overrule) -> Overrule:
         """Keep a person's verdict; it counts when the run is made again."""
         client.overrule(name, body.question, body.response, body.verdict)
+        return body
 
     @app.post("/v1/questions")
     def questions(body: QuestionFile) -> Questions:

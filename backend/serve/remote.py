@@ -102,7 +102,7 @@ class HttpClient:
 
     def probe(self, name: str) -> Probe:
         """A probe with its report card."""
-        return self._read(Probe, self._call("GET", f"/v1/probes/{_word(name)}"))
+        return self._read(Probe, self._call("GET", f"/v1/probes/{_name(name)}"))
 
     def runs(self) -> tuple[RunView, ...]:
         """Runs in the service's folders, those at work with their job."""
@@ -110,13 +110,13 @@ class HttpClient:
 
     def run_answers(self, name: str, limit: int = 200) -> tuple[AnswerView, ...]:
         """What the questions of a run were answered, and how each answer was judged."""
-        rows = self._call("GET", f"/v1/runs/{_word(name)}/answers", params={"limit": limit})["answers"]
+        rows = self._call("GET", f"/v1/runs/{_name(name)}/answers", params={"limit": limit})["answers"]
         return tuple(self._read(AnswerView, row) for row in rows)
 
     def overrule(self, name: str, question: str, response: str, verdict: Verdict) -> None:
         """Keep a person's verdict on an answer of a run."""
         body = {"question": question, "response": response, "verdict": verdict}
-        self._call("POST", f"/v1/runs/{_word(name)}/overrules", body)
+        self._call("POST", f"/v1/runs/{_name(name)}/overrules", body)
 
     def read_questions(self, payload: bytes, file: str) -> tuple[Question, ...]:
         """The questions of a person's file, read there."""
@@ -125,7 +125,7 @@ class HttpClient:
 
     def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:
         """Keep a probe from the files of others, for the service's model."""
-        return self._read(Probe, self._call("POST", f"/v1/probes/{_word(name)}", _packed(files) | {"force": force}))
+        return self._read(Probe, self._call("POST", f"/v1/probes/{_name(name)}", _packed(files) | {"force": force}))
 
     def close(self) -> None:
         """Let the connections go. The service and its model stay as they are."""
@@ -198,3 +198,10 @@ def _host(address: str) -> str | None:
 def _word(text: str) -> str:
     """`text` as one segment of a path."""
     return quote(text, safe="", errors="replace")
+
+
+def _name(name: str) -> str:
+    """`name` as one segment of a path; what is no name of a probe would be another route. Raises Unknown."""
+    if "/" in name or "\\" in name or name.strip(".") == "":
+        raise Unknown(f"There is no probe {name[:40]!r}", "it is no name", "choose one of the list")
+    return _word(name)

@@ -16,7 +16,7 @@ from backend.models.hooks import hook_count
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
 from backend.types import CompareRequest, Comparison, Decoding, Event, Positions, PromptEvent, Row, TokenEvent
-from backend.watch import SILENT
+from backend.watch import SILENT, Silent
 from tests.plain import Plain, Scales, largest_gap
 from tests.tiny import FAMILIES, LAYERS
 
@@ -231,7 +231,7 @@ def test_an_unknown_neuron_is_refused(tiny: Callable[[str], LoadedModel]) -> Non
     assert hook_count(tiny("llama")) == 0
 
 
-class Counting:
+class Counting(Silent):
     """A watch that presses Stop at the n-th time it is asked, and keeps what it was told."""
 
     def __init__(self, stop_at: int | None = None) -> None:

@@ -16,7 +16,7 @@ from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
 from backend.reference import Usual
 from backend.types import Decoding, Event, Exploration, ExploreRequest, Population, PromptEvent, Threshold, TokenEvent
-from backend.watch import SILENT
+from backend.watch import SILENT, Silent
 from tests.plain import Plain, largest_gap
 from tests.tiny import D_MLP, FAMILIES, LAYERS
 
@@ -199,7 +199,7 @@ def test_the_prompt_is_told_before_the_first_token_and_every_token_as_it_comes(
 ) -> None:
     events: list[Event] = []
 
-    class Listening:
+    class Listening(Silent):
         def emit(self, event: Event) -> None:
             events.append(event)
 
@@ -263,7 +263,7 @@ def test_stop_and_failure_leave_no_hook(
     usual: Callable[[str], Usual],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Pressed:
+    class Pressed(Silent):
         def emit(self, event: Event) -> None:
             """Nobody listens."""
 

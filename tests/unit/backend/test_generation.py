@@ -17,6 +17,7 @@ from backend.models.hooks import hook_count, observe
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
 from backend.types import Decoding, Event, RowPlan, Threshold
+from backend.watch import Silent
 from tests.plain import Plain, largest_gap, some_ids
 from tests.tiny import FAMILIES
 
@@ -204,7 +205,7 @@ def test_every_token_is_told_at_once_with_the_text_so_far(tiny: Callable[[str], 
     assert [text for row, count, text in told if count == 16] == [answer.text for answer in decoded.answers]
 
 
-class StopAt:
+class StopAt(Silent):
     """A watch that presses Stop at the n-th time it is asked."""
 
     def __init__(self, asked: int) -> None:

@@ -11,6 +11,7 @@ from backend import reference
 from backend.errors import Stopped
 from backend.models.loaded import LoadedModel
 from backend.reference import EDGES, Usual
+from backend.watch import Silent
 from tests.plain import Plain, largest_gap
 from tests.tiny import D_MLP, LAYERS
 
@@ -76,7 +77,7 @@ def test_its_key_hangs_on_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_measuring_can_be_stopped(tiny: Callable[[str], LoadedModel]) -> None:
-    class Pressed:
+    class Pressed(Silent):
         def emit(self, event: object) -> None:
             """Nobody listens."""
 

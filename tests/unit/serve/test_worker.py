@@ -13,7 +13,7 @@ import pytest
 from backend.errors import BackendUnavailable, ModelUnreadable, QueueFull, Unknown, UnknownModel
 from backend.serve.opening import Answering, ModelSpec, Progress
 from backend.serve.worker import MAX_QUEUED, Worker
-from backend.types import Decoding, ExploreRequest, JobView, TokenEvent
+from backend.types import Decoding, ExploreRequest, IdentifyRequest, JobView, TokenEvent
 from tests.doors import result_of, told
 from tests.fakes import INFO, FakeEngine
 
@@ -392,3 +392,102 @@ def test_closing_ends_everything_and_takes_no_more() -> None:
         assert worker.view(running).state == "stopped"
         with pytest.raises(BackendUnavailable):
             worker.submit("explore", asking("late"), "ann")
+
+
+# Long runs
+
+
+def training(name: str = "a") -> IdentifyRequest:
+    return IdentifyRequest(name=name)
+
+
+def test_others_go_first_between_the_batches_of_a_long_run() -> None:
+    gate = Gate()
+    engine = FakeEngine(on_token=gate)
+    with working(engine) as worker:
+        long = worker.submit("identify", training(), "ann")
+        assert gate.reached.wait(PATIENCE)
+        gate.let(2)
+        wait_for(lambda: worker.view(long).next >= 3)
+        quick = [worker.submit("explore", asking(f"Q{n}", 1), "bob") for n in range(3)]
+        # Open for the batch that runs now, and for the three answers behind it.
+        gate.let(4)
+        for job in quick:
+            assert ended(worker, job).state == "done"
+        view = worker.view(long)
+        assert view.state == "running" and view.next < 6
+        assert worker.long_runs() == {"a": long}
+        gate.open_wide()
+        assert ended(worker, long).state == "done"
+        assert worker.long_runs() == {}
+    assert [type(request).__name__ for request in engine.computed] == ["IdentifyRequest"] + 3 * ["ExploreRequest"]
+
+
+def test_two_long_runs_go_one_after_the_other() -> None:
+    gate = Gate()
+    with working(FakeEngine(on_token=gate)) as worker:
+        first, second = (worker.submit("identify", training(name), name) for name in "ab")
+        assert gate.reached.wait(PATIENCE)
+        gate.let(2)
+        wait_for(lambda: worker.view(first).next >= 3)
+        assert worker.view(second).state == "queued" and worker.view(second).position == 1
+        assert set(worker.long_runs()) == {"a", "b"}
+        gate.open_wide()
+        assert ended(worker, first).state == ended(worker, second).state == "done"
+
+
+def test_a_long_run_goes_on_when_nobody_looks() -> None:
+    now = [0.0]
+    gate = Gate()
+    with working(FakeEngine(on_token=gate), clock=lambda: now[0], abandoned_after=5.0) as worker:
+        long = worker.submit("identify", training(), "ann")
+        assert gate.reached.wait(PATIENCE)
+        now[0] = 1_000.0
+        gate.open_wide()
+        time.sleep(0.05)
+        assert ended(worker, long).state == "done"
+
+
+def test_stop_ends_a_long_run_and_what_waits_runs() -> None:
+    gate = Gate()
+    with working(FakeEngine(on_token=gate)) as worker:
+        long = worker.submit("identify", training(), "ann")
+        assert gate.reached.wait(PATIENCE)
+        quick = worker.submit("explore", asking("Q", 1), "bob")
+        worker.stop(long)
+        gate.open_wide()
+        assert ended(worker, long).state == "stopped"
+        assert ended(worker, quick).state == "done"
+
+
+def test_a_load_stops_a_long_run_after_the_jobs_before_it() -> None:
+    gate = Gate()
+    with working(FakeEngine(on_token=gate)) as worker:
+        long = worker.submit("identify", training(), "ann")
+        assert gate.reached.wait(PATIENCE)
+        before = worker.submit("explore", asking("before", 1), "bob")
+        worker.load(ModelSpec("other"))
+        gate.open_wide()
+        assert ended(worker, long).state == "stopped"
+        assert ended(worker, before).state == "done"
+        wait_for(lambda: worker.status().state == "ready")
+
+
+def test_a_run_that_fails_in_an_interlude_leaves_the_long_one_alone() -> None:
+    failures: list[RuntimeError] = []
+
+    def fail_at(index: int) -> None:
+        if len(engine.computed) == 2 and not failures:
+            failures.append(RuntimeError("broken"))
+            raise failures[0]
+        gate(index)
+
+    gate = Gate()
+    engine = FakeEngine(on_token=fail_at)
+    with working(engine) as worker:
+        long = worker.submit("identify", training(), "ann")
+        assert gate.reached.wait(PATIENCE)
+        quick = worker.submit("explore", asking("Q", 1), "bob")
+        gate.open_wide()
+        assert ended(worker, quick).state == "failed"
+        assert ended(worker, long).state == "done"

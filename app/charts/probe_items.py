@@ -1,0 +1,135 @@
+"""From questions to items, and how well the probe's chances hold: funnel, ROC curve, calibration.
+
+Pure: no Streamlit.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.style import Palette
+from backend.types.identify import Funnel
+from backend.types.probe import Report
+
+HEIGHT = 300
+
+
+def steps(card: Report) -> list[tuple[str, int]]:
+    """(step, how many are left) from the questions to the held-out answers."""
+    funnel = card.funnel
+    spanned = funnel.right + funnel.wrong - funnel.right_without_span - funnel.wrong_without_span
+    return [
+        ("questions asked", funnel.asked),
+        ("answered again and again", funnel.sampled),
+        ("kept: the same verdict", funnel.right + funnel.wrong),
+        ("answer's words found", spanned),
+        ("right and wrong balanced", 2 * funnel.balanced),
+        ("held out for this card", card.test_items),
+    ]
+
+
+def funnel_figure(card: Report, palette: Palette) -> go.Figure:
+    """Bars, the last in the colour of what is looked at."""
+    rows = steps(card)
+    chart = go.Figure(
+        go.Bar(
+            y=list(range(len(rows))), x=[count for _, count in rows], orientation="h", cliponaxis=False,
+            marker_color=[palette.baseline] * (len(rows) - 1) + [palette.chosen], textposition="outside",
+            text=[f"{count:,}" for _, count in rows], hovertemplate="%{text}<extra></extra>",
+            textfont={"color": palette.text},
+        )
+    )  # fmt: skip
+    palette.style(chart, HEIGHT)
+    chart.update_yaxes(
+        tickvals=list(range(len(rows))), ticktext=[name for name, _ in rows], autorange="reversed", automargin=True,
+        tickfont={"color": palette.text},
+    )  # fmt: skip
+    chart.update_xaxes(showticklabels=False, range=[0, 1.18 * max(count for _, count in rows)])
+    chart.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 8}, bargap=0.35)
+    return chart
+
+
+def funnel_table(card: Report) -> pd.DataFrame:
+    """Every filter's way from questions to items, the card's own first."""
+    told: dict[str, Funnel] = {"this card's filter": card.funnel, **card.funnels}
+    return pd.DataFrame(
+        [
+            {
+                "filter": name,
+                "asked": one.asked,
+                "answered in samples": one.sampled,
+                "uncertain": one.uncertain,
+                "mixed": one.mixed,
+                "kept right": one.right,
+                "kept wrong": one.wrong,
+                "right, words not found": one.right_without_span,
+                "wrong, words not found": one.wrong_without_span,
+                "balanced, each side": one.balanced,
+            }
+            for name, one in told.items()
+        ]
+    )
+
+
+def funnel_alt(card: Report) -> str:
+    """The bars in words."""
+    return "Bars. " + "; ".join(f"{name}: {count:,}" for name, count in steps(card)) + "."
+
+
+def roc_figure(card: Report, palette: Palette) -> go.Figure:
+    """Wrong answers caught against right answers accused, at every threshold."""
+    xs, ys = zip(*card.roc, strict=True) if card.roc else ((), ())
+    chart = go.Figure()
+    chart.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": palette.muted, "width": 1, "dash": "dash"}, hoverinfo="skip"
+    )
+    chart.add_scatter(
+        x=xs, y=ys, mode="lines", line={"color": palette.chosen, "width": 3, "shape": "hv"},
+        hovertemplate="caught %{y:.0%}, accused %{x:.0%}<extra></extra>",
+    )  # fmt: skip
+    chart.add_annotation(x=0.62, y=0.55, text="coin toss", showarrow=False, font={"color": palette.muted})
+    palette.style(chart, HEIGHT)
+    chart.update_xaxes(range=[0, 1], tickformat=".0%", title={"text": "right answers accused"})
+    chart.update_yaxes(
+        range=[0, 1.02], tickformat=".0%", showgrid=True, gridcolor=palette.border, automargin=True,
+        title={"text": "wrong answers caught"},
+    )  # fmt: skip
+    chart.update_layout(margin={"l": 8, "r": 16, "t": 8, "b": 52})
+    return chart
+
+
+def roc_table(card: Report) -> pd.DataFrame:
+    """The curve's points."""
+    return pd.DataFrame(card.roc, columns=["right answers accused", "wrong answers caught"])
+
+
+def calibration_figure(card: Report, palette: Palette) -> go.Figure:
+    """The share that was wrong against the chance that the probe gave."""
+    bins = card.calibration
+    chart = go.Figure()
+    chart.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": palette.muted, "width": 1, "dash": "dash"}, hoverinfo="skip"
+    )
+    chart.add_scatter(
+        x=[one.chance for one in bins], y=[one.share for one in bins], mode="lines+markers",
+        line={"color": palette.chosen, "width": 2}, marker={"symbol": "square", "size": 10, "color": palette.chosen},
+        customdata=[one.n for one in bins],
+        hovertemplate="chance %{x:.2f}, wrong %{y:.0%} of %{customdata}<extra></extra>",
+    )  # fmt: skip
+    chart.add_annotation(x=0.3, y=0.42, text="honest chances", showarrow=False, font={"color": palette.muted})
+    palette.style(chart, HEIGHT)
+    chart.update_xaxes(range=[0, 1], title={"text": f"chance given, bins of {bins[0].n if bins else 0} answers"})
+    chart.update_yaxes(
+        range=[0, 1.02], tickformat=".0%", showgrid=True, gridcolor=palette.border, automargin=True,
+        title={"text": "were wrong"},
+    )  # fmt: skip
+    chart.update_layout(margin={"l": 8, "r": 16, "t": 8, "b": 52})
+    return chart
+
+
+def calibration_table(card: Report) -> pd.DataFrame:
+    """The bins."""
+    return pd.DataFrame(
+        [{"chance given": one.chance, "were wrong": one.share, "answers": one.n} for one in card.calibration]
+    )

@@ -1,0 +1,226 @@
+"""Where a probe's neurons sit, and how many there are at each C.
+
+Owns the stems by layer, the counts by layer, and the path. Points carry the neuron's name or the C, so that a click
+can be read. Pure: no Streamlit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Literal
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.style import Palette
+from backend.types.probe import Probe, ProbeNeuron, Report
+
+HEIGHT = 300
+NAMED = 6
+"""Neurons whose name stands beside them: the farthest from 0."""
+Measure = Literal["effect", "weight"]
+MEASURES: dict[Measure, str] = {"effect": "weight × spread", "weight": "weight"}
+
+
+def size(one: ProbeNeuron, measure: Measure) -> float:
+    """Weight x SD where the SD is known and asked for, else the weight."""
+    return one.weight if measure == "weight" or one.effect is None else one.effect
+
+
+def measured(probe: Probe) -> Measure:
+    """What the neurons can be drawn by: an imported probe knows no spread."""
+    return "effect" if all(one.effect is not None for one in probe.neurons) else "weight"
+
+
+def stems_figure(probe: Probe, measure: Measure, palette: Palette) -> go.Figure:
+    """A stem a neuron: triangle up for wrong answers, down for right ones."""
+    chart = go.Figure()
+    layers = probe.model.n_layers if probe.model else 1 + max((one.neuron.layer for one in probe.neurons), default=0)
+    for sign, tint, symbol in ((1, palette.chosen, "triangle-up"), (-1, palette.twin, "triangle-down")):
+        found = probe.of_sign(sign)
+        xs: list[float | None] = []
+        ys: list[float | None] = []
+        for one in found:
+            xs += [one.neuron.layer, one.neuron.layer, None]
+            ys += [0, size(one, measure), None]
+        chart.add_scatter(x=xs, y=ys, mode="lines", line={"color": tint, "width": 1}, opacity=0.5, hoverinfo="skip")
+        chart.add_scatter(
+            x=[one.neuron.layer for one in found], y=[size(one, measure) for one in found], mode="markers",
+            marker={"symbol": symbol, "size": 12, "color": tint}, customdata=[str(one.neuron) for one in found],
+            hovertemplate="%{customdata}: %{y:.3g}<extra></extra>", name="more active when wrong" if sign > 0 else "",
+        )  # fmt: skip
+    for one in sorted(probe.neurons, key=lambda one: -abs(size(one, measure)))[:NAMED]:
+        chart.add_annotation(
+            x=one.neuron.layer, y=size(one, measure), text=f"  {one.neuron}", xanchor="left", showarrow=False,
+            font={"size": 12, "color": palette.text},
+        )  # fmt: skip
+    chart.add_annotation(
+        x=0, xref="paper", y=1, yref="paper", xanchor="left", yanchor="top", showarrow=False,
+        text="▲ more active when wrong", font={"color": palette.chosen},
+    )  # fmt: skip
+    chart.add_annotation(
+        x=0, xref="paper", y=0, yref="paper", xanchor="left", yanchor="bottom", showarrow=False,
+        text="▼ more active when right", font={"color": palette.twin},
+    )  # fmt: skip
+    palette.style(chart, HEIGHT)
+    chart.update_xaxes(range=[-0.7, layers + 2.2], title={"text": "layer"}, tickvals=_ticks(layers))
+    chart.update_yaxes(
+        zeroline=True, zerolinecolor=palette.border, showgrid=True, gridcolor=palette.border, automargin=True,
+        title={"text": MEASURES[measure]},
+    )  # fmt: skip
+    chart.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 52})
+    return chart
+
+
+def _ticks(layers: int) -> list[int]:
+    step = max(1, round(layers / 6 / 5) * 5 if layers > 12 else 1)
+    return [*range(0, layers, step)]
+
+
+def neurons_table(probe: Probe) -> pd.DataFrame:
+    """Every neuron of the probe with all that is known of it alone, heaviest first."""
+    rows = sorted(probe.neurons, key=lambda one: -abs(one.effect if one.effect is not None else one.weight))
+    return pd.DataFrame(
+        {
+            "neuron": [str(one.neuron) for one in rows],
+            "speaks for": ["wrong" if one.weight > 0 else "right" for one in rows],
+            "weight": [one.weight for one in rows],
+            "weight × SD": [one.effect for one in rows],
+            "AUROC alone": [one.auroc for one in rows],
+            "q (FDR)": [one.q for one in rows],
+            "Cohen's d": [one.d for one in rows],
+            "lost without it": [one.leave_out for one in rows],
+            "chosen in bootstraps": [one.frequency for one in rows],
+        }
+    )
+
+
+def stems_alt(probe: Probe, measure: Measure) -> str:
+    """The stems in words."""
+    top = sorted(probe.neurons, key=lambda one: -abs(size(one, measure)))[:NAMED]
+    told = ", ".join(f"{one.neuron} {size(one, measure):.2g}" for one in top)
+    return f"{MEASURES[measure].capitalize()} of {len(probe.neurons)} neurons by layer; largest: {told}."
+
+
+def layers_figure(probe: Probe, palette: Palette) -> go.Figure:
+    """Neurons of either sign in each layer, against what an even spread would put there."""
+    layers, expected = layer_counts(probe)
+    chart = go.Figure()
+    for sign, tint in ((1, palette.chosen), (-1, palette.twin)):
+        counts = Counter(one.neuron.layer for one in probe.of_sign(sign))
+        chart.add_bar(
+            x=list(layers), y=[sign * counts[layer] for layer in layers], marker_color=tint,
+            customdata=[counts[layer] for layer in layers], hovertemplate="layer %{x}: %{customdata}<extra></extra>",
+        )  # fmt: skip
+        chart.add_scatter(
+            x=list(layers), y=[sign * expected[sign]] * len(layers), mode="lines", hoverinfo="skip",
+            line={"color": palette.muted, "width": 1, "dash": "dash"},
+        )  # fmt: skip
+    palette.style(chart, HEIGHT)
+    chart.add_annotation(
+        x=len(layers) - 1, y=expected[1], text="even spread", xanchor="right", yanchor="bottom", showarrow=False,
+        font={"color": palette.muted},
+    )  # fmt: skip
+    chart.update_xaxes(title={"text": "layer"}, tickvals=_ticks(len(layers)), range=[-0.7, len(layers) - 0.3])
+    chart.update_yaxes(
+        title={"text": "◀ for right · neurons · for wrong ▶"}, zeroline=True, zerolinecolor=palette.border,
+        automargin=True,
+    )  # fmt: skip
+    chart.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 52}, barmode="relative", bargap=0.3)
+    return chart
+
+
+def layer_counts(probe: Probe) -> tuple[range, dict[int, float]]:
+    """(layers, sign -> neurons of that sign a layer would have if they were spread evenly)."""
+    layers = range(probe.model.n_layers if probe.model else 1 + max((o.neuron.layer for o in probe.neurons), default=0))
+    return layers, {sign: len(probe.of_sign(sign)) / max(len(layers), 1) for sign in (1, -1)}
+
+
+def layers_table(probe: Probe) -> pd.DataFrame:
+    """Counts by layer and sign."""
+    layers, expected = layer_counts(probe)
+    counts = {sign: Counter(one.neuron.layer for one in probe.of_sign(sign)) for sign in (1, -1)}
+    return pd.DataFrame(
+        {
+            "layer": list(layers),
+            "for wrong": [counts[1][layer] for layer in layers],
+            "even spread, for wrong": expected[1],
+            "for right": [counts[-1][layer] for layer in layers],
+            "even spread, for right": expected[-1],
+        }
+    )
+
+
+def path_figure(card: Report, c: float | None, palette: Palette) -> go.Figure:
+    """AUROC in cross-validation, stability and number of neurons against C; the chosen C is a square."""
+    points = card.path
+    chart = go.Figure()
+    xs = [point.c for point in points]
+    chart.add_scatter(
+        x=xs, y=[point.stability for point in points], mode="lines+markers", yaxis="y",
+        line={"color": palette.twin, "width": 2}, marker={"symbol": "diamond", "size": 9, "color": palette.twin},
+        customdata=xs, hovertemplate="C %{x:g}: overlap of two fits %{y:.2f}<extra></extra>",
+    )  # fmt: skip
+    chart.add_scatter(
+        x=xs, y=[point.auroc.value for point in points], mode="lines+markers", customdata=xs,
+        line={"color": palette.baseline, "width": 2},
+        marker={
+            "symbol": ["square" if point.c == c else "circle" for point in points],
+            "size": [14 if point.c == c else 10 for point in points],
+            "color": [palette.chosen if point.c == c else palette.baseline for point in points],
+        },
+        error_y={
+            "type": "data", "symmetric": False, "thickness": 2, "width": 0, "color": palette.baseline,
+            "array": [point.auroc.high - point.auroc.value for point in points],
+            "arrayminus": [point.auroc.value - point.auroc.low for point in points],
+        },
+        hovertemplate="C %{x:g}: AUROC %{y:.3f}<extra></extra>",
+    )  # fmt: skip
+    for point in points:
+        chart.add_annotation(
+            x=_log(point.c), y=-0.06, yref="y", text=f"{point.positive}", showarrow=False,
+            font={"color": palette.chosen if point.c == c else palette.muted, "size": 12},
+        )  # fmt: skip
+    last = points[-1]
+    for y, words, tint in (
+        (last.auroc.value, "AUROC, cross-validated", palette.baseline),
+        (last.stability, "overlap of two fits", palette.twin),
+    ):
+        chart.add_annotation(
+            x=_log(last.c), y=y, text=f"  {words}", xanchor="left", showarrow=False, font={"color": tint}
+        )
+    palette.style(chart, HEIGHT + 40)
+    chart.update_xaxes(
+        type="log", tickvals=xs, ticktext=[f"{x:g}" for x in xs],
+        range=[_log(xs[0]) - 0.1, _log(last.c) + 0.25 * (_log(last.c) - _log(xs[0]) + 1)],
+        title={"text": "C, the inverse of the penalty; above it the number of H-neurons"},
+    )  # fmt: skip
+    chart.update_yaxes(range=[-0.14, 1.02], showgrid=True, gridcolor=palette.border, tickvals=[0, 0.25, 0.5, 0.75, 1.0])
+    chart.update_layout(margin={"l": 40, "r": 8, "t": 8, "b": 56})
+    return chart
+
+
+def _log(value: float) -> float:
+    return math.log10(value)
+
+
+def path_table(card: Report) -> pd.DataFrame:
+    """Every C of the path."""
+    return pd.DataFrame(
+        [
+            {
+                "C": point.c,
+                "H-neurons": point.positive,
+                "negative": point.negative,
+                "AUROC, cross-validated": point.auroc.value,
+                "95 % from": point.auroc.low,
+                "95 % to": point.auroc.high,
+                "accuracy": point.accuracy.value,
+                "AUROC, training": point.train_auroc,
+                "overlap of two fits": point.stability,
+                "right answers kept when off": None if point.kept is None else point.kept.value,
+            }
+            for point in card.path
+        ]
+    )

@@ -1,0 +1,274 @@
+"""What a probe is worth: its density beside the paper's models, and its AUROC beside everything simpler.
+
+Owns the two dot charts and the chart of what switching does. Pure: no Streamlit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.style import Palette
+from backend.types.identify import Estimate
+from backend.types.probe import Effect, Probe, Report
+
+PAPER = (
+    ("Mistral-7B", 0.35), ("Gemma-3-27B", 0.18), ("Gemma-3-4B", 0.10), ("Llama-3.1-8B", 0.02),
+    ("Llama-3.3-70B", 0.01), ("Mistral-Small-24B", 0.01),
+)  # fmt: skip
+"""H-neurons per 1,000 neurons (Gao et al. 2025, Table 1)."""
+Kind = Literal["chosen", "twin", "baseline", "null"]
+SYMBOLS: dict[Kind, str] = {"chosen": "square", "twin": "diamond", "baseline": "circle", "null": "circle-open"}
+ROW, HEAD = 36, 84
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One row of the chart: a score's name and its AUROC."""
+
+    name: str
+    kind: Kind
+    auroc: Estimate
+
+
+def density(probe: Probe) -> float:
+    """H-neurons per 1,000 of the model's."""
+    return 1000 * len(probe.h_neurons) / probe.model.n_neurons if probe.model else 0.0
+
+
+def density_rows(probe: Probe) -> list[tuple[str, float, str]]:
+    """(model, per mille, its label), the probe's own first."""
+    own = density(probe)
+    name = probe.model.name if probe.model else probe.name
+    short = name.split("/")[-1].removesuffix("-Instruct")
+    return [(f"{short} (here)", own, f"{own:.2f} ({len(probe.h_neurons)})"), *((n, v, f"{v:.2f}") for n, v in PAPER)]
+
+
+def density_figure(probe: Probe, palette: Palette) -> go.Figure:
+    """Dots on a log axis, the probe's own a square."""
+    rows = density_rows(probe)
+    chart = go.Figure()
+    low = min(0.005, *(value for _, value, _ in rows if value > 0)) / 1.4
+    for place, (name, value, label) in enumerate(rows):
+        tint = palette.chosen if place == 0 else palette.baseline
+        shown = max(value, low)
+        chart.add_scatter(
+            x=[low, shown], y=[place, place], mode="lines", line={"color": palette.border, "width": 2}, hoverinfo="skip"
+        )
+        chart.add_scatter(
+            x=[shown], y=[place], mode="markers+text", text=[f"  {label}"], textposition="middle right",
+            textfont={"color": tint if place == 0 else palette.muted}, hoverinfo="text", hovertext=f"{name}: {label}",
+            marker={"symbol": "square" if place == 0 else "circle", "size": 13 if place == 0 else 10, "color": tint},
+        )  # fmt: skip
+    palette.style(chart, HEAD + ROW * len(rows))
+    chart.update_yaxes(
+        tickvals=list(range(len(rows))), ticktext=[_bold(name, n == 0) for n, (name, _, _) in enumerate(rows)],
+        autorange="reversed", automargin=True, tickfont={"color": palette.text},
+    )  # fmt: skip
+    ticks = [t for t in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0) if t <= max(value for _, value, _ in rows) * 4]
+    chart.update_xaxes(
+        type="log", range=[math.log10(low), math.log10(max(v for _, v, _ in rows) * 5)], tickvals=ticks,
+        ticktext=[f"{t:g}" for t in ticks], showgrid=True, gridcolor=palette.border,
+        title={"text": "H-neurons per 1,000 neurons, log scale (number here)"},
+    )  # fmt: skip
+    chart.update_layout(margin={"l": 8, "r": 8, "t": 24, "b": 56})
+    return chart
+
+
+def density_table(probe: Probe) -> pd.DataFrame:
+    """Models and their density."""
+    rows = density_rows(probe)
+    return pd.DataFrame({"model": [n for n, _, _ in rows], "H-neurons per 1,000": [v for _, v, _ in rows]})
+
+
+def density_alt(probe: Probe) -> str:
+    """The dots in words."""
+    told = "; ".join(f"{name}: {label}" for name, _, label in density_rows(probe))
+    return f"H-neurons per 1,000 neurons. {told}."
+
+
+def scored(probe: Probe) -> list[Scored]:
+    """The probe and everything that needs less, in the order of the chart. Empty without a report."""
+    card = probe.report
+    if card is None:
+        return []
+    count = len(probe.h_neurons)
+    rows = [Scored("the probe, all its neurons", "chosen", card.scores.auroc)]
+    rows.append(Scored(f"its {count} H-neurons alone", "chosen", card.positive_only))
+    kinds = {"layer": "same layers", "free": "any layer"}
+    rows += [Scored(f"{count} random neurons, {kinds[one.kind]}", "twin", one.auroc) for one in card.random]
+    rows.append(Scored("all neurons, L2", "baseline", card.all_neurons))
+    rows += [Scored(one.name, "baseline", one.auroc) for one in card.baselines]
+    rows += [
+        Scored(f"strong neurons counted, k = {one.threshold.k:g}", "baseline", one.auroc)
+        for one in card.flagged
+        if one.threshold.population == "layer"
+    ]
+    if card.null is not None and card.null.aurocs:
+        ordered = sorted(card.null.aurocs)
+        low, high = ordered[int(0.025 * len(ordered))], ordered[min(len(ordered) - 1, int(0.975 * len(ordered)))]
+        span = Estimate(value=card.null.mean, low=low, high=high, n=card.test_items, clusters=len(ordered))
+        rows.append(Scored(f"shuffled labels, {len(ordered)} fits", "null", span))
+    return rows
+
+
+def auroc_figure(rows: Sequence[Scored], palette: Palette) -> go.Figure:
+    """Dots with their 95 % intervals on one axis, the figures in a column on the right."""
+    tints: dict[Kind, str] = {
+        "chosen": palette.chosen, "twin": palette.twin, "baseline": palette.baseline, "null": palette.baseline,
+    }  # fmt: skip
+    chart = go.Figure()
+    low = min(0.45, *(row.auroc.low for row in rows)) - 0.02
+    high = max(0.75, *(row.auroc.high for row in rows)) + 0.02
+    for place, row in enumerate(rows):
+        tint, told = tints[row.kind], row.auroc
+        chart.add_scatter(
+            x=[told.low, told.high], y=[place, place], mode="lines", line={"color": tint, "width": 3}, hoverinfo="skip"
+        )
+        chart.add_scatter(
+            x=[told.value], y=[place], mode="markers", hoverinfo="text",
+            hovertext=f"{row.name}: {interval(told)}, n = {told.n}",
+            marker={
+                "symbol": SYMBOLS[row.kind], "size": 12, "color": tint if row.kind != "null" else palette.page,
+                "line": {"color": tint, "width": 2},
+            },
+        )  # fmt: skip
+        chart.add_annotation(
+            x=1, xref="paper", y=place, text=f"<b>{told.value:.2f}</b> [{told.low:.2f}, {told.high:.2f}]",
+            showarrow=False, xanchor="right", font={"color": tint if row.kind != "baseline" else palette.muted},
+        )  # fmt: skip
+    chart.add_vline(x=0.5, line={"color": palette.muted, "width": 1, "dash": "dash"})
+    chart.add_annotation(
+        x=0.5, y=1, yref="paper", yanchor="bottom", text="coin toss", showarrow=False, font={"color": palette.muted}
+    )
+    palette.style(chart, HEAD + 30 * len(rows))
+    chart.update_yaxes(
+        tickvals=list(range(len(rows))), ticktext=[_bold(row.name, row.kind == "chosen") for row in rows],
+        range=[len(rows) - 0.5, -0.6], automargin=True, tickfont={"color": palette.text},
+    )  # fmt: skip
+    chart.update_xaxes(
+        range=[low, high], domain=[0, 0.7], tickvals=[t / 10 for t in range(11) if low <= t / 10 <= high],
+        showgrid=True, gridcolor=palette.border,
+        title={"text": f"AUROC on {rows[0].auroc.n} answers never trained on, 95 %"},
+    )  # fmt: skip
+    chart.update_layout(margin={"l": 8, "r": 4, "t": 24, "b": 56})
+    return chart
+
+
+def auroc_table(rows: Sequence[Scored]) -> pd.DataFrame:
+    """Every row of the chart with its n and clusters."""
+    return pd.DataFrame(
+        {
+            "score": [row.name for row in rows],
+            "AUROC": [row.auroc.value for row in rows],
+            "95 % from": [row.auroc.low for row in rows],
+            "95 % to": [row.auroc.high for row in rows],
+            "answers": [row.auroc.n for row in rows],
+            "entities (or fits)": [row.auroc.clusters for row in rows],
+        }
+    )
+
+
+def auroc_alt(rows: Sequence[Scored]) -> str:
+    """The dots in words."""
+    return "AUROC with 95 % intervals. " + "; ".join(f"{row.name}: {interval(row.auroc)}" for row in rows) + "."
+
+
+def interval(told: Estimate, digits: int = 2) -> str:
+    """'0.74 [0.70, 0.78]'."""
+    return f"{told.value:.{digits}f} [{told.low:.{digits}f}, {told.high:.{digits}f}]"
+
+
+ARMS: dict[str, Kind] = {"H-neurons": "chosen", "random twin": "twin", "negative weights": "baseline"}
+Share = Literal["changed", "right_kept", "wrong_righted", "wrong_uncertain"]
+SHARES: dict[Share, str] = {
+    "changed": "answers that change",
+    "right_kept": "right answers that stay right",
+    "wrong_righted": "wrong answers that become right",
+    "wrong_uncertain": "wrong answers that become unsure",
+}
+
+
+def effects_figure(card: Report, share: Share, palette: Palette) -> go.Figure:
+    """A share of answers against alpha, one line an arm, with intervals; alpha 1 is the answer untouched."""
+    chart = go.Figure()
+    shift = {"H-neurons": 0.0, "random twin": 0.04, "negative weights": -0.04}
+    tints: dict[Kind, str] = {
+        "chosen": palette.chosen, "twin": palette.twin, "baseline": palette.baseline, "null": palette.muted,
+    }  # fmt: skip
+    for arm, kind in ARMS.items():
+        rows = arm_rows(card.effects, arm, share)
+        if not rows:
+            continue
+        xs = [alpha + shift[arm] for alpha, _ in rows]
+        chart.add_scatter(
+            x=xs, y=[100 * told.value for _, told in rows], mode="lines+markers", hoverinfo="text",
+            hovertext=[f"{arm}, α = {alpha:g}: {percent(told)}, n = {told.n}" for alpha, told in rows],
+            line={"color": tints[kind], "width": 2}, marker={"symbol": SYMBOLS[kind], "size": 11, "color": tints[kind]},
+            error_y={
+                "type": "data", "symmetric": False, "color": tints[kind], "thickness": 2, "width": 0,
+                "array": [100 * (told.high - told.value) for _, told in rows],
+                "arrayminus": [100 * (told.value - told.low) for _, told in rows],
+            },
+        )  # fmt: skip
+        chart.add_annotation(
+            x=xs[-1], y=100 * rows[-1][1].value, text=f"  {arm}", xanchor="left", showarrow=False,
+            font={"color": tints[kind]},
+        )  # fmt: skip
+    palette.style(chart, 320)
+    alphas = sorted({one.alpha for one in card.effects} | {1.0})
+    chart.update_xaxes(
+        tickvals=alphas, ticktext=[_alpha(alpha) for alpha in alphas], range=[-0.2, max(alphas) + 1.1],
+        title={"text": "α: what the neurons' activations are multiplied by"},
+    )  # fmt: skip
+    chart.update_yaxes(range=[-3, 103], showgrid=True, gridcolor=palette.border, ticksuffix=" %", automargin=True)
+    chart.update_layout(margin={"l": 8, "r": 8, "t": 12, "b": 56})
+    return chart
+
+
+def arm_rows(effects: Sequence[Effect], arm: str, share: Share) -> list[tuple[float, Estimate]]:
+    """(alpha, share) of an arm, ascending."""
+    found = [(one.alpha, getattr(one, share)) for one in effects if one.arm == arm]
+    return sorted((pair for pair in found if pair[1] is not None), key=lambda pair: pair[0])
+
+
+def _alpha(alpha: float) -> str:
+    names = {0.0: "off", 0.5: "half", 1.0: "as it is", 2.0: "double", 3.0: "triple"}
+    return f"{alpha:g}<br>{names[alpha]}" if alpha in names else f"{alpha:g}"
+
+
+def effects_table(card: Report) -> pd.DataFrame:
+    """Every arm at every alpha, shares with intervals."""
+    rows = []
+    for one in card.effects:
+        row: dict[str, object] = {"switched": one.arm, "alpha": one.alpha, "sets": one.sets, "neurons": one.neurons}
+        for share, words in SHARES.items():
+            told = getattr(one, share)
+            row[words] = None if told is None else told.value
+            row[f"{words}, 95 %"] = "" if told is None else f"{told.low:.3f} to {told.high:.3f}, n = {told.n}"
+        rows.append({**row, "answers cut at the longest": one.cut, "mean tokens": one.mean_tokens})
+    return pd.DataFrame(rows)
+
+
+def effects_alt(card: Report, share: Share) -> str:
+    """The lines in words."""
+    told = "; ".join(
+        f"{arm}: " + ", ".join(f"{percent(value)} at α {alpha:g}" for alpha, value in rows)
+        for arm in ARMS
+        if (rows := arm_rows(card.effects, arm, share))
+    )
+    return f"Share of {SHARES[share]} against α. {told}."
+
+
+def percent(told: Estimate) -> str:
+    """'56 % [50, 62]'."""
+    return f"{100 * told.value:.0f} % [{100 * told.low:.0f}, {100 * told.high:.0f}]"
+
+
+def _bold(words: str, bold: bool) -> str:
+    return f"<b>{words}</b>" if bold else words

@@ -1,0 +1,307 @@
+"""Making a probe on the page: choose questions and how strict to be, start, watch, stop, resume.
+
+Owns the form and the list of runs. A run goes on when the browser is closed; whoever opens the page sees it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import streamlit as st
+from pydantic import ValidationError
+
+from app import session
+from app.widgets import frame, jobs, text
+from app.widgets.frame import muted
+from app.widgets.refusals import bad_input
+from backend.errors import BadInput, HNeuronsError
+from backend.types import IdentifyRequest, StageEvent
+from backend.types.identify import CONSISTENCIES, Consistency, Question, RegionRule, Sampling
+from backend.types.plan import Checks, Plan, RunView, Screening, Source, Training
+from backend.types.probe import Probe
+
+POLL_SECONDS = 1.0
+OWN = "my own numbers"
+_JOBS = "train:jobs"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is asked: questions of each kind, questions answered in samples, and how thorough the checks are."""
+
+    per_relation: int
+    at_most: int
+    checks: Checks
+    words: str
+
+
+SIZES = {
+    "A look": Size(
+        40, 300, Checks(refits=5, bootstraps=20, random_sets=10, twins=1, alphas=(0.0, 2.0), answers=40, variations=False),
+        "some 1,500 questions; half an hour on a laptop with the small model",
+    ),
+    "Thorough": Size(500, 3000, Checks(), "as the probe that ships; hours on a laptop, in the background"),
+}  # fmt: skip
+
+
+def draw(probe: Probe | None) -> None:
+    """The form on the left, the runs on the right."""
+    left, right = st.columns([5, 4], gap="medium")
+    with left:
+        _form()
+    with right:
+        frame.heading(
+            "Runs",
+            "A run keeps every batch that is done: it can be stopped, and goes on where it was, on this page or with "
+            "`hneurons identify resume NAME`. Other questions are answered between its batches.",
+        )
+        _runs()
+
+
+def _form() -> None:
+    frame.heading(
+        "Train on this model",
+        "The model answers many questions, greedily and in samples. Kept are those that it answers right, or wrong, "
+        "time and again. A sparse probe then looks for neurons whose CETT tells the two apart "
+        "(Gao et al. 2025, section 6.1).",
+    )
+    info = session.status().info
+    if info is None:
+        st.markdown(muted("It can begin when the model is loaded."))
+        return
+    st.text_input("Name of the run", key="train.name", value="", placeholder="my-first-probe", max_chars=64)
+    source = st.segmented_control(
+        "Questions", ["Those that ship", "My file"], default="Those that ship", required=True, key="train.source"
+    )
+    uploaded: tuple[Question, ...] = ()
+    if source == "My file":
+        uploaded = _uploaded()
+    size = st.segmented_control("How much", list(SIZES), default="A look", required=True, key="train.size")
+    st.markdown(muted(SIZES[size].words))
+    _settings()
+    if st.button("Start", type="primary", icon=":material/play_arrow:", key="train.start"):
+        _start(source == "My file", uploaded, SIZES[size])
+    failed = st.session_state.get("train:failed")
+    if isinstance(failed, HNeuronsError):
+        jobs.shown_error(failed)
+
+
+def _uploaded() -> tuple[Question, ...]:
+    file = st.file_uploader(
+        "A file of questions", type=["csv", "tsv", "json", "jsonl", "parquet"], key="train.file",
+        help="Columns question and answers (spellings apart by |), if you like relation and entity. TriviaQA, NQ-Open "
+        "and PopQA are read as they are.",
+    )  # fmt: skip
+    if file is None:
+        return ()
+    key = f"train:read:{file.file_id}"
+    if key not in st.session_state:
+        try:
+            st.session_state[key] = session.client().read_questions(file.getvalue(), file.name)
+        except HNeuronsError as error:
+            st.session_state[key] = error
+    found = st.session_state[key]
+    if isinstance(found, HNeuronsError):
+        jobs.shown_error(found)
+        return ()
+    kinds = len({question.relation for question in found})
+    st.markdown(f"{len(found):,} questions of {kinds} {'kind' if kinds == 1 else 'kinds'}. The first:")
+    st.html(text.block(f"{found[0].text}  →  {' | '.join(found[0].answers[:4])}"))
+    return tuple(found)
+
+
+def _settings() -> None:
+    with st.expander("Settings"):
+        st.text_input(
+            "Behind every question", Sampling().suffix, key="train.suffix", max_chars=500,
+            help="The authors' instruction. It is part of the prompt that every figure belongs to.",
+        )  # fmt: skip
+        one, two, three, four = st.columns(4)
+        one.number_input("Samples", 1, 100, 10, key="train.samples")
+        two.number_input("Temperature", 0.05, 5.0, 1.0, 0.1, key="train.temperature")
+        three.number_input("Top-k", 0, 1000, 50, key="train.top_k", help="0 takes every token")
+        four.number_input("Top-p", 0.05, 1.0, 0.9, 0.05, key="train.top_p")
+        named = st.selectbox(
+            "Which questions are kept", [*CONSISTENCIES, OWN], index=2, key="train.filter",
+            help="How many samples must agree. A small model agrees with itself in 10 of 10 hardly ever when it is "
+            "right.",
+        )  # fmt: skip
+        if named == OWN:
+            right, wrong = st.columns(2)
+            right.number_input("Samples right, at least", 1, 100, 5, key="train.right")
+            wrong.number_input("Samples wrong, at least", 1, 100, 9, key="train.wrong")
+            st.toggle("The greedy answer must agree", True, key="train.greedy")
+        st.segmented_control(
+            "A wrong answer against", ["1-vs-1", "3-vs-1"], default="1-vs-1", required=True, key="train.labels",
+            format_func=lambda name: {
+                "1-vs-1": "right answers", "3-vs-1": "right answers and all other tokens (the paper)"
+            }[name],
+        )  # fmt: skip
+        st.segmented_control(
+            "C is chosen by", ["cross-validation", "paper"], default="cross-validation", required=True,
+            key="train.choice",
+            format_func=lambda name: {
+                "cross-validation": "cross-validation", "paper": "accuracy + answers kept when off (the paper)"
+            }[name],
+        )  # fmt: skip
+        left, right = st.columns(2)
+        left.segmented_control(
+            "CETT over an answer's tokens", ["mean", "max"], default="mean", required=True, key="train.pooling"
+        )
+        right.number_input("Seed", 0, 2**31 - 1, 0, key="train.seed")
+
+
+def plan(own_file: str, size: Size) -> Plan:
+    """The plan that the form says. Raises BadInput."""
+    state = st.session_state
+    seed = int(state["train.seed"])
+    filter = CONSISTENCIES.get(state["train.filter"])
+    try:
+        if filter is None:
+            filter = Consistency(
+                right=state["train.right"], wrong=state["train.wrong"], greedy=state["train.greedy"], uncertain=3
+            )
+        filter.check(int(state["train.samples"]))
+        return Plan(
+            source=Source(file=own_file, per_relation=size.per_relation),
+            sampling=Sampling(
+                samples=state["train.samples"], temperature=state["train.temperature"], top_k=state["train.top_k"],
+                top_p=state["train.top_p"], suffix=state["train.suffix"], max_new_tokens=32, seed=seed,
+            ),
+            screening=Screening(at_most=size.at_most),
+            filter=filter,
+            rule=RegionRule(pooling=state["train.pooling"]),
+            training=Training(labels=state["train.labels"], choice=state["train.choice"]),
+            checks=size.checks,
+            seed=seed,
+        )  # fmt: skip
+    except ValidationError as error:
+        raise bad_input(error) from error
+    except ValueError as error:
+        why, _, instead = str(error).partition("; ")
+        raise BadInput("The filter cannot be met", why, instead or "choose smaller numbers") from error
+
+
+def _start(own: bool, questions: tuple[Question, ...], size: Size) -> None:
+    state = st.session_state
+    state["train:failed"] = None
+    file = state.get("train.file")
+    try:
+        if own and not questions:
+            raise BadInput("There is no question to ask", "no file was read", "choose a file, or those that ship")
+        name = state["train.name"].strip()
+        if any(run.name == name for run in session.client().runs()):
+            raise BadInput(f"There is a run {name} already", "it has its own questions", "choose another name")
+        made = plan(file.name if own and file is not None else "", size)
+        start(IdentifyRequest(name=name, plan=made, questions=questions, command="made on the page Identify"))
+    except ValidationError:
+        state["train:failed"] = BadInput(
+            "The run needs a name", "its folder is called so", "use letters, digits, - and _, at most 64"
+        )
+    except HNeuronsError as error:
+        state["train:failed"] = error
+
+
+def start(request: IdentifyRequest) -> None:
+    """Begin or go on with a run. Raises HNeuronsError."""
+    job = session.client().submit("identify", request, session.session_id())
+    st.session_state[_JOBS] = {**st.session_state.get(_JOBS, {}), request.name: job}
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def _runs() -> None:
+    """Every run with how far it is. Drawn again each second while the page is open."""
+    try:
+        runs = session.client().runs()
+    except HNeuronsError as error:
+        jobs.shown_error(error)
+        return
+    mine: dict[str, str] = st.session_state.get(_JOBS, {})
+    begun = {run.name for run in runs}
+    for name, job in mine.items():
+        if name not in begun:
+            _waiting(name, job)
+    if not runs and not mine:
+        st.markdown(muted("None yet. What you start stands here, with the time it still takes."))
+    for run in runs:
+        _run(run, run.job or mine.get(run.name))
+
+
+def _waiting(name: str, job: str) -> None:
+    """A run that has written nothing yet."""
+    with st.container(border=True):
+        st.markdown(f"**{text.markdown(name)}**")
+        _progress(name, job)
+
+
+def _run(run: RunView, job: str | None) -> None:
+    with st.container(border=True, key=f"run-{run.name}".replace(".", "_")):
+        line = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
+        line.markdown(f"**{text.markdown(run.name)}**", width="content")
+        when = datetime.fromtimestamp(run.changed).astimezone()
+        line.markdown(muted(f"{text.markdown(run.model)} · {when:%d %b %H:%M}"), width="content")
+        going = run.job is not None and _progress(run.name, run.job)
+        if going:
+            return
+        _ended(run.name, job)
+        told = f"{run.questions:,} questions, {run.sampled:,} answered in samples"
+        row = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
+        row.markdown(muted(told + ("" if run.done else ", not finished")), width="content")
+        if run.done and row.button("Open", key=f"open-{run.name}", icon=":material/open_in_new:"):
+            session.probes(fresh=True)
+            session.change(probe=run.name, room="report", card=None)
+            st.rerun(scope="app")
+        if not run.done and row.button("Resume", key=f"resume-{run.name}", icon=":material/play_arrow:"):
+            resume(run)
+            st.rerun(scope="fragment")
+
+
+def resume(run: RunView) -> None:
+    """Go on with a run; a refusal stands under the form."""
+    info = session.status().info
+    try:
+        if info is not None and info.fingerprint != run.fingerprint:
+            raise BadInput(
+                f"{run.name} asks {run.model}", f"{info.name} is loaded", "load that model on the page Models first"
+            )
+        start(IdentifyRequest(name=run.name, plan=run.plan, command="made on the page Identify"))
+        st.session_state["train:failed"] = None
+    except HNeuronsError as error:
+        st.session_state["train:failed"] = error
+
+
+def _progress(name: str, job: str) -> bool:
+    """How far a job is, with Stop; whether it still goes on."""
+    try:
+        seen = session.client().view(job)
+    except HNeuronsError:
+        return False
+    if seen.state not in ("queued", "running"):
+        return False
+    stages = [event for event in seen.events if isinstance(event, StageEvent)]
+    words, fraction = (stages[-1].stage, stages[-1].fraction) if stages else ("beginning", None)
+    if seen.state == "queued":
+        words = f"waiting: {seen.position} before it" if seen.position else "waiting for the model"
+    line = st.container(horizontal=True, vertical_alignment="center", wrap=False)
+    line.progress(min(max(fraction or 0.0, 0.0), 1.0), text=text.markdown(words))
+    if line.button("Stop", icon=":material/stop_circle:", key=f"stop-{name}"):
+        try:
+            session.client().stop(job)
+        except HNeuronsError as error:
+            jobs.shown_error(error)
+    return True
+
+
+def _ended(name: str, job: str | None) -> None:
+    """Why a job of this session ended, where it did badly."""
+    if job is None:
+        return
+    try:
+        seen = session.client().view(job)
+    except HNeuronsError:
+        return
+    if seen.state == "failed" and seen.error is not None:
+        jobs.shown_error(HNeuronsError.from_json(seen.error))
+    elif seen.state == "done":
+        st.markdown(muted("Finished just now."))

@@ -1,0 +1,104 @@
+"""What Identify says in words: the finding, what it is worth, and how each figure is read.
+
+Owns the sentences; every number in them is the report's. Pure: no Streamlit.
+"""
+
+from __future__ import annotations
+
+from backend.types.probe import Probe, RandomSets, Report
+
+HOW_DENSITY = (
+    "Neurons with a positive weight in the probe, of every 1,000 feed-forward neurons of the model. The grey rows are "
+    "the models of the paper (Gao et al. 2025, Table 1), each found on other questions and with another filter."
+)
+HOW_AUROC = (
+    "**AUROC** is the chance that a wrong answer gets a higher score than a right one: 0.5 is a coin toss, 1 is never "
+    "mistaken. Every row is fitted on the same training answers and judged on the same held-out ones; the line is a "
+    "95 % interval over resampled entities. **Random neurons** are as many others, each draw fitted anew. **Kind of "
+    "question** knows the relation alone: items are balanced within it, so it cannot do better than chance here. "
+    "**Shuffled labels** are whole fits on exchanged labels: what luck finds."
+)
+HOW_FUNNEL = (
+    "Every question is answered greedily; for those whose relation has a partner of the other side, answers are drawn. "
+    "A question is *kept* when its answers agree often enough (the filter), and counts only if the words that answer "
+    "can be found. Within each relation as many right as wrong ones are kept."
+)
+HOW_STEMS = (
+    "Each triangle is a neuron of the probe at its layer. Up: its CETT is higher when the answer is wrong, an H-neuron. "
+    "Down: higher when it is right. The height is weight times the spread of its CETT: how much it moves the score. "
+    "Click one to open its card."
+)
+HOW_EFFECTS = (
+    "All H-neurons are multiplied by α while the model answers the held-out questions again, greedily. The **random "
+    "twin** is as many neurons of the same layers. An effect counts where it leaves the twin's. Right answers that are "
+    "lost are the price."
+)
+HOW_PATH = (
+    "One fit for every C: the larger it is, the more neurons get a weight. Squares and circles: AUROC in "
+    "cross-validation on the training answers. Diamonds: how many H-neurons two folds' fits share (Jaccard). "
+    "Click a point to see what that C gives."
+)
+HOW_LAYERS = "Neurons in each layer by sign. The dashed line is what an even spread over the layers would give."
+HOW_ROC = "Each threshold catches some wrong answers and accuses some right ones. The dashed line is a coin toss."
+HOW_CALIBRATION = (
+    "Answers in bins by the chance of being wrong that the probe gives. On the dashed line the chances are honest."
+)
+HOW_CONFOUNDS = (
+    "Does the score only follow something simpler? *Within one relation*: only pairs of the same kind of question. "
+    "*Relation left out*: scored by a fit that saw none of its items. *Same length*: only as many right as wrong "
+    "answers of each length in tokens."
+)
+
+
+def heading(probe: Probe) -> str:
+    """The finding in a sentence."""
+    count = len(probe.h_neurons)
+    noun = "neuron" if count == 1 else "neurons"
+    card = probe.report
+    if card is None:
+        return f"{count} {noun} in a probe from {probe.imported or 'elsewhere'}, not judged here"
+    score = card.scores.auroc
+    if score.low <= 0.5:
+        return f"{count} {noun} do not tell wrong answers from right ones"
+    words = "a little" if score.value < 0.7 else ("something" if score.value < 0.85 else "much")
+    return f"{count} {noun} know {words} about when the model invents"
+
+
+def worth(probe: Probe) -> str:
+    """What the finding is worth, under it."""
+    whose = f"the probe that ships with {probe.model.name}" if probe.model else "a probe"
+    told = f"Report card of {whose}. " if probe.model else ""
+    return f"{told}A probe is a weighted sum of a few neurons’ CETT; the grey rows say how far one gets without it."
+
+
+def better(card: Report) -> RandomSets | None:
+    """The random sets that the headline compares with: of the same layers."""
+    return next((one for one in card.random if one.kind == "layer"), None)
+
+
+def verdicts(card: Report) -> list[str]:
+    """What a reader should carry away, the worst first."""
+    told = []
+    probe = card.scores.auroc.value
+    rivals = [(one.auroc.value, one.name) for one in card.baselines] + [(card.all_neurons.value, "all neurons, L2")]
+    stronger = [name for value, name in sorted(rivals, reverse=True) if value >= probe]
+    if stronger:
+        told.append(f"As good or better without choosing neurons: {', '.join(stronger)}.")
+    if card.adds.low <= 0 <= card.adds.high:
+        told.append("Beside the simple scores the probe adds nothing that could be told from chance.")
+    else:
+        told.append(f"Beside the simple scores the probe adds {card.adds.value:+.3f} AUROC.")
+    told.append(f"The score goes with the answer's length: Spearman {card.length_correlation:+.2f}.")
+    stable = [point for point in card.path if point.auroc.value == max(p.auroc.value for p in card.path)]
+    if stable:
+        told.append(f"Two fits on different folds share {100 * stable[0].stability:.0f} % of their H-neurons.")
+    return told
+
+
+def forced(probe: Probe) -> str | None:
+    """The mark of a probe that was put on another model; None for any other."""
+    return (
+        f"Made for another model and put on {probe.forced} all the same: no figure of it holds here."
+        if probe.forced
+        else None
+    )

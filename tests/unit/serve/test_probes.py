@@ -1,0 +1,200 @@
+"""Probes and runs through every door: listed, read, imported, judged, and refused in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from backend.cli.main import main
+from backend.errors import BadInput, BadSettings, StoreError, Unknown
+from backend.identify import library
+from backend.neurons import NeuronSet
+from backend.serve.client import Client
+from backend.serve.remote import HttpClient
+from backend.types import IdentifyRequest
+from backend.types.identify import Greedy, Question, Sample, Samples
+from backend.types.plan import Plan
+from cache.journal import Journal
+from tests.doors import local, served
+from tests.fakes import INFO, FakeEngine, probe
+
+Door = Callable[[], Client]
+ASKED = (
+    Question(id="q1", text="Who wrote Emma?", answers=("Jane Austen",), relation="author"),
+    Question(id="q2", text="Who wrote <b>Ulysses</b>?", answers=("James Joyce",), relation="author"),
+)
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HNEURONS_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(params=["here", "over HTTP"])
+def client(request: pytest.FixtureRequest) -> Iterator[Client]:
+    with local(FakeEngine()) as opened:
+        while opened.status().state != "ready":
+            pass
+        if request.param == "here":
+            yield opened
+        else:
+            with served(opened) as address:
+                far = HttpClient(address)
+                yield far
+                far.close()
+
+
+def begun(name: str = "mine") -> Path:
+    """A run in the middle: both questions answered."""
+    folder = library.folder_of(name)
+    with library.working(folder):
+        library.begin(folder, Plan(), ASKED, INFO, "hneurons identify run mine")
+    for name, kind in (("greedy", Greedy), ("samples", Samples)):
+        journal = Journal(folder / f"{name}.jsonl")
+        with journal.writing():
+            for question in ASKED:
+                texts = ["Jane Austen", "Jane Austen", "I am not sure", "Bront\u00eb"]
+                drawn = [Sample(text=text, tokens=3, finish="end") for text in texts]
+                one = (
+                    Greedy(question=question.id, answer=drawn[0], log_probs=(-0.1,), entropies=(0.2,))
+                    if kind is Greedy
+                    else Samples(question=question.id, answers=tuple(drawn))
+                )
+                journal.append([one.model_dump(mode="json")])
+    return folder
+
+
+def kept(name: str = "mine") -> None:
+    folder = library.folder_of(name)
+    with library.working(folder):
+        library.write(folder, probe(name), {})
+
+
+def test_own_probes_are_listed_and_read(client: Client) -> None:
+    before = {one.name for one in client.probes()}
+    kept()
+    found = {one.name: one for one in client.probes()}
+    assert set(found) == before | {"mine"}
+    assert (found["mine"].positive, found["mine"].negative, found["mine"].ships) == (2, 1, False)
+    assert client.probe("mine") == probe("mine")
+
+
+@pytest.mark.parametrize("name", ["nothing", "../mine", "a/b", "..", "a" * 60])
+def test_a_probe_that_is_not_there(name: str, client: Client) -> None:
+    kept()
+    with pytest.raises((Unknown, BadInput)):
+        client.probe(name)
+
+
+def test_a_damaged_probe_says_so_and_hides_no_other(client: Client) -> None:
+    kept("good")
+    kept("bad")
+    (library.folder_of("bad") / "probe.json").write_text("{}")
+    assert "good" in {one.name for one in client.probes()} and "bad" not in {one.name for one in client.probes()}
+    with pytest.raises(StoreError, match="is no probe of this program"):
+        client.probe("bad")
+
+
+def test_runs_and_their_answers(client: Client) -> None:
+    begun()
+    run = client.runs()[0]
+    assert (run.name, run.questions, run.sampled, run.done, run.job) == ("mine", 2, 2, False, None)
+    told = client.run_answers("mine")
+    assert [(one.response, one.count, one.verdict) for one in told[:3]] == [
+        ("Jane Austen", 2, "right"), ("I am not sure", 1, "uncertain"), ("Bront\u00eb", 1, "wrong"),
+    ]  # fmt: skip
+    assert told[0].greedy and not told[1].greedy and told[3].verdict == "wrong"
+    client.overrule("mine", "q1", "Bront\u00eb", "right")
+    again = client.run_answers("mine")[2]
+    assert again.verdict == "right" and again.overruled
+    assert len(client.run_answers("mine", limit=1)) == 3
+    with pytest.raises(BadInput, match="is no question of mine"):
+        client.overrule("mine", "q9", "x", "right")
+    with pytest.raises(Unknown):
+        client.run_answers("other")
+
+
+def test_a_file_of_questions_is_read(client: Client) -> None:
+    found = client.read_questions(b"question,answer\nWho wrote <b>Ulysses</b>?,James Joyce\n", "q.csv")
+    assert found[0].text == "Who wrote <b>Ulysses</b>?"
+    with pytest.raises(BadInput, match="no column of questions"):
+        client.read_questions(b"a,b\n1,2\n", "q.csv")
+
+
+def test_a_probe_is_imported_once_under_its_name(client: Client) -> None:
+    file = {"p.csv": b"layer,neuron,weight\n0,1,2.5\n1,3,-1\n"}
+    made = client.import_probe(file, "theirs")
+    assert made.h_neurons == NeuronSet.of("L0:N1") and made.against == NeuronSet.of("L1:N3")
+    assert made.model == INFO and made.imported == "p.csv" and made.forced == ""
+    assert client.probe("theirs") == made
+    with pytest.raises(BadSettings, match="The name theirs is taken"):
+        client.import_probe(file, "theirs")
+    with pytest.raises(BadInput, match="L7:N1 is not in this model"):
+        client.import_probe({"p.csv": b"layer,neuron,weight\n7,1,2.5\n"}, "wrong")
+
+
+def test_a_probe_of_another_model_is_refused_or_marked(client: Client) -> None:
+    other = probe("x", INFO.model_copy(update={"name": "other-model", "fingerprint": "0" * 64}))
+    file = {"x.json": other.model_dump_json().encode()}
+    with pytest.raises(BadInput, match="was made for another model: it belongs to other-model"):
+        client.import_probe(file, "x")
+    made = client.import_probe(file, "x", force=True)
+    assert made.forced == "fake-model"
+    assert client.probe("x").forced == "fake-model"
+
+
+@pytest.mark.parametrize("kind", ["json", "csv", "npz", "jhammant"])
+def test_the_command_exports_what_it_imports(kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    kept()
+    out = tmp_path / {"npz": "p.npz", "csv": "p.csv"}.get(kind, "p.json")
+    assert main(["identify", "export", "mine", "--out", str(out), "--format", kind]) == 0
+    assert main(["identify", "import", str(out), "--name", "again"]) == 0
+    capfd.readouterr()
+    assert main(["identify", "report", "again", "--json"]) == 0
+    told = json.loads(capfd.readouterr().out)
+    assert {one["neuron"]: one["weight"] for one in told["neurons"]} == {"L0:N1": 2.0, "L1:N3": 1.0, "L2:N5": -1.5}
+
+
+def test_the_command_lists_and_reports(capfd: pytest.CaptureFixture[str]) -> None:
+    kept()
+    assert main(["identify", "list"]) == 0
+    assert "mine" in capfd.readouterr().out
+    assert main(["identify", "report", "mine"]) == 0
+    assert "2 H-neurons" in capfd.readouterr().out
+    assert main(["identify", "report", "nothing"]) == 1
+    assert "There is no probe 'nothing'" in capfd.readouterr().err
+    assert main(["identify", "resume", "nothing"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--filter", "half"], "--filter 'half' is not known"),
+        (["--filter", "5"], "is not known"),
+        (["--plan", "nowhere.json"], "cannot be read"),
+        (["--labels", "4-vs-1"], "1-vs-1"),
+        (["--questions", "nowhere.csv"], "cannot be read"),
+        (["--samples", "0"], "greater than or equal to 1"),
+    ],
+)
+def test_a_plan_that_cannot_be_made(words: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["identify", "run", "x", *words]) == 2
+    assert said in capfd.readouterr().err
+
+
+def test_the_command_runs_a_plan(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    engine = FakeEngine()
+    monkeypatch.setattr("backend.serve.opening.open_engine", lambda *args, **named: engine)
+    words = ["identify", "run", "x", "--relations", "element_of_symbol", "--filter", "6,9", "--max-new-tokens", "9"]
+    assert main([*words, "--choice", "paper", "--all", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["name"] == "x"
+    request = engine.computed[0]
+    assert isinstance(request, IdentifyRequest)
+    plan = request.plan
+    assert plan.source.relations == ("element_of_symbol",) and plan.screening is None
+    assert (plan.filter.right, plan.filter.wrong, plan.sampling.max_new_tokens) == (6, 9, 9)
+    assert plan.training.choice == "paper"
