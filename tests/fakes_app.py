@@ -7,13 +7,14 @@ means nothing; the text says so where a person could see it. Nothing in the prog
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import log
 
 import numpy as np
 
-from backend.errors import BackendUnavailable, HNeuronsError, StoreError
+from backend.errors import BackendUnavailable, BadInput, HNeuronsError, StoreError, Unknown
+from backend.identify.library import summary
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import (
     Candidate,
@@ -24,6 +25,7 @@ from backend.types import (
     Event,
     Exploration,
     ExploreRequest,
+    IdentifyRequest,
     JobView,
     Lens,
     LensRequest,
@@ -33,6 +35,7 @@ from backend.types import (
     ModelStatus,
     NeuronCard,
     NeuronRequest,
+    Probe,
     PromptEvent,
     Pushed,
     Request,
@@ -49,6 +52,10 @@ from backend.types import (
     Verb,
     result_key,
 )
+from backend.types.identify import Question, Verdict
+from backend.types.plan import AnswerView, RunView
+from backend.types.probe import ProbeSummary
+from tests import fakes_probe
 
 LAYERS, WIDTH = 30, 1536
 INFO = ModelInfo(
@@ -199,6 +206,8 @@ def result_of(request: Request) -> Result:
         return exploration(request)
     if isinstance(request, LensRequest):
         return lens(request)
+    if isinstance(request, IdentifyRequest):
+        return fakes_probe.probe(request.name, INFO)
     return card(request) if isinstance(request, NeuronRequest) else comparison(request)
 
 
@@ -227,6 +236,8 @@ class FakeClient:
     stopped: list[str] = field(default_factory=list)
     jobs: dict[str, FakeJob] = field(default_factory=dict)
     kept: dict[str, Result] = field(default_factory=dict)
+    shelf: dict[str, Probe] = field(default_factory=lambda: {"shipped": fakes_probe.probe("shipped", INFO)})
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
 
     def status(self) -> ModelStatus:
         if self.state == "ready":
@@ -305,6 +316,51 @@ class FakeClient:
             return card(NeuronRequest(neuron=NeuronId(17, 412), text=text))
         return exploration(asked)
 
+    def probes(self) -> tuple[ProbeSummary, ...]:
+        return tuple(summary(one, one.name == "shipped") for one in self.shelf.values())
+
+    def probe(self, name: str) -> Probe:
+        if name not in self.shelf:
+            raise Unknown(f"There is no probe {name!r}", "it was removed", "choose another")
+        return self.shelf[name]
+
+    def runs(self) -> tuple[RunView, ...]:
+        found = []
+        for id, job in self.jobs.items():
+            if isinstance(job.request, IdentifyRequest):
+                over = job.stopped or self.view(id).state in ("done", "failed")
+                found.append(
+                    RunView(
+                        name=job.request.name, model=INFO.name, fingerprint=INFO.fingerprint, questions=9000,
+                        sampled=120, done=over and not job.stopped, changed=1.7e9, job=None if over else id,
+                        plan=job.request.plan,
+                    )
+                )  # fmt: skip
+        return tuple(found)
+
+    def run_answers(self, name: str, limit: int = 200) -> tuple[AnswerView, ...]:
+        return tuple(
+            AnswerView(
+                question=f"q{n}", text=f"Who is <i>number {n}</i>?", answers=("A", "B"), relation="r",
+                response=f"It is *{n}*", count=4, greedy=True, verdict=self.verdicts.get(f"q{n}", "wrong"),
+                overruled=f"q{n}" in self.verdicts,
+            )
+            for n in range(min(3, limit))
+        )  # fmt: skip
+
+    def overrule(self, name: str, question: str, response: str, verdict: Verdict) -> None:
+        self.verdicts[question] = verdict
+
+    def read_questions(self, payload: bytes, file: str) -> tuple[Question, ...]:
+        if b"question" not in payload:
+            raise BadInput(f"{file} has no column of questions", "its columns are a, b", "name them so")
+        return (Question(id="q", text="Who wrote <b>Emma</b>?", answers=("Jane Austen",)),)
+
+    def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:
+        made = fakes_probe.probe(name, INFO).model_copy(update={"report": None, "imported": next(iter(files))})
+        self.shelf[name] = made
+        return made
+
     def close(self) -> None:
         self.jobs.clear()
 
@@ -312,6 +368,8 @@ class FakeClient:
 def _events(request: Request) -> list[Event]:
     if isinstance(request, NeuronRequest | LensRequest):
         return [StageEvent(stage="reading the neuron")]
+    if isinstance(request, IdentifyRequest):
+        return [StageEvent(stage="drawing answers: 12 of 300, 4 min left", fraction=0.04)]
     answer = tuple(one for one in tokens_of(request, ANSWER) if one.role == "answer")
     plans = tuple(one.plan for one in comparison(request).rows) if isinstance(request, CompareRequest) else ()
     events: list[Event] = [

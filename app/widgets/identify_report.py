@@ -87,7 +87,7 @@ def _density(probe: Probe) -> None:
 def _auroc(probe: Probe) -> None:
     frame.heading("Is it the neurons, or something simpler?", identify_words.HOW_AUROC)
     rows = probe_worth.scored(probe)
-    _figure("auroc", probe_worth.auroc_figure(rows, session.palette()), probe, "AUROC of the probe and of what is simpler",
+    _figure("auroc", probe_worth.auroc_figure(rows, session.palette()), probe, "The probe and what is simpler",
             probe_worth.auroc_alt(rows), probe_worth.auroc_table(rows))  # fmt: skip
 
 
@@ -107,8 +107,10 @@ def _stems(probe: Probe) -> None:
         if named is not None:
             session.change(card=NeuronId.parse(named))
 
-    _figure("stems", probe_neurons.stems_figure(probe, measure, session.palette()), probe, "Neurons of the probe by layer",
-            probe_neurons.stems_alt(probe, measure), probe_neurons.neurons_table(probe), on_select=pick, chart_key=key)  # fmt: skip
+    _figure(
+        "stems", probe_neurons.stems_figure(probe, measure, session.palette()), probe, "Neurons of the probe by layer",
+        probe_neurons.stems_alt(probe, measure), probe_neurons.neurons_table(probe), on_select=pick, chart_key=key,
+    )  # fmt: skip
 
 
 def _picked(key: str) -> Any:
@@ -219,13 +221,13 @@ def _chances(probe: Probe, card: Report) -> None:
     with left:
         frame.heading("Caught and accused", identify_words.HOW_ROC)
         _figure("roc", probe_items.roc_figure(card, session.palette()), probe, "ROC curve",
-                f"ROC curve of the probe, AUROC {interval(card.scores.auroc)}.", probe_items.roc_table(card))  # fmt: skip
+                f"ROC curve, AUROC {interval(card.scores.auroc)}.", probe_items.roc_table(card))  # fmt: skip
     with right:
         frame.heading("Are its chances honest?", identify_words.HOW_CALIBRATION)
         scores = card.scores
         note = f"accuracy {interval(scores.accuracy)}, F1 {interval(scores.f1)}, Brier {interval(scores.brier)}"
         _figure("calibration", probe_items.calibration_figure(card, session.palette()), probe, "Calibration",
-                "Share of wrong answers against the chance given.", probe_items.calibration_table(card), note=note)  # fmt: skip
+                "Share of wrong answers by chance given.", probe_items.calibration_table(card), note=note)  # fmt: skip
 
 
 def _layers(probe: Probe, card: Report) -> None:

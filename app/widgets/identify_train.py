@@ -38,10 +38,11 @@ class Size:
 
 SIZES = {
     "A look": Size(
-        40, 300, Checks(refits=5, bootstraps=20, random_sets=10, twins=1, alphas=(0.0, 2.0), answers=40, variations=False),
+        40, 300,
+        Checks(refits=5, bootstraps=20, random_sets=10, twins=1, alphas=(0.0, 2.0), answers=40, variations=False),
         "some 1,500 questions; half an hour on a laptop with the small model",
     ),
-    "Thorough": Size(500, 3000, Checks(), "as the probe that ships; hours on a laptop, in the background"),
+    "Thorough": Size(500, 3000, Checks(), "some 9,600 questions and every check; hours on a laptop, in the background"),
 }  # fmt: skip
 
 

@@ -24,9 +24,9 @@ HOW_FUNNEL = (
     "can be found. Within each relation as many right as wrong ones are kept."
 )
 HOW_STEMS = (
-    "Each triangle is a neuron of the probe at its layer. Up: its CETT is higher when the answer is wrong, an H-neuron. "
-    "Down: higher when it is right. The height is weight times the spread of its CETT: how much it moves the score. "
-    "Click one to open its card."
+    "Each triangle is a neuron of the probe at its layer. Up: its CETT is higher when the answer is wrong, an "
+    "H-neuron. Down: higher when it is right. The height is weight times the spread of its CETT: how much it moves "
+    "the score. Click one to open its card."
 )
 HOW_EFFECTS = (
     "All H-neurons are multiplied by α while the model answers the held-out questions again, greedily. The **random "
@@ -66,9 +66,8 @@ def heading(probe: Probe) -> str:
 
 def worth(probe: Probe) -> str:
     """What the finding is worth, under it."""
-    whose = f"the probe that ships with {probe.model.name}" if probe.model else "a probe"
-    told = f"Report card of {whose}. " if probe.model else ""
-    return f"{told}A probe is a weighted sum of a few neurons’ CETT; the grey rows say how far one gets without it."
+    told = f"Report card of {probe.name}, made on {probe.model.name}." if probe.model else f"From {probe.imported}."
+    return f"{told} A probe is a weighted sum of a few neurons’ CETT; the grey rows say how far one gets without it."
 
 
 def better(card: Report) -> RandomSets | None:

@@ -1,0 +1,158 @@
+"""Identify as a person meets it: the card, its rooms, a run begun, stopped and resumed, verdicts, probes from files."""
+
+from __future__ import annotations
+
+from html import unescape
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from backend.types import IdentifyRequest
+from tests import fakes_probe, pages_run
+from tests.fakes_app import INFO, FakeClient
+
+
+def opened(client: FakeClient | None = None, **params: str) -> AppTest:
+    """The page, run without an exception."""
+    app = pages_run.opened("identify.py", client or FakeClient(), **params)
+    assert not app.exception
+    return app
+
+
+def words(app: AppTest) -> str:
+    """All that stands on the page as text, as it is read."""
+    return unescape(written(app))
+
+
+def written(app: AppTest) -> str:
+    """The same as it is written in Markdown."""
+    kinds = (app.header, app.subheader, app.markdown, app.error, app.info, app.warning)
+    return "\n".join(str(one.value) for kind in kinds for one in kind)
+
+
+def test_the_card_says_what_was_found_and_what_it_is_worth() -> None:
+    app = opened()
+    assert app.header[0].value == "4 neurons know something about when the model invents"
+    told = {metric.label: (metric.value, metric.delta) for metric in app.metric}
+    assert told["H-neurons in the probe"] == ("4", "of 46,080, and 2 for right")
+    assert told["Density"][0] == "0.09 ‰"
+    assert told["AUROC"] == ("0.74", "95 % 0.69 to 0.79, n = 310")
+    assert told["Better than random neurons by"] == ("+0.08", "95 % 0.03 to 0.13, 2 draws")
+    assert "Neuron L17:N412: an H-neuron" in words(app)
+    assert "As good or better without choosing neurons: all neurons, L2" in words(app)
+
+
+@pytest.mark.parametrize(
+    "part", ["Confounds", "C path", "Otherwise", "ROC and chances", "Layers", "All neurons", "How it was made"]
+)
+def test_every_part_of_the_card_opens(part: str) -> None:
+    app = opened()
+    switch = next(one for one in app.button_group if one.key == "more-of-card")
+    switch.set_value([part]).run()
+    assert not app.exception
+
+
+def test_a_probe_that_tells_nothing_is_called_so() -> None:
+    client = FakeClient()
+    probe = fakes_probe.probe("shipped", INFO)
+    assert probe.report is not None
+    scores = probe.report.scores.model_copy(update={"auroc": fakes_probe.estimate(0.52)})
+    card = probe.report.model_copy(update={"scores": scores})
+    client.shelf = {"shipped": probe.model_copy(update={"report": card})}
+    assert opened(client).header[0].value == "4 neurons do not tell wrong answers from right ones"
+
+
+def test_a_link_names_probe_room_and_neuron() -> None:
+    client = FakeClient()
+    client.shelf["mine"] = fakes_probe.probe("mine", INFO)
+    app = opened(client, probe="mine", card="L11:N940")
+    assert "Neuron L11:N940: speaks for a right answer" in words(app)
+    assert next(one for one in app.selectbox if one.label == "Probe").value == "mine"
+    assert "Two probes side by side" in words(opened(client, room="probes"))
+
+
+def test_text_of_questions_and_answers_is_no_markup() -> None:
+    app = opened()
+    assert "<b>Emma</b>" in next(one for one in app.selectbox if one.label == "Answer").options[0]
+    assert "<b>Emma</b>" not in written(app)
+
+
+def test_without_a_probe_the_page_says_what_to_do() -> None:
+    client = FakeClient()
+    client.shelf = {}
+    app = opened(client)
+    assert app.header[0].value == "No probe of this model yet"
+    assert "**Train** makes one" in words(app)
+
+
+def test_the_mark_of_a_forced_probe_stays() -> None:
+    client = FakeClient()
+    client.shelf = {"shipped": fakes_probe.probe("shipped", INFO).model_copy(update={"forced": "other-model"})}
+    assert "Made for another model and put on other" in words(opened(client))
+
+
+def started(client: FakeClient, name: str = "mine") -> AppTest:
+    app = opened(client, room="train")
+    app.text_input(key="train.name").set_value(name)
+    app.button(key="train.start").click().run()
+    assert not app.exception
+    return app
+
+
+def test_a_run_is_started_watched_stopped_and_resumed() -> None:
+    client = FakeClient(pace=1000.0)
+    app = started(client)
+    verb, request, _ = client.submitted[-1]
+    assert verb == "identify" and isinstance(request, IdentifyRequest) and request.name == "mine"
+    assert request.plan.screening is not None and request.plan.screening.at_most == 300
+    app.button(key="stop-mine").click().run()
+    assert client.stopped == ["job-1"]
+    app.run()
+    app.button(key="resume-mine").click().run()
+    assert client.submitted[-1][1] == request.model_copy(update={"command": client.submitted[-1][1].command})
+    assert len(client.submitted) == 2
+
+
+def test_a_finished_run_opens_its_card() -> None:
+    client = FakeClient()
+    app = started(client)
+    client.shelf["mine"] = fakes_probe.probe("mine", INFO)
+    app.run()
+    app.button(key="open-mine").click().run()
+    assert app.header[0].value.startswith("4 neurons know")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../x"])
+def test_a_run_without_a_proper_name_is_refused(name: str) -> None:
+    client = FakeClient()
+    app = started(client, name)
+    assert not client.submitted
+    assert "The run needs a name" in words(app)
+    assert app.text_input(key="train.name").value == name
+
+
+def test_a_filter_that_cannot_be_met_is_refused() -> None:
+    client = FakeClient()
+    app = opened(client, room="train")
+    app.text_input(key="train.name").set_value("mine")
+    app.number_input(key="train.samples").set_value(4)
+    app.button(key="train.start").click().run()
+    assert "Only 4 samples are drawn" in words(app) and not client.submitted
+
+
+def test_verdicts_are_shown_and_a_run_made_again() -> None:
+    client = FakeClient()
+    started(client)
+    app = opened(client, room="answers")
+    assert "What the model answered, and how it was judged" in words(app)
+    assert "3 answers shown, 0 of them decided by a person." in words(app)
+    app.button(key="answers.again").click().run()
+    assert len(client.submitted) == 2
+
+
+def test_two_probes_are_compared() -> None:
+    client = FakeClient()
+    other = fakes_probe.probe("mine", INFO)
+    client.shelf["mine"] = other.model_copy(update={"neurons": other.neurons[2:]})
+    app = opened(client, room="probes")
+    assert "They share" in words(app) and "of 4 H-neurons" in words(app)
