@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from backend import columns
 from backend.errors import BadNeurons
 from backend.interventions import plan_alphas
 from backend.neurons import NeuronId, NeuronSet
@@ -75,13 +76,9 @@ def draw(chosen: NeuronSet, kind: str, seed: int, widths: Sequence[int], avoid: 
 def _draw_free(
     chosen: NeuronSet, random: np.random.Generator, widths: Sequence[int], avoid: NeuronSet
 ) -> list[NeuronId]:
-    starts = np.concatenate([[0], np.cumsum(widths)])
-    taken = [int(starts[neuron.layer]) + neuron.index for neuron in chosen | avoid]
-    others = np.setdiff1d(np.arange(starts[-1]), np.array(taken))
-    _enough(len(others), len(taken), "the model")
-    flat = random.choice(others, len(taken), replace=False)
-    layers = np.searchsorted(starts, flat, side="right") - 1
-    return [NeuronId(int(layer), int(place - starts[layer])) for layer, place in zip(layers, flat, strict=True)]
+    others = np.setdiff1d(np.arange(sum(widths)), columns.of(chosen | avoid, widths))
+    _enough(len(others), len(chosen), "the model")
+    return columns.named(random.choice(others, len(chosen), replace=False), widths)
 
 
 def _enough(others: int, wanted: int, where: str) -> None:

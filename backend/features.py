@@ -8,6 +8,7 @@ leaves the device is [text region neuron] a layer. Refuses to choose regions or 
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from os.path import commonprefix
@@ -39,7 +40,7 @@ class RegionText:
 
 
 @dataclass
-class _Reduced:
+class _Reduced(ABC):
     """An observer that keeps one reduction of CETT over regions for each layer: [row region neuron]."""
 
     w_norms: Sequence[Tensor]
@@ -47,12 +48,13 @@ class _Reduced:
     """As `_weights` makes them: 1 / size of the region at its positions."""
     found: list[Tensor] = field(default_factory=list)
 
+    @abstractmethod
     def __call__(self, layer: int, z: Tensor, h: Tensor) -> None:
-        raise NotImplementedError
+        """Take in one layer."""
 
+    @abstractmethod
     def join(self, head: Float[Tensor, "row region pos"], values: Sequence[Tensor]) -> None:
         """Take in CETT [pos neuron] of each layer at the shared first positions, whose weights are `head`."""
-        raise NotImplementedError
 
 
 class _Means(_Reduced):

@@ -77,25 +77,30 @@ def funnel_alt(card: Report) -> str:
     return "Bars. " + "; ".join(f"{name}: {count:,}" for name, count in steps(card)) + "."
 
 
-def roc_figure(card: Report, palette: Palette) -> go.Figure:
-    """Wrong answers caught against right answers accused, at every threshold."""
-    xs, ys = zip(*card.roc, strict=True) if card.roc else ((), ())
-    chart = go.Figure()
+def _square(palette: Palette) -> go.Figure:
+    """A chart of two shares, with the dashed line on which both are equal."""
+    chart = palette.style(go.Figure(), HEIGHT)
     chart.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", line={"color": palette.muted, "width": 1, "dash": "dash"}, hoverinfo="skip"
     )
+    chart.update_layout(margin={"l": 8, "r": 16, "t": 8, "b": 52})
+    return chart
+
+
+def roc_figure(card: Report, palette: Palette) -> go.Figure:
+    """Wrong answers caught against right answers accused, at every threshold."""
+    xs, ys = zip(*card.roc, strict=True) if card.roc else ((), ())
+    chart = _square(palette)
     chart.add_scatter(
         x=xs, y=ys, mode="lines", line={"color": palette.chosen, "width": 3, "shape": "hv"},
         hovertemplate="caught %{y:.0%}, accused %{x:.0%}<extra></extra>",
     )  # fmt: skip
     chart.add_annotation(x=0.62, y=0.55, text="coin toss", showarrow=False, font={"color": palette.muted})
-    palette.style(chart, HEIGHT)
     chart.update_xaxes(range=[0, 1], tickformat=".0%", title={"text": "right answers accused"})
     chart.update_yaxes(
         range=[0, 1.02], tickformat=".0%", showgrid=True, gridcolor=palette.border, automargin=True,
         title={"text": "wrong answers caught"},
     )  # fmt: skip
-    chart.update_layout(margin={"l": 8, "r": 16, "t": 8, "b": 52})
     return chart
 
 
@@ -107,10 +112,7 @@ def roc_table(card: Report) -> pd.DataFrame:
 def calibration_figure(card: Report, palette: Palette) -> go.Figure:
     """The share that was wrong against the chance that the probe gave."""
     bins = card.calibration
-    chart = go.Figure()
-    chart.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", line={"color": palette.muted, "width": 1, "dash": "dash"}, hoverinfo="skip"
-    )
+    chart = _square(palette)
     chart.add_scatter(
         x=[one.chance for one in bins], y=[one.share for one in bins], mode="lines+markers",
         line={"color": palette.chosen, "width": 2}, marker={"symbol": "square", "size": 10, "color": palette.chosen},
@@ -118,13 +120,11 @@ def calibration_figure(card: Report, palette: Palette) -> go.Figure:
         hovertemplate="chance %{x:.2f}, wrong %{y:.0%} of %{customdata}<extra></extra>",
     )  # fmt: skip
     chart.add_annotation(x=0.3, y=0.42, text="honest chances", showarrow=False, font={"color": palette.muted})
-    palette.style(chart, HEIGHT)
     chart.update_xaxes(range=[0, 1], title={"text": f"chance given, bins of {bins[0].n if bins else 0} answers"})
     chart.update_yaxes(
         range=[0, 1.02], tickformat=".0%", showgrid=True, gridcolor=palette.border, automargin=True,
         title={"text": "were wrong"},
     )  # fmt: skip
-    chart.update_layout(margin={"l": 8, "r": 16, "t": 8, "b": 52})
     return chart
 
 

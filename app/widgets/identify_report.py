@@ -160,7 +160,7 @@ def _more(probe: Probe, card: Report) -> None:
 
 def _confounds(probe: Probe, card: Report) -> None:
     frame.heading("What it may only follow", identify_words.HOW_CONFOUNDS)
-    for sentence in identify_words.verdicts(card):
+    for sentence in identify_words.verdicts(card, probe.c):
         st.markdown(f"- {text.markdown(sentence)}")
     rows: list[tuple[str, Estimate]] = [
         ("all held-out answers", card.scores.auroc),

@@ -75,8 +75,8 @@ def better(card: Report) -> RandomSets | None:
     return next((one for one in card.random if one.kind == "layer"), None)
 
 
-def verdicts(card: Report) -> list[str]:
-    """What a reader should carry away, the worst first."""
+def verdicts(card: Report, c: float | None) -> list[str]:
+    """What a reader should carry away, the worst first; `c` is the probe's."""
     told = []
     probe = card.scores.auroc.value
     rivals = [(one.auroc.value, one.name) for one in card.baselines] + [(card.all_neurons.value, "all neurons, L2")]
@@ -88,9 +88,9 @@ def verdicts(card: Report) -> list[str]:
     else:
         told.append(f"Beside the simple scores the probe adds {card.adds.value:+.3f} AUROC.")
     told.append(f"The score goes with the answer's length: Spearman {card.length_correlation:+.2f}.")
-    stable = [point for point in card.path if point.auroc.value == max(p.auroc.value for p in card.path)]
-    if stable:
-        told.append(f"Two fits on different folds share {100 * stable[0].stability:.0f} % of their H-neurons.")
+    point = next((point for point in card.path if point.c == c), None)
+    if point is not None:
+        told.append(f"Two fits on different folds share {100 * point.stability:.0f} % of their H-neurons.")
     return told
 
 

@@ -19,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from backend.arms import draw
+from backend.columns import of
 from backend.identify.statistics import auroc, estimate
 from backend.identify.training import Items
 from backend.neurons import NeuronSet
@@ -124,11 +125,7 @@ def random_sets(
     seed: int,
 ) -> RandomSets:
     """As many random neurons as H-neurons, `count` times, each fitted as the H-neurons (`places`) are."""
-    starts = np.concatenate([[0], np.cumsum(widths)])
-    columns = [
-        np.array([starts[one.layer] + one.index for one in draw(positive, kind, seed + number, widths, avoid)])
-        for number in range(count)
-    ]
+    columns = [of(draw(positive, kind, seed + number, widths, avoid), widths) for number in range(count)]
     scores = np.column_stack([refitted(train, test, drawn) for drawn in columns])
 
     def mean(labels: np.ndarray, held: np.ndarray, weights: np.ndarray | None) -> float:

@@ -18,18 +18,16 @@ from jaxtyping import Int
 from backend.arms import BASELINE, draw
 from backend.generation import decode
 from backend.identify.judge import verdict
-from backend.identify.pace import Pace
-from backend.identify.responses import ROWS, asked
+from backend.identify.responses import ROWS, Prompts, resumed, sample
 from backend.identify.statistics import share
 from backend.interventions import prove, scaled
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
-from backend.prompting import encode
-from backend.types import RowPlan, StageEvent
-from backend.types.identify import Question, Sample, Samples, Sampling, Verdict
+from backend.types import RowPlan
+from backend.types.identify import Question, Samples, Sampling, Verdict
 from backend.types.plan import Checks
 from backend.types.probe import Effect
-from backend.watch import SILENT, Watch, between
+from backend.watch import SILENT, Watch
 from cache.journal import Journal
 
 Name = Literal["H-neurons", "random twin", "negative weights"]
@@ -78,37 +76,22 @@ def answers(
     Raises InterventionUnused where an arm changed nothing at all, Stopped between two tokens.
     """
     plans = [BASELINE, *(arm.plan for arm in arms)]
-    size = max(1, ROWS // len(plans))
-    with journal.writing():
-        done = {found.question: found for found in map(Samples.model_validate, journal.read())}
-        missing = [
-            (question, encode(model, asked(question, sampling), sampling.max_new_tokens).ids)
-            for question in questions
-            if question.id not in done
+
+    def batch(prompts: Prompts) -> list[Samples]:
+        rows = plans * len(prompts)
+        with scaled(model, rows) as live:
+            every = [ids for _, ids in prompts for _ in plans]
+            decoded = decode(model, every, sampling.greedy, live=live, lean=True, watch=watch)
+            prove(live, rows)
+        told = [sample(answer) for answer in decoded.answers]
+        return [
+            Samples(question=question.id, answers=tuple(told[place * len(plans) : (place + 1) * len(plans)]))
+            for place, (question, _) in enumerate(prompts)
         ]
-        missing.sort(key=lambda prompt: len(prompt[1]))
-        pace = Pace(len(missing))
-        for start in range(0, len(missing), size):
-            between(watch)
-            watch.emit(StageEvent(stage=pace.told("answering with neurons switched"), fraction=pace.fraction))
-            block = missing[start : start + size]
-            rows = plans * len(block)
-            with scaled(model, rows) as live:
-                prompts = [ids for _, ids in block for _ in plans]
-                decoded = decode(model, prompts, sampling.greedy, live=live, lean=True, watch=watch)
-                prove(live, rows)
-            told = [
-                Sample(text=answer.text, tokens=len(answer.ids), finish=answer.finish or "length")
-                for answer in decoded.answers
-            ]
-            found = [
-                Samples(question=question.id, answers=tuple(told[place * len(plans) : (place + 1) * len(plans)]))
-                for place, (question, _) in enumerate(block)
-            ]
-            journal.append(one.model_dump(mode="json") for one in found)
-            done.update((one.question, one) for one in found)
-            pace.add(len(block))
-    return [done[question.id] for question in questions]
+
+    size = max(1, ROWS // len(plans))
+    doing = "answering with neurons switched"
+    return resumed(model, questions, sampling, journal, watch, Samples, batch, size, doing)
 
 
 def digest(questions: Sequence[Question], arms: Sequence[Arm], sampling: Sampling, fingerprint: str) -> str:

@@ -71,10 +71,7 @@ def extract(
             between(watch)
             watch.emit(StageEvent(stage=pace.told("reading the answers"), fraction=pace.fraction))
             block = items[start : start + BLOCK]
-            texts = [
-                regions(model, asked(questions[i.question], sampling), i.response, Span(i.start, i.end), rule)
-                for i in block
-            ]
+            texts = [read_as(model, item, questions, sampling, rule) for item in block]
             confidences = _read(model, texts, rule, [array[start : start + len(block)] for array in arrays], watch)
             for array in arrays:
                 array.flush()
@@ -82,6 +79,13 @@ def extract(
             done += confidences
             pace.add(len(block))
     return Features(arrays[0], arrays[1], tuple(done))
+
+
+def read_as(
+    model: LoadedModel, item: Item, questions: Mapping[str, Question], sampling: Sampling, rule: RegionRule
+) -> RegionText:
+    """An item as the model reads it, with its regions. Raises BadInput for a span without a token."""
+    return regions(model, asked(questions[item.question], sampling), item.response, Span(item.start, item.end), rule)
 
 
 def _read(

@@ -8,6 +8,7 @@ from a file.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ from backend.types.results import ModelInfo
 from cache.errors import PathEscapes
 from cache.journal import Journal
 from cache.paths import home, inside
+
+log = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).resolve().parents[1] / "bundled" / "probes"
 PROBE, PLAN = "probe.json", "plan.json"
@@ -54,6 +57,8 @@ class Begun:
     fingerprint: str
     model: str
     command: str
+    asked: int
+    """Its questions."""
 
 
 @contextmanager
@@ -79,16 +84,16 @@ def working(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def begin(folder: Path, plan: Plan, questions: Sequence[Question], info: ModelInfo, command: str) -> None:
+def begin(folder: Path, plan: Plan, questions: Sequence[Question], info: ModelInfo, command: str) -> str:
     """Write what the run is made from, or see that it is what the folder's answers were made from.
 
     The filter, the probe and the checks may change from one call to the next; questions, sampling and model may not.
 
-    Raises BadSettings where they did.
+    Returns the command that the run was begun with. Raises BadSettings where something else changed.
     """
     asked = "".join(question.model_dump_json() + "\n" for question in questions)
     path = folder / "questions.jsonl"
-    held = _held(folder)
+    held = begun_in(folder)
     if held is not None:
         changed = [
             name
@@ -106,14 +111,19 @@ def begin(folder: Path, plan: Plan, questions: Sequence[Question], info: ModelIn
                 "give this run another name, or resume that one",
             )
     _write(path, asked)
-    record = {"plan": plan.model_dump(mode="json"), "fingerprint": info.fingerprint, "model": info.name}
-    _write(folder / PLAN, json.dumps(record | {"command": command}, indent=1))
+    command = command if held is None else held.command
+    record = {
+        "plan": plan.model_dump(mode="json"), "fingerprint": info.fingerprint, "model": info.name,
+        "command": command, "asked": len(questions),
+    }  # fmt: skip
+    _write(folder / PLAN, json.dumps(record, indent=1))
+    return command
 
 
 def begun(name: str) -> tuple[Begun, tuple[Question, ...]]:
     """What the run `name` was begun with, and its questions. Raises Unknown where there is none, StoreError."""
     folder = folder_of(name)
-    held = _held(folder)
+    held = begun_in(folder)
     if held is None:
         raise Unknown(f"There is no run {name[:40]!r}", f"{folder} holds no plan", "see hneurons identify list")
     try:
@@ -125,15 +135,18 @@ def begun(name: str) -> tuple[Begun, tuple[Question, ...]]:
 
 def questions(folder: Path, source: Source) -> tuple[Question, ...]:
     """The questions of the run in `folder`, where it was begun from the same source; none where it was not."""
-    held = _held(folder)
+    held = begun_in(folder)
     return begun(folder.name)[1] if held is not None and held.plan.source == source else ()
 
 
-def _held(folder: Path) -> Begun | None:
+def begun_in(folder: Path) -> Begun | None:
+    """What the run in `folder` was begun with; None where there is none. Raises StoreError."""
     try:
         record = json.loads((folder / PLAN).read_text("utf-8"))
         plan = Plan.model_validate(record["plan"])
-        return Begun(plan, str(record["fingerprint"]), str(record["model"]), str(record["command"]))
+        return Begun(
+            plan, str(record["fingerprint"]), str(record["model"]), str(record["command"]), int(record["asked"])
+        )
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -214,7 +227,9 @@ def listed() -> tuple[ProbeSummary, ...]:
         for path in sorted(root.glob(f"*/{PROBE}"), key=_written, reverse=True):
             try:
                 probe = read_file(path)
-            except StoreError:
+            except StoreError as error:
+                # One damaged file must not hide the others; asked for by its name it says what is wrong.
+                log.warning("a probe is left out of the list: %s", error)
                 continue
             found.setdefault(path.parent.name, summary(probe, ships))
     return tuple(found.values())

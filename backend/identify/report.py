@@ -16,6 +16,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_curve
 from sklearn.model_selection import GroupKFold
 
+from backend.columns import named
 from backend.identify.baselines import adds, all_neurons, random_sets, refitted, simple_baselines
 from backend.identify.probe import Fit, h_neurons
 from backend.identify.statistics import (
@@ -30,8 +31,8 @@ from backend.identify.statistics import (
     within,
 )
 from backend.identify.study import Part, Study
-from backend.identify.training import Trained, fits, validate
-from backend.neurons import NeuronId, NeuronSet
+from backend.identify.training import Trained, fits
+from backend.neurons import NeuronSet
 from backend.types.identify import Estimate, Funnel
 from backend.types.plan import Plan
 from backend.types.probe import Effect, Flagged, Null, RandomSets, Report, Variation
@@ -64,9 +65,7 @@ def report(
     """The card of `trained` on the held-out part. Raises Stopped between two figures."""
     train, test = study.train, study.test
     held = trained.fit.logits(test.seen.answer)
-    place = [fit.c for fit in trained.fits].index(trained.fit.c)
     between(watch)
-    inside = validate(train.seen, plan.training, watch).logits[place]
     pairs = matched(test.seen.labels, test.lengths, plan.seed)
     null = permuted(test.seen.labels, held, test.strata, plan.checks.permutations, plan.seed)
     return Report(
@@ -84,7 +83,7 @@ def report(
         positive_only=estimate(
             auroc, test.seen.labels, refitted(train.seen, test.seen, h_neurons(trained.fit)), test.seen.entities
         ),
-        adds=adds(train.seen, test.seen, train.simple, test.simple, inside, held),
+        adds=adds(train.seen, test.seen, train.simple, test.simple, trained.unseen, held),
         calibration=calibration(test.seen.labels, held),
         roc=_roc(test.seen.labels, held),
         random=_random(study, trained.fit, plan, widths, watch),
@@ -129,10 +128,7 @@ def left_out(study: Study, fit: Fit, plan: Plan, parts: int = 10) -> Float[np.nd
 
 def chosen(fit: Fit, widths: Sequence[int], sign: int) -> NeuronSet:
     """The neurons whose weight has this sign."""
-    starts = np.concatenate([[0], np.cumsum(widths)])
-    flat = np.flatnonzero(fit.weights * sign > 0)
-    layers = np.searchsorted(starts, flat, side="right") - 1
-    return NeuronSet(tuple(NeuronId(int(layer), int(p - starts[layer])) for layer, p in zip(layers, flat, strict=True)))
+    return NeuronSet(tuple(named(np.flatnonzero(fit.weights * sign > 0), widths)))
 
 
 def _random(study: Study, fit: Fit, plan: Plan, widths: Sequence[int], watch: Watch) -> tuple[RandomSets, ...]:

@@ -23,7 +23,7 @@ ROWS = 120
 """Rows of a batch: more are hardly faster on a processor, and a checkpoint comes later."""
 
 Told = TypeVar("Told", Greedy, Samples)
-_Prompts = Sequence[tuple[Question, tuple[int, ...]]]
+Prompts = Sequence[tuple[Question, tuple[int, ...]]]
 
 
 def greedy_answers(
@@ -31,19 +31,19 @@ def greedy_answers(
 ) -> list[Greedy]:
     """Each question's likeliest answer, in their order. Resumes and raises as `samples` does."""
 
-    def batch(prompts: _Prompts) -> list[Greedy]:
+    def batch(prompts: Prompts) -> list[Greedy]:
         decoded = decode(model, [ids for _, ids in prompts], sampling.greedy, watch=watch)
         return [
             Greedy(
                 question=question.id,
-                answer=_sample(answer),
+                answer=sample(answer),
                 log_probs=tuple(answer.log_probs),
                 entropies=tuple(answer.entropies),
             )
             for (question, _), answer in zip(prompts, decoded.answers, strict=True)
         ]
 
-    return _resumed(model, questions, sampling, journal, watch, Greedy, batch, ROWS, "answering greedily")
+    return resumed(model, questions, sampling, journal, watch, Greedy, batch, ROWS, "answering greedily")
 
 
 def samples(
@@ -58,29 +58,29 @@ def samples(
     """
     count = sampling.samples
 
-    def batch(prompts: _Prompts) -> list[Samples]:
+    def batch(prompts: Prompts) -> list[Samples]:
         seeds = [row_seed(sampling.seed, question.id, number) for question, _ in prompts for number in range(count)]
         decoded = decode(
             model, [ids for _, ids in prompts], sampling.drawn, copies=count, seeds=seeds, lean=True, watch=watch
         )
-        drawn = [_sample(answer) for answer in decoded.answers]
+        drawn = [sample(answer) for answer in decoded.answers]
         return [
             Samples(question=question.id, answers=tuple(drawn[place * count : (place + 1) * count]))
             for place, (question, _) in enumerate(prompts)
         ]
 
     size = max(1, ROWS // count)
-    return _resumed(model, questions, sampling, journal, watch, Samples, batch, size, "drawing answers")
+    return resumed(model, questions, sampling, journal, watch, Samples, batch, size, "drawing answers")
 
 
-def _resumed(
+def resumed(
     model: LoadedModel,
     questions: Sequence[Question],
     sampling: Sampling,
     journal: Journal,
     watch: Watch,
     kind: type[Told],
-    batch: Callable[[_Prompts], list[Told]],
+    batch: Callable[[Prompts], list[Told]],
     size: int,
     doing: str,
 ) -> list[Told]:
@@ -109,7 +109,8 @@ def _ids(model: LoadedModel, question: Question, sampling: Sampling) -> tuple[in
     return encode(model, asked(question, sampling), sampling.max_new_tokens).ids
 
 
-def _sample(answer: Answer) -> Sample:
+def sample(answer: Answer) -> Sample:
+    """What is kept of a decoded answer."""
     assert answer.finish is not None, "decoding has ended"
     return Sample(text=answer.text, tokens=len(answer.ids), finish=answer.finish)
 

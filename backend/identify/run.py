@@ -19,24 +19,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from backend.columns import named
 from backend.errors import BadInput
 from backend.identify import describe, library, nulls, screen
 from backend.identify.effects import Arm, arms, effects
+from backend.identify.extract import read_as
 from backend.identify.ground import Ground, Pool
 from backend.identify.items import Answered, choose
 from backend.identify.judge import verdict
 from backend.identify.probe import Fit, h_neurons
 from backend.identify.questions import digest as questions_digest
-from backend.identify.regions import regions
 from backend.identify.report import Found, chosen, report
-from backend.identify.responses import asked, greedy_answers, samples
-from backend.identify.spans import Span
+from backend.identify.responses import greedy_answers, samples
 from backend.identify.statistics import auroc, share
 from backend.identify.study import Study, split
 from backend.identify.threshold import POPULATIONS, count, flagged
 from backend.identify.training import Trained, train
 from backend.identify.variations import variations
 from backend.models.loaded import LoadedModel
+from backend.neurons import NeuronSet
 from backend.types.identify import CONSISTENCIES, Consistency, Estimate, Funnel, Item, Question
 from backend.types.plan import Plan
 from backend.types.probe import Effect, Flagged, Null, Probe
@@ -73,7 +74,7 @@ def run(
     folder, another plan's answers are there, or the disk is full; Stopped.
     """
     with library.working(folder):
-        library.begin(folder, plan, questions, model.info, command)
+        command = library.begin(folder, plan, questions, model.info, command)
         by_id = {question.id: question for question in questions}
         ground = Ground(model, plan, by_id, folder, library.overrules(folder), watch)
         found, tables = _made(ground, questions)
@@ -196,9 +197,7 @@ def _kept(ground: Ground, items: Sequence[Item], neurons: np.ndarray) -> Estimat
     entities = np.arange(len(items))
     if not len(neurons):
         return share(np.ones(len(items)), entities)
-    weights = np.zeros(sum(ground.model.info.widths))
-    weights[neurons] = 1.0
-    off = Arm("H-neurons", 0.0, chosen(Fit(1.0, weights, 0.0), ground.model.info.widths, 1))
+    off = Arm("H-neurons", 0.0, NeuronSet(tuple(named(neurons, ground.model.info.widths))))
     told = ground.switched([ground.questions[item.question] for item in items], [off], "kept")
     right = [ground.verdict(one.question, one.answers[1].text) == "right" for one in told]
     return share(np.array(right, dtype=np.float64), entities)
@@ -228,16 +227,7 @@ def _flagged(ground: Ground, whole: Study, fit: Fit) -> tuple[Flagged, ...]:
     """The threshold detector on the held-out items, over each population."""
     ground.say("counting neurons above the threshold")
     plan, test, widths = ground.plan, whole.test, ground.model.info.widths
-    texts = [
-        regions(
-            ground.model,
-            asked(ground.questions[item.question], plan.sampling),
-            item.response,
-            Span(item.start, item.end),
-            plan.rule,
-        )
-        for item in test.items
-    ]
+    texts = [read_as(ground.model, item, ground.questions, plan.sampling, plan.rule) for item in test.items]
     positive = chosen(fit, widths, 1)
     threshold = plan.checks.threshold
     counts = count(ground.model, texts, threshold.k, positive, ground.watch)

@@ -48,11 +48,13 @@ class Items:
 
 @dataclass(frozen=True)
 class Trained:
-    """The chosen fit on all items, the whole path, and what cross-validation said of each C."""
+    """The chosen fit on all items, the whole path with what cross-validation said of each C, and each item's log-odds
+    by fits at the chosen C that did not see it."""
 
     fit: Fit
     fits: tuple[Fit, ...]
     points: tuple[PathPoint, ...]
+    unseen: Float[np.ndarray, " item"]
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ def train(items: Items, training: Training, kept: Kept | None = None, watch: Wat
     validated = validate(items, training, watch)
     whole = fits(items, training)
     points = tuple(_point(items, fit, validated, place, kept) for place, fit in enumerate(whole))
-    return Trained(whole[_choose(points, training)], tuple(whole), points)
+    chosen = _choose(points, training)
+    return Trained(whole[chosen], tuple(whole), points, validated.logits[chosen])
 
 
 def _choose(points: tuple[PathPoint, ...], training: Training) -> int:

@@ -6,8 +6,11 @@ torch.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
 
 from backend.errors import BadInput, HNeuronsError
 from backend.identify import library
@@ -20,7 +23,7 @@ from backend.types.probe import Probe
 from backend.types.results import ModelInfo
 from cache.journal import Journal
 
-MAX_UPLOAD = 50_000
+log = logging.getLogger(__name__)
 
 
 def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
@@ -29,19 +32,21 @@ def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
     for path in library.runs_dir().glob(f"*/{library.PLAN}"):
         folder = path.parent
         try:
-            begun, questions = library.begun(folder.name)
-        except HNeuronsError:
+            begun = library.begun_in(folder)
+        except HNeuronsError as error:
+            # One damaged folder must not hide the others; resuming it by its name says what is wrong.
+            log.warning("a run is left out of the list: %s", error)
             continue
-        samples = folder / "samples.jsonl"
-        sampled = samples.read_bytes().count(b"\n") if samples.exists() else 0
+        if begun is None:
+            continue
         written = [file.stat().st_mtime for file in folder.glob("*") if file.is_file()]
         found.append(
             RunView(
                 name=folder.name,
                 model=begun.model,
                 fingerprint=begun.fingerprint,
-                questions=len(questions),
-                sampled=sampled,
+                questions=begun.asked,
+                sampled=_lines(folder / "samples.jsonl"),
                 done=(folder / library.PROBE).exists(),
                 changed=max(written),
                 job=jobs.get(folder.name),
@@ -49,6 +54,20 @@ def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
             )
         )
     return tuple(sorted(found, key=lambda run: -run.changed))
+
+
+def _lines(path: Path) -> int:
+    """Lines of a journal; counted once for each state of the file, since a page asks every second."""
+    try:
+        held = path.stat()
+    except FileNotFoundError:
+        return 0
+    return _counted(path, held.st_mtime_ns, held.st_size)
+
+
+@lru_cache(maxsize=256)
+def _counted(path: Path, changed: int, size: int) -> int:
+    return path.read_bytes().count(b"\n")
 
 
 def answers(name: str, limit: int = 200) -> tuple[AnswerView, ...]:

@@ -151,7 +151,6 @@ class Report(Frozen):
     effects: tuple[Effect, ...]
     variations: tuple[Variation, ...]
     length_correlation: float
-    settings: dict[str, Text] = {}
 
 
 class Histogram(Frozen):

@@ -26,7 +26,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 
-from backend import neuron_files
+from backend import columns, neuron_files
 from backend.errors import BadInput
 from backend.neurons import NeuronId
 from backend.types.probe import Probe, ProbeNeuron
@@ -115,7 +115,8 @@ def _coefficients(file: str, payload: bytes, name: str, info: ModelInfo | None) 
             f"the model has {sum(widths):,} neurons" if widths else "no model was named"
         )
         raise BadInput(f"{file} does not fit", why, "name the model that it was fitted on")
-    return _imported(name, file, _weighted(coef, np.arange(len(coef)), widths), float(intercept[0]), info)
+    ids = columns.named(np.flatnonzero(coef), widths)
+    return _imported(name, file, _weighted(coef[coef != 0], ids), float(intercept[0]), info)
 
 
 def _hprobes(by_ending: dict[str, tuple[str, bytes]], name: str) -> Probe:
@@ -136,10 +137,8 @@ def _hprobes(by_ending: dict[str, tuple[str, bytes]], name: str) -> Probe:
         raise BadInput(f"{file} does not fit together", "weights and features differ in number", "save it again")
     mean, scale = (_of(tensors.get(part), features, other) for part, other in (("col_mean", 0.0), ("col_std", 1.0)))
     weights = coef / np.where(scale > 0, scale, 1.0)
-    widths = [width if layer in layers else 0 for layer in range(max(layers) + 1)]
-    starts = np.concatenate([[0], np.cumsum(widths)])
-    flat = np.array([starts[layers[feature // width]] + feature % width for feature in features], dtype=int)
-    return _imported(name, file, _weighted(weights, flat, widths), intercept - float(weights @ mean), None)
+    ids = [NeuronId(layers[feature // width], int(feature % width)) for feature in features]
+    return _imported(name, file, _weighted(weights, ids), intercept - float(weights @ mean), None)
 
 
 def _of(values: np.ndarray | None, features: np.ndarray, missing: float) -> Float[np.ndarray, " feature"]:
@@ -149,16 +148,12 @@ def _of(values: np.ndarray | None, features: np.ndarray, missing: float) -> Floa
     return held if len(held) == len(features) else held[features]
 
 
-def _weighted(weights: np.ndarray, flat: np.ndarray, widths: Sequence[int]) -> tuple[ProbeNeuron, ...]:
-    """Neurons from places in the flattened layers."""
+def _weighted(weights: np.ndarray, ids: Sequence[NeuronId]) -> tuple[ProbeNeuron, ...]:
+    """Those neurons that have a weight."""
     if not np.isfinite(weights).all():
         raise BadInput("Some weights are no numbers", "a fit that did not converge leaves NaN", "fit it again")
-    starts = np.concatenate([[0], np.cumsum(widths)])
-    chosen = np.flatnonzero(weights)
-    layers = np.searchsorted(starts, flat[chosen], side="right") - 1
     return tuple(
-        ProbeNeuron(neuron=NeuronId(int(layer), int(flat[place] - starts[layer])), weight=float(weights[place]))
-        for layer, place in zip(layers, chosen, strict=True)
+        ProbeNeuron(neuron=one, weight=float(weight)) for one, weight in zip(ids, weights, strict=True) if weight
     )
 
 
@@ -191,10 +186,8 @@ def write(probe: Probe, kind: str) -> bytes:
                 f"{probe.name} cannot be written so", "the file needs every neuron of the model", "write it as CSV"
             )
         widths = np.array(probe.model.widths)
-        starts = np.concatenate([[0], np.cumsum(widths)])
         coef = np.zeros((1, int(widths.sum())))
-        for one in probe.neurons:
-            coef[0, starts[one.neuron.layer] + one.neuron.index] = one.weight
+        coef[0, columns.of([one.neuron for one in probe.neurons], widths.tolist())] = [n.weight for n in probe.neurons]
         packed = io.BytesIO()
         np.savez_compressed(packed, coef=coef, intercept=np.array([probe.intercept]), widths=widths)
         return packed.getvalue()

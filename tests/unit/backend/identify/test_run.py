@@ -255,3 +255,18 @@ def test_the_same_plan_gives_the_same_probe(tiny: Callable[[str], LoadedModel], 
     one, other = (run(model, PLAN, asked, tmp_path / name, "a") for name in ("a", "b"))
     assert np.allclose([n.weight for n in one.neurons], [n.weight for n in other.neurons])
     assert whole(tmp_path / "a" / "probe.json") == whole(tmp_path / "b" / "probe.json")
+
+
+def test_a_fixed_c_beside_the_path_is_the_probes(tiny: Callable[[str], LoadedModel], tmp_path: Path) -> None:
+    training = PLAN.training.model_copy(update={"choice": "fixed", "c": 500.0})
+    model = tiny("llama")
+    probe = run(model, PLAN.model_copy(update={"training": training}), questions(model), tmp_path / "a", "a")
+    assert probe.c == 500.0 and probe.report is not None
+    assert [point.c for point in probe.report.path] == [10.0, 500.0, 1000.0, 30_000.0]
+
+
+def test_a_resumed_run_keeps_the_command_it_was_begun_with(tiny: Callable[[str], LoadedModel], tmp_path: Path) -> None:
+    model = tiny("llama")
+    asked = questions(model)
+    run(model, PLAN, asked, tmp_path / "a", "a", "hneurons identify run a --seed 0")
+    assert run(model, PLAN, asked, tmp_path / "a", "a", "from the page").command == "hneurons identify run a --seed 0"
