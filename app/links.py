@@ -22,6 +22,7 @@ from backend.types import MAX_PROMPT_CHARACTERS, Alpha, Decoding, ExploreRequest
 from backend.types.base import Frozen
 from backend.types.plan import RunName
 
+NONE = NeuronSet()
 MAX_VALUE, MAX_ADDRESS = 6_000, 12_000
 """Longest value and longest whole address that are written, percent-encoded: servers and mail cut longer ones."""
 
@@ -72,6 +73,8 @@ class View(Frozen):
     kinds: tuple[Literal["layer", "free"], ...] = ("layer",)
     control_seed: int = 0
     positions: Positions = "all"
+    against: bool = False
+    """Whether Compare has the probe's negative weights as a further arm."""
     known: str | None = None
     """The known answer of the question, for Compare."""
     probe: str | None = None
@@ -79,13 +82,16 @@ class View(Frozen):
     room: Room = "report"
     """What Identify shows."""
 
-    def explore_request(self) -> ExploreRequest | None:
-        """The request that this view shows, None where no prompt is in it. Raises ValidationError."""
+    def explore_request(self, neurons: NeuronSet = NONE) -> ExploreRequest | None:
+        """The request that this view shows, None where no prompt is in it; `neurons` are followed along the text.
+
+        Raises ValidationError.
+        """
         if self.prompt is None:
             return None
         return ExploreRequest(
             prompt=self.prompt, chat=self.chat, system=self.system, answer=self.answer,
-            decoding=self.decoding, threshold=self.threshold,
+            decoding=self.decoding, threshold=self.threshold, neurons=neurons,
         )  # fmt: skip
 
     def asking(self, request: ExploreRequest) -> View:
@@ -151,6 +157,7 @@ PARAMS: dict[str, _Param] = {
     "kinds": _Param("kinds", Annotated[_Kinds, Field(max_length=2)], _words, _commas),
     "control_seed": _Param("control_seed", Annotated[int, Field(ge=0, lt=2**31)]),
     "positions": _Param("positions", Positions),
+    "against": _Param("against", bool, write=_flag),
     "known": _Param("known", _Text),
     "probe": _Param("probe", RunName),
     "room": _Param("room", Room),

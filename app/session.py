@@ -17,7 +17,7 @@ from app.links import View
 from backend.errors import HNeuronsError
 from backend.neurons import NeuronSet
 from backend.serve.client import Client, connect
-from backend.types import Exploration, ExploreRequest, ModelStatus, Probe, Request, Result, Verb
+from backend.types import Exploration, ExploreRequest, ModelInfo, ModelStatus, Probe, Request, Result, Verb
 from backend.types.probe import ProbeSummary
 
 _CLIENT, _ID, _VIEW, _NOTES = "client", "session_id", "view", "link_notes"
@@ -200,6 +200,24 @@ def probe() -> Probe | None:
     waiting = next((one for one in here if one.ships), None) if info is None else None
     chosen = named or fitting or waiting
     return None if chosen is None else read_probe(chosen)
+
+
+def probe_of(model: ModelInfo) -> Probe | None:
+    """The probe in use, if its neurons are this model's: it was made on it, or put on it by force."""
+    found = probe()
+    if found is None or found.model is None:
+        return None
+    return found if found.model.fingerprint == model.fingerprint or found.forced == model.name else None
+
+
+def followed() -> NeuronSet:
+    """The neurons that an exploration follows, for the running score: those of the probe of the model that is
+    loaded, or of the one that is being loaded."""
+    now = status()
+    found = probe() if now.info is None else probe_of(now.info)
+    if found is None or (now.info is None and (found.model is None or found.model.name != now.name)):
+        return NeuronSet()
+    return found.all
 
 
 def read_probe(summary: ProbeSummary) -> Probe | None:

@@ -32,6 +32,8 @@ def plan(request: CompareRequest, widths: Sequence[int]) -> tuple[RowPlan, ...]:
         own = sorted(request.own, key=lambda item: (item.neuron.layer, item.neuron.expert, item.neuron.index))
         neurons = NeuronSet(tuple(item.neuron for item in own))
         chosen.append(RowPlan(arm="own", alpha=None, neurons=neurons, alphas=tuple(item.alpha for item in own)))
+    if request.against:
+        chosen.append(RowPlan(arm="against", alpha=request.against_alpha, neurons=request.against))
     for row in chosen:
         row.neurons.check(widths)
     rows = [BASELINE, *chosen]

@@ -125,7 +125,7 @@ def exploration(request: ExploreRequest, answer: str = ANSWER, info: ModelInfo =
         sigma=np.full((layers, places), 0.02, np.float32), top_index=top_index, top_cett=top_cett,
         top_act=rng.normal(0, 1, top_cett.shape).astype(np.float32), top_usual=usual, usual_max=ratio[:, :, 0],
         usual_index=top_index, usual_cett=top_cett, usual_ratio=ratio, answer_mean=mean, answer_ratio=mean / 0.006,
-        set_cett=np.zeros((places, len(request.neurons)), np.float32),
+        set_cett=rng.gamma(2, 0.02, (places, len(request.neurons))).astype(np.float32),
         set_act=np.zeros((places, len(request.neurons)), np.float32),
     )  # fmt: skip
 

@@ -89,6 +89,20 @@ def strong_at_token(result: Exploration, pos: int) -> NeuronSet:
     return NeuronSet(tuple(n for layer in layers for n in strong_in(result, Cell(layer, pos))[0]))
 
 
+def holding(result: Exploration, neurons: NeuronSet, places: tuple[int, ...]) -> dict[Cell, tuple[NeuronId, ...]]:
+    """The cells at `places` that have one of `neurons` among their kept ones, and which."""
+    found: dict[Cell, tuple[NeuronId, ...]] = {}
+    for layer, wanted in neurons.by_layer().items():
+        if layer >= result.top_index.shape[0]:
+            continue
+        here = np.isin(result.top_index[layer, list(places)], wanted)
+        for column in np.flatnonzero(here.any(axis=1)):
+            pos = places[int(column)]
+            held = result.top_index[layer, pos][here[column]]
+            found[Cell(layer, pos)] = tuple(NeuronId(layer, int(index)) for index in held)
+    return found
+
+
 def long_table(result: Exploration) -> pd.DataFrame:
     """Every score of every cell, one line a cell: for a spreadsheet."""
     layers, places = result.cett_max.shape

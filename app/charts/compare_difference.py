@@ -16,10 +16,14 @@ import plotly.graph_objects as go
 from app.charts.compare_marks import chart_text, fitting_labels, token_edges
 from app.style import Palette
 from app.widgets.compare_words import quiet_below
+from backend.neurons import NeuronId, NeuronSet
 from backend.types import Comparison, Row, TokenInfo
 
 Score = Literal["largest", "sum"]
 SCORES: dict[Score, str] = {"largest": "Largest neuron", "sum": "All neurons summed"}
+NONE = NeuronSet()
+MARGIN = 16.0
+"""Pixels left of the columns where layers carry their mark."""
 GAP = 14.0
 """Pixels between the question's and the answer's columns."""
 
@@ -77,8 +81,9 @@ def alt(result: Comparison, row: Row, score: Score) -> str:
 
 
 def figure(
-    result: Comparison, row: Row, score: Score, palette: Palette, *, template: bool = False, width: int = 620
-) -> go.Figure:
+    result: Comparison, row: Row, score: Score, palette: Palette, *, template: bool = False, width: int = 620,
+    marked: NeuronSet = NONE,
+) -> go.Figure:  # fmt: skip
     """The map, lowest layer at the bottom; question left, the baseline's answer right.
 
     Args:
@@ -88,6 +93,7 @@ def figure(
         palette: the theme's colours.
         template: whether the chat template's tokens are drawn too.
         width: pixels that the columns share.
+        marked: neurons whose layers carry a triangle at the left edge.
     """
     places = shown_columns(result, template=template)
     tokens = [read_tokens(result)[i] for i in places]
@@ -111,12 +117,26 @@ def figure(
     )  # fmt: skip
     palette.style(chart, height=400)
     _labels(chart, tokens, _spans(edges, holes), first_answer, row, palette)
+    _triangles(chart, marked, found.shape[0], edges[-1], palette)
     chart.update_layout(margin={"l": 44, "r": 8, "t": 26, "b": 28})
     layers = found.shape[0]
     chart.update_yaxes(
         title={"text": "layer", "standoff": 4}, range=[-0.5, layers - 0.5], tickvals=_layer_ticks(layers)
     )
     return chart
+
+
+def _triangles(chart: go.Figure, marked: NeuronSet, layers: int, width: float, palette: Palette) -> None:
+    """A triangle beside each layer that has marked neurons; which ones, under the pointer."""
+    held = {layer: indices for layer, indices in marked.by_layer().items() if layer < layers}
+    if not held:
+        return
+    chart.add_scatter(
+        x=[-MARGIN / 2] * len(held), y=list(held), mode="markers",
+        text=[", ".join(str(NeuronId(layer, index)) for index in indices) for layer, indices in held.items()],
+        hovertemplate="%{text}<extra></extra>", marker={"symbol": "triangle-up", "size": 8, "color": palette.mark},
+    )  # fmt: skip
+    chart.update_xaxes(range=[-MARGIN, width])
 
 
 def _ends(end: float) -> list[float]:

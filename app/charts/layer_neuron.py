@@ -18,6 +18,7 @@ from app.charts.layer_token import layer_ticks
 from app.style import SIZES, TOKEN, Palette
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration
+from backend.types.probe import Probe
 
 Measure = Literal["mean", "usual"]
 HEIGHT = 400
@@ -89,8 +90,10 @@ def alt(result: Exploration, measure: Measure) -> str:
     return f"Map of {result.model.n_neurons:,} neurons by layer, coloured by {AXES[measure]}. The largest: {named}."
 
 
-def figure(result: Exploration, measure: Measure, palette: Palette, chosen: NeuronSet) -> go.Figure:
-    """The map, lowest layer at the bottom; chosen neurons in squares with their names."""
+def figure(
+    result: Exploration, measure: Measure, palette: Palette, chosen: NeuronSet, probe: Probe | None = None
+) -> go.Figure:
+    """The map, lowest layer at the bottom; chosen neurons in squares with their names, the probe's as triangles."""
     bins = binned(array(result, measure))
     layers, count = bins.top.shape
     starts = (np.arange(count) * bins.size).tolist()
@@ -107,6 +110,8 @@ def figure(result: Exploration, measure: Measure, palette: Palette, chosen: Neur
         )
     )  # fmt: skip
     chart.add_trace(_squares(bins, starts, measure))
+    if probe is not None:
+        _of_probe(chart, result, measure, probe, palette)
     palette.style(chart, HEIGHT)
     _chosen(chart, chosen, layers, palette)
     width = result.answer_mean.shape[1]
@@ -134,6 +139,26 @@ def _squares(bins: Bins, starts: list[int], measure: Measure) -> go.Scatter:
         mode="markers", hovertemplate="%{text}<extra></extra>", selected=unseen, unselected=unseen,
         marker={"symbol": "square", "size": 9, "opacity": 0},
     )  # fmt: skip
+
+
+def _of_probe(chart: go.Figure, result: Exploration, measure: Measure, probe: Probe, palette: Palette) -> None:
+    """The probe's neurons where they sit, large on the map or not; a click on one opens its card."""
+    found = array(result, measure)
+    for sign, symbol, tint, words in (
+        (1, "triangle-up", palette.mark, "H-neuron"), (-1, "triangle-down", palette.twin, "speaks for right"),
+    ):  # fmt: skip
+        held = [one for one in probe.of_sign(sign) if one.neuron.layer < len(found)]
+        unseen = {"marker": {"opacity": 1}}
+        chart.add_scatter(
+            x=[one.neuron.index for one in held], y=[one.neuron.layer for one in held], mode="markers",
+            customdata=[(one.neuron.layer, one.neuron.index) for one in held], selected=unseen, unselected=unseen,
+            text=[
+                f"{one.neuron}: {words}, weight {one.weight:.3g}<br>{AXES[measure]}: "
+                f"{found[one.neuron.layer, one.neuron.index]:.3g}" for one in held
+            ],
+            hovertemplate="%{text}<extra></extra>",
+            marker={"symbol": symbol, "size": 10, "color": tint, "line": {"width": 1.5, "color": palette.mark_line}},
+        )  # fmt: skip
 
 
 def _chosen(chart: go.Figure, chosen: NeuronSet, layers: int, palette: Palette) -> None:

@@ -6,16 +6,19 @@ click on a mark, not on a heatmap's cell. Scale 0 to the largest value drawn. Pu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
 import plotly.graph_objects as go
 
+from app.charts import cells
 from app.charts.compare_marks import chart_text, fitting_labels, token_edges
 from app.charts.scores import SCORES, Score, per_layer, values
 from app.links import Cell
 from app.style import SIZES, TOKEN, Palette
+from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration, Role
 
 HEIGHT = 440
@@ -24,6 +27,9 @@ WIDTH = 560.0
 GAP = 12.0
 SQUARE = 9.0
 """Pixels between the squares inside a wide cell, so that the nearest square is always in the cell clicked."""
+NONE = NeuronSet()
+Held = Mapping[Cell, tuple[NeuronId, ...]]
+"""Cells that have a marked neuron among their largest, and which."""
 GROUPS: dict[Role, str] = {"template": "template", "prompt": "your question", "answer": "the model's answer"}
 
 
@@ -75,7 +81,7 @@ def alt(result: Exploration, score: Score, places: tuple[int, ...]) -> str:
 
 def figure(
     result: Exploration, score: Score, palette: Palette, *,
-    places: tuple[int, ...], cell: Cell | None = None, by_layer: bool = False,
+    places: tuple[int, ...], cell: Cell | None = None, by_layer: bool = False, marked: NeuronSet = NONE,
 ) -> go.Figure:  # fmt: skip
     """The map, lowest layer at the bottom.
 
@@ -86,13 +92,16 @@ def figure(
         places: positions drawn, in order.
         cell: the marked cell.
         by_layer: whether each layer is drawn over its own largest value.
+        marked: neurons whose cells carry a triangle: those that have one among their largest.
     """
     laid = columns(result, places)
     found = scaled(result, score, by_layer)[:, list(places)]
     top = float(np.nanmax(np.where(np.isfinite(found), found, 0.0), initial=0.0)) or 1.0
     chart = go.Figure()
     chart.add_trace(_heatmap(found, laid, top, score, by_layer, palette))
-    chart.add_trace(_squares(result, laid, found, score, by_layer))
+    held = cells.holding(result, marked, places)
+    chart.add_trace(_squares(result, laid, found, score, by_layer, held))
+    _triangles(chart, laid, held, palette)
     palette.style(chart, HEIGHT)
     _axes(chart, result, laid, found.shape[0], palette)
     if cell is not None and cell.pos in places:
@@ -115,7 +124,20 @@ def _heatmap(
     )  # fmt: skip
 
 
-def _squares(result: Exploration, laid: Columns, found: np.ndarray, score: Score, by_layer: bool) -> go.Scatter:
+def _triangles(chart: go.Figure, laid: Columns, held: Held, palette: Palette) -> None:
+    """A triangle in each cell that has a marked neuron among its largest."""
+    spans = dict(zip(laid.places, laid.spans, strict=True))
+    chart.add_scatter(
+        x=[sum(spans[cell.pos]) / 2 for cell in held], y=[cell.layer for cell in held], mode="markers",
+        hoverinfo="skip", marker={
+            "symbol": "triangle-up", "size": 9, "color": palette.mark, "line": {"width": 1, "color": palette.mark_line},
+        },
+    )  # fmt: skip
+
+
+def _squares(
+    result: Exploration, laid: Columns, found: np.ndarray, score: Score, by_layer: bool, held: Held
+) -> go.Scatter:
     """Invisible squares: in a wide cell several side by side. customdata is [layer, pos]."""
     xs: list[float] = []
     ys: list[int] = []
@@ -130,6 +152,8 @@ def _squares(result: Exploration, laid: Columns, found: np.ndarray, score: Score
         for layer in range(found.shape[0]):
             share = f" ({found[layer, column]:.0%} of its layer’s largest)" if by_layer else ""
             said = f"layer {layer}, {name}<br>{SCORES[score].phrase}: {format(raw[layer, pos], spec)}{share}"
+            if (mine := held.get(Cell(layer, pos))) is not None:
+                said += f"<br>▲ among its ten largest: {', '.join(map(str, mine))}"
             for step in range(many):
                 xs.append(left + (right - left) * (step + 0.5) / many)
                 ys.append(layer)

@@ -26,7 +26,7 @@ def ask_it() -> None:
         return
     session.ask(request)
     session.forget("explore")
-    jobs.run_job("explore", request)
+    jobs.run_job("explore", request.model_copy(update={"neurons": session.followed()}))
 
 
 def open_page() -> None:
@@ -52,7 +52,7 @@ def open_page() -> None:
 def _wanted() -> ExploreRequest | None:
     """The request in the view; one that cannot be asked is told of and left out."""
     try:
-        return session.view().explore_request()
+        return session.view().explore_request(session.followed())
     except ValidationError as error:
         session.note(bad_input(error).sentence)
         session.change(prompt=None)
@@ -64,6 +64,21 @@ def _other_model() -> None:
     made, loaded = session.view().model, session.status().name
     if made is not None and loaded is not None and made != loaded:
         session.note(f"This link was made with {made}; {loaded} is loaded, so its figures differ. See Models.")
+
+
+def _other_probe(result: Exploration | None) -> None:
+    """Say that a probe was named whose neurons cannot be marked here."""
+    named, found = session.view().probe, session.probe()
+    if named is None:
+        return
+    if found is None or found.name != named:
+        instead = f"{found.name} is used instead" if found is not None else "no neuron is marked"
+        session.note(f"There is no probe {named} here: {instead}.")
+    elif result is not None and session.probe_of(result.model) is None:
+        session.note(
+            f"The probe {named} was made for another model than this answer, so its neurons are not marked. "
+            "Identify says which."
+        )
 
 
 def _example() -> None:
@@ -83,6 +98,7 @@ def page() -> None:
     told = explore_words.heading(result, score) if result else "Ask, and see which neurons answer"
     heading.header(told, anchor=False)
     ask.draw(ask_it, model_status.popover)
+    _other_probe(result)
     frame.notes(session.link_notes())
     jobs.shown_failure("explore")
     model_status.waiting()

@@ -15,6 +15,7 @@ from app.widgets import frame, jobs
 from app.widgets.frame import muted
 from backend.neurons import NeuronId
 from backend.types import Exploration, NeuronCard, NeuronRequest
+from backend.types.probe import Probe
 
 _HELP = """
 **Pushes**: the neuron's output direction, read as if it went straight to the output (logit lens): the tokens whose
@@ -32,10 +33,10 @@ def shown_neuron(result: Exploration, cell: Cell) -> NeuronId:
     return NeuronId(cell.layer, int(result.top_index[cell.layer, cell.pos, 0]))
 
 
-def draw(result: Exploration, cell: Cell) -> None:
-    """The card, or how far it is."""
+def draw(result: Exploration, cell: Cell, probe: Probe | None) -> None:
+    """The card, or how far it is; `probe` names more neurons whose card can be opened."""
     neuron = shown_neuron(result, cell)
-    _heading(result, cell, neuron)
+    _heading(result, cell, neuron, probe)
     loaded = session.status().info
     if loaded is not None and loaded.fingerprint != result.model.fingerprint:
         st.markdown(muted("Its card needs the model of this answer, which is not the one loaded."))
@@ -63,10 +64,11 @@ def _request(result: Exploration, neuron: NeuronId) -> NeuronRequest:
     return NeuronRequest(neuron=neuron, text=text)
 
 
-def _heading(result: Exploration, cell: Cell, neuron: NeuronId) -> None:
+def _heading(result: Exploration, cell: Cell, neuron: NeuronId, probe: Probe | None) -> None:
     row = frame.heading(f"Neuron {neuron}", _HELP, label=None)
     names = [NeuronId(cell.layer, int(i)) for i in result.top_index[cell.layer, cell.pos]]
-    options = [str(one) for one in dict.fromkeys([neuron, *session.chosen().ids[:50], *names])]
+    marked = probe.h_neurons.ids[:50] if probe is not None else ()
+    options = [str(one) for one in dict.fromkeys([neuron, *session.chosen().ids[:50], *names, *marked])]
     key = f"card-{neuron}-{cell}"
     picked = row.selectbox("Neuron", options, key=key, label_visibility="collapsed", width=140)
     if picked != str(neuron):

@@ -8,8 +8,8 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session
-from app.widgets import compare_state, frame, neuron_sets, pushes, switches
-from app.widgets.compare_state import BESIDE_NAMES, KINDS
+from app.widgets import compare_state, frame, neuron_sets, probe_presets, pushes, switches
+from app.widgets.compare_state import AGAINST, BESIDE_NAMES, KINDS
 from backend.types import MAX_PROMPT_CHARACTERS
 
 POSITIONS = {"all": "all tokens", "prompt": "the question only", "answer": "the answer only"}
@@ -65,6 +65,7 @@ def switchboard() -> None:
     line = frame.heading("Switches")
     if model is not None:
         with line:
+            probe_presets.menu(model)
             neuron_sets.adder("compare", model.widths)
     if not chosen:
         st.markdown("No neuron is chosen. Tick some on Explore, or add some here, and each gets a switch.")
@@ -72,15 +73,21 @@ def switchboard() -> None:
     switches.draw(chosen, dict(zip(chosen.ids, told or (), strict=False)))
     with st.container(horizontal=True, vertical_alignment="center", wrap=True):
         st.pills(
-            "Columns beside", list(BESIDE_NAMES), selection_mode="multi", key="compare.beside",
+            "Columns beside", _beside_names(), selection_mode="multi", key="compare.beside",
             label_visibility="collapsed", format_func=_beside, persist_state="session",
-            help="More columns from the same switches: every switched neuron at half, at double, or as many others.",
+            help="More columns from the same switches: every switched neuron at half, double or triple, as many other "
+            "neurons, or the probe's negative weights in their place.",
         )  # fmt: skip
         if chosen:
             st.button(
                 "All off", key="compare.off", type="tertiary", icon=":material/toggle_off:",
                 on_click=switches.put_all, args=(chosen.ids, 0.0), help="Every switch to Suppress",
             )  # fmt: skip
+
+
+def _beside_names() -> list[str]:
+    """What can stand beside the switches: negative weights only where a probe of this model has some."""
+    return [name for name in BESIDE_NAMES if name != AGAINST or compare_state.negative()]
 
 
 def _beside(name: str) -> str:

@@ -12,8 +12,9 @@ import streamlit as st
 from app import session
 from app.charts import compare_cost, compare_difference, compare_split
 from app.charts.compare_difference import SCORES, Score
-from app.widgets import compare_words, frame, text
+from app.widgets import compare_words, explore_words, frame, text
 from app.widgets.compare_words import counted
+from backend.neurons import NeuronSet
 from backend.types import Comparison, Row
 
 KL_HELP = (
@@ -88,11 +89,17 @@ def difference(result: Comparison) -> None:
         )  # fmt: skip
         template = st.toggle("Template tokens", key="compare.template", persist_state="session")
     row = moved[name]
+    probe = session.probe_of(result.model)
+    note = _moved_note(result, row, score, template=template)
+    if probe is not None:
+        note += f" ▲ Layers with H-neurons of {explore_words.named(probe)}."
     frame.figure(
-        compare_difference.figure(result, row, score, session.palette(), template=template),
+        compare_difference.figure(
+            result, row, score, session.palette(), template=template, marked=probe.h_neurons if probe else NeuronSet()
+        ),
         key="moved", alt=compare_difference.alt(result, row, score), title="CETT difference",
         table=lambda: _cells(result, row, score), csv=compare_difference.table(result, row, score),
-        name="compare-difference", result=result, note=_moved_note(result, row, score, template=template),
+        name="compare-difference", result=result, note=note,
     )  # fmt: skip
 
 

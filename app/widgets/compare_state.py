@@ -23,7 +23,8 @@ from backend.neurons import NeuronSet
 from backend.types import CompareRequest, Comparison, Decoding, OwnAlpha, Row
 
 TWIN = "Random twin"
-BESIDE_NAMES = (*BESIDE, TWIN)
+AGAINST = "Negative weights"
+BESIDE_NAMES = (*BESIDE, AGAINST, TWIN)
 KINDS = {"layer": "same layers", "free": "any layer"}
 _MARKS = "compare.marks"
 
@@ -52,7 +53,7 @@ def show_example(result: Comparison) -> None:
         prompt=request.prompt, chat=request.chat, system=request.system, decoding=request.decoding,
         neurons=NeuronSet(tuple(switches.settings(request))), alphas=request.alphas, own=request.own,
         controls=request.controls, kinds=request.control_kinds, control_seed=request.control_seed,
-        positions=request.positions,
+        positions=request.positions, against=bool(request.against),
     )  # fmt: skip
 
 
@@ -78,6 +79,7 @@ def _mine(view: View) -> tuple[Any, ...]:
     """The fields of the view that only this page writes."""
     return (
         view.alphas, view.own, view.controls, view.kinds, view.control_seed, view.positions, view.known, view.decoding,
+        view.against,
     )  # fmt: skip
 
 
@@ -91,10 +93,13 @@ def _put(view: View) -> None:
     others = [f"{alpha:g}" for alpha in rest if alpha not in BESIDE.values()]
     if others:
         session.note(
-            f"This page has columns for half and double beside the switches: α = {', '.join(others)} is left out."
+            "This page has columns for half, double and triple beside the switches: "
+            f"α = {', '.join(others)} is left out."
         )
     state = st.session_state
-    state["compare.beside"] = [*beside, TWIN] if view.controls else beside
+    state["compare.beside"] = [
+        *beside, *([AGAINST] if view.against else []), *([TWIN] if view.controls else []),
+    ]  # fmt: skip
     state["compare.twins"] = max(view.controls, 1)
     state["compare.kinds"] = list(view.kinds)
     state["compare.seed"] = view.control_seed
@@ -113,6 +118,7 @@ def options() -> Options:
     )
     return Options(
         beside=tuple(name for name in BESIDE if name in beside),
+        against=negative() if AGAINST in beside else NeuronSet(),
         twins=state["compare.twins"] if TWIN in beside else 0,
         twin_kinds=tuple(state["compare.kinds"]) or view.kinds,
         seed=state["compare.seed"],
@@ -121,6 +127,13 @@ def options() -> Options:
         chat=view.chat,
         system=view.system,
     )
+
+
+def negative() -> NeuronSet:
+    """The negative weights of the probe in use, where it is of the loaded model."""
+    info = session.status().info
+    found = session.probe_of(info) if info is not None else None
+    return NeuronSet() if found is None else found.against
 
 
 def keep() -> None:
@@ -134,7 +147,8 @@ def keep() -> None:
     view = session.change(
         alphas=(*main, *(alpha for alpha in beside if alpha not in main)) if alphas else (0.0, *beside), own=own,
         controls=chosen.twins, kinds=chosen.twin_kinds, control_seed=chosen.seed, positions=chosen.positions,
-        decoding=chosen.decoding, known=st.session_state["compare.known"] or None,
+        decoding=chosen.decoding, against=AGAINST in (st.session_state["compare.beside"] or ()),
+        known=st.session_state["compare.known"] or None,
         draft=typed if typed != (session.view().prompt or "") else None,
     )  # fmt: skip
     st.session_state["compare.view"] = _mine(view)

@@ -43,9 +43,11 @@ def name(plan: RowPlan) -> str:
         return "Baseline"
     if plan.arm == "control":
         return "Random twin"
+    if plan.arm == "against":
+        return "Negative weights"
     if plan.alpha is None:
         return "Own α"
-    known = {0.0: "Suppressed", 0.5: "Half", 1.0: "Normal", 2.0: "Double"}
+    known = {0.0: "Suppressed", 0.5: "Half", 1.0: "Normal", 2.0: "Double", 3.0: "Triple"}
     return known.get(plan.alpha, "Suppressed" if plan.alpha < 1 else "Amplified")
 
 
@@ -103,7 +105,7 @@ def _done(plan: RowPlan) -> str:
     number = counted(len(plan.neurons), "neuron")
     if plan.alpha is None:
         return f"{number} at their own α" if len(plan.neurons) > 1 else f"{number} at its own α"
-    words = {0.0: "off", 0.5: "at half", 2.0: "doubled"}
+    words = {0.0: "off", 0.5: "at half", 2.0: "doubled", 3.0: "tripled"}
     return f"{number} {words.get(plan.alpha, f'at α = {alpha_text(plan.alpha)}')}"
 
 

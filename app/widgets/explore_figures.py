@@ -14,12 +14,23 @@ from app.charts.layer_neuron import Measure
 from app.charts.scores import SCORES, Score, values
 from app.links import Cell
 from app.pages import FOLDER
-from app.widgets import card, explore_words, frame, heatmap, neuron_sets, ranked, token_strip
+from app.widgets import (
+    answer_score,
+    card,
+    explore_words,
+    frame,
+    heatmap,
+    neuron_sets,
+    probe_neuron,
+    ranked,
+    token_strip,
+)
 from app.widgets.frame import muted
 from app.widgets.jobs import Progress, shown_error
 from backend.errors import BadNeurons
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration
+from backend.types.probe import Probe
 
 SWITCH: tuple[Score, ...] = ("largest", "top10", "usual")
 """Scores on the switch itself; the others are one click behind it."""
@@ -40,21 +51,26 @@ def draw(result: Exploration) -> None:
     view = session.view()
     cell = view.cell if view.cell is not None and cells.valid(result, view.cell) else None
     cell = cell or cells.standing_out(result, view.score)
+    probe = session.probe_of(result.model)
     left, right = st.columns(SPLIT, gap="medium")
     with left:
         _strip(result, cell)
+        if probe is not None:
+            answer_score.draw(result, probe)
     with right:
         _worth(result)
     left, right = st.columns(SPLIT, gap="medium")
     with left:
-        _map(result, cell)
+        _map(result, cell, probe)
     with right:
-        _ranked(result, cell)
+        _ranked(result, cell, probe)
     left, right = st.columns(SPLIT, gap="medium")
     with left:
-        _all_neurons(result)
+        _all_neurons(result, probe)
+        if probe is not None:
+            probe_neuron.section(probe, card.shown_neuron(result, cell))
     with right:
-        card.draw(result, cell)
+        card.draw(result, cell, probe)
 
 
 def _strip(result: Exploration, cell: Cell) -> None:
@@ -78,7 +94,7 @@ def _worth(result: Exploration) -> None:
         st.markdown(muted(explore_words.other_model(result, loaded)))
 
 
-def _map(result: Exploration, cell: Cell) -> None:
+def _map(result: Exploration, cell: Cell, probe: Probe | None) -> None:
     view = session.view()
     row = frame.heading("Where in the model", explore_words.HOW_CETT, label=None)
     with row:
@@ -94,7 +110,7 @@ def _map(result: Exploration, cell: Cell) -> None:
         )  # fmt: skip
     heatmap.layer_token_map(
         result, view.score, places=parts[page], cell=cell, by_layer=view.per_layer,
-        on_pick=lambda picked: session.change(cell=picked, card=None),
+        on_pick=lambda picked: session.change(cell=picked, card=None), probe=probe,
     )  # fmt: skip
 
 
@@ -139,9 +155,9 @@ def _map_settings() -> None:
         st.rerun()
 
 
-def _ranked(result: Exploration, cell: Cell) -> None:
+def _ranked(result: Exploration, cell: Cell, probe: Probe | None) -> None:
     frame.heading(explore_words.place(result, cell), explore_words.HOW_RANKED)
-    ranked.table(result, cell, session.view().score)
+    ranked.table(result, cell, session.view().score, probe)
     count = len(session.chosen())
     try:
         session.chosen().check(result.model.widths)
@@ -179,7 +195,7 @@ def _add(found: NeuronSet, result: Exploration) -> None:
         session.fail("explore", error)
 
 
-def _all_neurons(result: Exploration) -> None:
+def _all_neurons(result: Exploration, probe: Probe | None) -> None:
     row = frame.heading(
         f"All {result.model.n_neurons:,} neurons in the answer",
         "Every feed-forward neuron of the model, by its CETT averaged over the answer's tokens. Squares are the "
@@ -193,7 +209,7 @@ def _all_neurons(result: Exploration) -> None:
     if result.answer_start == len(result.tokens):
         st.markdown(muted("There is no answer to average over."))
         return
-    heatmap.layer_neuron_map(result, measure, on_pick=_open_card)
+    heatmap.layer_neuron_map(result, measure, on_pick=_open_card, probe=probe)
 
 
 def _open_card(neuron: NeuronId) -> None:

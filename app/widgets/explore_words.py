@@ -11,9 +11,11 @@ from math import exp
 from app.charts import cells
 from app.charts.scores import SCORES, Score, Tints, values
 from app.links import Cell
+from app.widgets.compare_words import counted
 from app.widgets.text import markdown
 from backend.neurons import NeuronId
 from backend.types import Exploration, ModelInfo
+from backend.types.probe import Probe
 
 CAUTION = "CETT says which neurons write most here. It does not say whether the answer is true."
 
@@ -105,6 +107,44 @@ def tint(score: Score, tints: Tints) -> str:
 def other_model(result: Exploration, loaded: ModelInfo) -> str:
     """That the figures belong to another model than the one loaded now."""
     return f"These figures are of {markdown(result.model.name)}; {markdown(loaded.name)} is loaded. Run asks it."
+
+
+def triangles(probe: Probe | None) -> str:
+    """What the triangles on a map of neurons are."""
+    if probe is None:
+        return ""
+    against = f", ▼ its {len(probe.against)} negative weights" if probe.against else ""
+    return f"▲ {counted(len(probe.h_neurons), 'H-neuron')} of {markdown(probe.name)}{against}."
+
+
+def marked(result: Exploration, probe: Probe, places: tuple[int, ...]) -> str:
+    """What the triangles on the map of cells are, or that there is none."""
+    count = len(cells.holding(result, probe.h_neurons, places))
+    which = f"of the {counted(len(probe.h_neurons), 'H-neuron')} of {markdown(probe.name)}"
+    if not count:
+        return f"None {which} is among the ten largest of any cell here."
+    return f"▲ One {which} is among the cell’s ten largest ({counted(count, 'cell')})."
+
+
+def named(probe: Probe) -> str:
+    """'the probe smollm2', as Markdown."""
+    return f"the probe “{markdown(probe.name)}”"
+
+
+def scored(probe: Probe, chance: float) -> str:
+    """How the probe scores the whole answer, and what that is worth."""
+    name = markdown(probe.name)
+    told = f"The probe “{name}” scores the whole answer {chance:.2f}: 0 is like right answers, 1 like wrong ones."
+    if probe.forced:
+        return f"{told} It was made for another model: the score means nothing here."
+    if probe.report is None:
+        return f"{told} What that is worth on this model was never judged."
+    auroc = probe.report.scores.auroc
+    return (
+        f"{told} Of a right and a wrong answer it scores the wrong one higher in {100 * auroc.value:.0f} of 100 pairs "
+        f"({100 * auroc.low:.0f} to {100 * auroc.high:.0f}; {auroc.n} held-out answers, over the words that answer). "
+        "Of a single answer it proves nothing."
+    )
 
 
 def strong_count(result: Exploration, cell: Cell) -> str:

@@ -17,16 +17,19 @@ from app import session
 from app.charts import cells, layer_neuron, layer_token
 from app.charts.scores import SCORES, Score, values
 from app.links import Cell
-from app.widgets import frame
-from backend.neurons import NeuronId
+from app.widgets import explore_words, frame
+from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration
+from backend.types.probe import Probe
 
 
 def layer_token_map(
     result: Exploration, score: Score, *, places: tuple[int, ...], cell: Cell | None, by_layer: bool,
-    on_pick: Callable[[Cell], object],
+    on_pick: Callable[[Cell], object], probe: Probe | None = None,
 ) -> None:  # fmt: skip
     """The layer x token map with its table; `on_pick` is called with a cell picked in either."""
+    marked = NeuronSet() if probe is None else probe.h_neurons
+    palette = session.palette()
     key = f"map-{result.request.hash[:12]}"
 
     def clicked() -> None:
@@ -37,10 +40,11 @@ def layer_token_map(
             on_pick(picked)
 
     frame.figure(
-        layer_token.figure(result, score, session.palette(), places=places, cell=cell, by_layer=by_layer),
+        layer_token.figure(result, score, palette, places=places, cell=cell, by_layer=by_layer, marked=marked),
         key="map", chart_key=key, title="Where in the model", alt=layer_token.alt(result, score, places),
         table=lambda: _table(result, score, places, on_pick), csv=cells.long_table(result), result=result,
         name=f"explore-{result.model.name}-{result.request.hash[:8]}", on_select=clicked,
+        note=None if probe is None else explore_words.marked(result, probe, places),
     )  # fmt: skip
 
 
@@ -91,7 +95,12 @@ def _table(result: Exploration, score: Score, places: tuple[int, ...], on_pick: 
     st.markdown(frame.muted("Choose a cell here to mark it in the map: arrow keys move, Enter chooses."))
 
 
-def layer_neuron_map(result: Exploration, measure: layer_neuron.Measure, on_pick: Callable[[NeuronId], object]) -> None:
+def layer_neuron_map(
+    result: Exploration,
+    measure: layer_neuron.Measure,
+    on_pick: Callable[[NeuronId], object],
+    probe: Probe | None = None,
+) -> None:
     """All neurons' map with its table; `on_pick` is called with a neuron clicked."""
     key = f"neurons-{result.request.hash[:12]}-{measure}"
 
@@ -101,8 +110,8 @@ def layer_neuron_map(result: Exploration, measure: layer_neuron.Measure, on_pick
             on_pick(picked)
 
     frame.figure(
-        layer_neuron.figure(result, measure, session.palette(), session.chosen()),
+        layer_neuron.figure(result, measure, session.palette(), session.chosen(), probe),
         key="neurons", chart_key=key, title="All neurons", alt=layer_neuron.alt(result, measure),
         table=layer_neuron.table(result, measure), name=f"neurons-{result.model.name}-{result.request.hash[:8]}",
-        on_select=clicked, note=layer_neuron.caption(result, measure),
+        on_select=clicked, note=f"{layer_neuron.caption(result, measure)} {explore_words.triangles(probe)}".strip(),
     )  # fmt: skip

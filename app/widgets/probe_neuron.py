@@ -170,18 +170,14 @@ def _try(one: ProbeNeuron) -> None:
 
 
 def section(probe: Probe, neuron: NeuronId) -> None:
-    """What the probe knows of a neuron, under its card on Explore; nothing for one without a weight."""
+    """What the probe knows of a neuron, beside its card on Explore; nothing for one without a weight."""
     one = probe.find(neuron)
     if one is None:
         return
-    st.markdown(f"**In the probe {text.markdown(probe.name)}: {kind(one)}**")
-    figures(one)
-    _histogram(probe, one)
-
-    def open_card() -> None:
+    row = frame.heading(f"{neuron} in the probe “{text.markdown(probe.name)}”: {kind(one)}", HELP, label=None)
+    if row.button("Its whole card", key=f"whole-{neuron}", type="tertiary", icon=":material/open_in_new:"):
         room: Room = "report"
         session.change(card=neuron, room=room)
-
-    if st.button("Its whole card", key=f"whole-{neuron}", type="tertiary", icon=":material/open_in_new:"):
-        open_card()
         st.switch_page(FOLDER / "identify.py")
+    figures(one)
+    _histogram(probe, one)

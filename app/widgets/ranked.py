@@ -18,6 +18,7 @@ from app.links import Cell
 from app.widgets import pushes
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration
+from backend.types.probe import Probe
 
 ROWS = 8
 """Rows seen at once; the others scroll."""
@@ -25,8 +26,8 @@ ROW_HEIGHT = 34
 _SYNCED, _VERSION = "ranked-synced", "ranked-version"
 
 
-def table(result: Exploration, cell: Cell, score: Score) -> None:
-    """Draw the cell's neurons, largest first; ticking rows chooses, unticking lets go."""
+def table(result: Exploration, cell: Cell, score: Score, probe: Probe | None = None) -> None:
+    """Draw the cell's neurons, largest first, those of the probe marked; ticking rows chooses, unticking lets go."""
     found = cells.ranked(result, cell, score)
     neurons = [NeuronId.parse(name) for name in found["neuron"]]
     if st.session_state.get(_SYNCED) != session.chosen():
@@ -43,7 +44,8 @@ def table(result: Exploration, cell: Cell, score: Score) -> None:
         session.change(card=_newest(here, ticked, neurons))
 
     towards = pushes.towards(neurons)
-    drawn = pd.DataFrame({"Neuron": found["neuron"], "CETT": found["cett"], "× usual": found["usual"]})
+    names = [f"{_sign(probe, neuron)}{neuron}" for neuron in neurons]
+    drawn = pd.DataFrame({"Neuron": names, "CETT": found["cett"], "× usual": found["usual"]})
     if towards is not None:
         drawn.insert(2, "Pushes towards", towards)
     before: Any = {"selection": {"rows": ticked, "columns": [], "cells": []}}
@@ -55,6 +57,12 @@ def table(result: Exploration, cell: Cell, score: Score) -> None:
     )  # fmt: skip
 
 
+def _sign(probe: Probe | None, neuron: NeuronId) -> str:
+    """The mark of a neuron of the probe: up for wrong answers, down for right ones."""
+    one = probe.find(neuron) if probe is not None else None
+    return "" if one is None else ("▲ " if one.weight > 0 else "▼ ")
+
+
 def _newest(here: NeuronSet, before: list[int], neurons: list[NeuronId]) -> NeuronId | None:
     """The neuron just ticked; where one was unticked, the card stays as it is."""
     fresh = here - (neurons[row] for row in before)
@@ -63,7 +71,7 @@ def _newest(here: NeuronSet, before: list[int], neurons: list[NeuronId]) -> Neur
 
 def _columns(largest: float) -> dict[Any, Any]:
     return {
-        "Neuron": st.column_config.TextColumn(width=78),
+        "Neuron": st.column_config.TextColumn(width=92),
         "CETT": st.column_config.ProgressColumn(
             format="%.2f", min_value=0.0, max_value=max(largest, 1e-9), color="primary", width=94
         ),

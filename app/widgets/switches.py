@@ -21,11 +21,11 @@ from backend.neurons import NeuronId, NeuronSet
 from backend.types import MAX_ALPHA, CompareRequest, Decoding, OwnAlpha, Positions
 
 Choice = Literal["Suppress", "Normal", "Amplify", "Own α"]
-Beside = Literal["Half", "Double"]
+Beside = Literal["Half", "Double", "Triple"]
 TwinKind = Literal["layer", "free"]
 
 ALPHAS: dict[Choice, float] = {"Suppress": 0.0, "Normal": 1.0, "Amplify": 2.0}
-BESIDE: dict[Beside, float] = {"Half": 0.5, "Double": 2.0}
+BESIDE: dict[Beside, float] = {"Half": 0.5, "Double": 2.0, "Triple": 3.0}
 MOST_ROWS = 12
 """Beyond so many neurons one switch moves the whole set, and a table holds each one's alpha."""
 WHOLE = "set"
@@ -37,6 +37,8 @@ class Options:
     """What stands beside the switched row, and how the answers are written."""
 
     beside: tuple[Beside, ...] = ()
+    against: NeuronSet = NeuronSet()
+    """A further arm: the probe's negative weights, at the alpha of the switches."""
     twins: int = 1
     twin_kinds: tuple[TwinKind, ...] = ("layer",)
     seed: int = 0
@@ -50,7 +52,7 @@ def compose(prompt: str, alphas: Mapping[NeuronId, float], options: Options) -> 
     """The request that these switches stand for. Neurons at Normal are left out: nothing is done to them.
 
     Neurons that share one alpha make a row of `alphas`, mixed ones a row of `own`; the twins are
-    those of this row, whatever stands beside it.
+    those of this row and of the further arm, whatever stands beside it.
 
     Raises BadNeurons where no neuron is given, BadSettings where every switch stands at Normal,
     pydantic.ValidationError where the prompt or a number is refused.
@@ -69,6 +71,7 @@ def compose(prompt: str, alphas: Mapping[NeuronId, float], options: Options) -> 
     one = len(values) == 1
     main = tuple(values) if one else ()
     rows = (*main, *(alpha for alpha in beside if alpha not in main))
+    arm = 0 if one else len(rows)
     return CompareRequest(
         prompt=prompt,
         chat=options.chat,
@@ -76,9 +79,11 @@ def compose(prompt: str, alphas: Mapping[NeuronId, float], options: Options) -> 
         neurons=NeuronSet(tuple(moved)) if rows else NeuronSet(),
         alphas=rows,
         own=() if one else tuple(OwnAlpha(neuron=neuron, alpha=moved[neuron]) for neuron in sorted(moved)),
+        against=options.against,
+        against_alpha=main[0] if main else 0.0,
         controls=options.twins,
         control_kinds=options.twin_kinds,
-        control_arms=(0 if one else len(rows),),
+        control_arms=(arm, *((len(rows) + (not one),) if options.against else ())),
         control_seed=options.seed,
         positions=options.positions,
         decoding=options.decoding,
@@ -98,6 +103,7 @@ def options_of(request: CompareRequest) -> Options:
     rest = request.alphas if request.own else request.alphas[1:]
     return Options(
         beside=tuple(name for name, alpha in BESIDE.items() if alpha in rest),
+        against=request.against,
         twins=request.controls,
         twin_kinds=request.control_kinds,
         seed=request.control_seed,

@@ -42,6 +42,8 @@ Seed = Annotated[int | None, typer.Option(help="seed of the sampling")]
 Stop = Annotated[list[str] | None, typer.Option(help="a text that ends an answer; may be repeated")]
 Neurons = Annotated[str | None, typer.Option(metavar="L3:N5,L4:N7", help="the chosen neurons")]
 NeuronsFile = Annotated[Path | None, typer.Option(help="chosen neurons from a text, CSV or JSON file")]
+Probe = Annotated[str | None, typer.Option(metavar="NAME", help="a probe's neurons, see hneurons identify list")]
+Force = Annotated[bool, typer.Option("--force", help="put a probe of another model on this one all the same")]
 Top = Annotated[int | None, typer.Option(help="how many to list")]
 
 

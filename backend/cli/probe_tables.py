@@ -8,6 +8,7 @@ from rich.console import Console
 
 from backend.cli.output import plain
 from backend.cli.tables import plain_table
+from backend.types import Exploration
 from backend.types.identify import Estimate
 from backend.types.probe import Probe, ProbeSummary, Report
 
@@ -26,6 +27,20 @@ def probes(console: Console, found: Iterable[ProbeSummary]) -> None:
 def told(estimate: Estimate | None) -> str:
     """0.79 [0.74, 0.83] n 310; a dash where there is none."""
     return "-" if estimate is None else f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}] n {estimate.n}"
+
+
+def along(console: Console, probe: Probe, told_of: Exploration) -> None:
+    """How the probe scores the answer, token by token."""
+    chances = probe.along(told_of)
+    if chances is None:
+        console.print("There is no answer to score.")
+        return
+    mark = f", made for another model, put on {probe.forced} all the same" if probe.forced else ""
+    console.print(plain(f"Score of {probe.name}{mark} so far, 0 like right answers, 1 like wrong ones:"))
+    scores = plain_table("token", "score")
+    for token, chance in zip(told_of.tokens[told_of.answer_start :], chances, strict=True):
+        scores.add_row(plain(token.shown), f"{chance:.3f}")
+    console.print(scores)
 
 
 def report(console: Console, probe: Probe) -> None:

@@ -6,7 +6,8 @@ Owns the choice of client, the waiting and what is said meanwhile on standard er
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,7 +16,18 @@ from rich.console import Console
 from backend.cli.output import plain, printable, quiet_stdout, stderr_console
 from backend.errors import BadSettings, HNeuronsError, Unknown
 from backend.serve.client import Client
-from backend.types import Event, JobView, ModelStatus, PromptEvent, Request, Result, StageEvent, TokenEvent, Verb
+from backend.types import (
+    Event,
+    JobView,
+    ModelInfo,
+    ModelStatus,
+    PromptEvent,
+    Request,
+    Result,
+    StageEvent,
+    TokenEvent,
+    Verb,
+)
 
 SESSION = "command line"
 WAIT = 0.5
@@ -42,13 +54,13 @@ def opened(door: Door) -> Iterator[Client]:
         client.close()
 
 
-def answer(verb: Verb, request: Request, door: Door) -> Result:
-    """The result of `request`. Ctrl+C stops the run.
+def answer(verb: Verb, asked: Callable[[Client], Request], door: Door) -> Result:
+    """The result of the request that `asked` makes, given the client. Ctrl+C stops the run.
 
     Raises HNeuronsError: the run's own failure, or that of its model.
     """
     with quiet_stdout(), opened(door) as client:
-        job = client.submit(verb, request, SESSION)
+        job = client.submit(verb, asked(client), SESSION)
         try:
             view = _follow(client, job)
         except KeyboardInterrupt:
@@ -60,6 +72,17 @@ def answer(verb: Verb, request: Request, door: Door) -> Result:
         if result is None:
             raise Unknown("The result is gone", "it was dropped from the store right after the run", "run it again")
         return result
+
+
+def loaded(client: Client) -> ModelInfo:
+    """The client's model, once it is loaded. Raises HNeuronsError where it cannot be."""
+    teller = Teller(stderr_console())
+    while (status := client.status()).info is None:
+        if status.state not in ("loading", "ready"):
+            raise HNeuronsError.from_json(status.error or {})
+        teller.waiting(status, 0)
+        time.sleep(WAIT)
+    return status.info
 
 
 def _connect(door: Door) -> Client:

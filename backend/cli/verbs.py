@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
-from backend.cli import options, tables
+from backend.cli import options, probe_tables, tables
 from backend.cli.options import chosen, decoding, numbers, own_alphas, request_of
 from backend.cli.output import stdout_console, write_line
-from backend.cli.running import Door, answer
-from backend.types import CompareRequest, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
+from backend.cli.running import Door, answer, loaded
+from backend.errors import BadSettings
+from backend.serve.client import Client
+from backend.types import CompareRequest, Exploration, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
+from backend.types.probe import Probe, Ranking
 
 
 def explore(
@@ -27,6 +32,8 @@ def explore(
     stop: options.Stop = None,
     neurons: options.Neurons = None,
     neurons_file: options.NeuronsFile = None,
+    probe: options.Probe = None,
+    force: options.Force = False,
     top: options.Top = None,
     k: Annotated[float | None, typer.Option("--k", help="strong is CETT > mu + k sigma")] = None,
     population: Annotated[str | None, typer.Option(help="of mu and sigma: token, layer or model")] = None,
@@ -37,7 +44,8 @@ def explore(
     store: options.Keep = True,
     json: options.Json = False,
 ) -> None:
-    """See inside one answer: CETT of every layer and token."""
+    """See inside one answer: CETT of every layer and token; with a probe, how it scores the answer."""
+    held = Held(probe, force)
     request = request_of(
         ExploreRequest,
         prompt=prompt,
@@ -49,13 +57,28 @@ def explore(
         top=top,
         threshold=_given(k=k, population=population),
     )
-    _finish("explore", request, Door(model, device, dtype, backend, store), json, tables.exploration)
+
+    def asked(client: Client) -> Request:
+        found = held.read(client)
+        return request if found is None else request.model_copy(update={"neurons": request.neurons | found.all})
+
+    def show(console: Console, result: Exploration) -> None:
+        tables.exploration(console, result)
+        if held.found is not None:
+            probe_tables.along(console, held.found, result)
+
+    _finish("explore", asked, Door(model, device, dtype, backend, store), json, show)
 
 
 def compare(
     prompt: options.Prompt,
     neurons: options.Neurons = None,
     neurons_file: options.NeuronsFile = None,
+    probe: options.Probe = None,
+    against: Annotated[bool, typer.Option("--against", help="its negative weights as a further arm")] = False,
+    foremost: Annotated[int | None, typer.Option(help="only so many of its H-neurons, the foremost")] = None,
+    by: Annotated[str, typer.Option(help="by effect, weight, auroc, frequency or leave_out")] = "weight",
+    force: options.Force = False,
     alphas: Annotated[str | None, typer.Option(metavar="0,2", help="one row with all neurons at each")] = None,
     own: Annotated[str | None, typer.Option(metavar="L1:N2=0.5", help="a row with an alpha for each neuron")] = None,
     controls: Annotated[int | None, typer.Option(help="random twins of each kind")] = None,
@@ -79,22 +102,33 @@ def compare(
     json: options.Json = False,
 ) -> None:
     """The same prompt with chosen neurons scaled, beside the baseline and random twins."""
-    request = request_of(
-        CompareRequest,
-        prompt=prompt,
-        neurons=chosen(neurons, neurons_file),
-        alphas=numbers(alphas, "--alphas", float),
-        own=own_alphas(own),
-        controls=controls,
-        control_kinds=tuple(control_kind) if control_kind else None,
-        control_arms=numbers(control_arms, "--control-arms", int),
-        control_seed=control_seed,
-        positions=positions,
-        chat=chat,
-        system=system,
-        decoding=decoding(max_new_tokens, temperature, top_k, top_p, seed, stop),
-    )
-    _finish("compare", request, Door(model, device, dtype, backend, store), json, tables.comparison)
+    held = Held(probe, force)
+    fields: dict[str, Any] = {
+        "prompt": prompt,
+        "neurons": chosen(neurons, neurons_file),
+        "alphas": numbers(alphas, "--alphas", float),
+        "own": own_alphas(own),
+        "controls": controls,
+        "control_kinds": tuple(control_kind) if control_kind else None,
+        "control_arms": numbers(control_arms, "--control-arms", int),
+        "control_seed": control_seed,
+        "positions": positions,
+        "chat": chat,
+        "system": system,
+        "decoding": decoding(max_new_tokens, temperature, top_k, top_p, seed, stop),
+    }
+    if held.name is None:
+        # Refused before a model is loaded.
+        request_of(CompareRequest, **fields)
+
+    def asked(client: Client) -> Request:
+        if (found := held.read(client)) is not None:
+            mine = found.h_neurons if foremost is None else found.top(foremost, ranking(found, by))
+            fields["neurons"] |= mine
+            fields["against"] = found.against if against else None
+        return request_of(CompareRequest, **fields)
+
+    _finish("compare", asked, Door(model, device, dtype, backend, store), json, tables.comparison)
 
 
 def neuron(
@@ -118,7 +152,7 @@ def neuron(
         decode = decoding(max_new_tokens, None, None, None, None, None)
         text = request_of(ExploreRequest, prompt=prompt, answer=answer, chat=chat, system=system, decoding=decode)
     request = request_of(NeuronRequest, neuron=name, text=text, top=top)
-    _finish("neuron", request, Door(model, device, dtype, backend, store), json, tables.card)
+    _finish("neuron", lambda client: request, Door(model, device, dtype, backend, store), json, tables.card)
 
 
 def lens(
@@ -134,15 +168,44 @@ def lens(
 ) -> None:
     """The output tokens that each neuron raises and lowers (logit lens)."""
     request = request_of(LensRequest, neurons=chosen(neurons, neurons_file), top=top)
-    _finish("lens", request, Door(model, device, dtype, backend, store), json, tables.lens)
+    _finish("lens", lambda client: request, Door(model, device, dtype, backend, store), json, tables.lens)
 
 
 def _given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _finish(verb: Verb, request: Request, door: Door, json: bool, show: Callable[..., None]) -> None:
-    result = answer(verb, request, door)
+@dataclass
+class Held:
+    """The probe that a command names, read where the model is known: `found` is None until then."""
+
+    name: str | None
+    force: bool
+    found: Probe | None = None
+
+    def read(self, client: Client) -> Probe | None:
+        """The probe, if one is named. Raises BadInput where it is of another model and not forced, Unknown."""
+        if self.name is not None:
+            from backend.identify.library import checked
+
+            self.found = checked(client.probe(self.name), loaded(client), self.force)
+        return self.found
+
+
+def ranking(probe: Probe, by: str) -> Ranking:
+    """The ranking of that name. Raises BadSettings where the probe has no such figures."""
+    found = next((one for one in probe.rankings if one == by), None)
+    if found is None:
+        raise BadSettings(
+            f"{probe.name} cannot be ranked by {by[:40]!r}",
+            "it has no such figure",
+            f"name one of {', '.join(probe.rankings)}",
+        )
+    return found
+
+
+def _finish(verb: Verb, asked: Callable[[Client], Request], door: Door, json: bool, show: Callable[..., None]) -> None:
+    result = answer(verb, asked, door)
     if json:
         write_line(result.model_dump_json())
     else:

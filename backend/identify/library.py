@@ -267,6 +267,8 @@ def checked(probe: Probe, info: ModelInfo, force: bool = False) -> Probe:
         return probe
     if not force:
         made = probe.model.name if probe.model else "a model that its file does not name"
+        if made == info.name:
+            made = f"a {made} with other weights"
         raise BadInput(
             f"The probe {probe.name} was made for another model",
             f"it belongs to {made}, and {info.name} is loaded",

@@ -6,7 +6,7 @@ its n and interval in its type. Source of the method: Gao et al. 2025, section 6
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -16,9 +16,12 @@ from backend.types.base import Frozen
 from backend.types.identify import CalibrationBin, Estimate, Funnel, RegionRule, Scores
 from backend.types.plan import Plan, RunName
 from backend.types.requests import Text, Threshold
-from backend.types.results import ModelInfo
+from backend.types.results import Exploration, ModelInfo
 
 SCHEMA: Literal["hneurons/probe/1"] = "hneurons/probe/1"
+Ranking = Literal["effect", "weight", "auroc", "frequency", "leave_out"]
+"""What a probe's neurons can be ordered by, largest first: weight x SD, weight, single-neuron AUROC, share of
+bootstrap fits, loss of AUROC without it. See `ProbeNeuron`."""
 
 
 class PathPoint(Frozen):
@@ -240,6 +243,17 @@ class Probe(Frozen):
         """Neurons with a negative weight: more active when right."""
         return NeuronSet(tuple(found.neuron for found in self.of_sign(-1)))
 
+    def top(self, count: int, by: Ranking) -> NeuronSet:
+        """The `count` H-neurons foremost by a ranking; those whose figure is not known stand last."""
+        ordered = sorted(self.of_sign(1), key=lambda found: -_known(getattr(found, by)))
+        return NeuronSet(tuple(found.neuron for found in ordered[:count]))
+
+    @property
+    def rankings(self) -> tuple[Ranking, ...]:
+        """The rankings that this probe has figures for: an imported one may know its weights alone."""
+        found = self.of_sign(1)
+        return tuple(by for by in get_args(Ranking) if found and all(getattr(one, by) is not None for one in found))
+
     @property
     def all(self) -> NeuronSet:
         """Every neuron with a weight, in layer order."""
@@ -262,6 +276,23 @@ class Probe(Frozen):
             pooled = np.cumsum(cett, axis=0) / np.arange(1, len(cett) + 1)[:, None]
         logits = pooled.astype(np.float64) @ np.array([weights[neuron] for neuron in self.all]) + self.intercept
         return 1 / (1 + np.exp(-np.clip(logits, -500, 500)))
+
+    def along(self, told: Exploration) -> np.ndarray | None:
+        """`chances` along the answer of an exploration, [answer pos].
+
+        None where it has no answer, or was not asked to keep the CETT of every neuron of the probe.
+        """
+        places = {neuron: place for place, neuron in enumerate(told.request.neurons)}
+        start = told.answer_start
+        if start == len(told.tokens) or not self.neurons or any(neuron not in places for neuron in self.all):
+            return None
+        shift = 1 if self.rule.position == "predicting" else 0
+        read = told.set_cett[start - shift : len(told.tokens) - shift]
+        return self.chances(read[:, [places[neuron] for neuron in self.all]])
+
+
+def _known(figure: float | None) -> float:
+    return -np.inf if figure is None else figure
 
 
 class ProbeSummary(Frozen):

@@ -113,13 +113,15 @@ class CompareRequest(Asked):
     """The same prompt under several interventions, all rows of one batch.
 
     Rows, in order: the baseline; all `neurons` at each of `alphas`; the neurons of `own`, each at its
-    own alpha; then for every kind in `control_kinds`, `controls` random twins of each arm named in
-    `control_arms` (indices into the intervened rows; by default the first).
+    own alpha; a further set, `against`, at `against_alpha`; then for every kind in `control_kinds`, `controls`
+    random twins of each arm named in `control_arms` (indices into the intervened rows; by default the first).
     """
 
     neurons: NeuronSet = NeuronSet()
     alphas: tuple[Alpha, ...] = Field(default=(0.0,), max_length=16)
     own: tuple[OwnAlpha, ...] = Field(default=(), max_length=10_000)
+    against: NeuronSet = Field(default=NeuronSet(), description="a further arm, as a probe's negative weights")
+    against_alpha: Alpha = 0.0
     controls: int = Field(default=1, ge=0, le=20, description="random twins of each kind, for each arm of control_arms")
     control_kinds: tuple[Literal["layer", "free"], ...] = ("layer",)
     control_arms: tuple[int, ...] = (0,)
@@ -133,7 +135,7 @@ class CompareRequest(Asked):
             raise ValueError("an alpha stands twice: each is one row; name it once")
         if len({own.neuron for own in self.own}) != len(self.own):
             raise ValueError("a neuron has two own alphas: only one can hold; name it once")
-        if self.alphas and not self.neurons and not self.own:
+        if self.alphas and not self.neurons and not self.own and not self.against:
             raise ValueError("no neuron is chosen: there is nothing to switch; choose at least one")
         arms = self.intervened_rows
         if any(arm < 0 or arm >= max(arms, 1) for arm in self.control_arms):
@@ -149,7 +151,7 @@ class CompareRequest(Asked):
     @property
     def intervened_rows(self) -> int:
         """Rows with a chosen intervention, controls aside."""
-        return (len(self.alphas) if self.neurons else 0) + bool(self.own)
+        return (len(self.alphas) if self.neurons else 0) + bool(self.own) + bool(self.against)
 
     @property
     def control_rows(self) -> int:

@@ -15,7 +15,7 @@ from backend.types.requests import CompareRequest, ExploreRequest, LensRequest, 
 Role = Literal["template", "prompt", "answer"]
 Finish = Literal["end", "length", "stop_text", "given", "stopped"]
 """Why an answer ended: the model's end token; max_new_tokens; a stop text; it was given; Stop was pressed."""
-Arm = Literal["baseline", "chosen", "own", "control"]
+Arm = Literal["baseline", "chosen", "own", "against", "control"]
 
 
 class ModelInfo(Frozen):

@@ -12,10 +12,11 @@ from streamlit.testing.v1 import AppTest
 from backend.errors import BadNeurons, ZeroOutput
 from backend.neurons import NeuronId
 from backend.types import CompareRequest, Comparison, Decoding, DiffPart, JobView, result_key
-from tests import comparisons, pages_run
+from tests import comparisons, fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient
 
 EXAMPLE = "With 3 neurons off, the answer changes at ·Elon; the random twin's does not"
+PROBE = fakes_probe.probe("shipped", INFO)
 HOSTILE = "<script>alert(1)</script> **bold** [x](javascript:alert(1)) $x^2$ :red[y] \u202e\x07"
 
 
@@ -240,6 +241,53 @@ def test_half_and_double_are_further_columns_and_the_twin_stays() -> None:
     app.button_group(key="compare.beside").set_value([]).run()
     assert asked(client)[-1].controls == 0
     assert any("no random twin was run" in one.value for one in app.markdown)
+
+
+def test_a_preset_chooses_the_h_neurons_sets_their_switches_and_puts_a_twin_beside() -> None:
+    client = Answering(comparisons.comparison)
+    app = opened(client)
+    app.button_group(key="compare.beside").set_value([]).run()
+    press(app, "preset-half")
+    last = asked(client)[-1]
+    assert last.neurons == PROBE.h_neurons and last.alphas == (0.5,) and last.controls == 1
+    press(app, "preset-triple")
+    assert asked(client)[-1].alphas == (3.0,) and not app.exception
+    assert heading(app).startswith("With 4 neurons tripled")
+
+
+def test_the_foremost_of_the_probe_are_chosen_by_a_ranking() -> None:
+    client = Answering(comparisons.comparison)
+    app = opened(client)
+    app.button_group(key="preset.set").set_value("foremost").run()
+    app.number_input(key="preset.count").set_value(2).run()
+    app.selectbox(key="preset.by").set_value("weight").run()
+    press(app, "preset-off")
+    assert asked(client)[-1].neurons == PROBE.top(2, "weight") and asked(client)[-1].alphas == (0.0,)
+    app.button_group(key="preset.set").set_value("negative").run()
+    press(app, "preset-double")
+    assert asked(client)[-1].neurons == PROBE.against and asked(client)[-1].alphas == (2.0,)
+
+
+def test_negative_weights_stand_beside_as_a_further_arm_and_go_into_the_link() -> None:
+    client = Answering(comparisons.comparison)
+    app = opened(client)
+    app.button_group(key="compare.beside").set_value(["Negative weights", "Random twin"]).run()
+    assert asked(client)[-1].against == PROBE.against and asked(client)[-1].control_arms == (0, 1)
+    link = {key: value if isinstance(value, str) else value[0] for key, value in app.query_params.items()}
+    assert link["against"] == "1"
+    again = Answering(comparisons.comparison)
+    opened(again, **link).run()
+    assert asked(again)[-1].against == PROBE.against
+
+
+def test_without_a_probe_there_are_no_presets_and_no_further_arm() -> None:
+    client = Answering(comparisons.comparison)
+    client.shelf = {}
+    app = opened(client)
+    assert not any(one.key == "preset-off" for one in app.button)
+    assert "Negative weights" not in app.button_group(key="compare.beside").options
+    app = opened(client, prompt="Who?", neurons="L3:N5", against="1").run()
+    assert not app.exception and not asked(client)[-1].against
 
 
 def test_identical_answers_are_said_to_be_identical() -> None:

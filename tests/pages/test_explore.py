@@ -13,11 +13,12 @@ from app.widgets import token_strip
 from backend.errors import BackendUnavailable, BadPrompt, ModelUnreadable, ZeroOutput
 from backend.neurons import NeuronSet
 from backend.types import Decoding, ExploreRequest, ModelStatus, NeuronRequest
-from tests import pages_run
+from tests import fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient, exploration
 
 MODEL = {"model": INFO.name}
 EXAMPLE = "Layer 17 has the largest neuron at ·Elon: L17:N412, CETT 0.36"
+PROBE = fakes_probe.probe("shipped", INFO)
 HOSTILE = "<script>alert(1)</script> **bold** <|im_end|> [x](javascript:alert(1)) $x$ :red[y]"
 
 
@@ -170,7 +171,7 @@ def test_a_link_reopens_its_view() -> None:
     link = {"prompt": "Who is the CEO of Nortel?", "cell": "3.5", "score": "usual", "neurons": "L3:N5,L4:N7"}
     app = opened(client, **link).run()
     assert not app.exception and address(app) == {**link, **MODEL}
-    assert asked(client) == [ExploreRequest(prompt="Who is the CEO of Nortel?")]
+    assert asked(client) == [ExploreRequest(prompt="Who is the CEO of Nortel?", neurons=PROBE.all)]
     assert view(app).cell == Cell(3, 5) and view(app).neurons == NeuronSet.of("L3:N5", "L4:N7")
     assert any(one.value.startswith("Layer 3 at ") for one in app.subheader)
     assert any("Compare with these 2" in one.label for one in app.button)
@@ -179,7 +180,7 @@ def test_a_link_reopens_its_view() -> None:
 def test_bad_values_in_a_link_are_told_and_the_rest_is_opened() -> None:
     client = FakeClient()
     app = opened(client, prompt="Who?", cell="top left", colour="red", temperature="-4").run()
-    assert not app.exception and asked(client) == [ExploreRequest(prompt="Who?")]
+    assert not app.exception and asked(client) == [ExploreRequest(prompt="Who?", neurons=PROBE.all)]
     for word in ("cell", "colour", "temperature"):
         assert word in everything(app)
     assert address(app) == {"prompt": "Who?", **MODEL}
@@ -247,10 +248,52 @@ def test_strong_neurons_of_the_cell_are_chosen_by_their_button() -> None:
     assert not view(app).neurons
 
 
-def test_nothing_on_the_page_calls_a_set_by_the_name_it_has_not_earned() -> None:
-    app = opened(FakeClient(), neurons="L3:N5")
+def test_without_a_probe_nothing_is_called_by_the_name_it_has_not_earned() -> None:
+    app = opened(FakeClient(shelf={}), neurons="L3:N5")
     told = everything(app) + " ".join(one.label for one in app.button)
-    assert "H-neuron" not in told and "H-Neurons" not in told
+    assert not app.exception and "H-neuron" not in told and "H-Neurons" not in told
+    assert len(asked(run(app, "Who?").session_state["client"])[-1].neurons) == 0
+
+
+def test_the_probe_is_marked_in_both_maps_and_its_score_runs_along_the_answer() -> None:
+    client = FakeClient()
+    app = run(opened(client), "Who?")
+    told = everything(app)
+    assert asked(client)[-1].neurons == PROBE.all
+    assert "of the 4 H-neurons of shipped is among the cell’s ten largest" in told
+    assert "▲ 4 H-neurons of shipped, ▼ its 2 negative weights" in told
+    chances = PROBE.along(exploration(asked(client)[-1]))
+    assert chances is not None and f"scores the whole answer {chances[-1]:.2f}" in told
+    assert "in 74 of 100 pairs (69 to 79; 310 held-out answers" in told
+
+
+def test_the_ranked_neurons_of_a_cell_show_which_are_the_probe_s() -> None:
+    app = opened(FakeClient())
+    ranked = next(one.value for one in app.dataframe if "Pushes towards" in one.value)
+    assert list(ranked["Neuron"])[0] == "▲ L17:N412" and list(ranked["Neuron"])[1].startswith("L17:N")
+
+
+def test_the_card_of_an_h_neuron_says_what_the_probe_knows_of_it() -> None:
+    app = opened(FakeClient(), card="L17:N1033")
+    assert any("L17:N1033 in the probe" in html.unescape(one.value) for one in app.subheader)
+    assert any("speaks for a right" in one.value for one in opened(FakeClient(), card="L11:N940").subheader)
+    assert not any("in the probe" in one.value for one in opened(FakeClient(), card="L3:N5").subheader)
+
+
+def test_a_probe_of_another_model_marks_nothing_and_says_so_unless_it_is_forced() -> None:
+    other = PROBE.model_copy(update={"model": INFO.model_copy(update={"fingerprint": "0" * 64}), "name": "theirs"})
+    client = FakeClient(shelf={"theirs": other})
+    app = opened(client, probe="theirs", prompt="Who?").run()
+    assert "theirs was made for another model" in everything(app) and "H-neurons of theirs" not in everything(app)
+    assert len(asked(client)[-1].neurons) == 0
+    client = FakeClient(shelf={"theirs": other.model_copy(update={"forced": INFO.name})})
+    app = opened(client, probe="theirs", prompt="Who?").run()
+    assert "4 H-neurons of theirs" in everything(app)
+    assert "made for another model: the score means nothing here" in everything(app)
+
+
+def test_a_probe_that_is_not_there_is_told_of() -> None:
+    assert "There is no probe nobody here: shipped is used instead." in everything(opened(FakeClient(), probe="nobody"))
 
 
 def test_a_prompt_of_fifty_thousand_characters_is_refused_and_kept() -> None:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from app.widgets.switches import BESIDE, Options, choice_of, compose, edited, options_of, settings
 from backend.errors import BadNeurons, BadSettings
-from backend.neurons import NeuronId
+from backend.neurons import NeuronId, NeuronSet
 from backend.types import Decoding
 
 A, B, C = NeuronId(3, 5), NeuronId(3, 40), NeuronId(4, 7)
@@ -36,6 +36,14 @@ def test_rows_beside_are_added_once_and_the_twin_stays_with_the_switched_row() -
     assert mixed.alphas == (0.5,) and mixed.control_arms == (1,) and mixed.intervened_rows == 2
 
 
+def test_negative_weights_are_a_further_arm_at_the_alpha_of_the_switches_with_a_twin_of_their_own() -> None:
+    request = compose("Q", {A: 2.0}, Options(beside=("Half",), against=NeuronSet((C,))))
+    assert request.against == NeuronSet((C,)) and request.against_alpha == 2.0
+    assert request.intervened_rows == 3 and request.control_arms == (0, 2)
+    mixed = compose("Q", {A: 0.0, B: 2.0}, Options(against=NeuronSet((C,))))
+    assert mixed.against_alpha == 0.0 and mixed.control_arms == (0, 1)
+
+
 def test_nothing_chosen_and_nothing_moved_are_refused_with_what_to_do() -> None:
     with pytest.raises(BadNeurons, match="add some"):
         compose("Q", {}, Options())
@@ -58,7 +66,8 @@ def test_more_twins_than_rows_of_a_batch_are_refused() -> None:
     st.dictionaries(NEURON, ALPHA, min_size=1, max_size=6),
     st.builds(
         Options,
-        beside=st.sampled_from([(), ("Half",), ("Double",), ("Half", "Double")]),
+        beside=st.sampled_from([(), ("Half",), ("Double",), ("Half", "Double"), ("Triple",)]),
+        against=st.sampled_from([NeuronSet(), NeuronSet((A, C))]),
         twins=st.integers(0, 4),
         twin_kinds=st.sampled_from([("layer",), ("free",), ("layer", "free")]),
         seed=st.integers(0, 99),
@@ -88,4 +97,4 @@ def test_alphas_typed_into_the_table_are_taken_and_what_is_no_alpha_is_left() ->
 
 
 def test_what_stands_beside_is_suppression_and_amplification() -> None:
-    assert BESIDE == {"Half": 0.5, "Double": 2.0}
+    assert BESIDE == {"Half": 0.5, "Double": 2.0, "Triple": 3.0}

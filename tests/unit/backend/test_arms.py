@@ -46,6 +46,18 @@ def test_baseline_comes_first_then_every_alpha_own_alphas_and_twins() -> None:
     ]
 
 
+def test_a_further_arm_stands_behind_the_others_and_may_have_twins_of_its_own() -> None:
+    further = NeuronSet.of("L1:N3", "L2:N8")
+    told = rows(alphas=(0.0,), own=OWN, against=further, against_alpha=0.5, controls=1, control_arms=(0, 2))
+    assert [row.arm for row in told] == ["baseline", "chosen", "own", "against", "control", "control"]
+    assert (told[3].alpha, told[3].neurons) == (0.5, further)
+    assert [(row.control_of, row.alpha, len(row.neurons)) for row in told[4:]] == [(1, 0.0, 3), (3, 0.5, 2)]
+    alone = rows(neurons=NeuronSet(), alphas=(), against=further, controls=0)
+    assert [row.arm for row in alone] == ["baseline", "against"]
+    with pytest.raises(BadNeurons):
+        rows(against=NeuronSet.of("L1:N20"))
+
+
 def test_own_alphas_stand_in_the_order_of_the_neurons() -> None:
     own = rows(alphas=(), neurons=NeuronSet(), own=OWN)[1]
     assert dict(zip(map(str, own.neurons), own.alphas, strict=True)) == {"L0:N2": 0.25, "L0:N9": 1.0, "L2:N5": 3.0}

@@ -17,14 +17,15 @@ from backend.cli import running
 from backend.cli.main import main
 from backend.cli.tables import choices
 from backend.errors import ModelError
+from backend.identify import library
 from backend.models.registry import DEFAULT
 from backend.neuron_files import write_csv
 from backend.neurons import NeuronSet
 from backend.serve import opening
 from backend.serve.local import LocalClient
-from backend.types import CompareRequest, Comparison, Exploration, Lens, NeuronCard
+from backend.types import CompareRequest, Comparison, Exploration, Lens, NeuronCard, Probe
 from tests.doors import CHOICE, assert_error_shape, local
-from tests.fakes import FakeEngine
+from tests.fakes import FakeEngine, probe
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -65,6 +66,49 @@ def test_compare_prints_one_json_object_with_its_rows(run: Run) -> None:
     assert len(body["rows"][0]["token_ids"]) == 16 and isinstance(body["rows"][0]["text"], str)
     assert body["request"]["positions"] == "all"
     assert Comparison.model_validate_json(out).request.neurons == NeuronSet.of("L1:N5", "L2:N7")
+
+
+@pytest.fixture
+def shelved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Probe:
+    """A probe of the fake's model with one negative weight, in a data folder of its own."""
+    monkeypatch.setenv("HNEURONS_HOME", str(tmp_path))
+    made = probe("mine")
+    folder = library.folder_of("mine")
+    folder.mkdir(parents=True)
+    library.write(folder, made, {})
+    return made
+
+
+def test_a_probe_s_neurons_are_compared_and_followed_by_its_name(run: Run, shelved: Probe) -> None:
+    status, out, _ = run("compare", "--prompt", "Who?", "--probe", "mine", "--against", "--json")
+    asked = Comparison.model_validate_json(out).request
+    assert status == 0 and asked.neurons == shelved.h_neurons and asked.against == shelved.against
+    status, out, _ = run("compare", "--prompt", "Who?", "--probe", "mine", "--foremost", "1", "--json")
+    assert Comparison.model_validate_json(out).request.neurons == shelved.top(1, "weight")
+    status, out, _ = run("explore", "--prompt", "Who?", "--probe", "mine", "--json")
+    told = Exploration.model_validate_json(out)
+    assert status == 0 and told.request.neurons == shelved.all
+    chances = shelved.along(told)
+    assert chances is not None
+    status, out, _ = run("explore", "--prompt", "Who?", "--probe", "mine")
+    assert "Score of mine so far" in out and f"{chances[-1]:.3f}" in out
+
+
+def test_a_probe_of_another_model_is_refused_and_forced_with_its_mark(run: Run, shelved: Probe) -> None:
+    assert shelved.model is not None
+    theirs = shelved.model_copy(update={"model": shelved.model.model_copy(update={"fingerprint": "0" * 64})})
+    library.write(library.folder_of("mine"), theirs, {})
+    status, out, err = run("compare", "--prompt", "Who?", "--probe", "mine", "--json")
+    assert status == 2 and "was made for another model" in err
+    assert_error_shape(json.loads(out))
+    assert "a fake-model with other weights" in json.loads(out)["error"]["why"]
+    assert run("compare", "--prompt", "Who?", "--probe", "mine", "--force", "--json")[0] == 0
+    status, out, _ = run("explore", "--prompt", "Who?", "--probe", "mine", "--force")
+    assert status == 0 and "all the same" in out
+    status, _, err = run("explore", "--prompt", "Who?", "--probe", "nobody", "--json")
+    assert status == 2 and "no probe" in err
+    status, _, err = run("compare", "--prompt", "Who?", "--probe", "mine", "--force", "--foremost", "1", "--by", "luck")
+    assert status == 2 and "cannot be ranked by" in err
 
 
 def test_explore_and_neuron_print_their_results(run: Run) -> None:
@@ -289,7 +333,7 @@ def test_the_real_model_gives_the_same_through_command_line_and_client() -> None
             "decoding": {"max_new_tokens": 8},
         }
     )
-    here = running.answer("compare", request, running.Door(keep=False))
+    here = running.answer("compare", lambda client: request, running.Door(keep=False))
     assert isinstance(here, Comparison)
     assert done.stdout == here.model_dump_json() + "\n"
     assert [row.arm for row in here.rows] == ["baseline", "chosen", "chosen", "control"]

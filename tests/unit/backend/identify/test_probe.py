@@ -9,18 +9,9 @@ from sklearn.metrics import roc_auc_score
 
 from backend.errors import BadInput
 from backend.identify.probe import Fit, h_neurons, path
+from tests.unit.backend.identify.planted import planted
 
 CS = {True: (0.02, 0.05, 0.2), False: (3.0, 10.0, 30.0)}
-
-
-def planted(items: int, neurons: int, true: int, effect: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """CETT-like features (log-normal), labels, and the true neurons, whose SD raises the log-odds by `effect`."""
-    random = np.random.default_rng(seed)
-    features = np.exp(random.normal(-5, 1, (items, neurons))).astype(np.float32)
-    places = random.choice(neurons, true, replace=False)
-    z = (features[:, places] - features[:, places].mean(0)) / features[:, places].std(0)
-    labels = (random.random(items) < 1 / (1 + np.exp(-effect * z.sum(1)))).astype(np.int64)
-    return features, labels, places
 
 
 @pytest.mark.parametrize("standardise", [True, False])
@@ -53,16 +44,6 @@ def test_logits_are_in_units_of_cett() -> None:
         assert roc_auc_score(labels, fit.logits(features)) > 0.8
         chances = 1 / (1 + np.exp(-fit.logits(features)))
         assert abs(chances.mean() - labels.mean()) < 5e-3, "an intercept without penalty keeps the mean"
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_planted_neurons_among_many_are_found_first(seed: int) -> None:
-    features, labels, places = planted(800, 20_000, 6, 1.2, seed)
-    fit = path(features, labels, [0.006, 0.014], standardise=True)[1]
-    found = h_neurons(fit)
-    assert set(found[:4]) <= set(places), "the largest weights are true ones"
-    assert len(set(found) & set(places)) >= 5
-    assert len(set(found) - set(places)) <= 6
 
 
 def test_a_smaller_c_chooses_fewer_and_the_smallest_none() -> None:

@@ -34,7 +34,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "compare": {
         "prompt": ASK + " ", "chat": False, "system": "", "neurons": "L1:N3", "alphas": (0.0, 2.0), "controls": 0,
         "own": ({"neuron": "L1:N2", "alpha": 0.5},), "control_kinds": ("free",), "control_arms": (), "control_seed": 1,
-        "positions": "prompt", "decoding": Decoding(seed=1),
+        "positions": "prompt", "decoding": Decoding(seed=1), "against": "L1:N4", "against_alpha": 0.5,
     },
     "neuron": {"neuron": "L1:N3", "text": ExploreRequest(prompt=ASK), "top": 9},
     "lens": {"neurons": "L1:N3", "top": 9},
