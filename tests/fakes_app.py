@@ -238,6 +238,7 @@ class FakeClient:
     kept: dict[str, Result] = field(default_factory=dict)
     shelf: dict[str, Probe] = field(default_factory=lambda: {"shipped": fakes_probe.probe("shipped", INFO)})
     verdicts: dict[str, Verdict] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
 
     def status(self) -> ModelStatus:
         if self.state == "ready":
@@ -343,13 +344,19 @@ class FakeClient:
             AnswerView(
                 question=f"q{n}", text=f"Who is <i>number {n}</i>?", answers=("A", "B"), relation="r",
                 response=f"It is *{n}*", count=4, greedy=True, verdict=self.verdicts.get(f"q{n}", "wrong"),
-                overruled=f"q{n}" in self.verdicts,
+                rules="wrong", judge="uncertain" if n else None, overruled=f"q{n}" in self.verdicts,
+                words=self.words.get(f"q{n}", f"*{n}*"), marked=f"q{n}" in self.words,
             )
             for n in range(min(3, limit))
         )  # fmt: skip
 
     def overrule(self, name: str, question: str, response: str, verdict: Verdict) -> None:
         self.verdicts[question] = verdict
+
+    def mark_words(self, name: str, question: str, response: str, words: str) -> None:
+        if words not in response:
+            raise BadInput(f"{words!r} does not stand in the answer", "words are marked, not written", "copy them")
+        self.words[question] = words
 
     def read_questions(self, payload: bytes, file: str) -> tuple[Question, ...]:
         if b"question" not in payload:

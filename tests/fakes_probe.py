@@ -9,6 +9,7 @@ from backend.types import ModelInfo, Threshold
 from backend.types.identify import CONSISTENCIES, CalibrationBin, Estimate, Funnel, Scores
 from backend.types.plan import Plan
 from backend.types.probe import (
+    Agreement,
     Baseline,
     Effect,
     Flagged,
@@ -96,6 +97,10 @@ def report() -> Report:
             Variation(name="filter: all samples (the paper)", items=0, note="Too few items: none; ask more."),
         ),
         length_correlation=0.21,
+        agreement=(
+            Agreement(one="the rules", other="some-llm", share=estimate(0.93, 0.02, 2000), kappa=0.81,
+                      counts={"right/right": 700, "wrong/wrong": 1160, "right/wrong": 140}, unread=7),
+        ),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Every verdict of a run can be looked at and overruled: what the model answered, and what the rules made of it.
+"""Every verdict of a run can be looked at and overruled, and the words that answer marked by hand.
 
 Owns the table and the keeping of what a person changes in it.
 """
@@ -33,7 +33,9 @@ def draw() -> None:
         "What the model answered, and how it was judged",
         "An answer with a word of doubt is *uncertain*; else it is *right* where one of the known spellings stands in "
         "it as whole words, and *wrong* otherwise. The rules know no meaning: “not Cairo” counts as right. Choose "
-        "another verdict in the table; it stands above the rules when the probe is made again.",
+        "another verdict in the table; it stands above rules and LLM when the probe is made again. *The words that "
+        "answer* are those that features are read over: copy other words of the answer into the cell to mark them, "
+        "empty it to leave them to the rules.",
     )
     if not runs:
         st.markdown(muted("No run has drawn answers yet. Start one under Train."))
@@ -65,10 +67,14 @@ def _table(run: RunView, shown: list[AnswerView], part: str) -> None:
             "greedy": [one.greedy for one in shown],
             "times": [one.count for one in shown],
             "verdict": [one.verdict for one in shown],
-            "by a person": [one.overruled for one in shown],
+            "words that answer": [one.words for one in shown],
+            "by a person": [one.overruled or one.marked for one in shown],
+            "by the rules": [one.rules for one in shown],
         }
     )
-    held = [name for name in rows.columns if name != "verdict"]
+    if any(one.judge is not None for one in shown):
+        rows["by the LLM"] = [one.judge or "" for one in shown]
+    held = [name for name in rows.columns if name not in ("verdict", "words that answer")]
     edited = st.data_editor(
         rows, hide_index=True, disabled=held, key=f"answers-table-{run.name}-{part}", height=480,
         column_config={
@@ -76,20 +82,28 @@ def _table(run: RunView, shown: list[AnswerView], part: str) -> None:
             "times": st.column_config.NumberColumn(help="how many of the samples said so"),
         },
     )  # fmt: skip
-    changed = [n for n, one in enumerate(shown) if edited["verdict"].iloc[n] != one.verdict]
-    for place in changed:
-        one = shown[place]
+    if _kept(run, shown, edited):
+        st.rerun()
+    decided = sum(one.overruled or one.marked for one in shown)
+    st.markdown(muted(f"{len(shown)} answers shown, {decided} of them decided by a person."))
+
+
+def _kept(run: RunView, shown: list[AnswerView], edited: pd.DataFrame) -> bool:
+    """Keep what was changed in the table; whether anything was. What is refused is said and changes nothing."""
+    changed = False
+    for place, one in enumerate(shown):
+        verdict, words = edited["verdict"].iloc[place], str(edited["words that answer"].iloc[place] or "")
         try:
-            session.client().overrule(
-                run.name, one.question, one.response, cast(Verdict, edited["verdict"].iloc[place])
-            )
+            if verdict != one.verdict:
+                session.client().overrule(run.name, one.question, one.response, cast(Verdict, verdict))
+                changed = True
+            if words != one.words:
+                session.client().mark_words(run.name, one.question, one.response, words)
+                changed = True
         except HNeuronsError as error:
             jobs.shown_error(error)
-            return
-    if changed:
-        st.rerun()
-    decided = sum(one.overruled for one in shown)
-    st.markdown(muted(f"{len(shown)} answers shown, {decided} of them decided by a person."))
+            return False
+    return changed
 
 
 def _again(run: RunView) -> None:

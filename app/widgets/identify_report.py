@@ -260,6 +260,8 @@ def _made(probe: Probe, card: Report) -> None:
         "C": probe.c,
         "intercept": probe.intercept,
     }
+    for sentence in identify_words.agreements(card):
+        st.markdown(f"- {text.markdown(sentence)}")
     table = pd.DataFrame([{"what": key, "value": str(value)} for key, value in told.items()])
     st.dataframe(table, hide_index=True, key="made-table", alt="What the probe was made from")
     if probe.plan is not None:

@@ -18,7 +18,7 @@ from app.widgets.refusals import bad_input
 from backend.errors import BadInput, HNeuronsError
 from backend.types import IdentifyRequest, StageEvent
 from backend.types.identify import CONSISTENCIES, Consistency, Question, RegionRule, Sampling
-from backend.types.plan import Checks, Plan, RunView, Screening, Source, Training
+from backend.types.plan import Checks, LlmJudge, Plan, RunView, Screening, Source, Training
 from backend.types.probe import Probe
 
 POLL_SECONDS = 1.0
@@ -151,6 +151,18 @@ def _settings() -> None:
             "CETT over an answer's tokens", ["mean", "max"], default="mean", required=True, key="train.pooling"
         )
         right.number_input("Seed", 0, 2**31 - 1, 0, key="train.seed")
+        left, right = st.columns(2, vertical_alignment="bottom")
+        left.text_input(
+            "Model of an LLM judge, if one is to judge", "", key="train.judge", max_chars=200, placeholder="none",
+            help="Any service with OpenAI's chat completions. Its address stands in HNEURONS_JUDGE_URL, its key in "
+            "HNEURONS_JUDGE_KEY, where the program computes.",
+        )  # fmt: skip
+        right.segmented_control(
+            "The LLM", ["decides", "compares"], default="decides", required=True, key="train.judging",
+            format_func=lambda name: {
+                "decides": "decides, the rules where it is unclear", "compares": "is compared with the rules only"
+            }[name],
+        )  # fmt: skip
 
 
 def plan(own_file: str, size: Size) -> Plan:
@@ -158,6 +170,7 @@ def plan(own_file: str, size: Size) -> Plan:
     state = st.session_state
     seed = int(state["train.seed"])
     filter = CONSISTENCIES.get(state["train.filter"])
+    judge = state["train.judge"].strip()
     try:
         if filter is None:
             filter = Consistency(
@@ -175,6 +188,7 @@ def plan(own_file: str, size: Size) -> Plan:
             rule=RegionRule(pooling=state["train.pooling"]),
             training=Training(labels=state["train.labels"], choice=state["train.choice"]),
             checks=size.checks,
+            judge=LlmJudge(model=judge, decides=state["train.judging"] == "decides", words=True) if judge else None,
             seed=seed,
         )  # fmt: skip
     except ValidationError as error:

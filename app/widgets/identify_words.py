@@ -94,6 +94,18 @@ def verdicts(card: Report, c: float | None) -> list[str]:
     return told
 
 
+def agreements(card: Report) -> list[str]:
+    """How the judges of the answers agree."""
+    return [
+        f"{one.one.capitalize()} and {one.other} gave {100 * one.share.value:.0f} % of {one.share.n:,} answers the "
+        f"same verdict (95 % {100 * one.share.low:.0f} to {100 * one.share.high:.0f}"
+        + ("" if one.kappa is None else f"; Cohen’s kappa {one.kappa:.2f}")
+        + (f"; {one.unread} replies held no verdict" if one.unread else "")
+        + ")."
+        for one in card.agreement
+    ]
+
+
 def forced(probe: Probe) -> str | None:
     """The mark of a probe that was put on another model; None for any other."""
     return (

@@ -54,6 +54,9 @@ def run(
     standardise: Annotated[bool | None, typer.Option("--standardise/--no-standardise", help="per SD")] = None,
     pooling: Annotated[str | None, typer.Option(help="mean or max over the answer's tokens")] = None,
     position: Annotated[str | None, typer.Option(help="answer or predicting")] = None,
+    judge: Annotated[str | None, typer.Option(help="model of an LLM judge, at HNEURONS_JUDGE_URL")] = None,
+    judge_only: Annotated[bool, typer.Option("--judge-compares", help="the rules decide; the LLM is compared")] = False,
+    judge_words: Annotated[bool, typer.Option("--judge-words", help="the LLM names the words that answer")] = False,
     seed: Annotated[int | None, typer.Option(help="of every draw")] = None,
     model: options.Model = None,
     device: options.Device = None,
@@ -78,6 +81,8 @@ def run(
     }  # fmt: skip
     for part, fields in given.items():
         plan[part] |= {field: value for field, value in fields.items() if value is not None}
+    if judge is not None:
+        plan["judge"] = {"model": judge, "decides": not judge_only, "words": judge_words}
     if seed is not None:
         plan["seed"] = seed
     if draw_for_all:

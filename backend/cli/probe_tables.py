@@ -70,14 +70,17 @@ def _card(console: Console, card: Report) -> None:
         f" + {funnel.wrong_without_span}, balanced {funnel.balanced} + {funnel.balanced}, "
         f"held out {card.test_items}"
     )
+    for one in card.agreement:
+        kappa = "" if one.kappa is None else f", kappa {one.kappa:.3f}"
+        console.print(plain(f"{one.one} and {one.other} agree on {told(one.share)}{kappa}, {one.unread} unread"))
     scores = plain_table("score on the held-out items", "AUROC")
     for name, estimate in scored(card):
         scores.add_row(plain(name), told(estimate))
     console.print(scores)
     effects = plain_table("switched", "alpha", "changed", "right kept", "wrong to right", "wrong to unsure")
-    for one in card.effects:
-        shares = (one.changed, one.right_kept, one.wrong_righted, one.wrong_uncertain)
-        effects.add_row(f"{one.arm} ({one.sets} x {one.neurons})", f"{one.alpha:g}", *map(told, shares))
+    for arm in card.effects:
+        shares = (arm.changed, arm.right_kept, arm.wrong_righted, arm.wrong_uncertain)
+        effects.add_row(f"{arm.arm} ({arm.sets} x {arm.neurons})", f"{arm.alpha:g}", *map(told, shares))
     console.print(effects)
 
 

@@ -8,7 +8,7 @@ Source: Gao et al. 2025, section 3 (all H-neurons scaled together); the paper re
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +17,6 @@ from jaxtyping import Int
 
 from backend.arms import BASELINE, draw
 from backend.generation import decode
-from backend.identify.judge import verdict
 from backend.identify.responses import ROWS, Prompts, resumed, sample
 from backend.identify.statistics import share
 from backend.interventions import prove, scaled
@@ -105,15 +104,18 @@ def digest(questions: Sequence[Question], arms: Sequence[Arm], sampling: Samplin
 
 
 def effects(
-    questions: Sequence[Question], answered: Sequence[Samples], arms: Sequence[Arm], entities: Int[np.ndarray, " item"]
+    answered: Sequence[Samples],
+    arms: Sequence[Arm],
+    entities: Int[np.ndarray, " item"],
+    verdict: Callable[[str, str], Verdict],
 ) -> tuple[Effect, ...]:
-    """What each arm did, the sets of an arm at one alpha taken together: shares are means over them."""
-    verdicts = np.array(
-        [
-            [verdict(one.text, question) for one in found.answers]
-            for question, found in zip(questions, answered, strict=True)
-        ]
-    )
+    """What each arm did, the sets of an arm at one alpha taken together: shares are means over them.
+
+    Args:
+        answered: a question's answers, untouched and under each of `arms`. entities: of the questions.
+        verdict: (question, answer) -> what it is.
+    """
+    verdicts = np.array([[verdict(found.question, one.text) for one in found.answers] for found in answered])
     texts = np.array([[one.text for one in found.answers] for found in answered], dtype=object)
     groups: dict[tuple[Name, float], list[int]] = {}
     for place, arm in enumerate(arms, 1):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from backend.identify.effects import Arm, answers, digest
 from backend.identify.extract import Features, extract
-from backend.identify.items import Overrules
+from backend.identify.items import Marked, Overrules
 from backend.identify.judge import verdict
 from backend.identify.study import Study, study
 from backend.models.loaded import LoadedModel
@@ -25,13 +25,14 @@ from cache.journal import Journal
 
 @dataclass(frozen=True)
 class Ground:
-    """A run's surroundings. `overrules` are the verdicts of a person."""
+    """A run's surroundings. `overrules` and `marked` are what a person or another model decided."""
 
     model: LoadedModel
     plan: Plan
     questions: Mapping[str, Question]
     folder: Path
     overrules: Overrules = field(default_factory=dict)
+    marked: Marked = field(default_factory=dict)
     watch: Watch = SILENT
 
     def say(self, stage: str) -> None:
@@ -39,7 +40,7 @@ class Ground:
         self.watch.emit(StageEvent(stage=stage))
 
     def verdict(self, question: str, text: str) -> Verdict:
-        """A person's verdict where there is one, else that of the rules."""
+        """A person's or the deciding model's verdict where there is one, else that of the rules."""
         return self.overrules.get((question, text)) or verdict(text, self.questions[question])
 
     def journal(self, stage: str, *of: str) -> Journal:

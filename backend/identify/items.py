@@ -19,10 +19,12 @@ from backend.identify.consistency import balanced, fate
 from backend.identify.judge import verdict
 from backend.identify.spans import Span, right_span, wrong_span
 from backend.judging import normalise
-from backend.types.identify import Consistency, Fate, Funnel, Greedy, Item, Question, Samples, Verdict
+from backend.types.identify import Consistency, Fate, Funnel, Greedy, Item, Question, Samples, Side, Verdict
 
 Overrules = Mapping[tuple[str, str], Verdict]
-"""(question, response) -> the verdict of a person, which stands above the rules."""
+"""(question, response) -> a verdict that stands above the rules."""
+Marked = Mapping[tuple[str, str], tuple[int, int]]
+"""(question, response) -> the characters that answer, where they are not found by the rules."""
 
 
 @dataclass(frozen=True)
@@ -45,25 +47,22 @@ class Answered:
 
 
 def choose(
-    answered: Sequence[Answered], filter: Consistency, seed: int, overrules: Overrules | None = None
+    answered: Sequence[Answered],
+    filter: Consistency,
+    seed: int,
+    overrules: Overrules | None = None,
+    marked: Marked | None = None,
 ) -> tuple[list[Item], Funnel]:
     """The items, equally many right and wrong ones of each relation, drawn by `seed`, and what was left on the way."""
-    fates: dict[str, Fate] = {}
+    fates, standing = kept(answered, filter, overrules or {})
     found: list[Item] = []
     missing: Counter[str] = Counter()
-    for one in answered:
-        if one.samples is None:
-            continue
-        greedy, samples = one.verdicts(overrules or {})
-        kept = fates[one.question.id] = fate(filter, greedy, samples)
-        if kept == "right" or kept == "wrong":
-            response = _standing_for(kept, one, [greedy, *samples], filter)
-            span = _span(kept, response, one.question)
-            if span is None:
-                missing[kept] += 1
-            else:
-                item = Item(question=one.question.id, side=kept, response=response, start=span.start, end=span.end)
-                found.append(item)
+    for side, question, response in standing:
+        span = span_of(side, response, question, marked or {})
+        if span is None:
+            missing[side] += 1
+        else:
+            found.append(Item(question=question.id, side=side, response=response, start=span.start, end=span.end))
     relations = {one.question.id: one.question.relation for one in answered}
     sides: dict[str, Fate] = {item.question: item.side for item in found}
     room = balanced(sides, relations)
@@ -84,6 +83,22 @@ def choose(
     )
 
 
+def kept(
+    answered: Sequence[Answered], filter: Consistency, overrules: Overrules
+) -> tuple[dict[str, Fate], list[tuple[Side, Question, str]]]:
+    """What became of each drawn question, and of those kept the side and the response that stands for it."""
+    fates: dict[str, Fate] = {}
+    standing: list[tuple[Side, Question, str]] = []
+    for one in answered:
+        if one.samples is None:
+            continue
+        greedy, samples = one.verdicts(overrules)
+        told = fates[one.question.id] = fate(filter, greedy, samples)
+        if told == "right" or told == "wrong":
+            standing.append((told, one.question, _standing_for(told, one, [greedy, *samples], filter)))
+    return fates, standing
+
+
 def _standing_for(side: Verdict, one: Answered, verdicts: Sequence[Verdict], filter: Consistency) -> str:
     """The greedy answer where the filter asks it to agree, else the most frequent sample of that side."""
     if filter.greedy:
@@ -93,7 +108,11 @@ def _standing_for(side: Verdict, one: Answered, verdicts: Sequence[Verdict], fil
     return max(texts, key=lambda text: (counts[normalise(text)], -texts.index(text)))
 
 
-def _span(side: Verdict, response: str, question: Question) -> Span | None:
+def span_of(side: Verdict, response: str, question: Question, marked: Marked) -> Span | None:
+    """The words of a response that answer: as marked, else by the rules of its side."""
+    held = marked.get((question.id, response))
+    if held is not None:
+        return Span(*held)
     return right_span(response, question.answers) if side == "right" else wrong_span(response, question.text)
 
 

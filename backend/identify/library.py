@@ -168,6 +168,24 @@ def overrule(folder: Path, question: str, response: str, verdict: Verdict) -> No
         journal.append([{"question": question, "response": response, "verdict": verdict}])
 
 
+def marked(folder: Path) -> dict[tuple[str, str], tuple[int, int]]:
+    """The words that a person marked as the answer, as characters; a later mark stands above an earlier one."""
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    for record in Journal(folder / "marked.jsonl").read():
+        key = (record["question"], record["response"])
+        found.pop(key, None)
+        if record["end"] > record["start"]:
+            found[key] = (record["start"], record["end"])
+    return found
+
+
+def mark(folder: Path, question: str, response: str, start: int, end: int) -> None:
+    """Keep which characters of an answer a person marked; none (`start` is `end`) leaves it to the rules again."""
+    journal = Journal(folder / "marked.jsonl")
+    with journal.writing():
+        journal.append([{"question": question, "response": response, "start": start, "end": end}])
+
+
 def refuse_taken(folder: Path) -> None:
     """Raises BadSettings where a run or a probe is in the folder: nothing is overwritten."""
     if any((folder / name).exists() for name in (PROBE, PLAN)):

@@ -35,7 +35,7 @@ from backend.identify.training import Trained, fits
 from backend.neurons import NeuronSet
 from backend.types.identify import Estimate, Funnel
 from backend.types.plan import Plan
-from backend.types.probe import Effect, Flagged, Null, RandomSets, Report, Variation
+from backend.types.probe import Agreement, Effect, Flagged, Null, RandomSets, Report, Variation
 from backend.watch import SILENT, Watch, between
 
 SIGNIFICANT = 0.05
@@ -51,6 +51,7 @@ class Found:
     flagged: tuple[Flagged, ...]
     effects: tuple[Effect, ...]
     variations: tuple[Variation, ...]
+    agreement: tuple[Agreement, ...] = ()
 
 
 def report(
@@ -97,6 +98,7 @@ def report(
         effects=found.effects,
         variations=found.variations,
         length_correlation=float(spearmanr(held, test.lengths).statistic),
+        agreement=found.agreement,
     )
 
 

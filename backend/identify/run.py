@@ -4,7 +4,8 @@ Owns the order, and what hangs on what: a changed filter or probe uses the answe
 loses at most one batch. Refuses every stage's own work, and files (`backend.identify.library`).
 
     plan.json          the plan, the model's fingerprint and the command
-    questions.jsonl    greedy.jsonl    samples.jsonl    overrules.jsonl
+    questions.jsonl    greedy.jsonl    samples.jsonl
+    overrules.jsonl    marked.jsonl    judged-*.jsonl  worded-*.jsonl   what people and an LLM decided
     features*/         CETT of the items            effects-*.jsonl  kept-*.jsonl  null-*.jsonl  bootstrap-*.jsonl
     probe.json         neurons.parquet    items.parquet    the artefact
 """
@@ -27,6 +28,7 @@ from backend.identify.extract import read_as
 from backend.identify.ground import Ground, Pool
 from backend.identify.items import Answered, choose
 from backend.identify.judge import verdict
+from backend.identify.judges import deciding, judged, worded
 from backend.identify.probe import Fit, h_neurons
 from backend.identify.questions import digest as questions_digest
 from backend.identify.report import Found, chosen, report
@@ -76,7 +78,7 @@ def run(
     with library.working(folder):
         command = library.begin(folder, plan, questions, model.info, command)
         by_id = {question.id: question for question in questions}
-        ground = Ground(model, plan, by_id, folder, library.overrules(folder), watch)
+        ground = Ground(model, plan, by_id, folder, library.overrules(folder), library.marked(folder), watch)
         found, tables = _made(ground, questions)
         probe = found.model_copy(update={"name": name, "command": command})
         library.write(folder, probe, tables)
@@ -85,7 +87,10 @@ def run(
 
 def _made(ground: Ground, questions: Sequence[Question]) -> tuple[Probe, dict[str, pd.DataFrame]]:
     plan, info = ground.plan, ground.model.info
-    mine, others = _filtered(ground, answered(ground, questions))
+    answers = answered(ground, questions)
+    ground, agreement = judged(ground, answers)
+    ground = worded(ground, answers, [plan.filter, *_named(plan).values()])
+    mine, others = _filtered(ground, answers)
     pool, whole = _read(ground, mine, others)
     trained = _trained(ground, whole)
     fit, seen = trained.fit, whole.train.seen
@@ -97,6 +102,7 @@ def _made(ground: Ground, questions: Sequence[Question]) -> tuple[Probe, dict[st
         variations=variations(
             ground, pool, mine.items, {name: one.items for name, one in others.items()}, set(h_neurons(fit).tolist())
         ),
+        agreement=agreement,
     )
     frequency = nulls.frequencies(
         seen,
@@ -145,10 +151,15 @@ def _filtered(ground: Ground, answers: Sequence[Answered]) -> tuple[Chosen, dict
     drawn = plan.sampling.samples
 
     def by(filter: Consistency) -> Chosen:
-        return Chosen(*choose(answers, filter.check(drawn), plan.seed, ground.overrules))
+        return Chosen(*choose(answers, filter.check(drawn), plan.seed, ground.overrules, ground.marked))
 
-    named = CONSISTENCIES if plan.checks.variations and drawn == 10 else {}
-    return by(plan.filter), {name: by(filter) for name, filter in named.items() if filter != plan.filter}
+    return by(plan.filter), {name: by(filter) for name, filter in _named(plan).items()}
+
+
+def _named(plan: Plan) -> dict[str, Consistency]:
+    """The named filters other than the plan's own: they are made for ten samples."""
+    wanted = plan.checks.variations and plan.sampling.samples == 10
+    return {name: one for name, one in CONSISTENCIES.items() if wanted and one != plan.filter}
 
 
 def _read(ground: Ground, mine: Chosen, others: dict[str, Chosen]) -> tuple[Pool, Study]:
@@ -199,6 +210,7 @@ def _kept(ground: Ground, items: Sequence[Item], neurons: np.ndarray) -> Estimat
         return share(np.ones(len(items)), entities)
     off = Arm("H-neurons", 0.0, NeuronSet(tuple(named(neurons, ground.model.info.widths))))
     told = ground.switched([ground.questions[item.question] for item in items], [off], "kept")
+    ground = deciding(ground, told)
     right = [ground.verdict(one.question, one.answers[1].text) == "right" for one in told]
     return share(np.array(right, dtype=np.float64), entities)
 
@@ -253,7 +265,7 @@ def _effects(ground: Ground, whole: Study, fit: Fit) -> tuple[Effect, ...]:
     places = draw.permutation(len(whole.test.items))[: plan.checks.answers]
     questions = [ground.questions[whole.test.items[place].question] for place in places]
     told = ground.switched(questions, switches, "effects")
-    return effects(questions, told, switches, whole.test.seen.entities[places])
+    return effects(told, switches, whole.test.seen.entities[places], deciding(ground, told).verdict)
 
 
 def _item_table(whole: Study, fit: Fit) -> pd.DataFrame:

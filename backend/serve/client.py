@@ -84,6 +84,10 @@ class Client(Protocol):
         """Keep a person's verdict on an answer of a run; it counts when the run is made again."""
         ...
 
+    def mark_words(self, name: str, question: str, response: str, words: str) -> None:
+        """Keep which words of an answer are the answer, by a person; none leaves it to the rules. Raises BadInput."""
+        ...
+
     def read_questions(self, payload: bytes, file: str) -> tuple[Question, ...]:
         """The questions of a person's file. Raises BadInput."""
         ...

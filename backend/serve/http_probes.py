@@ -43,6 +43,14 @@ class Overrule(BaseModel):
     verdict: Verdict
 
 
+class Mark(BaseModel):
+    """The words of an answer that are the answer, by a person; none leaves it to the rules."""
+
+    question: str = Field(max_length=2_000)
+    response: str = Field(max_length=20_000)
+    words: str = Field(max_length=20_000)
+
+
 class QuestionFile(BaseModel):
     """A file of questions: CSV, TSV, JSON, JSON lines or Parquet."""
 
@@ -94,6 +102,12 @@ def add_probes(app: FastAPI, client: Client) -> None:
     def overrule(name: Name, body: Overrule) -> Overrule:
         """Keep a person's verdict; it counts when the run is made again."""
         client.overrule(name, body.question, body.response, body.verdict)
+        return body
+
+    @app.post("/v1/runs/{name}/marks", status_code=201)
+    def mark(name: Name, body: Mark) -> Mark:
+        """Keep which words answer; it counts when the run is made again."""
+        client.mark_words(name, body.question, body.response, body.words)
         return body
 
     @app.post("/v1/questions")

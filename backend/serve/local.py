@@ -166,6 +166,10 @@ class LocalClient:
         """Keep a person's verdict on an answer of a run."""
         shelf.overrule(name, question, response, verdict)
 
+    def mark_words(self, name: str, question: str, response: str, words: str) -> None:
+        """Keep which words of an answer are the answer, by a person."""
+        shelf.mark(name, question, response, words)
+
     def read_questions(self, payload: bytes, file: str) -> tuple[Question, ...]:
         """The questions of a person's file."""
         return shelf.parse(payload, file)

@@ -118,6 +118,11 @@ class HttpClient:
         body = {"question": question, "response": response, "verdict": verdict}
         self._call("POST", f"/v1/runs/{_name(name)}/overrules", body)
 
+    def mark_words(self, name: str, question: str, response: str, words: str) -> None:
+        """Keep which words of an answer are the answer, by a person."""
+        body = {"question": question, "response": response, "words": words}
+        self._call("POST", f"/v1/runs/{_name(name)}/marks", body)
+
     def read_questions(self, payload: bytes, file: str) -> tuple[Question, ...]:
         """The questions of a person's file, read there."""
         rows = self._call("POST", "/v1/questions", _packed({file: payload}))["questions"]

@@ -9,16 +9,18 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from backend.errors import BadInput, HNeuronsError
-from backend.identify import library
+from backend.identify import library, llm
 from backend.identify.formats import probes as probe_files
 from backend.identify.formats import questions as question_files
+from backend.identify.items import span_of
 from backend.identify.judge import verdict
 from backend.types.identify import Greedy, Question, Samples, Verdict
-from backend.types.plan import AnswerView, RunView
+from backend.types.plan import AnswerView, LlmJudge, RunView
 from backend.types.probe import Probe
 from backend.types.results import ModelInfo
 from cache.journal import Journal
@@ -75,9 +77,9 @@ def answers(name: str, limit: int = 200) -> tuple[AnswerView, ...]:
 
     `limit` questions at most. Raises Unknown.
     """
-    _, questions = library.begun(name)
+    begun, questions = library.begun(name)
     folder = library.folder_of(name)
-    decided = library.overrules(folder)
+    decided = _decisions(folder, begun.plan.judge)
     drawn = {found.question: found for found in map(Samples.model_validate, Journal(folder / "samples.jsonl").read())}
     greedy = {found.question: found for found in map(Greedy.model_validate, Journal(folder / "greedy.jsonl").read())}
     found: list[AnswerView] = []
@@ -89,10 +91,31 @@ def answers(name: str, limit: int = 200) -> tuple[AnswerView, ...]:
     return tuple(found)
 
 
-def _view(
-    question: Question, text: str, count: int, greedy: bool, decided: Mapping[tuple[str, str], Verdict]
-) -> AnswerView:
-    person = decided.get((question.id, text))
+@dataclass(frozen=True)
+class _Decisions:
+    """What a person and an LLM said of answers, by (question, response); the words that answer, and which of them
+    a person marked."""
+
+    person: Mapping[llm.Pair, Verdict]
+    judge: Mapping[llm.Pair, Verdict]
+    decides: bool
+    words: Mapping[llm.Pair, tuple[int, int]]
+    marked: frozenset[llm.Pair]
+
+
+def _decisions(folder: Path, judge: LlmJudge | None) -> _Decisions:
+    said = llm.said(judge, folder) if judge is not None else {}
+    worded = llm.said_words(judge, folder) if judge is not None and judge.words else {}
+    decides = judge is not None and judge.decides
+    marked = library.marked(folder)
+    return _Decisions(library.overrules(folder), said, decides, {**worded, **marked}, frozenset(marked))
+
+
+def _view(question: Question, text: str, count: int, greedy: bool, decided: _Decisions) -> AnswerView:
+    pair = (question.id, text)
+    person, judge, rules = decided.person.get(pair), decided.judge.get(pair), verdict(text, question)
+    counts = person or (judge if decided.decides else None) or rules
+    span = None if counts == "uncertain" else span_of(counts, text, question, decided.words)
     return AnswerView(
         question=question.id,
         text=question.text,
@@ -101,17 +124,36 @@ def _view(
         response=text,
         count=count,
         greedy=greedy,
-        verdict=person or verdict(text, question),
+        verdict=counts,
+        rules=rules,
+        judge=judge,
         overruled=person is not None,
+        words="" if span is None else text[span.start : span.end],
+        marked=pair in decided.marked,
     )
 
 
 def overrule(name: str, question: str, response: str, decided: Verdict) -> None:
     """Keep a person's verdict; the run takes it when it is made again. Raises Unknown, BadInput."""
+    _refuse_other(name, question)
+    library.overrule(library.folder_of(name), question, response, decided)
+
+
+def mark(name: str, question: str, response: str, words: str) -> None:
+    """Keep which words of an answer a person marked; none leaves it to the rules. Raises Unknown, BadInput."""
+    _refuse_other(name, question)
+    span = llm.read_words(words, response) if words.strip() else (0, 0)
+    if span is None:
+        raise BadInput(
+            f"{words[:60]!r} does not stand in the answer", "words are marked, not written", "copy them out of it"
+        )
+    library.mark(library.folder_of(name), question, response, *span)
+
+
+def _refuse_other(name: str, question: str) -> None:
     _, questions = library.begun(name)
     if question not in {one.id for one in questions}:
         raise BadInput(f"{question[:60]!r} is no question of {name}", "its questions are fixed", "name one of them")
-    library.overrule(library.folder_of(name), question, response, decided)
 
 
 def parse(payload: bytes, file: str) -> tuple[Question, ...]:

@@ -73,6 +73,19 @@ class Checks(Frozen):
     variations: bool = True
 
 
+class LlmJudge(Frozen):
+    """Another model that judges, at the address that HNEURONS_JUDGE_URL names where the run computes.
+
+    decides: its verdicts stand above the rules (a person's stand above both); else it is only compared with them.
+    words: it also names the words that answer, where the rules would.
+    """
+
+    model: str = Field(min_length=1, max_length=200)
+    decides: bool = True
+    words: bool = False
+    at_once: int = Field(default=8, ge=1, le=64, description="requests under way together")
+
+
 class Plan(Frozen):
     """All that a run hangs on: the same plan on the same model gives the same probe."""
 
@@ -83,6 +96,7 @@ class Plan(Frozen):
     rule: RegionRule = RegionRule()
     training: Training = Training()
     checks: Checks = Checks()
+    judge: LlmJudge | None = None
     seed: int = Field(default=0, ge=0, lt=2**31)
 
 
@@ -111,7 +125,12 @@ class RunView(Frozen):
 
 
 class AnswerView(Frozen):
-    """One answer of a run and what is held of it. `overruled` says that a person decided."""
+    """One answer of a run and what is held of it.
+
+    verdict: what counts, by a person where `overruled`, else by the LLM where it decides, else by the rules; `rules`
+        and `judge` are what these two say.
+    words: the words that answer, which features are read over, and whether a person marked them.
+    """
 
     question: str
     text: Text
@@ -121,4 +140,8 @@ class AnswerView(Frozen):
     count: int
     greedy: bool
     verdict: Verdict
+    rules: Verdict
+    judge: Verdict | None
     overruled: bool
+    words: Text
+    marked: bool

@@ -120,6 +120,21 @@ class Variation(Frozen):
     note: str = ""
 
 
+class Agreement(Frozen):
+    """How often two judges give one answer the same verdict.
+
+    share: of the answers on which both gave one. kappa: Cohen's, None where a judge gave all the same.
+    counts: "right/wrong" -> answers that the one calls right and the other wrong. unread: replies without a verdict.
+    """
+
+    one: str
+    other: str
+    share: Estimate
+    kappa: float | None
+    counts: dict[str, int]
+    unread: int = 0
+
+
 class Report(Frozen):
     """The report card. Unless it says otherwise a figure is of the held-out items.
 
@@ -154,6 +169,7 @@ class Report(Frozen):
     effects: tuple[Effect, ...]
     variations: tuple[Variation, ...]
     length_correlation: float
+    agreement: tuple[Agreement, ...] = ()
 
 
 class Histogram(Frozen):

@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend.types import IdentifyRequest
+from backend.types.plan import LlmJudge
 from tests import fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient
 
@@ -149,6 +150,20 @@ def test_verdicts_are_shown_and_a_run_made_again() -> None:
     assert "3 answers shown, 0 of them decided by a person." in words(app)
     app.button(key="answers.again").click().run()
     assert len(client.submitted) == 2
+
+
+def test_a_judge_is_named_in_the_plan_and_its_agreement_stands_in_the_card() -> None:
+    client = FakeClient()
+    app = opened(client, room="train")
+    app.text_input(key="train.name").set_value("mine")
+    app.text_input(key="train.judge").set_value(" some-llm ")
+    app.button_group(key="train.judging").set_value("compares").run()
+    app.button(key="train.start").click().run()
+    plan = next(request.plan for _, request, _ in client.submitted if isinstance(request, IdentifyRequest))
+    assert plan.judge == LlmJudge(model="some-llm", decides=False, words=True)
+    app = opened(FakeClient())
+    app.button_group(key="more-of-card").set_value("How it was made").run()
+    assert "The rules and some-llm gave 93 % of 2,000 answers the same verdict" in words(app)
 
 
 def test_two_probes_are_compared() -> None:

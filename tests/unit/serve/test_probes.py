@@ -111,6 +111,15 @@ def test_runs_and_their_answers(client: Client) -> None:
     client.overrule("mine", "q1", "Bront\u00eb", "right")
     again = client.run_answers("mine")[2]
     assert again.verdict == "right" and again.overruled
+    assert again.rules == "wrong" and again.judge is None and again.words == "" and not again.marked
+    assert client.run_answers("mine")[0].words == "Jane Austen"
+    client.mark_words("mine", "q1", "Bront\u00eb", "bront")
+    marked = client.run_answers("mine")[2]
+    assert (marked.words, marked.marked) == ("Bront", True)
+    with pytest.raises(BadInput, match="does not stand in the answer"):
+        client.mark_words("mine", "q1", "Bront\u00eb", "Austen")
+    client.mark_words("mine", "q1", "Bront\u00eb", " ")
+    assert not client.run_answers("mine")[2].marked
     assert len(client.run_answers("mine", limit=1)) == 3
     with pytest.raises(BadInput, match="is no question of mine"):
         client.overrule("mine", "q9", "x", "right")

@@ -233,6 +233,22 @@ def test_a_persons_verdict_counts(tiny: Callable[[str], LoadedModel], tmp_path: 
     assert second.funnel.wrong == first.funnel.wrong + 1 and second.funnel.right == first.funnel.right - 1
 
 
+def test_words_marked_by_a_person_are_those_that_are_read(tiny: Callable[[str], LoadedModel], tmp_path: Path) -> None:
+    model = tiny("llama")
+    asked = questions(model)
+    run(model, PLAN, asked, tmp_path / "a", "a")
+    items = pd.read_parquet(tmp_path / "a" / "items.parquet")
+    item = items[items.end - items.start > 2].iloc[0]
+    library.mark(tmp_path / "a", item.question, item.response, int(item.start), int(item.start) + 1)
+    run(model, PLAN, asked, tmp_path / "a", "a")
+    again = pd.read_parquet(tmp_path / "a" / "items.parquet")
+    changed = again[again.question == item.question].iloc[0]
+    assert (changed.start, changed.end) == (item.start, item.start + 1)
+    assert changed.log_odds != item.log_odds
+    library.mark(tmp_path / "a", item.question, item.response, 0, 0)
+    assert library.marked(tmp_path / "a") == {}
+
+
 def test_a_full_disk_says_so(
     tiny: Callable[[str], LoadedModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

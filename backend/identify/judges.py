@@ -1,0 +1,100 @@
+"""Who judged what: the rules, another model where the plan names one, a person; and how far they agree.
+
+Owns whose word counts (a person's, then the model's where it decides, then the rules') and the comparison of judges.
+Refuses the rules (`backend.identify.judge`) and the questions put to the model (`backend.identify.llm`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from sklearn.metrics import cohen_kappa_score
+
+from backend.identify import llm
+from backend.identify.ground import Ground
+from backend.identify.items import Answered, kept
+from backend.identify.judge import verdict
+from backend.identify.statistics import share
+from backend.types.identify import Consistency, Samples, Verdict
+from backend.types.probe import Agreement
+
+RULES, PERSON = "the rules", "a person"
+Judged = Mapping[llm.Pair, Verdict | None]
+
+
+def judged(ground: Ground, answers: Sequence[Answered]) -> tuple[Ground, tuple[Agreement, ...]]:
+    """The ground with every verdict that counts, and how the judges agree on the answers to the drawn questions."""
+    drawn = [one for one in answers if one.samples is not None]
+    pairs = list(dict.fromkeys((one.question.id, text) for one in drawn for text in one.texts))
+    person: Judged = {pair: ground.overrules[pair] for pair in pairs if pair in ground.overrules}
+    judges: dict[str, Judged] = {RULES: {pair: verdict(pair[1], ground.questions[pair[0]]) for pair in pairs}}
+    decided = ground
+    if (judge := ground.plan.judge) is not None:
+        told = llm.verdicts(judge, pairs, ground.questions, ground.folder, ground.watch)
+        judges[judge.model] = told
+        if judge.decides:
+            decided = _deciding(ground, told)
+    if person:
+        judges[PERSON] = person
+    names = list(judges)
+    compared = [
+        agreement(one, judges[one], other, judges[other])
+        for place, one in enumerate(names)
+        for other in names[place + 1 :]
+    ]
+    return decided, tuple(found for found in compared if found is not None)
+
+
+def _deciding(ground: Ground, told: Judged) -> Ground:
+    """The ground with the model's verdicts below the person's."""
+    clear = {pair: found for pair, found in told.items() if found is not None}
+    return replace(ground, overrules={**clear, **ground.overrules})
+
+
+def deciding(ground: Ground, answered: Sequence[Samples]) -> Ground:
+    """The ground with verdicts on answers that were drawn later, as under a switch, where the model decides."""
+    judge = ground.plan.judge
+    if judge is None or not judge.decides:
+        return ground
+    pairs = [(one.question, answer.text) for one in answered for answer in one.answers]
+    return _deciding(ground, llm.verdicts(judge, pairs, ground.questions, ground.folder, ground.watch))
+
+
+def worded(ground: Ground, answers: Sequence[Answered], filters: Sequence[Consistency]) -> Ground:
+    """The ground with the words that answer, as the model names them below the person, where the plan asks for it."""
+    judge = ground.plan.judge
+    if judge is None or not judge.words:
+        return ground
+    pairs = [
+        (question.id, response)
+        for filter in filters
+        for _, question, response in kept(answers, filter, ground.overrules)[1]
+    ]
+    told = llm.words(judge, pairs, ground.questions, ground.folder, ground.watch)
+    clear = {pair: span for pair, span in told.items() if span is not None}
+    return replace(ground, marked={**clear, **ground.marked})
+
+
+def agreement(one: str, first: Judged, other: str, second: Judged) -> Agreement | None:
+    """How the two agree on the answers that both judged; None where there is none."""
+    both = [pair for pair in first if pair in second]
+    pairs = [(pair[0], first[pair], second[pair]) for pair in both]
+    clear = [(question, str(a), str(b)) for question, a, b in pairs if a is not None and b is not None]
+    if not clear:
+        return None
+    questions, ones, others = (list(part) for part in zip(*clear, strict=True))
+    kappa = float(cohen_kappa_score(ones, others)) if len({*ones, *others}) > 1 else None
+    return Agreement(
+        one=one,
+        other=other,
+        share=share(
+            np.array([a == b for a, b in zip(ones, others, strict=True)], dtype=np.float64),
+            np.unique(questions, return_inverse=True)[1],
+        ),
+        kappa=kappa,
+        counts=dict(sorted(Counter(f"{a}/{b}" for a, b in zip(ones, others, strict=True)).items())),
+        unread=len(pairs) - len(clear),
+    )
