@@ -16,6 +16,9 @@ SERVE_ADDRESS ?= 127.0.0.1
 RUN_ARGS ?=
 PYTEST_ARGS ?= -n 2 --dist loadgroup
 BENCH_ARGS ?=
+# The probe that ships, and how it is made.
+PROBE ?= smollm2-135m-instruct
+PROBE_ARGS ?= --per-relation 400 --max-new-tokens 32 --at-most 2800
 # More words for pip when it installs torch, as --extra-index-url ADDRESS for the builds without CUDA.
 TORCH_ARGS ?=
 
@@ -39,7 +42,7 @@ CONVERTED := $(or $(HNEURONS_HOME),cache/data)/.stamp-$(MODEL)
 SCREEN := $(strip $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname -s)))
 HEADLESS ?= $(if $(CI),true,$(if $(SCREEN),false,true))
 
-.PHONY: help setup packages model browser run serve test test-fast lint format bench lock clean
+.PHONY: help setup packages model browser run serve test test-fast lint format bench probe lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +79,10 @@ format: $(DEV) ## Put the code into its form, and mend what can be mended safely
 
 bench: $(DEV) setup model ## Measure speed against plain Transformers; writes docs/performance.md
 	$(PY) -m benchmarks $(BENCH_ARGS)
+
+probe: setup model ## Make the probe that ships once more, from its answers (PROBE=mine asks everything anew: hours)
+	$(VENV)/bin/hneurons identify run $(PROBE) $(PROBE_ARGS)
+	$(PY) -m tools.ship_probe $(PROBE)
 
 lock: $(DEV) setup ## Write requirements.lock from what is installed (in a fresh .venv)
 	@{ sed -n '/^#/p' requirements.lock; \

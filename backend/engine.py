@@ -204,9 +204,12 @@ class Engine:
         from backend.identify.questions import asked_by
         from backend.identify.run import run
 
-        folder = library.folder_of(request.name)
-        questions = request.questions or library.questions(folder, request.plan.source) or asked_by(request.plan.source)
-        return run(self.model, request.plan, questions, folder, request.name, request.command, watch)
+        plan, questions = request.plan, request.questions
+        folder = library.opened(request.name)
+        if request.answers_of is not None:
+            questions = library.branch(request.answers_of, request.name, plan, self.info)
+        questions = questions or library.questions(folder, plan.source) or asked_by(plan.source)
+        return run(self.model, plan, questions, folder, request.name, request.command, watch)
 
     def _stored(self, request: Frozen) -> bytes | None:
         """What is kept for `request`. What the system refuses to hand over counts as missing."""

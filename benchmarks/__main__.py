@@ -23,10 +23,11 @@ import torch
 from backend import prompting
 from backend.engine import Engine
 from backend.features import region_means
+from backend.identify.probe import path
 from backend.models.loading import load
 from backend.models.registry import DEFAULT
 from backend.types import Asked
-from benchmarks import work
+from benchmarks import identify, work
 from benchmarks.peers import official_means, transformers_generate
 from benchmarks.report import render
 
@@ -42,9 +43,10 @@ def seconds(function: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def ratio(ours: Callable[[], object], peer: Callable[[], object], rounds: int) -> dict[str, Any]:
-    """Times of both, one after the other, `rounds` times after one round to warm up."""
-    ours(), peer()
+def ratio(ours: Callable[[], object], peer: Callable[[], object], rounds: int, warm: bool = True) -> dict[str, Any]:
+    """Times of both, one after the other, `rounds` times; with `warm`, after one round that is not counted."""
+    if warm:
+        ours(), peer()
     pairs = [(seconds(ours), seconds(peer)) for _ in range(rounds)]
     return {
         "ours_s": statistics.median(pair[0] for pair in pairs),
@@ -104,6 +106,23 @@ def measure(rounds: int) -> dict[str, Any]:
     return told
 
 
+def measure_identify(rounds: int) -> dict[str, Any]:
+    """The figures of identification. Its pieces take minutes, so that only what compiles is warmed up."""
+    model = load(DEFAULT)
+    told: dict[str, Any] = {"machine": machine(), "rounds": rounds, "ratios": []}
+    features, labels = identify.study()
+    path(features[:100, :200], labels[:100], identify.CS[:2], standardise=False)
+    for row in identify.table(model):
+        say(f"{row.name} against {row.against}")
+        found = ratio(row.ours, row.peer, rounds, warm=False)
+        told["ratios"].append({"name": row.name, "against": row.against, "aim": row.aim, "faster": row.faster, **found})
+    say("objective, permutations, memory")
+    told["worse"] = identify.worse()
+    told["permutations_s"] = statistics.median(seconds(identify.permutations()) for _ in range(3))
+    told["path_gb"] = identify.path_memory()
+    return told
+
+
 def _extra(model: Any, rounds: int) -> dict[str, float]:
     """Ratios to `generate` with one row: of the whole verb, and of `generate` itself with more rows."""
     ids = prompting.encode(model, Asked(prompt=work.PROMPT)).ids
@@ -120,9 +139,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--render", action="store_true", help="write the document from results.json only")
+    parser.add_argument("--only", choices=["explore", "identify"], help="measure one half and keep the other's figures")
     chosen = parser.parse_args()
     if not chosen.render:
-        RESULTS.write_text(json.dumps(measure(chosen.rounds), indent=1) + "\n", "utf-8")
+        told = json.loads(RESULTS.read_text("utf-8")) if chosen.only else {}
+        if chosen.only != "identify":
+            told = {**measure(chosen.rounds), **({"identify": told["identify"]} if "identify" in told else {})}
+        if chosen.only != "explore":
+            told["identify"] = measure_identify(max(1, chosen.rounds // 2))
+        RESULTS.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
     DOCUMENT.write_text(render(json.loads(RESULTS.read_text("utf-8"))), "utf-8")
 
 

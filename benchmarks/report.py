@@ -35,7 +35,27 @@ def render(told: dict[str, Any]) -> str:
         f"divergences and differences included) {told['extra']['compare']:.2f}.",
         "",
     ]
-    return "\n".join(lines)
+    return "\n".join(lines + (_identify(told["identify"]) if "identify" in told else []))
+
+
+def _identify(told: dict[str, Any]) -> list[str]:
+    """The pieces of a run from questions to a probe."""
+    place = told["machine"]
+    worse = f"{abs(told['worse']):.1e} {'above' if told['worse'] > 0 else 'below'}"
+    return [
+        "## Identification",
+        "",
+        f"Measured {place['date']} on {place['processor']}, {place['threads']} threads; {told['rounds']} "
+        f"round{'' if told['rounds'] == 1 else 's'}, ours and the peer's one after the other.",
+        "",
+        "| work | against | aim | measured | ours, s | peer, s |",
+        "|---|---|---|---|---|---|",
+        *map(_row, told["ratios"]),
+        f"| the path's objective | liblinear's | at most 1e-3 above | {worse} at the worst C | | |",
+        f"| the path's peak memory | its data | at most 1 GB more | {told['path_gb']:.2f} GB more | | |",
+        f"| 1,000 permutations of the summary statistics | - | under a minute | {told['permutations_s']:.2f} s | | |",
+        "",
+    ]
 
 
 def _row(row: dict[str, Any]) -> str:

@@ -10,12 +10,17 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import session
-from app.widgets import compare_state, compare_words, diff_text, frame, text
+from app.widgets import answer_scores, compare_state, compare_words, diff_text, explore_words, frame, text
 from app.widgets.compare_words import Verdict
 from app.widgets.jobs import Progress
 from backend.types import Comparison, Row, RowPlan
 
 BADGES: dict[Verdict, tuple[str, str]] = {"right": ("Right", "check_circle"), "wrong": ("Wrong", "cancel")}
+SCORE_HELP = (
+    "The probe's weighted sum over the whole answer, 0 like right answers, 1 like wrong ones. The untouched model "
+    "reads every answer for it: under a switch the score would follow the switch itself. Of a single answer it proves "
+    "nothing."
+)
 BY_RULE, RIGHT, WRONG = "By the rule", "Right", "Wrong"
 
 
@@ -38,12 +43,16 @@ def finished(result: Comparison) -> None:
     plans = [row.plan for row in result.rows]
     shown, names = compare_words.columns(plans), compare_words.labels(plans)
     leaving = compare_words.first_picked(result)
+    probe = session.probe_of(result.model)
+    scores = answer_scores.told(result, [result.rows[place] for place in shown], probe) if probe is not None else []
     for column, place in zip(st.columns(len(shown), gap="medium"), shown, strict=True):
         row = result.rows[place]
         with column.container(border=True, height="stretch", key=f"answer-{place}"):
             _head(row.plan, names[place], len(shown))
             st.html(diff_text.marked(row, leaving, session.palette()))
             st.space("stretch")
+            if probe is not None and (score := scores[shown.index(place)]) is not None:
+                st.markdown(frame.muted(f"Score of {explore_words.named(probe)}: {score:.2f}"), help=SCORE_HELP)
             _foot(result, row, place, names[place])
     if len(shown) < len(plans):
         with st.expander(f"All {len(plans)} answers", icon=":material/table_rows:"):

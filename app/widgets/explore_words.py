@@ -113,7 +113,7 @@ def triangles(probe: Probe | None) -> str:
     """What the triangles on a map of neurons are."""
     if probe is None:
         return ""
-    against = f", ▼ its {len(probe.against)} negative weights" if probe.against else ""
+    against = f", ▼ {counted(len(probe.against), 'negative weight')}" if probe.against else ""
     return f"▲ {counted(len(probe.h_neurons), 'H-neuron')} of {markdown(probe.name)}{against}."
 
 

@@ -14,10 +14,13 @@ import streamlit as st
 from app import session
 from app.charts import probe_items, probe_neurons, probe_worth
 from app.charts.probe_worth import SHARES, interval
-from app.widgets import frame, identify_words, probe_neuron, text
+from app.widgets import frame, identify_train, identify_words, jobs, probe_neuron, text
 from app.widgets.frame import muted
+from backend.errors import HNeuronsError
 from backend.neurons import NeuronId
+from backend.types import IdentifyRequest
 from backend.types.identify import Estimate
+from backend.types.plan import RunView
 from backend.types.probe import Probe, Report
 
 
@@ -189,7 +192,41 @@ def _path(probe: Probe, card: Report) -> None:
             f"At C = {point.c:g}: **{point.positive} H-neurons** and {point.negative} negative weights, AUROC "
             f"{interval(point.auroc)} in cross-validation, {100 * point.stability:.0f} % shared between two folds."
         )
-        st.code(f"hneurons identify run {probe.name}-c{point.c:g} --choice fixed --c {point.c:g}", language="bash")
+        _at_c(probe, point.c)
+
+
+def _at_c(probe: Probe, c: float) -> None:
+    """The probe at another C of its path: made from the same answers, under a name of its own."""
+    name = f"{probe.name}-c{c:g}"[:64]
+    line = st.container(horizontal=True, vertical_alignment="center")
+    made = any(one.name == name for one in session.probes())
+    if made and line.button("Open the probe with this C", icon=":material/open_in_new:", key=f"open-c{c:g}"):
+        session.change(probe=name, card=None)
+        st.rerun()
+    here = any(run.name == probe.name for run in _runs())
+    if not made and here and probe.plan is not None:
+        if line.button("Make a probe with this C", icon=":material/neurology:", key=f"make-c{c:g}"):
+            training = probe.plan.training.model_copy(update={"choice": "fixed", "c": c})
+            request = IdentifyRequest(
+                name=name, plan=probe.plan.model_copy(update={"training": training}), answers_of=probe.name,
+                command=f"hneurons identify run {name} --answers-of {probe.name} --choice fixed --c {c:g}",
+            )  # fmt: skip
+            try:
+                identify_train.start(request)
+            except HNeuronsError as error:
+                jobs.shown_error(error)
+                return
+            session.change(room="train")
+            st.rerun()
+        st.markdown(muted("It takes the same answers; features, checks and switched answers are made anew."))
+
+
+def _runs() -> tuple[RunView, ...]:
+    try:
+        return session.client().runs()
+    except HNeuronsError as error:
+        jobs.shown_error(error)
+        return ()
 
 
 def _otherwise(probe: Probe, card: Report) -> None:

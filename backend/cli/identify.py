@@ -58,13 +58,16 @@ def run(
     judge_only: Annotated[bool, typer.Option("--judge-compares", help="the rules decide; the LLM is compared")] = False,
     judge_words: Annotated[bool, typer.Option("--judge-words", help="the LLM names the words that answer")] = False,
     seed: Annotated[int | None, typer.Option(help="of every draw")] = None,
+    answers_of: Annotated[
+        str | None, typer.Option(metavar="NAME", help="begin with this run's plan and answers")
+    ] = None,
     model: options.Model = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
     json: options.Json = False,
 ) -> None:
     """Make a probe; a run of that name goes on where it was."""
-    plan = _plan(plan_file).model_dump(mode="json")
+    plan = (_plan(plan_file) if answers_of is None else _plan_of(answers_of)).model_dump(mode="json")
     given: dict[str, dict[str, Any]] = {
         "source": {
             "file": None if questions is None else questions.name,
@@ -94,7 +97,9 @@ def run(
     made = options.validated(Plan, plan)
     asked = _read(questions, made) if questions is not None else ()
     command = shlex.join(["hneurons", *sys.argv[1:]])
-    request = options.request_of(IdentifyRequest, name=name, plan=made, questions=asked, command=command)
+    request = options.request_of(
+        IdentifyRequest, name=name, plan=made, questions=asked, command=command, answers_of=answers_of
+    )
     _finish(request, ModelSpec(model or opening.default_model(), device, dtype), json)
 
 
@@ -180,6 +185,12 @@ def _plan(path: Path | None) -> Plan:
         raise BadSettings(
             f"{path} is no plan", f"{error}"[:120], "write it as JSON, like plan.json of a run"
         ) from error
+
+
+def _plan_of(name: str) -> Plan:
+    from backend.identify import library
+
+    return library.begun(name)[0].plan
 
 
 def _filter(words: str) -> Consistency:

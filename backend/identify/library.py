@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from backend.errors import BadInput, BadSettings, StoreError, Unknown
+from backend.identify import archive
 from backend.types.identify import Question, Verdict
 from backend.types.plan import Plan, Source
 from backend.types.probe import Probe, ProbeSummary
@@ -31,7 +32,7 @@ from cache.paths import home, inside
 log = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).resolve().parents[1] / "bundled" / "probes"
-PROBE, PLAN = "probe.json", "plan.json"
+PROBE, PLAN = "probe.json", archive.PLAN
 
 
 def runs_dir() -> Path:
@@ -47,6 +48,33 @@ def folder_of(name: str) -> Path:
         raise BadInput(
             f"{name[:40]!r} cannot be a run's name", "it is a folder's name", "use letters, digits, - and _"
         ) from error
+
+
+def opened(name: str) -> Path:
+    """The folder of the run `name`; one that ships is unpacked there on first use. Raises BadInput, StoreError."""
+    folder = folder_of(name)
+    archive.unpack(SHIPPED / folder.name, folder)
+    return folder
+
+
+def branch(source: str, name: str, plan: Plan, info: ModelInfo) -> tuple[Question, ...]:
+    """Let the run `name` begin with the answers of `source`, unless it has begun; the questions that they answer.
+
+    Raises Unknown, StoreError, BadSettings where its plan or model is another in what answers hang on.
+    """
+    held, questions = begun(source)
+    folder = folder_of(name)
+    changed = _changed(held, plan, info, held.plan.source == plan.source)
+    if changed:
+        raise BadSettings(
+            f"{name} cannot begin from {source}",
+            f"{changed} changed, and its answers cannot be used",
+            "leave them as they are there, or begin from nothing",
+        )
+    if begun_in(folder) is None:
+        with working(folder):
+            archive.copy(folder_of(source), folder)
+    return questions
 
 
 @dataclass(frozen=True)
@@ -84,6 +112,16 @@ def working(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def _changed(held: Begun, plan: Plan, info: ModelInfo, same_questions: bool) -> str:
+    """What of all that answers hang on is another than `held` was begun with; '' where nothing is."""
+    told = {
+        "the model": held.fingerprint == info.fingerprint,
+        "how answers are drawn": held.plan.sampling == plan.sampling,
+        "the questions": same_questions,
+    }
+    return " and ".join(what for what, same in told.items() if not same)
+
+
 def begin(folder: Path, plan: Plan, questions: Sequence[Question], info: ModelInfo, command: str) -> str:
     """Write what the run is made from, or see that it is what the folder's answers were made from.
 
@@ -95,19 +133,12 @@ def begin(folder: Path, plan: Plan, questions: Sequence[Question], info: ModelIn
     path = folder / "questions.jsonl"
     held = begun_in(folder)
     if held is not None:
-        changed = [
-            name
-            for name, same in (
-                ("the model", held.fingerprint == info.fingerprint),
-                ("how answers are drawn", held.plan.sampling == plan.sampling),
-                ("the questions", path.exists() and path.read_text("utf-8") == asked),
-            )
-            if not same
-        ]
+        same = path.exists() and path.read_text("utf-8") == asked
+        changed = _changed(held, plan, info, same)
         if changed:
             raise BadSettings(
                 f"The run {folder.name} was begun otherwise",
-                f"{' and '.join(changed)} changed, and its answers cannot be used",
+                f"{changed} changed, and its answers cannot be used",
                 "give this run another name, or resume that one",
             )
     _write(path, asked)
@@ -122,7 +153,7 @@ def begin(folder: Path, plan: Plan, questions: Sequence[Question], info: ModelIn
 
 def begun(name: str) -> tuple[Begun, tuple[Question, ...]]:
     """What the run `name` was begun with, and its questions. Raises Unknown where there is none, StoreError."""
-    folder = folder_of(name)
+    folder = opened(name)
     held = begun_in(folder)
     if held is None:
         raise Unknown(f"There is no run {name[:40]!r}", f"{folder} holds no plan", "see hneurons identify list")

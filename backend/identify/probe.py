@@ -24,6 +24,9 @@ from skglm.solvers import ProxNewton
 from backend.errors import BadInput
 
 TOLERANCE = 1e-4
+BLOCK = 1024
+"""Neurons worked on in float64 at once."""
+Moments = Float[np.ndarray, " neuron"]
 
 
 @dataclass(frozen=True)
@@ -65,14 +68,14 @@ def path(
         raise BadInput(
             "There is nothing to tell apart", "all items are of one side", "ask more questions, or soften the filter"
         )
-    mean, scale = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
+    mean, scale = spread(features)
     if not np.isfinite(mean).all():
         raise BadInput("Some features are no numbers", "a region without a token has no CETT", "leave such items out")
     # Centring changes only the intercept, and the solver converges sooner.
     divisor = np.where(scale > 0, scale, 1.0) if standardise else np.ones_like(scale)
     unit = float(scale.mean()) or 1.0
     divisor = divisor if standardise else divisor * unit
-    matrix = np.asfortranarray(((features - mean) / divisor).astype(np.float32))
+    matrix = _centred(features, mean, divisor)
     signs = np.where(labels == 1, 1.0, -1.0).astype(np.float32)
     solver = ProxNewton(tol=TOLERANCE, fit_intercept=True, max_iter=50, max_pn_iter=1000)
     start, product = np.zeros(matrix.shape[1] + 1, np.float32), np.zeros(len(signs), np.float32)
@@ -87,6 +90,27 @@ def path(
         weights = found[:-1].astype(np.float64) / divisor
         fits.append(Fit(float(c), weights, float(found[-1] - weights @ mean)))
     return fits
+
+
+def spread(features: Float[np.ndarray, "item neuron"]) -> tuple[Moments, Moments]:
+    """(mean, SD) of each neuron, in float64, a block of neurons at a time: a study may be larger than memory."""
+    mean, scale = np.empty(features.shape[1]), np.empty(features.shape[1])
+    for block in _blocks(features.shape[1]):
+        part = features[:, block].astype(np.float64)
+        mean[block], scale[block] = part.mean(0), part.std(0)
+    return mean, scale
+
+
+def _centred(features: Float[np.ndarray, "item neuron"], mean: Moments, divisor: Moments) -> np.ndarray:
+    """(features - mean) / divisor in float32, neuron by neuron in memory, as the solver reads it."""
+    matrix = np.empty(features.shape, np.float32, order="F")
+    for block in _blocks(features.shape[1]):
+        matrix[:, block] = (features[:, block] - mean[block]) / divisor[block]
+    return matrix
+
+
+def _blocks(neurons: int) -> list[slice]:
+    return [slice(start, start + BLOCK) for start in range(0, neurons, BLOCK)]
 
 
 def h_neurons(fit: Fit) -> Int[np.ndarray, " neuron"]:

@@ -6,6 +6,7 @@ torch.
 
 from __future__ import annotations
 
+import gzip
 import logging
 from collections import Counter
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from backend.errors import BadInput, HNeuronsError
-from backend.identify import library, llm
+from backend.identify import archive, library, llm
 from backend.identify.formats import probes as probe_files
 from backend.identify.formats import questions as question_files
 from backend.identify.items import span_of
@@ -31,8 +32,9 @@ log = logging.getLogger(__name__)
 def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
     """Every run, the last written first. `jobs` are those at work: name -> job."""
     found = []
-    for path in library.runs_dir().glob(f"*/{library.PLAN}"):
-        folder = path.parent
+    own = {path.parent.name: path.parent for path in library.runs_dir().glob(f"*/{library.PLAN}")}
+    shipped = {path.parent.name: path.parent for path in library.SHIPPED.glob(f"*/{library.PLAN}")}
+    for folder in {**shipped, **own}.values():
         try:
             begun = library.begun_in(folder)
         except HNeuronsError as error:
@@ -42,13 +44,14 @@ def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
         if begun is None:
             continue
         written = [file.stat().st_mtime for file in folder.glob("*") if file.is_file()]
+        ships = folder.parent == library.SHIPPED
         found.append(
             RunView(
                 name=folder.name,
                 model=begun.model,
                 fingerprint=begun.fingerprint,
                 questions=begun.asked,
-                sampled=_lines(folder / "samples.jsonl"),
+                sampled=_lines(folder / f"samples.jsonl{archive.PACKED if ships else ''}"),
                 done=(folder / library.PROBE).exists(),
                 changed=max(written),
                 job=jobs.get(folder.name),
@@ -69,7 +72,8 @@ def _lines(path: Path) -> int:
 
 @lru_cache(maxsize=256)
 def _counted(path: Path, changed: int, size: int) -> int:
-    return path.read_bytes().count(b"\n")
+    payload = path.read_bytes()
+    return (gzip.decompress(payload) if path.suffix == archive.PACKED else payload).count(b"\n")
 
 
 def answers(name: str, limit: int = 200) -> tuple[AnswerView, ...]:

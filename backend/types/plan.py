@@ -106,6 +106,8 @@ class IdentifyRequest(Frozen):
     name: RunName
     plan: Plan = Plan()
     questions: Annotated[tuple[Question, ...], Field(max_length=50_000)] = ()
+    answers_of: RunName | None = None
+    """Begin with the answers of this run, which asked the same: only what comes behind them is done anew."""
     command: str = Field(default="", max_length=2_000)
 
 

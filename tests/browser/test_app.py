@@ -147,6 +147,39 @@ def test_a_neuron_file_is_taken_and_a_broken_one_is_refused_in_words(page: Page,
     until(page, lambda: "neurons=L3%3AN5%2CL29%3AN1535" in page.url, "the set of the file")
 
 
+def go(page: Page, name: str) -> None:
+    """To another page by the navigation, in the same session."""
+    page.get_by_role("link", name=name, exact=True).click()
+    settled(page)
+
+
+def test_a_probe_from_a_file_is_marked_scores_the_answer_and_is_switched_off_as_a_whole(
+    page: Page, tmp_path: Path
+) -> None:
+    file = tmp_path / "theirs.csv"
+    file.write_text("layer,neuron,weight\n17,98,4\n21,256,2.5\n12,7,-3\n")
+    ask(page, "What is the capital of Egypt?")
+    go(page, "Identify")
+    page.get_by_text("Compare probes", exact=True).click()
+    settled(page)
+    page.locator("input[type=file]").set_input_files(file)
+    page.get_by_label("Its name here").fill("theirs")
+    page.get_by_label("Its name here").press("Enter")
+    settled(page)
+    page.get_by_role("button", name="Take it").click()
+    expect(page.get_by_role("heading", name="2 neurons in a probe from theirs.csv", exact=False)).to_be_visible()
+    settled(page)
+    go(page, "Explore")
+    expect(page.get_by_text("▲ 2 H-neurons of theirs, ▼ 1 negative weight", exact=False)).to_be_visible()
+    expect(page.get_by_text("scores the whole answer", exact=False)).to_be_visible()
+    expect(page.locator(".st-key-figure-score .nsewdrag")).to_have_count(1)
+    go(page, "Compare")
+    page.get_by_role("button", name="H-neurons").click()
+    page.get_by_role("button", name="All off", exact=True).first.click()
+    expect(page.get_by_text("2 neurons ×", exact=False).first).to_be_visible()
+    expect(page.get_by_text("Score of the probe", exact=False).first).to_be_visible()
+
+
 def test_a_cold_server_whose_first_request_names_a_page_has_the_frame(browser: Browser, tmp_path: Path) -> None:
     with serving(tmp_path, tmp_path / "server.log") as address:
         tab = browser.new_page()

@@ -11,9 +11,9 @@ from streamlit.testing.v1 import AppTest
 
 from backend.errors import BadNeurons, ZeroOutput
 from backend.neurons import NeuronId
-from backend.types import CompareRequest, Comparison, Decoding, DiffPart, JobView, result_key
+from backend.types import CompareRequest, Comparison, Decoding, DiffPart, ExploreRequest, JobView, result_key
 from tests import comparisons, fakes_probe, pages_run
-from tests.fakes_app import INFO, FakeClient
+from tests.fakes_app import INFO, FakeClient, exploration
 
 EXAMPLE = "With 3 neurons off, the answer changes at ·Elon; the random twin's does not"
 PROBE = fakes_probe.probe("shipped", INFO)
@@ -278,6 +278,19 @@ def test_negative_weights_stand_beside_as_a_further_arm_and_go_into_the_link() -
     again = Answering(comparisons.comparison)
     opened(again, **link).run()
     assert asked(again)[-1].against == PROBE.against
+
+
+def test_each_answer_has_the_probe_s_score_as_the_untouched_model_reads_it() -> None:
+    client = FakeClient()
+    app = opened(client)
+    read = [request for _, request, _ in client.submitted if isinstance(request, ExploreRequest)]
+    assert read and all(one.answer and one.neurons == PROBE.all for one in read)
+    scores = [chances[-1] for one in read if (chances := PROBE.along(exploration(one))) is not None]
+    told = html.unescape(" ".join(one.value for one in app.markdown))
+    assert len(scores) == len(read) and all(f"the probe “shipped”: {score:.2f}" in told for score in scores)
+    asked_once = len(client.submitted)
+    app.run()
+    assert len(client.submitted) == asked_once, "a score that is known is not asked for again"
 
 
 def test_without_a_probe_there_are_no_presets_and_no_further_arm() -> None:

@@ -261,7 +261,7 @@ def test_the_probe_is_marked_in_both_maps_and_its_score_runs_along_the_answer() 
     told = everything(app)
     assert asked(client)[-1].neurons == PROBE.all
     assert "of the 4 H-neurons of shipped is among the cell’s ten largest" in told
-    assert "▲ 4 H-neurons of shipped, ▼ its 2 negative weights" in told
+    assert "▲ 4 H-neurons of shipped, ▼ 2 negative weights" in told
     chances = PROBE.along(exploration(asked(client)[-1]))
     assert chances is not None and f"scores the whole answer {chances[-1]:.2f}" in told
     assert "in 74 of 100 pairs (69 to 79; 310 held-out answers" in told

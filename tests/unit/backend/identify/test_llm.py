@@ -102,7 +102,8 @@ def test_a_reply_is_a_verdict_only_where_it_is_clear(reply: str, verdict: str | 
     ("reply", "words"),
     [
         ("Jane Austen", "Jane Austen"), ('"Jane Austen"', "Jane Austen"), ("jane austen", "Jane Austen"),
-        ("NONE", None), ("", None), ("Charlotte", None), ("Austen.", "Austen"), ("Austin", None), (" novelist ", "novelist"),
+        ("NONE", None), ("", None), ("Charlotte", None), ("Austen.", "Austen"), ("Austin", None),
+        (" novelist ", "novelist"),
         ("<think>Who?</think>Austen", "Austen"),
     ],
 )  # fmt: skip

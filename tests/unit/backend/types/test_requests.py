@@ -39,7 +39,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "neuron": {"neuron": "L1:N3", "text": ExploreRequest(prompt=ASK), "top": 9},
     "lens": {"neurons": "L1:N3", "top": 9},
     "identify": {
-        "name": "b", "plan": Plan(seed=1), "command": "x",
+        "name": "b", "plan": Plan(seed=1), "command": "x", "answers_of": "c",
         "questions": (Question(id="q", text=ASK, answers=("Cairo",)),),
     },
 }  # fmt: skip

@@ -1,0 +1,67 @@
+"""A run's answers, packed beside a probe that ships, unpacked on first use, or copied to begin another run from.
+
+Owns which files are answers (all that cost hours and hang on no filter, probe or check) and their packed form. Refuses
+to know where runs lie (`backend.identify.library`).
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+from pathlib import Path
+
+from backend.errors import StoreError
+
+PLAN = "plan.json"
+ANSWERS = ("questions.jsonl", "greedy.jsonl", "samples.jsonl", "overrules.jsonl", "marked.jsonl")
+PATTERNS = ("judged-*.jsonl", "worded-*.jsonl")
+PACKED = ".gz"
+
+
+def pack(folder: Path, into: Path) -> None:
+    """Put the answers of the run in `folder` into `into`, packed; the same answers give the same bytes."""
+    into.mkdir(parents=True, exist_ok=True)
+    for path in _answers(folder):
+        # Journals are written in the order of work, which hangs on when a run was stopped: sorted, it does not.
+        lines = path.read_bytes().splitlines(keepends=True)
+        lines = lines if path.name == "questions.jsonl" else sorted(lines)
+        (into / f"{path.name}{PACKED}").write_bytes(gzip.compress(b"".join(lines), 9, mtime=0))
+    shutil.copyfile(folder / PLAN, into / PLAN)
+
+
+def unpack(packed: Path, folder: Path) -> None:
+    """Put packed answers into the run's `folder`, where no run has begun; the plan comes last. Raises StoreError."""
+    if (folder / PLAN).exists() or not (packed / PLAN).exists():
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in packed.glob(f"*.jsonl{PACKED}"):
+            part = folder / f"{path.stem}.part"
+            part.write_bytes(gzip.decompress(path.read_bytes()))
+            os.replace(part, folder / path.stem)
+        part = folder / f"{PLAN}.part"
+        shutil.copyfile(packed / PLAN, part)
+        os.replace(part, folder / PLAN)
+    except OSError as error:
+        raise StoreError(
+            f"The answers of {folder.name} cannot be unpacked", error.strerror or str(error), "free some space"
+        ) from error
+
+
+def copy(source: Path, folder: Path) -> None:
+    """Put the answers of another run into `folder`, for a run that begins from them. Raises StoreError."""
+    try:
+        for path in _answers(source):
+            part = folder / f"{path.name}.part"
+            shutil.copyfile(path, part)
+            os.replace(part, folder / path.name)
+    except OSError as error:
+        raise StoreError(
+            f"The answers of {source.name} cannot be copied", error.strerror or str(error), "free some space"
+        ) from error
+
+
+def _answers(folder: Path) -> list[Path]:
+    named = [folder / name for name in ANSWERS if (folder / name).exists()]
+    return named + [path for pattern in PATTERNS for path in sorted(folder.glob(pattern))]

@@ -1,0 +1,27 @@
+"""Puts a finished run beside the code as the probe that ships: `python -m tools.ship_probe NAME`.
+
+Its artefact is copied, its answers are packed, so that each verdict can be looked at on a fresh machine.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+from backend.identify import archive, library
+
+FILES = (library.PROBE, "neurons.parquet", "items.parquet")
+
+
+def main(name: str) -> None:
+    """Copy and pack the run `name`. Raises FileNotFoundError where it is not finished."""
+    folder, into = library.folder_of(name), library.SHIPPED / name
+    archive.pack(folder, into)
+    for file in FILES:
+        shutil.copyfile(folder / file, into / file)
+    size = sum(path.stat().st_size for path in into.iterdir())
+    sys.stdout.write(f"{into}: {size / 1e6:.1f} MB\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
