@@ -52,8 +52,8 @@ def card(probe: Probe, neuron: NeuronId) -> None:
         with left:
             _where(probe, one)
         with right:
-            _histogram(probe, one)
-            _partners(probe, one)
+            histogram(probe, one)
+            partners(probe, one)
 
 
 def kind(one: ProbeNeuron) -> str:
@@ -78,7 +78,8 @@ def figures(one: ProbeNeuron) -> None:
         column.markdown(f"{muted(label)}  \n**{value.replace('-', '−')}**")
 
 
-def _histogram(probe: Probe, one: ProbeNeuron) -> None:
+def histogram(probe: Probe, one: ProbeNeuron) -> None:
+    """Its CETT on right and on wrong answers, where the probe knows it."""
     if one.histogram is None:
         return
     st.markdown("**On right and on wrong answers**")
@@ -89,7 +90,8 @@ def _histogram(probe: Probe, one: ProbeNeuron) -> None:
     )  # fmt: skip
 
 
-def _partners(probe: Probe, one: ProbeNeuron) -> None:
+def partners(probe: Probe, one: ProbeNeuron) -> None:
+    """The neurons that its CETT goes with, where the probe knows them."""
     if not one.partners:
         return
     told = ", ".join(
@@ -180,4 +182,4 @@ def section(probe: Probe, neuron: NeuronId) -> None:
         session.change(card=neuron, room=room)
         st.switch_page(FOLDER / "identify.py")
     figures(one)
-    _histogram(probe, one)
+    histogram(probe, one)

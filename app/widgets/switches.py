@@ -14,7 +14,7 @@ import pandas as pd
 import streamlit as st
 
 from app import session
-from app.widgets import text
+from app.widgets import card_dialog, text
 from app.widgets.compare_words import alpha_text, counted
 from backend.errors import BadNeurons, BadSettings
 from backend.neurons import NeuronId, NeuronSet
@@ -202,7 +202,10 @@ def _row(name: str, label: str, note: str, on_change: Callable[[], None] | None 
     key, field = f"switch.{name}", f"switch.alpha.{name}"
     with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
         with st.container(width=96):
-            st.markdown(f"**{text.markdown(label)}**")
+            if name == WHOLE:
+                st.markdown(f"**{text.markdown(label)}**")
+            elif st.button(f"**{label}**", key=f"open.{name}", type="tertiary", help="Open its card"):
+                card_dialog.open_card(NeuronId.parse(name), note)
         with st.container(width=128):
             st.html(_one_line(note))
         choice = st.segmented_control(

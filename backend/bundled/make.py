@@ -1,8 +1,9 @@
 """Makes the finished examples that a first visit shows: `python -m backend.bundled.make`.
 
 Owns their requests. Each example is a whole result of this engine on the default model, stored with its
-request; nothing in it is typed by hand. The neurons of the comparison are the three with the largest CETT in
-layer 21 at the answer's "is", found in the first example.
+request; nothing in it is typed by hand. The exploration follows the neurons of the probe that ships, for its running
+score. The neurons of the comparison are the three with the largest CETT in layer 21 at the answer's "is", found in the
+first example.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from backend.engine import Engine
+from backend.identify import library
 from backend.models.loading import load
 from backend.models.registry import DEFAULT
 from backend.neurons import NeuronId, NeuronSet
@@ -37,16 +39,24 @@ def largest(exploration: Exploration) -> NeuronId:
     return NeuronId(int(layer), int(exploration.top_index[layer, exploration.answer_start + place, 0]))
 
 
+def followed(fingerprint: str) -> NeuronSet:
+    """The neurons of the probe that ships for the model; none where none does."""
+    mine = (one for one in library.listed() if one.ships and one.fingerprint == fingerprint)
+    found = next(mine, None)
+    return NeuronSet() if found is None else library.read_file(library.SHIPPED / found.name / library.PROBE).all
+
+
 def main() -> None:
     """Compute every example and write it in the compact form of the store."""
     engine = Engine(load(DEFAULT))
-    exploration = engine.explore(ExploreRequest(prompt=QUESTION, decoding=DECODING))
-    neurons = picked(exploration)
+    neurons = followed(engine.info.fingerprint)
+    exploration = engine.explore(ExploreRequest(prompt=QUESTION, decoding=DECODING, neurons=neurons))
+    chosen = picked(exploration)
     # The card that stands beside the example: along its answer, which is read and not written again.
     read = exploration.request.model_copy(update={"answer": exploration.answer})
     results: dict[str, Frozen] = {
         "explore": exploration,
-        "compare": engine.compare(CompareRequest(prompt=QUESTION, neurons=neurons, decoding=DECODING)),
+        "compare": engine.compare(CompareRequest(prompt=QUESTION, neurons=chosen, decoding=DECODING)),
         "neuron": engine.neuron(NeuronRequest(neuron=largest(exploration), text=read)),
     }
     FOLDER.mkdir(exist_ok=True)

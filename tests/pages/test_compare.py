@@ -293,6 +293,18 @@ def test_each_answer_has_the_probe_s_score_as_the_untouched_model_reads_it() -> 
     assert len(client.submitted) == asked_once, "a score that is known is not asked for again"
 
 
+def test_a_neuron_s_name_opens_its_card_with_what_the_probe_knows() -> None:
+    app = opened(FakeClient())
+    press(app, "open.L17:N412")
+    told = html.unescape(" ".join(one.value for one in (*app.markdown, *app.subheader)))
+    assert not app.exception and "In the probe “shipped”: an H-neuron" in told
+    assert any(one.key == "card-whole-L17:N412" for one in app.button)
+    press(app, "open.L17:N98")
+    told = html.unescape(" ".join(one.value for one in app.markdown))
+    assert "It has no weight in the probe in use." in told
+    assert not any(one.key == "card-whole-L17:N98" for one in app.button)
+
+
 def test_without_a_probe_there_are_no_presets_and_no_further_arm() -> None:
     client = Answering(comparisons.comparison)
     client.shelf = {}
