@@ -22,8 +22,9 @@ from backend.serve import opening
 from backend.serve.opening import ModelSpec
 from backend.types import IdentifyRequest
 from backend.types.identify import CONSISTENCIES, Consistency, Question
-from backend.types.plan import Plan, Screening
+from backend.types.plan import Plan, Screening, Training
 from backend.types.probe import Probe
+from backend.types.results import ModelInfo
 
 app = typer.Typer(help="Find H-neurons: questions, answers, a probe and its report card.", rich_markup_mode=None)
 
@@ -148,32 +149,85 @@ def import_probe(
     from backend.serve import shelf
 
     held = {path.name: options.bytes_of(path) for path in files}
-    info = None
-    if model is not None:
-        with quiet_stdout():
-            teller = Teller(stderr_console())
-            spec = ModelSpec(model, None, None)
-            info = opening.open_engine(spec, None, lambda stage, fraction: teller.say(stage)).info
-    probe = shelf.take(held, name, info, force)
+    probe = shelf.take(held, name, _info(model), force)
     _show(probe, json)
 
 
 @app.command("export")
 def export(
     name: ProbeName,
-    out: Annotated[Path, typer.Option(help="the file to write")],
-    format: Annotated[str, typer.Option(help="json, csv, jhammant or npz")] = "json",
+    out: Annotated[Path, typer.Option(help="the file to write; for thunlp a folder")],
+    format: Annotated[str, typer.Option(help="json, csv, jhammant, npz, hprobes, or thunlp")] = "json",
+    model: options.Model = None,
 ) -> None:
-    """Write a probe for other programs."""
+    """Write a probe for other programs; as thunlp, the items and features that it was fitted on."""
     from backend.identify import library
     from backend.identify.formats import probes
 
-    payload = probes.write(library.read(name), format)
-    try:
-        out.write_bytes(payload)
-    except OSError as error:
-        raise BadSettings(f"{out} cannot be written", error.strerror or str(error), "choose another place") from error
-    stdout_console().print(f"{out}: {len(payload):,} bytes")
+    if format == "thunlp":
+        _export_features(name, out, model)
+        return
+    files = probes.write(library.read(name), format)
+    for ending, payload in files.items():
+        path = out if len(files) == 1 else out.with_suffix(ending)
+        try:
+            path.write_bytes(payload)
+        except OSError as error:
+            raise BadSettings(
+                f"{path} cannot be written", error.strerror or str(error), "choose another place"
+            ) from error
+        stdout_console().print(f"{path}: {len(payload):,} bytes")
+
+
+def _export_features(name: str, out: Path, model: str | None) -> None:
+    from backend.identify import fitted, library
+    from backend.models import loading
+
+    begun, _ = library.begun(name)
+    with quiet_stdout():
+        loaded = loading.load(model or begun.model)
+        if loaded.info.fingerprint != begun.fingerprint:
+            raise BadSettings(
+                f"{name} was made on another model", f"{loaded.info.name} is not {begun.model}", "name that one"
+            )
+        count = fitted.export(loaded, name, out)
+    stdout_console().print(f"{out}: {count:,} items with their features")
+
+
+@app.command("fit")
+def fit(
+    name: Annotated[str, typer.Argument(help="what to call the probe")],
+    features: Annotated[Path, typer.Option(help="a folder of act_ID.npy, [layers, neurons]")],
+    ids: Annotated[Path, typer.Option(help="qids.json: the ids of right (t) and wrong (f) items")],
+    model: Annotated[str | None, typer.Option(help="the model they were read on, to be loaded and checked")] = None,
+    c: Annotated[float | None, typer.Option("--c", help="this C, not one chosen by cross-validation")] = None,
+    standardise: Annotated[bool, typer.Option("--standardise/--no-standardise", help="per SD")] = False,
+    seed: Annotated[int, typer.Option(help="of the split")] = 0,
+    json: options.Json = False,
+) -> None:
+    """Fit a probe on features that are there already, in the layout of thunlp/H-Neurons."""
+    from backend.identify import fitted, library
+
+    asked = {"standardise": standardise, "choice": "cross-validation" if c is None else "fixed", "c": c}
+    training = options.validated(Training, asked)
+    folder = library.folder_of(name)
+    with library.working(folder):
+        library.refuse_taken(folder)
+        found = fitted.fit(features, ids, training, name, _info(model), seed)
+        library.write(folder, found.probe, {})
+    if not json:
+        probe_tables.fitted(stdout_console(), found.path, found.scores)
+    _show(found.probe, json)
+
+
+def _info(model: str | None) -> ModelInfo | None:
+    """What is to be known of a model that is named; it is loaded for that."""
+    if model is None:
+        return None
+    with quiet_stdout():
+        teller = Teller(stderr_console())
+        spec = ModelSpec(model, None, None)
+        return opening.open_engine(spec, None, lambda stage, fraction: teller.say(stage)).info
 
 
 def _plan(path: Path | None) -> Plan:

@@ -9,8 +9,8 @@ from rich.console import Console
 from backend.cli.output import plain
 from backend.cli.tables import plain_table
 from backend.types import Exploration
-from backend.types.identify import Estimate
-from backend.types.probe import Probe, ProbeSummary, Report
+from backend.types.identify import Estimate, Scores
+from backend.types.probe import PathPoint, Probe, ProbeSummary, Report
 
 SHOWN = 12
 
@@ -82,6 +82,17 @@ def _card(console: Console, card: Report) -> None:
         shares = (arm.changed, arm.right_kept, arm.wrong_righted, arm.wrong_uncertain)
         effects.add_row(f"{arm.arm} ({arm.sets} x {arm.neurons})", f"{arm.alpha:g}", *map(told, shares))
     console.print(effects)
+
+
+def fitted(console: Console, path: Iterable[PathPoint], scores: Scores) -> None:
+    """How a probe fitted on features alone did: along the path, and on the items that no fit saw."""
+    rows = plain_table("C", "H-neurons", "negative", "AUROC in cross-validation", "stability")
+    for point in path:
+        rows.add_row(
+            f"{point.c:g}", str(point.positive), str(point.negative), told(point.auroc), f"{point.stability:.2f}"
+        )
+    console.print(rows)
+    console.print(f"held out: AUROC {told(scores.auroc)}, accuracy {told(scores.accuracy)}")
 
 
 def scored(card: Report) -> list[tuple[str, Estimate | None]]:

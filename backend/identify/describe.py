@@ -63,6 +63,18 @@ def cards(
     sampling: Sampling,
 ) -> tuple[ProbeNeuron, ...]:
     """Everything about each neuron that has a weight; `items` are those of the training part."""
+    return tuple(
+        one.model_copy(
+            update={"top": tuple(_top(items[best], questions, sampling, value) for best, value in strongest)}
+        )
+        for one, strongest in figures(train, test, fit, rows)
+    )
+
+
+def figures(
+    train: Items, test: Items, fit: Fit, rows: pd.DataFrame
+) -> list[tuple[ProbeNeuron, list[tuple[int, float]]]]:
+    """Each neuron that has a weight with its figures, and the places of the training items where it is strongest."""
     whole = fit.logits(test.answer)
     reached = auroc(test.labels, whole)
     chosen = np.flatnonzero(fit.weights)
@@ -76,23 +88,19 @@ def cards(
         values = train.answer[:, place].astype(np.float64)
         without = whole - fit.weights[place] * test.answer[:, place].astype(np.float64)
         row = rows.iloc[place]
-        sign = "positive" if fit.weights[place] > 0 else "negative"
-        told.append(
-            ProbeNeuron(
-                neuron=named(place),
-                weight=float(fit.weights[place]),
-                mean=float(values.mean()),
-                **{name: float(row[name]) for name in ("sd", "effect", "auroc", "q", "d")},
-                leave_out=reached - auroc(test.labels, without),
-                frequency=float(row[f"frequency_{sign}"]),
-                partners=tuple((named(other), correlation) for other, correlation in near),
-                histogram=histogram(values, train.labels),
-                top=tuple(
-                    _top(items[best], questions, sampling, float(values[best])) for best in np.argsort(-values)[:TOP]
-                ),
-            )
+        frequency = float(row[f"frequency_{'positive' if fit.weights[place] > 0 else 'negative'}"])
+        one = ProbeNeuron(
+            neuron=named(place),
+            weight=float(fit.weights[place]),
+            mean=float(values.mean()),
+            **{name: float(row[name]) for name in ("sd", "effect", "auroc", "q", "d")},
+            leave_out=reached - auroc(test.labels, without),
+            frequency=frequency if np.isfinite(frequency) else None,
+            partners=tuple((named(other), correlation) for other, correlation in near),
+            histogram=histogram(values, train.labels),
         )
-    return tuple(told)
+        told.append((one, [(int(best), float(values[best])) for best in np.argsort(-values)[:TOP]]))
+    return told
 
 
 def histogram(values: Float[np.ndarray, " item"], labels: Int[np.ndarray, " item"]) -> Histogram:

@@ -38,6 +38,9 @@ BLOCK = 128
 """Items between two checkpoints; within a block, texts are batched by length."""
 
 
+ITEMS = "items.jsonl"
+
+
 @dataclass(frozen=True)
 class Features:
     """Of each item, in the order of the items. Arrays are mapped from disk, neurons layer by layer."""
@@ -63,7 +66,7 @@ def extract(
     journal = Journal(folder / "confidence.jsonl")
     shape = (len(items), sum(model.info.widths))
     with journal.writing():
-        _begin(folder, journal, _digest(items, sampling, rule, model.info.fingerprint))
+        _begin(folder, journal, items, _digest(items, sampling, rule, model.info.fingerprint))
         arrays = [_mapped(folder / f"{name}.npy", shape) for name in ("answer", "other")]
         done = [Confidence.model_validate(record) for record in journal.read()]
         pace = Pace(len(items) - len(done))
@@ -130,16 +133,35 @@ def _digest(items: Sequence[Item], sampling: Sampling, rule: RegionRule, fingerp
     return whole.hexdigest()
 
 
-def _begin(folder: Path, journal: Journal, digest: str) -> None:
+def held(folder: Path) -> tuple[tuple[Item, ...], np.ndarray]:
+    """The items whose features lie in `folder`, and their CETT over the answer, [item neuron].
+
+    Raises StoreError where they are not there, or not all of them.
+    """
+    try:
+        lines = (folder / ITEMS).read_text("utf-8").split("\n")
+        items = tuple(Item.model_validate_json(line) for line in lines if line)
+        answer = np.load(folder / "answer.npy", mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            "The features of this run are not here", str(error)[:200], "resume it: they are read again from its answers"
+        ) from error
+    if len(items) != len(answer) or len(Journal(folder / "confidence.jsonl").read()) != len(items):
+        raise StoreError("The features of this run are not complete", "reading them was stopped", "resume it")
+    return items, answer
+
+
+def _begin(folder: Path, journal: Journal, items: Sequence[Item], digest: str) -> None:
     """Start anew where the folder holds the features of other items, another rule or another model."""
-    held = folder / "features.json"
-    if held.exists() and json.loads(held.read_text("utf-8")).get("of") == digest:
+    told = folder / "features.json"
+    if told.exists() and json.loads(told.read_text("utf-8")).get("of") == digest:
         return
     for path in (journal.path, folder / "answer.npy", folder / "other.npy"):
         path.unlink(missing_ok=True)
-    part = held.with_suffix(".part")
+    (folder / ITEMS).write_text("".join(item.model_dump_json() + "\n" for item in items), "utf-8")
+    part = told.with_suffix(".part")
     part.write_text(json.dumps({"of": digest}), "utf-8")
-    os.replace(part, held)
+    os.replace(part, told)
 
 
 def _mapped(path: Path, shape: tuple[int, int]) -> np.memmap[Any, Any]:

@@ -25,6 +25,7 @@ from jaxtyping import Float
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
+from safetensors.numpy import save as save_safetensors
 
 from backend import columns, neuron_files
 from backend.errors import BadInput
@@ -32,7 +33,7 @@ from backend.neurons import NeuronId
 from backend.types.probe import Probe, ProbeNeuron
 from backend.types.results import ModelInfo
 
-FORMATS = ("json", "csv", "jhammant", "npz")
+FORMATS = ("json", "csv", "jhammant", "npz", "hprobes")
 """What a probe is written as: our own artefact, or what others read."""
 UNPICKLE = (
     "python -c \"import joblib, numpy; m = joblib.load('detector.pkl'); "
@@ -165,8 +166,40 @@ def _imported(
     return Probe(name=name, imported=Path(file).name, intercept=intercept, neurons=neurons, model=info)
 
 
-def write(probe: Probe, kind: str) -> bytes:
-    """The probe in one of `FORMATS`. Raises BadInput."""
+def write(probe: Probe, kind: str) -> dict[str, bytes]:
+    """The probe in one of `FORMATS`: ending -> what the file holds. Raises BadInput."""
+    if kind == "hprobes":
+        return _written_for_hprobes(probe)
+    ending = {"csv": ".csv", "npz": ".npz"}.get(kind, ".json")
+    return {ending: _written(probe, kind)}
+
+
+def _written_for_hprobes(probe: Probe) -> dict[str, bytes]:
+    """Weights of the chosen features per SD where each SD is known, else as they are."""
+    if probe.model is None or len(set(probe.model.widths)) > 1:
+        raise BadInput(
+            f"{probe.name} cannot be written so", "hprobes numbers neurons of layers of one width", "write it as CSV"
+        )
+    width = probe.model.widths[0]
+    weights = np.array([one.weight for one in probe.neurons])
+    known = all(one.sd for one in probe.neurons)
+    scale = np.array([one.sd if known and one.sd else 1.0 for one in probe.neurons])
+    mean = np.array([one.mean if known else 0.0 for one in probe.neurons])
+    config = {"layers": list(range(probe.model.n_layers)), "intermediate_dim": width, "model_name": probe.model.name}
+    tensors = {
+        "clf_coef": (weights * scale)[None],
+        "clf_intercept": np.array([probe.intercept + float(weights @ mean)]),
+        "top_k_idx": np.array([one.neuron.layer * width + one.neuron.index for one in probe.neurons], dtype=np.int64),
+        "col_mean": mean,
+        "col_std": scale,
+    }
+    return {
+        ".json": json.dumps({"config": config}, indent=1).encode("ascii"),
+        ".safetensors": save_safetensors(tensors),
+    }
+
+
+def _written(probe: Probe, kind: str) -> bytes:
     if kind == "json":
         return probe.model_dump_json(indent=1).encode() + b"\n"
     if kind == "csv":

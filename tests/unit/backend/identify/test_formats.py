@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 from sklearn.linear_model import LogisticRegression
 
@@ -189,10 +190,25 @@ def test_hprobes_that_looked_at_every_second_layer() -> None:
 @pytest.mark.parametrize("kind", probes.FORMATS)
 def test_what_is_written_is_read_back(kind: str) -> None:
     probe = probes.read(as_npz(), "x", INFO)
-    ending = {"json": "p.json", "csv": "p.csv", "jhammant": "h.json", "npz": "p.npz"}[kind]
-    again = probes.read({ending: probes.write(probe, kind)}, "x", INFO)
+    files = {f"p{ending}": payload for ending, payload in probes.write(probe, kind).items()}
+    again = probes.read(files, "x", INFO)
     assert again.h_neurons == probe.h_neurons and again.against == probe.against
     assert np.allclose(logits(again), logits(probe), atol=1e-12)
+
+
+def test_for_hprobes_weights_are_per_sd_where_each_is_known() -> None:
+    plain = probes.read(as_npz(), "x", INFO)
+    known = plain.model_copy(
+        update={"neurons": tuple(one.model_copy(update={"sd": 0.5, "mean": 0.2}) for one in plain.neurons)}
+    )
+    written = probes.write(known, "hprobes")
+    held = load_safetensors(written[".safetensors"])
+    assert np.allclose(held["clf_coef"][0], [one.weight * 0.5 for one in known.neurons])
+    again = probes.read({"p.json": written[".json"], "p.safetensors": written[".safetensors"]}, "x", None)
+    assert np.allclose(logits(again), logits(plain), atol=1e-12)
+    ragged = known.model_copy(update={"model": INFO.model_copy(update={"widths": (3, 4)})})
+    with pytest.raises(BadInput, match="layers of one width"):
+        probes.write(ragged, "hprobes")
 
 
 @pytest.mark.parametrize(

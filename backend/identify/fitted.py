@@ -1,0 +1,142 @@
+"""A probe from features alone: right and wrong items whose CETT somebody else has read, as the authors publish them.
+
+Owns the way from such files to a probe, and from a finished run to such files. What hangs on questions (relations,
+lengths, switched answers) is not known here, so the probe has no report card: the held-out scores are told, and no
+more. Source of the layout: thunlp/H-Neurons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedKFold
+
+from backend.errors import BadInput
+from backend.identify import describe, library
+from backend.identify.extract import held
+from backend.identify.formats import thunlp
+from backend.identify.probe import h_neurons
+from backend.identify.regions import answer_tokens
+from backend.identify.responses import asked
+from backend.identify.spans import Span
+from backend.identify.statistics import scores_of
+from backend.identify.training import Items, train
+from backend.models.loaded import LoadedModel
+from backend.prompting import decode, encode, encode_answer
+from backend.types.identify import Item, Question, Sampling, Scores
+from backend.types.plan import Training
+from backend.types.probe import PathPoint, Probe
+from backend.types.results import ModelInfo
+from backend.watch import SILENT, Watch
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The probe, how cross-validation went along the path, and its scores on the items that no fit saw."""
+
+    probe: Probe
+    path: tuple[PathPoint, ...]
+    scores: Scores
+
+
+def fit(
+    folder: Path,
+    ids: Path,
+    training: Training,
+    name: str,
+    info: ModelInfo | None = None,
+    seed: int = 0,
+    watch: Watch = SILENT,
+) -> Fitted:
+    """Fit a probe on `act_ID.npy` of `folder` for the ids of a qids.json; one part of `held_out` is held out.
+
+    Args:
+        info: the model that the features are of, where it is here; without it the probe belongs to no model.
+    Raises BadInput for files that do not fit together or too few items, Stopped between folds.
+    """
+    features, labels, _, (layers, width) = thunlp.read_features(thunlp.read_ids(ids), folder)
+    widths = (width,) * layers
+    if info is not None and info.widths != widths:
+        raise BadInput(
+            f"{folder.name} holds features of another model",
+            f"they have {layers} layers of {width:,} neurons, {info.name} has {info.n_layers} of {info.widths[0]:,}",
+            "name the model that they were read on",
+        )
+    if not np.isfinite(features).all():
+        raise BadInput("Some features are no numbers", "a region without a token has no CETT", "leave such items out")
+    rarer = int(min(labels.sum(), len(labels) - labels.sum()))
+    if rarer < 2 * max(training.folds, training.held_out):
+        raise BadInput(
+            f"{rarer} items of the rarer side are too few",
+            f"a part of {training.held_out} is held out, and the rest makes {training.folds} folds",
+            "give more items, or ask for fewer folds",
+        )
+    inside, outside = _split(labels, training.held_out, seed)
+    folds = np.zeros(len(inside), dtype=np.int64)
+    for number, (_, test) in enumerate(_splitter(training.folds, seed).split(inside, labels[inside])):
+        folds[test] = number
+    seen, unseen = _items(features, labels, inside, folds), _items(features, labels, outside, folds[:0])
+    trained = train(seen, training, watch=watch)
+    if not len(h_neurons(trained.fit)):
+        raise BadInput("No neuron speaks for wrong answers", "no weight is positive", "allow a larger C")
+    unknown = np.full((2, features.shape[1]), np.nan)
+    rows = describe.table(seen, trained.fit, unknown, widths)
+    probe = Probe(
+        name=name,
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        model=info,
+        c=trained.fit.c,
+        intercept=trained.fit.intercept,
+        neurons=tuple(one for one, _ in describe.figures(seen, unseen, trained.fit, rows)),
+        imported=folder.name or str(folder),
+    )
+    held_out = scores_of(unseen.labels, trained.fit.logits(unseen.answer), unseen.entities)
+    return Fitted(probe, trained.points, held_out)
+
+
+def _splitter(parts: int, seed: int) -> StratifiedKFold:
+    return StratifiedKFold(parts, shuffle=True, random_state=seed)
+
+
+def _split(labels: np.ndarray, parts: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the items to fit on, and of one part of `parts` that is held out."""
+    inside, outside = next(iter(_splitter(parts, seed).split(labels, labels)))
+    return np.asarray(inside), np.asarray(outside)
+
+
+def _items(features: np.ndarray, labels: np.ndarray, places: np.ndarray, folds: np.ndarray) -> Items:
+    return Items(features[places], None, labels[places], places, folds)
+
+
+def export(model: LoadedModel, name: str, folder: Path) -> int:
+    """Write the items of the finished run `name` with their features in the authors' layout; how many there are.
+
+    Raises Unknown, StoreError where the features are not there, BadInput where layers differ in width.
+    """
+    begun, asked_of = library.begun(name)
+    run = library.folder_of(name)
+    kept = {(row.question, row.response) for row in pd.read_parquet(run / "items.parquet").itertuples()}
+    questions = {question.id: question for question in asked_of}
+    items, features = held(run / "features")
+    places = [place for place, item in enumerate(items) if (item.question, item.response) in kept]
+    chosen = [items[place] for place in places]
+    tokens = [_tokens(model, item, questions[item.question], begun.plan.sampling) for item in chosen]
+    texts = {item.question: asked(questions[item.question], begun.plan.sampling).prompt for item in chosen}
+    thunlp.write(folder, chosen, texts, features[places], model.info.n_layers, tokens)
+    return len(chosen)
+
+
+def _tokens(
+    model: LoadedModel, item: Item, question: Question, sampling: Sampling
+) -> tuple[Sequence[str], Sequence[str]]:
+    """A response's tokens, and those of the words that answer."""
+    asked_as = asked(question, sampling)
+    ids = encode_answer(model, asked_as, encode(model, asked_as), item.response).ids
+    texts = [decode(model, (token,)) for token in ids]
+    places = answer_tokens(model, ids, Span(item.start, item.end))
+    return texts, [texts[place] for place in places]

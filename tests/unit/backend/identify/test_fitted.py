@@ -1,0 +1,118 @@
+"""A probe from the authors' files: the same fit as on our own arrays, and our items in their layout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend.cli.main import main
+from backend.errors import BadInput, StoreError
+from backend.identify import fitted, library, statistics
+from backend.identify.formats import thunlp
+from backend.identify.probe import path
+from backend.identify.run import run
+from backend.models.loaded import LoadedModel
+from backend.types.plan import Training
+from backend.types.probe import Probe
+from tests.unit.backend.identify.made import PLAN, questions
+from tests.unit.backend.identify.planted import planted
+
+LAYERS, WIDTH = 4, 50
+TRAINING = Training(cs=(30.0, 100.0, 300.0))
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HNEURONS_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(statistics, "RESAMPLES", 40)
+    return tmp_path
+
+
+def published(folder: Path, items: int = 240) -> tuple[np.ndarray, np.ndarray]:
+    """Features of planted neurons in the authors' layout."""
+    features, labels, _ = planted(items, LAYERS * WIDTH, 4, 1.5, 0)
+    ids: dict[str, list[str]] = {"t": [], "f": []}
+    for number, (row, label) in enumerate(zip(features, labels, strict=True)):
+        ids["f" if label else "t"].append(f"q{number}")
+        np.save(folder / f"act_q{number}.npy", row.reshape(LAYERS, WIDTH))
+    (folder / "qids.json").write_text(json.dumps(ids))
+    return features, labels
+
+
+def test_their_features_give_the_fit_that_our_solver_gives_and_a_score_on_items_it_did_not_see(data: Path) -> None:
+    published(data)
+    found = fitted.fit(data, data / "qids.json", TRAINING, "theirs")
+    features, labels, _, _ = thunlp.read_features(thunlp.read_ids(data / "qids.json"), data)
+    inside, outside = fitted._split(labels, TRAINING.held_out, 0)
+    assert abs(len(outside) - len(labels) / 3) <= 1 and not set(inside) & set(outside)
+    chosen = next(
+        one for one in path(features[inside], labels[inside], TRAINING.cs, standardise=False) if one.c == found.probe.c
+    )
+    weights = {(n.neuron.layer, n.neuron.index): n.weight for n in found.probe.neurons}
+    assert weights == {divmod(int(n), WIDTH): chosen.weights[n] for n in np.flatnonzero(chosen.weights)}
+    assert found.scores.auroc.value == statistics.auroc(labels[outside], chosen.logits(features[outside])) > 0.8
+    assert found.probe.model is None and found.probe.report is None and found.probe.imported == data.name
+    one = found.probe.neurons[0]
+    assert one.frequency is None and one.sd and one.auroc and one.histogram is not None
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: (folder / "qids.json").write_text('{"t": ["q0"], "f": ["q0"]}'), "names an item twice"),
+        (lambda folder: np.save(folder / "act_q3.npy", np.zeros((2, 2))), "features of several models"),
+        (lambda folder: (folder / "act_q3.npy").write_bytes(b"no array"), "cannot be read"),
+        (lambda folder: [path.unlink() for path in sorted(folder.glob("act_q*.npy"))[8:]], "are too few"),
+        (lambda folder: [path.unlink() for path in folder.glob("act_q*.npy")], "holds no features"),
+        (lambda folder: np.save(folder / "act_q3.npy", np.full((LAYERS, WIDTH), np.nan)), "no numbers"),
+    ],
+)
+def test_files_that_do_not_fit_together_are_refused_in_words(
+    spoil: Callable[[Path], object], said: str, data: Path
+) -> None:
+    published(data)
+    spoil(data)
+    with pytest.raises(BadInput, match=said):
+        fitted.fit(data, data / "qids.json", TRAINING, "theirs")
+
+
+def test_features_of_another_model_are_refused(data: Path, tiny: Callable[[str], LoadedModel]) -> None:
+    published(data)
+    with pytest.raises(BadInput, match="features of another model: they have 4 layers of 50 neurons"):
+        fitted.fit(data, data / "qids.json", TRAINING, "theirs", tiny("llama").info)
+
+
+def test_the_command_fits_and_keeps_the_probe(data: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    published(data)
+    words = ["identify", "fit", "theirs", "--features", str(data), "--ids", str(data / "qids.json"), "--c", "100"]
+    assert main(words) == 0
+    assert "held out: AUROC" in capfd.readouterr().out
+    assert library.read("theirs").c == 100
+    assert main(words) == 2, "nothing is overwritten"
+    capfd.readouterr()
+    assert main([*words[:2], "again", *words[3:], "--json"]) == 0
+    assert Probe.model_validate_json(capfd.readouterr().out).name == "again"
+
+
+def test_the_items_of_a_run_are_written_in_their_layout_and_fitted_again(
+    data: Path, tiny: Callable[[str], LoadedModel]
+) -> None:
+    model = tiny("llama")
+    folder = library.folder_of("a")
+    probe = run(model, PLAN, questions(model), folder, "a")
+    assert probe.report is not None
+    count = fitted.export(model, "a", data / "out")
+    assert count == probe.report.train_items + probe.report.test_items
+    answers = thunlp.read_answers(data / "out" / "answer_tokens.jsonl")
+    spans = [thunlp.official_span(one.tokens, one.answer) for one in answers]
+    assert len(answers) == count and all(spans) and all("".join(one.tokens) for one in answers)
+    features, labels, _, shape = thunlp.read_features(thunlp.read_ids(data / "out" / "qids.json"), data / "out")
+    assert shape == (model.info.n_layers, model.info.widths[0]) and labels.sum() == count / 2
+    assert np.isfinite(features).all() and features.min() >= 0
+    (folder / "features" / "items.jsonl").unlink()
+    with pytest.raises(StoreError, match="features of this run are not here"):
+        fitted.export(model, "a", data / "out")
