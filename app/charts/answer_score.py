@@ -13,7 +13,7 @@ from app.charts.compare_marks import chart_text, fitting_labels
 from app.style import TOKEN, Palette
 from backend.types import Exploration
 
-HEIGHT = 150
+HEIGHT = 116
 WIDTH = 620.0
 """Pixels that the answer's tokens share on a screen 1280 wide."""
 

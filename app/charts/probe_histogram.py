@@ -29,6 +29,7 @@ def figure(held: Histogram, palette: Palette) -> go.Figure:
         chart.add_annotation(
             x=1, xref="paper", y=1 if sign > 0 else 0, yref="paper", xanchor="right", showarrow=False,
             yanchor="top" if sign > 0 else "bottom", text=f"{words}, n = {total}", font={"color": tint},
+            bgcolor=palette.page,
         )  # fmt: skip
     palette.style(chart, HEIGHT)
     chart.update_xaxes(title={"text": "its CETT over the answer’s words"}, nticks=6)

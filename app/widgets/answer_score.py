@@ -24,15 +24,22 @@ Here it is summed over the answer as far as it has come, and squeezed between 0 
 
 
 def draw(result: Exploration, probe: Probe) -> None:
-    """The line under the strip, or how to get it."""
+    """The line under the strip; nothing where the probe's neurons were not followed."""
     chances = probe.along(result)
     if chances is None:
-        if result.answer_start < len(result.tokens):
-            st.markdown(muted(f"Run the question to see how {explore_words.named(probe)} scores its answer."))
         return
     frame.heading("How the probe scores it, token by token", HOW, label="What is the score?")
     frame.figure(
         answer_score.figure(result, chances, session.palette()), key="score", title="The probe's score of the answer",
         alt=answer_score.alt(result, chances), table=answer_score.table(result, chances),
-        name=f"score-{probe.name}-{result.request.hash[:8]}", note=explore_words.scored(probe, float(chances[-1])),
+        name=f"score-{probe.name}-{result.request.hash[:8]}",
     )  # fmt: skip
+
+
+def worth(result: Exploration, probe: Probe) -> None:
+    """How the probe scores the whole answer and what that is worth, or how to get it."""
+    chances = probe.along(result)
+    if chances is not None:
+        st.markdown(muted(explore_words.scored(probe, float(chances[-1]))))
+    elif result.answer_start < len(result.tokens):
+        st.markdown(muted(f"Run the question to see how {explore_words.named(probe)} scores its answer."))

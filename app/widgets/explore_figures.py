@@ -58,7 +58,7 @@ def draw(result: Exploration) -> None:
         if probe is not None:
             answer_score.draw(result, probe)
     with right:
-        _worth(result)
+        _worth(result, probe)
     left, right = st.columns(SPLIT, gap="medium")
     with left:
         _map(result, cell, probe)
@@ -86,9 +86,11 @@ def _strip(result: Exploration, cell: Cell) -> None:
     st.markdown(muted(explore_words.tint(score, tints)))
 
 
-def _worth(result: Exploration) -> None:
+def _worth(result: Exploration, probe: Probe | None) -> None:
     st.markdown(f"{explore_words.CAUTION} {explore_words.certainty(result) or ''}")
     st.markdown(muted(explore_words.ending(result)))
+    if probe is not None:
+        answer_score.worth(result, probe)
     loaded = session.status().info
     if loaded is not None and loaded.fingerprint != result.model.fingerprint:
         st.markdown(muted(explore_words.other_model(result, loaded)))
