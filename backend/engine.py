@@ -200,15 +200,15 @@ class Engine:
 
     def _identified(self, request: IdentifyRequest, watch: Watch) -> Probe:
         # Here and not above: solvers and statistics take seconds to import, and most never train a probe.
-        from backend.identify import library
+        from backend.identify import runs
         from backend.identify.questions import asked_by
         from backend.identify.run import run
 
         plan, questions = request.plan, request.questions
-        folder = library.opened(request.name)
+        folder = runs.opened(request.name)
         if request.answers_of is not None:
-            questions = library.branch(request.answers_of, request.name, plan, self.info)
-        questions = questions or library.questions(folder, plan.source) or asked_by(plan.source)
+            questions = runs.branch(request.answers_of, request.name, plan, self.info)
+        questions = questions or runs.questions(folder, plan.source) or asked_by(plan.source)
         return run(self.model, plan, questions, folder, request.name, request.command, watch)
 
     def _stored(self, request: Frozen) -> bytes | None:

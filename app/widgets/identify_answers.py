@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from app import session
-from app.widgets import frame, identify_train, jobs
+from app.widgets import frame, identify_runs, jobs
 from app.widgets.frame import muted
 from backend.errors import HNeuronsError
 from backend.types.identify import Verdict
@@ -109,6 +109,6 @@ def _kept(run: RunView, shown: list[AnswerView], edited: pd.DataFrame) -> bool:
 def _again(run: RunView) -> None:
     """The probe once more with the verdicts as they stand now: no answer is drawn anew."""
     if st.button("Make the probe again with these verdicts", icon=":material/refresh:", key="answers.again"):
-        identify_train.resume(run)
+        identify_runs.resume(run)
         session.change(room="train")
         st.rerun()

@@ -110,9 +110,9 @@ def resume(
     json: options.Json = False,
 ) -> None:  # fmt: skip
     """Go on with a run as it was begun."""
-    from backend.identify import library
+    from backend.identify import runs
 
-    begun, questions = library.begun(name)
+    begun, questions = runs.begun(name)
     request = IdentifyRequest(name=name, plan=begun.plan, questions=questions, command=begun.command)
     _finish(request, ModelSpec(model or begun.model, device, dtype), json)
 
@@ -180,10 +180,10 @@ def export(
 
 
 def _export_features(name: str, out: Path, model: str | None) -> None:
-    from backend.identify import fitted, library
+    from backend.identify import fitted, runs
     from backend.models import loading
 
-    begun, _ = library.begun(name)
+    begun, _ = runs.begun(name)
     with quiet_stdout():
         loaded = loading.load(model or begun.model)
         if loaded.info.fingerprint != begun.fingerprint:
@@ -206,12 +206,12 @@ def fit(
     json: options.Json = False,
 ) -> None:
     """Fit a probe on features that are there already, in the layout of thunlp/H-Neurons."""
-    from backend.identify import fitted, library
+    from backend.identify import fitted, library, runs
 
     asked = {"standardise": standardise, "choice": "cross-validation" if c is None else "fixed", "c": c}
     training = options.validated(Training, asked)
     folder = library.folder_of(name)
-    with library.working(folder):
+    with runs.working(folder):
         library.refuse_taken(folder)
         found = fitted.fit(features, ids, training, name, _info(model), seed)
         library.write(folder, found.probe, {})
@@ -242,9 +242,9 @@ def _plan(path: Path | None) -> Plan:
 
 
 def _plan_of(name: str) -> Plan:
-    from backend.identify import library
+    from backend.identify import runs
 
-    return library.begun(name)[0].plan
+    return runs.begun(name)[0].plan
 
 
 def _filter(words: str) -> Consistency:

@@ -17,7 +17,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedKFold
 
 from backend.errors import BadInput
-from backend.identify import describe, library
+from backend.identify import describe, library, runs
 from backend.identify.extract import held
 from backend.identify.formats import thunlp
 from backend.identify.probe import h_neurons
@@ -118,7 +118,7 @@ def export(model: LoadedModel, name: str, folder: Path) -> int:
 
     Raises Unknown, StoreError where the features are not there, BadInput where layers differ in width.
     """
-    begun, asked_of = library.begun(name)
+    begun, asked_of = runs.begun(name)
     run = library.folder_of(name)
     kept = {(row.question, row.response) for row in pd.read_parquet(run / "items.parquet").itertuples()}
     questions = {question.id: question for question in asked_of}

@@ -22,7 +22,7 @@ import pandas as pd
 
 from backend.columns import named
 from backend.errors import BadInput
-from backend.identify import describe, library, nulls, screen
+from backend.identify import describe, library, nulls, runs, screen
 from backend.identify.effects import Arm, arms, effects
 from backend.identify.extract import read_as
 from backend.identify.ground import Ground, Pool
@@ -75,10 +75,10 @@ def run(
     Raises BadInput where nothing is left to tell apart, StoreError or StoreProblem where another run works in the
     folder, another plan's answers are there, or the disk is full; Stopped.
     """
-    with library.working(folder):
-        command = library.begin(folder, plan, questions, model.info, command)
+    with runs.working(folder):
+        command = runs.begin(folder, plan, questions, model.info, command)
         by_id = {question.id: question for question in questions}
-        ground = Ground(model, plan, by_id, folder, library.overrules(folder), library.marked(folder), watch)
+        ground = Ground(model, plan, by_id, folder, runs.overrules(folder), runs.marked(folder), watch)
         found, tables = _made(ground, questions)
         probe = found.model_copy(update={"name": name, "command": command})
         library.write(folder, probe, tables)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from backend.errors import BadInput, HNeuronsError
 from backend.identify import archive, library, llm
+from backend.identify import runs as folders
 from backend.identify.formats import probes as probe_files
 from backend.identify.formats import questions as question_files
 from backend.identify.items import span_of
@@ -32,11 +33,11 @@ log = logging.getLogger(__name__)
 def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
     """Every run, the last written first. `jobs` are those at work: name -> job."""
     found = []
-    own = {path.parent.name: path.parent for path in library.runs_dir().glob(f"*/{library.PLAN}")}
-    shipped = {path.parent.name: path.parent for path in library.SHIPPED.glob(f"*/{library.PLAN}")}
+    own = {path.parent.name: path.parent for path in library.runs_dir().glob(f"*/{archive.PLAN}")}
+    shipped = {path.parent.name: path.parent for path in library.SHIPPED.glob(f"*/{archive.PLAN}")}
     for folder in {**shipped, **own}.values():
         try:
-            begun = library.begun_in(folder)
+            begun = folders.begun_in(folder)
         except HNeuronsError as error:
             # One damaged folder must not hide the others; resuming it by its name says what is wrong.
             log.warning("a run is left out of the list: %s", error)
@@ -81,7 +82,7 @@ def answers(name: str, limit: int = 200) -> tuple[AnswerView, ...]:
 
     `limit` questions at most. Raises Unknown.
     """
-    begun, questions = library.begun(name)
+    begun, questions = folders.begun(name)
     folder = library.folder_of(name)
     decided = _decisions(folder, begun.plan.judge)
     drawn = {found.question: found for found in map(Samples.model_validate, Journal(folder / "samples.jsonl").read())}
@@ -111,8 +112,8 @@ def _decisions(folder: Path, judge: LlmJudge | None) -> _Decisions:
     said = llm.said(judge, folder) if judge is not None else {}
     worded = llm.said_words(judge, folder) if judge is not None and judge.words else {}
     decides = judge is not None and judge.decides
-    marked = library.marked(folder)
-    return _Decisions(library.overrules(folder), said, decides, {**worded, **marked}, frozenset(marked))
+    marked = folders.marked(folder)
+    return _Decisions(folders.overrules(folder), said, decides, {**worded, **marked}, frozenset(marked))
 
 
 def _view(question: Question, text: str, count: int, greedy: bool, decided: _Decisions) -> AnswerView:
@@ -140,7 +141,7 @@ def _view(question: Question, text: str, count: int, greedy: bool, decided: _Dec
 def overrule(name: str, question: str, response: str, decided: Verdict) -> None:
     """Keep a person's verdict; the run takes it when it is made again. Raises Unknown, BadInput."""
     _refuse_other(name, question)
-    library.overrule(library.folder_of(name), question, response, decided)
+    folders.overrule(library.folder_of(name), question, response, decided)
 
 
 def mark(name: str, question: str, response: str, words: str) -> None:
@@ -151,11 +152,11 @@ def mark(name: str, question: str, response: str, words: str) -> None:
         raise BadInput(
             f"{words[:60]!r} does not stand in the answer", "words are marked, not written", "copy them out of it"
         )
-    library.mark(library.folder_of(name), question, response, *span)
+    folders.mark(library.folder_of(name), question, response, *span)
 
 
 def _refuse_other(name: str, question: str) -> None:
-    _, questions = library.begun(name)
+    _, questions = folders.begun(name)
     if question not in {one.id for one in questions}:
         raise BadInput(f"{question[:60]!r} is no question of {name}", "its questions are fixed", "name one of them")
 
@@ -173,7 +174,7 @@ def take(files: Mapping[str, bytes], name: str, info: ModelInfo | None, force: b
         probe = library.checked(probe, info, force) if named else probe.model_copy(update={"model": info})
         probe.all.check(info.widths)
     folder = library.folder_of(name)
-    with library.working(folder):
+    with folders.working(folder):
         library.refuse_taken(folder)
         library.write(folder, probe, {})
     return probe

@@ -10,7 +10,7 @@ import pytest
 
 from backend.cli.main import main
 from backend.errors import BadInput, BadSettings, StoreError, Unknown
-from backend.identify import library
+from backend.identify import library, runs
 from backend.neurons import NeuronSet
 from backend.serve.client import Client
 from backend.serve.remote import HttpClient
@@ -51,8 +51,8 @@ def client(request: pytest.FixtureRequest) -> Iterator[Client]:
 def begun(name: str = "mine") -> Path:
     """A run in the middle: both questions answered."""
     folder = library.folder_of(name)
-    with library.working(folder):
-        library.begin(folder, Plan(), ASKED, INFO, "hneurons identify run mine")
+    with runs.working(folder):
+        runs.begin(folder, Plan(), ASKED, INFO, "hneurons identify run mine")
     for name, kind in (("greedy", Greedy), ("samples", Samples)):
         journal = Journal(folder / f"{name}.jsonl")
         with journal.writing():
@@ -70,7 +70,7 @@ def begun(name: str = "mine") -> Path:
 
 def kept(name: str = "mine") -> None:
     folder = library.folder_of(name)
-    with library.working(folder):
+    with runs.working(folder):
         library.write(folder, probe(name), {})
 
 

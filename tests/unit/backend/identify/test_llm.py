@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from backend.errors import BackendUnavailable, BadSettings
-from backend.identify import library, llm, statistics
+from backend.identify import llm, runs, statistics
 from backend.identify.judges import agreement
 from backend.identify.run import run
 from backend.models.loaded import LoadedModel
@@ -197,7 +197,7 @@ def test_a_run_takes_the_judge_s_verdicts_and_words_and_reports_how_it_agrees_wi
         assert (card.funnel.uncertain > plain.funnel.uncertain) == decides, "compared only, it changes no verdict"
     asked_before = len(service.seen)
     pair = next(iter(llm.said(judge, tmp_path / "True")))
-    library.overrule(tmp_path / "True", *pair, "wrong")
+    runs.overrule(tmp_path / "True", *pair, "wrong")
     again = run(model, PLAN.model_copy(update={"judge": judge}), asked, tmp_path / "True", "a").report
     assert again is not None and {one.other for one in again.agreement} == {"some-llm", "a person"}
     assert len(service.seen) - asked_before < 20, "what the judge said is kept"

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from backend.errors import BadInput, BadSettings, Stopped, StoreError
-from backend.identify import library, statistics
+from backend.identify import library, runs, statistics
 from backend.identify.run import run
 from backend.models.loaded import LoadedModel
 from backend.types import Event, StageEvent
@@ -182,7 +182,7 @@ def test_other_answers_are_never_mixed_in(change: str, tiny: Callable[[str], Loa
 
 def test_two_runs_in_one_folder(tiny: Callable[[str], LoadedModel], tmp_path: Path) -> None:
     model = tiny("llama")
-    with library.working(tmp_path / "a"), pytest.raises(StoreError, match="being worked on"):
+    with runs.working(tmp_path / "a"), pytest.raises(StoreError, match="being worked on"):
         run(model, PLAN, questions(model), tmp_path / "a", "a")
 
 
@@ -227,7 +227,7 @@ def test_a_persons_verdict_counts(tiny: Callable[[str], LoadedModel], tmp_path: 
     first = run(model, PLAN, asked, tmp_path / "a", "a").report
     right = pd.read_parquet(tmp_path / "a" / "items.parquet")
     item = right[right.side == "right"].iloc[0]
-    library.overrule(tmp_path / "a", item.question, item.response, "wrong")
+    runs.overrule(tmp_path / "a", item.question, item.response, "wrong")
     second = run(model, PLAN, asked, tmp_path / "a", "a").report
     assert first is not None and second is not None
     assert second.funnel.wrong == first.funnel.wrong + 1 and second.funnel.right == first.funnel.right - 1
@@ -239,14 +239,14 @@ def test_words_marked_by_a_person_are_those_that_are_read(tiny: Callable[[str], 
     run(model, PLAN, asked, tmp_path / "a", "a")
     items = pd.read_parquet(tmp_path / "a" / "items.parquet")
     item = items[items.end - items.start > 2].iloc[0]
-    library.mark(tmp_path / "a", item.question, item.response, int(item.start), int(item.start) + 1)
+    runs.mark(tmp_path / "a", item.question, item.response, int(item.start), int(item.start) + 1)
     run(model, PLAN, asked, tmp_path / "a", "a")
     again = pd.read_parquet(tmp_path / "a" / "items.parquet")
     changed = again[again.question == item.question].iloc[0]
     assert (changed.start, changed.end) == (item.start, item.start + 1)
     assert changed.log_odds != item.log_odds
-    library.mark(tmp_path / "a", item.question, item.response, 0, 0)
-    assert library.marked(tmp_path / "a") == {}
+    runs.mark(tmp_path / "a", item.question, item.response, 0, 0)
+    assert runs.marked(tmp_path / "a") == {}
 
 
 def test_a_full_disk_says_so(
