@@ -21,7 +21,7 @@ from backend.identify.extract import extract, read_as
 from backend.identify.probe import Fit, path
 from backend.identify.questions import shipped
 from backend.identify.responses import ROWS, asked, samples
-from backend.identify.spans import right_span
+from backend.identify.spans import known_words
 from backend.identify.statistics import permuted
 from backend.models.loaded import LoadedModel
 from backend.types.identify import Item, Question, RegionRule, Sampling
@@ -78,7 +78,7 @@ def reading(model: LoadedModel, count: int) -> Reading:
     items = []
     for one in questions.values():
         response = f"The answer to the question is {one.answers[0]}."
-        span = right_span(response, one.answers)
+        span = known_words(response, one.answers)
         if span is not None:
             items.append(Item(question=one.id, side="right", response=response, start=span.start, end=span.end))
     texts = [read_as(model, item, questions, Sampling(), RegionRule()) for item in items]

@@ -144,6 +144,14 @@ def _settings() -> None:
                 "cross-validation": "cross-validation", "paper": "accuracy + answers kept when off (the paper)"
             }[name],
         )  # fmt: skip
+        st.segmented_control(
+            "The words that answer", ["blind", "known"], default="blind", required=True, key="train.words",
+            format_func=lambda name: {
+                "blind": "found alike in right and wrong answers", "known": "of right answers the known spelling"
+            }[name],
+            help="Found by one rule on right answers and by another on wrong ones, words can be told apart by the "
+            "rules alone, and a probe learns to.",
+        )  # fmt: skip
         left, right = st.columns(2)
         left.segmented_control(
             "CETT over an answer's tokens", ["mean", "max"], default="mean", required=True, key="train.pooling"
@@ -183,6 +191,7 @@ def plan(own_file: str, size: Size) -> Plan:
             ),
             screening=Screening(at_most=size.at_most),
             filter=filter,
+            words=state["train.words"],
             rule=RegionRule(pooling=state["train.pooling"]),
             training=Training(labels=state["train.labels"], choice=state["train.choice"]),
             checks=size.checks,

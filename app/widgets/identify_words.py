@@ -50,16 +50,24 @@ HOW_CONFOUNDS = (
 )
 
 
+TOGETHER = "these four together"
+"""What the report calls the four simple scores in one fit."""
+
+
 def heading(probe: Probe) -> str:
-    """The finding in a sentence."""
+    """The finding in a sentence: of the H-neurons alone, and beside the best of the scores that need no neuron."""
     count = len(probe.h_neurons)
     noun = "neuron" if count == 1 else "neurons"
     card = probe.report
     if card is None:
         return f"{count} {noun} in a probe from {probe.imported or 'elsewhere'}, not judged here"
-    score = card.scores.auroc
+    score = card.positive_only
     if score.low <= 0.5:
         return f"{count} {noun} do not tell wrong answers from right ones"
+    rival = max(card.baselines, key=lambda one: one.auroc.value, default=None)
+    if rival is not None and rival.auroc.value >= score.value:
+        name = "length and probability together do" if rival.name == TOGETHER else f"{rival.name} does"
+        return f"{count} {noun} tell wrong answers from right ones, and no better than {name}"
     words = "a little" if score.value < 0.7 else ("something" if score.value < 0.85 else "much")
     return f"{count} {noun} know {words} about when the model invents"
 

@@ -41,9 +41,11 @@ def largest(exploration: Exploration) -> NeuronId:
 
 def followed(fingerprint: str) -> NeuronSet:
     """The neurons of the probe that ships for the model; none where none does."""
-    mine = (one for one in library.listed() if one.ships and one.fingerprint == fingerprint)
+    # Those beside the code, whatever a person has made under the same name.
+    probes = (library.read_file(path) for path in sorted(library.SHIPPED.glob(f"*/{library.PROBE}")))
+    mine = (one for one in probes if one.model is not None and one.model.fingerprint == fingerprint)
     found = next(mine, None)
-    return NeuronSet() if found is None else library.read_file(library.SHIPPED / found.name / library.PROBE).all
+    return NeuronSet() if found is None else found.all
 
 
 def main() -> None:

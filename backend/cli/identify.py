@@ -53,6 +53,7 @@ def run(
     choice: Annotated[str | None, typer.Option(help="how C is chosen: cross-validation, paper or fixed")] = None,
     c: Annotated[float | None, typer.Option("--c", help="the C of --choice fixed")] = None,
     standardise: Annotated[bool | None, typer.Option("--standardise/--no-standardise", help="per SD")] = None,
+    words: Annotated[str | None, typer.Option(help="that answer: blind to right and wrong, or known spellings")] = None,
     pooling: Annotated[str | None, typer.Option(help="mean or max over the answer's tokens")] = None,
     position: Annotated[str | None, typer.Option(help="answer or predicting")] = None,
     judge: Annotated[str | None, typer.Option(help="model of an LLM judge, at HNEURONS_JUDGE_URL")] = None,
@@ -85,6 +86,8 @@ def run(
     }  # fmt: skip
     for part, fields in given.items():
         plan[part] |= {field: value for field, value in fields.items() if value is not None}
+    if words is not None:
+        plan["words"] = words
     if judge is not None:
         plan["judge"] = {"model": judge, "decides": not judge_only, "words": judge_words}
     if seed is not None:

@@ -17,9 +17,9 @@ from sklearn.model_selection import StratifiedGroupKFold
 from backend.errors import BadInput
 from backend.identify.consistency import balanced, fate
 from backend.identify.judge import verdict
-from backend.identify.spans import Span, right_span, wrong_span
+from backend.identify.spans import Span, answering
 from backend.judging import normalise
-from backend.types.identify import Consistency, Fate, Funnel, Greedy, Item, Question, Samples, Side, Verdict
+from backend.types.identify import Consistency, Fate, Funnel, Greedy, Item, Question, Samples, Side, Verdict, WordRule
 
 Overrules = Mapping[tuple[str, str], Verdict]
 """(question, response) -> a verdict that stands above the rules."""
@@ -52,13 +52,14 @@ def choose(
     seed: int,
     overrules: Overrules | None = None,
     marked: Marked | None = None,
+    words: WordRule = "blind",
 ) -> tuple[list[Item], Funnel]:
     """The items, equally many right and wrong ones of each relation, drawn by `seed`, and what was left on the way."""
     fates, standing = kept(answered, filter, overrules or {})
     found: list[Item] = []
     missing: Counter[str] = Counter()
     for side, question, response in standing:
-        span = span_of(side, response, question, marked or {})
+        span = span_of(side, response, question, marked or {}, words)
         if span is None:
             missing[side] += 1
         else:
@@ -108,12 +109,12 @@ def _standing_for(side: Verdict, one: Answered, verdicts: Sequence[Verdict], fil
     return max(texts, key=lambda text: (counts[normalise(text)], -texts.index(text)))
 
 
-def span_of(side: Verdict, response: str, question: Question, marked: Marked) -> Span | None:
-    """The words of a response that answer: as marked, else by the rules of its side."""
+def span_of(side: Verdict, response: str, question: Question, marked: Marked, words: WordRule) -> Span | None:
+    """The words of a response that answer: as marked, else by the rule."""
     held = marked.get((question.id, response))
     if held is not None:
         return Span(*held)
-    return right_span(response, question.answers) if side == "right" else wrong_span(response, question.text)
+    return answering(response, question, side, words)
 
 
 def _drawn(found: Sequence[Item], relations: Mapping[str, str], room: Mapping[str, int], seed: int) -> list[Item]:

@@ -151,7 +151,7 @@ def _filtered(ground: Ground, answers: Sequence[Answered]) -> tuple[Chosen, dict
     drawn = plan.sampling.samples
 
     def by(filter: Consistency) -> Chosen:
-        return Chosen(*choose(answers, filter.check(drawn), plan.seed, ground.overrules, ground.marked))
+        return Chosen(*choose(answers, filter.check(drawn), plan.seed, ground.overrules, ground.marked, plan.words))
 
     return by(plan.filter), {name: by(filter) for name, filter in _named(plan).items()}
 

@@ -1,7 +1,9 @@
 """Stage 5, answer spans: which words of a response are the answer.
 
-Owns the rules. A right answer's span is where a known spelling stands. A wrong answer has no known spelling; its
-span is found by what the response says that the question did not:
+Owns the rules. The words are found by what the response says that the question did not, without a look at whether it
+is right: words that are found by one rule on right answers and by another on wrong ones can be told apart by the rules
+alone. On the shipped questions the known spelling of a right answer had 1.3 tokens and the new words of a wrong one
+3.9, and a probe over them told these two apart (`WordRule`).
 
 1. Words are compared without case, accents and punctuation. A word is *new* if the question has no such word and
    it is no function word.
@@ -9,8 +11,9 @@ span is found by what the response says that the question did not:
    the end of a sentence, at a bracket, at a line, and at a form of "be".
 3. The first run behind a form of "be", a colon or "=" is the answer; without one, the first run.
 
-Where nothing is new there is no span: such a response is counted and left out. Refuses tokens: spans are
-characters, and `backend.identify.regions` finds the tokens that touch them.
+Where nothing is new there is no span, and none where a right answer's new words hold nothing of a known spelling:
+such a response is counted and left out. Refuses tokens: spans are characters, and `backend.identify.regions` finds the
+tokens that touch them.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backend.judging import normalise
+from backend.types.identify import Question, Verdict, WordRule
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019\u02bc\u2018.&-][^\W_]+)*")
 _BREAK = re.compile(r"[.!?;,()\[\]\n:=\u2014\u2013]")
@@ -31,7 +35,7 @@ _FUNCTION = frozenset(
         *("is", "was", "are", "were", "be", "been", "being", "has", "have", "had", "does", "do", "did", "can", "could"),
         *("will", "would", "may", "i", "you", "we", "he", "she", "it", "they", "me", "him", "us", "them", "my", "your"),
         *("our", "his", "her", "its", "their", "this", "that", "these", "those", "there", "who", "which", "what", "s"),
-        *("also", "so", "but", "if", "than", "then", "very"),
+        *("also", "so", "but", "if", "than", "then", "very", "located", "situated", "known"),
     ]
 )
 
@@ -54,7 +58,18 @@ class _Word:
     parted: bool
 
 
-def right_span(response: str, answers: Sequence[str]) -> Span | None:
+def answering(response: str, question: Question, side: Verdict, rule: WordRule) -> Span | None:
+    """The words of a response that answer; None where the rule finds none."""
+    new = new_words(response, question.text)
+    if side != "right":
+        return new
+    known = known_words(response, question.answers)
+    if rule == "known" or known is None or new is None:
+        return known if rule == "known" else None
+    return new if max(new.start, known.start) < min(new.end, known.end) else None
+
+
+def known_words(response: str, answers: Sequence[str]) -> Span | None:
     """Where the first known spelling stands, the longest of those that begin there; None where none does."""
     words = [word for word in _words(response) if word.text]
     flat = [(piece, word) for word in words for piece in word.text.split()]
@@ -67,8 +82,8 @@ def right_span(response: str, answers: Sequence[str]) -> Span | None:
     return None
 
 
-def wrong_span(response: str, question: str) -> Span | None:
-    """The words that answer, by the rules above; None where nothing in the response is new."""
+def new_words(response: str, question: str) -> Span | None:
+    """The words that the question has not, by the rules above; None where nothing in the response is new."""
     runs = _runs(_words(response), set(normalise(question).split()))
     if not runs:
         return None

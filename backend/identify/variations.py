@@ -18,6 +18,7 @@ from backend.identify.ground import Ground, Pool
 from backend.identify.items import groups
 from backend.identify.probe import h_neurons
 from backend.identify.report import judged_within
+from backend.identify.spans import Span, known_words
 from backend.identify.statistics import auroc, estimate
 from backend.identify.study import Study
 from backend.identify.training import best, fits, jaccard, validate
@@ -49,6 +50,9 @@ def variations(
     ):
         name = _name(training, other)
         told.append(_made(name, len(items), partial(pool.study, ground, items, other), other, ground, positive))
+    for name, other_words in _other_words(ground, items).items():
+        reread = Pool(tuple(other_words), ground.features(other_words, ground.plan.rule, _folder(name)), pool.held)
+        told.append(_made(name, len(items), partial(reread.study, ground, other_words), training, ground, positive))
     for name, rule in other_rules(ground.plan.rule).items():
         reread = Pool(tuple(items), _reread(ground, items, rule), pool.held)
         told.append(_made(name, len(items), partial(reread.study, ground, items), training, ground, positive))
@@ -69,6 +73,29 @@ def other_rules(rule: RegionRule) -> dict[str, RegionRule]:
         f"read at: {position} position": rule.model_copy(update={"position": position}),
         f"over the tokens: {pooling}": rule.model_copy(update={"pooling": pooling}),
     }
+
+
+def _other_words(ground: Ground, items: Sequence[Item]) -> dict[str, list[Item]]:
+    """The same answers read over other words, by a name for people."""
+    told: dict[str, list[Item]] = {
+        "words: the whole answer": [_over(item, Span(0, len(item.response.rstrip()))) for item in items]
+    }
+    if ground.plan.words == "blind":
+        told["words: the known spelling of right answers"] = [
+            _over(item, known_words(item.response, ground.questions[item.question].answers))
+            if item.side == "right"
+            else item
+            for item in items
+        ]
+    return told
+
+
+def _over(item: Item, span: Span | None) -> Item:
+    return item if span is None else item.model_copy(update={"start": span.start, "end": span.end})
+
+
+def _folder(name: str) -> str:
+    return f"features-{name.partition(': ')[2].replace(' ', '-')}"
 
 
 def _reread(ground: Ground, items: Sequence[Item], rule: RegionRule) -> Features:

@@ -21,8 +21,8 @@ from backend.identify.formats import probes as probe_files
 from backend.identify.formats import questions as question_files
 from backend.identify.items import span_of
 from backend.identify.judge import verdict
-from backend.types.identify import Greedy, Question, Samples, Verdict
-from backend.types.plan import AnswerView, LlmJudge, RunView
+from backend.types.identify import Greedy, Question, Samples, Verdict, WordRule
+from backend.types.plan import AnswerView, Plan, RunView
 from backend.types.probe import Probe
 from backend.types.results import ModelInfo
 from cache.journal import Journal
@@ -84,7 +84,7 @@ def answers(name: str, limit: int = 200) -> tuple[AnswerView, ...]:
     """
     begun, questions = folders.begun(name)
     folder = library.folder_of(name)
-    decided = _decisions(folder, begun.plan.judge)
+    decided = _decisions(folder, begun.plan)
     drawn = {found.question: found for found in map(Samples.model_validate, Journal(folder / "samples.jsonl").read())}
     greedy = {found.question: found for found in map(Greedy.model_validate, Journal(folder / "greedy.jsonl").read())}
     found: list[AnswerView] = []
@@ -105,22 +105,24 @@ class _Decisions:
     judge: Mapping[llm.Pair, Verdict]
     decides: bool
     words: Mapping[llm.Pair, tuple[int, int]]
+    rule: WordRule
     marked: frozenset[llm.Pair]
 
 
-def _decisions(folder: Path, judge: LlmJudge | None) -> _Decisions:
+def _decisions(folder: Path, plan: Plan) -> _Decisions:
+    judge = plan.judge
     said = llm.said(judge, folder) if judge is not None else {}
     worded = llm.said_words(judge, folder) if judge is not None and judge.words else {}
     decides = judge is not None and judge.decides
     marked = folders.marked(folder)
-    return _Decisions(folders.overrules(folder), said, decides, {**worded, **marked}, frozenset(marked))
+    return _Decisions(folders.overrules(folder), said, decides, {**worded, **marked}, plan.words, frozenset(marked))
 
 
 def _view(question: Question, text: str, count: int, greedy: bool, decided: _Decisions) -> AnswerView:
     pair = (question.id, text)
     person, judge, rules = decided.person.get(pair), decided.judge.get(pair), verdict(text, question)
     counts = person or (judge if decided.decides else None) or rules
-    span = None if counts == "uncertain" else span_of(counts, text, question, decided.words)
+    span = None if counts == "uncertain" else span_of(counts, text, question, decided.words, decided.rule)
     return AnswerView(
         question=question.id,
         text=question.text,

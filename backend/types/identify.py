@@ -20,6 +20,8 @@ SUFFIX = " Respond with the answer only, without any explanation."
 Side = Literal["right", "wrong"]
 Verdict = Literal["right", "wrong", "uncertain"]
 Pooling = Literal["mean", "max"]
+WordRule = Literal["blind", "known"]
+"""Which words answer: found alike in right and wrong answers; or in right ones where a known spelling stands."""
 Fate = Literal["right", "wrong", "mixed", "uncertain"]
 """What the consistency filter makes of a question: kept on one side, or set aside and why."""
 

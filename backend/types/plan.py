@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from backend.types.base import Frozen
-from backend.types.identify import CONSISTENCIES, Consistency, Question, RegionRule, Sampling, Verdict
+from backend.types.identify import CONSISTENCIES, Consistency, Question, RegionRule, Sampling, Verdict, WordRule
 from backend.types.requests import Alpha, Text, Threshold
 
 RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -93,6 +93,7 @@ class Plan(Frozen):
     sampling: Sampling = Sampling()
     screening: Screening | None = Screening()
     filter: Consistency = CONSISTENCIES["greedy and half"]
+    words: WordRule = "blind"
     rule: RegionRule = RegionRule()
     training: Training = Training()
     checks: Checks = Checks()

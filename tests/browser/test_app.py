@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Request, expect
+from playwright.sync_api import Browser, Locator, Page, Request, TimeoutError, expect
 
 from tests.browser.conftest import serving, settled, until
 
@@ -135,11 +135,25 @@ def test_everything_on_the_way_to_a_comparison_can_be_done_by_keys(page: Page) -
     expect(answers(page)).to_have_count(3)
 
 
+def open_popover(page: Page, name: str, held: Locator) -> None:
+    """Open a popover that holds `held`. A click while the page is drawn anew may go astray: then once more."""
+    button = page.get_by_role("button", name=name).first
+    for _ in range(3):
+        settled(page)
+        button.click()
+        try:
+            held.wait_for(state="attached", timeout=10_000)
+            return
+        except TimeoutError:
+            continue
+    pytest.fail(f"the popover {name} does not open")
+
+
 def test_a_neuron_file_is_taken_and_a_broken_one_is_refused_in_words(page: Page, tmp_path: Path) -> None:
     good, broken = tmp_path / "set.json", tmp_path / "broken.json"
     good.write_text('["L3:N5", "L29:N1535"]', "utf-8")
     broken.write_text('["L3:N5", ', "utf-8")
-    page.get_by_role("button", name="Add neurons").first.click()
+    open_popover(page, "Add neurons", page.locator("input[type=file]").first)
     page.locator("input[type=file]").first.set_input_files(broken)
     expect(page.get_by_text("broken.json").first).to_be_visible()
     expect(page.get_by_test_id("stAlert").first).to_be_visible()
@@ -174,8 +188,9 @@ def test_a_probe_from_a_file_is_marked_scores_the_answer_and_is_switched_off_as_
     expect(page.get_by_text("scores the whole answer", exact=False)).to_be_visible()
     expect(page.locator(".st-key-figure-score .nsewdrag")).to_have_count(1)
     go(page, "Compare")
-    page.get_by_role("button", name="H-neurons").click()
-    page.get_by_role("button", name="All off", exact=True).first.click()
+    off = page.locator(".st-key-preset-off button")
+    open_popover(page, "H-neurons", off)
+    off.click()
     expect(page.get_by_text("2 neurons ×", exact=False).first).to_be_visible()
     expect(page.get_by_text("Score of the probe", exact=False).first).to_be_visible()
 

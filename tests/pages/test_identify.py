@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from backend.types import IdentifyRequest
 from backend.types.plan import LlmJudge
+from backend.types.probe import Baseline
 from tests import fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient
 
@@ -57,10 +58,25 @@ def test_a_probe_that_tells_nothing_is_called_so() -> None:
     client = FakeClient()
     probe = fakes_probe.probe("shipped", INFO)
     assert probe.report is not None
-    scores = probe.report.scores.model_copy(update={"auroc": fakes_probe.estimate(0.52)})
-    card = probe.report.model_copy(update={"scores": scores})
+    card = probe.report.model_copy(update={"positive_only": fakes_probe.estimate(0.52)})
     client.shelf = {"shipped": probe.model_copy(update={"report": card})}
     assert opened(client).header[0].value == "4 neurons do not tell wrong answers from right ones"
+
+
+@pytest.mark.parametrize(
+    ("rival", "told"),
+    [("these four together", "length and probability together do"), ("answer length", "answer length does")],
+)
+def test_a_probe_that_is_no_better_than_a_simple_score_is_called_so(rival: str, told: str) -> None:
+    client = FakeClient()
+    probe = fakes_probe.probe("shipped", INFO)
+    assert probe.report is not None
+    better = Baseline(name=rival, auroc=fakes_probe.estimate(0.9))
+    client.shelf["shipped"] = probe.model_copy(
+        update={"report": probe.report.model_copy(update={"baselines": (*probe.report.baselines, better)})}
+    )
+    heading = unescape(opened(client).header[0].value)
+    assert heading == f"4 neurons tell wrong answers from right ones, and no better than {told}"
 
 
 def test_a_link_names_probe_room_and_neuron() -> None:

@@ -45,6 +45,7 @@ def test_a_run_ends_in_a_probe_with_a_report(tiny: Callable[[str], LoadedModel],
     assert [one.kind for one in card.random] == ["layer", "free"] and len(card.random[0].draws) == 2
     assert card.null is not None and len(card.null.aurocs) == 2
     names = {one.name for one in card.variations}
+    assert {"words: the whole answer", "words: the known spelling of right answers"} <= names
     assert "labels: 3-vs-1" in names and "over the tokens: max" in names and "read at: predicting position" in names
     rows = pd.read_parquet(tmp_path / "a" / "neurons.parquet")
     assert len(rows) == model.info.n_neurons
@@ -214,8 +215,7 @@ def test_one_relation_only(tiny: Callable[[str], LoadedModel], tmp_path: Path) -
 def test_no_answer_has_words_that_answer(
     tiny: Callable[[str], LoadedModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.identify.items.wrong_span", lambda *_: None)
-    monkeypatch.setattr("backend.identify.items.right_span", lambda *_: None)
+    monkeypatch.setattr("backend.identify.items.answering", lambda *_: None)
     model = tiny("llama")
     with pytest.raises(BadInput, match="without words that answer"):
         run(model, PLAN, questions(model), tmp_path / "a", "a")

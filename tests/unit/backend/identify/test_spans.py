@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.identify.spans import Span, right_span, wrong_span
+from backend.identify.spans import Span, answering, known_words, new_words
 from backend.judging import matches
+from backend.types.identify import Question, Side
 
 CAPITAL = "What is the capital of Panama?"
 
@@ -34,14 +35,14 @@ def words(response: str, span: Span | None) -> str | None:
     ],
 )
 def test_a_wrong_answers_span_is_what_the_question_has_not(response: str, question: str, expected: str) -> None:
-    assert words(response, wrong_span(response, question)) == expected
+    assert words(response, new_words(response, question)) == expected
 
 
 @pytest.mark.parametrize(
     "response", ["", "   ", "...", "The capital of Panama.", "It is the capital of Panama", "What is the capital?"]
 )
 def test_a_response_that_only_repeats_the_question_has_no_span(response: str) -> None:
-    assert wrong_span(response, CAPITAL) is None
+    assert new_words(response, CAPITAL) is None
 
 
 @pytest.mark.parametrize(
@@ -59,21 +60,48 @@ def test_a_response_that_only_repeats_the_question_has_no_span(response: str) ->
 def test_a_right_answers_span_is_its_first_known_spelling(
     response: str, answers: list[str], expected: str | None
 ) -> None:
-    assert words(response, right_span(response, answers)) == expected
+    assert words(response, known_words(response, answers)) == expected
+
+
+JAPAN = Question(id="q", text="In which country is Yamato Museum?", answers=("Japan",))
+
+
+@pytest.mark.parametrize(
+    ("response", "side", "blind", "known"),
+    [
+        ("Yamato Museum is in the city of Kure, Japan.", "right", None, "Japan"),
+        ("Yamato Museum is located in Japan.", "right", "Japan", "Japan"),
+        ("Yamato Museum is in southern Japan.", "right", "southern Japan", "Japan"),
+        ("Yamato Museum is in southern China.", "wrong", "southern China", "southern China"),
+        ("Which country is Yamato Museum?", "wrong", None, None),
+    ],
+)
+def test_blind_words_are_found_alike_on_both_sides(
+    response: str, side: Side, blind: str | None, known: str | None
+) -> None:
+    assert words(response, answering(response, JAPAN, side, "blind")) == blind
+    assert words(response, answering(response, JAPAN, side, "known")) == known
+
+
+@given(st.text(st.sampled_from("abc .,JapnCh"), max_size=40))
+def test_blind_words_are_the_new_ones_or_none_whatever_the_side(response: str) -> None:
+    new = new_words(response, JAPAN.text)
+    assert answering(response, JAPAN, "wrong", "blind") == new
+    assert answering(response, JAPAN, "right", "blind") in (new, None)
 
 
 @given(
     st.text(st.sampled_from("abc .,'\u2019-AB"), max_size=30), st.text(st.sampled_from("abc "), min_size=1, max_size=5)
 )
 def test_where_the_judge_finds_a_spelling_the_span_does_too(response: str, answer: str) -> None:
-    span = right_span(response, [answer])
+    span = known_words(response, [answer])
     assert (span is not None) == matches(response, [answer])
     assert span is None or matches(response[span.start : span.end], [answer])
 
 
 @given(st.text(max_size=60), st.text(max_size=40))
 def test_a_span_lies_in_its_response_and_begins_and_ends_in_a_word(response: str, question: str) -> None:
-    span = wrong_span(response, question)
+    span = new_words(response, question)
     if span is not None:
         assert 0 <= span.start < span.end <= len(response)
         assert response[span.start].isalnum() and response[span.end - 1].isalnum()
