@@ -64,7 +64,7 @@ def _metrics(probe: Probe, card: Report) -> None:
             (
                 "Better than random neurons by",
                 f"{told.value:+.2f}".replace("-", "−"),
-                f"95 % {told.low:.2f} to {told.high:.2f}, {len(rival.draws)} draws",
+                f"95 % {told.low:.2f} to {told.high:.2f}, {len(rival.draws)} draws".replace("-", "−"),
             )
         )
     for column, (label, value, note) in zip(st.columns(len(cells), gap="small"), cells, strict=True):

@@ -152,10 +152,15 @@ def _settings() -> None:
             help="Found by one rule on right answers and by another on wrong ones, words can be told apart by the "
             "rules alone, and a probe learns to.",
         )  # fmt: skip
-        left, right = st.columns(2)
+        left, middle, right = st.columns([2, 3, 2])
         left.segmented_control(
             "CETT over an answer's tokens", ["mean", "max"], default="mean", required=True, key="train.pooling"
         )
+        middle.segmented_control(
+            "Read at", ["answer", "predicting"], default="answer", required=True, key="train.position",
+            format_func=lambda name: {"answer": "the answer's tokens", "predicting": "those before them"}[name],
+            help="A token's CETT is made when it is read. The token before it is where the model decides to write it.",
+        )  # fmt: skip
         right.number_input("Seed", 0, 2**31 - 1, 0, key="train.seed")
         left, right = st.columns(2, vertical_alignment="bottom")
         left.text_input(
@@ -192,7 +197,7 @@ def plan(own_file: str, size: Size) -> Plan:
             screening=Screening(at_most=size.at_most),
             filter=filter,
             words=state["train.words"],
-            rule=RegionRule(pooling=state["train.pooling"]),
+            rule=RegionRule(position=state["train.position"], pooling=state["train.pooling"]),
             training=Training(labels=state["train.labels"], choice=state["train.choice"]),
             checks=size.checks,
             judge=LlmJudge(model=judge, decides=state["train.judging"] == "decides", words=True) if judge else None,

@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Request, TimeoutError, expect
 
+from backend.identify import library
+from backend.neurons import NeuronId
 from tests.browser.conftest import serving, settled, until
 
 pytestmark = [
@@ -193,6 +195,62 @@ def test_a_probe_from_a_file_is_marked_scores_the_answer_and_is_switched_off_as_
     off.click()
     expect(page.get_by_text("2 neurons ×", exact=False).first).to_be_visible()
     expect(page.get_by_text("Score of the probe", exact=False).first).to_be_visible()
+
+
+def test_the_probe_that_ships_opens_its_report_and_a_clicked_neuron_is_tried_in_compare(page: Page) -> None:
+    (file,) = library.SHIPPED.glob(f"*/{library.PROBE}")
+    probe = library.read_file(file)
+    assert probe.report is not None
+    go(page, "Identify")
+    for part in (
+        f"From {probe.report.funnel.asked:,} questions to {probe.report.test_items}",
+        "What switching them does",
+    ):
+        expect(page.get_by_role("heading", name=part, exact=False)).to_be_visible()
+    settled(page)
+    points = page.locator("[class*=st-key-chart-stems] .scatterlayer .point")
+    points.first.scroll_into_view_if_needed()
+    boxes = [box for box in (point.bounding_box() for point in points.all()) if box is not None]
+    lowest = max(boxes, key=lambda box: box["y"])
+    page.mouse.click(lowest["x"] + lowest["width"] / 2, lowest["y"] + lowest["height"] / 2)
+    until(page, lambda: "card=" in page.url, "the neuron that was clicked")
+    clicked = NeuronId.parse(parse_qs(urlsplit(page.url).query)["card"][0])
+    found = probe.find(clicked)
+    assert found is not None
+    assert found.weight < 0, "below the line stand the negative weights"
+    expect(page.get_by_role("heading", name=f"Neuron {clicked}", exact=False)).to_be_visible()
+    settled(page)
+    page.get_by_role("button", name="Try it in Compare").click()
+    until(page, lambda: f"neurons={clicked}".replace(":", "%3A") in page.url, "the neuron on Compare")
+    settled(page)
+    run_button(page).click()
+    expect(page.get_by_text("Random twin", exact=False).first).to_be_visible()
+
+
+def test_a_run_is_started_watched_stopped_and_can_be_resumed(page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv"
+    rows = [f"What is {one} plus {other}?,{one + other}" for one in range(1, 21) for other in range(1, 11)]
+    file.write_text("\n".join(["question,answers", *rows]), "utf-8")
+    go(page, "Identify")
+    page.get_by_role("button", name="Train on my questions").click()
+    settled(page)
+    page.get_by_label("Name of the run").fill("sums")
+    page.get_by_label("Name of the run").press("Enter")
+    page.get_by_text("My file", exact=True).click()
+    settled(page)
+    page.locator("input[type=file]").set_input_files(file)
+    expect(page.get_by_text("200 questions of", exact=False)).to_be_visible()
+    settled(page)
+    page.get_by_role("button", name="Start", exact=False).click()
+    card = page.locator(".st-key-run-sums")
+    expect(card.get_by_text("left", exact=False)).to_be_visible()
+    card.get_by_role("button", name="Stop").click()
+    expect(card.get_by_role("button", name="Resume")).to_be_visible()
+    expect(card.get_by_text("not finished", exact=False)).to_be_visible()
+    card.get_by_role("button", name="Resume").click()
+    expect(card.get_by_role("button", name="Stop")).to_be_visible()
+    card.get_by_role("button", name="Stop").click()
+    expect(card.get_by_role("button", name="Resume")).to_be_visible()
 
 
 def test_a_cold_server_whose_first_request_names_a_page_has_the_frame(browser: Browser, tmp_path: Path) -> None:
