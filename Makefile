@@ -83,6 +83,8 @@ bench: $(DEV) setup model ## Measure speed against plain Transformers; writes do
 probe: setup model ## Make the probe that ships once more, from its answers (PROBE=mine asks everything anew: hours)
 	$(VENV)/bin/hneurons identify run $(PROBE) $(PROBE_ARGS)
 	$(PY) -m tools.ship_probe $(PROBE)
+	$(PY) -m tools.probe_page $(PROBE)
+	$(PY) -m backend.bundled.make
 
 lock: $(DEV) setup ## Write requirements.lock from what is installed (in a fresh .venv)
 	@{ sed -n '/^#/p' requirements.lock; \

@@ -77,11 +77,45 @@ def _card(console: Console, card: Report) -> None:
     for name, estimate in scored(card):
         scores.add_row(plain(name), told(estimate))
     console.print(scores)
-    effects = plain_table("switched", "alpha", "changed", "right kept", "wrong to right", "wrong to unsure")
+    if card.null is not None:
+        console.print(
+            f"shuffled labels, {len(card.null.aurocs)} probes of {min(card.null.neurons)} to "
+            f"{max(card.null.neurons)} H-neurons: AUROC {card.null.mean:.3f}, 95 % below {card.null.high:.3f}, "
+            f"p {card.null.p:.3f}"
+        )
+    if card.effects:
+        _effects(console, card)
+    if card.variations:
+        _variations(console, card)
+
+
+def _effects(console: Console, card: Report) -> None:
+    first = card.effects[0]
+    right = first.right_kept.n if first.right_kept else 0
+    console.print(f"per cent of {first.changed.n} held-out questions, {right} of them answered right as the model is")
+    rows = plain_table("switched", "alpha", "changed", "right kept", "righted", "unsure")
     for arm in card.effects:
         shares = (arm.changed, arm.right_kept, arm.wrong_righted, arm.wrong_uncertain)
-        effects.add_row(f"{arm.arm} ({arm.sets} x {arm.neurons})", f"{arm.alpha:g}", *map(told, shares))
-    console.print(effects)
+        sets = f"{arm.sets} x " if arm.sets > 1 else ""
+        rows.add_row(f"{arm.arm} ({sets}{arm.neurons})", f"{arm.alpha:g}", *map(_per_cent, shares))
+    console.print(rows)
+
+
+def _per_cent(estimate: Estimate | None) -> str:
+    """66 [61, 71]; a dash where there is none."""
+    if estimate is None:
+        return "-"
+    value, low, high = (f"{100 * figure:.0f}" for figure in (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{low}, {high}]"
+
+
+def _variations(console: Console, card: Report) -> None:
+    rows = plain_table("decided otherwise", "answers", "H-neurons", "AUROC", "shared")
+    for one in card.variations:
+        reached = f"{one.auroc.value:.3f} [{one.auroc.low:.3f}, {one.auroc.high:.3f}]" if one.auroc else "-"
+        shared = "-" if one.overlap is None else f"{one.overlap:.2f}"
+        rows.add_row(plain(one.name), str(one.items), str(one.positive) if one.auroc else "-", reached, shared)
+    console.print(rows)
 
 
 def fitted(console: Console, path: Iterable[PathPoint], scores: Scores) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tools import probe_page
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FLOORS = ("app", "backend", "cache")
@@ -225,3 +227,7 @@ def test_every_setting_of_the_page_is_one_that_streamlit_knows() -> None:
             named |= {f"{section}.{name}.{key}" for key in value} if isinstance(value, dict) else {f"{section}.{name}"}
     assert named - set(config.get_config_options()) == set()
     assert "theme.light.primaryColor" in named
+
+
+def test_the_page_about_the_shipped_probe_holds_the_figures_of_its_report() -> None:
+    assert probe_page.PAGE.read_text(encoding="utf-8") == probe_page.page(probe_page.shipped())

@@ -1,0 +1,161 @@
+"""Writes what the probe that ships was found to be, from its report: `python -m tools.probe_page NAME`.
+
+Owns docs/probe.md. Every figure in it is the report's.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from app.charts.probe_items import funnel_table
+from app.widgets import identify_words
+from backend.cli.probe_tables import scored
+from backend.identify import library
+from backend.types.identify import Estimate
+from backend.types.probe import Probe, Report
+
+PAGE = Path(__file__).parent.parent / "docs" / "probe.md"
+DEFAULT = "smollm2-135m-instruct"
+FOREMOST = 10
+_OTHERWISE = """The probe made again, C chosen anew, judged on the same held-out entities. *Shared*: Jaccard overlap of
+its H-neurons with the probe's."""
+_READ = """Read the first table from below: what scores without neurons, or neurons drawn by chance, reach on the same
+held-out answers is what the probe has to be better than. Intervals are 95 %, from entities drawn again with all their
+answers; a twin's also from its draws."""
+
+
+def page(probe: Probe) -> str:
+    """docs/probe.md of this probe. Raises ValueError where it has no report."""
+    card = probe.report
+    if card is None:
+        raise ValueError(f"{probe.name} has no report")
+    funnel = funnel_table(card)
+    parts = [
+        [f"# The probe {probe.name}"],
+        _made(probe, card),
+        [f"## What tells wrong answers from right ones, on {card.test_items} held-out answers"],
+        [_READ],
+        _table(
+            ["score", "AUROC", "n"],
+            ((name, _area(told), told.n if told is not None else "") for name, told in scored(card)),
+        ),
+        _shuffled(card),
+        ["## From questions to answers"],
+        _table(funnel.columns, funnel.astype(str).to_numpy()),
+        ["## What switching does"],
+        _effects(card),
+        ["## Had one thing been decided otherwise"],
+        [_OTHERWISE],
+        _otherwise(card),
+        [f"## The {FOREMOST} H-neurons that move the score most"],
+        _foremost(probe),
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def _made(probe: Probe, card: Report) -> list[str]:
+    total = probe.model.n_neurons if probe.model is not None else 0
+    name = probe.model.name if probe.model is not None else ""
+    return [
+        f"**{identify_words.heading(probe)}.** {len(probe.h_neurons)} H-neurons, "
+        f"{1000 * len(probe.h_neurons) / total:.2f} per mille of {total:,}, and {len(probe.against)} negative weights, "
+        f"at C = {probe.c:g}; made {probe.made[:10]} on {name} by",
+        "",
+        f"    {probe.command}",
+        "",
+        *(f"- {sentence}" for sentence in identify_words.verdicts(card, probe.c)),
+    ]
+
+
+def _shuffled(card: Report) -> list[str]:
+    if card.null is None:
+        return []
+    found = card.null.neurons
+    return [
+        f"Labels shuffled within each relation, the probe made anew {len(card.null.aurocs)} times: AUROC "
+        f"{card.null.mean:.3f} on average, 95 % of them below {card.null.high:.3f}, {min(found)} to {max(found)} "
+        f"\"H-neurons\" found by luck; p = {card.null.p:.3f}.",
+    ]  # fmt: skip
+
+
+def _effects(card: Report) -> list[str]:
+    if not card.effects:
+        return ["No switching was measured."]
+    first = card.effects[0]
+    right = first.right_kept.n if first.right_kept is not None else 0
+    return [
+        f"Per cent of the {first.changed.n} held-out questions, answered greedily; {right} of them are answered right "
+        "by the model as it is.",
+        "",
+        *_table(
+            ["switched", "alpha", "answers changed", "right kept", "wrong made right", "wrong made unsure"],
+            (
+                (
+                    f"{one.arm} ({f'{one.sets} x ' if one.sets > 1 else ''}{one.neurons})",
+                    f"{one.alpha:g}",
+                    *map(_per_cent, (one.changed, one.right_kept, one.wrong_righted, one.wrong_uncertain)),
+                )
+                for one in card.effects
+            ),
+        ),
+    ]
+
+
+def _otherwise(card: Report) -> list[str]:
+    return _table(
+        ["decision", "answers", "H-neurons", "AUROC", "within one relation", "shared"],
+        (
+            [one.name, one.items, one.positive, _area(one.auroc) or one.note, _area(one.within), _two(one.overlap)]
+            for one in card.variations
+        ),
+    )
+
+
+def _foremost(probe: Probe) -> list[str]:
+    best = sorted(probe.of_sign(1), key=lambda one: -(one.effect or 0.0))[:FOREMOST]
+    return _table(
+        ["neuron", "weight", "weight x SD", "AUROC alone", "q (FDR)", "lost without it", "chosen in bootstraps"],
+        (
+            [
+                one.neuron,
+                f"{one.weight:.2f}",
+                *map(_three, (one.effect, one.auroc, one.q, one.leave_out)),
+                _two(one.frequency),
+            ]
+            for one in best
+        ),
+    )
+
+
+def _table(columns: Iterable[object], rows: Iterable[Iterable[object]]) -> list[str]:
+    heads = [str(column) for column in columns]
+    lines = [heads, ["---"] * len(heads), *([str(cell) for cell in row] for row in rows)]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def _area(told: Estimate | None) -> str:
+    return "" if told is None else f"{told.value:.3f} [{told.low:.3f}, {told.high:.3f}]"
+
+
+def _per_cent(told: Estimate | None) -> str:
+    return "" if told is None else f"{100 * told.value:.0f} [{100 * told.low:.0f}, {100 * told.high:.0f}]"
+
+
+def _two(figure: float | None) -> str:
+    return "" if figure is None else f"{figure:.2f}"
+
+
+def _three(figure: float | None) -> str:
+    return "" if figure is None else f"{figure:.3f}"
+
+
+def shipped(name: str = DEFAULT) -> Probe:
+    """The probe of this name beside the code. Raises FileNotFoundError."""
+    return library.read_file(library.SHIPPED / name / library.PROBE)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(shipped(*sys.argv[1:2])), encoding="utf-8")
+    sys.stdout.write(f"{PAGE}\n")
