@@ -138,11 +138,13 @@ def _settings() -> None:
             }[name],
         )  # fmt: skip
         st.segmented_control(
-            "C is chosen by", ["cross-validation", "paper"], default="cross-validation", required=True,
-            key="train.choice",
+            "C is chosen by cross-validation as", ["one-se", "cross-validation", "paper"], default="one-se",
+            required=True, key="train.choice",
             format_func=lambda name: {
-                "cross-validation": "cross-validation", "paper": "accuracy + answers kept when off (the paper)"
+                "one-se": "the fewest neurons near the best", "cross-validation": "the best",
+                "paper": "accuracy + answers kept when off (the paper)",
             }[name],
+            help="Near the best: its AUROC is within one standard error of the largest.",
         )  # fmt: skip
         st.segmented_control(
             "The words that answer", ["blind", "known"], default="blind", required=True, key="train.words",

@@ -35,7 +35,8 @@ HOW_EFFECTS = (
 )
 HOW_PATH = (
     "One fit for every C: the larger it is, the more neurons get a weight. Squares and circles: AUROC in "
-    "cross-validation on the training answers. Diamonds: how many H-neurons two folds' fits share (Jaccard). "
+    "cross-validation on the training answers. Diamonds: how many H-neurons two folds' fits share (Jaccard). The "
+    "probe's is the square: unless the plan says otherwise, the fewest neurons within a standard error of the best. "
     "Click a point to see what that C gives."
 )
 HOW_LAYERS = "Neurons in each layer by sign. The dashed line is what an even spread over the layers would give."

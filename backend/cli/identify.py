@@ -50,7 +50,7 @@ def run(
     at_most: Annotated[int | None, typer.Option(help="draw for at most so many questions")] = None,
     filter: Annotated[str | None, typer.Option(help="a named filter, or right,wrong like 5,9")] = None,
     labels: Annotated[str | None, typer.Option(help="1-vs-1 or 3-vs-1")] = None,
-    choice: Annotated[str | None, typer.Option(help="how C is chosen: cross-validation, paper or fixed")] = None,
+    choice: Annotated[str | None, typer.Option(help="of C: one-se, cross-validation, paper or fixed")] = None,
     c: Annotated[float | None, typer.Option("--c", help="the C of --choice fixed")] = None,
     standardise: Annotated[bool | None, typer.Option("--standardise/--no-standardise", help="per SD")] = None,
     words: Annotated[str | None, typer.Option(help="that answer: blind to right and wrong, or known spellings")] = None,
@@ -211,7 +211,7 @@ def fit(
     """Fit a probe on features that are there already, in the layout of thunlp/H-Neurons."""
     from backend.identify import fitted, library, runs
 
-    asked = {"standardise": standardise, "choice": "cross-validation" if c is None else "fixed", "c": c}
+    asked = {"standardise": standardise, **({} if c is None else {"choice": "fixed", "c": c})}
     training = options.validated(Training, asked)
     folder = library.folder_of(name)
     with runs.working(folder):

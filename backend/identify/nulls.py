@@ -56,8 +56,11 @@ def null(
     def one(number: int) -> dict[str, Any]:
         labels = shuffled(train.labels, strata, np.random.default_rng((seed, number)))
         under = train.relabelled(labels)
-        c = training.c if training.choice == "fixed" else training.cs[best(validate(under, training, watch), labels)]
-        fit = fits(under, training, (c or training.cs[0],))[0]
+        if training.choice == "fixed" and training.c is not None:
+            c = training.c
+        else:
+            c = training.cs[best(validate(under, training, watch), under, training)]
+        fit = fits(under, training, (c,))[0]
         return {"auroc": auroc(test.labels, fit.logits(test.answer)), "neurons": len(h_neurons(fit))}
 
     found = _repeated(one, count, journal, watch, "fitting shuffled labels")

@@ -99,9 +99,20 @@ def _overlap(sets: list[set[int]]) -> float:
     return float(np.mean(pairs)) if pairs else 0.0
 
 
-def best(validated: Validated, labels: Int[np.ndarray, " item"]) -> int:
-    """The place of the C with the largest cross-validated AUROC, the sparser of equals."""
-    return int(np.argmax([auroc(labels, logits) for logits in validated.logits]))
+def best(validated: Validated, items: Items, training: Training) -> int:
+    """The place of the C that cross-validation chooses: of the largest AUROC, the sparser of equals; or, by "one-se",
+    the smallest within one standard error of it."""
+    areas = [auroc(items.labels, logits) for logits in validated.logits]
+    top = int(np.argmax(areas))
+    if training.choice != "one-se":
+        return top
+    least = areas[top] - standard_error(estimate(auroc, items.labels, validated.logits[top], items.entities))
+    return next(place for place, area in enumerate(areas) if area >= least)
+
+
+def standard_error(told: Estimate) -> float:
+    """Of a statistic, from its 95 % interval, as if it were normal."""
+    return (told.high - told.low) / (2 * 1.96)
 
 
 def train(items: Items, training: Training, kept: Kept | None = None, watch: Watch = SILENT) -> Trained:
@@ -116,16 +127,21 @@ def train(items: Items, training: Training, kept: Kept | None = None, watch: Wat
     validated = validate(items, training, watch)
     whole = fits(items, training)
     points = tuple(_point(items, fit, validated, place, kept) for place, fit in enumerate(whole))
-    chosen = _choose(points, training)
+    chosen = choose(points, training)
     return Trained(whole[chosen], tuple(whole), points, validated.logits[chosen])
 
 
-def _choose(points: tuple[PathPoint, ...], training: Training) -> int:
+def choose(points: tuple[PathPoint, ...], training: Training) -> int:
+    """The place of the point that `training.choice` takes; one with H-neurons, where there is any."""
     if training.choice == "fixed":
         return [point.c for point in points].index(training.c or 0.0)
     # A fit without an H-neuron is no probe, however it scores.
     real = [place for place, point in enumerate(points) if point.positive] or list(range(len(points)))
-    return max(real, key=lambda place: _merit(points[place], training))
+    top = max(real, key=lambda place: _merit(points[place], training))
+    if training.choice != "one-se":
+        return top
+    least = points[top].auroc.value - standard_error(points[top].auroc)
+    return next(place for place in real if points[place].auroc.value >= least)
 
 
 def _merit(point: PathPoint, training: Training) -> float:

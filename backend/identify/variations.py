@@ -44,11 +44,7 @@ def variations(
         _made(f"filter: {name}", len(kept), partial(_held, ground, pool, items, kept), training, ground, positive)
         for name, kept in others.items()
     ]
-    for other in (
-        training.model_copy(update={"labels": "3-vs-1" if training.labels == "1-vs-1" else "1-vs-1"}),
-        training.model_copy(update={"standardise": not training.standardise}),
-    ):
-        name = _name(training, other)
+    for name, other in _other_fits(training).items():
         told.append(_made(name, len(items), partial(pool.study, ground, items, other), other, ground, positive))
     for name, other_words in _other_words(ground, items).items():
         reread = Pool(tuple(other_words), ground.features(other_words, ground.plan.rule, _folder(name)), pool.held)
@@ -59,10 +55,21 @@ def variations(
     return tuple(told)
 
 
-def _name(training: Training, other: Training) -> str:
-    if other.labels != training.labels:
-        return f"labels: {other.labels}"
-    return "each neuron in units of its SD" if other.standardise else "neurons as they are, not in units of their SD"
+def _other_fits(training: Training) -> dict[str, Training]:
+    """The same answers fitted otherwise, by a name for people."""
+    labels = "3-vs-1" if training.labels == "1-vs-1" else "1-vs-1"
+    scaled = (
+        "neurons as they are, not in units of their SD" if training.standardise else "each neuron in units of its SD"
+    )
+    changed: dict[str, dict[str, object]] = {
+        f"labels: {labels}": {"labels": labels},
+        scaled: {"standardise": not training.standardise},
+    }
+    if training.choice == "one-se":
+        changed["C: the best in cross-validation"] = {"choice": "cross-validation"}
+    else:
+        changed["C: the smallest within a standard error of the best"] = {"choice": "one-se"}
+    return {name: training.model_copy(update=update) for name, update in changed.items()}
 
 
 def other_rules(rule: RegionRule) -> dict[str, RegionRule]:
@@ -123,7 +130,7 @@ def _made(
     try:
         found = studied()
         seen = found.train.seen
-        place = best(validate(seen, training, ground.watch), seen.labels)
+        place = best(validate(seen, training, ground.watch), seen, training)
         fit = fits(seen, training)[place]
     except BadInput as error:
         return Variation(name=name, items=count, note=error.sentence)

@@ -17,7 +17,7 @@ RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """A run's name is a folder's name: letters, digits, point, dash and underscore."""
 Labels = Literal["1-vs-1", "3-vs-1"]
 """Wrong answers against right answers; or against right answers and the other tokens of both (the paper's)."""
-Choice = Literal["cross-validation", "paper", "fixed"]
+Choice = Literal["one-se", "cross-validation", "paper", "fixed"]
 
 
 class Source(Frozen):
@@ -38,14 +38,16 @@ class Screening(Frozen):
 class Training(Frozen):
     """How the probe is fitted. One of `held_out` parts of the items is kept from every fit and choice.
 
-    choice: C by cross-validated AUROC; by the paper's criterion (cross-validated accuracy plus the share of right
-        answers that stay right when the H-neurons are off); or `c` as given.
+    choice: the smallest C whose cross-validated AUROC is within one standard error of the best, for the fewest
+        neurons that do as well (Breiman et al. 1984, section 3.4.3); the C of the best; by the paper's criterion
+        (cross-validated accuracy plus the share of right answers that stay right when the H-neurons are off); or `c`
+        as given.
     """
 
     labels: Labels = "1-vs-1"
     standardise: bool = False
     cs: tuple[float, ...] = (0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0, 20.0, 30.0)
-    choice: Choice = "cross-validation"
+    choice: Choice = "one-se"
     c: float | None = Field(default=None, gt=0)
     folds: int = Field(default=5, ge=2, le=20)
     held_out: int = Field(default=3, ge=2, le=20)
