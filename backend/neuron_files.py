@@ -81,7 +81,7 @@ def read_path(path: Path) -> NeuronSet:
 def read_file(data: bytes, name: str) -> NeuronFile:
     """The set in the file called `name`, with weights and model where it tells them. Raises BadNeurons.
 
-    A neuron that stands twice counts once; of its weights the first holds.
+    A neuron that stands twice counts once; with two weights it is refused.
     """
     name = name[:80]
     text = _text(data, name)
@@ -98,8 +98,9 @@ def _collected(found: Iterable[_Found], about: Mapping[str, Any], name: str) -> 
     ids = []
     for each in found:
         ids.append(each.neuron)
-        if each.weight is not None:
-            weights.setdefault(each.neuron, each.weight)
+        if each.weight is not None and weights.setdefault(each.neuron, each.weight) != each.weight:
+            two = f"{weights[each.neuron]:g} and {each.weight:g}"
+            _refuse(f"{name} gives {each.neuron} two weights", two, "leave one of them out")
     if not ids:
         _refuse(f"{name} names no neuron", "nothing in it is one")
     return NeuronFile(NeuronSet(tuple(ids)), weights, _string(about, "model"), _string(about, "fingerprint"))

@@ -51,7 +51,7 @@ def run(
     filter: Annotated[str | None, typer.Option(help="a named filter, or right,wrong like 5,9")] = None,
     labels: Annotated[str | None, typer.Option(help="1-vs-1 or 3-vs-1")] = None,
     choice: Annotated[str | None, typer.Option(help="of C: one-se, cross-validation, paper or fixed")] = None,
-    c: Annotated[float | None, typer.Option("--c", help="the C of --choice fixed")] = None,
+    c: Annotated[float | None, typer.Option("--c", help="this C, not a chosen one")] = None,
     standardise: Annotated[bool | None, typer.Option("--standardise/--no-standardise", help="per SD")] = None,
     words: Annotated[str | None, typer.Option(help="that answer: blind to right and wrong, or known spellings")] = None,
     pooling: Annotated[str | None, typer.Option(help="mean or max over the answer's tokens")] = None,
@@ -81,11 +81,17 @@ def run(
             "samples": samples, "max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k,
             "top_p": top_p, "suffix": suffix, "seed": seed,
         },
-        "training": {"labels": labels, "choice": choice, "c": c, "standardise": standardise},
+        "training": {
+            "labels": labels, "choice": choice or ("fixed" if c is not None else None), "c": c,
+            "standardise": standardise,
+        },
         "rule": {"pooling": pooling, "position": position},
     }  # fmt: skip
     for part, fields in given.items():
         plan[part] |= {field: value for field, value in fields.items() if value is not None}
+    if c is None and plan["training"]["choice"] != "fixed":
+        # That of a plan which was begun with a fixed one.
+        plan["training"]["c"] = None
     if words is not None:
         plan["words"] = words
     if judge is not None:

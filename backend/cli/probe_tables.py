@@ -17,10 +17,11 @@ SHOWN = 12
 
 def probes(console: Console, found: Iterable[ProbeSummary]) -> None:
     """One line a probe."""
-    table = plain_table("probe", "model", "H-neurons", "negative", "AUROC", "made")
+    table = plain_table("probe", "H-neurons", "negative", "AUROC", "made", "made on")
     for one in found:
-        made = "ships" if one.ships else one.made[:10] or f"from {one.imported}"
-        table.add_row(plain(one.name), plain(one.model), str(one.positive), str(one.negative), told(one.auroc), made)
+        made = "ships" if one.ships else one.made[:10] or "elsewhere"
+        reached = "-" if one.auroc is None else f"{one.auroc.value:.3f}"
+        table.add_row(plain(one.name), str(one.positive), str(one.negative), reached, made, plain(one.model))
     console.print(table)
 
 

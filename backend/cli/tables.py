@@ -19,7 +19,7 @@ from backend.types import Comparison, Exploration, Lens, Logit, ModelChoice, Mod
 SHOWN_POSITIONS = 8
 SHOWN_TOKENS = 5
 WIDE = 150
-PROSE = ("answer", "token", "note", "licence", "raises", "lowers", "decided otherwise")
+PROSE = ("answer", "token", "note", "licence", "raises", "lowers", "decided otherwise", "made on")
 """Columns that may be broken into lines."""
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedKFold
 
-from backend.errors import BadInput
+from backend.errors import BadInput, StoreError
 from backend.identify import describe, library, runs
 from backend.identify.extract import held
 from backend.identify.formats import thunlp
@@ -120,9 +120,12 @@ def export(model: LoadedModel, name: str, folder: Path) -> int:
     """
     begun, asked_of = runs.begun(name)
     run = library.folder_of(name)
-    kept = {(row.question, row.response) for row in pd.read_parquet(run / "items.parquet").itertuples()}
-    questions = {question.id: question for question in asked_of}
     items, features = held(run / "features")
+    try:
+        kept = {(row.question, row.response) for row in pd.read_parquet(run / "items.parquet").itertuples()}
+    except FileNotFoundError as error:
+        raise StoreError(f"The run {name} is not finished", "it holds no items yet", "resume it") from error
+    questions = {question.id: question for question in asked_of}
     places = [place for place, item in enumerate(items) if (item.question, item.response) in kept]
     chosen = [items[place] for place in places]
     tokens = [_tokens(model, item, questions[item.question], begun.plan.sampling) for item in chosen]

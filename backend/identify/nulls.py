@@ -56,10 +56,7 @@ def null(
     def one(number: int) -> dict[str, Any]:
         labels = shuffled(train.labels, strata, np.random.default_rng((seed, number)))
         under = train.relabelled(labels)
-        if training.choice == "fixed" and training.c is not None:
-            c = training.c
-        else:
-            c = training.cs[best(validate(under, training, watch), under, training)]
+        c = training.c or training.cs[best(validate(under, training, watch), under, training)]
         fit = fits(under, training, (c,))[0]
         return {"auroc": auroc(test.labels, fit.logits(test.answer)), "neurons": len(h_neurons(fit))}
 

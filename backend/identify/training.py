@@ -118,11 +118,9 @@ def standard_error(told: Estimate) -> float:
 def train(items: Items, training: Training, kept: Kept | None = None, watch: Watch = SILENT) -> Trained:
     """The probe of these items. `kept` is needed for the paper's criterion, and measured for each C where given.
 
-    Raises BadInput where one side is missing, BadSettings for a fixed C that is not given, Stopped between folds.
+    Raises BadInput where one side is missing, Stopped between folds.
     """
-    if training.choice == "fixed":
-        if training.c is None:
-            raise BadSettings("C is to be fixed and is not given", "it has no default", "give a C")
+    if training.c is not None:
         training = training.model_copy(update={"cs": tuple(sorted({*training.cs, training.c}))})
     validated = validate(items, training, watch)
     whole = fits(items, training)

@@ -53,13 +53,25 @@ def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
                 fingerprint=begun.fingerprint,
                 questions=begun.asked,
                 sampled=_lines(folder / f"samples.jsonl{archive.PACKED if ships else ''}"),
-                done=(folder / library.PROBE).exists(),
+                done=_done(folder),
                 changed=max(written),
                 job=jobs.get(folder.name),
                 plan=begun.plan,
             )
         )
     return tuple(sorted(found, key=lambda run: -run.changed))
+
+
+def _done(folder: Path) -> bool:
+    """Whether the run has its probe; one that ships has it beside the code, where its answers were unpacked here."""
+    packed = library.SHIPPED / folder.name
+    if (folder / library.PROBE).exists():
+        return True
+    return (packed / library.PROBE).exists() and _text(folder / archive.PLAN) == _text(packed / archive.PLAN)
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text("utf-8") if path.exists() else None
 
 
 def _lines(path: Path) -> int:

@@ -5,15 +5,26 @@ Source of the steps and defaults: Gao et al. 2025, section 6.1, and the authors'
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from backend.types.base import Frozen
 from backend.types.identify import CONSISTENCIES, Consistency, Question, RegionRule, Sampling, Verdict, WordRule
 from backend.types.requests import Alpha, Text, Threshold
 
-RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+def _run_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+        raise ValueError(
+            f"{value[:70]!r} cannot name a run: its folder is called so; use at most 64 letters, digits, points, "
+            "dashes and underscores, a letter or digit first"
+        )
+    return value
+
+
+RunName = Annotated[str, AfterValidator(_run_name)]
 """A run's name is a folder's name: letters, digits, point, dash and underscore."""
 Labels = Literal["1-vs-1", "3-vs-1"]
 """Wrong answers against right answers; or against right answers and the other tokens of both (the paper's)."""
@@ -58,6 +69,14 @@ class Training(Frozen):
         if not value or any(not 0 < c < 1e6 for c in value):
             raise ValueError("C is a positive number: its inverse is the penalty; give one or more")
         return tuple(sorted(set(value)))
+
+    @model_validator(mode="after")
+    def _fixed(self) -> Self:
+        if self.choice == "fixed" and self.c is None:
+            raise ValueError("C is to be fixed and is not given: it has no default; give a C")
+        if self.choice != "fixed" and self.c is not None:
+            raise ValueError(f"C is given and to be chosen by {self.choice}: it cannot be both; leave one of them out")
+        return self
 
 
 class Checks(Frozen):

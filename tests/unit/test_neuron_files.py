@@ -74,12 +74,13 @@ def test_an_expert_is_part_of_the_address() -> None:
 
 
 def test_weights_and_model_are_kept_and_doubles_count_once() -> None:
-    found = read_file(b'{"model": "m", "neurons": [{"layer": 1, "neuron": 2, "weight": 0.5}, [1, 2, 9]]}', "set.json")
+    found = read_file(b'{"model": "m", "neurons": [{"layer": 1, "neuron": 2, "weight": 0.5}, [1, 2, 0.5]]}', "set.json")
     assert found.neurons == NeuronSet.of("L1:N2") and found.weights == {NeuronId(1, 2): 0.5}
     assert (found.model, found.fingerprint) == ("m", None)
 
 
 REFUSED = {
+    "two weights": (b'[[1, 2, 0.5], [1, 2, 9]]', "L1:N2 two weights: 0.5 and 9"),
     "nothing": (b"", "no neuron"),
     "blank": (b" \n\n", "no neuron"),
     "an empty list": (b"[]", "no neuron"),
