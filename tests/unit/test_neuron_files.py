@@ -80,7 +80,7 @@ def test_weights_and_model_are_kept_and_doubles_count_once() -> None:
 
 
 REFUSED = {
-    "two weights": (b'[[1, 2, 0.5], [1, 2, 9]]', "L1:N2 two weights: 0.5 and 9"),
+    "two weights": (b"[[1, 2, 0.5], [1, 2, 9]]", "L1:N2 two weights: 0.5 and 9"),
     "nothing": (b"", "no neuron"),
     "blank": (b" \n\n", "no neuron"),
     "an empty list": (b"[]", "no neuron"),
