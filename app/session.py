@@ -192,15 +192,16 @@ def probes(fresh: bool = False) -> tuple[ProbeSummary, ...]:
 
 
 def probe() -> Probe | None:
-    """The probe in use: the one that the view names, else the first made on the loaded model. While that loads, the
-    first made on a model of its name, or one that ships."""
+    """The probe in use: the one that the view names, else the first made on the loaded model, of those that were
+    judged on it if there are any. While that loads, the first made on a model of its name, or one that ships."""
     here = probes()
     now = status()
     info = now.info
     named = next((one for one in here if one.name == view().probe), None)
-    fitting = next((one for one in here if info is not None and one.fingerprint == info.fingerprint), None)
+    fitting = [one for one in here if info is not None and one.fingerprint == info.fingerprint]
+    judged = next((one for one in fitting if one.auroc is not None), next(iter(fitting), None))
     waiting = next((one for one in here if one.ships or one.model == now.name), None) if info is None else None
-    chosen = named or fitting or waiting
+    chosen = named or judged or waiting
     return None if chosen is None else read_probe(chosen)
 
 

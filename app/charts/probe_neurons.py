@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from typing import Literal
 
 import pandas as pd
@@ -18,7 +19,11 @@ from backend.types.probe import Probe, ProbeNeuron, Report
 
 HEIGHT = 300
 NAMED = 6
-"""Neurons whose name stands beside them: the farthest from 0."""
+"""Neurons told by name: in the chart half of either sign, the farthest from 0."""
+NAME_WIDE, NAME_TALL = 0.13, 0.07
+"""Room that a name takes in the narrowest chart, as shares of its width and height."""
+MARGIN = 2.2
+"""Layers' room on the right, for a name."""
 Measure = Literal["effect", "weight"]
 MEASURES: dict[Measure, str] = {"effect": "weight × spread", "weight": "weight"}
 
@@ -36,7 +41,7 @@ def measured(probe: Probe) -> Measure:
 def stems_figure(probe: Probe, measure: Measure, palette: Palette) -> go.Figure:
     """A stem a neuron: triangle up for wrong answers, down for right ones."""
     chart = go.Figure()
-    layers = probe.model.n_layers if probe.model else 1 + max((one.neuron.layer for one in probe.neurons), default=0)
+    layers = _layers(probe)
     for sign, tint, symbol in ((1, palette.chosen, "triangle-up"), (-1, palette.twin, "triangle-down")):
         found = probe.of_sign(sign)
         xs: list[float | None] = []
@@ -50,10 +55,10 @@ def stems_figure(probe: Probe, measure: Measure, palette: Palette) -> go.Figure:
             marker={"symbol": symbol, "size": 12, "color": tint}, customdata=[str(one.neuron) for one in found],
             hovertemplate="%{customdata}: %{y:.3g}<extra></extra>", name="more active when wrong" if sign > 0 else "",
         )  # fmt: skip
-    for one in sorted(probe.neurons, key=lambda one: -abs(size(one, measure)))[:NAMED]:
+    for one, left in named(probe, measure):
         chart.add_annotation(
-            x=one.neuron.layer, y=size(one, measure), text=f"  {one.neuron}", xanchor="left", showarrow=False,
-            font={"size": 12, "color": palette.text},
+            x=one.neuron.layer, y=size(one, measure), text=f"{one.neuron}  " if left else f"  {one.neuron}",
+            xanchor="right" if left else "left", showarrow=False, font={"size": 12, "color": palette.text},
         )  # fmt: skip
     chart.add_annotation(
         x=0, xref="paper", y=1, yref="paper", xanchor="left", yanchor="top", showarrow=False,
@@ -64,13 +69,44 @@ def stems_figure(probe: Probe, measure: Measure, palette: Palette) -> go.Figure:
         text="▼ more active when right", font={"color": palette.twin},
     )  # fmt: skip
     palette.style(chart, HEIGHT)
-    chart.update_xaxes(range=[-0.7, layers + 2.2], title={"text": "layer"}, tickvals=_ticks(layers))
+    chart.update_xaxes(range=[-0.7, layers + MARGIN], title={"text": "layer"}, tickvals=_ticks(layers))
     chart.update_yaxes(
         zeroline=True, zerolinecolor=palette.border, showgrid=True, gridcolor=palette.border, automargin=True,
         title={"text": MEASURES[measure]},
     )  # fmt: skip
     chart.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 52})
     return chart
+
+
+def named(probe: Probe, measure: Measure) -> list[tuple[ProbeNeuron, bool]]:
+    """The neurons whose name is written, and whether on the left: where the right side is taken, then where neither
+    is free the name is left out."""
+    layers = _layers(probe)
+    wide = NAME_WIDE * (layers + MARGIN)
+    sizes = [size(one, measure) for one in probe.neurons]
+    tall = NAME_TALL * ((max(sizes) - min(sizes)) or 1.0) if sizes else 1.0
+    placed: list[tuple[float, float]] = []
+    found: list[tuple[ProbeNeuron, bool]] = []
+    first = [one for sign in (1, -1) for one in _largest(probe.of_sign(sign), measure)[: NAMED // 2]]
+    for one in _largest(first, measure):
+        y = size(one, measure)
+        for start, left in ((one.neuron.layer, False), (one.neuron.layer - wide, True)):
+            outside = start < -1 or start + wide > layers + MARGIN
+            if outside or any(abs(start - x) < wide and abs(y - other) < tall for x, other in placed):
+                continue
+            placed.append((start, y))
+            found.append((one, left))
+            break
+    return found
+
+
+def _largest(neurons: Iterable[ProbeNeuron], measure: Measure) -> list[ProbeNeuron]:
+    return sorted(neurons, key=lambda one: -abs(size(one, measure)))
+
+
+def _layers(probe: Probe) -> int:
+    """Of its model; of an imported probe without one, as many as it needs."""
+    return probe.model.n_layers if probe.model else 1 + max((one.neuron.layer for one in probe.neurons), default=0)
 
 
 def _ticks(layers: int) -> list[int]:
@@ -98,7 +134,7 @@ def neurons_table(probe: Probe) -> pd.DataFrame:
 
 def stems_alt(probe: Probe, measure: Measure) -> str:
     """The stems in words."""
-    top = sorted(probe.neurons, key=lambda one: -abs(size(one, measure)))[:NAMED]
+    top = _largest(probe.neurons, measure)[:NAMED]
     told = ", ".join(f"{one.neuron} {size(one, measure):.2g}" for one in top)
     return f"{MEASURES[measure].capitalize()} of {len(probe.neurons)} neurons by layer; largest: {told}."
 
@@ -133,7 +169,7 @@ def layers_figure(probe: Probe, palette: Palette) -> go.Figure:
 
 def layer_counts(probe: Probe) -> tuple[range, dict[int, float]]:
     """(layers, sign -> neurons of that sign a layer would have if they were spread evenly)."""
-    layers = range(probe.model.n_layers if probe.model else 1 + max((o.neuron.layer for o in probe.neurons), default=0))
+    layers = range(_layers(probe))
     return layers, {sign: len(probe.of_sign(sign)) / max(len(layers), 1) for sign in (1, -1)}
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import PurePath
+
 import pandas as pd
 import streamlit as st
 
@@ -92,6 +95,8 @@ def _import() -> None:
         "Files", type=["json", "csv", "tsv", "npz", "safetensors", "pkl", "joblib"], accept_multiple_files=True,
         key="import.files", label_visibility="collapsed",
     )  # fmt: skip
+    if files and not st.session_state.get("import.name"):
+        st.session_state["import.name"] = name_from(files[0].name)
     name = st.text_input("Its name here", key="import.name", placeholder="theirs", max_chars=64)
     force = st.checkbox(
         "Also if it was made for another model", key="import.force",
@@ -99,6 +104,11 @@ def _import() -> None:
     )  # fmt: skip
     if st.button("Take it", icon=":material/download:", key="import.go"):
         _take({file.name: file.getvalue() for file in files or ()}, name.strip(), force)
+
+
+def name_from(file: str) -> str:
+    """A run's name out of a file's: what it may not hold becomes a dash; '' where nothing is left."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", PurePath(file).stem).strip("._-")[:64]
 
 
 def _take(files: dict[str, bytes], name: str, force: bool) -> None:

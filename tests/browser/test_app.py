@@ -179,8 +179,7 @@ def test_a_probe_from_a_file_is_marked_scores_the_answer_and_is_switched_off_as_
     page.get_by_text("Compare probes", exact=True).click()
     settled(page)
     page.locator("input[type=file]").set_input_files(file)
-    page.get_by_label("Its name here").fill("theirs")
-    page.get_by_label("Its name here").press("Enter")
+    expect(page.get_by_label("Its name here")).to_have_value("theirs")
     settled(page)
     page.get_by_role("button", name="Take it").click()
     expect(page.get_by_role("heading", name="2 neurons in a probe from theirs.csv", exact=False)).to_be_visible()
@@ -190,7 +189,7 @@ def test_a_probe_from_a_file_is_marked_scores_the_answer_and_is_switched_off_as_
     expect(page.get_by_text("scores the whole answer", exact=False)).to_be_visible()
     expect(page.locator(".st-key-figure-score .nsewdrag")).to_have_count(1)
     go(page, "Compare")
-    off = page.locator(".st-key-preset-off button")
+    off = page.get_by_role("button", name="All off", exact=True)
     open_popover(page, "H-neurons", off)
     off.click()
     expect(page.get_by_text("2 neurons ×", exact=False).first).to_be_visible()
@@ -295,7 +294,7 @@ def test_a_reload_and_a_copied_link_in_a_clean_browser_show_the_same_view(page: 
 
 
 def test_the_download_holds_the_request_and_the_figures(page: Page, tmp_path: Path) -> None:
-    page.get_by_role("button", name="Table, downloads").first.click()
+    page.locator(".st-key-more-map").get_by_role("button", name="Table, downloads").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="JSON").first.click()
     file = tmp_path / "result.json"

@@ -188,3 +188,24 @@ def test_two_probes_are_compared() -> None:
     client.shelf["mine"] = other.model_copy(update={"neurons": other.neurons[2:]})
     app = opened(client, room="probes")
     assert "They share" in words(app) and "of 4 H-neurons" in words(app)
+
+
+def test_a_probe_that_was_judged_stands_before_one_that_was_not() -> None:
+    client = FakeClient()
+    own = fakes_probe.probe("unjudged", INFO).model_copy(update={"report": None, "imported": "theirs.csv"})
+    client.shelf = {"unjudged": own, **client.shelf}
+    assert next(one for one in opened(client).selectbox if one.label == "Probe").value == "shipped"
+    assert next(one for one in opened(client, probe="unjudged").selectbox if one.label == "Probe").value == "unjudged"
+
+
+def test_a_file_gives_a_probe_its_name() -> None:
+    app = opened(FakeClient(), room="probes")
+    app.file_uploader(key="import.files").set_value(("my own (2).csv", b"layer,neuron,weight", "text/csv")).run()
+    assert not app.exception and app.text_input(key="import.name").value == "my-own-2"
+
+
+def test_the_page_watches_a_model_that_loads_and_shows_the_tokens_when_it_is_there() -> None:
+    client = FakeClient(state="loading")
+    assert "is loading" in words(opened(client))
+    client.state = "ready"
+    assert "Its tokens come when" not in words(opened(client))

@@ -1,0 +1,37 @@
+"""The names beside the stems: none on another, none outside."""
+
+from __future__ import annotations
+
+from app.charts.probe_neurons import MARGIN, NAME_TALL, NAME_WIDE, named
+from backend.types.probe import Probe
+from tests.fakes import INFO as SMALL
+from tests.fakes_probe import neuron, probe
+
+
+INFO = SMALL.model_copy(update={"n_layers": 30})
+
+
+def with_neurons(*places: tuple[int, int, float]) -> Probe:
+    found = tuple(neuron(layer, index, weight, number) for number, (layer, index, weight) in enumerate(places))
+    return probe("mine", INFO).model_copy(update={"neurons": found})
+
+
+def test_a_name_moves_to_the_left_where_the_right_is_taken_and_goes_where_neither_is_free() -> None:
+    near = with_neurons((15, 1, 3.0), (14, 2, 2.99), (13, 3, 2.98), (5, 4, -3.0))
+    assert told(near) == {"L15:N1": False, "L14:N2": True, "L5:N4": False}
+
+
+def test_no_two_names_touch_and_none_leaves_the_chart() -> None:
+    last = INFO.n_layers - 1
+    crowd = with_neurons((last, 1, 3.0), (last - 1, 2, 2.99), (0, 3, 2.98), (last, 4, -3.0), (0, 5, -2.9))
+    wide = NAME_WIDE * (INFO.n_layers + MARGIN)
+    boxes = [(one.neuron.layer - wide * left, one.weight) for one, left in named(crowd, "weight")]
+    for place, (x, y) in enumerate(boxes):
+        assert -1 <= x and x + wide <= INFO.n_layers + MARGIN
+        assert all(abs(x - a) >= wide or abs(y - b) >= NAME_TALL * 6 for a, b in boxes[place + 1 :])
+    assert told(crowd) == {f"L{last}:N1": True, "L0:N3": False, f"L{last}:N4": True, "L0:N5": False}
+
+
+def told(probe: Probe) -> dict[str, bool]:
+    """Name -> whether it stands on the left."""
+    return {str(one.neuron): left for one, left in named(probe, "weight")}
