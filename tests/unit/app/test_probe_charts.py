@@ -7,7 +7,6 @@ from backend.types.probe import Probe
 from tests.fakes import INFO as SMALL
 from tests.fakes_probe import neuron, probe
 
-
 INFO = SMALL.model_copy(update={"n_layers": 30})
 
 
@@ -27,7 +26,7 @@ def test_no_two_names_touch_and_none_leaves_the_chart() -> None:
     wide = NAME_WIDE * (INFO.n_layers + MARGIN)
     boxes = [(one.neuron.layer - wide * left, one.weight) for one, left in named(crowd, "weight")]
     for place, (x, y) in enumerate(boxes):
-        assert -1 <= x and x + wide <= INFO.n_layers + MARGIN
+        assert x >= -1 and x + wide <= INFO.n_layers + MARGIN
         assert all(abs(x - a) >= wide or abs(y - b) >= NAME_TALL * 6 for a, b in boxes[place + 1 :])
     assert told(crowd) == {f"L{last}:N1": True, "L0:N3": False, f"L{last}:N4": True, "L0:N5": False}
 
