@@ -121,7 +121,9 @@ def _foremost(probe: Probe) -> list[str]:
             [
                 one.neuron,
                 f"{one.weight:.2f}",
-                *map(_three, (one.effect, one.auroc, one.q, one.leave_out)),
+                *map(_three, (one.effect, one.auroc)),
+                "< 0.001" if one.q is not None and one.q < 0.001 else _three(one.q),
+                _three(one.leave_out),
                 _two(one.frequency),
             ]
             for one in best
@@ -148,7 +150,7 @@ def _two(figure: float | None) -> str:
 
 
 def _three(figure: float | None) -> str:
-    return "" if figure is None else f"{figure:.3f}"
+    return "" if figure is None else f"{round(figure, 3) or 0.0:.3f}"
 
 
 def shipped(name: str = DEFAULT) -> Probe:
