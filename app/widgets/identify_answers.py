@@ -79,6 +79,8 @@ def _table(run: RunView, shown: list[AnswerView], part: str) -> None:
         rows, hide_index=True, disabled=held, key=f"answers-table-{run.name}-{part}", height=480,
         column_config={
             "verdict": st.column_config.SelectboxColumn(options=list(VERDICTS), required=True),
+            "words that answer": st.column_config.TextColumn(width=170),
+            "the model’s answer": st.column_config.TextColumn(width=400),
             "times": st.column_config.NumberColumn(help="how many of the samples said so"),
         },
     )  # fmt: skip

@@ -45,7 +45,7 @@ def _compared(probe: Probe | None) -> None:
         return
     if picked[0] == picked[1]:
         st.markdown(muted("Both are the same probe. Train another, or take one from a file, to compare."))
-    st.dataframe(table(one, other), hide_index=True, key="pair-table", alt="Two probes side by side")
+    st.dataframe(table(one, other), hide_index=True, height="content", key="pair-table", alt="Two probes side by side")
     st.markdown(text.markdown(shared(one, other)))
 
 
@@ -80,7 +80,8 @@ def shared(one: Probe, other: Probe) -> str:
         return "They are of different models, so no neuron can be shared."
     both = set(one.h_neurons) & set(other.h_neurons)
     every = set(one.h_neurons) | set(other.h_neurons)
-    names = f": {', '.join(map(str, sorted(both)[:8]))}{' …' if len(both) > 8 else ''}" if both else ""
+    first = ", ".join(map(str, sorted(both)[:8]))
+    names = f": {first}{f' and {len(both) - 8} more' if len(both) > 8 else ''}" if both else ""
     return f"They share {len(both)} of {len(every)} H-neurons{names}."
 
 

@@ -165,7 +165,7 @@ def _draw_set(chosen: NeuronSet) -> None:
     """One switch that moves every neuron of a large set, and a table in which each can be set by itself."""
     alphas = current(chosen)
     values = set(alphas.values())
-    together = "one switch for the set" if len(values) == 1 else "each its own α"
+    together = "one for all" if len(values) == 1 else "each its own α"
     if len(values) > 1:
         st.session_state[f"switch.{WHOLE}"] = None
         st.session_state.setdefault(f"switch.alpha.{WHOLE}", 0.0)
