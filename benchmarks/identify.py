@@ -25,14 +25,13 @@ from backend.identify.spans import known_words
 from backend.identify.statistics import permuted
 from backend.models.loaded import LoadedModel
 from backend.types.identify import Item, Question, RegionRule, Sampling
-from backend.types.plan import Training
 from benchmarks.peers import plain_batches
 from benchmarks.work import Work, rise_of
 from cache.journal import Journal
 
 ITEMS, NEURONS, TRUE = 2_000, 46_080, 20
 HELD_OUT, RELATIONS, PERMUTATIONS = 400, 30, 1_000
-CS = Training().cs
+CS = (0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0, 20.0, 30.0)
 
 
 def some(count: int) -> list[Question]:

@@ -19,11 +19,12 @@ from backend.types.probe import Probe, Report
 PAGE = Path(__file__).parent.parent / "docs" / "probe.md"
 DEFAULT = "smollm2-135m-instruct"
 FOREMOST = 10
-_OTHERWISE = """The probe made again, C chosen anew, judged on the same held-out entities. *Shared*: Jaccard overlap of
-its H-neurons with the probe's."""
+_OTHERWISE = """The probe made again, C chosen anew. Another filter keeps other answers: held out are those of the same
+entities, and of entities that the probe does not have as large a part, drawn anew. *Shared*: Jaccard overlap of its
+H-neurons with the probe's."""
 _READ = """Read the first table from below: what scores without neurons, or neurons drawn by chance, reach on the same
 held-out answers is what the probe has to be better than. Intervals are 95 %, from entities drawn again with all their
-answers; a twin's also from its draws."""
+answers; for random neurons and twins the mean over their draws is taken each time."""
 
 
 def page(probe: Probe) -> str:
@@ -75,7 +76,7 @@ def _shuffled(card: Report) -> list[str]:
     found = card.null.neurons
     return [
         f"Labels shuffled within each relation, the probe made anew {len(card.null.aurocs)} times: AUROC "
-        f"{card.null.mean:.3f} on average, 95 % of them below {card.null.high:.3f}, {min(found)} to {max(found)} "
+        f"{card.null.mean:.3f} on average, the largest {max(card.null.aurocs):.3f}, {min(found)} to {max(found)} "
         f"\"H-neurons\" found by luck; p = {card.null.p:.3f}.",
     ]  # fmt: skip
 
@@ -105,9 +106,17 @@ def _effects(card: Report) -> list[str]:
 
 def _otherwise(card: Report) -> list[str]:
     return _table(
-        ["decision", "answers", "H-neurons", "AUROC", "within one relation", "shared"],
+        ["decision", "answers", "held out", "H-neurons", "AUROC", "within one relation", "shared"],
         (
-            [one.name, one.items, one.positive, _area(one.auroc) or one.note, _area(one.within), _two(one.overlap)]
+            [
+                one.name,
+                one.items,
+                one.auroc.n if one.auroc else "",
+                one.positive,
+                _area(one.auroc) or one.note,
+                _area(one.within),
+                _two(one.overlap),
+            ]
             for one in card.variations
         ),
     )

@@ -53,7 +53,7 @@ def stems_figure(probe: Probe, measure: Measure, palette: Palette) -> go.Figure:
         chart.add_scatter(
             x=[one.neuron.layer for one in found], y=[size(one, measure) for one in found], mode="markers",
             marker={"symbol": symbol, "size": 12, "color": tint}, customdata=[str(one.neuron) for one in found],
-            hovertemplate="%{customdata}: %{y:.3g}<extra></extra>", name="more active when wrong" if sign > 0 else "",
+            hovertemplate="%{customdata}: %{y:.3g}<extra></extra>", name="raises the score" if sign > 0 else "",
         )  # fmt: skip
     for one, left in named(probe, measure):
         chart.add_annotation(
@@ -62,11 +62,11 @@ def stems_figure(probe: Probe, measure: Measure, palette: Palette) -> go.Figure:
         )  # fmt: skip
     chart.add_annotation(
         x=0, xref="paper", y=1, yref="paper", xanchor="left", yanchor="top", showarrow=False,
-        text="▲ more active when wrong", font={"color": palette.chosen},
+        text="▲ raises the score: wrong", font={"color": palette.chosen},
     )  # fmt: skip
     chart.add_annotation(
         x=0, xref="paper", y=0, yref="paper", xanchor="left", yanchor="bottom", showarrow=False,
-        text="▼ more active when right", font={"color": palette.twin},
+        text="▼ lowers the score: right", font={"color": palette.twin},
     )  # fmt: skip
     palette.style(chart, HEIGHT)
     chart.update_xaxes(range=[-0.7, layers + MARGIN], title={"text": "layer"}, tickvals=_ticks(layers))

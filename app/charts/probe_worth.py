@@ -104,16 +104,15 @@ def scored(probe: Probe) -> list[Scored]:
     rows += [Scored(f"{count} random neurons, {kinds[one.kind]}", "twin", one.auroc) for one in card.random]
     rows.append(Scored("all neurons, L2", "baseline", card.all_neurons))
     rows += [Scored(one.name, "baseline", one.auroc) for one in card.baselines]
-    rows += [
-        Scored(f"strong neurons counted, k = {one.threshold.k:g}", "baseline", one.auroc)
-        for one in card.flagged
-        if one.threshold.population == "layer"
-    ]
+    if card.flagged:
+        # The strongest of the three is the rival to beat.
+        best = max(card.flagged, key=lambda one: one.auroc.value)
+        rows.append(Scored(f"strong neurons, by {best.threshold.population}", "baseline", best.auroc))
     if card.null is not None and card.null.aurocs:
-        ordered = sorted(card.null.aurocs)
-        low, high = ordered[int(0.025 * len(ordered))], ordered[min(len(ordered) - 1, int(0.975 * len(ordered)))]
-        span = Estimate(value=card.null.mean, low=low, high=high, n=card.test_items, clusters=len(ordered))
-        rows.append(Scored(f"shuffled labels, {len(ordered)} fits", "null", span))
+        # All of them, not 95 %: of twenty fits no tail can be told.
+        low, high = min(card.null.aurocs), max(card.null.aurocs)
+        span = Estimate(value=card.null.mean, low=low, high=high, n=card.test_items, clusters=len(card.null.aurocs))
+        rows.append(Scored(f"{len(card.null.aurocs)} fits of shuffled labels", "null", span))
     return rows
 
 

@@ -42,14 +42,19 @@ def _confounds(probe: Probe, card: Report) -> None:
     frame.heading("What it may only follow", identify_words.HOW_CONFOUNDS)
     for sentence in identify_words.verdicts(card, probe.c):
         st.markdown(f"- {text.markdown(sentence)}")
-    rows: list[tuple[str, Estimate]] = [
+    rows: list[tuple[str, Estimate | None]] = [
         ("all held-out answers", card.scores.auroc),
         ("within one relation", card.within),
         ("relation left out of the fit", card.left_out),
         ("same length in tokens", card.matched),
+        ("neither subject nor answer seen in training", card.unseen),
     ]
     table = pd.DataFrame(
-        [{"the probe's AUROC on": name, "AUROC": interval(told), "answers": told.n} for name, told in rows]
+        [
+            {"the probe's AUROC on": name, "AUROC": interval(told), "answers": told.n}
+            for name, told in rows
+            if told is not None
+        ]
     )
     st.dataframe(table, hide_index=True, key="confounds-table", alt="The probe's AUROC on harder comparisons")
     prior = f"Before the balance, the kind of question alone would give AUROC {card.unbalanced_prior:.2f}."
@@ -109,13 +114,15 @@ def _runs() -> tuple[RunView, ...]:
 def _otherwise(probe: Probe, card: Report) -> None:
     frame.heading(
         "Had one thing been decided otherwise",
-        "The probe made again with one decision changed, C chosen anew, judged on the same held-out entities.",
+        "The probe made again with one decision changed, C chosen anew. Another filter keeps other answers: held out "
+        "are those of the same entities, and of entities that the probe does not have as large a part, drawn anew.",
     )
     table = pd.DataFrame(
         [
             {
                 "changed": one.name,
                 "answers": one.items,
+                "held out": one.auroc.n if one.auroc else None,
                 "H-neurons": one.positive if one.auroc else None,
                 "AUROC": interval(one.auroc) if one.auroc else one.note,
                 "within one relation": interval(one.within) if one.within else "",

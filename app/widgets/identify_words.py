@@ -15,7 +15,8 @@ HOW_AUROC = (
     "**AUROC** is the chance that a wrong answer gets a higher score than a right one: 0.5 is a coin toss, 1 is never "
     "mistaken. Every row is fitted on the same training answers and judged on the same held-out ones; the line is a "
     "95 % interval over resampled entities. **Random neurons** are as many others, each draw fitted anew. **Kind of "
-    "question** knows the relation alone: items are balanced within it, so it cannot do better than chance here. "
+    "question** knows the relation alone: items are balanced within it, so it cannot do better than chance here. **The "
+    "answer's own words** know how often training answers with the same words were wrong. "
     "**Shuffled labels** are whole fits on exchanged labels: what luck finds."
 )
 HOW_FUNNEL = (
@@ -24,9 +25,10 @@ HOW_FUNNEL = (
     "can be found. Within each relation as many right as wrong ones are kept."
 )
 HOW_STEMS = (
-    "Each triangle is a neuron of the probe at its layer. Up: its CETT is higher when the answer is wrong, an "
-    "H-neuron. Down: higher when it is right. The height is weight times the spread of its CETT: how much it moves "
-    "the score. Click one to open its card."
+    "Each triangle is a neuron of the probe at its layer. Up, an H-neuron: the larger its CETT, the higher the score, "
+    "which speaks for wrong. Down: the larger, the lower. The height is weight times the spread of its CETT: how much "
+    "it moves the score. Beside the others of the probe, not alone: some H-neurons are by themselves larger in right "
+    "answers. Click one to open its card."
 )
 HOW_EFFECTS = (
     "All H-neurons are multiplied by α while the model answers the held-out questions again, greedily. The **random "
@@ -35,7 +37,7 @@ HOW_EFFECTS = (
 )
 HOW_PATH = (
     "One fit for every C: the larger it is, the more neurons get a weight. Squares and circles: AUROC in "
-    "cross-validation on the training answers. Diamonds: how many H-neurons two folds' fits share (Jaccard). The "
+    "cross-validation on the training answers. Diamonds: how many H-neurons two of its fits share (Jaccard). The "
     "probe's is the square: unless the plan says otherwise, the fewest neurons within a standard error of the best. "
     "Click a point to see what that C gives."
 )
@@ -47,12 +49,16 @@ HOW_CALIBRATION = (
 HOW_CONFOUNDS = (
     "Does the score only follow something simpler? *Within one relation*: only pairs of the same kind of question. "
     "*Relation left out*: scored by a fit that saw none of its items. *Same length*: only as many right as wrong "
-    "answers of each length in tokens."
+    "answers of each length in tokens. *Neither subject nor answer seen*: only answers that share no name with the "
+    "training part, so that nothing can be known by name."
 )
 
 
-TOGETHER = "these four together"
-"""What the report calls the four simple scores in one fit."""
+PLURAL = {
+    "these four together": "length and probability together do",
+    "the answer's own words": "the answer's own words do",
+}
+"""Scores of the report that take a verb of their own."""
 
 
 def heading(probe: Probe) -> str:
@@ -67,7 +73,7 @@ def heading(probe: Probe) -> str:
         return f"{count} {noun} do not tell wrong answers from right ones"
     rival = max(card.baselines, key=lambda one: one.auroc.value, default=None)
     if rival is not None and rival.auroc.value >= score.value:
-        name = "length and probability together do" if rival.name == TOGETHER else f"{rival.name} does"
+        name = PLURAL.get(rival.name, f"{rival.name} does")
         return f"{count} {noun} tell wrong answers from right ones, and no better than {name}"
     words = "a little" if score.value < 0.7 else ("something" if score.value < 0.85 else "much")
     return f"{count} {noun} know {words} about when the model invents"
@@ -96,10 +102,16 @@ def verdicts(card: Report, c: float | None) -> list[str]:
         told.append("Beside the simple scores the probe adds nothing that could be told from chance.")
     else:
         told.append(f"Beside the simple scores the probe adds {card.adds.value:+.3f} AUROC.")
-    told.append(f"The score goes with the answer's length: Spearman {card.length_correlation:+.2f}.")
+    if card.length_correlation is not None:
+        told.append(f"The score goes with the answer's length: Spearman {card.length_correlation:+.2f}.")
+    if card.unseen is not None:
+        told.append(
+            f"Of {card.test_items} held-out answers {card.unseen.n} share neither subject nor words with a training "
+            f"answer; on them the AUROC is {card.unseen.value:.2f} ({card.unseen.low:.2f} to {card.unseen.high:.2f})."
+        )
     point = next((point for point in card.path if point.c == c), None)
     if point is not None:
-        told.append(f"Two fits on different folds share {100 * point.stability:.0f} % of their H-neurons.")
+        told.append(f"Two fits of the cross-validation share {100 * point.stability:.0f} % of their H-neurons on average.")
     return told
 
 

@@ -81,7 +81,7 @@ def _card(console: Console, card: Report) -> None:
     if card.null is not None:
         console.print(
             f"shuffled labels, {len(card.null.aurocs)} probes of {min(card.null.neurons)} to "
-            f"{max(card.null.neurons)} H-neurons: AUROC {card.null.mean:.3f}, 95 % below {card.null.high:.3f}, "
+            f"{max(card.null.neurons)} H-neurons: AUROC {card.null.mean:.3f}, the largest {max(card.null.aurocs):.3f}, "
             f"p {card.null.p:.3f}"
         )
     if card.effects:
@@ -111,11 +111,12 @@ def _per_cent(estimate: Estimate | None) -> str:
 
 
 def _variations(console: Console, card: Report) -> None:
-    rows = plain_table("decided otherwise", "answers", "H-neurons", "AUROC", "shared")
+    rows = plain_table("decided otherwise", "answers", "held out", "H-neurons", "AUROC", "shared")
     for one in card.variations:
         reached = f"{one.auroc.value:.3f} [{one.auroc.low:.3f}, {one.auroc.high:.3f}]" if one.auroc else "-"
         shared = "-" if one.overlap is None else f"{one.overlap:.2f}"
-        rows.add_row(plain(one.name), str(one.items), str(one.positive) if one.auroc else "-", reached, shared)
+        held, found = (str(one.auroc.n), str(one.positive)) if one.auroc else ("-", "-")
+        rows.add_row(plain(one.name), str(one.items), held, found, reached, shared)
     console.print(rows)
 
 
@@ -137,6 +138,7 @@ def scored(card: Report) -> list[tuple[str, Estimate | None]]:
         ("pairs of one relation", card.within),
         ("relation left out", card.left_out),
         ("pairs of one length", card.matched),
+        ("no name seen in training", card.unseen),
         ("H-neurons alone, refitted", card.positive_only),
     ]
     rows += [(f"random neurons, {one.kind}, {len(one.draws)} draws", one.auroc) for one in card.random]

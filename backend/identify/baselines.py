@@ -29,6 +29,9 @@ from backend.types.probe import Baseline, RandomSets
 SIMPLE = ("answer length", "mean log-probability", "first token's probability", "entropy")
 """Columns of `simple`. Each is turned so that larger speaks for wrong, as the training part has it."""
 
+WORDS = "the answer's own words"
+"""A model that says the same thing to many questions is wrong with some words more often than with others."""
+
 
 def simple(confidences: Sequence[Confidence]) -> Float[np.ndarray, "item 4"]:
     """What is known of an answer without looking at a neuron, by the names of `SIMPLE`."""
@@ -54,8 +57,10 @@ def simple_baselines(
     simple_train: np.ndarray,
     simple_test: np.ndarray,
     relations: tuple[np.ndarray, np.ndarray],
+    words: tuple[np.ndarray, np.ndarray],
 ) -> tuple[Baseline, ...]:
-    """Each simple score alone, all of them together, and the relation alone (names of train and test items)."""
+    """Each simple score alone, all of them together, and what is known by name alone: the relation, and the words of
+    the answer (names of train and test items)."""
     told = []
     for place, name in enumerate(SIMPLE):
         turned = 1.0 if auroc(train.labels, simple_train[:, place]) >= 0.5 else -1.0
@@ -63,6 +68,7 @@ def simple_baselines(
     together = _logits(simple_train, train.labels, simple_test)
     told.append(Baseline(name="these four together", auroc=_judged(test, together)))
     told.append(Baseline(name="kind of question", auroc=_judged(test, prior(train.labels, *relations))))
+    told.append(Baseline(name=WORDS, auroc=_judged(test, prior(train.labels, *words, pull=1.0))))
     return tuple(told)
 
 
@@ -70,9 +76,15 @@ def _judged(test: Items, scores: np.ndarray) -> Estimate:
     return estimate(auroc, test.labels, scores, test.entities)
 
 
-def prior(labels: np.ndarray, relations: np.ndarray, others: np.ndarray) -> Float[np.ndarray, " item"]:
-    """The share of wrong answers among the training items of the same relation; 0.5 for a relation not seen."""
-    shares = {name: labels[relations == name].mean() for name in np.unique(relations)}
+def prior(labels: np.ndarray, names: np.ndarray, others: np.ndarray, pull: float = 0.0) -> Float[np.ndarray, " item"]:
+    """The share of wrong answers among the training items of the same name; 0.5 for a name not seen.
+
+    Args:
+        pull: items of either side, together, that are added to each name: one item alone is no certainty.
+    """
+    shares = {
+        name: (labels[names == name].sum() + pull / 2) / ((names == name).sum() + pull) for name in np.unique(names)
+    }
     return np.array([shares.get(name, 0.5) for name in others])
 
 

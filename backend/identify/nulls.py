@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from backend.identify.pace import Pace
 from backend.identify.probe import h_neurons
 from backend.identify.statistics import auroc, p_value
-from backend.identify.training import Items, best, fits, validate
+from backend.identify.training import Items, fits, trained_fit
 from backend.types import StageEvent
 from backend.types.plan import Training
 from backend.types.probe import Null
@@ -55,9 +55,7 @@ def null(
 
     def one(number: int) -> dict[str, Any]:
         labels = shuffled(train.labels, strata, np.random.default_rng((seed, number)))
-        under = train.relabelled(labels)
-        c = training.c or training.cs[best(validate(under, training, watch), under, training)]
-        fit = fits(under, training, (c,))[0]
+        fit = trained_fit(train.relabelled(labels), training, watch)
         return {"auroc": auroc(test.labels, fit.logits(test.answer)), "neurons": len(h_neurons(fit))}
 
     found = _repeated(one, count, journal, watch, "fitting shuffled labels")
@@ -74,7 +72,10 @@ def null(
 def frequencies(
     train: Items, training: Training, c: float, count: int, seed: int, journal: Journal, watch: Watch = SILENT
 ) -> Float[np.ndarray, "sign neuron"]:
-    """How often each neuron gets a positive, and a negative, weight in fits at `c` on resampled entities."""
+    """How often each neuron gets a positive, and a negative, weight in fits at `c` on resampled entities; NaN where
+    none are asked for."""
+    if not count:
+        return np.full((2, train.answer.shape[1]), np.nan)
     names, member = np.unique(train.entities, return_inverse=True)
     places = [np.flatnonzero(member == name) for name in range(len(names))]
 
@@ -93,7 +94,7 @@ def frequencies(
     for record in _repeated(one, count, journal, watch, "fitting resampled items"):
         counts[0, record["positive"]] += 1
         counts[1, record["negative"]] += 1
-    return counts / max(count, 1)
+    return counts / count
 
 
 def _repeated(

@@ -92,6 +92,30 @@ def path(
     return fits
 
 
+def least_c(
+    features: Float[np.ndarray, "item neuron"], labels: Int[np.ndarray, " item"], *, standardise: bool
+) -> float:
+    """The largest C at which no neuron has a weight yet: the inverse of the loss's steepest slope at weights of 0,
+    where the intercept alone tells the share of wrong answers.
+
+    Raises BadInput where no neuron tells the sides apart at all.
+    """
+    apart = labels - labels.mean()
+    steepest = 0.0
+    for block in _blocks(features.shape[1]):
+        part = features[:, block].astype(np.float64)
+        slope = np.abs(apart @ part)
+        if standardise:
+            scale = part.std(0)
+            slope = np.divide(slope, scale, out=np.zeros_like(slope), where=scale > 0)
+        steepest = max(steepest, float(slope.max(initial=0.0)))
+    if not steepest > 0 or not np.isfinite(steepest):
+        raise BadInput(
+            "No neuron tells the sides apart", "every feature has the same mean on both", "ask other questions"
+        )
+    return 1.0 / steepest
+
+
 def spread(features: Float[np.ndarray, "item neuron"]) -> tuple[Moments, Moments]:
     """(mean, SD) of each neuron, in float64, a block of neurons at a time: a study may be larger than memory."""
     mean, scale = np.empty(features.shape[1]), np.empty(features.shape[1])

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_curve
 from sklearn.model_selection import GroupKFold
@@ -79,8 +79,9 @@ def report(
         path=trained.points,
         scores=scores_of(test.seen.labels, held, test.seen.entities),
         within=judged_within(test, held),
-        matched=estimate(auroc, test.seen.labels[pairs], held[pairs], test.seen.entities[pairs]),
-        left_out=estimate(auroc, test.seen.labels, left_out(study, trained.fit, plan), test.seen.entities),
+        matched=_over(pairs, test, held),
+        unseen=_over(unseen(train, test), test, held),
+        left_out=_left_out(study, trained.fit, plan),
         positive_only=estimate(
             auroc, test.seen.labels, refitted(train.seen, test.seen, h_neurons(trained.fit)), test.seen.entities
         ),
@@ -91,13 +92,20 @@ def report(
         null=found.null,
         permutation_p=p_value(null, auroc(test.seen.labels, held)) if len(null) else None,
         all_neurons=all_neurons(train.seen, test.seen),
-        baselines=simple_baselines(train.seen, test.seen, train.simple, test.simple, (train.relations, test.relations)),
+        baselines=simple_baselines(
+            train.seen,
+            test.seen,
+            train.simple,
+            test.simple,
+            (train.relations, test.relations),
+            (train.words, test.words),
+        ),
         unbalanced_prior=unbalanced(funnel),
         significant=int((single_neurons(train.seen.answer, train.seen.labels)[1] < SIGNIFICANT).sum()),
         flagged=found.flagged,
         effects=found.effects,
         variations=found.variations,
-        length_correlation=float(spearmanr(held, test.lengths).statistic),
+        length_correlation=correlation(held, test.lengths),
         agreement=found.agreement,
     )
 
@@ -112,12 +120,43 @@ def judged_within(part: Part, scores: Float[np.ndarray, " item"]) -> Estimate:
     return estimate(measure, part.seen.labels, scores, part.seen.entities)
 
 
+def _over(places: Int[np.ndarray, " some"], part: Part, scores: Float[np.ndarray, " item"]) -> Estimate | None:
+    """AUROC over these items alone; None where a side is missing among them."""
+    labels = part.seen.labels[places]
+    if len(np.unique(labels)) < 2:
+        return None
+    return estimate(auroc, labels, scores[places], part.seen.entities[places])
+
+
+def unseen(train: Part, test: Part) -> Int[np.ndarray, " some"]:
+    """Places of the held-out items that share no name with the training part: neither their subject nor their
+    answer's words are a subject or an answer there. What is told of them cannot be known by name."""
+    known = {*train.words, *train.subjects} - {""}
+    return np.array(
+        [place for place, names in enumerate(zip(test.words, test.subjects, strict=True)) if not known & {*names}],
+        dtype=np.int64,
+    )
+
+
+def correlation(scores: Float[np.ndarray, " item"], lengths: Int[np.ndarray, " item"]) -> float | None:
+    """Spearman's; None where either never varies."""
+    if len(np.unique(lengths)) < 2 or len(np.unique(scores)) < 2:
+        return None
+    return float(spearmanr(scores, lengths).statistic)
+
+
+def _left_out(study: Study, fit: Fit, plan: Plan) -> Estimate | None:
+    """AUROC of `left_out`; None with a single relation, which leaves nothing to fit on."""
+    if len(np.unique(study.train.relations)) < 2:
+        return None
+    seen = study.test.seen
+    return estimate(auroc, seen.labels, left_out(study, fit, plan), seen.entities)
+
+
 def left_out(study: Study, fit: Fit, plan: Plan, parts: int = 10) -> Float[np.ndarray, " item"]:
     """Log-odds of the held-out items, each by a fit at the same C that saw no item of its relation."""
     train, test = study.train, study.test
     names = np.unique(train.relations)
-    if len(names) < 2:
-        return np.zeros(len(test.items))
     splitter = GroupKFold(min(parts, len(names)))
     found = np.zeros(len(test.items))
     for inside, _ in splitter.split(train.relations, groups=train.relations):

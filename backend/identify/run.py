@@ -230,7 +230,8 @@ def _null(ground: Ground, whole: Study, trained: Trained) -> Null | None:
         auroc(whole.test.seen.labels, trained.fit.logits(whole.test.seen.answer)),
         plan.checks.refits,
         plan.seed,
-        ground.journal("null", _of(whole)),
+        # Its AUROCs are of the held-out items, whose words a person may have marked since.
+        ground.journal("null", _of(whole), "".join(item.canonical() for item in whole.test.items)),
         ground.watch,
     )
 

@@ -5,7 +5,7 @@ Owns the split and how an item's rows are picked. The held-out part is used once
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from backend.identify.baselines import simple
 from backend.identify.extract import Features
 from backend.identify.items import folds, groups, labels
 from backend.identify.training import Items
+from backend.judging import normalise
 from backend.types.identify import Item, Question
 from backend.types.plan import Plan
 
@@ -30,6 +31,10 @@ class Part:
     relations: np.ndarray
     """Names, [item]."""
     lengths: Int[np.ndarray, " item"]
+    words: np.ndarray
+    """The words that answer, normalised, [item]."""
+    subjects: np.ndarray
+    """What each is asked about, normalised, [item]."""
 
     @property
     def strata(self) -> Int[np.ndarray, " item"]:
@@ -95,4 +100,10 @@ def _part(
         simple=simple(confidences),
         relations=np.array([questions[item.question].relation for item in chosen], dtype=object).astype(str),
         lengths=np.array([one.tokens for one in confidences], dtype=np.int64),
+        words=_names(item.response[item.start : item.end] for item in chosen),
+        subjects=_names(questions[item.question].entity for item in chosen),
     )
+
+
+def _names(texts: Iterable[str]) -> np.ndarray:
+    return np.array([normalise(one) for one in texts], dtype=object).astype(str)

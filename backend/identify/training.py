@@ -7,7 +7,7 @@ Source: Gao et al. 2025, section 6.1.3 (labels 3-vs-1; C by accuracy plus what s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -15,13 +15,15 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from backend.errors import BadSettings
-from backend.identify.probe import Fit, h_neurons, path
+from backend.identify.probe import Fit, h_neurons, least_c, path
 from backend.identify.statistics import auroc, estimate
 from backend.types.identify import Estimate
 from backend.types.plan import Training
 from backend.types.probe import PathPoint
 from backend.watch import SILENT, Watch, between
 
+GRID = tuple(np.geomspace(3, 300, 12).tolist())
+"""Values of C as multiples of the least that gives a neuron a weight."""
 Kept = Callable[[Int[np.ndarray, " neuron"]], Estimate]
 """The share of right answers that stay right with these neurons off."""
 
@@ -65,15 +67,43 @@ class Validated:
     stability: Float[np.ndarray, " c"]
 
 
+@dataclass(frozen=True)
+class Tried:
+    """One C of a path: H-neurons of the fit on all training items, cross-validated AUROC and accuracy, and the share
+    of right answers that stay right with these neurons off (None unless asked)."""
+
+    c: float
+    positive: int
+    auroc: float
+    accuracy: float
+    kept: float | None = None
+
+
 def fits(items: Items, training: Training, cs: tuple[float, ...] | None = None) -> list[Fit]:
     """A fit for each C on these items, under either kind of labels."""
-    features, labels = items.answer, items.labels
-    if training.labels == "3-vs-1":
-        if items.other is None:
-            raise BadSettings("3-vs-1 needs the other tokens", "only the answer's were read", "choose 1-vs-1")
-        features = np.concatenate([features, items.other])
-        labels = np.concatenate([labels, np.zeros_like(labels)])
+    features, labels = _told_apart(items, training)
     return path(features, labels, cs or training.cs, standardise=training.standardise)
+
+
+def _told_apart(items: Items, training: Training) -> tuple[np.ndarray, np.ndarray]:
+    """(features, labels) of the plan's kind of labels."""
+    if training.labels == "1-vs-1":
+        return items.answer, items.labels
+    if items.other is None:
+        raise BadSettings("3-vs-1 needs the other tokens", "only the answer's were read", "choose 1-vs-1")
+    return np.concatenate([items.answer, items.other]), np.concatenate([items.labels, np.zeros_like(items.labels)])
+
+
+def with_grid(items: Items, training: Training) -> Training:
+    """The same with its values of C: those given, else `GRID` times the least C at which a neuron gets a weight.
+
+    CETT is of another size on another model, over other tokens and in units of its SD, so that no fixed grid fits all.
+    """
+    cs = training.cs
+    if not cs:
+        least = least_c(*_told_apart(items, training), standardise=training.standardise)
+        cs = tuple(dict.fromkeys(float(f"{least * times:.2g}") for times in GRID))
+    return training.model_copy(update={"cs": tuple(sorted({*cs, *([training.c] if training.c else [])}))})
 
 
 def validate(items: Items, training: Training, watch: Watch = SILENT) -> Validated:
@@ -99,15 +129,65 @@ def _overlap(sets: list[set[int]]) -> float:
     return float(np.mean(pairs)) if pairs else 0.0
 
 
-def best(validated: Validated, items: Items, training: Training) -> int:
-    """The place of the C that cross-validation chooses: of the largest AUROC, the sparser of equals; or, by "one-se",
-    the smallest within one standard error of it."""
-    areas = [auroc(items.labels, logits) for logits in validated.logits]
-    top = int(np.argmax(areas))
-    if training.choice != "one-se":
+def train(items: Items, training: Training, kept: Kept | None = None, watch: Watch = SILENT) -> Trained:
+    """The probe of these items. `kept` is needed for the paper's criterion, and measured for each C where given.
+
+    Raises BadInput where one side is missing, Stopped between folds.
+    """
+    training = with_grid(items, training)
+    validated = validate(items, training, watch)
+    whole = fits(items, training)
+    stay = [None if kept is None else kept(h_neurons(fit)) for fit in whole]
+    chosen = _chosen(whole, validated, items, training, stay)
+    points = tuple(_point(items, fit, validated, place, stay[place]) for place, fit in enumerate(whole))
+    return Trained(whole[chosen], tuple(whole), points, validated.logits[chosen])
+
+
+def trained_fit(items: Items, training: Training, watch: Watch = SILENT) -> Fit:
+    """The fit that `train` would take, without the intervals of the path: for probes that are made many times over.
+
+    The paper's criterion asks the model again for each C; here only its other half, the accuracy, decides.
+    """
+    training = with_grid(items, training)
+    validated = validate(items, training, watch)
+    whole = fits(items, training)
+    return whole[_chosen(whole, validated, items, training, [None] * len(whole))]
+
+
+def _chosen(
+    whole: Sequence[Fit], validated: Validated, items: Items, training: Training, kept: Sequence[Estimate | None]
+) -> int:
+    tried = [
+        Tried(
+            fit.c, len(h_neurons(fit)), auroc(items.labels, held), _accuracy(items.labels, held),
+            None if stay is None else stay.value,
+        )
+        for fit, held, stay in zip(whole, validated.logits, kept, strict=True)
+    ]  # fmt: skip
+    return choose(
+        tried,
+        training,
+        lambda top: standard_error(estimate(auroc, items.labels, validated.logits[top], items.entities)),
+    )
+
+
+def choose(tried: Sequence[Tried], training: Training, error: Callable[[int], float]) -> int:
+    """The place of the C that `training.choice` takes: one with H-neurons, where there is any; of equals the smallest.
+
+    Args:
+        error: the standard error of the AUROC at a place, which is worked out for one place alone.
+    """
+    if training.choice == "fixed":
+        return [one.c for one in tried].index(training.c or 0.0)
+    # A fit without an H-neuron is no probe, however it scores.
+    real = [place for place, one in enumerate(tried) if one.positive] or list(range(len(tried)))
+    if training.choice == "paper":
+        return max(real, key=lambda place: tried[place].accuracy + (tried[place].kept or 0.0))
+    top = max(real, key=lambda place: tried[place].auroc)
+    if training.choice == "cross-validation":
         return top
-    least = areas[top] - standard_error(estimate(auroc, items.labels, validated.logits[top], items.entities))
-    return next(place for place, area in enumerate(areas) if area >= least)
+    least = tried[top].auroc - error(top)
+    return next(place for place in real if tried[place].auroc >= least)
 
 
 def standard_error(told: Estimate) -> float:
@@ -115,52 +195,19 @@ def standard_error(told: Estimate) -> float:
     return (told.high - told.low) / (2 * 1.96)
 
 
-def train(items: Items, training: Training, kept: Kept | None = None, watch: Watch = SILENT) -> Trained:
-    """The probe of these items. `kept` is needed for the paper's criterion, and measured for each C where given.
-
-    Raises BadInput where one side is missing, Stopped between folds.
-    """
-    if training.c is not None:
-        training = training.model_copy(update={"cs": tuple(sorted({*training.cs, training.c}))})
-    validated = validate(items, training, watch)
-    whole = fits(items, training)
-    points = tuple(_point(items, fit, validated, place, kept) for place, fit in enumerate(whole))
-    chosen = choose(points, training)
-    return Trained(whole[chosen], tuple(whole), points, validated.logits[chosen])
+def _accuracy(labels: np.ndarray, logits: np.ndarray, weights: np.ndarray | None = None) -> float:
+    return float(np.average((logits > 0) == (labels == 1), weights=weights))
 
 
-def choose(points: tuple[PathPoint, ...], training: Training) -> int:
-    """The place of the point that `training.choice` takes; one with H-neurons, where there is any."""
-    if training.choice == "fixed":
-        return [point.c for point in points].index(training.c or 0.0)
-    # A fit without an H-neuron is no probe, however it scores.
-    real = [place for place, point in enumerate(points) if point.positive] or list(range(len(points)))
-    top = max(real, key=lambda place: _merit(points[place], training))
-    if training.choice != "one-se":
-        return top
-    least = points[top].auroc.value - standard_error(points[top].auroc)
-    return next(place for place in real if points[place].auroc.value >= least)
-
-
-def _merit(point: PathPoint, training: Training) -> float:
-    if training.choice == "paper" and point.kept is not None:
-        return point.accuracy.value + point.kept.value
-    return point.auroc.value
-
-
-def _point(items: Items, fit: Fit, validated: Validated, place: int, kept: Kept | None) -> PathPoint:
-    def accuracy(labels: np.ndarray, logits: np.ndarray, weights: np.ndarray | None) -> float:
-        return float(np.average((logits > 0) == (labels == 1), weights=weights))
-
+def _point(items: Items, fit: Fit, validated: Validated, place: int, kept: Estimate | None) -> PathPoint:
     held = validated.logits[place]
-    positive = h_neurons(fit)
     return PathPoint(
         c=fit.c,
-        positive=len(positive),
+        positive=len(h_neurons(fit)),
         negative=int((fit.weights < 0).sum()),
         auroc=estimate(auroc, items.labels, held, items.entities),
-        accuracy=estimate(accuracy, items.labels, held, items.entities),
+        accuracy=estimate(_accuracy, items.labels, held, items.entities),
         stability=float(validated.stability[place]),
         train_auroc=auroc(items.labels, fit.logits(items.answer)),
-        kept=kept(positive) if kept is not None else None,
+        kept=kept,
     )

@@ -21,7 +21,7 @@ from backend.identify.report import judged_within
 from backend.identify.spans import Span, known_words
 from backend.identify.statistics import auroc, estimate
 from backend.identify.study import Study
-from backend.identify.training import best, fits, jaccard, validate
+from backend.identify.training import jaccard, trained_fit
 from backend.types.identify import Item, RegionRule
 from backend.types.plan import Training
 from backend.types.probe import Variation
@@ -130,8 +130,7 @@ def _made(
     try:
         found = studied()
         seen = found.train.seen
-        place = best(validate(seen, training, ground.watch), seen, training)
-        fit = fits(seen, training)[place]
+        fit = trained_fit(seen, training, ground.watch)
     except BadInput as error:
         return Variation(name=name, items=count, note=error.sentence)
     logits = fit.logits(found.test.seen.answer)

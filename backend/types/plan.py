@@ -49,6 +49,8 @@ class Screening(Frozen):
 class Training(Frozen):
     """How the probe is fitted. One of `held_out` parts of the items is kept from every fit and choice.
 
+    cs: the values of C that are tried; none stands for twelve, from three times the least at which a neuron gets a
+        weight to a hundred times that.
     choice: the smallest C whose cross-validated AUROC is within one standard error of the best, for the fewest
         neurons that do as well (Breiman et al. 1984, section 3.4.3); the C of the best; by the paper's criterion
         (cross-validated accuracy plus the share of right answers that stay right when the H-neurons are off); or `c`
@@ -57,7 +59,7 @@ class Training(Frozen):
 
     labels: Labels = "1-vs-1"
     standardise: bool = False
-    cs: tuple[float, ...] = (0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0, 20.0, 30.0)
+    cs: tuple[float, ...] = ()
     choice: Choice = "one-se"
     c: float | None = Field(default=None, gt=0)
     folds: int = Field(default=5, ge=2, le=20)
@@ -66,8 +68,8 @@ class Training(Frozen):
     @field_validator("cs")
     @classmethod
     def _cs(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        if not value or any(not 0 < c < 1e6 for c in value):
-            raise ValueError("C is a positive number: its inverse is the penalty; give one or more")
+        if any(not 0 < c < 1e9 for c in value):
+            raise ValueError("C is a positive number: its inverse is the penalty; give other ones, or none")
         return tuple(sorted(set(value)))
 
     @model_validator(mode="after")
@@ -80,7 +82,7 @@ class Training(Frozen):
 
 
 class Checks(Frozen):
-    """What the report card is made of. Nothing here changes the probe."""
+    """What the report card is made of. Nothing here changes the probe, but `kept` where the paper's criterion does."""
 
     random_sets: int = Field(default=20, ge=0, le=200)
     refits: int = Field(default=20, ge=0, le=1000, description="fits on shuffled labels, C chosen anew in each")
@@ -89,7 +91,7 @@ class Checks(Frozen):
     alphas: tuple[Alpha, ...] = (0.0, 0.5, 2.0, 3.0)
     twins: int = Field(default=3, ge=1, le=20, description="layer-matched random sets in the interventions")
     answers: int | None = Field(default=None, ge=1, description="at most so many held-out questions are answered anew")
-    kept: int = Field(default=60, ge=0, description="right training answers asked for the paper's criterion")
+    kept: int = Field(default=60, ge=1, description="right training answers asked for the paper's criterion")
     threshold: Threshold = Threshold()
     variations: bool = True
 

@@ -65,7 +65,7 @@ class Null(Frozen):
 
 
 class Baseline(Frozen):
-    """A score that needs no neuron."""
+    """A score that needs no neuron, on the held-out items."""
 
     name: str
     auroc: Estimate
@@ -106,7 +106,8 @@ class Effect(Frozen):
 
 
 class Variation(Frozen):
-    """The probe made again with one decision taken otherwise, the same held-out entities.
+    """The probe made again with one decision taken otherwise. Other answers are held out where their entity is; those
+    of entities that the probe does not have are split anew in the same proportion.
 
     overlap: Jaccard of its H-neurons with the probe's. `note` says why there is no figure.
     """
@@ -138,9 +139,11 @@ class Agreement(Frozen):
 class Report(Frozen):
     """The report card. Unless it says otherwise a figure is of the held-out items.
 
-    within: AUROC over pairs of one relation. matched: over pairs of one length in tokens. left_out: each relation
-    scored by a fit that saw none of its items. positive_only: H-neurons alone, refitted. adds: AUROC of the simple
-    baselines together with the probe's score, minus without it.
+    within: AUROC over pairs of one relation. matched: over as many right as wrong items of each length in tokens.
+    unseen: over items of which neither subject nor answer stands in the training part by name. left_out: each
+    relation scored by a fit that saw none of its items. These three are None where nothing is left to compare.
+    positive_only: H-neurons alone, refitted. adds: AUROC of the simple baselines together with the probe's score,
+    minus without it. length_correlation: Spearman's of score and length, None where all are of one length.
     """
 
     asked: int
@@ -152,8 +155,9 @@ class Report(Frozen):
     path: tuple[PathPoint, ...]
     scores: Scores
     within: Estimate
-    matched: Estimate
-    left_out: Estimate
+    matched: Estimate | None
+    left_out: Estimate | None
+    unseen: Estimate | None = None
     positive_only: Estimate
     adds: Estimate
     calibration: tuple[CalibrationBin, ...]
@@ -168,7 +172,7 @@ class Report(Frozen):
     flagged: tuple[Flagged, ...]
     effects: tuple[Effect, ...]
     variations: tuple[Variation, ...]
-    length_correlation: float
+    length_correlation: float | None
     agreement: tuple[Agreement, ...] = ()
 
 
@@ -256,7 +260,7 @@ class Probe(Frozen):
 
     @property
     def against(self) -> NeuronSet:
-        """Neurons with a negative weight: more active when right."""
+        """Neurons with a negative weight: the more active, the lower the score."""
         return NeuronSet(tuple(found.neuron for found in self.of_sign(-1)))
 
     def top(self, count: int, by: Ranking) -> NeuronSet:

@@ -13,7 +13,7 @@ import pytest
 
 from backend.identify.probe import Fit, h_neurons
 from backend.identify.statistics import auroc, estimate, single_neurons
-from backend.identify.training import Items, choose, train
+from backend.identify.training import Items, Tried, choose, standard_error, train
 from backend.types.plan import Training
 from tests.unit.backend.identify.planted import planted
 
@@ -40,7 +40,9 @@ def study(seed: int) -> Study:
     folds = np.random.default_rng(seed).integers(0, 3, ITEMS)
     items = Items(features, None, labels, np.arange(ITEMS), folds)
     trained = train(items, Training(standardise=True, cs=CS, folds=3, choice="cross-validation"))
-    few = trained.fits[choose(trained.points, Training(cs=CS, choice="one-se"))]
+    tried = [Tried(one.c, one.positive, one.auroc.value, one.accuracy.value) for one in trained.points]
+    fewest = choose(tried, Training(cs=CS), lambda top: standard_error(trained.points[top].auroc))
+    few = trained.fits[fewest]
     areas, q = single_neurons(features, labels)
     discovered = np.flatnonzero((q < 0.05) & (areas > 0.5))
     return Study(frozenset(places.tolist()), trained.fits[0], few, trained.fit, frozenset(discovered.tolist()))
