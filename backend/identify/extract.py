@@ -162,22 +162,22 @@ def _digest(items: Sequence[Item], sampling: Sampling, rule: RegionRule, fingerp
     return whole.hexdigest()
 
 
-def held(folder: Path) -> tuple[tuple[Item, ...], np.ndarray]:
-    """The items whose features lie in `folder`, and their CETT over the answer, [item neuron].
+def held(folder: Path) -> tuple[tuple[Item, ...], np.ndarray, np.ndarray]:
+    """The items whose features lie in `folder`, and their CETT over the answer and over the rest, [item neuron].
 
     Raises StoreError where they are not there, or not all of them.
     """
     try:
         lines = (folder / ITEMS).read_text("utf-8").split("\n")
         items = tuple(Item.model_validate_json(line) for line in lines if line)
-        answer = np.load(folder / "answer.npy", mmap_mode="r")
+        answer, other = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("answer", "other"))
     except (OSError, ValueError) as error:
         raise StoreError(
             "The features of this run are not here", str(error)[:200], "resume it: they are read again from its answers"
         ) from error
     if len(items) != len(answer) or len(Journal(folder / "confidence.jsonl").read()) != len(items):
         raise StoreError("The features of this run are not complete", "reading them was stopped", "resume it")
-    return items, answer
+    return items, answer, other
 
 
 def _begin(folder: Path, journal: Journal, items: Sequence[Item], digest: str) -> None:
