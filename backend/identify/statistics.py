@@ -208,7 +208,7 @@ def partners(
         places = np.concatenate([places, np.broadcast_to(here, found.shape)], axis=1)
         told = np.concatenate([told, found], axis=1)
         best = np.argsort(-np.abs(told), axis=1, kind="stable")[:, :count]
-        places, told = (np.take_along_axis(part, best, axis=1) for part in (places, told))
+        places, told = np.take_along_axis(places, best, axis=1), np.take_along_axis(told, best, axis=1)
     return [
         [(int(place), float(value)) for place, value in zip(*row, strict=True)]
         for row in zip(places, told, strict=True)

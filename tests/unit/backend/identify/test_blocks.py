@@ -6,6 +6,7 @@ import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import false_discovery_control, mannwhitneyu, spearmanr
 
@@ -70,7 +71,7 @@ def test_the_table_of_all_neurons_has_each_ones_mean_on_either_side_and_spread()
     assert rows.sd.to_numpy() == pytest.approx(features.std(0, dtype=float), rel=1e-6)
 
 
-def described(features: np.ndarray, labels: np.ndarray) -> describe.pd.DataFrame:
+def described(features: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     neurons = features.shape[1]
     items = Items(features, None, labels, np.arange(ITEMS), np.zeros(ITEMS, int))
     return describe.table(items, Fit(1.0, np.zeros(neurons), 0.0), np.full((2, neurons), np.nan), (neurons,))

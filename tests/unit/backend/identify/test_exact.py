@@ -14,6 +14,7 @@ from backend.errors import BadInput
 from backend.identify import exact, library, statistics
 from backend.identify.formats import thunlp
 from backend.models.loaded import LoadedModel
+from backend.prompting import decode
 from tests.plain import Plain, largest_gap
 
 RIGHT = ("Cairo", "Rome", "Oslo")
@@ -38,9 +39,8 @@ def published(model: LoadedModel, folder: Path, items: int = 48) -> tuple[Path, 
             for text in (response, "It is", word)
         )
         assert whole[len(before) : len(before) + len(inside)] == inside
-        row = {"question": f"Item {number}?", "response": response}
-        row |= {"tokenized_response": whole, "answer_tokens": inside}
-        lines.append(json.dumps({f"q{number}": row}))
+        text = {"question": f"Item {number}?", "response": response}
+        lines.append(json.dumps({f"q{number}": {**text, "tokenized_response": whole, "answer_tokens": inside}}))
         ids[side].append(f"q{number}")
     (folder / "answer_tokens.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     (folder / "qids.json").write_text(json.dumps(ids), "utf-8")
@@ -72,9 +72,9 @@ def test_cett_is_read_over_the_named_tokens_and_over_all_others_before_the_respo
     words = (WRONG[1], WRONG[0], WRONG[2], RIGHT[0], RIGHT[2], RIGHT[1])
     for place, (text, word) in enumerate(zip(texts, words, strict=True)):
         inside, outside = (list(region) for region in text.regions)
-        assert model.tokenizer.decode([text.ids[place] for place in inside]) == f" {word}"
+        assert decode(model, [text.ids[place] for place in inside]) == f" {word}"
         assert sorted(inside + outside) == list(range(len(text.ids)))
-        assert model.tokenizer.decode(text.ids).endswith("now.")
+        assert decode(model, text.ids).endswith("now.")
         whole = plain.cett(list(text.ids))
         for read, region in ((given.answer, inside), (given.other, outside)):
             expected = whole[:, region].mean(1).reshape(-1)
