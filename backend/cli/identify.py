@@ -10,7 +10,7 @@ import json as jsonlib
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,9 @@ from backend.types.identify import CONSISTENCIES, Consistency, Question
 from backend.types.plan import Plan, Screening, Training
 from backend.types.probe import Probe
 from backend.types.results import ModelInfo
+
+if TYPE_CHECKING:
+    from backend.identify.fitted import Fitted
 
 app = typer.Typer(help="Find H-neurons: questions, answers, a probe and its report card.", rich_markup_mode=None)
 
@@ -206,27 +209,53 @@ def _export_features(name: str, out: Path, model: str | None) -> None:
 @app.command("fit")
 def fit(
     name: Annotated[str, typer.Argument(help="what to call the probe")],
-    features: Annotated[Path, typer.Option(help="a folder of act_ID.npy, [layers, neurons]")],
     ids: Annotated[Path, typer.Option(help="qids.json: the ids of right (t) and wrong (f) items")],
-    model: Annotated[str | None, typer.Option(help="the model they were read on, to be loaded and checked")] = None,
+    features: Annotated[Path | None, typer.Option(help="a folder of act_ID.npy, [layers, neurons]")] = None,
+    answers: Annotated[Path | None, typer.Option(help="answer_tokens.jsonl, to be read with the model")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="of features, the model they were read on, to be checked; of answers, the reader")
+    ] = None,
+    labels: Annotated[str | None, typer.Option(help="1-vs-1, or 3-vs-1 where the other tokens are there")] = None,
     c: Annotated[float | None, typer.Option("--c", help="this C, not one chosen by cross-validation")] = None,
     standardise: Annotated[bool, typer.Option("--standardise/--no-standardise", help="per SD")] = False,
     seed: Annotated[int, typer.Option(help="of the split")] = 0,
     json: options.Json = False,
 ) -> None:
-    """Fit a probe on features that are there already, in the layout of thunlp/H-Neurons."""
+    """Fit a probe on features or on answers with their tokens, in the layout of thunlp/H-Neurons."""
     from backend.identify import fitted, library, runs
 
-    asked = {"standardise": standardise, **({} if c is None else {"choice": "fixed", "c": c})}
-    training = options.validated(Training, asked)
+    if (features is None) == (answers is None):
+        raise BadSettings(
+            "It is not clear what to fit on", "one of --features and --answers is needed, and not both", "name one"
+        )
+    asked = {"standardise": standardise, "labels": labels or "1-vs-1"}
+    training = options.validated(Training, asked | ({} if c is None else {"choice": "fixed", "c": c}))
     folder = library.folder_of(name)
     with runs.working(folder):
         library.refuse_taken(folder)
-        found = fitted.fit(features, ids, training, name, _info(model), seed)
+        if answers is not None:
+            found = _fit_answers(answers, ids, training, name, model, seed)
+        else:
+            assert features is not None
+            found = fitted.fit(features, ids, training, name, _info(model), seed)
         library.write(folder, found.probe, {})
     if not json:
         probe_tables.fitted(stdout_console(), found.path, found.scores)
     _show(found.probe, json)
+
+
+def _fit_answers(answers: Path, ids: Path, training: Training, name: str, model: str | None, seed: int) -> Fitted:
+    """Read the answers with the model, say how many were read, and fit."""
+    from backend.identify import exact, fitted
+    from backend.models import loading
+
+    with quiet_stdout():
+        teller = Teller(stderr_console())
+        loaded = loading.load(model or opening.default_model(), None, None, lambda stage, _: teller.say(stage))
+        watch = Listening(teller)
+        given, tally = exact.read(loaded, answers, ids, training.labels, watch)
+        teller.say(tally.sentence)
+        return fitted.fit_given(given, training, name, loaded.info, seed, watch)
 
 
 def _info(model: str | None) -> ModelInfo | None:

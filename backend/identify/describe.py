@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from backend.identify.probe import Fit
 from backend.identify.responses import asked
-from backend.identify.statistics import auroc, cohens_d, partners, single_neurons
+from backend.identify.statistics import auroc, by_blocks, cohens_d, partners, single_neurons
 from backend.identify.training import Items
 from backend.neurons import NeuronId
 from backend.types.identify import Item, Question, Sampling
@@ -33,15 +33,20 @@ def table(train: Items, fit: Fit, frequency: Float[np.ndarray, "sign neuron"], w
     """A row a neuron: where it is, its weight, and what it tells alone."""
     layers, index = places(widths)
     areas, q = single_neurons(train.answer, train.labels)
-    spread = train.answer.std(0, dtype=np.float64)
     wrong = train.labels == 1
+
+    def moments(block: np.ndarray) -> np.ndarray:
+        means = (block[side].mean(0, dtype=np.float64) for side in (~wrong, wrong))
+        return np.stack([block.std(0, dtype=np.float64), *means])
+
+    spread, mean_right, mean_wrong = by_blocks(moments, train.answer)
     return pd.DataFrame(
         {
             "layer": layers.astype(np.int16),
             "neuron": index.astype(np.int32),
             "weight": fit.weights,
-            "mean_right": train.answer[~wrong].mean(0, dtype=np.float64).astype(np.float32),
-            "mean_wrong": train.answer[wrong].mean(0, dtype=np.float64).astype(np.float32),
+            "mean_right": mean_right.astype(np.float32),
+            "mean_wrong": mean_wrong.astype(np.float32),
             "sd": spread.astype(np.float32),
             "effect": fit.weights * spread,
             "auroc": areas.astype(np.float32),

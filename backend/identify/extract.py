@@ -7,18 +7,20 @@ Source: Gao et al. 2025, Eq. 3 (mean over a region's tokens).
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
+from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
 from backend.arrays import new_array
 from backend.errors import StoreError
@@ -98,9 +100,8 @@ def _read(
     shift = 1 if rule.position == "predicting" else 0
 
     def told(places: list[int], hidden: Tensor, before: int) -> None:
-        head = model.plain.get_output_embeddings()
         for row, place in enumerate(places):
-            sure[place] = _confidence(texts[place], hidden[row], before, head, shift)
+            sure[place] = _confidence(model, texts[place], hidden[row], before, shift)
 
     means = region_means(model, texts, watch=watch, pooling=rule.pooling, on_hidden=told)
     for region, array in enumerate(out):
@@ -109,13 +110,41 @@ def _read(
     return [sure[place] for place in range(len(texts))]
 
 
+class _Already(nn.Module):
+    """In the place of a model's layers: gives back as last hidden states what came in as embeddings."""
+
+    @property
+    def decoder(self) -> _Already:
+        """Some families (OPT) call this part of their layers by name."""
+        return self
+
+    def forward(self, *_: Any, inputs_embeds: Tensor, **__: Any) -> BaseModelOutputWithPastAndCrossAttentions:
+        """[row pos d_model] as it came."""
+        return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=cast("torch.FloatTensor", inputs_embeds))
+
+
+def head_logits(model: LoadedModel, hidden: Float[Tensor, "pos d_model"]) -> Float[Tensor, "pos vocab"]:
+    """Logits of last hidden states, by the model's own forward with its layers left out.
+
+    What a family does behind its output embedding (Gemma-2 caps the logits, Granite and Cohere scale them) stands in
+    its forward and nowhere else; so that is called and not written once more. No weight is copied.
+    """
+    plain = model.plain
+    bare = copy.copy(plain)
+    # A module's parts are one dict that a shallow copy shares: the copy gets its own before a part is put in.
+    bare.__dict__["_modules"] = dict(plain._modules)
+    setattr(bare, plain.base_model_prefix, _Already())
+    # By its class, because what is hung on a spread model's instance would lead back to the whole model.
+    return cast("Tensor", type(plain).forward(bare, inputs_embeds=hidden[None], use_cache=False).logits[0])
+
+
 def _confidence(
-    text: RegionText, hidden: Float[Tensor, "pos d_model"], before: int, head: torch.nn.Module, shift: int
+    model: LoadedModel, text: RegionText, hidden: Float[Tensor, "pos d_model"], before: int, shift: int
 ) -> Confidence:
     """How sure the model was of the answer's tokens, each from the position that predicts it."""
     places = [place + shift for place in text.regions[0]]
     predicting = torch.tensor([place - 1 - before for place in places], device=hidden.device)
-    logits = head(hidden[predicting])
+    logits = head_logits(model, hidden[predicting])
     chosen = torch.tensor([text.ids[place] for place in places], device=hidden.device)
     log_probs, entropies = scores(logits, chosen)
     return Confidence(
@@ -133,22 +162,22 @@ def _digest(items: Sequence[Item], sampling: Sampling, rule: RegionRule, fingerp
     return whole.hexdigest()
 
 
-def held(folder: Path) -> tuple[tuple[Item, ...], np.ndarray]:
-    """The items whose features lie in `folder`, and their CETT over the answer, [item neuron].
+def held(folder: Path) -> tuple[tuple[Item, ...], np.ndarray, np.ndarray]:
+    """The items whose features lie in `folder`, and their CETT over the answer and over the rest, [item neuron].
 
     Raises StoreError where they are not there, or not all of them.
     """
     try:
         lines = (folder / ITEMS).read_text("utf-8").split("\n")
         items = tuple(Item.model_validate_json(line) for line in lines if line)
-        answer = np.load(folder / "answer.npy", mmap_mode="r")
+        answer, other = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("answer", "other"))
     except (OSError, ValueError) as error:
         raise StoreError(
             "The features of this run are not here", str(error)[:200], "resume it: they are read again from its answers"
         ) from error
     if len(items) != len(answer) or len(Journal(folder / "confidence.jsonl").read()) != len(items):
         raise StoreError("The features of this run are not complete", "reading them was stopped", "resume it")
-    return items, answer
+    return items, answer, other
 
 
 def _begin(folder: Path, journal: Journal, items: Sequence[Item], digest: str) -> None:

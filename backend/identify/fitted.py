@@ -1,6 +1,7 @@
 """A probe from features alone: right and wrong items whose CETT somebody else has read, as the authors publish them.
 
-Owns the way from such files to a probe, and from a finished run to such files. What hangs on questions (relations,
+Owns the way from features to such a probe, and from a finished run to the authors' files. Refuses to read CETT
+(`backend.identify.exact` does, over the tokens of their answers). What hangs on questions (relations,
 lengths, switched answers) is not known here, so the probe has no report card: the held-out scores are told, and no
 more. Source of the layout: thunlp/H-Neurons.
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float, Int
 from sklearn.model_selection import StratifiedKFold
 
 from backend.errors import BadInput, StoreError
@@ -44,6 +46,22 @@ class Fitted:
     scores: Scores
 
 
+@dataclass(frozen=True)
+class Given:
+    """Features that are there, labels (1 is wrong), and where they come from. `other` is None where it was not read."""
+
+    answer: Float[np.ndarray, "item neuron"]
+    other: Float[np.ndarray, "item neuron"] | None
+    labels: Int[np.ndarray, " item"]
+    widths: tuple[int, ...]
+    source: str
+
+    def take(self, places: Int[np.ndarray, " place"], folds: Int[np.ndarray, " place"]) -> Items:
+        """The items at these places, each an entity of its own."""
+        other = None if self.other is None else self.other[places]
+        return Items(self.answer[places], other, self.labels[places], places, folds)
+
+
 def fit(
     folder: Path,
     ids: Path,
@@ -59,15 +77,31 @@ def fit(
         info: the model that the features are of, where it is here; without it the probe belongs to no model.
     Raises BadInput for files that do not fit together or too few items, Stopped between folds.
     """
-    features, labels, _, (layers, width) = thunlp.read_features(thunlp.read_ids(ids), folder)
-    widths = (width,) * layers
-    if info is not None and info.widths != widths:
+    sides = thunlp.read_ids(ids)
+    other = None
+    if training.labels == "3-vs-1":
+        answer, other, labels, (layers, width) = thunlp.read_both(sides, folder)
+    else:
+        answer, labels, _, (layers, width) = thunlp.read_features(sides, thunlp.answers_in(folder))
+    if info is not None and info.widths != (width,) * layers:
         raise BadInput(
             f"{folder.name} holds features of another model",
             f"they have {layers} layers of {width:,} neurons, {info.name} has {info.n_layers} of {info.widths[0]:,}",
             "name the model that they were read on",
         )
-    if not np.isfinite(features).all():
+    given = Given(answer, other, labels, (width,) * layers, folder.name or str(folder))
+    return fit_given(given, training, name, info, seed, watch)
+
+
+def fit_given(
+    given: Given, training: Training, name: str, info: ModelInfo | None, seed: int = 0, watch: Watch = SILENT
+) -> Fitted:
+    """Fit a probe on features; one part of `held_out` is held out, and judged over the answers alone.
+
+    Raises BadInput for too few items or features that are no numbers, Stopped between folds.
+    """
+    labels = given.labels
+    if not all(np.isfinite(part).all() for part in (given.answer, given.other) if part is not None):
         raise BadInput("Some features are no numbers", "a region without a token has no CETT", "leave such items out")
     rarer = int(min(labels.sum(), len(labels) - labels.sum()))
     if rarer < 2 * max(training.folds, training.held_out):
@@ -80,12 +114,12 @@ def fit(
     folds = np.zeros(len(inside), dtype=np.int64)
     for number, (_, test) in enumerate(_splitter(training.folds, seed).split(inside, labels[inside])):
         folds[test] = number
-    seen, unseen = _items(features, labels, inside, folds), _items(features, labels, outside, folds[:0])
+    seen, unseen = given.take(inside, folds), given.take(outside, folds[:0])
     trained = train(seen, training, watch=watch)
     if not len(h_neurons(trained.fit)):
         raise BadInput("No neuron speaks for wrong answers", "no weight is positive", "allow a larger C")
-    unknown = np.full((2, features.shape[1]), np.nan)
-    rows = describe.table(seen, trained.fit, unknown, widths)
+    unknown = np.full((2, given.answer.shape[1]), np.nan)
+    rows = describe.table(seen, trained.fit, unknown, given.widths)
     probe = Probe(
         name=name,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -93,7 +127,7 @@ def fit(
         c=trained.fit.c,
         intercept=trained.fit.intercept,
         neurons=tuple(one for one, _ in describe.figures(seen, unseen, trained.fit, rows)),
-        imported=folder.name or str(folder),
+        imported=given.source,
     )
     held_out = scores_of(unseen.labels, trained.fit.logits(unseen.answer), unseen.entities)
     return Fitted(probe, trained.points, held_out)
@@ -109,10 +143,6 @@ def _split(labels: np.ndarray, parts: int, seed: int) -> tuple[np.ndarray, np.nd
     return np.asarray(inside), np.asarray(outside)
 
 
-def _items(features: np.ndarray, labels: np.ndarray, places: np.ndarray, folds: np.ndarray) -> Items:
-    return Items(features[places], None, labels[places], places, folds)
-
-
 def export(model: LoadedModel, name: str, folder: Path) -> int:
     """Write the items of the finished run `name` with their features in the authors' layout; how many there are.
 
@@ -120,7 +150,7 @@ def export(model: LoadedModel, name: str, folder: Path) -> int:
     """
     begun, asked_of = runs.begun(name)
     run = library.folder_of(name)
-    items, features = held(run / "features")
+    items, answer, other = held(run / "features")
     try:
         kept = {(row.question, row.response) for row in pd.read_parquet(run / "items.parquet").itertuples()}
     except FileNotFoundError as error:
@@ -130,7 +160,7 @@ def export(model: LoadedModel, name: str, folder: Path) -> int:
     chosen = [items[place] for place in places]
     tokens = [_tokens(model, item, questions[item.question], begun.plan.sampling) for item in chosen]
     texts = {item.question: asked(questions[item.question], begun.plan.sampling).prompt for item in chosen}
-    thunlp.write(folder, chosen, texts, features[places], model.info.n_layers, tokens)
+    thunlp.write(folder, chosen, texts, answer[places], model.info.n_layers, tokens, other[places])
     return len(chosen)
 
 

@@ -12,12 +12,13 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.stats import false_discovery_control, mannwhitneyu, rankdata
-from sklearn.calibration import calibration_curve
 from sklearn.metrics import f1_score
 
 from backend.types.identify import CalibrationBin, Estimate, Scores
 
 RESAMPLES = 2_000
+BLOCK = 1_024
+"""Neurons that are measured together: bounds memory, not the result."""
 Labels = Int[np.ndarray, " item"]
 Values = Float[np.ndarray, " item"]
 Measure = Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]
@@ -59,7 +60,7 @@ def estimate(
 
 
 def share(values: Values, clusters: Int[np.ndarray, " item"], seed: int = 0) -> Estimate:
-    """The mean of values in 0..1, with its interval."""
+    """The mean of `values`, in their own unit, with its interval."""
 
     def mean(labels: Labels, held: Values, weights: Values | None) -> float:
         return float(np.average(held, weights=weights))
@@ -90,14 +91,18 @@ def scores_of(labels: Labels, logits: Values, clusters: Int[np.ndarray, " item"]
 
 
 def calibration(labels: Labels, logits: Values, bins: int = 10) -> tuple[CalibrationBin, ...]:
-    """Bins of equally many items, by predicted chance."""
+    """Bins of equally many items, by predicted chance; bins without an item, as equal chances make them, are left out.
+
+    The bins are those of scikit-learn's `calibration_curve`, which does not tell how many items each holds.
+    """
     chances = 1 / (1 + np.exp(-logits))
-    shares, means = calibration_curve(labels, chances, n_bins=bins, strategy="quantile")
-    edges = np.quantile(chances, np.linspace(0, 1, bins + 1))
-    counts = np.histogram(chances, bins=np.unique(edges))[0]
+    inner = np.quantile(chances, np.linspace(0, 1, bins + 1))[1:-1]
+    member = np.searchsorted(inner, chances)
+    counts, means, shares = (np.bincount(member, weights, bins) for weights in (None, chances, labels))
     return tuple(
-        CalibrationBin(chance=float(mean), share=float(share), n=int(count))
-        for mean, share, count in zip(means, shares, counts[counts > 0], strict=False)
+        CalibrationBin(chance=float(mean / count), share=float(share / count), n=int(count))
+        for count, mean, share in zip(counts, means, shares, strict=True)
+        if count
     )
 
 
@@ -145,41 +150,74 @@ def p_value(null: Values, value: float) -> float:
     return float((1 + (null >= value).sum()) / (1 + len(null)))
 
 
+def by_blocks(measure: Callable[[np.ndarray], np.ndarray], features: Float[np.ndarray, "item neuron"]) -> np.ndarray:
+    """`measure` of every neuron, [... neuron], asked of `BLOCK` neurons at a time.
+
+    Ranks and SciPy's tests keep many float64 copies of what they are given; of 2,000 items of a 7B model these would
+    be sixteen times 3.7 GB.
+    """
+    return np.concatenate([measure(features[:, block]) for block in _blocks(features.shape[1])], axis=-1)
+
+
+def _blocks(neurons: int) -> list[slice]:
+    return [slice(start, min(start + BLOCK, neurons)) for start in range(0, neurons, BLOCK)]
+
+
 def single_neurons(
     features: Float[np.ndarray, "item neuron"], labels: Labels
 ) -> tuple[Float[np.ndarray, " neuron"], Float[np.ndarray, " neuron"]]:
     """(AUROC of each neuron alone, its p-value by Mann-Whitney after Benjamini-Hochberg over all neurons)."""
-    wrong, right = features[labels == 1], features[labels == 0]
-    tested = mannwhitneyu(wrong, right, axis=0, method="asymptotic")
-    areas = tested.statistic / (len(wrong) * len(right))
-    return np.asarray(areas, dtype=np.float64), false_discovery_control(np.nan_to_num(tested.pvalue, nan=1.0))
+
+    def tested(block: np.ndarray) -> np.ndarray:
+        wrong, right = block[labels == 1], block[labels == 0]
+        told = mannwhitneyu(wrong, right, axis=0, method="asymptotic")
+        return np.stack([told.statistic / (len(wrong) * len(right)), np.nan_to_num(told.pvalue, nan=1.0)])
+
+    areas, p = by_blocks(tested, features)
+    return areas, false_discovery_control(p)
 
 
 def cohens_d(features: Float[np.ndarray, "item neuron"], labels: Labels) -> Float[np.ndarray, " neuron"]:
     """Difference of means, wrong minus right, in units of the pooled SD; 0 where a neuron never varies."""
-    wrong, right = features[labels == 1].astype(np.float64), features[labels == 0].astype(np.float64)
-    spread = (len(wrong) - 1) * wrong.var(0, ddof=1) + (len(right) - 1) * right.var(0, ddof=1)
-    pooled = np.sqrt(spread / (len(wrong) + len(right) - 2))
-    difference = wrong.mean(0) - right.mean(0)
-    return np.divide(difference, pooled, out=np.zeros_like(difference), where=pooled > 0)
 
+    def measured(block: np.ndarray) -> np.ndarray:
+        wrong, right = block[labels == 1].astype(np.float64), block[labels == 0].astype(np.float64)
+        spread = (len(wrong) - 1) * wrong.var(0, ddof=1) + (len(right) - 1) * right.var(0, ddof=1)
+        pooled = np.sqrt(spread / (len(wrong) + len(right) - 2))
+        difference = wrong.mean(0) - right.mean(0)
+        return np.divide(difference, pooled, out=np.zeros_like(difference), where=pooled > 0)
 
-def paired_d(differences: Float[np.ndarray, "item ..."]) -> Float[np.ndarray, ...]:
-    """Mean difference of pairs in units of its SD (Cohen's d of paired values), over the first axis."""
-    return np.asarray(differences.mean(0) / differences.std(0, ddof=1))
+    return by_blocks(measured, features)
 
 
 def partners(
     features: Float[np.ndarray, "item neuron"], neurons: Int[np.ndarray, " chosen"], count: int = 5
 ) -> list[list[tuple[int, float]]]:
-    """For each chosen neuron those whose CETT goes with it most, by |Spearman correlation|: (place, correlation)."""
+    """For each chosen neuron those whose CETT goes with it most, by |Spearman correlation|: (place, correlation).
+
+    Of neurons that go with it equally, the first ones.
+    """
+    chosen = _unit_ranks(features[:, neurons])
+    places = np.empty((len(neurons), 0), dtype=np.int64)
+    told = np.empty((len(neurons), 0), dtype=np.float32)
+    for block in _blocks(features.shape[1]):
+        here = np.arange(block.start, block.stop)
+        found = chosen.T @ _unit_ranks(features[:, block])
+        found[neurons[:, None] == here] = 0.0
+        # Only the strongest so far are kept: [chosen neuron] of a large model has no room.
+        places = np.concatenate([places, np.broadcast_to(here, found.shape)], axis=1)
+        told = np.concatenate([told, found], axis=1)
+        best = np.argsort(-np.abs(told), axis=1, kind="stable")[:, :count]
+        places, told = np.take_along_axis(places, best, axis=1), np.take_along_axis(told, best, axis=1)
+    return [
+        [(int(place), float(value)) for place, value in zip(*row, strict=True)]
+        for row in zip(places, told, strict=True)
+    ]
+
+
+def _unit_ranks(features: Float[np.ndarray, "item neuron"]) -> Float[np.ndarray, "item neuron"]:
+    """Ranks among the items, centred and of length 1: their products are Spearman correlations."""
     ranks = rankdata(features, axis=0).astype(np.float32)
     ranks -= ranks.mean(0)
-    size = np.maximum(np.linalg.norm(ranks, axis=0), 1e-6)
-    ranks /= size
-    found = []
-    for neuron in neurons:
-        told = ranks.T @ ranks[:, neuron]
-        told[neuron] = 0.0
-        found.append([(int(place), float(told[place])) for place in np.argsort(-np.abs(told))[:count]])
-    return found
+    ranks /= np.maximum(np.linalg.norm(ranks, axis=0), 1e-6)
+    return ranks

@@ -5,7 +5,8 @@ be read as they read it and our features be given to their classifier:
 
     *_answer_tokens_*.jsonl    {qid: {question, response, tokenized_response, answer_tokens}} a line
     *_qids.json                {"t": [ids of right ones], "f": [ids of wrong ones]}
-    act_QID.npy                float32 [layers, neurons], the mean CETT over a region
+    act_QID.npy                float32 [layers, neurons], the mean CETT over a region; of the tokens beside the answer
+                               in the folder all_except_answer_tokens, which lies in or beside answer_tokens
 
 Lines end at "\\n" alone: answers hold U+2028 and the like, at which other readers break a line in two.
 """
@@ -25,6 +26,8 @@ from backend.errors import BadInput
 from backend.types.identify import Item, Side
 
 SIDES: dict[str, Side] = {"t": "right", "f": "wrong"}
+ANSWER, OTHER = "answer_tokens", "all_except_answer_tokens"
+"""Folders of features, named as the authors name their regions."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,11 @@ def read_ids(path: Path) -> dict[Side, tuple[str, ...]]:
     return found
 
 
+def spelled(tokens: Sequence[str]) -> tuple[str, ...]:
+    """Tokens as a tokenizer decodes each of them, where the file has its vocabulary's marks for a space."""
+    return tuple(token.replace("\u2581", " ").replace("\u0120", " ") for token in tokens)
+
+
 def official_span(tokens: Sequence[str], answer: Sequence[str]) -> tuple[int, int] | None:
     """Where the answer's tokens stand in the response: the first exact run of them; None where they do not.
 
@@ -114,6 +122,43 @@ def read_features(
     return np.stack([row.ravel() for row in rows]), np.array(labels), kept, (layers, neurons)
 
 
+def read_both(
+    ids: Mapping[Side, Sequence[str]], folder: Path
+) -> tuple[
+    Float[np.ndarray, "item neuron"], Float[np.ndarray, "item neuron"], Int[np.ndarray, " item"], tuple[int, int]
+]:
+    """(features over the answer, over the other tokens, labels, (layers, neurons)) of the ids that have both.
+
+    Raises BadInput as `read_features`, and where no folder holds the other tokens.
+    """
+    places = [folder / OTHER, folder.parent / OTHER] if folder.name == ANSWER else [folder / OTHER]
+    beside = next((place for place in places if place.is_dir()), None)
+    if beside is None:
+        raise BadInput(
+            f"{folder} holds the answer's tokens alone",
+            f"3-vs-1 needs the other tokens too, and no folder {OTHER} is there",
+            "read them, or choose 1-vs-1",
+        )
+    answer, labels, kept, shape = read_features(ids, answers_in(folder))
+    other, _, others, other_shape = read_features(ids, beside)
+    if shape != other_shape:
+        raise BadInput(
+            f"{folder} holds features of several models", f"{[shape, other_shape]}", "keep each in its folder"
+        )
+    row = {key: number for number, key in enumerate(others)}
+    both = [(number, row[key]) for number, key in enumerate(kept) if key in row]
+    if not both:
+        raise BadInput(f"{folder} holds features of different items", "no id has both regions", "read both of the same")
+    here, there = map(list, zip(*both, strict=True))
+    return answer[here], other[there], labels[here], shape
+
+
+def answers_in(folder: Path) -> Path:
+    """Where the answers' features lie: in the folder, or in the one of that name in it."""
+    inner = folder / ANSWER
+    return inner if inner.is_dir() else folder
+
+
 def _array(path: Path) -> np.ndarray:
     try:
         array = np.load(path, allow_pickle=False)
@@ -131,20 +176,25 @@ def write(
     features: Float[np.ndarray, "item neuron"],
     layers: int,
     tokens: Sequence[tuple[Sequence[str], Sequence[str]]],
+    other: Float[np.ndarray, "item neuron"] | None = None,
 ) -> None:
     """Items with their features in the authors' layout; `tokens` are each response's and its answer's.
+
+    `other` are the features over the other tokens, which 3-vs-1 needs.
 
     Raises BadInput for a model whose layers differ in width: theirs is one array.
     """
     if features.shape[1] % layers:
         raise BadInput("The layers differ in width", "the authors' files are one array", "write our own artefact")
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder if other is None else folder / OTHER).mkdir(parents=True, exist_ok=True)
     ids: dict[str, list[str]] = {"t": [], "f": []}
     lines = []
     for number, (item, row, (all_tokens, answer)) in enumerate(zip(items, features, tokens, strict=True)):
         key = f"q{number:06d}"
         ids["f" if item.side == "wrong" else "t"].append(key)
         np.save(folder / f"act_{key}.npy", np.asarray(row, np.float32).reshape(layers, -1))
+        if other is not None:
+            np.save(folder / OTHER / f"act_{key}.npy", np.asarray(other[number], np.float32).reshape(layers, -1))
         told: dict[str, Any] = {
             "question": questions[item.question],
             "response": item.response,

@@ -86,6 +86,26 @@ def test_features_of_another_model_are_refused(data: Path, tiny: Callable[[str],
         fitted.fit(data, data / "qids.json", TRAINING, "theirs", tiny("llama").info)
 
 
+def test_three_against_one_takes_the_other_tokens_of_both_sides_as_not_wrong(data: Path) -> None:
+    features, labels = published(data)
+    training = TRAINING.model_copy(update={"labels": "3-vs-1"})
+    with pytest.raises(BadInput, match="3-vs-1 needs the other tokens too"):
+        fitted.fit(data, data / "qids.json", training, "theirs")
+    (data / thunlp.OTHER).mkdir()
+    others = {}
+    for number, row in enumerate(features):
+        others[f"q{number}"] = np.random.default_rng(number).permutation(row)
+        np.save(data / thunlp.OTHER / f"act_q{number}.npy", others[f"q{number}"].reshape(LAYERS, WIDTH))
+    found = fitted.fit(data, data / "qids.json", training, "theirs")
+    answer, labels, kept, _ = thunlp.read_features(thunlp.read_ids(data / "qids.json"), data)
+    inside, _ = fitted._split(labels, training.held_out, 0)
+    stacked = np.concatenate([answer[inside], np.stack([others[kept[place]] for place in inside])])
+    against = np.concatenate([labels[inside], np.zeros_like(inside)])
+    chosen = next(one for one in path(stacked, against, training.cs, standardise=False) if one.c == found.probe.c)
+    weights = {(n.neuron.layer, n.neuron.index): n.weight for n in found.probe.neurons}
+    assert weights == {divmod(int(n), WIDTH): chosen.weights[n] for n in np.flatnonzero(chosen.weights)}
+
+
 def test_the_command_fits_and_keeps_the_probe(data: Path, capfd: pytest.CaptureFixture[str]) -> None:
     published(data)
     words = ["identify", "fit", "theirs", "--features", str(data), "--ids", str(data / "qids.json"), "--c", "100"]
@@ -113,6 +133,8 @@ def test_the_items_of_a_run_are_written_in_their_layout_and_fitted_again(
     features, labels, _, shape = thunlp.read_features(thunlp.read_ids(data / "out" / "qids.json"), data / "out")
     assert shape == (model.info.n_layers, model.info.widths[0]) and labels.sum() == count / 2
     assert np.isfinite(features).all() and features.min() >= 0
+    both = thunlp.read_both(thunlp.read_ids(data / "out" / "qids.json"), data / "out")
+    assert np.array_equal(both[0], features) and not np.allclose(both[1], features)
     (folder / "features" / "items.jsonl").unlink()
     with pytest.raises(StoreError, match="features of this run are not here"):
         fitted.export(model, "a", data / "out")

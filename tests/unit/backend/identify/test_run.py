@@ -38,7 +38,7 @@ def test_a_run_ends_in_a_probe_with_a_report(tiny: Callable[[str], LoadedModel],
     card = probe.report
     assert card is not None and card.asked == len(asked)
     assert card.train_items + card.test_items == 2 * card.funnel.balanced
-    assert len(probe.h_neurons) > 0 and probe.h_neurons == probe.h_neurons | probe.h_neurons
+    assert len(probe.h_neurons) > 0 and set(probe.h_neurons) <= {one.neuron for one in probe.neurons}
     assert probe.model == model.info and probe.command == "hneurons identify run a"
     assert {one.arm for one in card.effects} >= {"H-neurons", "random twin"}
     assert {one.threshold.population for one in card.flagged} == {"token", "layer", "model"}
@@ -52,6 +52,8 @@ def test_a_run_ends_in_a_probe_with_a_report(tiny: Callable[[str], LoadedModel],
     weights = {(n.neuron.layer, n.neuron.index): n.weight for n in probe.neurons}
     chosen = rows[rows.weight != 0]
     assert {(r.layer, r.neuron): r.weight for r in chosen.itertuples()} == pytest.approx(weights)
+    positive = {(r.layer, r.neuron) for r in rows[rows.weight > 0].itertuples()}
+    assert {(one.layer, one.index) for one in probe.h_neurons} == positive, "those with a positive weight, and no other"
     items = pd.read_parquet(tmp_path / "a" / "items.parquet")
     assert len(items) == 2 * card.funnel.balanced and items.held_out.sum() == card.test_items
     shown = statistics.auroc(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.calibration import calibration_curve
 
 from backend.identify import statistics
 from backend.identify.statistics import (
@@ -17,7 +18,6 @@ from backend.identify.statistics import (
     estimate,
     matched,
     p_value,
-    paired_d,
     partners,
     permuted,
     scores_of,
@@ -27,6 +27,11 @@ from backend.identify.statistics import (
 
 SHARED = Path(__file__).resolve().parents[5] / "shared" / "data"
 RANDOM = np.random.default_rng(0)
+
+
+def paired_d(differences: np.ndarray) -> np.ndarray:
+    """Mean difference of pairs in units of its SD (Cohen's d of paired values), over the first axis."""
+    return np.asarray(differences.mean(0) / differences.std(0, ddof=1))
 
 
 def made(items: int, effect: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -140,6 +145,25 @@ def test_calibration_of_honest_chances_lies_on_the_diagonal() -> None:
     bins = calibration(labels, logits)
     assert len(bins) == 10 and sum(one.n for one in bins) == 20_000
     assert max(abs(one.chance - one.share) for one in bins) < 0.03
+
+
+@pytest.mark.parametrize(("items", "step"), [(101, 0.0), (400, 0.0), (101, 0.5)])
+def test_the_counts_of_calibration_are_of_the_bins_that_its_chances_and_shares_are_of(items: int, step: float) -> None:
+    """Chance and share are scikit-learn's; so count times share must be the wrong items of each bin. With equal
+    chances (rounded to a step) some bins are empty."""
+    random = np.random.default_rng(3)
+    logits = random.normal(0, 1, items)
+    if step:
+        logits = (logits / step).round() * step
+    labels = random.integers(0, 2, items)
+    bins = calibration(labels, logits)
+    shares, means = calibration_curve(labels, 1 / (1 + np.exp(-logits)), n_bins=10, strategy="quantile")
+    assert [one.share for one in bins] == pytest.approx(shares.tolist())
+    assert [one.chance for one in bins] == pytest.approx(means.tolist())
+    assert sum(one.n for one in bins) == items and sum(one.n * one.share for one in bins) == pytest.approx(labels.sum())
+    assert all(abs(one.n * one.share - round(one.n * one.share)) < 1e-9 for one in bins)
+    if items == 101 and not step:
+        assert [one.n for one in bins] == [11, *[10] * 9]
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the published figures are not on this machine")
