@@ -134,7 +134,9 @@ def _view(question: Question, text: str, count: int, greedy: bool, decided: _Dec
     pair = (question.id, text)
     person, judge, rules = decided.person.get(pair), decided.judge.get(pair), verdict(text, question)
     counts = person or (judge if decided.decides else None) or rules
-    span = None if counts == "uncertain" else span_of(counts, text, question, decided.words, decided.rule)
+    # No words are looked for in an uncertain answer; those that a person marked are shown as they were marked.
+    unread = counts == "uncertain" and pair not in decided.marked
+    span = None if unread else span_of(counts, text, question, decided.words, decided.rule)
     return AnswerView(
         question=question.id,
         text=question.text,

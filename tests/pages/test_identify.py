@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from html import unescape
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend.types import IdentifyRequest
+from backend.types.identify import Verdict
 from backend.types.plan import LlmJudge
 from backend.types.probe import Baseline
 from tests import fakes_probe, pages_run
@@ -166,6 +168,62 @@ def test_verdicts_are_shown_and_a_run_made_again() -> None:
     assert "3 answers shown, 0 of them decided by a person." in words(app)
     app.button(key="answers.again").click().run()
     assert len(client.submitted) == 2
+
+
+def edit(app: AppTest, **cells: str | None) -> AppTest:
+    """Type into the first row of the table, as the browser tells it: the editor's state, and a run."""
+    table = app.data_editor[0]
+    states = app._tree.get_widget_states()
+    state = states.widgets.add()
+    state.id = table.proto.id
+    typed = {name.replace("_", " "): value for name, value in cells.items()}
+    state.string_value = json.dumps({"edited_rows": {"0": typed}, "added_rows": [], "deleted_rows": []})
+    app._run(states)
+    assert not app.exception
+    assert app.data_editor[0].proto.id != table.proto.id, "the browser forgets an edit that was taken"
+    return app
+
+
+class Marking(FakeClient):
+    """Counts what is kept; words that are emptied, or stand there in other letters, are found by the rules again."""
+
+    told = 0
+
+    def mark_words(self, name: str, question: str, response: str, words: str) -> None:
+        self.told += 1
+        if words and words.casefold() in response.casefold():
+            self.words[question] = words.casefold()
+        elif words:
+            super().mark_words(name, question, response, words)
+
+    def overrule(self, name: str, question: str, response: str, verdict: Verdict) -> None:
+        self.told += 1
+        super().overrule(name, question, response, verdict)
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"), [(None, "*0*"), ("", "*0*"), ("IT IS", "it is"), ("*0*", "*0*"), ("elsewhere", "elsewhere")]
+)
+def test_what_is_typed_into_the_table_is_kept_once_and_the_page_comes_to_rest(typed: str | None, shown: str) -> None:
+    client = Marking()
+    started(client)
+    app = edit(opened(client, room="answers"), words_that_answer=typed)
+    assert client.told == 1 and app.data_editor[0].value["words that answer"][0] == shown
+    app.run()
+    assert client.told == 1
+    edit(app, verdict="right")
+    assert client.told == 2 and client.verdicts == {"q0": "right"}
+
+
+def test_words_that_do_not_stand_in_the_answer_stay_as_typed_with_the_reason_until_they_are_mended() -> None:
+    client = Marking()
+    started(client)
+    app = edit(opened(client, room="answers"), words_that_answer="elsewhere", verdict="uncertain")
+    assert "'elsewhere' does not stand in the answer" in words(app)
+    assert client.verdicts == {"q0": "uncertain"}, "what stands beside it is kept"
+    edit(app, words_that_answer="It is")
+    assert app.data_editor[0].value["words that answer"][0] == "it is"
+    assert "does not stand" not in words(app) and "3 answers shown, 1 of them decided" in words(app)
 
 
 def test_a_judge_is_named_in_the_plan_and_its_agreement_stands_in_the_card() -> None:

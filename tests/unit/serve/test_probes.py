@@ -127,6 +127,15 @@ def test_runs_and_their_answers(client: Client) -> None:
         client.run_answers("other")
 
 
+def test_words_that_a_person_marked_in_an_uncertain_answer_are_shown(client: Client) -> None:
+    begun()
+    unsure = client.run_answers("mine")[1]
+    assert (unsure.verdict, unsure.words) == ("uncertain", "")
+    client.mark_words("mine", "q1", unsure.response, "SURE")
+    marked = client.run_answers("mine")[1]
+    assert (marked.verdict, marked.words, marked.marked) == ("uncertain", "sure", True)
+
+
 def test_a_file_of_questions_is_read(client: Client) -> None:
     found = client.read_questions(b"question,answer\nWho wrote <b>Ulysses</b>?,James Joyce\n", "q.csv")
     assert found[0].text == "Who wrote <b>Ulysses</b>?"
