@@ -189,7 +189,6 @@ def plan(own_file: str, size: Size) -> Plan:
             filter = Consistency(
                 right=state["train.right"], wrong=state["train.wrong"], greedy=state["train.greedy"], uncertain=3
             )
-        filter.check(int(state["train.samples"]))
         return Plan(
             source=Source(file=own_file, per_relation=size.per_relation),
             sampling=Sampling(
@@ -207,9 +206,6 @@ def plan(own_file: str, size: Size) -> Plan:
         )  # fmt: skip
     except ValidationError as error:
         raise bad_input(error) from error
-    except ValueError as error:
-        why, _, instead = str(error).partition("; ")
-        raise BadInput("The filter cannot be met", why, instead or "choose smaller numbers") from error
 
 
 def _start(own: bool, questions: tuple[Question, ...], size: Size) -> None:

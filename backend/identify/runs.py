@@ -156,7 +156,12 @@ def begun_in(folder: Path) -> Begun | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{folder.name}/{PLAN} cannot be read", str(error)[:200], "begin the run anew") from error
+        told = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise StoreError(
+            f"{folder / PLAN} cannot be read",
+            told.removeprefix("Value error, ").replace(";", ",")[:200],
+            "correct it there, or begin the run anew",
+        ) from error
 
 
 def overrules(folder: Path) -> dict[tuple[str, str], Verdict]:

@@ -197,11 +197,24 @@ def test_the_command_lists_and_reports(capfd: pytest.CaptureFixture[str]) -> Non
         (["--labels", "4-vs-1"], "1-vs-1"),
         (["--questions", "nowhere.csv"], "cannot be read"),
         (["--samples", "0"], "greater than or equal to 1"),
+        (["--samples", "5"], "Only 5 samples are drawn: no question can have 9 of one kind, as the filter asks;"),
+        (["--samples", "20", "--filter", "all samples (the paper)"], "A question could be kept on both sides:"),
     ],
 )
 def test_a_plan_that_cannot_be_made(words: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["identify", "run", "x", *words]) == 2
     assert said in capfd.readouterr().err
+
+
+def test_a_run_whose_filter_cannot_be_met_says_what_to_correct_and_hides_no_other(client: Client) -> None:
+    begun("good")
+    path = begun("bad") / "plan.json"
+    record = json.loads(path.read_text("utf-8"))
+    record["plan"]["sampling"]["samples"] = 5
+    path.write_text(json.dumps(record))
+    assert "good" in {run.name for run in client.runs()} and "bad" not in {run.name for run in client.runs()}
+    with pytest.raises(StoreError, match="Only 5 samples are drawn: .*; correct it there"):
+        runs.begun("bad")
 
 
 def test_the_command_runs_a_plan(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
