@@ -218,6 +218,8 @@ def _start(own: bool, questions: tuple[Question, ...], size: Size) -> None:
         name = state["train.name"].strip()
         if any(run.name == name for run in session.client().runs()):
             raise BadInput(f"There is a run {name} already", "it has its own questions", "choose another name")
+        if any(one.name == name for one in session.probes(fresh=True)):
+            raise BadInput(f"There is a probe {name} already", "the run would write over it", "choose another name")
         made = plan(file.name if own and file is not None else "", size)
         identify_runs.start(
             IdentifyRequest(name=name, plan=made, questions=questions, command="made on the page Identify")

@@ -53,7 +53,7 @@ def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
                 fingerprint=begun.fingerprint,
                 questions=begun.asked,
                 sampled=_lines(folder / f"samples.jsonl{archive.PACKED if ships else ''}"),
-                done=_done(folder),
+                done=_done(folder, begun.plan),
                 changed=max(written),
                 job=jobs.get(folder.name),
                 plan=begun.plan,
@@ -62,16 +62,27 @@ def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
     return tuple(sorted(found, key=lambda run: -run.changed))
 
 
-def _done(folder: Path) -> bool:
-    """Whether the run has its probe; one that ships has it beside the code, where its answers were unpacked here."""
-    packed = library.SHIPPED / folder.name
-    if (folder / library.PROBE).exists():
-        return True
-    return (packed / library.PROBE).exists() and _text(folder / archive.PLAN) == _text(packed / archive.PLAN)
+def _done(folder: Path, plan: Plan) -> bool:
+    """Whether the run has the probe of its plan: after a change of plan the old one lies there until it is made again.
+
+    One that ships has it beside the code, where its answers were unpacked here.
+    """
+    own, packed = folder / library.PROBE, library.SHIPPED / folder.name / library.PROBE
+    path = own if own.exists() else packed
+    try:
+        held = path.stat()
+    except FileNotFoundError:
+        return False
+    return _plan_of(path, held.st_mtime_ns, held.st_size) == plan
 
 
-def _text(path: Path) -> str | None:
-    return path.read_text("utf-8") if path.exists() else None
+@lru_cache(maxsize=256)
+def _plan_of(path: Path, changed: int, size: int) -> Plan | None:
+    """The plan that a probe was made from; read once for each state of the file. None where it cannot be read."""
+    try:
+        return library.read_file(path).plan
+    except HNeuronsError:
+        return None
 
 
 def _lines(path: Path) -> int:

@@ -151,6 +151,12 @@ def test_a_run_without_a_proper_name_is_refused(name: str) -> None:
     assert app.text_input(key="train.name").value == name
 
 
+def test_a_run_is_not_begun_under_the_name_of_a_probe() -> None:
+    client = FakeClient()
+    app = started(client, "shipped")
+    assert "There is a probe shipped already" in words(app) and not client.submitted
+
+
 def test_a_filter_that_cannot_be_met_is_refused() -> None:
     client = FakeClient()
     app = opened(client, room="train")
