@@ -339,7 +339,7 @@ class FakeClient:
                 )  # fmt: skip
         return tuple(found)
 
-    def run_answers(self, name: str, limit: int = 200) -> tuple[AnswerView, ...]:
+    def run_answers(self, name: str, limit: int = 200, offset: int = 0) -> tuple[AnswerView, ...]:
         return tuple(
             AnswerView(
                 question=f"q{n}", text=f"Who is <i>number {n}</i>?", answers=("A", "B"), relation="r",
@@ -347,7 +347,7 @@ class FakeClient:
                 rules="wrong", judge="uncertain" if n else None, overruled=f"q{n}" in self.verdicts,
                 words=self.words.get(f"q{n}", f"*{n}*"), marked=f"q{n}" in self.words,
             )
-            for n in range(min(3, limit))
+            for n in range(offset, min(3, offset + limit))
         )  # fmt: skip
 
     def overrule(self, name: str, question: str, response: str, verdict: Verdict) -> None:

@@ -66,12 +66,11 @@ def draw() -> None:
     page = int(row.number_input(f"Part, 1 to {pages}", 1, pages, 1, key="answers.page", width=140))
     only = row.pills("Only", VERDICTS, selection_mode="multi", key="answers.only")
     try:
-        found = session.client().run_answers(run.name, page * PAGE)
+        found = session.client().run_answers(run.name, PAGE, (page - 1) * PAGE)
     except HNeuronsError as error:
         jobs.shown_error(error)
         return
-    asked = list(dict.fromkeys(one.question for one in found))[(page - 1) * PAGE :]
-    shown = [one for one in found if one.question in set(asked) and (not only or one.verdict in only)]
+    shown = [one for one in found if not only or one.verdict in only]
     _table(run, shown, f"{page}-{'-'.join(only or ())}")
     _again(run)
 

@@ -76,8 +76,9 @@ class Client(Protocol):
         """Runs of the verb identify in their folders, the last written first; those at work with their job."""
         ...
 
-    def run_answers(self, name: str, limit: int = 200) -> tuple[AnswerView, ...]:
-        """What the questions of a run were answered, and how each answer was judged. Raises Unknown."""
+    def run_answers(self, name: str, limit: int = 200, offset: int = 0) -> tuple[AnswerView, ...]:
+        """What the questions of a run were answered and how each answer was judged: of `limit` questions, the first
+        `offset` left out. Raises Unknown."""
         ...
 
     def overrule(self, name: str, question: str, response: str, verdict: Verdict) -> None:

@@ -94,9 +94,13 @@ def add_probes(app: FastAPI, client: Client) -> None:
         return Runs(runs=client.runs())
 
     @app.get("/v1/runs/{name}/answers")
-    def answers(name: Name, limit: Annotated[int, Query(ge=1, le=5_000)] = 200) -> Answers:
-        """What the questions of a run were answered, and how each answer was judged."""
-        return Answers(answers=client.run_answers(name, limit))
+    def answers(
+        name: Name,
+        limit: Annotated[int, Query(ge=1, le=5_000, description="questions looked at together")] = 200,
+        offset: Annotated[int, Query(ge=0, description="questions left out before them")] = 0,
+    ) -> Answers:
+        """What the questions of a run were answered, and how each answer was judged, a part at a time."""
+        return Answers(answers=client.run_answers(name, limit, offset))
 
     @app.post("/v1/runs/{name}/overrules", status_code=201)
     def overrule(name: Name, body: Overrule) -> Overrule:

@@ -158,9 +158,9 @@ class LocalClient:
         """Runs in their folders, those at work with their job."""
         return shelf.runs(self._worker.long_runs())
 
-    def run_answers(self, name: str, limit: int = 200) -> tuple[AnswerView, ...]:
+    def run_answers(self, name: str, limit: int = 200, offset: int = 0) -> tuple[AnswerView, ...]:
         """What the questions of a run were answered, and how each answer was judged."""
-        return shelf.answers(name, limit)
+        return shelf.answers(name, limit, offset)
 
     def overrule(self, name: str, question: str, response: str, verdict: Verdict) -> None:
         """Keep a person's verdict on an answer of a run."""

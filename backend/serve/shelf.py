@@ -100,20 +100,21 @@ def _counted(path: Path, changed: int, size: int) -> int:
     return (gzip.decompress(payload) if path.suffix == archive.PACKED else payload).count(b"\n")
 
 
-def answers(name: str, limit: int = 200) -> tuple[AnswerView, ...]:
+def answers(name: str, limit: int = 200, offset: int = 0) -> tuple[AnswerView, ...]:
     """What the drawn questions of a run were answered, each text once with its count and verdict, the greedy first.
 
-    `limit` questions at most. Raises Unknown.
+    `limit` questions at most, the first `offset` left out. Raises Unknown.
     """
     begun, questions = folders.begun(name)
     folder = library.folder_of(name)
     decided = _decisions(folder, begun.plan)
-    drawn = {found.question: found for found in map(Samples.model_validate, Journal(folder / "samples.jsonl").read())}
-    greedy = {found.question: found for found in map(Greedy.model_validate, Journal(folder / "greedy.jsonl").read())}
+    # Only what is shown is made into answers: a run may hold a hundred times as many.
+    drawn = {record["question"]: record for record in Journal(folder / "samples.jsonl").read()}
+    greedy = {record["question"]: record for record in Journal(folder / "greedy.jsonl").read()}
     found: list[AnswerView] = []
-    for question in [one for one in questions if one.id in drawn][:limit]:
-        counts = Counter(one.text for one in drawn[question.id].answers)
-        first = greedy[question.id].answer.text if question.id in greedy else None
+    for question in [one for one in questions if one.id in drawn][offset : offset + limit]:
+        counts = Counter(one.text for one in Samples.model_validate(drawn[question.id]).answers)
+        first = Greedy.model_validate(greedy[question.id]).answer.text if question.id in greedy else None
         texts = dict.fromkeys(([first] if first is not None else []) + [text for text, _ in counts.most_common()])
         found += [_view(question, text, counts[text], text == first, decided) for text in texts]
     return tuple(found)

@@ -127,6 +127,21 @@ def test_runs_and_their_answers(client: Client) -> None:
         client.run_answers("other")
 
 
+def test_answers_of_any_part_of_a_large_run_are_fetched(client: Client) -> None:
+    asked = [ASKED[0].model_copy(update={"id": f"q{n}", "text": f"Who wrote number {n}?"}) for n in range(5_100)]
+    folder = library.folder_of("large")
+    with runs.working(folder):
+        runs.begin(folder, Plan(), asked, INFO, "hneurons identify run large")
+    journal = Journal(folder / "samples.jsonl")
+    with journal.writing():
+        drawn = (Sample(text="Jane Austen", tokens=3, finish="end"),)
+        journal.append(Samples(question=one.id, answers=drawn).model_dump(mode="json") for one in asked)
+    assert client.runs()[0].sampled == 5_100
+    assert [one.question for one in client.run_answers("large", 40, 5_080)] == [f"q{n}" for n in range(5_080, 5_100)]
+    assert [one.question for one in client.run_answers("large", 2, 39)] == ["q39", "q40"]
+    assert client.run_answers("large", 40, 5_100) == ()
+
+
 def test_words_that_a_person_marked_in_an_uncertain_answer_are_shown(client: Client) -> None:
     begun()
     unsure = client.run_answers("mine")[1]
