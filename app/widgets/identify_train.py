@@ -22,6 +22,8 @@ from backend.types.plan import Checks, LlmJudge, Plan, Screening, Source, Traini
 from backend.types.probe import Probe
 
 OWN = "my own numbers"
+_READ = "train:read"
+"""The file that was read last: what was asked of it, and its questions or why there are none."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +33,28 @@ class Size:
     per_relation: int
     at_most: int
     checks: Checks
+    thorough: str
     words: str
+    """Of the shipped questions."""
+
+    def told(self, own: tuple[Question, ...] | None) -> str:
+        """What it comes to: of the shipped questions, or of `own`, none of which is left out."""
+        if own is None:
+            return self.words
+        asked = f"all {len(own):,} questions that were read" if own else "every question of the file"
+        return f"{asked} answered greedily, at most {self.at_most:,} of them in samples; {self.thorough}"
 
 
 SIZES = {
     "A look": Size(
         40, 300,
         Checks(refits=5, bootstraps=20, random_sets=10, twins=1, alphas=(0.0, 2.0), answers=40, variations=False),
-        "some 1,500 questions; half an hour on a laptop with the small model",
+        "few checks", "some 1,500 questions; half an hour on a laptop with the small model",
     ),
-    "Thorough": Size(500, 3000, Checks(), "some 9,600 questions and every check; hours on a laptop, in the background"),
+    "Thorough": Size(
+        500, 3000, Checks(), "every check",
+        "some 9,600 questions and every check; hours on a laptop, in the background",
+    ),
 }  # fmt: skip
 
 
@@ -73,14 +87,12 @@ def _form() -> None:
     source = st.segmented_control(
         "Questions", ["Those that ship", "My file"], default="Those that ship", required=True, key="train.source"
     )
-    uploaded: tuple[Question, ...] = ()
-    if source == "My file":
-        uploaded = _uploaded()
+    uploaded = _uploaded() if source == "My file" else None
     size = st.segmented_control("How much", list(SIZES), default="A look", required=True, key="train.size")
-    st.markdown(muted(SIZES[size].words))
+    st.markdown(muted(SIZES[size].told(uploaded)))
     _settings()
     if st.button("Start", type="primary", icon=":material/play_arrow:", key="train.start"):
-        _start(source == "My file", uploaded, SIZES[size])
+        _start(uploaded, SIZES[size])
     failed = st.session_state.get(FAILED)
     if isinstance(failed, HNeuronsError):
         jobs.shown_error(failed)
@@ -92,15 +104,18 @@ def _uploaded() -> tuple[Question, ...]:
         help="Columns question and answers (spellings apart by |), if you like relation and entity. TriviaQA, NQ-Open "
         "and PopQA are read as they are.",
     )  # fmt: skip
+    limit = st.number_input(
+        "At most so many questions", 1, value=None, key="train.limit", placeholder="all", width=220,
+        help="Drawn from the file at random, by the seed of the settings.",
+    )  # fmt: skip
     if file is None:
         return ()
-    key = f"train:read:{file.file_id}"
-    if key not in st.session_state:
-        try:
-            st.session_state[key] = session.client().read_questions(file.getvalue(), file.name)
-        except HNeuronsError as error:
-            st.session_state[key] = error
-    found = st.session_state[key]
+    # Without a limit nothing is drawn, and a file need not be read again for another seed.
+    asked = (file.file_id, limit, int(st.session_state.get("train.seed", 0)) if limit else 0)
+    held = st.session_state.get(_READ)
+    if held is None or held[0] != asked:
+        held = st.session_state[_READ] = (asked, _read(file.getvalue(), file.name, limit, asked[2]))
+    found = held[1]
     if isinstance(found, HNeuronsError):
         jobs.shown_error(found)
         return ()
@@ -108,6 +123,13 @@ def _uploaded() -> tuple[Question, ...]:
     st.markdown(f"{len(found):,} questions of {kinds} {'kind' if kinds == 1 else 'kinds'}. The first:")
     st.html(text.block(f"{found[0].text}  →  {' | '.join(found[0].answers[:4])}"))
     return tuple(found)
+
+
+def _read(payload: bytes, name: str, limit: int | None, seed: int) -> tuple[Question, ...] | HNeuronsError:
+    try:
+        return session.client().read_questions(payload, name, limit, seed)
+    except HNeuronsError as error:
+        return error
 
 
 def _settings() -> None:
@@ -179,7 +201,7 @@ def _settings() -> None:
 
 
 def plan(own_file: str, size: Size) -> Plan:
-    """The plan that the form says. Raises BadInput."""
+    """The plan that the form says; `own_file` names a person's file, none the shipped questions. Raises BadInput."""
     state = st.session_state
     seed = int(state["train.seed"])
     filter = CONSISTENCIES.get(state["train.filter"])
@@ -190,7 +212,9 @@ def plan(own_file: str, size: Size) -> Plan:
                 right=state["train.right"], wrong=state["train.wrong"], greedy=state["train.greedy"], uncertain=3
             )
         return Plan(
-            source=Source(file=own_file, per_relation=size.per_relation),
+            source=Source(file=own_file, per_relation=None, limit=state["train.limit"])
+            if own_file
+            else Source(per_relation=size.per_relation),
             sampling=Sampling(
                 samples=state["train.samples"], temperature=state["train.temperature"], top_k=state["train.top_k"],
                 top_p=state["train.top_p"], suffix=state["train.suffix"], max_new_tokens=32, seed=seed,
@@ -208,12 +232,13 @@ def plan(own_file: str, size: Size) -> Plan:
         raise bad_input(error) from error
 
 
-def _start(own: bool, questions: tuple[Question, ...], size: Size) -> None:
+def _start(own: tuple[Question, ...] | None, size: Size) -> None:
+    """Begin the run with the questions of a person's file, or with the shipped ones where there is no `own`."""
     state = st.session_state
     state[FAILED] = None
     file = state.get("train.file")
     try:
-        if own and not questions:
+        if own is not None and not own:
             raise BadInput("There is no question to ask", "no file was read", "choose a file, or those that ship")
         name = state["train.name"].strip()
         if any(run.name == name for run in session.client().runs()):
@@ -222,7 +247,7 @@ def _start(own: bool, questions: tuple[Question, ...], size: Size) -> None:
             raise BadInput(f"There is a probe {name} already", "the run would write over it", "choose another name")
         made = plan(file.name if own and file is not None else "", size)
         identify_runs.start(
-            IdentifyRequest(name=name, plan=made, questions=questions, command="made on the page Identify")
+            IdentifyRequest(name=name, plan=made, questions=own or (), command="made on the page Identify")
         )
     except ValidationError:
         state[FAILED] = BadInput(

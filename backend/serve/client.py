@@ -89,8 +89,10 @@ class Client(Protocol):
         """Keep which words of an answer are the answer, by a person; none leaves it to the rules. Raises BadInput."""
         ...
 
-    def read_questions(self, payload: bytes, file: str) -> tuple[Question, ...]:
-        """The questions of a person's file. Raises BadInput."""
+    def read_questions(
+        self, payload: bytes, file: str, limit: int | None = None, seed: int = 0
+    ) -> tuple[Question, ...]:
+        """The questions of a person's file, at most `limit` of them, drawn by `seed`. Raises BadInput."""
         ...
 
     def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:

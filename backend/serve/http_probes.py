@@ -52,9 +52,11 @@ class Mark(BaseModel):
 
 
 class QuestionFile(BaseModel):
-    """A file of questions: CSV, TSV, JSON, JSON lines or Parquet."""
+    """A file of questions: CSV, TSV, JSON, JSON lines or Parquet. With `limit` at most so many, drawn by `seed`."""
 
     files: Annotated[Files, Field(max_length=1)]
+    limit: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**31)
 
 
 class Questions(BaseModel):
@@ -117,4 +119,5 @@ def add_probes(app: FastAPI, client: Client) -> None:
     @app.post("/v1/questions")
     def questions(body: QuestionFile) -> Questions:
         """The questions of a file."""
-        return Questions(questions=client.read_questions(next(iter(body.files.values())), next(iter(body.files))))
+        file, payload = next(iter(body.files.items()))
+        return Questions(questions=client.read_questions(payload, file, body.limit, body.seed))

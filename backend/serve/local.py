@@ -170,9 +170,11 @@ class LocalClient:
         """Keep which words of an answer are the answer, by a person."""
         shelf.mark(name, question, response, words)
 
-    def read_questions(self, payload: bytes, file: str) -> tuple[Question, ...]:
-        """The questions of a person's file."""
-        return shelf.parse(payload, file)
+    def read_questions(
+        self, payload: bytes, file: str, limit: int | None = None, seed: int = 0
+    ) -> tuple[Question, ...]:
+        """The questions of a person's file, at most `limit` of them, drawn by `seed`."""
+        return shelf.parse(payload, file, limit, seed)
 
     def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:
         """Keep a probe from the files of others, for the loaded model where there is one."""

@@ -124,9 +124,13 @@ class HttpClient:
         body = {"question": question, "response": response, "words": words}
         self._call("POST", f"/v1/runs/{_name(name)}/marks", body)
 
-    def read_questions(self, payload: bytes, file: str) -> tuple[Question, ...]:
-        """The questions of a person's file, read there."""
-        rows = self._call("POST", "/v1/questions", _packed({file: payload}))["questions"]
+    def read_questions(
+        self, payload: bytes, file: str, limit: int | None = None, seed: int = 0
+    ) -> tuple[Question, ...]:
+        """The questions of a person's file, read there, at most `limit` of them, drawn by `seed`."""
+        rows = self._call("POST", "/v1/questions", _packed({file: payload}) | {"limit": limit, "seed": seed})[
+            "questions"
+        ]
         return tuple(self._read(Question, row) for row in rows)
 
     def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:

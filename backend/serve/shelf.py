@@ -189,9 +189,9 @@ def _refuse_other(name: str, question: str) -> None:
         raise BadInput(f"{question[:60]!r} is no question of {name}", "its questions are fixed", "name one of them")
 
 
-def parse(payload: bytes, file: str) -> tuple[Question, ...]:
-    """The questions of a person's file. Raises BadInput."""
-    return question_files.read(payload, file)
+def parse(payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> tuple[Question, ...]:
+    """The questions of a person's file, at most `limit` of them, drawn by `seed`. Raises BadInput."""
+    return question_files.read(payload, file, limit, seed)
 
 
 def take(files: Mapping[str, bytes], name: str, info: ModelInfo | None, force: bool) -> Probe:

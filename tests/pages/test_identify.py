@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from backend.types import IdentifyRequest
 from backend.types.identify import Verdict
-from backend.types.plan import LlmJudge
+from backend.types.plan import LlmJudge, Source
 from backend.types.probe import Baseline
 from tests import fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient
@@ -155,6 +155,22 @@ def test_a_run_is_not_begun_under_the_name_of_a_probe() -> None:
     client = FakeClient()
     app = started(client, "shipped")
     assert "There is a probe shipped already" in words(app) and not client.submitted
+
+
+def test_of_an_own_file_at_most_so_many_questions_are_asked_and_the_page_says_how_many() -> None:
+    client = FakeClient()
+    app = opened(client, room="train")
+    app.text_input(key="train.name").set_value("mine")
+    app.button_group(key="train.source").set_value("My file").run()
+    assert "every question of the file answered greedily, at most 300 of them in samples" in words(app)
+    app.file_uploader(key="train.file").set_value(("q.csv", b"question,answer\n" + 499 * b"Who?,A\n", "text/csv")).run()
+    assert "all 500 questions that were read answered greedily" in words(app) and "half an hour" not in words(app)
+    app.number_input(key="train.limit").set_value(20).run()
+    assert "all 20 questions that were read answered greedily" in words(app)
+    app.button(key="train.start").click().run()
+    request = client.submitted[-1][1]
+    assert isinstance(request, IdentifyRequest) and len(request.questions) == 20
+    assert request.plan.source == Source(file="q.csv", per_relation=None, limit=20)
 
 
 def test_a_filter_that_cannot_be_met_is_refused() -> None:

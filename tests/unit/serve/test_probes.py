@@ -11,6 +11,7 @@ import pytest
 from backend.cli.main import main
 from backend.errors import BadInput, BadSettings, StoreError, Unknown
 from backend.identify import library, runs
+from backend.identify.formats import questions
 from backend.neurons import NeuronSet
 from backend.serve.client import Client
 from backend.serve.remote import HttpClient
@@ -154,6 +155,13 @@ def test_words_that_a_person_marked_in_an_uncertain_answer_are_shown(client: Cli
 def test_a_file_of_questions_is_read(client: Client) -> None:
     found = client.read_questions(b"question,answer\nWho wrote <b>Ulysses</b>?,James Joyce\n", "q.csv")
     assert found[0].text == "Who wrote <b>Ulysses</b>?"
+    many = b"question,answer\n" + b"".join(b"Who is number %d?,A%d\n" % (n, n) for n in range(50_001))
+    with pytest.raises(BadInput, match="50,001 questions are too many: .*; set how many to ask at most"):
+        client.read_questions(many, "q.csv")
+    found = client.read_questions(many, "q.csv", 20, 3)
+    assert len(found) == 20 and found == questions.read(many, "q.csv", 20, 3) != client.read_questions(
+        many, "q.csv", 20
+    )
     with pytest.raises(BadInput, match="no column of questions"):
         client.read_questions(b"a,b\n1,2\n", "q.csv")
 
