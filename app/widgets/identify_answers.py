@@ -71,7 +71,10 @@ def draw() -> None:
         jobs.shown_error(error)
         return
     shown = [one for one in found if not only or one.verdict in only]
-    _table(run, shown, f"{page}-{'-'.join(only or ())}")
+    if shown:
+        _table(run, shown, f"{page}-{'-'.join(only or ())}")
+    else:
+        st.markdown(muted("No answer of this part was judged so."))
     _again(run)
 
 

@@ -133,16 +133,18 @@ def _read(payload: bytes, name: str, limit: int | None, seed: int) -> tuple[Ques
 
 
 def _settings() -> None:
+    """All that need not be touched."""
     with st.expander("Settings"):
         st.text_input(
             "Behind every question", Sampling().suffix, key="train.suffix", max_chars=500,
             help="The authors' instruction. It is part of the prompt that every figure belongs to.",
         )  # fmt: skip
-        one, two, three, four = st.columns(4)
+        one, two, three, four, five = st.columns(5)
         one.number_input("Samples", 1, 100, 10, key="train.samples")
         two.number_input("Temperature", 0.05, 5.0, 1.0, 0.1, key="train.temperature")
         three.number_input("Top-k", 0, 1000, 50, key="train.top_k", help="0 takes every token")
         four.number_input("Top-p", 0.05, 1.0, 0.9, 0.05, key="train.top_p")
+        five.number_input("Tokens", 1, 512, 32, key="train.max_new_tokens", help="The longest answer, in tokens")
         named = st.selectbox(
             "Which questions are kept", [*CONSISTENCIES, OWN], index=2, key="train.filter",
             help="How many samples must agree. A small model agrees with itself in 10 of 10 hardly ever when it is "
@@ -153,51 +155,67 @@ def _settings() -> None:
             right.number_input("Samples right, at least", 1, 100, 5, key="train.right")
             wrong.number_input("Samples wrong, at least", 1, 100, 9, key="train.wrong")
             st.toggle("The greedy answer must agree", True, key="train.greedy")
-        st.segmented_control(
-            "A wrong answer against", ["1-vs-1", "3-vs-1"], default="1-vs-1", required=True, key="train.labels",
-            format_func=lambda name: {
-                "1-vs-1": "right answers", "3-vs-1": "right answers and all other tokens (the paper)"
-            }[name],
-        )  # fmt: skip
-        st.segmented_control(
-            "C is chosen by cross-validation as", ["one-se", "cross-validation", "paper"], default="one-se",
-            required=True, key="train.choice",
-            format_func=lambda name: {
-                "one-se": "the fewest neurons near the best", "cross-validation": "the best",
-                "paper": "accuracy + answers kept when off (the paper)",
-            }[name],
-            help="Near the best: its AUROC is within one standard error of the largest.",
-        )  # fmt: skip
-        st.segmented_control(
-            "The words that answer", ["blind", "known"], default="blind", required=True, key="train.words",
-            format_func=lambda name: {
-                "blind": "found alike in right and wrong answers", "known": "of right answers the known spelling"
-            }[name],
-            help="Found by one rule on right answers and by another on wrong ones, words can be told apart by the "
-            "rules alone, and a probe learns to.",
-        )  # fmt: skip
-        left, middle, right = st.columns([2, 3, 2])
-        left.segmented_control(
-            "CETT over an answer's tokens", ["mean", "max"], default="mean", required=True, key="train.pooling"
-        )
-        middle.segmented_control(
-            "Read at", ["answer", "predicting"], default="answer", required=True, key="train.position",
-            format_func=lambda name: {"answer": "the answer's tokens", "predicting": "those before them"}[name],
-            help="A token's CETT is made when it is read. The token before it is where the model decides to write it.",
-        )  # fmt: skip
-        right.number_input("Seed", 0, 2**31 - 1, 0, key="train.seed")
-        left, right = st.columns(2, vertical_alignment="bottom")
-        left.text_input(
-            "Model of an LLM judge, if one is to judge", "", key="train.judge", max_chars=200, placeholder="none",
-            help="Any service with OpenAI's chat completions. Its address stands in HNEURONS_JUDGE_URL, its key in "
-            "HNEURONS_JUDGE_KEY, where the program computes.",
-        )  # fmt: skip
-        right.segmented_control(
-            "The LLM", ["decides", "compares"], default="decides", required=True, key="train.judging",
-            format_func=lambda name: {
-                "decides": "decides, the rules where it is unclear", "compares": "is compared with the rules only"
-            }[name],
-        )  # fmt: skip
+        _fitting()
+        _judging()
+
+
+def _fitting() -> None:
+    """What the probe is fitted on, and how."""
+    st.segmented_control(
+        "A wrong answer against", ["1-vs-1", "3-vs-1"], default="1-vs-1", required=True, key="train.labels",
+        format_func=lambda name: {
+            "1-vs-1": "right answers", "3-vs-1": "right answers and all other tokens (the paper)"
+        }[name],
+    )  # fmt: skip
+    choice = st.segmented_control(
+        "C is chosen by cross-validation as", ["one-se", "cross-validation", "paper", "fixed"], default="one-se",
+        required=True, key="train.choice",
+        format_func=lambda name: {
+            "one-se": "the fewest neurons near the best", "cross-validation": "the best",
+            "paper": "accuracy + answers kept when off (the paper)", "fixed": "not at all: this C",
+        }[name],
+        help="Near the best: its AUROC is within one standard error of the largest.",
+    )  # fmt: skip
+    if choice == "fixed":
+        st.number_input("This C", 0.001, 1e5, 1.0, format="%g", key="train.c", width=220)
+    st.segmented_control(
+        "The words that answer", ["blind", "known"], default="blind", required=True, key="train.words",
+        format_func=lambda name: {
+            "blind": "found alike in right and wrong answers", "known": "of right answers the known spelling"
+        }[name],
+        help="Found by one rule on right answers and by another on wrong ones, words can be told apart by the "
+        "rules alone, and a probe learns to.",
+    )  # fmt: skip
+    left, middle, right = st.columns([2, 3, 2])
+    left.segmented_control(
+        "CETT over an answer's tokens", ["mean", "max"], default="mean", required=True, key="train.pooling"
+    )
+    middle.segmented_control(
+        "Read at", ["answer", "predicting"], default="answer", required=True, key="train.position",
+        format_func=lambda name: {"answer": "the answer's tokens", "predicting": "those before them"}[name],
+        help="A token's CETT is made when it is read. The token before it is where the model decides to write it.",
+    )  # fmt: skip
+    right.number_input("Seed", 0, 2**31 - 1, 0, key="train.seed")
+
+
+def _judging() -> None:
+    """Whether an LLM judges, and what it may decide."""
+    left, right = st.columns(2, vertical_alignment="bottom")
+    left.text_input(
+        "Model of an LLM judge, if one is to judge", "", key="train.judge", max_chars=200, placeholder="none",
+        help="Any service with OpenAI's chat completions. Its address stands in HNEURONS_JUDGE_URL, its key in "
+        "HNEURONS_JUDGE_KEY, where the program computes.",
+    )  # fmt: skip
+    right.segmented_control(
+        "The LLM", ["decides", "compares"], default="decides", required=True, key="train.judging",
+        format_func=lambda name: {
+            "decides": "decides, the rules where it is unclear", "compares": "is compared with the rules only"
+        }[name],
+    )  # fmt: skip
+    st.toggle(
+        "It also names the words that answer", False, key="train.judge_words",
+        help="Where the rules would: features are read over the words that it names, whether it decides or not.",
+    )  # fmt: skip
 
 
 def plan(own_file: str, size: Size) -> Plan:
@@ -205,7 +223,6 @@ def plan(own_file: str, size: Size) -> Plan:
     state = st.session_state
     seed = int(state["train.seed"])
     filter = CONSISTENCIES.get(state["train.filter"])
-    judge = state["train.judge"].strip()
     try:
         if filter is None:
             filter = Consistency(
@@ -217,19 +234,31 @@ def plan(own_file: str, size: Size) -> Plan:
             else Source(per_relation=size.per_relation),
             sampling=Sampling(
                 samples=state["train.samples"], temperature=state["train.temperature"], top_k=state["train.top_k"],
-                top_p=state["train.top_p"], suffix=state["train.suffix"], max_new_tokens=32, seed=seed,
+                top_p=state["train.top_p"], suffix=state["train.suffix"], seed=seed,
+                max_new_tokens=state["train.max_new_tokens"],
             ),
             screening=Screening(at_most=size.at_most),
             filter=filter,
             words=state["train.words"],
             rule=RegionRule(position=state["train.position"], pooling=state["train.pooling"]),
-            training=Training(labels=state["train.labels"], choice=state["train.choice"]),
+            training=Training(
+                labels=state["train.labels"], choice=state["train.choice"],
+                c=state["train.c"] if state["train.choice"] == "fixed" else None,
+            ),
             checks=size.checks,
-            judge=LlmJudge(model=judge, decides=state["train.judging"] == "decides", words=True) if judge else None,
+            judge=_judge(),
             seed=seed,
         )  # fmt: skip
     except ValidationError as error:
         raise bad_input(error) from error
+
+
+def _judge() -> LlmJudge | None:
+    state = st.session_state
+    model = state["train.judge"].strip()
+    if not model:
+        return None
+    return LlmJudge(model=model, decides=state["train.judging"] == "decides", words=state["train.judge_words"])
 
 
 def _start(own: tuple[Question, ...] | None, size: Size) -> None:

@@ -188,6 +188,8 @@ def test_verdicts_are_shown_and_a_run_made_again() -> None:
     app = opened(client, room="answers")
     assert "What the model answered, and how it was judged" in words(app)
     assert "3 answers shown, 0 of them decided by a person." in words(app)
+    app.number_input(key="answers.page").set_value(2).run()
+    assert "No answer of this part was judged so." in words(app), "the next part begins where this one ends"
     app.button(key="answers.again").click().run()
     assert len(client.submitted) == 2
 
@@ -256,10 +258,35 @@ def test_a_judge_is_named_in_the_plan_and_its_agreement_stands_in_the_card() -> 
     app.button_group(key="train.judging").set_value("compares").run()
     app.button(key="train.start").click().run()
     plan = next(request.plan for _, request, _ in client.submitted if isinstance(request, IdentifyRequest))
-    assert plan.judge == LlmJudge(model="some-llm", decides=False, words=True)
+    assert plan.judge == LlmJudge(model="some-llm", decides=False, words=False)
     app = opened(FakeClient())
     app.button_group(key="more-of-card").set_value("How it was made").run()
     assert "The rules and some-llm gave 93 % of 2,000 answers the same verdict" in words(app)
+
+
+def test_the_words_that_answer_are_an_llm_s_only_where_it_is_asked_for_them() -> None:
+    client = FakeClient()
+    app = opened(client, room="train")
+    app.text_input(key="train.name").set_value("mine")
+    app.text_input(key="train.judge").set_value("some-llm")
+    app.toggle(key="train.judge_words").set_value(True)
+    app.button(key="train.start").click().run()
+    request = client.submitted[-1][1]
+    assert isinstance(request, IdentifyRequest) and request.plan.judge == LlmJudge(model="some-llm", words=True)
+
+
+def test_the_longest_answer_and_a_fixed_c_are_settings() -> None:
+    client = FakeClient()
+    app = opened(client, room="train")
+    app.text_input(key="train.name").set_value("mine")
+    app.number_input(key="train.max_new_tokens").set_value(50)
+    app.button_group(key="train.choice").set_value("fixed").run()
+    app.number_input(key="train.c").set_value(2.5)
+    app.button(key="train.start").click().run()
+    request = client.submitted[-1][1]
+    assert isinstance(request, IdentifyRequest)
+    assert request.plan.sampling.max_new_tokens == 50
+    assert (request.plan.training.choice, request.plan.training.c) == ("fixed", 2.5)
 
 
 def test_two_probes_are_compared() -> None:
