@@ -252,3 +252,18 @@ def test_the_command_runs_a_plan(monkeypatch: pytest.MonkeyPatch, capfd: pytest.
     assert plan.source.relations == ("element_of_symbol",) and plan.screening is None
     assert (plan.filter.right, plan.filter.wrong, plan.sampling.max_new_tokens) == (6, 9, 9)
     assert plan.training.choice == "paper"
+
+
+def test_the_seed_reaches_the_sampled_answers_and_every_later_draw(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    engine = FakeEngine()
+    monkeypatch.setattr("backend.serve.opening.open_engine", lambda *args, **named: engine)
+    file = tmp_path / "q.csv"
+    file.write_text("question,answer\n" + "".join(f"Who is number {n}?,A{n}\n" for n in range(99)))
+    for seed in ("0", "7"):
+        assert main(["identify", "run", "x", "--questions", str(file), "--limit", "9", "--seed", seed, "--json"]) == 0
+    first, second = (one for one in engine.computed if isinstance(one, IdentifyRequest))
+    assert (first.plan.seed, first.plan.sampling.seed) == (0, 0)
+    assert (second.plan.seed, second.plan.sampling.seed) == (7, 7)
+    assert len(first.questions) == 9 and first.questions != second.questions
