@@ -339,7 +339,7 @@ class FakeClient:
                 )  # fmt: skip
         return tuple(found)
 
-    def run_answers(self, name: str, limit: int = 200) -> tuple[AnswerView, ...]:
+    def run_answers(self, name: str, limit: int = 200, offset: int = 0) -> tuple[AnswerView, ...]:
         return tuple(
             AnswerView(
                 question=f"q{n}", text=f"Who is <i>number {n}</i>?", answers=("A", "B"), relation="r",
@@ -347,7 +347,7 @@ class FakeClient:
                 rules="wrong", judge="uncertain" if n else None, overruled=f"q{n}" in self.verdicts,
                 words=self.words.get(f"q{n}", f"*{n}*"), marked=f"q{n}" in self.words,
             )
-            for n in range(min(3, limit))
+            for n in range(offset, min(3, offset + limit))
         )  # fmt: skip
 
     def overrule(self, name: str, question: str, response: str, verdict: Verdict) -> None:
@@ -358,10 +358,15 @@ class FakeClient:
             raise BadInput(f"{words!r} does not stand in the answer", "words are marked, not written", "copy them")
         self.words[question] = words
 
-    def read_questions(self, payload: bytes, file: str) -> tuple[Question, ...]:
+    def read_questions(
+        self, payload: bytes, file: str, limit: int | None = None, seed: int = 0
+    ) -> tuple[Question, ...]:
         if b"question" not in payload:
             raise BadInput(f"{file} has no column of questions", "its columns are a, b", "name them so")
-        return (Question(id="q", text="Who wrote <b>Emma</b>?", answers=("Jane Austen",)),)
+        count = min(payload.count(b"\n"), limit or 10**9)
+        return tuple(
+            Question(id=f"q{n}", text="Who wrote <b>Emma</b>?", answers=("Jane Austen",)) for n in range(count)
+        )
 
     def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:
         made = fakes_probe.probe(name, INFO).model_copy(update={"report": None, "imported": next(iter(files))})

@@ -1,11 +1,14 @@
 """Every verdict of a run can be looked at and overruled, and the words that answer marked by hand.
 
-Owns the table and the keeping of what a person changes in it.
+Owns the table and the keeping of what a person changes in it: each change is taken once, when it is made. What is
+refused stays in its cell as it was typed, with the reason above the table.
 """
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -20,6 +23,21 @@ from backend.types.plan import AnswerView, RunView
 VERDICTS: tuple[Verdict, ...] = ("right", "wrong", "uncertain")
 PAGE = 40
 """Questions looked at together."""
+_VERDICT, _WORDS = "verdict", "words that answer"
+_EDITS, _REFUSED = "answers.edits", "answers.refused"
+
+Cell = tuple[str, str, str, str]
+"""(run, question, response, column)."""
+Edited = Mapping[Any, Mapping[str, Any]]
+"""Row number -> column -> value, as the editor tells it."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What was typed into a cell and could not be kept, and why."""
+
+    typed: str
+    error: HNeuronsError
 
 
 def draw() -> None:
@@ -48,17 +66,20 @@ def draw() -> None:
     page = int(row.number_input(f"Part, 1 to {pages}", 1, pages, 1, key="answers.page", width=140))
     only = row.pills("Only", VERDICTS, selection_mode="multi", key="answers.only")
     try:
-        found = session.client().run_answers(run.name, page * PAGE)
+        found = session.client().run_answers(run.name, PAGE, (page - 1) * PAGE)
     except HNeuronsError as error:
         jobs.shown_error(error)
         return
-    asked = list(dict.fromkeys(one.question for one in found))[(page - 1) * PAGE :]
-    shown = [one for one in found if one.question in set(asked) and (not only or one.verdict in only)]
-    _table(run, shown, f"{page}-{'-'.join(only or ())}")
+    shown = [one for one in found if not only or one.verdict in only]
+    if shown:
+        _table(run, shown, f"{page}-{'-'.join(only or ())}")
+    else:
+        st.markdown(muted("No answer of this part was judged so."))
     _again(run)
 
 
 def _table(run: RunView, shown: list[AnswerView], part: str) -> None:
+    refused: dict[Cell, Refused] = st.session_state.setdefault(_REFUSED, {})
     rows = pd.DataFrame(
         {
             "question": [one.text for one in shown],
@@ -66,46 +87,72 @@ def _table(run: RunView, shown: list[AnswerView], part: str) -> None:
             "the model’s answer": [one.response for one in shown],
             "greedy": [one.greedy for one in shown],
             "times": [one.count for one in shown],
-            "verdict": [one.verdict for one in shown],
-            "words that answer": [one.words for one in shown],
+            _VERDICT: [_standing(refused, _cell(run, one, _VERDICT), one.verdict) for one in shown],
+            _WORDS: [_standing(refused, _cell(run, one, _WORDS), one.words) for one in shown],
             "by a person": [one.overruled or one.marked for one in shown],
             "by the rules": [one.rules for one in shown],
         }
     )
     if any(one.judge is not None for one in shown):
         rows["by the LLM"] = [one.judge or "" for one in shown]
-    held = [name for name in rows.columns if name not in ("verdict", "words that answer")]
-    edited = st.data_editor(
-        rows, hide_index=True, disabled=held, key=f"answers-table-{run.name}-{part}", height=480,
+    for one in shown:
+        for column in (_VERDICT, _WORDS):
+            if found := refused.get(_cell(run, one, column)):
+                jobs.shown_error(found.error)
+    # The editor lays its edits over new rows as long as its key is the same: a new key shows the rows as they are.
+    key = f"answers-table-{run.name}-{part}-{st.session_state.setdefault(_EDITS, 0)}"
+
+    def take() -> None:
+        told = keep(run, shown, st.session_state[key].get("edited_rows", {}))
+        every = {**st.session_state[_REFUSED], **told}
+        st.session_state[_REFUSED] = {cell: why for cell, why in every.items() if why is not None}
+        st.session_state[_EDITS] += 1
+
+    st.data_editor(
+        rows, hide_index=True, disabled=[name for name in rows.columns if name not in (_VERDICT, _WORDS)],
+        key=key, on_change=take, height=480,
         column_config={
-            "verdict": st.column_config.SelectboxColumn(options=list(VERDICTS), required=True),
-            "words that answer": st.column_config.TextColumn(width=170),
+            _VERDICT: st.column_config.SelectboxColumn(options=list(VERDICTS), required=True),
+            _WORDS: st.column_config.TextColumn(width=170),
             "the model’s answer": st.column_config.TextColumn(width=400),
             "times": st.column_config.NumberColumn(help="how many of the samples said so"),
         },
     )  # fmt: skip
-    if _kept(run, shown, edited):
-        st.rerun()
     decided = sum(one.overruled or one.marked for one in shown)
     st.markdown(muted(f"{len(shown)} answers shown, {decided} of them decided by a person."))
 
 
-def _kept(run: RunView, shown: list[AnswerView], edited: pd.DataFrame) -> bool:
-    """Keep what was changed in the table; whether anything was. What is refused is said and changes nothing."""
-    changed = False
-    for place, one in enumerate(shown):
-        verdict, words = edited["verdict"].iloc[place], str(edited["words that answer"].iloc[place] or "")
-        try:
-            if verdict != one.verdict:
-                session.client().overrule(run.name, one.question, one.response, cast(Verdict, verdict))
-                changed = True
-            if words != one.words:
-                session.client().mark_words(run.name, one.question, one.response, words)
-                changed = True
-        except HNeuronsError as error:
-            jobs.shown_error(error)
-            return False
-    return changed
+def _cell(run: RunView, one: AnswerView, column: str) -> Cell:
+    return run.name, one.question, one.response, column
+
+
+def _standing(refused: Mapping[Cell, Refused], cell: Cell, held: str) -> str:
+    return refused[cell].typed if cell in refused else held
+
+
+def keep(run: RunView, shown: Sequence[AnswerView], rows: Edited) -> dict[Cell, Refused | None]:
+    """Keep what was changed in the table; for each changed cell why it was refused, None where it was not."""
+    told: dict[Cell, Refused | None] = {}
+    for place, cells in rows.items():
+        if not 0 <= int(place) < len(shown):
+            continue
+        one = shown[int(place)]
+        for column in (_VERDICT, _WORDS):
+            if column in cells:
+                told[_cell(run, one, column)] = _keep(run, one, column, str(cells[column] or ""))
+    return told
+
+
+def _keep(run: RunView, one: AnswerView, column: str, typed: str) -> Refused | None:
+    verdict = next((known for known in VERDICTS if known == typed), None)
+    try:
+        if column == _WORDS:
+            session.client().mark_words(run.name, one.question, one.response, typed)
+        elif verdict is not None:
+            session.client().overrule(run.name, one.question, one.response, verdict)
+    except HNeuronsError as error:
+        return Refused(typed, error)
+    return None
 
 
 def _again(run: RunView) -> None:

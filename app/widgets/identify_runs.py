@@ -51,7 +51,8 @@ def _waiting(name: str, job: str) -> None:
     """A run that has written nothing yet."""
     with st.container(border=True):
         st.markdown(f"**{text.markdown(name)}**")
-        _progress(name, job)
+        if not _progress(name, job):
+            _ended(name, job)
 
 
 def _run(run: RunView, job: str | None) -> None:

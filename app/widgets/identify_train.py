@@ -22,6 +22,8 @@ from backend.types.plan import Checks, LlmJudge, Plan, Screening, Source, Traini
 from backend.types.probe import Probe
 
 OWN = "my own numbers"
+_READ = "train:read"
+"""The file that was read last: what was asked of it, and its questions or why there are none."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +33,28 @@ class Size:
     per_relation: int
     at_most: int
     checks: Checks
+    thorough: str
     words: str
+    """Of the shipped questions."""
+
+    def told(self, own: tuple[Question, ...] | None) -> str:
+        """What it comes to: of the shipped questions, or of `own`, none of which is left out."""
+        if own is None:
+            return self.words
+        asked = f"all {len(own):,} questions that were read" if own else "every question of the file"
+        return f"{asked} answered greedily, at most {self.at_most:,} of them in samples; {self.thorough}"
 
 
 SIZES = {
     "A look": Size(
         40, 300,
         Checks(refits=5, bootstraps=20, random_sets=10, twins=1, alphas=(0.0, 2.0), answers=40, variations=False),
-        "some 1,500 questions; half an hour on a laptop with the small model",
+        "few checks", "some 1,500 questions; half an hour on a laptop with the small model",
     ),
-    "Thorough": Size(500, 3000, Checks(), "some 9,600 questions and every check; hours on a laptop, in the background"),
+    "Thorough": Size(
+        500, 3000, Checks(), "every check",
+        "some 9,600 questions and every check; hours on a laptop, in the background",
+    ),
 }  # fmt: skip
 
 
@@ -73,14 +87,12 @@ def _form() -> None:
     source = st.segmented_control(
         "Questions", ["Those that ship", "My file"], default="Those that ship", required=True, key="train.source"
     )
-    uploaded: tuple[Question, ...] = ()
-    if source == "My file":
-        uploaded = _uploaded()
+    uploaded = _uploaded() if source == "My file" else None
     size = st.segmented_control("How much", list(SIZES), default="A look", required=True, key="train.size")
-    st.markdown(muted(SIZES[size].words))
+    st.markdown(muted(SIZES[size].told(uploaded)))
     _settings()
     if st.button("Start", type="primary", icon=":material/play_arrow:", key="train.start"):
-        _start(source == "My file", uploaded, SIZES[size])
+        _start(uploaded, SIZES[size])
     failed = st.session_state.get(FAILED)
     if isinstance(failed, HNeuronsError):
         jobs.shown_error(failed)
@@ -92,15 +104,18 @@ def _uploaded() -> tuple[Question, ...]:
         help="Columns question and answers (spellings apart by |), if you like relation and entity. TriviaQA, NQ-Open "
         "and PopQA are read as they are.",
     )  # fmt: skip
+    limit = st.number_input(
+        "At most so many questions", 1, value=None, key="train.limit", placeholder="all", width=220,
+        help="Drawn from the file at random, by the seed of the settings.",
+    )  # fmt: skip
     if file is None:
         return ()
-    key = f"train:read:{file.file_id}"
-    if key not in st.session_state:
-        try:
-            st.session_state[key] = session.client().read_questions(file.getvalue(), file.name)
-        except HNeuronsError as error:
-            st.session_state[key] = error
-    found = st.session_state[key]
+    # Without a limit nothing is drawn, and a file need not be read again for another seed.
+    asked = (file.file_id, limit, int(st.session_state.get("train.seed", 0)) if limit else 0)
+    held = st.session_state.get(_READ)
+    if held is None or held[0] != asked:
+        held = st.session_state[_READ] = (asked, _read(file.getvalue(), file.name, limit, asked[2]))
+    found = held[1]
     if isinstance(found, HNeuronsError):
         jobs.shown_error(found)
         return ()
@@ -110,17 +125,26 @@ def _uploaded() -> tuple[Question, ...]:
     return tuple(found)
 
 
+def _read(payload: bytes, name: str, limit: int | None, seed: int) -> tuple[Question, ...] | HNeuronsError:
+    try:
+        return session.client().read_questions(payload, name, limit, seed)
+    except HNeuronsError as error:
+        return error
+
+
 def _settings() -> None:
+    """All that need not be touched."""
     with st.expander("Settings"):
         st.text_input(
             "Behind every question", Sampling().suffix, key="train.suffix", max_chars=500,
             help="The authors' instruction. It is part of the prompt that every figure belongs to.",
         )  # fmt: skip
-        one, two, three, four = st.columns(4)
+        one, two, three, four, five = st.columns(5)
         one.number_input("Samples", 1, 100, 10, key="train.samples")
         two.number_input("Temperature", 0.05, 5.0, 1.0, 0.1, key="train.temperature")
         three.number_input("Top-k", 0, 1000, 50, key="train.top_k", help="0 takes every token")
         four.number_input("Top-p", 0.05, 1.0, 0.9, 0.05, key="train.top_p")
+        five.number_input("Tokens", 1, 512, 32, key="train.max_new_tokens", help="The longest answer, in tokens")
         named = st.selectbox(
             "Which questions are kept", [*CONSISTENCIES, OWN], index=2, key="train.filter",
             help="How many samples must agree. A small model agrees with itself in 10 of 10 hardly ever when it is "
@@ -131,100 +155,128 @@ def _settings() -> None:
             right.number_input("Samples right, at least", 1, 100, 5, key="train.right")
             wrong.number_input("Samples wrong, at least", 1, 100, 9, key="train.wrong")
             st.toggle("The greedy answer must agree", True, key="train.greedy")
-        st.segmented_control(
-            "A wrong answer against", ["1-vs-1", "3-vs-1"], default="1-vs-1", required=True, key="train.labels",
-            format_func=lambda name: {
-                "1-vs-1": "right answers", "3-vs-1": "right answers and all other tokens (the paper)"
-            }[name],
-        )  # fmt: skip
-        st.segmented_control(
-            "C is chosen by cross-validation as", ["one-se", "cross-validation", "paper"], default="one-se",
-            required=True, key="train.choice",
-            format_func=lambda name: {
-                "one-se": "the fewest neurons near the best", "cross-validation": "the best",
-                "paper": "accuracy + answers kept when off (the paper)",
-            }[name],
-            help="Near the best: its AUROC is within one standard error of the largest.",
-        )  # fmt: skip
-        st.segmented_control(
-            "The words that answer", ["blind", "known"], default="blind", required=True, key="train.words",
-            format_func=lambda name: {
-                "blind": "found alike in right and wrong answers", "known": "of right answers the known spelling"
-            }[name],
-            help="Found by one rule on right answers and by another on wrong ones, words can be told apart by the "
-            "rules alone, and a probe learns to.",
-        )  # fmt: skip
-        left, middle, right = st.columns([2, 3, 2])
-        left.segmented_control(
-            "CETT over an answer's tokens", ["mean", "max"], default="mean", required=True, key="train.pooling"
-        )
-        middle.segmented_control(
-            "Read at", ["answer", "predicting"], default="answer", required=True, key="train.position",
-            format_func=lambda name: {"answer": "the answer's tokens", "predicting": "those before them"}[name],
-            help="A token's CETT is made when it is read. The token before it is where the model decides to write it.",
-        )  # fmt: skip
-        right.number_input("Seed", 0, 2**31 - 1, 0, key="train.seed")
-        left, right = st.columns(2, vertical_alignment="bottom")
-        left.text_input(
-            "Model of an LLM judge, if one is to judge", "", key="train.judge", max_chars=200, placeholder="none",
-            help="Any service with OpenAI's chat completions. Its address stands in HNEURONS_JUDGE_URL, its key in "
-            "HNEURONS_JUDGE_KEY, where the program computes.",
-        )  # fmt: skip
-        right.segmented_control(
-            "The LLM", ["decides", "compares"], default="decides", required=True, key="train.judging",
-            format_func=lambda name: {
-                "decides": "decides, the rules where it is unclear", "compares": "is compared with the rules only"
-            }[name],
-        )  # fmt: skip
+        _fitting()
+        _judging()
+
+
+def _fitting() -> None:
+    """What the probe is fitted on, and how."""
+    st.segmented_control(
+        "A wrong answer against", ["1-vs-1", "3-vs-1"], default="1-vs-1", required=True, key="train.labels",
+        format_func=lambda name: {
+            "1-vs-1": "right answers", "3-vs-1": "right answers and all other tokens (the paper)"
+        }[name],
+    )  # fmt: skip
+    choice = st.segmented_control(
+        "C is chosen by cross-validation as", ["one-se", "cross-validation", "paper", "fixed"], default="one-se",
+        required=True, key="train.choice",
+        format_func=lambda name: {
+            "one-se": "the fewest neurons near the best", "cross-validation": "the best",
+            "paper": "accuracy + answers kept when off (the paper)", "fixed": "not at all: this C",
+        }[name],
+        help="Near the best: its AUROC is within one standard error of the largest.",
+    )  # fmt: skip
+    if choice == "fixed":
+        st.number_input("This C", 0.001, 1e5, 1.0, format="%g", key="train.c", width=220)
+    st.segmented_control(
+        "The words that answer", ["blind", "known"], default="blind", required=True, key="train.words",
+        format_func=lambda name: {
+            "blind": "found alike in right and wrong answers", "known": "of right answers the known spelling"
+        }[name],
+        help="Found by one rule on right answers and by another on wrong ones, words can be told apart by the "
+        "rules alone, and a probe learns to.",
+    )  # fmt: skip
+    left, middle, right = st.columns([2, 3, 2])
+    left.segmented_control(
+        "CETT over an answer's tokens", ["mean", "max"], default="mean", required=True, key="train.pooling"
+    )
+    middle.segmented_control(
+        "Read at", ["answer", "predicting"], default="answer", required=True, key="train.position",
+        format_func=lambda name: {"answer": "the answer's tokens", "predicting": "those before them"}[name],
+        help="A token's CETT is made when it is read. The token before it is where the model decides to write it.",
+    )  # fmt: skip
+    right.number_input("Seed", 0, 2**31 - 1, 0, key="train.seed")
+
+
+def _judging() -> None:
+    """Whether an LLM judges, and what it may decide."""
+    left, right = st.columns(2, vertical_alignment="bottom")
+    left.text_input(
+        "Model of an LLM judge, if one is to judge", "", key="train.judge", max_chars=200, placeholder="none",
+        help="Any service with OpenAI's chat completions. Its address stands in HNEURONS_JUDGE_URL, its key in "
+        "HNEURONS_JUDGE_KEY, where the program computes.",
+    )  # fmt: skip
+    right.segmented_control(
+        "The LLM", ["decides", "compares"], default="decides", required=True, key="train.judging",
+        format_func=lambda name: {
+            "decides": "decides, the rules where it is unclear", "compares": "is compared with the rules only"
+        }[name],
+    )  # fmt: skip
+    st.toggle(
+        "It also names the words that answer", False, key="train.judge_words",
+        help="Where the rules would: features are read over the words that it names, whether it decides or not.",
+    )  # fmt: skip
 
 
 def plan(own_file: str, size: Size) -> Plan:
-    """The plan that the form says. Raises BadInput."""
+    """The plan that the form says; `own_file` names a person's file, none the shipped questions. Raises BadInput."""
     state = st.session_state
     seed = int(state["train.seed"])
     filter = CONSISTENCIES.get(state["train.filter"])
-    judge = state["train.judge"].strip()
     try:
         if filter is None:
             filter = Consistency(
                 right=state["train.right"], wrong=state["train.wrong"], greedy=state["train.greedy"], uncertain=3
             )
-        filter.check(int(state["train.samples"]))
         return Plan(
-            source=Source(file=own_file, per_relation=size.per_relation),
+            source=Source(file=own_file, per_relation=None, limit=state["train.limit"])
+            if own_file
+            else Source(per_relation=size.per_relation),
             sampling=Sampling(
                 samples=state["train.samples"], temperature=state["train.temperature"], top_k=state["train.top_k"],
-                top_p=state["train.top_p"], suffix=state["train.suffix"], max_new_tokens=32, seed=seed,
+                top_p=state["train.top_p"], suffix=state["train.suffix"], seed=seed,
+                max_new_tokens=state["train.max_new_tokens"],
             ),
             screening=Screening(at_most=size.at_most),
             filter=filter,
             words=state["train.words"],
             rule=RegionRule(position=state["train.position"], pooling=state["train.pooling"]),
-            training=Training(labels=state["train.labels"], choice=state["train.choice"]),
+            training=Training(
+                labels=state["train.labels"], choice=state["train.choice"],
+                c=state["train.c"] if state["train.choice"] == "fixed" else None,
+            ),
             checks=size.checks,
-            judge=LlmJudge(model=judge, decides=state["train.judging"] == "decides", words=True) if judge else None,
+            judge=_judge(),
             seed=seed,
         )  # fmt: skip
     except ValidationError as error:
         raise bad_input(error) from error
-    except ValueError as error:
-        why, _, instead = str(error).partition("; ")
-        raise BadInput("The filter cannot be met", why, instead or "choose smaller numbers") from error
 
 
-def _start(own: bool, questions: tuple[Question, ...], size: Size) -> None:
+def _judge() -> LlmJudge | None:
+    state = st.session_state
+    model = state["train.judge"].strip()
+    if not model:
+        return None
+    return LlmJudge(model=model, decides=state["train.judging"] == "decides", words=state["train.judge_words"])
+
+
+def _start(own: tuple[Question, ...] | None, size: Size) -> None:
+    """Begin the run with the questions of a person's file, or with the shipped ones where there is no `own`."""
     state = st.session_state
     state[FAILED] = None
     file = state.get("train.file")
     try:
-        if own and not questions:
+        if own is not None and not own:
             raise BadInput("There is no question to ask", "no file was read", "choose a file, or those that ship")
         name = state["train.name"].strip()
         if any(run.name == name for run in session.client().runs()):
             raise BadInput(f"There is a run {name} already", "it has its own questions", "choose another name")
+        if any(one.name == name for one in session.probes(fresh=True)):
+            raise BadInput(f"There is a probe {name} already", "the run would write over it", "choose another name")
         made = plan(file.name if own and file is not None else "", size)
         identify_runs.start(
-            IdentifyRequest(name=name, plan=made, questions=questions, command="made on the page Identify")
+            IdentifyRequest(name=name, plan=made, questions=own or (), command="made on the page Identify")
         )
     except ValidationError:
         state[FAILED] = BadInput(

@@ -62,7 +62,9 @@ def run(
     judge: Annotated[str | None, typer.Option(help="model of an LLM judge, at HNEURONS_JUDGE_URL")] = None,
     judge_only: Annotated[bool, typer.Option("--judge-compares", help="the rules decide; the LLM is compared")] = False,
     judge_words: Annotated[bool, typer.Option("--judge-words", help="the LLM names the words that answer")] = False,
-    seed: Annotated[int | None, typer.Option(help="of every draw")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="of every draw, sampled answers too; which shipped ones are asked stays the same")
+    ] = None,
     answers_of: Annotated[
         str | None, typer.Option(metavar="NAME", help="begin with this run's plan and answers")
     ] = None,

@@ -43,6 +43,21 @@ def folder_of(name: str) -> Path:
         ) from error
 
 
+def holds_foreign(folder: Path) -> bool:
+    """Whether a probe is in the folder that no run made: from a file of others, or fitted on features."""
+    return (folder / PROBE).exists() and not (folder / PLAN).exists()
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raises BadSettings where a run would write over a probe that no run made."""
+    if holds_foreign(folder):
+        raise BadSettings(
+            f"The name {folder.name} is taken",
+            "the probe of that name was not made by a run, and this one would write over it",
+            "choose another name",
+        )
+
+
 def refuse_taken(folder: Path) -> None:
     """Raises BadSettings where a run or a probe is in the folder: nothing is overwritten."""
     if any((folder / name).exists() for name in (PROBE, PLAN)):

@@ -42,7 +42,16 @@ def shipped(relations: Iterable[str] = (), per_relation: int | None = None, seed
 
 
 def asked_by(source: Source) -> tuple[Question, ...]:
-    """The shipped questions that a plan asks for. Raises BadInput for a relation that does not ship."""
+    """The shipped questions that a plan asks for.
+
+    Raises BadInput for a relation that does not ship, and for a plan of a person's file, whose questions are not here.
+    """
+    if source.file:
+        raise BadInput(
+            f"The questions of {source.file[:60]} are not here",
+            "the plan names the file and does not hold it, and the shipped questions are others",
+            "give the file with --questions, or upload it again",
+        )
     found = shipped(source.relations, source.per_relation)
     if source.limit is None or source.limit >= len(found):
         return found
@@ -94,7 +103,7 @@ def checked(questions: Sequence[Question]) -> tuple[Question, ...]:
         raise BadInput(
             f"{len(usable):,} questions are too many",
             f"at most {MAX_QUESTIONS:,} are asked in one run",
-            "ask for fewer",
+            "set how many to ask at most",
         )
     return tuple(_unique(usable))
 

@@ -63,14 +63,16 @@ def working(folder: Path) -> Iterator[None]:
 def opened(name: str) -> Path:
     """The folder of the run `name`; one that ships is unpacked there on first use. Raises BadInput, StoreError."""
     folder = folder_of(name)
-    archive.unpack(library.SHIPPED / folder.name, folder)
+    if not library.holds_foreign(folder):
+        archive.unpack(library.SHIPPED / folder.name, folder)
     return folder
 
 
 def branch(source: str, name: str, plan: Plan, info: ModelInfo) -> tuple[Question, ...]:
     """Let the run `name` begin with the answers of `source`, unless it has begun; the questions that they answer.
 
-    Raises Unknown, StoreError, BadSettings where its plan or model is another in what answers hang on.
+    Raises Unknown, StoreError, BadSettings where its plan or model is another in what answers hang on, or the folder
+    holds a probe that no run made.
     """
     held, questions = begun(source)
     folder = folder_of(name)
@@ -82,6 +84,7 @@ def branch(source: str, name: str, plan: Plan, info: ModelInfo) -> tuple[Questio
             "leave them as they are there, or begin from nothing",
         )
     if begun_in(folder) is None:
+        library.refuse_foreign(folder)
         with working(folder):
             archive.copy(folder_of(source), folder)
     return questions
@@ -102,8 +105,10 @@ def begin(folder: Path, plan: Plan, questions: Sequence[Question], info: ModelIn
 
     The filter, the probe and the checks may change from one call to the next; questions, sampling and model may not.
 
-    Returns the command that the run was begun with. Raises BadSettings where something else changed.
+    Returns the command that the run was begun with. Raises BadSettings where something else changed, or the folder
+    holds a probe that no run made.
     """
+    library.refuse_foreign(folder)
     asked = "".join(question.model_dump_json() + "\n" for question in questions)
     path = folder / "questions.jsonl"
     held = begun_in(folder)
@@ -156,7 +161,12 @@ def begun_in(folder: Path) -> Begun | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{folder.name}/{PLAN} cannot be read", str(error)[:200], "begin the run anew") from error
+        told = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise StoreError(
+            f"{folder / PLAN} cannot be read",
+            told.removeprefix("Value error, ").replace(";", ",")[:200],
+            "correct it there, or begin the run anew",
+        ) from error
 
 
 def overrules(folder: Path) -> dict[tuple[str, str], Verdict]:

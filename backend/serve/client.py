@@ -76,8 +76,9 @@ class Client(Protocol):
         """Runs of the verb identify in their folders, the last written first; those at work with their job."""
         ...
 
-    def run_answers(self, name: str, limit: int = 200) -> tuple[AnswerView, ...]:
-        """What the questions of a run were answered, and how each answer was judged. Raises Unknown."""
+    def run_answers(self, name: str, limit: int = 200, offset: int = 0) -> tuple[AnswerView, ...]:
+        """What the questions of a run were answered and how each answer was judged: of `limit` questions, the first
+        `offset` left out. Raises Unknown."""
         ...
 
     def overrule(self, name: str, question: str, response: str, verdict: Verdict) -> None:
@@ -88,8 +89,10 @@ class Client(Protocol):
         """Keep which words of an answer are the answer, by a person; none leaves it to the rules. Raises BadInput."""
         ...
 
-    def read_questions(self, payload: bytes, file: str) -> tuple[Question, ...]:
-        """The questions of a person's file. Raises BadInput."""
+    def read_questions(
+        self, payload: bytes, file: str, limit: int | None = None, seed: int = 0
+    ) -> tuple[Question, ...]:
+        """The questions of a person's file, at most `limit` of them, drawn by `seed`. Raises BadInput."""
         ...
 
     def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:

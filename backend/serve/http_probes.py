@@ -52,9 +52,11 @@ class Mark(BaseModel):
 
 
 class QuestionFile(BaseModel):
-    """A file of questions: CSV, TSV, JSON, JSON lines or Parquet."""
+    """A file of questions: CSV, TSV, JSON, JSON lines or Parquet. With `limit` at most so many, drawn by `seed`."""
 
     files: Annotated[Files, Field(max_length=1)]
+    limit: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**31)
 
 
 class Questions(BaseModel):
@@ -94,9 +96,13 @@ def add_probes(app: FastAPI, client: Client) -> None:
         return Runs(runs=client.runs())
 
     @app.get("/v1/runs/{name}/answers")
-    def answers(name: Name, limit: Annotated[int, Query(ge=1, le=5_000)] = 200) -> Answers:
-        """What the questions of a run were answered, and how each answer was judged."""
-        return Answers(answers=client.run_answers(name, limit))
+    def answers(
+        name: Name,
+        limit: Annotated[int, Query(ge=1, le=5_000, description="questions looked at together")] = 200,
+        offset: Annotated[int, Query(ge=0, description="questions left out before them")] = 0,
+    ) -> Answers:
+        """What the questions of a run were answered, and how each answer was judged, a part at a time."""
+        return Answers(answers=client.run_answers(name, limit, offset))
 
     @app.post("/v1/runs/{name}/overrules", status_code=201)
     def overrule(name: Name, body: Overrule) -> Overrule:
@@ -113,4 +119,5 @@ def add_probes(app: FastAPI, client: Client) -> None:
     @app.post("/v1/questions")
     def questions(body: QuestionFile) -> Questions:
         """The questions of a file."""
-        return Questions(questions=client.read_questions(next(iter(body.files.values())), next(iter(body.files))))
+        file, payload = next(iter(body.files.items()))
+        return Questions(questions=client.read_questions(payload, file, body.limit, body.seed))

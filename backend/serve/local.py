@@ -158,9 +158,9 @@ class LocalClient:
         """Runs in their folders, those at work with their job."""
         return shelf.runs(self._worker.long_runs())
 
-    def run_answers(self, name: str, limit: int = 200) -> tuple[AnswerView, ...]:
+    def run_answers(self, name: str, limit: int = 200, offset: int = 0) -> tuple[AnswerView, ...]:
         """What the questions of a run were answered, and how each answer was judged."""
-        return shelf.answers(name, limit)
+        return shelf.answers(name, limit, offset)
 
     def overrule(self, name: str, question: str, response: str, verdict: Verdict) -> None:
         """Keep a person's verdict on an answer of a run."""
@@ -170,9 +170,11 @@ class LocalClient:
         """Keep which words of an answer are the answer, by a person."""
         shelf.mark(name, question, response, words)
 
-    def read_questions(self, payload: bytes, file: str) -> tuple[Question, ...]:
-        """The questions of a person's file."""
-        return shelf.parse(payload, file)
+    def read_questions(
+        self, payload: bytes, file: str, limit: int | None = None, seed: int = 0
+    ) -> tuple[Question, ...]:
+        """The questions of a person's file, at most `limit` of them, drawn by `seed`."""
+        return shelf.parse(payload, file, limit, seed)
 
     def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:
         """Keep a probe from the files of others, for the loaded model where there is one."""

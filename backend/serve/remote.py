@@ -108,9 +108,10 @@ class HttpClient:
         """Runs in the service's folders, those at work with their job."""
         return tuple(self._read(RunView, row) for row in self._call("GET", "/v1/runs")["runs"])
 
-    def run_answers(self, name: str, limit: int = 200) -> tuple[AnswerView, ...]:
+    def run_answers(self, name: str, limit: int = 200, offset: int = 0) -> tuple[AnswerView, ...]:
         """What the questions of a run were answered, and how each answer was judged."""
-        rows = self._call("GET", f"/v1/runs/{_name(name)}/answers", params={"limit": limit})["answers"]
+        part = {"limit": limit, "offset": offset}
+        rows = self._call("GET", f"/v1/runs/{_name(name)}/answers", params=part)["answers"]
         return tuple(self._read(AnswerView, row) for row in rows)
 
     def overrule(self, name: str, question: str, response: str, verdict: Verdict) -> None:
@@ -123,9 +124,13 @@ class HttpClient:
         body = {"question": question, "response": response, "words": words}
         self._call("POST", f"/v1/runs/{_name(name)}/marks", body)
 
-    def read_questions(self, payload: bytes, file: str) -> tuple[Question, ...]:
-        """The questions of a person's file, read there."""
-        rows = self._call("POST", "/v1/questions", _packed({file: payload}))["questions"]
+    def read_questions(
+        self, payload: bytes, file: str, limit: int | None = None, seed: int = 0
+    ) -> tuple[Question, ...]:
+        """The questions of a person's file, read there, at most `limit` of them, drawn by `seed`."""
+        rows = self._call("POST", "/v1/questions", _packed({file: payload}) | {"limit": limit, "seed": seed})[
+            "questions"
+        ]
         return tuple(self._read(Question, row) for row in rows)
 
     def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:

@@ -53,7 +53,7 @@ def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
                 fingerprint=begun.fingerprint,
                 questions=begun.asked,
                 sampled=_lines(folder / f"samples.jsonl{archive.PACKED if ships else ''}"),
-                done=_done(folder),
+                done=_done(folder, begun.plan),
                 changed=max(written),
                 job=jobs.get(folder.name),
                 plan=begun.plan,
@@ -62,16 +62,27 @@ def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
     return tuple(sorted(found, key=lambda run: -run.changed))
 
 
-def _done(folder: Path) -> bool:
-    """Whether the run has its probe; one that ships has it beside the code, where its answers were unpacked here."""
-    packed = library.SHIPPED / folder.name
-    if (folder / library.PROBE).exists():
-        return True
-    return (packed / library.PROBE).exists() and _text(folder / archive.PLAN) == _text(packed / archive.PLAN)
+def _done(folder: Path, plan: Plan) -> bool:
+    """Whether the run has the probe of its plan: after a change of plan the old one lies there until it is made again.
+
+    One that ships has it beside the code, where its answers were unpacked here.
+    """
+    own, packed = folder / library.PROBE, library.SHIPPED / folder.name / library.PROBE
+    path = own if own.exists() else packed
+    try:
+        held = path.stat()
+    except FileNotFoundError:
+        return False
+    return _plan_of(path, held.st_mtime_ns, held.st_size) == plan
 
 
-def _text(path: Path) -> str | None:
-    return path.read_text("utf-8") if path.exists() else None
+@lru_cache(maxsize=256)
+def _plan_of(path: Path, changed: int, size: int) -> Plan | None:
+    """The plan that a probe was made from; read once for each state of the file. None where it cannot be read."""
+    try:
+        return library.read_file(path).plan
+    except HNeuronsError:
+        return None
 
 
 def _lines(path: Path) -> int:
@@ -89,20 +100,21 @@ def _counted(path: Path, changed: int, size: int) -> int:
     return (gzip.decompress(payload) if path.suffix == archive.PACKED else payload).count(b"\n")
 
 
-def answers(name: str, limit: int = 200) -> tuple[AnswerView, ...]:
+def answers(name: str, limit: int = 200, offset: int = 0) -> tuple[AnswerView, ...]:
     """What the drawn questions of a run were answered, each text once with its count and verdict, the greedy first.
 
-    `limit` questions at most. Raises Unknown.
+    `limit` questions at most, the first `offset` left out. Raises Unknown.
     """
     begun, questions = folders.begun(name)
     folder = library.folder_of(name)
     decided = _decisions(folder, begun.plan)
-    drawn = {found.question: found for found in map(Samples.model_validate, Journal(folder / "samples.jsonl").read())}
-    greedy = {found.question: found for found in map(Greedy.model_validate, Journal(folder / "greedy.jsonl").read())}
+    # Only what is shown is made into answers: a run may hold a hundred times as many.
+    drawn = {record["question"]: record for record in Journal(folder / "samples.jsonl").read()}
+    greedy = {record["question"]: record for record in Journal(folder / "greedy.jsonl").read()}
     found: list[AnswerView] = []
-    for question in [one for one in questions if one.id in drawn][:limit]:
-        counts = Counter(one.text for one in drawn[question.id].answers)
-        first = greedy[question.id].answer.text if question.id in greedy else None
+    for question in [one for one in questions if one.id in drawn][offset : offset + limit]:
+        counts = Counter(one.text for one in Samples.model_validate(drawn[question.id]).answers)
+        first = Greedy.model_validate(greedy[question.id]).answer.text if question.id in greedy else None
         texts = dict.fromkeys(([first] if first is not None else []) + [text for text, _ in counts.most_common()])
         found += [_view(question, text, counts[text], text == first, decided) for text in texts]
     return tuple(found)
@@ -134,7 +146,9 @@ def _view(question: Question, text: str, count: int, greedy: bool, decided: _Dec
     pair = (question.id, text)
     person, judge, rules = decided.person.get(pair), decided.judge.get(pair), verdict(text, question)
     counts = person or (judge if decided.decides else None) or rules
-    span = None if counts == "uncertain" else span_of(counts, text, question, decided.words, decided.rule)
+    # No words are looked for in an uncertain answer; those that a person marked are shown as they were marked.
+    unread = counts == "uncertain" and pair not in decided.marked
+    span = None if unread else span_of(counts, text, question, decided.words, decided.rule)
     return AnswerView(
         question=question.id,
         text=question.text,
@@ -175,9 +189,9 @@ def _refuse_other(name: str, question: str) -> None:
         raise BadInput(f"{question[:60]!r} is no question of {name}", "its questions are fixed", "name one of them")
 
 
-def parse(payload: bytes, file: str) -> tuple[Question, ...]:
-    """The questions of a person's file. Raises BadInput."""
-    return question_files.read(payload, file)
+def parse(payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> tuple[Question, ...]:
+    """The questions of a person's file, at most `limit` of them, drawn by `seed`. Raises BadInput."""
+    return question_files.read(payload, file, limit, seed)
 
 
 def take(files: Mapping[str, bytes], name: str, info: ModelInfo | None, force: bool) -> Probe:

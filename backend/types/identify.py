@@ -100,9 +100,16 @@ class Consistency(Frozen):
     def check(self, samples: int) -> Self:
         """This filter, where `samples` samples can meet it and not both sides at once. Raises ValueError."""
         if max(self.right, self.wrong) > samples:
-            raise ValueError(f"only {samples} samples are drawn: no question can have more of one kind; ask for fewer")
+            wanted = max(self.right, self.wrong)
+            raise ValueError(
+                f"Only {samples} samples are drawn: no question can have {wanted} of one kind, as the filter asks; ask "
+                "for fewer, or draw more samples"
+            )
         if not self.greedy and self.right + self.wrong <= samples:
-            raise ValueError("a question could be kept on both sides: the two numbers must exceed the samples")
+            raise ValueError(
+                f"A question could be kept on both sides: {self.right} right and {self.wrong} wrong do not exceed the "
+                f"{samples} samples; choose larger numbers"
+            )
         return self
 
 

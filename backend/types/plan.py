@@ -123,6 +123,12 @@ class Plan(Frozen):
     judge: LlmJudge | None = None
     seed: int = Field(default=0, ge=0, lt=2**31)
 
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        # Here, and not where the filter is used: that is after hours of drawing.
+        self.filter.check(self.sampling.samples)
+        return self
+
 
 class IdentifyRequest(Frozen):
     """Make the probe `name`, or go on with it. Without `questions` they are those that ship, as the plan has them."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from html import unescape
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend.types import IdentifyRequest
-from backend.types.plan import LlmJudge
+from backend.types.identify import Verdict
+from backend.types.plan import LlmJudge, Source
 from backend.types.probe import Baseline
 from tests import fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient
@@ -149,6 +151,28 @@ def test_a_run_without_a_proper_name_is_refused(name: str) -> None:
     assert app.text_input(key="train.name").value == name
 
 
+def test_a_run_is_not_begun_under_the_name_of_a_probe() -> None:
+    client = FakeClient()
+    app = started(client, "shipped")
+    assert "There is a probe shipped already" in words(app) and not client.submitted
+
+
+def test_of_an_own_file_at_most_so_many_questions_are_asked_and_the_page_says_how_many() -> None:
+    client = FakeClient()
+    app = opened(client, room="train")
+    app.text_input(key="train.name").set_value("mine")
+    app.button_group(key="train.source").set_value("My file").run()
+    assert "every question of the file answered greedily, at most 300 of them in samples" in words(app)
+    app.file_uploader(key="train.file").set_value(("q.csv", b"question,answer\n" + 499 * b"Who?,A\n", "text/csv")).run()
+    assert "all 500 questions that were read answered greedily" in words(app) and "half an hour" not in words(app)
+    app.number_input(key="train.limit").set_value(20).run()
+    assert "all 20 questions that were read answered greedily" in words(app)
+    app.button(key="train.start").click().run()
+    request = client.submitted[-1][1]
+    assert isinstance(request, IdentifyRequest) and len(request.questions) == 20
+    assert request.plan.source == Source(file="q.csv", per_relation=None, limit=20)
+
+
 def test_a_filter_that_cannot_be_met_is_refused() -> None:
     client = FakeClient()
     app = opened(client, room="train")
@@ -164,8 +188,66 @@ def test_verdicts_are_shown_and_a_run_made_again() -> None:
     app = opened(client, room="answers")
     assert "What the model answered, and how it was judged" in words(app)
     assert "3 answers shown, 0 of them decided by a person." in words(app)
+    app.number_input(key="answers.page").set_value(2).run()
+    assert "No answer of this part was judged so." in words(app), "the next part begins where this one ends"
     app.button(key="answers.again").click().run()
     assert len(client.submitted) == 2
+
+
+def edit(app: AppTest, **cells: str | None) -> AppTest:
+    """Type into the first row of the table, as the browser tells it: the editor's state, and a run."""
+    table = app.data_editor[0]
+    states = app._tree.get_widget_states()
+    state = states.widgets.add()
+    state.id = table.proto.id
+    typed = {name.replace("_", " "): value for name, value in cells.items()}
+    state.string_value = json.dumps({"edited_rows": {"0": typed}, "added_rows": [], "deleted_rows": []})
+    app._run(states)
+    assert not app.exception
+    assert app.data_editor[0].proto.id != table.proto.id, "the browser forgets an edit that was taken"
+    return app
+
+
+class Marking(FakeClient):
+    """Counts what is kept; words that are emptied, or stand there in other letters, are found by the rules again."""
+
+    told = 0
+
+    def mark_words(self, name: str, question: str, response: str, words: str) -> None:
+        self.told += 1
+        if words and words.casefold() in response.casefold():
+            self.words[question] = words.casefold()
+        elif words:
+            super().mark_words(name, question, response, words)
+
+    def overrule(self, name: str, question: str, response: str, verdict: Verdict) -> None:
+        self.told += 1
+        super().overrule(name, question, response, verdict)
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"), [(None, "*0*"), ("", "*0*"), ("IT IS", "it is"), ("*0*", "*0*"), ("elsewhere", "elsewhere")]
+)
+def test_what_is_typed_into_the_table_is_kept_once_and_the_page_comes_to_rest(typed: str | None, shown: str) -> None:
+    client = Marking()
+    started(client)
+    app = edit(opened(client, room="answers"), words_that_answer=typed)
+    assert client.told == 1 and app.data_editor[0].value["words that answer"][0] == shown
+    app.run()
+    assert client.told == 1
+    edit(app, verdict="right")
+    assert client.told == 2 and client.verdicts == {"q0": "right"}
+
+
+def test_words_that_do_not_stand_in_the_answer_stay_as_typed_with_the_reason_until_they_are_mended() -> None:
+    client = Marking()
+    started(client)
+    app = edit(opened(client, room="answers"), words_that_answer="elsewhere", verdict="uncertain")
+    assert "'elsewhere' does not stand in the answer" in words(app)
+    assert client.verdicts == {"q0": "uncertain"}, "what stands beside it is kept"
+    edit(app, words_that_answer="It is")
+    assert app.data_editor[0].value["words that answer"][0] == "it is"
+    assert "does not stand" not in words(app) and "3 answers shown, 1 of them decided" in words(app)
 
 
 def test_a_judge_is_named_in_the_plan_and_its_agreement_stands_in_the_card() -> None:
@@ -176,10 +258,35 @@ def test_a_judge_is_named_in_the_plan_and_its_agreement_stands_in_the_card() -> 
     app.button_group(key="train.judging").set_value("compares").run()
     app.button(key="train.start").click().run()
     plan = next(request.plan for _, request, _ in client.submitted if isinstance(request, IdentifyRequest))
-    assert plan.judge == LlmJudge(model="some-llm", decides=False, words=True)
+    assert plan.judge == LlmJudge(model="some-llm", decides=False, words=False)
     app = opened(FakeClient())
     app.button_group(key="more-of-card").set_value("How it was made").run()
     assert "The rules and some-llm gave 93 % of 2,000 answers the same verdict" in words(app)
+
+
+def test_the_words_that_answer_are_an_llm_s_only_where_it_is_asked_for_them() -> None:
+    client = FakeClient()
+    app = opened(client, room="train")
+    app.text_input(key="train.name").set_value("mine")
+    app.text_input(key="train.judge").set_value("some-llm")
+    app.toggle(key="train.judge_words").set_value(True)
+    app.button(key="train.start").click().run()
+    request = client.submitted[-1][1]
+    assert isinstance(request, IdentifyRequest) and request.plan.judge == LlmJudge(model="some-llm", words=True)
+
+
+def test_the_longest_answer_and_a_fixed_c_are_settings() -> None:
+    client = FakeClient()
+    app = opened(client, room="train")
+    app.text_input(key="train.name").set_value("mine")
+    app.number_input(key="train.max_new_tokens").set_value(50)
+    app.button_group(key="train.choice").set_value("fixed").run()
+    app.number_input(key="train.c").set_value(2.5)
+    app.button(key="train.start").click().run()
+    request = client.submitted[-1][1]
+    assert isinstance(request, IdentifyRequest)
+    assert request.plan.sampling.max_new_tokens == 50
+    assert (request.plan.training.choice, request.plan.training.c) == ("fixed", 2.5)
 
 
 def test_two_probes_are_compared() -> None:

@@ -11,6 +11,7 @@ import pytest
 from backend.cli.main import main
 from backend.errors import BadInput, BadSettings, StoreError, Unknown
 from backend.identify import library, runs
+from backend.identify.formats import questions
 from backend.neurons import NeuronSet
 from backend.serve.client import Client
 from backend.serve.remote import HttpClient
@@ -127,9 +128,40 @@ def test_runs_and_their_answers(client: Client) -> None:
         client.run_answers("other")
 
 
+def test_answers_of_any_part_of_a_large_run_are_fetched(client: Client) -> None:
+    asked = [ASKED[0].model_copy(update={"id": f"q{n}", "text": f"Who wrote number {n}?"}) for n in range(5_100)]
+    folder = library.folder_of("large")
+    with runs.working(folder):
+        runs.begin(folder, Plan(), asked, INFO, "hneurons identify run large")
+    journal = Journal(folder / "samples.jsonl")
+    with journal.writing():
+        drawn = (Sample(text="Jane Austen", tokens=3, finish="end"),)
+        journal.append(Samples(question=one.id, answers=drawn).model_dump(mode="json") for one in asked)
+    assert client.runs()[0].sampled == 5_100
+    assert [one.question for one in client.run_answers("large", 40, 5_080)] == [f"q{n}" for n in range(5_080, 5_100)]
+    assert [one.question for one in client.run_answers("large", 2, 39)] == ["q39", "q40"]
+    assert client.run_answers("large", 40, 5_100) == ()
+
+
+def test_words_that_a_person_marked_in_an_uncertain_answer_are_shown(client: Client) -> None:
+    begun()
+    unsure = client.run_answers("mine")[1]
+    assert (unsure.verdict, unsure.words) == ("uncertain", "")
+    client.mark_words("mine", "q1", unsure.response, "SURE")
+    marked = client.run_answers("mine")[1]
+    assert (marked.verdict, marked.words, marked.marked) == ("uncertain", "sure", True)
+
+
 def test_a_file_of_questions_is_read(client: Client) -> None:
     found = client.read_questions(b"question,answer\nWho wrote <b>Ulysses</b>?,James Joyce\n", "q.csv")
     assert found[0].text == "Who wrote <b>Ulysses</b>?"
+    many = b"question,answer\n" + b"".join(b"Who is number %d?,A%d\n" % (n, n) for n in range(50_001))
+    with pytest.raises(BadInput, match="50,001 questions are too many: .*; set how many to ask at most"):
+        client.read_questions(many, "q.csv")
+    found = client.read_questions(many, "q.csv", 20, 3)
+    assert len(found) == 20 and found == questions.read(many, "q.csv", 20, 3) != client.read_questions(
+        many, "q.csv", 20
+    )
     with pytest.raises(BadInput, match="no column of questions"):
         client.read_questions(b"a,b\n1,2\n", "q.csv")
 
@@ -188,11 +220,24 @@ def test_the_command_lists_and_reports(capfd: pytest.CaptureFixture[str]) -> Non
         (["--labels", "4-vs-1"], "1-vs-1"),
         (["--questions", "nowhere.csv"], "cannot be read"),
         (["--samples", "0"], "greater than or equal to 1"),
+        (["--samples", "5"], "Only 5 samples are drawn: no question can have 9 of one kind, as the filter asks;"),
+        (["--samples", "20", "--filter", "all samples (the paper)"], "A question could be kept on both sides:"),
     ],
 )
 def test_a_plan_that_cannot_be_made(words: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["identify", "run", "x", *words]) == 2
     assert said in capfd.readouterr().err
+
+
+def test_a_run_whose_filter_cannot_be_met_says_what_to_correct_and_hides_no_other(client: Client) -> None:
+    begun("good")
+    path = begun("bad") / "plan.json"
+    record = json.loads(path.read_text("utf-8"))
+    record["plan"]["sampling"]["samples"] = 5
+    path.write_text(json.dumps(record))
+    assert "good" in {run.name for run in client.runs()} and "bad" not in {run.name for run in client.runs()}
+    with pytest.raises(StoreError, match="Only 5 samples are drawn: .*; correct it there"):
+        runs.begun("bad")
 
 
 def test_the_command_runs_a_plan(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
@@ -207,3 +252,18 @@ def test_the_command_runs_a_plan(monkeypatch: pytest.MonkeyPatch, capfd: pytest.
     assert plan.source.relations == ("element_of_symbol",) and plan.screening is None
     assert (plan.filter.right, plan.filter.wrong, plan.sampling.max_new_tokens) == (6, 9, 9)
     assert plan.training.choice == "paper"
+
+
+def test_the_seed_reaches_the_sampled_answers_and_every_later_draw(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    engine = FakeEngine()
+    monkeypatch.setattr("backend.serve.opening.open_engine", lambda *args, **named: engine)
+    file = tmp_path / "q.csv"
+    file.write_text("question,answer\n" + "".join(f"Who is number {n}?,A{n}\n" for n in range(99)))
+    for seed in ("0", "7"):
+        assert main(["identify", "run", "x", "--questions", str(file), "--limit", "9", "--seed", seed, "--json"]) == 0
+    first, second = (one for one in engine.computed if isinstance(one, IdentifyRequest))
+    assert (first.plan.seed, first.plan.sampling.seed) == (0, 0)
+    assert (second.plan.seed, second.plan.sampling.seed) == (7, 7)
+    assert len(first.questions) == 9 and first.questions != second.questions

@@ -6,10 +6,11 @@ import pytest
 
 from backend.errors import BadInput
 from backend.identify.facts import shipped as facts
-from backend.identify.questions import checked, digest, shipped, thinned
+from backend.identify.questions import asked_by, checked, digest, shipped, thinned
 from backend.identify.templates import TEMPLATES
 from backend.judging import normalise
 from backend.types.identify import Question
+from backend.types.plan import Source
 
 
 def question(text: str, *answers: str, id: str = "q") -> Question:
@@ -69,3 +70,9 @@ def test_the_digest_hangs_on_every_text_and_answer() -> None:
     one = [question("Who?", "a")]
     assert digest(one) == digest(list(one))
     assert len({digest(one), digest([question("Who?", "b")]), digest([question("Whom?", "a")]), digest(one * 2)}) == 4
+
+
+def test_a_plan_of_a_file_never_asks_the_shipped_questions_in_its_place() -> None:
+    with pytest.raises(BadInput, match=r"The questions of mine\.csv are not here: .*; give the file with --questions"):
+        asked_by(Source(file="mine.csv"))
+    assert len(asked_by(Source(limit=7))) == 7

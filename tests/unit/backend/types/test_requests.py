@@ -22,7 +22,7 @@ from backend.types import (
     NeuronRequest,
     Threshold,
 )
-from backend.types.identify import Question
+from backend.types.identify import Consistency, Question, Sampling
 from backend.types.plan import Plan
 
 ASK = "What is the capital of Egypt?"
@@ -172,3 +172,18 @@ def test_rows_are_counted_before_they_are_made() -> None:
         control_arms=(0, 1),
     )  # fmt: skip
     assert (request.intervened_rows, request.control_rows) == (2, 12)
+
+
+def test_a_plan_is_refused_where_its_filter_cannot_be_met_by_its_samples() -> None:
+    asked = Consistency(right=3, wrong=4)
+    assert Plan(sampling=Sampling(samples=5), filter=asked).filter == asked
+    with pytest.raises(ValidationError, match="Only 3 samples are drawn: no question can have 4 of one kind"):
+        Plan(sampling=Sampling(samples=3), filter=asked)
+    with pytest.raises(ValidationError, match="A question could be kept on both sides: 3 right and 4 wrong"):
+        Plan(sampling=Sampling(samples=8), filter=asked)
+
+
+def test_a_plan_of_an_earlier_run_still_loads() -> None:
+    old = Plan().model_dump(mode="json")
+    del old["words"], old["judge"], old["source"]["limit"]
+    assert Plan.model_validate(old) == Plan()
