@@ -1,9 +1,10 @@
 """Stage 5, answer spans: which words of a response are the answer.
 
-Owns the rules. The words are found by what the response says that the question did not, without a look at whether it
-is right: words that are found by one rule on right answers and by another on wrong ones can be told apart by the rules
-alone. On the shipped questions the known spelling of a right answer had 1.3 tokens and the new words of a wrong one
-3.9, and a probe over them told these two apart (`WordRule`).
+Owns the rules. The words are found by what the response says that the question did not, by one rule for right and
+wrong answers: words that are found by one rule on right answers and by another on wrong ones can be told apart by the
+rules alone. On the shipped questions the known spelling of a right answer had 1.3 tokens and the new words of a wrong
+one 3.9, and a probe over them told these two apart (`WordRule`). A right answer whose words hold nothing of a known
+spelling is left out and counted.
 
 1. Words are compared without case, accents and punctuation. A word is *new* if the question has no such word and
    it is no function word.
@@ -13,9 +14,8 @@ alone. On the shipped questions the known spelling of a right answer had 1.3 tok
    and a capital follows that begins no sentence ("John F. Kennedy", but "vitamin C. It"). Figures are one word.
 3. The first run behind a form of "be", a colon or "=" is the answer; without one, the first run.
 
-Where nothing is new there is no span, and none where a right answer's new words hold nothing of a known spelling:
-such a response is counted and left out. Refuses tokens: spans are characters, and `backend.identify.regions` finds the
-tokens that touch them.
+Where nothing is new there is no span: such a response is left out and counted too. Refuses tokens: spans are
+characters, and `backend.identify.regions` finds the tokens that touch them.
 """
 
 from __future__ import annotations
