@@ -167,8 +167,8 @@ def test_agreement_is_a_share_over_questions_with_kappa() -> None:
     assert told.kappa == pytest.approx(0.5) and told.counts == {"right/right": 1, "right/wrong": 1, "wrong/wrong": 2}
     unread = agreement("the rules", first, "some-llm", {**second, ("q1", "a"): None})
     assert unread is not None and unread.unread == 1 and unread.share.n == 3
-    assert agreement("the rules", first, "a person", {}) is None
-    same = agreement("the rules", {("q1", "a"): "right"}, "a person", {("q1", "a"): "right"})
+    assert agreement("the rules", first, "some-llm", {}) is None
+    same = agreement("the rules", {("q1", "a"): "right"}, "some-llm", {("q1", "a"): "right"})
     assert same is not None and same.kappa is None and same.share.value == 1
 
 
@@ -199,5 +199,7 @@ def test_a_run_takes_the_judge_s_verdicts_and_words_and_reports_how_it_agrees_wi
     pair = next(iter(llm.said(judge, tmp_path / "True")))
     runs.overrule(tmp_path / "True", *pair, "wrong")
     again = run(model, PLAN.model_copy(update={"judge": judge}), asked, tmp_path / "True", "a").report
-    assert again is not None and {one.other for one in again.agreement} == {"some-llm", "a person"}
+    assert again is not None and [(one.one, one.other) for one in again.agreement] == [("the rules", "some-llm")], (
+        "a person is asked about no answer, and decides only where the verdict seems wrong: no share to report"
+    )
     assert len(service.seen) - asked_before < 20, "what the judge said is kept"
