@@ -92,6 +92,11 @@ def test_each_answer_is_asked_once_with_its_question_and_known_answer(
         ("right", "right"), (" Wrong.\n", "wrong"), ("**uncertain**", "uncertain"), ("", None), ("yes", None),
         ("It is not right, so:\nwrong", "wrong"), ("right or wrong", None), ("copyright", None),
         ("<think>it could be wrong</think>\nright", "right"), ("Verdict: RIGHT", "right"),
+        ("The response is not right.", None), ("This isn't wrong", None), ("incorrect", None), ("not right", None),
+        ("<think>it could be\nright", None), ("**Verdict:** `Wrong`\n\n", "wrong"), ("**Verdict**: wrong", "wrong"),
+        ("Answer: \u201cright\u201d.", "right"), ("Verdict:\nright", "right"), ("right\n\n", "right"),
+        ("right\nIt names Austen.", None), ("Is it right?", None), ("right?", None), ("Verdict: not right", None),
+        ("wrong wrong", None), ("**Final answer: uncertain**", "uncertain"), ("Reasons.\n- right", "right"),
     ],
 )  # fmt: skip
 def test_a_reply_is_a_verdict_only_where_it_is_clear(reply: str, verdict: str | None) -> None:
@@ -111,6 +116,20 @@ def test_words_are_taken_only_where_they_stand(reply: str, words: str | None) ->
     response = "It was Jane Austen, the novelist"
     found = llm.read_words(reply, response)
     assert (None if found is None else response[slice(*found)]) == words
+
+
+@pytest.mark.parametrize(
+    ("reply", "response", "words"),
+    [
+        ("I", "It is I", (6, 7)), ("i", "It is I", (6, 7)), ("Par", "Paris", None), ("aris", "Paris", None),
+        ("is", "Paris is", (6, 8)), ("C++", "Use C++.", (4, 7)), ("\u6771\u4eac", "\u6771\u4eac\u3067\u3059", (0, 2)),
+        ("NONE", "Nonetheless it rains", None), ("None.", "None of them", None), ("**none**", "It is none", None),
+        ("NONE", "None", (0, 4)), ("NONE", "None.", (0, 4)), ("None of them", "None of them", (0, 12)),
+        ("\u2018Emma\u2019", "It is Emma", (6, 10)),
+    ],
+)  # fmt: skip
+def test_words_are_whole_and_none_is_no_word(reply: str, response: str, words: tuple[int, int] | None) -> None:
+    assert llm.read_words(reply, response) == words
 
 
 def test_a_judge_that_fails_for_a_moment_is_asked_again(service: Service, tmp_path: Path) -> None:
