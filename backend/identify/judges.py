@@ -1,6 +1,7 @@
-"""Who judged what: the rules, another model where the plan names one, a person; and how far they agree.
+"""Who judged what: the rules, another model where the plan names one, a person; and how far the first two agree.
 
 Owns whose word counts (a person's, then the model's where it decides, then the rules') and the comparison of judges.
+A person is not compared: they decide where a verdict seems wrong, so their share would say how they chose.
 Refuses the rules (`backend.identify.judge`) and the questions put to the model (`backend.identify.llm`).
 """
 
@@ -21,31 +22,21 @@ from backend.identify.statistics import share
 from backend.types.identify import Consistency, Samples, Verdict
 from backend.types.probe import Agreement
 
-RULES, PERSON = "the rules", "a person"
+RULES = "the rules"
 Judged = Mapping[llm.Pair, Verdict | None]
 
 
 def judged(ground: Ground, answers: Sequence[Answered]) -> tuple[Ground, tuple[Agreement, ...]]:
-    """The ground with every verdict that counts, and how the judges agree on the answers to the drawn questions."""
+    """The ground with every verdict that counts, and how rules and model agree on the drawn questions' answers."""
     drawn = [one for one in answers if one.samples is not None]
     pairs = list(dict.fromkeys((one.question.id, text) for one in drawn for text in one.texts))
-    person: Judged = {pair: ground.overrules[pair] for pair in pairs if pair in ground.overrules}
-    judges: dict[str, Judged] = {RULES: {pair: verdict(pair[1], ground.questions[pair[0]]) for pair in pairs}}
-    decided = ground
-    if (judge := ground.plan.judge) is not None:
-        told = llm.verdicts(judge, pairs, ground.questions, ground.folder, ground.watch)
-        judges[judge.model] = told
-        if judge.decides:
-            decided = _deciding(ground, told)
-    if person:
-        judges[PERSON] = person
-    names = list(judges)
-    compared = [
-        agreement(one, judges[one], other, judges[other])
-        for place, one in enumerate(names)
-        for other in names[place + 1 :]
-    ]
-    return decided, tuple(found for found in compared if found is not None)
+    judge = ground.plan.judge
+    if judge is None:
+        return ground, ()
+    rules: Judged = {pair: verdict(pair[1], ground.questions[pair[0]]) for pair in pairs}
+    told = llm.verdicts(judge, pairs, ground.questions, ground.folder, ground.watch)
+    found = agreement(RULES, rules, judge.model, told)
+    return _deciding(ground, told) if judge.decides else ground, () if found is None else (found,)
 
 
 def _deciding(ground: Ground, told: Judged) -> Ground:

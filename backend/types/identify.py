@@ -21,7 +21,11 @@ Side = Literal["right", "wrong"]
 Verdict = Literal["right", "wrong", "uncertain"]
 Pooling = Literal["mean", "max"]
 WordRule = Literal["blind", "known"]
-"""Which words answer: found alike in right and wrong answers; or in right ones where a known spelling stands."""
+"""Which words answer.
+
+blind: found by one rule for right and wrong answers; a right answer whose words hold nothing of a known spelling is
+left out and counted. known: in right answers where a known spelling stands, in wrong ones by that rule.
+"""
 Fate = Literal["right", "wrong", "mixed", "uncertain"]
 """What the consistency filter makes of a question: kept on one side, or set aside and why."""
 

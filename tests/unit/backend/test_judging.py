@@ -22,6 +22,16 @@ from backend.judging import aliases, matches, normalise
         ("\uff23\uff41\uff49\uff52\uff4f", "Cairo"),
         ("Antworten: Stra\u00dfe", "STRASSE"),
         ("القاهرة هي العاصمة", "القاهرة"),
+        ("It is vitamin A", "Vitamin A"),
+        ("Vitamin A is found in carrots", "Vitamin A"),
+        ("It is Serie A.", "serie a"),
+        ("Tale of Two Cities", "A Tale of Two Cities"),
+        ("a tale of the two cities", "A Tale of Two Cities"),
+        ("It is the United States of America", "United States of America"),
+        ("They wrote C++11 and c++.", "C++"),
+        ("a C\u266f minor chord", "C# minor"),
+        ("Disney", "Disney+"),
+        ("Its symbol is K+.", "K"),
     ],
 )
 def test_case_punctuation_articles_and_accents_do_not_matter(answer: str, known: str) -> None:
@@ -38,9 +48,20 @@ def test_case_punctuation_articles_and_accents_do_not_matter(answer: str, known:
         ("Elon Musk", "Musk Elon"),
         ("anything at all", "?"),
         ("the the the", "the"),
+        ("It is vitamin C", "Vitamin A"),
+        ("Vitamins", "Vitamin A"),
+        ("It is vitamin", "Vitamin A"),
+        ("Serie B", "Serie A"),
+        ("Serie A", "Serie B"),
+        ("Hepatitis B virus", "Hepatitis A virus"),
+        ("It is C", "C++"),
+        ("It is C#", "C++"),
+        ("It is C++", "C"),
+        ("It is C++.", "C#"),
+        ("C minor", "C# minor"),
     ],
 )
-def test_part_of_a_word_other_order_and_empty_aliases_do_not_match(answer: str, known: str) -> None:
+def test_part_of_a_word_another_letter_other_order_and_empty_aliases_do_not_match(answer: str, known: str) -> None:
     assert not matches(answer, [known])
 
 
@@ -55,7 +76,7 @@ def test_typed_aliases_are_apart_by_bars_without_blank_or_doubled_ones() -> None
     assert aliases(" | ") == ()
 
 
-@given(st.text(max_size=80))
+@given(st.text(max_size=80) | st.text(st.sampled_from("athe C+#. "), max_size=20))
 def test_normalising_twice_is_normalising_once(text: str) -> None:
     assert normalise(normalise(text)) == normalise(text)
 

@@ -28,6 +28,23 @@ def test_verdicts(answer: str, expected: Verdict) -> None:
     assert verdict(answer, QUESTION) == expected
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("It is the Tomb of the Unknown Soldier.", "right"),
+        ("Elvis sang \u201cCan\u2019t help falling in love\u201d", "right"),
+        ("It is unknown.", "uncertain"),
+        ("The unknown soldier", "uncertain"),
+        ("I don't know, perhaps the Tomb of the Unknown Soldier", "uncertain"),
+        ("The Tomb of the Unknown Soldier is unknown to me", "uncertain"),
+        ("The Eiffel Tower", "wrong"),
+    ],
+)
+def test_a_mark_inside_a_known_answer_s_name_marks_nothing(answer: str, expected: Verdict) -> None:
+    known = ("Tomb of the Unknown Soldier", "Can't Help Falling in Love")
+    assert verdict(answer, Question(id="q", text="Which?", answers=known)) == expected
+
+
 @pytest.mark.parametrize("words", UNCERTAIN)
 def test_every_uncertain_phrase_is_heard_whatever_its_case_and_apostrophe(words: str) -> None:
     assert verdict(f"Well, {words.upper()} of Cairo", QUESTION) == "uncertain"

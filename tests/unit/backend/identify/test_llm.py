@@ -92,6 +92,11 @@ def test_each_answer_is_asked_once_with_its_question_and_known_answer(
         ("right", "right"), (" Wrong.\n", "wrong"), ("**uncertain**", "uncertain"), ("", None), ("yes", None),
         ("It is not right, so:\nwrong", "wrong"), ("right or wrong", None), ("copyright", None),
         ("<think>it could be wrong</think>\nright", "right"), ("Verdict: RIGHT", "right"),
+        ("The response is not right.", None), ("This isn't wrong", None), ("incorrect", None), ("not right", None),
+        ("<think>it could be\nright", None), ("**Verdict:** `Wrong`\n\n", "wrong"), ("**Verdict**: wrong", "wrong"),
+        ("Answer: \u201cright\u201d.", "right"), ("Verdict:\nright", "right"), ("right\n\n", "right"),
+        ("right\nIt names Austen.", None), ("Is it right?", None), ("right?", None), ("Verdict: not right", None),
+        ("wrong wrong", None), ("**Final answer: uncertain**", "uncertain"), ("Reasons.\n- right", "right"),
     ],
 )  # fmt: skip
 def test_a_reply_is_a_verdict_only_where_it_is_clear(reply: str, verdict: str | None) -> None:
@@ -111,6 +116,20 @@ def test_words_are_taken_only_where_they_stand(reply: str, words: str | None) ->
     response = "It was Jane Austen, the novelist"
     found = llm.read_words(reply, response)
     assert (None if found is None else response[slice(*found)]) == words
+
+
+@pytest.mark.parametrize(
+    ("reply", "response", "words"),
+    [
+        ("I", "It is I", (6, 7)), ("i", "It is I", (6, 7)), ("Par", "Paris", None), ("aris", "Paris", None),
+        ("is", "Paris is", (6, 8)), ("C++", "Use C++.", (4, 7)), ("\u6771\u4eac", "\u6771\u4eac\u3067\u3059", (0, 2)),
+        ("NONE", "Nonetheless it rains", None), ("None.", "None of them", None), ("**none**", "It is none", None),
+        ("NONE", "None", (0, 4)), ("NONE", "None.", (0, 4)), ("None of them", "None of them", (0, 12)),
+        ("\u2018Emma\u2019", "It is Emma", (6, 10)),
+    ],
+)  # fmt: skip
+def test_words_are_whole_and_none_is_no_word(reply: str, response: str, words: tuple[int, int] | None) -> None:
+    assert llm.read_words(reply, response) == words
 
 
 def test_a_judge_that_fails_for_a_moment_is_asked_again(service: Service, tmp_path: Path) -> None:
@@ -167,8 +186,8 @@ def test_agreement_is_a_share_over_questions_with_kappa() -> None:
     assert told.kappa == pytest.approx(0.5) and told.counts == {"right/right": 1, "right/wrong": 1, "wrong/wrong": 2}
     unread = agreement("the rules", first, "some-llm", {**second, ("q1", "a"): None})
     assert unread is not None and unread.unread == 1 and unread.share.n == 3
-    assert agreement("the rules", first, "a person", {}) is None
-    same = agreement("the rules", {("q1", "a"): "right"}, "a person", {("q1", "a"): "right"})
+    assert agreement("the rules", first, "some-llm", {}) is None
+    same = agreement("the rules", {("q1", "a"): "right"}, "some-llm", {("q1", "a"): "right"})
     assert same is not None and same.kappa is None and same.share.value == 1
 
 
@@ -199,5 +218,7 @@ def test_a_run_takes_the_judge_s_verdicts_and_words_and_reports_how_it_agrees_wi
     pair = next(iter(llm.said(judge, tmp_path / "True")))
     runs.overrule(tmp_path / "True", *pair, "wrong")
     again = run(model, PLAN.model_copy(update={"judge": judge}), asked, tmp_path / "True", "a").report
-    assert again is not None and {one.other for one in again.agreement} == {"some-llm", "a person"}
+    assert again is not None and [(one.one, one.other) for one in again.agreement] == [("the rules", "some-llm")], (
+        "a person is asked about no answer, and decides only where the verdict seems wrong: no share to report"
+    )
     assert len(service.seen) - asked_before < 20, "what the judge said is kept"

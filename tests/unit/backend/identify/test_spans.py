@@ -39,6 +39,52 @@ def test_a_wrong_answers_span_is_what_the_question_has_not(response: str, questi
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "John F. Kennedy", "J.R.R. Tolkien", "J. R. R. Tolkien", "A. A. Milne", "John S. McCain", "C. S. Lewis",
+        "Robert A. Heinlein", "George H.W. Bush", "F. Scott Fitzgerald", "\u00c9. Zola", "U.S. Steel",
+        "St. Petersburg", "Mt. Everest", "Ft. Worth", "Lt. Col. Blake", "Mrs. Dalloway", "Dr. Strangelove",
+        "Kramer vs. Kramer", "Plants vs. Zombies", "Chanel No. 5", "Sammy Davis Jr. Show", "Martin Luther King, Jr",
+        "1,250", "3.5 million", "1,234,567.89", "10:30", "1939\u20131945", "Vitamin A", "Elizabeth I", "World War I",
+        "C++",
+    ],
+)  # fmt: skip
+def test_a_name_or_figure_with_full_stops_and_commas_stays_whole(name: str) -> None:
+    for response in (name, f"It is {name}.", f"It is {name}. It was so", f"{name}, of course (or not)"):
+        assert words(response, new_words(response, "Which one?")) == name
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        ("It is Paris. The city is old", "Paris"),
+        ("It is Paris. Many know it", "Paris"),
+        ("It is vitamin C. It helps", "vitamin C"),
+        ("It is vitamin C. Oranges have it", "vitamin C"),
+        ("It is vitamin A. Carrots have it", "vitamin A"),
+        ("He lives in the U.S. The city has him", "lives in the U.S"),
+        ("It is George W. He won", "George W"),
+        ("It is Sammy Davis Jr. He sang", "Sammy Davis Jr"),
+        ("Paris. A city", "Paris"),
+        ("Rome, Paris", "Rome"),
+        ("Rome,Paris", "Rome"),
+        ("1, 2 and 3", "1"),
+        ("No. Paris is", "Paris"),
+        ("the main st. Louis", "main st"),
+        ("John F.\nKennedy", "John F"),
+        ("plan B. Smith knew", "plan B"),
+        ("It is a dog", "dog"),
+        ("The town I remember", "town I remember"),
+        ("Which town I saw", "town I saw"),
+        ("The one I know", "know"),
+        ("ActiveSync - A one", "ActiveSync"),
+    ],
+)
+def test_the_end_of_a_sentence_or_of_its_part_ends_a_run(response: str, expected: str) -> None:
+    assert words(response, new_words(response, "Which one?")) == expected
+
+
+@pytest.mark.parametrize(
     "response", ["", "   ", "...", "The capital of Panama.", "It is the capital of Panama", "What is the capital?"]
 )
 def test_a_response_that_only_repeats_the_question_has_no_span(response: str) -> None:
@@ -55,6 +101,11 @@ def test_a_response_that_only_repeats_the_question_has_no_span(response: str) ->
         ("L'\u00c9quipe", ["lequipe"], "L'\u00c9quipe"),
         ("scatter", ["cat"], None),
         ("anything", ["the", ""], None),
+        ("It is vitamin C or Vitamin A.", ["Vitamin A"], "Vitamin A"),
+        ("It is Serie B", ["Serie A"], None),
+        ("The Tale of the Two Cities!", ["A Tale of Two Cities"], "Tale of the Two Cities"),
+        ("Both C and C++.", ["C++"], "C++"),
+        ("St. Louis", ["st louis"], "St. Louis"),
     ],
 )
 def test_a_right_answers_span_is_its_first_known_spelling(
@@ -91,7 +142,8 @@ def test_blind_words_are_the_new_ones_or_none_whatever_the_side(response: str) -
 
 
 @given(
-    st.text(st.sampled_from("abc .,'\u2019-AB"), max_size=30), st.text(st.sampled_from("abc "), min_size=1, max_size=5)
+    st.text(st.sampled_from("abc .,'\u2019-AB+#"), max_size=30),
+    st.text(st.sampled_from("abc +#"), min_size=1, max_size=5),
 )
 def test_where_the_judge_finds_a_spelling_the_span_does_too(response: str, answer: str) -> None:
     span = known_words(response, [answer])
