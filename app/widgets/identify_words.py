@@ -111,7 +111,8 @@ def verdicts(card: Report, c: float | None) -> list[str]:
         )
     point = next((point for point in card.path if point.c == c), None)
     if point is not None:
-        told.append(f"Two fits of the cross-validation share {100 * point.stability:.0f} % of their H-neurons on average.")
+        shared = f"{100 * point.stability:.0f} % of their H-neurons"
+        told.append(f"Two fits of the cross-validation share {shared} on average.")
     return told
 
 
