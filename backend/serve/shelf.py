@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -175,12 +176,18 @@ def overrule(name: str, question: str, response: str, decided: Verdict) -> None:
 def mark(name: str, question: str, response: str, words: str) -> None:
     """Keep which words of an answer a person marked; none leaves it to the rules. Raises Unknown, BadInput."""
     _refuse_other(name, question)
-    span = llm.read_words(words, response) if words.strip() else (0, 0)
+    span = _standing(words.strip(), response) if words.strip() else (0, 0)
     if span is None:
         raise BadInput(
             f"{words[:60]!r} does not stand in the answer", "words are marked, not written", "copy them out of it"
         )
     folders.mark(library.folder_of(name), question, response, *span)
+
+
+def _standing(words: str, response: str) -> tuple[int, int] | None:
+    """As whole words first; a person may mark a part of one too, in any case."""
+    part = re.search(re.escape(words), response, re.IGNORECASE)
+    return llm.standing(words, response) or (part.span() if part else None)
 
 
 def _refuse_other(name: str, question: str) -> None:
