@@ -17,7 +17,7 @@ HOW_AUROC = (
     "95 % interval over resampled entities. **Random neurons** are as many others, each draw fitted anew. **Kind of "
     "question** knows the relation alone: items are balanced within it, so it cannot do better than chance here. **The "
     "answer's own words** know how often training answers with the same words were wrong. "
-    "**Shuffled labels** are whole fits on exchanged labels: what luck finds."
+    "**Shuffled labels** are whole fits on exchanged labels: what luck finds, from the smallest to the largest."
 )
 HOW_FUNNEL = (
     "Every question is answered greedily; for those whose relation has a partner of the other side, answers are drawn. "

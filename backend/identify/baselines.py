@@ -82,9 +82,8 @@ def prior(labels: np.ndarray, names: np.ndarray, others: np.ndarray, pull: float
     Args:
         pull: items of either side, together, that are added to each name: one item alone is no certainty.
     """
-    shares = {
-        name: (labels[names == name].sum() + pull / 2) / ((names == name).sum() + pull) for name in np.unique(names)
-    }
+    groups = {name: labels[names == name] for name in np.unique(names)}
+    shares = {name: (group.sum() + pull / 2) / (len(group) + pull) for name, group in groups.items()}
     return np.array([shares.get(name, 0.5) for name in others])
 
 

@@ -21,11 +21,10 @@ from skglm.datafits import Logistic
 from skglm.penalties import L1
 from skglm.solvers import ProxNewton
 
+from backend.columns import blocks
 from backend.errors import BadInput
 
 TOLERANCE = 1e-4
-BLOCK = 1024
-"""Neurons worked on in float64 at once."""
 Moments = Float[np.ndarray, " neuron"]
 
 
@@ -102,7 +101,7 @@ def least_c(
     """
     apart = labels - labels.mean()
     steepest = 0.0
-    for block in _blocks(features.shape[1]):
+    for block in blocks(features.shape[1]):
         part = features[:, block].astype(np.float64)
         slope = np.abs(apart @ part)
         if standardise:
@@ -119,7 +118,7 @@ def least_c(
 def spread(features: Float[np.ndarray, "item neuron"]) -> tuple[Moments, Moments]:
     """(mean, SD) of each neuron, in float64, a block of neurons at a time: a study may be larger than memory."""
     mean, scale = np.empty(features.shape[1]), np.empty(features.shape[1])
-    for block in _blocks(features.shape[1]):
+    for block in blocks(features.shape[1]):
         part = features[:, block].astype(np.float64)
         mean[block], scale[block] = part.mean(0), part.std(0)
     return mean, scale
@@ -128,13 +127,9 @@ def spread(features: Float[np.ndarray, "item neuron"]) -> tuple[Moments, Moments
 def _centred(features: Float[np.ndarray, "item neuron"], mean: Moments, divisor: Moments) -> np.ndarray:
     """(features - mean) / divisor in float32, neuron by neuron in memory, as the solver reads it."""
     matrix = np.empty(features.shape, np.float32, order="F")
-    for block in _blocks(features.shape[1]):
+    for block in blocks(features.shape[1]):
         matrix[:, block] = (features[:, block] - mean[block]) / divisor[block]
     return matrix
-
-
-def _blocks(neurons: int) -> list[slice]:
-    return [slice(start, start + BLOCK) for start in range(0, neurons, BLOCK)]
 
 
 def h_neurons(fit: Fit) -> Int[np.ndarray, " neuron"]:

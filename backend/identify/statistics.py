@@ -14,11 +14,10 @@ from jaxtyping import Float, Int
 from scipy.stats import false_discovery_control, mannwhitneyu, rankdata
 from sklearn.metrics import f1_score
 
+from backend.columns import blocks
 from backend.types.identify import CalibrationBin, Estimate, Scores
 
 RESAMPLES = 2_000
-BLOCK = 1_024
-"""Neurons that are measured together: bounds memory, not the result."""
 Labels = Int[np.ndarray, " item"]
 Values = Float[np.ndarray, " item"]
 Measure = Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]
@@ -151,16 +150,12 @@ def p_value(null: Values, value: float) -> float:
 
 
 def by_blocks(measure: Callable[[np.ndarray], np.ndarray], features: Float[np.ndarray, "item neuron"]) -> np.ndarray:
-    """`measure` of every neuron, [... neuron], asked of `BLOCK` neurons at a time.
+    """`measure` of every neuron, [... neuron], asked of a block of neurons at a time.
 
     Ranks and SciPy's tests keep many float64 copies of what they are given; of 2,000 items of a 7B model these would
     be sixteen times 3.7 GB.
     """
-    return np.concatenate([measure(features[:, block]) for block in _blocks(features.shape[1])], axis=-1)
-
-
-def _blocks(neurons: int) -> list[slice]:
-    return [slice(start, min(start + BLOCK, neurons)) for start in range(0, neurons, BLOCK)]
+    return np.concatenate([measure(features[:, block]) for block in blocks(features.shape[1])], axis=-1)
 
 
 def single_neurons(
@@ -200,7 +195,7 @@ def partners(
     chosen = _unit_ranks(features[:, neurons])
     places = np.empty((len(neurons), 0), dtype=np.int64)
     told = np.empty((len(neurons), 0), dtype=np.float32)
-    for block in _blocks(features.shape[1]):
+    for block in blocks(features.shape[1]):
         here = np.arange(block.start, block.stop)
         found = chosen.T @ _unit_ranks(features[:, block])
         found[neurons[:, None] == here] = 0.0

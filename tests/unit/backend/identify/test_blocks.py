@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from scipy.stats import false_discovery_control, mannwhitneyu, spearmanr
 
-from backend.identify import describe, statistics
+from backend import columns
+from backend.identify import describe
 from backend.identify.probe import Fit
 from backend.identify.statistics import cohens_d, partners, single_neurons
 from backend.identify.training import Items
@@ -30,7 +31,7 @@ def planted(neurons: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "BLOCK", 7)
+    monkeypatch.setattr(columns, "BLOCK", 7)
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -35,7 +35,12 @@ def test_the_standard_error_is_of_the_best_and_from_its_interval() -> None:
     assert standard_error(told) == pytest.approx(0.0255, abs=1e-4)
     asked: list[int] = []
     path = [tried(1, 4, 0.9), tried(2, 8, 0.8), tried(3, 20, 0.89)]
-    choose(path, Training(cs=CS), lambda top: asked.append(top) or 0.0)  # type: ignore[func-returns-value]
+
+    def error(top: int) -> float:
+        asked.append(top)
+        return 0.0
+
+    choose(path, Training(cs=CS), error)
     assert asked == [0]
 
 
