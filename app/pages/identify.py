@@ -10,7 +10,16 @@ import streamlit as st
 from app import session
 from app.links import Room
 from app.pages import run
-from app.widgets import frame, identify_answers, identify_probes, identify_report, identify_train, identify_words, text
+from app.widgets import (
+    frame,
+    identify_answers,
+    identify_probes,
+    identify_report,
+    identify_train,
+    identify_words,
+    model_status,
+    text,
+)
 from backend.types.probe import Probe
 
 ROOMS: dict[Room, str] = {
@@ -25,6 +34,7 @@ def page() -> None:
     room = session.view().room
     _head(probe, room)
     frame.notes(session.link_notes())
+    model_status.waiting()
     if room == "train":
         identify_train.draw(probe)
     elif room == "answers":

@@ -186,27 +186,25 @@ def _fitting() -> None:
         help="Found by one rule on right answers and by another on wrong ones, words can be told apart by the "
         "rules alone, and a probe learns to.",
     )  # fmt: skip
-    left, middle, right = st.columns([2, 3, 2])
-    left.segmented_control(
+    st.segmented_control(
         "CETT over an answer's tokens", ["mean", "max"], default="mean", required=True, key="train.pooling"
     )
-    middle.segmented_control(
+    st.segmented_control(
         "Read at", ["answer", "predicting"], default="answer", required=True, key="train.position",
         format_func=lambda name: {"answer": "the answer's tokens", "predicting": "those before them"}[name],
         help="A token's CETT is made when it is read. The token before it is where the model decides to write it.",
     )  # fmt: skip
-    right.number_input("Seed", 0, 2**31 - 1, 0, key="train.seed")
+    st.number_input("Seed", 0, 2**31 - 1, 0, key="train.seed", width=220)
 
 
 def _judging() -> None:
     """Whether an LLM judges, and what it may decide."""
-    left, right = st.columns(2, vertical_alignment="bottom")
-    left.text_input(
+    st.text_input(
         "Model of an LLM judge, if one is to judge", "", key="train.judge", max_chars=200, placeholder="none",
         help="Any service with OpenAI's chat completions. Its address stands in HNEURONS_JUDGE_URL, its key in "
         "HNEURONS_JUDGE_KEY, where the program computes.",
     )  # fmt: skip
-    right.segmented_control(
+    st.segmented_control(
         "The LLM", ["decides", "compares"], default="decides", required=True, key="train.judging",
         format_func=lambda name: {
             "decides": "decides, the rules where it is unclear", "compares": "is compared with the rules only"

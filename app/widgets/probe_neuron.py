@@ -12,7 +12,7 @@ from app.charts import neuron_card, probe_histogram
 from app.links import Room
 from app.pages import FOLDER
 from app.style import Palette
-from app.widgets import frame, jobs, model_status, text, token_strip
+from app.widgets import frame, jobs, text, token_strip
 from app.widgets.frame import muted
 from app.widgets.token_strip import StripToken
 from backend.neurons import NeuronId, NeuronSet
@@ -113,7 +113,6 @@ def _where(probe: Probe, one: ProbeNeuron) -> None:
     loaded = session.status().info
     if loaded is None or probe.model is None or loaded.fingerprint != probe.model.fingerprint:
         st.markdown(muted("Its tokens come when the model that this probe was made on is loaded."))
-        model_status.waiting()
         return
     shown = _asked(one, one.top[place])
     if shown is not None:

@@ -314,5 +314,6 @@ def test_a_file_gives_a_probe_its_name() -> None:
 def test_the_page_watches_a_model_that_loads_and_shows_the_tokens_when_it_is_there() -> None:
     client = FakeClient(state="loading")
     assert "is loading" in words(opened(client))
+    assert "is loading" in words(opened(client, room="train"))
     client.state = "ready"
     assert "Its tokens come when" not in words(opened(client))
