@@ -15,7 +15,7 @@ if str(HERE.parent) not in sys.path:
 
 import streamlit as st  # noqa: E402  the path comes first
 
-from app import session  # noqa: E402  the path comes first
+from app import pages, session  # noqa: E402  the path comes first
 
 PAGES = (
     ("pages/explore.py", "Explore"),
@@ -30,8 +30,10 @@ def main() -> None:
     st.set_page_config("H-Neuron Explorer", str(HERE / "assets" / "icon.svg"), layout="wide")
     theme = session.palette().theme
     st.logo(str(HERE / "assets" / f"logo-{theme}.svg"), size="large")
-    pages = [st.Page(HERE / path, title=title, default=place == 0) for place, (path, title) in enumerate(PAGES)]
-    st.navigation(pages, position="top").run()
+    listed = [st.Page(HERE / path, title=title, default=place == 0) for place, (path, title) in enumerate(PAGES)]
+    chosen = st.navigation(listed, position="top")
+    pages.framed()
+    chosen.run()
 
 
 if __name__ == "__main__":

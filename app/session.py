@@ -208,9 +208,10 @@ def probe() -> Probe | None:
 def probe_of(model: ModelInfo) -> Probe | None:
     """The probe in use, if its neurons are this model's: it was made on it, or put on it by force."""
     found = probe()
-    if found is None or found.model is None:
+    if found is None:
         return None
-    return found if found.model.fingerprint == model.fingerprint or found.forced == model.name else None
+    is_own = found.model is not None and found.model.fingerprint == model.fingerprint
+    return found if is_own or found.forced == model.name else None
 
 
 def followed() -> NeuronSet:

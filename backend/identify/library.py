@@ -59,8 +59,8 @@ def refuse_foreign(folder: Path) -> None:
 
 
 def refuse_taken(folder: Path) -> None:
-    """Raises BadSettings where a run or a probe is in the folder: nothing is overwritten."""
-    if any((folder / name).exists() for name in (PROBE, PLAN)):
+    """Raises BadSettings where a run or a probe is in the folder, or one ships: nothing is overwritten or hidden."""
+    if any((place / name).exists() for name in (PROBE, PLAN) for place in (folder, SHIPPED / folder.name)):
         raise BadSettings(f"The name {folder.name} is taken", "a probe of that name is here", "choose another name")
 
 
@@ -157,7 +157,7 @@ def checked(probe: Probe, info: ModelInfo, force: bool = False) -> Probe:
     if probe.model is not None and probe.model.fingerprint == info.fingerprint:
         return probe
     if not force:
-        made = probe.model.name if probe.model else "a model that its file does not name"
+        made = probe.model.name if probe.model else probe.said[:60] or "a model that its file does not name"
         if made == info.name:
             made = f"a {made} with other weights"
         raise BadInput(

@@ -178,7 +178,8 @@ class LocalClient:
 
     def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:
         """Keep a probe from the files of others, for the loaded model where there is one."""
-        return shelf.take(files, name, self.status().info, force)
+        now = self.status()
+        return shelf.take(files, name, now.info, force, now.name or "" if now.state == "loading" else "")
 
     def close(self) -> None:
         """Stop all work and free the model."""

@@ -201,13 +201,23 @@ def parse(payload: bytes, file: str, limit: int | None = None, seed: int = 0) ->
     return question_files.read(payload, file, limit, seed)
 
 
-def take(files: Mapping[str, bytes], name: str, info: ModelInfo | None, force: bool) -> Probe:
-    """Keep a probe from the files of others under `name`. Raises BadInput, BadSettings."""
+def take(files: Mapping[str, bytes], name: str, info: ModelInfo | None, force: bool, loading: str = "") -> Probe:
+    """Keep a probe from the files of others under `name`.
+
+    Args:
+        info: the model that it is for; None where none is loaded.
+        loading: the model that is being loaded, if one is: until then it is not known whose neurons a list names.
+    Raises BadInput, BadSettings.
+    """
     probe = probe_files.read(dict(files), name, info)
     if info is not None:
-        named = probe.model is not None and not probe.imported
-        probe = library.checked(probe, info, force) if named else probe.model_copy(update={"model": info})
-        probe.all.check(info.widths)
+        probe = library.checked(probe, info, force)
+    elif loading and probe.model is None:
+        raise BadInput(
+            f"{probe.imported[:60]} cannot be taken yet",
+            f"a file of this kind is for the model that is loaded, and {loading} is still loading",
+            "take it when the model is ready",
+        )
     folder = library.folder_of(name)
     with folders.working(folder):
         library.refuse_taken(folder)

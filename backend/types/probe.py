@@ -227,7 +227,8 @@ class ProbeNeuron(Frozen):
 class Probe(Frozen):
     """The artefact. A positive weight makes an H-neuron; negative ones speak for a right answer.
 
-    `forced` names the model that it was put on against its fingerprint: a mark that stays.
+    `forced` names the model that it was put on against its fingerprint: a mark that stays. `said` is what a file of
+    others calls the model that it is of, where it tells no more.
     """
 
     schema_: Literal["hneurons/probe/1"] = Field(default=SCHEMA, alias="schema")
@@ -245,6 +246,7 @@ class Probe(Frozen):
     report: Report | None = None
     imported: str = ""
     forced: str = ""
+    said: str = ""
 
     model_config = {**Frozen.model_config, "populate_by_name": True, "serialize_by_alias": True}
 

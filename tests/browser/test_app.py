@@ -174,7 +174,7 @@ def test_a_probe_from_a_file_is_marked_scores_the_answer_and_is_switched_off_as_
 ) -> None:
     file = tmp_path / "theirs.csv"
     file.write_text("layer,neuron,weight\n17,98,4\n21,256,2.5\n12,7,-3\n")
-    ask(page, "What is the capital of Egypt?")
+    ask(page, "What is the capital of Kenya?")
     go(page, "Identify")
     page.get_by_text("Compare probes", exact=True).click()
     settled(page)
@@ -252,16 +252,20 @@ def test_a_run_is_started_watched_stopped_and_can_be_resumed(page: Page, tmp_pat
     expect(card.get_by_role("button", name="Resume")).to_be_visible()
 
 
-def test_a_cold_server_whose_first_request_names_a_page_has_the_frame(browser: Browser, tmp_path: Path) -> None:
+def test_a_cold_server_whose_first_requests_name_pages_has_the_frame_for_all(browser: Browser, tmp_path: Path) -> None:
     with serving(tmp_path, tmp_path / "server.log") as address:
-        tab = browser.new_page()
+        tabs = [browser.new_page() for _ in range(4)]
         try:
-            tab.goto(f"{address}/models")
-            settled(tab)
-            for name in ("Explore", "Compare", "Models"):
-                expect(tab.get_by_role("link", name=name, exact=True).first).to_be_visible()
+            for tab in tabs:
+                # Without waiting: all are first requests.
+                tab.goto(f"{address}/models", wait_until="commit")
+            for tab in tabs:
+                settled(tab)
+                for name in ("Explore", "Compare", "Models"):
+                    expect(tab.get_by_role("link", name=name, exact=True).first).to_be_visible()
         finally:
-            tab.close()
+            for tab in tabs:
+                tab.close()
 
 
 def test_stop_ends_a_run_and_the_next_one_works(page: Page) -> None:

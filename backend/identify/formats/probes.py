@@ -45,14 +45,15 @@ def read(files: dict[str, bytes], name: str, info: ModelInfo | None) -> Probe:
     """The probe in these files (one, or hprobes' two), named `name`.
 
     Args:
-        info: the model that it is for, where a file does not say: needed where weights come without addresses.
+        info: the model that it is for, where its file does not say otherwise: needed where weights come without
+            addresses.
     Raises BadInput or BadNeurons.
     """
     by_ending = {Path(file).suffix.lower(): (file, payload) for file, payload in files.items()}
     if found := next((file for file in by_ending if file in (".pkl", ".pickle", ".joblib")), None):
         raise BadInput(f"{by_ending[found][0]} is a pickle", "opening one runs what is in it", f"turn it: {UNPICKLE}")
     if ".safetensors" in by_ending:
-        return _hprobes(by_ending, name)
+        return _hprobes(by_ending, name, info)
     if ".npz" in by_ending:
         return _coefficients(*by_ending[".npz"], name, info)
     if len(files) != 1:
@@ -84,7 +85,22 @@ def _listed(file: str, payload: bytes, name: str, info: ModelInfo | None) -> Pro
         for neuron in held.neurons
         if held.weights.get(neuron, 1.0) != 0
     )
-    return _imported(name, file, neurons, intercept, info)
+    said = held.model or ""
+    return _imported(name, file, neurons, intercept, _fitting(info, said, held.fingerprint), said)
+
+
+def _fitting(info: ModelInfo | None, said: str, fingerprint: str | None = None) -> ModelInfo | None:
+    """The model that a probe is for, unless its file says that it is of another one: by its weights, else by name."""
+    if info is None or not (said or fingerprint):
+        return info
+    if fingerprint:
+        return info if fingerprint == info.fingerprint else None
+    # Hubs put who made a model before its name; of a folder's path the last part is the name.
+    return info if _bare(said) == _bare(info.name) else None
+
+
+def _bare(name: str) -> str:
+    return name.rstrip("/").rpartition("/")[2].casefold()
 
 
 def _intercept(file: str, payload: bytes, about: Any) -> tuple[float, bytes]:
@@ -120,7 +136,7 @@ def _coefficients(file: str, payload: bytes, name: str, info: ModelInfo | None) 
     return _imported(name, file, _weighted(coef[coef != 0], ids), float(intercept[0]), info)
 
 
-def _hprobes(by_ending: dict[str, tuple[str, bytes]], name: str) -> Probe:
+def _hprobes(by_ending: dict[str, tuple[str, bytes]], name: str, info: ModelInfo | None) -> Probe:
     """Standardised weights of the chosen features: w / SD on CETT, their means in the intercept."""
     if ".json" not in by_ending:
         raise BadInput("A part of the probe is missing", "hprobes writes two files", "give the .json beside it too")
@@ -128,6 +144,7 @@ def _hprobes(by_ending: dict[str, tuple[str, bytes]], name: str) -> Probe:
     try:
         config = json.loads(by_ending[".json"][1])["config"]
         layers, width = [int(layer) for layer in config["layers"]], int(config["intermediate_dim"])
+        said = str(config.get("model_name") or "")
         tensors = load_safetensors(payload)
         coef = tensors["clf_coef"].astype(np.float64).ravel()
         intercept = float(tensors["clf_intercept"].ravel()[0])
@@ -139,7 +156,8 @@ def _hprobes(by_ending: dict[str, tuple[str, bytes]], name: str) -> Probe:
     mean, scale = (_of(tensors.get(part), features, other) for part, other in (("col_mean", 0.0), ("col_std", 1.0)))
     weights = coef / np.where(scale > 0, scale, 1.0)
     ids = [NeuronId(layers[feature // width], int(feature % width)) for feature in features]
-    return _imported(name, file, _weighted(weights, ids), intercept - float(weights @ mean), None)
+    shifted = intercept - float(weights @ mean)
+    return _imported(name, file, _weighted(weights, ids), shifted, _fitting(info, said), said)
 
 
 def _of(values: np.ndarray | None, features: np.ndarray, missing: float) -> Float[np.ndarray, " feature"]:
@@ -159,11 +177,11 @@ def _weighted(weights: np.ndarray, ids: Sequence[NeuronId]) -> tuple[ProbeNeuron
 
 
 def _imported(
-    name: str, file: str, neurons: tuple[ProbeNeuron, ...], intercept: float, info: ModelInfo | None
+    name: str, file: str, neurons: tuple[ProbeNeuron, ...], intercept: float, info: ModelInfo | None, said: str = ""
 ) -> Probe:
     if not neurons:
         raise BadInput(f"{file} holds no neuron with a weight", "all are 0", "export the probe again")
-    return Probe(name=name, imported=Path(file).name, intercept=intercept, neurons=neurons, model=info)
+    return Probe(name=name, imported=Path(file).name, intercept=intercept, neurons=neurons, model=info, said=said)
 
 
 def write(probe: Probe, kind: str) -> dict[str, bytes]:

@@ -13,6 +13,7 @@ from backend.errors import BadInput, BadSettings, StoreError, Unknown
 from backend.identify import library, runs
 from backend.identify.formats import questions
 from backend.neurons import NeuronSet
+from backend.serve import shelf
 from backend.serve.client import Client
 from backend.serve.remote import HttpClient
 from backend.types import IdentifyRequest
@@ -186,6 +187,50 @@ def test_a_probe_of_another_model_is_refused_or_marked(client: Client) -> None:
     made = client.import_probe(file, "x", force=True)
     assert made.forced == "fake-model"
     assert client.probe("x").forced == "fake-model"
+
+
+def listed(**said: str) -> bytes:
+    return json.dumps({**said, "neurons": [{"layer": 0, "position": 1, "weight": 2.5}]}).encode()
+
+
+@pytest.mark.parametrize("said", [{"model": "nobody/Fake-Model"}, {"model": "x", "fingerprint": "f" * 64}, {}])
+def test_a_list_of_this_model_is_for_it(said: dict[str, str], client: Client) -> None:
+    assert client.import_probe({"x.json": listed(**said)}, "x").model == INFO
+
+
+@pytest.mark.parametrize(
+    ("said", "whose"),
+    [
+        ({"model": "nobody/other"}, "it belongs to nobody/other"),
+        ({"model": "fake-model", "fingerprint": "0" * 64}, "it belongs to a fake-model with other weights"),
+    ],
+)
+def test_a_list_of_another_model_is_refused_or_marked(said: dict[str, str], whose: str, client: Client) -> None:
+    with pytest.raises(BadInput, match=whose):
+        client.import_probe({"x.json": listed(**said)}, "x")
+    made = client.import_probe({"x.json": listed(**said)}, "x", force=True)
+    assert (made.model, made.said, made.forced) == (None, said["model"], "fake-model")
+
+
+def test_an_artefact_that_was_imported_before_stays_its_model_s(client: Client) -> None:
+    other = INFO.model_copy(update={"name": "other-model", "fingerprint": "0" * 64})
+    held = probe("x", other).model_copy(update={"imported": "h_neurons.json"})
+    with pytest.raises(BadInput, match="it belongs to other-model"):
+        client.import_probe({"x.json": held.model_dump_json().encode()}, "x")
+
+
+def test_no_probe_is_taken_under_the_name_of_one_that_ships(client: Client) -> None:
+    shipped = next(one for one in client.probes() if one.ships)
+    with pytest.raises(BadSettings, match=f"The name {shipped.name} is taken"):
+        client.import_probe({"x.json": listed()}, shipped.name)
+
+
+def test_a_list_waits_for_the_model_that_is_loading() -> None:
+    with pytest.raises(BadInput, match="x.json cannot be taken yet: .* fake-model is still loading"):
+        shelf.take({"x.json": listed(model="fake-model")}, "x", None, False, loading="fake-model")
+    held = probe("x").model_dump_json().encode()
+    assert shelf.take({"x.json": held}, "x", None, False, loading="other").model == INFO
+    assert shelf.take({"x.csv": b"layer,neuron,weight\n0,1,2.5\n"}, "none-loaded", None, False).model is None
 
 
 @pytest.mark.parametrize("kind", ["json", "csv", "npz", "jhammant"])

@@ -49,9 +49,9 @@ def test_a_run_never_writes_over_a_probe_from_a_file() -> None:
 
 
 def test_a_run_that_ships_is_not_unpacked_over_a_probe_from_a_file(data: Path) -> None:
-    archive.pack(begun("ours", Plan()), data / "shipped" / "ours")
-    shutil.rmtree(library.folder_of("ours"))
+    # A person's name that a later version ships a run under.
     theirs = imported("ours")
+    archive.pack(begun("mine", Plan()), data / "shipped" / "ours")
     with pytest.raises(Unknown, match="There is no run 'ours'"):
         runs.begun("ours")
     assert library.read("ours") == theirs
