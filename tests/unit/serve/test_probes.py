@@ -13,6 +13,7 @@ from backend.errors import BadInput, BadSettings, StoreError, Unknown
 from backend.identify import library, runs
 from backend.identify.formats import questions
 from backend.neurons import NeuronSet
+from backend.serve import shelf
 from backend.serve.client import Client
 from backend.serve.remote import HttpClient
 from backend.types import IdentifyRequest
@@ -98,6 +99,24 @@ def test_a_damaged_probe_says_so_and_hides_no_other(client: Client) -> None:
     assert "good" in {one.name for one in client.probes()} and "bad" not in {one.name for one in client.probes()}
     with pytest.raises(StoreError, match="is no probe of this program"):
         client.probe("bad")
+
+
+def test_what_is_left_out_of_a_list_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    kept("bad")
+    (library.folder_of("bad") / "probe.json").write_text("{}")
+    library.listed()
+    (begun("halved") / "plan.json").write_text("{")
+    shelf.runs({})
+    assert "the probe bad is left out" in caplog.text and "the run halved is left out" in caplog.text
+
+
+@pytest.mark.parametrize("record", ["{}", '{"question": 3}', '{"question": "q1", "answer": []}', "[]", "half a"])
+@pytest.mark.parametrize("name", ["greedy", "samples"])
+def test_answers_that_are_damaged_are_told_with_their_file(name: str, record: str, client: Client) -> None:
+    with (begun() / f"{name}.jsonl").open("a") as file:
+        file.write(record + "\n")
+    with pytest.raises(StoreError, match=f"mine/{name}.jsonl is damaged: .*line 3 .*; remove that line, and resume"):
+        client.run_answers("mine")
 
 
 def test_runs_and_their_answers(client: Client) -> None:
