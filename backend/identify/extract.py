@@ -8,7 +8,7 @@ Source: Gao et al. 2025, Eq. 3 (mean over a region's tokens).
     features.json      what the features are of, and the arrays' shape
     items.jsonl        the items, a line a row
     answer.npy         other.npy         CETT, [item neuron]
-    blocks.jsonl       of each block that is read, checksums of its rows and the confidences
+    rows.jsonl         of each block that is read, checksums of its rows and the confidences
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ BLOCK = 128
 """Items between two checkpoints; within a block, texts are batched by length."""
 
 
-KEPT, ITEMS, BLOCKS = "features.json", "items.jsonl", "blocks.jsonl"
+KEPT, ITEMS, ROWS = "features.json", "items.jsonl", "rows.jsonl"
 ARRAYS = ("answer", "other")
 AGAIN = "reading answers again, whose features on disk are damaged or of an older version"
 RESUME = "resume it: they are read again from its answers"
@@ -98,7 +98,7 @@ def extract(
     Where what is there is not what was written, it is read again, and `watch` is told so. Raises StoreError where the
     arrays cannot be written, BadInput for a span without a token, Stopped between blocks.
     """
-    journal = Journal(folder / BLOCKS)
+    journal = Journal(folder / ROWS)
     shape = (len(items), sum(model.info.widths))
     with journal.writing():
         held, spoilt = _begin(folder, journal, items, _digest(items, sampling, rule, model.info.fingerprint), shape)
@@ -218,7 +218,7 @@ def held(folder: Path) -> tuple[tuple[Item, ...], np.ndarray, np.ndarray]:
         raise StoreError("The features of this run are not here", f"{folder.name} is not whole", RESUME) from error
     except (OSError, ValueError) as error:
         raise StoreError("The features of this run cannot be read", reason(error), RESUME) from error
-    blocks = _blocks(Journal(folder / BLOCKS))
+    blocks = _blocks(Journal(folder / ROWS))
     start = 0
     while start < len(items):
         block = blocks.get(start)

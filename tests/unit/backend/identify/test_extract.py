@@ -156,8 +156,8 @@ DAMAGE = [
     ("features.json", "no text", 7),
     ("features.json", "empty", 7),
     ("features.json", "of an older version", 7),
-    ("blocks.jsonl", "no text", 7),
-    ("blocks.jsonl", "gone", 7),
+    ("rows.jsonl", "no text", 7),
+    ("rows.jsonl", "gone", 7),
     ("items.jsonl", "halved", 0),
 ]
 
@@ -180,7 +180,7 @@ def test_what_is_not_as_it_was_written_is_told_and_read_again(
     assert np.array_equal(again.answer, before[0]) and np.array_equal(again.other, before[1])
     assert again.confidences == made.confidences
     assert not reread or f"0 of {reread}" in told.stages[0]
-    if (file, how) != ("blocks.jsonl", "gone"):
+    if (file, how) != ("rows.jsonl", "gone"):
         assert all(stage.startswith("reading answers again") for stage in told.stages)
     assert np.array_equal(held(tmp_path)[1], before[0])
     told = Told()
