@@ -21,7 +21,7 @@ from backend.types.probe import Probe, ProbeSummary
 from backend.types.results import ModelInfo
 from backend.whole import whole
 from cache.errors import PathEscapes
-from cache.paths import home, inside
+from cache.paths import home, inside, portable
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +37,16 @@ def runs_dir() -> Path:
 def folder_of(name: str) -> Path:
     """The folder of the run `name`. Raises BadInput for a name that is no folder's."""
     try:
-        return inside(runs_dir(), name)
+        folder = inside(runs_dir(), name)
     except PathEscapes as error:
         raise BadInput(
             f"{name[:40]!r} cannot be a run's name", "it is a folder's name", "use letters, digits, - and _"
         ) from error
+    if not portable(name):
+        raise BadInput(
+            f"{name[:40]!r} cannot be a run's name", "Windows can have no folder of that name", "choose another name"
+        )
+    return folder
 
 
 def holds_foreign(folder: Path) -> bool:

@@ -207,12 +207,12 @@ def parse(payload: bytes, file: str, limit: int | None = None, seed: int = 0) ->
 
 def take(files: Mapping[str, bytes], name: str, info: ModelInfo | None, force: bool) -> Probe:
     """Keep a probe from the files of others under `name`. Raises BadInput, BadSettings."""
+    folder = library.folder_of(name)
     probe = probe_files.read(dict(files), name, info)
     if info is not None:
         named = probe.model is not None and not probe.imported
         probe = library.checked(probe, info, force) if named else probe.model_copy(update={"model": info})
         probe.all.check(info.widths)
-    folder = library.folder_of(name)
     with folders.working(folder):
         library.refuse_taken(folder)
         library.write(folder, probe, {})
