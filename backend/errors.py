@@ -14,7 +14,7 @@
     │   ├── ModelTooLarge        does not fit in the memory of this machine
     │   └── UnsupportedModel     loaded, but its MLP has no neurons we can name
     ├── StoreError               a result cannot be kept or read
-    ├── Unknown                  a run, result or example that is not, or no longer, there
+    ├── Unknown                  a run, result or example that is not, or no longer, there (exit status 2)
     ├── QueueFull                more runs wait than are accepted
     ├── OutOfMemory              the run needed more memory than there is
     ├── Internal                 a bug: nothing that the person did
@@ -123,7 +123,7 @@ class StoreError(HNeuronsError):
 
 
 class Unknown(HNeuronsError):
-    code, http_status = "not_found", 404
+    code, http_status, exit_status = "not_found", 404, 2
 
 
 class QueueFull(HNeuronsError):

@@ -54,6 +54,10 @@ class StoreUnreadable(StoreProblem):
     """An entry is there but the system refuses to hand over its bytes."""
 
 
+class JournalDamaged(StoreProblem):
+    """A line of a journal is no record."""
+
+
 def not_written(problem: OSError, path: Path) -> StoreProblem:
     """The `StoreFull` or `StoreUnwritable` that `problem`, met while writing `path`, stands for."""
     reason = problem.strerror or str(problem)

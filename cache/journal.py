@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from cache.errors import StoreProblem, StoreUnreadable, not_written
+from cache.errors import JournalDamaged, StoreProblem, StoreUnreadable, not_written
 
 
 class Journal:
@@ -27,59 +27,76 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    @property
+    def name(self) -> str:
+        """The file in its folder, as it is told to people."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
     def read(self) -> list[dict[str, Any]]:
-        """All whole records, oldest first. A torn last line, as a kill leaves, is no record."""
+        """All whole records, oldest first. A torn last line, as a kill leaves, is no record.
+
+        Raises JournalDamaged where another line is none.
+        """
         try:
             payload = self.path.read_bytes()
         except FileNotFoundError:
             return []
         except OSError as error:
             raise StoreUnreadable(
-                f"{self.path.name} cannot be read", error.strerror or str(error), "look at its rights"
+                f"{self.name} cannot be read", error.strerror or str(error), "look at its rights"
             ) from error
-        return list(_records(payload[: _whole(payload)], self.path))
+        return list(_records(payload[: _whole(payload)], self.name))
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Be the only writer while the block runs, and begin behind the last whole record.
 
-        Raises StoreProblem where another program writes here.
+        Raises StoreProblem where another program writes here, or the system refuses the folder.
         """
         lock = FileLock(f"{self.path}.lock", timeout=0)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with lock:
-                self._cut()
-                yield
+            lock.acquire()
         except Timeout as error:
             raise StoreProblem(
                 f"{self.path.parent.name} is being worked on",
                 "another program writes there now",
                 "wait for it, or give this run another name",
             ) from error
+        except OSError as error:
+            raise not_written(error, self.path) from error
+        try:
+            self._cut()
+            yield
+        finally:
+            lock.release()
 
     def append(self, records: Iterable[dict[str, Any]]) -> None:
         """Add records and see them to the disk; all of them or none is there afterwards."""
         lines = "".join(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n" for record in records)
-        before = self.path.stat().st_size if self.path.exists() else 0
         try:
-            with self.path.open("ab") as file:
-                file.write(lines.encode())
-                file.flush()
-                os.fsync(file.fileno())
+            before = self.path.stat().st_size if self.path.exists() else 0
+            try:
+                with self.path.open("ab") as file:
+                    file.write(lines.encode())
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError:
+                # Behind the closing, which may write once more what is left in memory.
+                os.truncate(self.path, before)
+                raise
         except OSError as error:
-            with self.path.open("ab") as file:
-                file.truncate(before)
             raise not_written(error, self.path) from error
 
     def _cut(self) -> None:
         """Drop a torn tail."""
-        if not self.path.exists():
-            return
-        payload = self.path.read_bytes()
-        if _whole(payload) < len(payload):
-            with self.path.open("r+b") as file:
-                file.truncate(_whole(payload))
+        try:
+            payload = self.path.read_bytes() if self.path.exists() else b""
+            if _whole(payload) < len(payload):
+                with self.path.open("r+b") as file:
+                    file.truncate(_whole(payload))
+        except OSError as error:
+            raise not_written(error, self.path) from error
 
 
 def _whole(payload: bytes) -> int:
@@ -87,16 +104,18 @@ def _whole(payload: bytes) -> int:
     return payload.rfind(b"\n") + 1
 
 
-def _records(payload: bytes, path: Path) -> Iterator[dict[str, Any]]:
+def _records(payload: bytes, name: str) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(payload.split(b"\n"), 1):
         if not line:
             continue
         try:
             record = json.loads(line)
         except ValueError as error:
-            raise StoreProblem(
-                f"{path.name} is damaged", f"line {number} is not JSON", "remove the line, or start the run anew"
+            raise JournalDamaged(
+                f"{name} is damaged", f"line {number} is not JSON", "remove the line, or start the run anew"
             ) from error
         if not isinstance(record, dict):
-            raise StoreProblem(f"{path.name} is damaged", f"line {number} is no record", "start the run anew")
+            raise JournalDamaged(
+                f"{name} is damaged", f"line {number} is no record", "remove the line, or start the run anew"
+            )
         yield record

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from cache.errors import PathEscapes
 
 HOME_VARIABLE = "HNEURONS_HOME"
+_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
 
 
 def home() -> Path:
@@ -52,6 +53,15 @@ def inside(root: Path, name: str) -> Path:
     if path == base or not path.is_relative_to(base):
         raise _escapes(root, name, "it does not name something inside that folder")
     return path
+
+
+def portable(name: str) -> bool:
+    """Whether any system can have a file or folder of this name; each part counts where there are slashes.
+
+    Windows keeps some names for devices, whatever their ending, and drops points and blanks behind a name.
+    """
+    parts = name.split("/")
+    return not any(part.endswith((".", " ")) or part.split(".")[0].rstrip().upper() in _DEVICES for part in parts)
 
 
 def _escapes(root: Path, name: str, why: str) -> PathEscapes:

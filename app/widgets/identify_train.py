@@ -276,9 +276,7 @@ def _start(own: tuple[Question, ...] | None, size: Size) -> None:
         identify_runs.start(
             IdentifyRequest(name=name, plan=made, questions=own or (), command="made on the page Identify")
         )
-    except ValidationError:
-        state[FAILED] = BadInput(
-            "The run needs a name", "its folder is called so", "use letters, digits, - and _, at most 64"
-        )
+    except ValidationError as error:
+        state[FAILED] = bad_input(error)
     except HNeuronsError as error:
         state[FAILED] = error

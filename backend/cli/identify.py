@@ -38,9 +38,13 @@ ProbeName = Annotated[str, typer.Argument(help="a probe's name, see hneurons ide
 @app.command("run")
 def run(
     name: Name,
-    plan_file: Annotated[Path | None, typer.Option("--plan", help="a JSON file with the whole plan")] = None,
+    plan_file: Annotated[
+        Path | None, typer.Option("--plan", help="the whole plan as JSON, or plan.json of a run")
+    ] = None,
     questions: Annotated[Path | None, typer.Option(help="CSV, TSV, JSON, JSON lines or Parquet of questions")] = None,
-    relations: Annotated[str | None, typer.Option(help="shipped kinds of questions, apart by commas")] = None,
+    relations: Annotated[
+        str | None, typer.Option(help="kinds of questions, that ship or of the file, apart by commas")
+    ] = None,
     per_relation: Annotated[int | None, typer.Option(help="at most so many questions of each kind")] = None,
     limit: Annotated[int | None, typer.Option(help="at most so many questions in all")] = None,
     samples: Annotated[int | None, typer.Option(help="answers drawn for each question")] = None,
@@ -75,10 +79,13 @@ def run(
 ) -> None:
     """Make a probe; a run of that name goes on where it was."""
     plan = (_plan(plan_file) if answers_of is None else _plan_of(answers_of)).model_dump(mode="json")
+    if questions is not None and not plan["source"]["file"]:
+        # Which of the shipped questions a plan asks says nothing of a person's file.
+        plan["source"] |= {"relations": (), "per_relation": None}
     given: dict[str, dict[str, Any]] = {
         "source": {
             "file": None if questions is None else questions.name,
-            "relations": relations.split(",") if relations else None,
+            "relations": [name.strip() for name in relations.split(",")] if relations else None,
             "per_relation": per_relation,
             "limit": limit,
         },
@@ -274,7 +281,9 @@ def _plan(path: Path | None) -> Plan:
     if path is None:
         return Plan()
     try:
-        return options.validated(Plan, jsonlib.loads(options.bytes_of(path)))
+        held = jsonlib.loads(options.bytes_of(path))
+        # A run keeps its plan together with what else it was begun with.
+        return options.validated(Plan, held["plan"] if isinstance(held, dict) and "plan" in held else held)
     except (ValueError, TypeError) as error:
         raise BadSettings(
             f"{path} is no plan", f"{error}"[:120], "write it as JSON, like plan.json of a run"
@@ -301,9 +310,15 @@ def _filter(words: str) -> Consistency:
 
 
 def _read(path: Path, plan: Plan) -> tuple[Question, ...]:
+    """The questions of a person's file that the plan asks."""
+    from backend.identify.asking import asked_of
     from backend.identify.formats import questions
 
-    return questions.read_path(path, plan.source.limit, plan.seed)
+    source = plan.source
+    if not source.relations and source.per_relation is None:
+        # So it is read where the file holds more than can be asked.
+        return questions.read_path(path, source.limit, plan.seed)
+    return asked_of(questions.read_path(path), source, plan.seed)
 
 
 def _finish(request: IdentifyRequest, spec: ModelSpec, json: bool) -> None:

@@ -16,6 +16,7 @@ from backend.cli import cett, identify, models, serve, verbs
 from backend.cli.output import write_error
 from backend.errors import BadInput, HNeuronsError
 from backend.serve.failures import explain
+from cache.errors import StoreProblem
 
 app = typer.Typer(
     name="hneurons",
@@ -43,9 +44,10 @@ def main(argv: list[str] | None = None) -> int:
         return app(args=arguments, prog_name="hneurons", standalone_mode=False) or 0
     except TyperException as error:
         return _usage(error, as_json)
-    except HNeuronsError as error:
-        write_error(error, as_json)
-        return error.exit_status
+    except (HNeuronsError, StoreProblem) as error:
+        told = explain(error)
+        write_error(told, as_json)
+        return told.exit_status
     except (KeyboardInterrupt, Abort):
         sys.stderr.write("Stopped.\n")
         return 130

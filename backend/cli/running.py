@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from backend.cli.output import plain, printable, quiet_stdout, stderr_console
-from backend.errors import BadSettings, HNeuronsError, Unknown
+from backend.errors import BadSettings, HNeuronsError, StoreError
 from backend.serve.client import Client
 from backend.types import (
     Event,
@@ -70,7 +70,7 @@ def answer(verb: Verb, asked: Callable[[Client], Request], door: Door) -> Result
             raise HNeuronsError.from_json(view.error or {})
         result = client.result(view.key)
         if result is None:
-            raise Unknown("The result is gone", "it was dropped from the store right after the run", "run it again")
+            raise StoreError("The result is gone", "it was dropped from the store right after the run", "run it again")
         return result
 
 

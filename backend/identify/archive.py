@@ -7,14 +7,15 @@ to know where runs lie (`backend.identify.library`).
 from __future__ import annotations
 
 import gzip
-import os
 import shutil
 from pathlib import Path
 
 from backend.errors import StoreError
+from backend.whole import whole
 
 PLAN = "plan.json"
-ANSWERS = ("questions.jsonl", "greedy.jsonl", "samples.jsonl", "overrules.jsonl", "marked.jsonl")
+QUESTIONS = "questions.jsonl"
+ANSWERS = (QUESTIONS, "greedy.jsonl", "samples.jsonl", "overrules.jsonl", "marked.jsonl")
 PATTERNS = ("judged-*.jsonl", "worded-*.jsonl")
 PACKED = ".gz"
 
@@ -25,7 +26,7 @@ def pack(folder: Path, into: Path) -> None:
     for path in _answers(folder):
         # Journals are written in the order of work, which hangs on when a run was stopped: sorted, it does not.
         lines = path.read_bytes().splitlines(keepends=True)
-        lines = lines if path.name == "questions.jsonl" else sorted(lines)
+        lines = lines if path.name == QUESTIONS else sorted(lines)
         (into / f"{path.name}{PACKED}").write_bytes(gzip.compress(b"".join(lines), 9, mtime=0))
     shutil.copyfile(folder / PLAN, into / PLAN)
 
@@ -37,12 +38,10 @@ def unpack(packed: Path, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in packed.glob(f"*.jsonl{PACKED}"):
-            part = folder / f"{path.stem}.part"
-            part.write_bytes(gzip.decompress(path.read_bytes()))
-            os.replace(part, folder / path.stem)
-        part = folder / f"{PLAN}.part"
-        shutil.copyfile(packed / PLAN, part)
-        os.replace(part, folder / PLAN)
+            with whole(folder / path.stem) as part:
+                part.write_bytes(gzip.decompress(path.read_bytes()))
+        with whole(folder / PLAN) as part:
+            shutil.copyfile(packed / PLAN, part)
     except OSError as error:
         raise StoreError(
             f"The answers of {folder.name} cannot be unpacked", error.strerror or str(error), "free some space"
@@ -53,9 +52,8 @@ def copy(source: Path, folder: Path) -> None:
     """Put the answers of another run into `folder`, for a run that begins from them. Raises StoreError."""
     try:
         for path in _answers(source):
-            part = folder / f"{path.name}.part"
-            shutil.copyfile(path, part)
-            os.replace(part, folder / path.name)
+            with whole(folder / path.name) as part:
+                shutil.copyfile(path, part)
     except OSError as error:
         raise StoreError(
             f"The answers of {source.name} cannot be copied", error.strerror or str(error), "free some space"

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from backend.identify.probe import Fit
 from backend.identify.responses import asked
-from backend.identify.statistics import auroc, by_blocks, cohens_d, partners, single_neurons
+from backend.identify.statistics import auroc, by_blocks, cohens_d, partners
 from backend.identify.training import Items
 from backend.neurons import NeuronId
 from backend.types.identify import Item, Question, Sampling
@@ -32,7 +32,7 @@ def places(widths: Sequence[int]) -> tuple[Int[np.ndarray, " neuron"], Int[np.nd
 def table(train: Items, fit: Fit, frequency: Float[np.ndarray, "sign neuron"], widths: Sequence[int]) -> pd.DataFrame:
     """A row a neuron: where it is, its weight, and what it tells alone."""
     layers, index = places(widths)
-    areas, q = single_neurons(train.answer, train.labels)
+    areas, q = train.alone
     wrong = train.labels == 1
 
     def moments(block: np.ndarray) -> np.ndarray:

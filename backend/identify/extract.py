@@ -1,16 +1,22 @@
 """Stage 6, features: CETT of every neuron over each item's answer and over the rest, on disk.
 
 Owns the folder of arrays, which is filled in blocks and goes on where it was; and how sure the model was of each
-answer. Refuses regions and pooling, which it only asks for.
+answer. What lies there is used only where it is byte for byte what was written: a changed byte would be another
+probe, without a word. Refuses regions and pooling, which it only asks for.
 Source: Gao et al. 2025, Eq. 3 (mean over a region's tokens).
+
+    features.json      what the features are of, and the arrays' shape
+    items.jsonl        the items, a line a row
+    answer.npy         other.npy         CETT, [item neuron]
+    rows.jsonl         of each block that is read, checksums of its rows and the confidences
 """
 
 from __future__ import annotations
 
 import copy
 import hashlib
-import json
-import os
+import math
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,19 +25,22 @@ from typing import Any, cast
 import numpy as np
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
-from backend.arrays import new_array
+from backend.arrays import is_whole, new_array
 from backend.errors import StoreError
 from backend.features import RegionText, region_means
 from backend.generation import scores
+from backend.identify.library import write_text
 from backend.identify.pace import Pace
+from backend.identify.records import reason, records
 from backend.identify.regions import regions
 from backend.identify.responses import asked
 from backend.identify.spans import Span
 from backend.models.loaded import LoadedModel
-from backend.types import StageEvent
+from backend.types import Frozen, StageEvent
 from backend.types.identify import Confidence, Item, Question, RegionRule, Sampling
 from backend.watch import SILENT, Watch, between
 from cache.journal import Journal
@@ -40,7 +49,30 @@ BLOCK = 128
 """Items between two checkpoints; within a block, texts are batched by length."""
 
 
-ITEMS = "items.jsonl"
+KEPT, ITEMS, ROWS = "features.json", "items.jsonl", "rows.jsonl"
+ARRAYS = ("answer", "other")
+AGAIN = "reading answers again, whose features on disk are damaged or of an older version"
+RESUME = "resume it: they are read again from its answers"
+Arrays = Mapping[str, "np.memmap[Any, Any]"]
+
+
+class Kept(Frozen):
+    """What a folder holds: checksums of all that the features hang on and of the lines of items, and both arrays'
+    shape."""
+
+    of: str
+    items: str
+    shape: tuple[int, int]
+
+
+class Block(Frozen):
+    """Items that were read together, from the one of number `start` on: checksums of their rows in either array, and
+    how sure the model was of each."""
+
+    start: int = Field(ge=0)
+    answer: int
+    other: int
+    confidences: tuple[Confidence, ...]
 
 
 @dataclass(frozen=True)
@@ -63,27 +95,32 @@ def extract(
 ) -> Features:
     """Read every item and keep what is read in `folder`; blocks that are there for these items are not read again.
 
-    Raises StoreError where the arrays cannot be written, BadInput for a span without a token, Stopped between blocks.
+    Where what is there is not what was written, it is read again, and `watch` is told so. Raises StoreError where the
+    arrays cannot be written, BadInput for a span without a token, Stopped between blocks.
     """
-    journal = Journal(folder / "confidence.jsonl")
+    journal = Journal(folder / ROWS)
     shape = (len(items), sum(model.info.widths))
     with journal.writing():
-        _begin(folder, journal, items, _digest(items, sampling, rule, model.info.fingerprint))
-        arrays = [_mapped(folder / f"{name}.npy", shape) for name in ("answer", "other")]
-        done = [Confidence.model_validate(record) for record in journal.read()]
-        pace = Pace(len(items) - len(done))
-        for start in range(len(done), len(items), BLOCK):
+        held, spoilt = _begin(folder, journal, items, _digest(items, sampling, rule, model.info.fingerprint), shape)
+        arrays = {name: _mapped(folder / f"{name}.npy", shape) for name in ARRAYS}
+        parts = {start: items[start : start + BLOCK] for start in range(0, len(items), BLOCK)}
+        done = {start: block for start, block in held.items() if _fits(block, arrays, len(parts.get(start, ())))}
+        doing = "reading the answers" if len(done) == len(held) and not spoilt else AGAIN
+        pace = Pace(sum(len(part) for start, part in parts.items() if start not in done))
+        for start, part in parts.items():
+            if start in done:
+                continue
             between(watch)
-            watch.emit(StageEvent(stage=pace.told("reading the answers"), fraction=pace.fraction))
-            block = items[start : start + BLOCK]
-            texts = [read_as(model, item, questions, sampling, rule) for item in block]
-            confidences = _read(model, texts, rule, [array[start : start + len(block)] for array in arrays], watch)
-            for array in arrays:
+            watch.emit(StageEvent(stage=pace.told(doing), fraction=pace.fraction))
+            texts = [read_as(model, item, questions, sampling, rule) for item in part]
+            rows = [array[start : start + len(part)] for array in arrays.values()]
+            confidences = tuple(_read(model, texts, rule, rows, watch))
+            for array in arrays.values():
                 array.flush()
-            journal.append(one.model_dump(mode="json") for one in confidences)
-            done += confidences
-            pace.add(len(block))
-    return Features(arrays[0], arrays[1], tuple(done))
+            done[start] = Block(start=start, confidences=confidences, **_sums(arrays, start, len(part)))
+            journal.append([done[start].model_dump(mode="json")])
+            pace.add(len(part))
+    return Features(arrays["answer"], arrays["other"], tuple(one for start in parts for one in done[start].confidences))
 
 
 def read_as(
@@ -165,42 +202,93 @@ def _digest(items: Sequence[Item], sampling: Sampling, rule: RegionRule, fingerp
 def held(folder: Path) -> tuple[tuple[Item, ...], np.ndarray, np.ndarray]:
     """The items whose features lie in `folder`, and their CETT over the answer and over the rest, [item neuron].
 
-    Raises StoreError where they are not there, or not all of them.
+    Raises StoreError where they are not there, not all of them, or not as they were written.
     """
+    paths = {name: folder / f"{name}.npy" for name in ARRAYS}
     try:
-        lines = (folder / ITEMS).read_text("utf-8").split("\n")
-        items = tuple(Item.model_validate_json(line) for line in lines if line)
-        answer, other = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("answer", "other"))
+        kept = Kept.model_validate_json((folder / KEPT).read_bytes())
+        lines = (folder / ITEMS).read_bytes()
+        items = tuple(Item.model_validate_json(line) for line in lines.split(b"\n") if line)
+        spoilt = [path.name for path in paths.values() if not is_whole(path, kept.shape)]
+        spoilt += [ITEMS] if _checksum(lines) != kept.items else []
+        if spoilt:
+            raise _damaged(spoilt[0])
+        arrays = {name: np.lib.format.open_memmap(path, mode="r") for name, path in paths.items()}
+    except FileNotFoundError as error:
+        raise StoreError("The features of this run are not here", f"{folder.name} is not whole", RESUME) from error
     except (OSError, ValueError) as error:
-        raise StoreError(
-            "The features of this run are not here", str(error)[:200], "resume it: they are read again from its answers"
-        ) from error
-    if len(items) != len(answer) or len(Journal(folder / "confidence.jsonl").read()) != len(items):
-        raise StoreError("The features of this run are not complete", "reading them was stopped", "resume it")
-    return items, answer, other
+        raise StoreError("The features of this run cannot be read", reason(error), RESUME) from error
+    blocks = _blocks(Journal(folder / ROWS))
+    start = 0
+    while start < len(items):
+        block = blocks.get(start)
+        if block is None or not block.confidences:
+            raise StoreError("The features of this run are not complete", "reading them was stopped", "resume it")
+        if not _fits(block, arrays, len(block.confidences)):
+            raise _damaged(" or ".join(path.name for path in paths.values()))
+        start += len(block.confidences)
+    return items, arrays["answer"], arrays["other"]
 
 
-def _begin(folder: Path, journal: Journal, items: Sequence[Item], digest: str) -> None:
-    """Start anew where the folder holds the features of other items, another rule or another model."""
-    told = folder / "features.json"
-    if told.exists() and json.loads(told.read_text("utf-8")).get("of") == digest:
-        return
-    for path in (journal.path, folder / "answer.npy", folder / "other.npy"):
-        path.unlink(missing_ok=True)
-    (folder / ITEMS).write_text("".join(item.model_dump_json() + "\n" for item in items), "utf-8")
-    part = told.with_suffix(".part")
-    part.write_text(json.dumps({"of": digest}), "utf-8")
-    os.replace(part, told)
+def _damaged(name: str) -> StoreError:
+    return StoreError("The features of this run are damaged", f"{name} is not what was written", RESUME)
+
+
+def _begin(
+    folder: Path, journal: Journal, items: Sequence[Item], digest: str, shape: tuple[int, int]
+) -> tuple[dict[int, Block], bool]:
+    """The blocks that `folder` holds of these items, and whether what it held cannot be read.
+
+    It begins anew there, and where it holds the features of other items, another rule or another model.
+    """
+    lines = "".join(item.model_dump_json() + "\n" for item in items)
+    kept = Kept(of=digest, items=_checksum(lines.encode()), shape=shape)
+    held, spoilt = _held(folder, journal, kept)
+    if held is None:
+        # The last is what an older version kept beside them.
+        for path in (journal.path, *(folder / f"{name}.npy" for name in ARRAYS), folder / "confidence.jsonl"):
+            path.unlink(missing_ok=True)
+    write_text(folder / ITEMS, lines)
+    write_text(folder / KEPT, kept.model_dump_json())
+    return held or {}, spoilt
+
+
+def _held(folder: Path, journal: Journal, kept: Kept) -> tuple[dict[int, Block] | None, bool]:
+    """(the blocks, None where the folder holds none of these items; whether it holds what cannot be read)."""
+    try:
+        same = Kept.model_validate_json((folder / KEPT).read_bytes()) == kept
+        return (_blocks(journal) if same else None), False
+    except FileNotFoundError:
+        return None, False
+    except (OSError, ValueError, StoreError):
+        return None, True
+
+
+def _blocks(journal: Journal) -> dict[int, Block]:
+    """Each by its start; one that was read again stands above the first. Raises StoreError."""
+    return {block.start: block for block in records(journal, Block, RESUME)}
+
+
+def _fits(block: Block, arrays: Arrays, count: int) -> bool:
+    """Whether the block is of `count` items, and their rows are what was written."""
+    sums = {"answer": block.answer, "other": block.other}
+    return len(block.confidences) == count and _sums(arrays, block.start, count) == sums
+
+
+def _sums(arrays: Arrays, start: int, count: int) -> dict[str, int]:
+    return {name: zlib.crc32(array[start : start + count].data) for name, array in arrays.items()}
+
+
+def _checksum(payload: bytes) -> str:
+    return hashlib.sha256(payload).hexdigest()
 
 
 def _mapped(path: Path, shape: tuple[int, int]) -> np.memmap[Any, Any]:
+    """The array as it is, where it is whole; else a new one."""
     try:
-        if path.exists():
-            return np.lib.format.open_memmap(path, mode="r+")
-        return new_array(path, shape)
+        return np.lib.format.open_memmap(path, mode="r+") if is_whole(path, shape) else new_array(path, shape)
     except (OSError, ValueError) as error:
+        room = math.ceil(4 * math.prod(shape) / 1e6)
         raise StoreError(
-            f"{path.name} cannot be written",
-            f"{error}",
-            f"free {shape[0] * shape[1] * 4 / 1e9:.1f} GB and resume",
+            f"{path.name} cannot be written", reason(error), f"see that {room:,} MB are free there, and resume"
         ) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from backend.identify.judge import verdict
 from backend.identify.spans import Span, answering
 from backend.judging import normalise
 from backend.types.identify import Consistency, Fate, Funnel, Greedy, Item, Question, Samples, Side, Verdict, WordRule
+from backend.types.plan import Training
 
 Overrules = Mapping[tuple[str, str], Verdict]
 """(question, response) -> a verdict that stands above the rules."""
@@ -137,14 +138,35 @@ def labels(items: Sequence[Item]) -> np.ndarray:
 
 def groups(items: Sequence[Item], questions: Mapping[str, Question]) -> np.ndarray:
     """A number for each item's entity: items of one entity never stand on both sides of a split. [item]"""
-    names = [normalise(questions[item.question].entity) or item.question for item in items]
+    names = [_entity(questions[item.question]) for item in items]
     return np.unique(names, return_inverse=True)[1]
+
+
+def _entity(question: Question) -> str:
+    """What the question is about; one that does not say so is about something of its own."""
+    return normalise(question.entity) or question.id
+
+
+def refuse_few(questions: Iterable[Question], training: Training) -> None:
+    """Raises BadInput where the questions are about too few entities to be split, however they will be answered."""
+    count = len({_entity(question) for question in questions})
+    if count < max(training.held_out, training.folds + 1):
+        raise BadInput(
+            f"Questions about {_entities(count)} are too few",
+            f"one part of {training.held_out} is held out and the rest makes {training.folds} folds, whole entities "
+            "together",
+            "ask about more entities, or for fewer folds",
+        )
+
+
+def _entities(count: int) -> str:
+    return f"{count:,} {'entity' if count == 1 else 'entities'}"
 
 
 def folds(items: Sequence[Item], questions: Mapping[str, Question], count: int, seed: int) -> np.ndarray:
     """The fold 0..count-1 of each item, stratified by relation and side, whole entities together: [item].
 
-    Raises BadInput where there are too few items.
+    Raises BadInput where there are too few items, or entities.
     """
     y = labels(items)
     if len(items) < 2 * count or min(y.sum(), len(y) - y.sum()) < count:
@@ -153,13 +175,20 @@ def folds(items: Sequence[Item], questions: Mapping[str, Question], count: int, 
             f"{count} folds need {count} right and {count} wrong ones at least",
             "ask more questions, or soften the filter",
         )
+    entities = groups(items, questions)
+    if len(np.unique(entities)) < count:
+        raise BadInput(
+            f"Items about {_entities(len(np.unique(entities)))} are too few",
+            f"whole entities together make no {count} folds",
+            "ask about more entities, or for fewer folds",
+        )
     strata = np.array([f"{questions[item.question].relation}\0{item.side}" for item in items])
     if max(Counter(strata.tolist()).values()) < count:
         # Not one relation has an item for each fold: only the sides can be spread evenly.
         strata = y.astype(str)
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     found = np.empty(len(items), dtype=np.int64)
-    for number, (_, test) in enumerate(_split(splitter, strata, groups(items, questions))):
+    for number, (_, test) in enumerate(_split(splitter, strata, entities)):
         found[test] = number
     return found
 

@@ -8,7 +8,6 @@ from a file. What a run keeps in its folder besides is `backend.identify.runs`'s
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,10 +16,12 @@ from pydantic import ValidationError
 
 from backend.errors import BadInput, BadSettings, StoreError, Unknown
 from backend.identify.archive import PLAN
+from backend.identify.records import reason
 from backend.types.probe import Probe, ProbeSummary
 from backend.types.results import ModelInfo
+from backend.whole import whole
 from cache.errors import PathEscapes
-from cache.paths import home, inside
+from cache.paths import home, inside, portable
 
 log = logging.getLogger(__name__)
 
@@ -36,11 +37,16 @@ def runs_dir() -> Path:
 def folder_of(name: str) -> Path:
     """The folder of the run `name`. Raises BadInput for a name that is no folder's."""
     try:
-        return inside(runs_dir(), name)
+        folder = inside(runs_dir(), name)
     except PathEscapes as error:
         raise BadInput(
             f"{name[:40]!r} cannot be a run's name", "it is a folder's name", "use letters, digits, - and _"
         ) from error
+    if not portable(name):
+        raise BadInput(
+            f"{name[:40]!r} cannot be a run's name", "Windows can have no folder of that name", "choose another name"
+        )
+    return folder
 
 
 def holds_foreign(folder: Path) -> bool:
@@ -68,9 +74,8 @@ def write(folder: Path, probe: Probe, tables: Mapping[str, pd.DataFrame]) -> Non
     """The artefact, each file whole or not at all, the JSON last. Raises StoreError."""
     try:
         for name, table in tables.items():
-            part = folder / f"{name}.parquet.part"
-            table.to_parquet(part, index=False)
-            os.replace(part, folder / f"{name}.parquet")
+            with whole(folder / f"{name}.parquet") as part:
+                table.to_parquet(part, index=False)
         write_text(folder / PROBE, probe.model_dump_json(indent=1))
     except OSError as error:
         raise StoreError(
@@ -80,10 +85,9 @@ def write(folder: Path, probe: Probe, tables: Mapping[str, pd.DataFrame]) -> Non
 
 def write_text(path: Path, text: str) -> None:
     """A file whole or not at all. Raises StoreError."""
-    part = path.with_name(path.name + ".part")
     try:
-        part.write_text(text, "utf-8")
-        os.replace(part, path)
+        with whole(path) as part:
+            part.write_text(text, "utf-8")
     except OSError as error:
         raise StoreError(
             f"{path.name} cannot be written", error.strerror or str(error), "free some space and resume"
@@ -106,9 +110,7 @@ def read_file(path: Path) -> Probe:
     except OSError as error:
         raise StoreError(f"{path.name} cannot be read", error.strerror or str(error), "look at its rights") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise StoreError(f"{path.name} is no probe of this program", f"{where}: {first['msg']}", "import it") from error
+        raise StoreError(f"{path.name} is no probe of this program", reason(error), "import it") from error
 
 
 def listed() -> tuple[ProbeSummary, ...]:
@@ -120,7 +122,7 @@ def listed() -> tuple[ProbeSummary, ...]:
                 probe = read_file(path)
             except StoreError as error:
                 # One damaged file must not hide the others; asked for by its name it says what is wrong.
-                log.warning("a probe is left out of the list: %s", error)
+                log.warning("the probe %s is left out of the list: %s", path.parent.name, error)
                 continue
             found.setdefault(path.parent.name, summary(probe, ships))
     return tuple(found.values())

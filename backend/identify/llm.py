@@ -24,7 +24,8 @@ import httpx
 
 from backend.errors import BackendUnavailable, BadSettings
 from backend.identify.pace import Pace
-from backend.types import StageEvent
+from backend.identify.records import records
+from backend.types import Frozen, StageEvent
 from backend.types.identify import Question, Verdict
 from backend.types.plan import LlmJudge
 from backend.watch import SILENT, Watch, between
@@ -37,6 +38,15 @@ TRIES = 3
 TIMEOUT = 120.0
 Pair = tuple[str, str]
 """(question's id, response)."""
+
+
+class Reply(Frozen):
+    """What the judge said of a response, word for word, as it is kept."""
+
+    question: str
+    response: str
+    reply: str
+
 
 _JUDGE = (
     "You judge answers to factual questions. You get one JSON object: a question, spellings of its known answer, and a "
@@ -80,7 +90,8 @@ def verdicts(
 ) -> dict[Pair, Verdict | None]:
     """The judge's verdict on each response; None where it gave none. What `folder` has is not asked again.
 
-    Raises BadSettings without an address, BackendUnavailable where it does not answer, StoreProblem, Stopped.
+    Raises BadSettings without an address, BackendUnavailable where it does not answer, StoreProblem, StoreError where
+    what was kept is damaged, Stopped.
     """
 
     def told(question: Question, response: str) -> dict[str, Any]:
@@ -105,7 +116,7 @@ def said_words(judge: LlmJudge, folder: Path) -> dict[Pair, tuple[int, int]]:
 
 
 def _held(journal: Journal) -> dict[Pair, str]:
-    return {(record["question"], record["response"]): str(record["reply"]) for record in journal.read()}
+    return {(one.question, one.response): one.reply for one in records(journal, Reply)}
 
 
 def read_verdict(reply: str) -> Verdict | None:
@@ -191,7 +202,7 @@ def _asked(
                     asked = [json.dumps(told(questions[name], text), ensure_ascii=False) for name, text in batch]
                     replies = list(pool.map(lambda user: _reply(http, judge, system, user), asked))
                     journal.append(
-                        {"question": name, "response": text, "reply": reply}
+                        Reply(question=name, response=text, reply=reply).model_dump(mode="json")
                         for (name, text), reply in zip(batch, replies, strict=True)
                     )
                     held.update(zip(batch, replies, strict=True))

@@ -7,20 +7,39 @@ Source: Ojala & Garriga 2010 (permutation within groups); Meinshausen & Buhlmann
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float, Int
+from pydantic import Field
 
 from backend.identify.pace import Pace
 from backend.identify.probe import h_neurons
+from backend.identify.records import ONWARDS, R, damaged, records
 from backend.identify.statistics import auroc, p_value
 from backend.identify.training import Items, fits, trained_fit
-from backend.types import StageEvent
+from backend.types import Frozen, StageEvent
 from backend.types.plan import Training
 from backend.types.probe import Null
 from backend.watch import SILENT, Watch, between
 from cache.journal import Journal
+
+Places = tuple[Annotated[int, Field(ge=0)], ...]
+"""Columns of neurons."""
+
+
+class Luck(Frozen):
+    """What a probe of shuffled labels reached on the held-out items, and how many H-neurons it has."""
+
+    auroc: float
+    neurons: int
+
+
+class Signs(Frozen):
+    """The neurons that a fit on resampled items gave a positive, and a negative, weight."""
+
+    positive: Places = ()
+    negative: Places = ()
 
 
 def shuffled(
@@ -53,16 +72,16 @@ def null(
     if not count:
         return None
 
-    def one(number: int) -> dict[str, Any]:
+    def one(number: int) -> Luck:
         labels = shuffled(train.labels, strata, np.random.default_rng((seed, number)))
         fit = trained_fit(train.relabelled(labels), training, watch)
-        return {"auroc": auroc(test.labels, fit.logits(test.answer)), "neurons": len(h_neurons(fit))}
+        return Luck(auroc=auroc(test.labels, fit.logits(test.answer)), neurons=len(h_neurons(fit)))
 
-    found = _repeated(one, count, journal, watch, "fitting shuffled labels")
-    aurocs = np.array([record["auroc"] for record in found])
+    found = _repeated(one, count, journal, Luck, watch, "fitting shuffled labels")
+    aurocs = np.array([luck.auroc for luck in found])
     return Null(
         aurocs=tuple(map(float, aurocs)),
-        neurons=tuple(record["neurons"] for record in found),
+        neurons=tuple(luck.neurons for luck in found),
         mean=float(aurocs.mean()),
         high=float(np.quantile(aurocs, 0.95)),
         p=p_value(aurocs, value),
@@ -79,36 +98,37 @@ def frequencies(
     names, member = np.unique(train.entities, return_inverse=True)
     places = [np.flatnonzero(member == name) for name in range(len(names))]
 
-    def one(number: int) -> dict[str, Any]:
+    def one(number: int) -> Signs:
         random = np.random.default_rng((seed, number))
         drawn = np.concatenate([places[name] for name in random.integers(0, len(names), len(names))])
         if len(np.unique(train.labels[drawn])) < 2:
-            return {"positive": [], "negative": []}
+            return Signs()
         weights = fits(train.take(drawn), training, (c,))[0].weights
-        return {
-            "positive": np.flatnonzero(weights > 0).tolist(),
-            "negative": np.flatnonzero(weights < 0).tolist(),
-        }
+        return Signs(
+            positive=tuple(np.flatnonzero(weights > 0).tolist()), negative=tuple(np.flatnonzero(weights < 0).tolist())
+        )
 
     counts = np.zeros((2, train.answer.shape[1]))
-    for record in _repeated(one, count, journal, watch, "fitting resampled items"):
-        counts[0, record["positive"]] += 1
-        counts[1, record["negative"]] += 1
+    for number, signs in enumerate(_repeated(one, count, journal, Signs, watch, "fitting resampled items"), 1):
+        if max((*signs.positive, *signs.negative), default=0) >= counts.shape[1]:
+            raise damaged(journal, number, "a neuron is named that the model does not have", ONWARDS)
+        counts[0, list(signs.positive)] += 1
+        counts[1, list(signs.negative)] += 1
     return counts / count
 
 
 def _repeated(
-    one: Callable[[int], dict[str, Any]], count: int, journal: Journal, watch: Watch, doing: str
-) -> list[dict[str, Any]]:
+    one: Callable[[int], R], count: int, journal: Journal, kind: type[R], watch: Watch, doing: str
+) -> list[R]:
     """`one` for each number below `count`; those that the journal has are not done again."""
     with journal.writing():
-        done = journal.read()[:count]
+        done = records(journal, kind, ONWARDS)[:count]
         pace = Pace(count - len(done))
         for number in range(len(done), count):
             between(watch)
             watch.emit(StageEvent(stage=pace.told(doing), fraction=pace.fraction))
-            record = one(number)
-            journal.append([record])
-            done.append(record)
+            found = one(number)
+            journal.append([found.model_dump(mode="json")])
+            done.append(found)
             pace.add(1)
     return done

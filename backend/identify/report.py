@@ -27,7 +27,6 @@ from backend.identify.statistics import (
     p_value,
     permuted,
     scores_of,
-    single_neurons,
     within,
 )
 from backend.identify.study import Part, Study
@@ -101,7 +100,7 @@ def report(
             (train.words, test.words),
         ),
         unbalanced_prior=unbalanced(funnel),
-        significant=int((single_neurons(train.seen.answer, train.seen.labels)[1] < SIGNIFICANT).sum()),
+        significant=int((train.seen.alone[1] < SIGNIFICANT).sum()),
         flagged=found.flagged,
         effects=found.effects,
         variations=found.variations,

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from backend.generation import Answer, decode
 from backend.identify.pace import Pace
+from backend.identify.records import records
 from backend.models.loaded import LoadedModel
 from backend.prompting import encode
 from backend.types import Asked, StageEvent
@@ -54,7 +55,7 @@ def samples(
     A sample hangs on its question, its number and the seed alone, not on what else is asked.
 
     Raises BadPrompt for a question too long for the model, StoreProblem where the journal cannot be written,
-    Stopped between two tokens: the batches that were finished are kept.
+    StoreError where it is damaged, Stopped between two tokens: the batches that were finished are kept.
     """
     count = sampling.samples
 
@@ -86,7 +87,7 @@ def resumed(
 ) -> list[Told]:
     """What the journal has, and the rest in batches of `size` questions of like length, each kept when done."""
     with journal.writing():
-        done: dict[str, Any] = {found.question: found for found in map(kind.model_validate, journal.read())}
+        done: dict[str, Told] = {found.question: found for found in records(journal, kind)}
         missing = [(question, _ids(model, question, sampling)) for question in questions if question.id not in done]
         missing.sort(key=lambda prompt: len(prompt[1]))
         pace = Pace(len(missing))

@@ -26,7 +26,7 @@ from backend.identify import describe, library, nulls, runs, screen
 from backend.identify.effects import Arm, arms, effects
 from backend.identify.extract import read_as
 from backend.identify.ground import Ground, Pool
-from backend.identify.items import Answered, choose
+from backend.identify.items import Answered, choose, refuse_few
 from backend.identify.judge import verdict
 from backend.identify.judges import deciding, judged, worded
 from backend.identify.probe import Fit, h_neurons
@@ -75,6 +75,7 @@ def run(
     Raises BadInput where nothing is left to tell apart, StoreError or StoreProblem where another run works in the
     folder, another plan's answers are there, or the disk is full; Stopped.
     """
+    refuse_few(questions, plan.training)
     with runs.working(folder):
         command = runs.begin(folder, plan, questions, model.info, command)
         by_id = {question.id: question for question in questions}
@@ -164,10 +165,17 @@ def _named(plan: Plan) -> dict[str, Consistency]:
 
 def _read(ground: Ground, mine: Chosen, others: dict[str, Chosen]) -> tuple[Pool, Study]:
     funnel = mine.funnel
+    if not funnel.sampled:
+        raise BadInput(
+            "No question is left to draw answers for",
+            f"of {funnel.asked:,} answered greedily, none is of a kind in which the model is right on one and wrong "
+            "on another",
+            "ask more questions of one kind, or draw for every question",
+        )
     if not mine.items:
         raise BadInput(
             "No question is left in which a right and a wrong answer stand side by side",
-            f"of {funnel.sampled:,} answered, {funnel.right:,} were kept right and {funnel.wrong:,} wrong, "
+            f"of {funnel.sampled:,} answered in samples, {funnel.right:,} were kept right and {funnel.wrong:,} wrong, "
             f"{funnel.right_without_span + funnel.wrong_without_span:,} of them without words that answer",
             "ask more questions of one kind, or soften the filter",
         )

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
+from pydantic import Field
 
 from backend.errors import BadSettings, StoreError, Unknown
 from backend.identify import archive, library
-from backend.identify.archive import PLAN
+from backend.identify.archive import PLAN, QUESTIONS
 from backend.identify.library import folder_of, write_text
+from backend.identify.records import keep, reason, records
+from backend.types import Frozen
 from backend.types.identify import Question, Verdict
 from backend.types.plan import Plan, Source
 from backend.types.results import ModelInfo
@@ -35,6 +37,27 @@ class Begun:
     command: str
     asked: int
     """Its questions."""
+
+
+class Overruled(Frozen):
+    """A person's verdict on an answer, as it is kept."""
+
+    question: str
+    response: str
+    verdict: Verdict
+
+
+class Marking(Frozen):
+    """The characters of an answer that a person marked, as they are kept; none where `start` is `end`."""
+
+    question: str
+    response: str
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+
+
+_ANEW = "begin the run anew, under another name"
+_REMOVE = "remove that line: what a person decided there is lost"
 
 
 @contextmanager
@@ -110,10 +133,10 @@ def begin(folder: Path, plan: Plan, questions: Sequence[Question], info: ModelIn
     """
     library.refuse_foreign(folder)
     asked = "".join(question.model_dump_json() + "\n" for question in questions)
-    path = folder / "questions.jsonl"
+    path = folder / QUESTIONS
     held = begun_in(folder)
     if held is not None:
-        same = path.exists() and path.read_text("utf-8") == asked
+        same = path.exists() and path.read_bytes() == asked.encode()
         changed = _changed(held, plan, info, same)
         if changed:
             raise BadSettings(
@@ -137,11 +160,11 @@ def begun(name: str) -> tuple[Begun, tuple[Question, ...]]:
     held = begun_in(folder)
     if held is None:
         raise Unknown(f"There is no run {name[:40]!r}", f"{folder} holds no plan", "see hneurons identify list")
-    try:
-        lines = (folder / "questions.jsonl").read_text("utf-8").split("\n")
-        return held, tuple(Question.model_validate_json(line) for line in lines if line)
-    except (OSError, ValidationError) as error:
-        raise StoreError(f"The questions of {name} cannot be read", str(error)[:200], "begin it anew") from error
+    journal = Journal(folder / QUESTIONS)
+    found = records(journal, Question, _ANEW)
+    if len(found) != held.asked:
+        raise StoreError(f"{journal.name} is not whole", f"it holds {len(found):,} of {held.asked:,} questions", _ANEW)
+    return held, tuple(found)
 
 
 def questions(folder: Path, source: Source) -> tuple[Question, ...]:
@@ -161,42 +184,40 @@ def begun_in(folder: Path) -> Begun | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        told = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise StoreError(
-            f"{folder / PLAN} cannot be read",
-            told.removeprefix("Value error, ").replace(";", ",")[:200],
-            "correct it there, or begin the run anew",
+            f"{folder / PLAN} cannot be read", reason(error), "correct it there, or begin the run anew"
         ) from error
 
 
 def overrules(folder: Path) -> dict[tuple[str, str], Verdict]:
-    """What a person decided of single answers; a later word stands above an earlier one."""
-    return {
-        (record["question"], record["response"]): record["verdict"]
-        for record in Journal(folder / "overrules.jsonl").read()
-    }
+    """What a person decided of single answers; a later word stands above an earlier one. Raises StoreError."""
+    told = records(Journal(folder / "overrules.jsonl"), Overruled, _REMOVE)
+    return {(one.question, one.response): one.verdict for one in told}
 
 
 def overrule(folder: Path, question: str, response: str, verdict: Verdict) -> None:
-    """Keep a person's verdict on an answer."""
-    journal = Journal(folder / "overrules.jsonl")
-    with journal.writing():
-        journal.append([{"question": question, "response": response, "verdict": verdict}])
+    """Keep a person's verdict on an answer. Raises StoreError where the folder cannot be written."""
+    keep(Journal(folder / "overrules.jsonl"), Overruled(question=question, response=response, verdict=verdict))
 
 
 def marked(folder: Path) -> dict[tuple[str, str], tuple[int, int]]:
-    """The words that a person marked as the answer, as characters; a later mark stands above an earlier one."""
+    """The words that a person marked as the answer, as characters; a later mark stands above an earlier one.
+
+    Raises StoreError.
+    """
     found: dict[tuple[str, str], tuple[int, int]] = {}
-    for record in Journal(folder / "marked.jsonl").read():
-        key = (record["question"], record["response"])
+    for one in records(Journal(folder / "marked.jsonl"), Marking, _REMOVE):
+        key = (one.question, one.response)
         found.pop(key, None)
-        if record["end"] > record["start"]:
-            found[key] = (record["start"], record["end"])
+        if one.end > one.start:
+            found[key] = (one.start, one.end)
     return found
 
 
 def mark(folder: Path, question: str, response: str, start: int, end: int) -> None:
-    """Keep which characters of an answer a person marked; none (`start` is `end`) leaves it to the rules again."""
-    journal = Journal(folder / "marked.jsonl")
-    with journal.writing():
-        journal.append([{"question": question, "response": response, "start": start, "end": end}])
+    """Keep which characters of an answer a person marked; none (`start` is `end`) leaves it to the rules again.
+
+    Raises StoreError where the folder cannot be written.
+    """
+    marking = Marking(question=question, response=response, start=start, end=end)
+    keep(Journal(folder / "marked.jsonl"), marking)

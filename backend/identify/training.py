@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -16,7 +17,7 @@ from jaxtyping import Float, Int
 
 from backend.errors import BadSettings
 from backend.identify.probe import Fit, h_neurons, least_c, path
-from backend.identify.statistics import auroc, estimate
+from backend.identify.statistics import auroc, estimate, single_neurons
 from backend.types.identify import Estimate
 from backend.types.plan import Training
 from backend.types.probe import PathPoint
@@ -37,6 +38,11 @@ class Items:
     labels: Int[np.ndarray, " item"]
     entities: Int[np.ndarray, " item"]
     folds: Int[np.ndarray, " item"]
+
+    @cached_property
+    def alone(self) -> tuple[Float[np.ndarray, " neuron"], Float[np.ndarray, " neuron"]]:
+        """What each neuron tells alone, as `single_neurons`: of a large model it takes minutes, so it is asked once."""
+        return single_neurons(self.answer, self.labels)
 
     def take(self, places: np.ndarray) -> Items:
         """Only these items; entities may stand more than once, as a bootstrap draws them."""

@@ -22,6 +22,7 @@ from backend.identify.formats import probes as probe_files
 from backend.identify.formats import questions as question_files
 from backend.identify.items import span_of
 from backend.identify.judge import verdict
+from backend.identify.records import by_question
 from backend.types.identify import Greedy, Question, Samples, Verdict, WordRule
 from backend.types.plan import AnswerView, Plan, RunView
 from backend.types.probe import Probe
@@ -41,7 +42,7 @@ def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
             begun = folders.begun_in(folder)
         except HNeuronsError as error:
             # One damaged folder must not hide the others; resuming it by its name says what is wrong.
-            log.warning("a run is left out of the list: %s", error)
+            log.warning("the run %s is left out of the list: %s", folder.name, error)
             continue
         if begun is None:
             continue
@@ -104,18 +105,18 @@ def _counted(path: Path, changed: int, size: int) -> int:
 def answers(name: str, limit: int = 200, offset: int = 0) -> tuple[AnswerView, ...]:
     """What the drawn questions of a run were answered, each text once with its count and verdict, the greedy first.
 
-    `limit` questions at most, the first `offset` left out. Raises Unknown.
+    `limit` questions at most, the first `offset` left out. Raises Unknown, StoreError.
     """
     begun, questions = folders.begun(name)
     folder = library.folder_of(name)
     decided = _decisions(folder, begun.plan)
     # Only what is shown is made into answers: a run may hold a hundred times as many.
-    drawn = {record["question"]: record for record in Journal(folder / "samples.jsonl").read()}
-    greedy = {record["question"]: record for record in Journal(folder / "greedy.jsonl").read()}
+    drawn = by_question(Journal(folder / "samples.jsonl"), Samples)
+    greedy = by_question(Journal(folder / "greedy.jsonl"), Greedy)
     found: list[AnswerView] = []
     for question in [one for one in questions if one.id in drawn][offset : offset + limit]:
-        counts = Counter(one.text for one in Samples.model_validate(drawn[question.id]).answers)
-        first = Greedy.model_validate(greedy[question.id]).answer.text if question.id in greedy else None
+        counts = Counter(one.text for one in drawn[question.id]().answers)
+        first = greedy[question.id]().answer.text if question.id in greedy else None
         texts = dict.fromkeys(([first] if first is not None else []) + [text for text, _ in counts.most_common()])
         found += [_view(question, text, counts[text], text == first, decided) for text in texts]
     return tuple(found)
@@ -168,13 +169,16 @@ def _view(question: Question, text: str, count: int, greedy: bool, decided: _Dec
 
 
 def overrule(name: str, question: str, response: str, decided: Verdict) -> None:
-    """Keep a person's verdict; the run takes it when it is made again. Raises Unknown, BadInput."""
+    """Keep a person's verdict; the run takes it when it is made again. Raises Unknown, BadInput, StoreError."""
     _refuse_other(name, question)
     folders.overrule(library.folder_of(name), question, response, decided)
 
 
 def mark(name: str, question: str, response: str, words: str) -> None:
-    """Keep which words of an answer a person marked; none leaves it to the rules. Raises Unknown, BadInput."""
+    """Keep which words of an answer a person marked; none leaves it to the rules.
+
+    Raises Unknown, BadInput, StoreError.
+    """
     _refuse_other(name, question)
     span = _standing(words.strip(), response) if words.strip() else (0, 0)
     if span is None:
@@ -209,6 +213,7 @@ def take(files: Mapping[str, bytes], name: str, info: ModelInfo | None, force: b
         loading: the model that is being loaded, if one is: until then it is not known whose neurons a list names.
     Raises BadInput, BadSettings.
     """
+    folder = library.folder_of(name)
     probe = probe_files.read(dict(files), name, info)
     if info is not None:
         probe = library.checked(probe, info, force)
@@ -218,7 +223,6 @@ def take(files: Mapping[str, bytes], name: str, info: ModelInfo | None, force: b
             f"a file of this kind is for the model that is loaded, and {loading} is still loading",
             "take it when the model is ready",
         )
-    folder = library.folder_of(name)
     with folders.working(folder):
         library.refuse_taken(folder)
         library.write(folder, probe, {})

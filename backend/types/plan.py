@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from backend.types.base import Frozen
 from backend.types.identify import CONSISTENCIES, Consistency, Question, RegionRule, Sampling, Verdict, WordRule
 from backend.types.requests import Alpha, Text, Threshold
+from cache.paths import portable
 
 
 def _run_name(value: str) -> str:
@@ -21,6 +22,8 @@ def _run_name(value: str) -> str:
             f"{value[:70]!r} cannot name a run: its folder is called so; use at most 64 letters, digits, points, "
             "dashes and underscores, a letter or digit first"
         )
+    if not portable(value):
+        raise ValueError(f"{value!r} cannot name a run: Windows can have no folder of that name; choose another name")
     return value
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.arrays import new_array
+from backend.arrays import is_whole, new_array
 
 
 def test_a_new_array_is_zero_and_numpy_reads_what_was_put_in(tmp_path: Path) -> None:
@@ -35,3 +35,27 @@ def test_its_room_is_taken_at_once_and_a_full_disk_is_an_error_that_leaves_nothi
     with pytest.raises(OSError, match="No space"):
         new_array(tmp_path / "b.npy", (1000, 1000))
     assert not (tmp_path / "b.npy").exists()
+
+
+def test_an_array_is_whole_only_as_it_was_made_to_its_last_byte(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    assert not is_whole(path, (3, 4))
+    new_array(path, (3, 4))
+    made = path.read_bytes()
+    assert is_whole(path, (3, 4)) and not is_whole(path, (4, 3)) and not is_whole(path, (3, 4, 1))
+    for spoilt in (b"", made[:-1], made + b"\0", made[: len(made) // 2], b"\0" * len(made), b"PK\3\4" + made[4:]):
+        path.write_bytes(spoilt)
+        assert not is_whole(path, (3, 4))
+    np.save(path, np.zeros((3, 4)))
+    assert not is_whole(path, (3, 4)), "of another number type"
+
+
+def test_an_array_that_cannot_be_begun_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, **_: object) -> None:
+        path.write_bytes(b"half a header")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np.lib.format, "open_memmap", full)
+    with pytest.raises(OSError, match="No space"):
+        new_array(tmp_path / "a.npy", (3, 4))
+    assert not list(tmp_path.iterdir())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backend.errors import BY_CODE, BadInput, HNeuronsError, ModelError, Stopped
+from backend.errors import BY_CODE, BadInput, HNeuronsError, ModelError, Stopped, Unknown
 
 
 @pytest.mark.parametrize("kind", BY_CODE.values())
@@ -30,7 +30,9 @@ def test_an_unknown_code_is_still_an_error_with_its_three_parts() -> None:
     assert again.sentence == "A: b; c."
 
 
-@pytest.mark.parametrize("kind", [kind for kind in BY_CODE.values() if issubclass(kind, (BadInput, ModelError))])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in BY_CODE.values() if issubclass(kind, (BadInput, ModelError, Unknown))]
+)
 def test_input_that_cannot_be_honoured_ends_with_status_two(kind: type[HNeuronsError]) -> None:
     assert kind.exit_status == 2
     assert 400 <= kind.http_status < 500

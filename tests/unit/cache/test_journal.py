@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cache.errors import StoreFull, StoreProblem
+from cache.errors import JournalDamaged, StoreFull, StoreProblem, StoreUnwritable
 from cache.journal import Journal
 
 RECORDS: list[dict[str, Any]] = [{"id": 1, "text": "a\nb\u2028c"}, {"id": 2, "text": "\u00e9\U0001f600"}, {"id": 3}]
@@ -55,8 +55,36 @@ def test_a_second_writer_is_refused_and_the_next_one_is_not(tmp_path: Path) -> N
 def test_a_damaged_line_is_told_with_its_number(line: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"id": 1}\n' + line)
-    with pytest.raises(StoreProblem, match=r"a.jsonl is damaged: line 2"):
+    with pytest.raises(JournalDamaged, match=rf"{tmp_path.name}/a.jsonl is damaged: line 2"):
         Journal(path).read()
+
+
+def test_a_folder_that_cannot_be_written_is_a_problem_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the place of a folder")
+    with pytest.raises(StoreUnwritable, match="cannot be written to"), Journal(tmp_path / "file" / "a.jsonl").writing():
+        pass
+    journal = Journal(tmp_path / "a.jsonl")
+    with journal.writing():
+        journal.append(RECORDS)
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("filelock.FileLock._acquire", refused)
+    with pytest.raises(StoreUnwritable, match="Read-only file system"), journal.writing():
+        pass
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(StoreUnwritable, match="Read-only file system"):
+        journal.append(RECORDS)
+    monkeypatch.undo()
+    assert journal.read() == RECORDS
+
+
+def test_a_failure_of_the_writer_itself_is_its_own(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="mine"), Journal(tmp_path / "a.jsonl").writing():
+        raise OSError("mine")
+    with Journal(tmp_path / "a.jsonl").writing():
+        """The lock is free again."""
 
 
 def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

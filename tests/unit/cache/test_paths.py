@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import cache
 from cache import PathEscapes, home, inside, models_dir, results_dir
+from cache.paths import portable
 
 
 def test_the_environment_names_the_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -84,3 +85,15 @@ def test_whatever_the_name_the_path_is_below_the_root_or_refused(name: str) -> N
     except PathEscapes:
         return
     assert root in path.parents
+
+
+@pytest.mark.parametrize(
+    "name", ["CON", "nul", "Aux.json", "com1", "LPT9.x.y", "nul .txt", "a.", "a ", "org/nul", "..."]
+)
+def test_a_name_that_windows_cannot_have_is_known(name: str) -> None:
+    assert not portable(name)
+
+
+@pytest.mark.parametrize("name", ["console", "com10", "a.con", "null", "my-probe.v2", "org/model", ".hidden"])
+def test_other_names_are_for_every_system(name: str) -> None:
+    assert portable(name)

@@ -106,7 +106,7 @@ def test_a_probe_of_another_model_is_refused_and_forced_with_its_mark(run: Run, 
     status, out, _ = run("explore", "--prompt", "Who?", "--probe", "mine", "--force")
     assert status == 0 and "all the same" in out
     status, _, err = run("explore", "--prompt", "Who?", "--probe", "nobody", "--json")
-    assert status == 1 and "no probe" in err
+    assert status == 2 and "no probe" in err
     status, _, err = run("compare", "--prompt", "Who?", "--probe", "mine", "--force", "--foremost", "1", "--by", "luck")
     assert status == 2 and "cannot be ranked by" in err
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from backend.serve.client import Client
 from backend.serve.remote import HttpClient
 from backend.types import IdentifyRequest
 from backend.types.identify import Greedy, Question, Sample, Samples
-from backend.types.plan import Plan
+from backend.types.plan import Plan, Source
 from cache.journal import Journal
 from tests.doors import local, served
 from tests.fakes import INFO, FakeEngine, probe
@@ -99,6 +100,24 @@ def test_a_damaged_probe_says_so_and_hides_no_other(client: Client) -> None:
     assert "good" in {one.name for one in client.probes()} and "bad" not in {one.name for one in client.probes()}
     with pytest.raises(StoreError, match="is no probe of this program"):
         client.probe("bad")
+
+
+def test_what_is_left_out_of_a_list_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    kept("bad")
+    (library.folder_of("bad") / "probe.json").write_text("{}")
+    library.listed()
+    (begun("halved") / "plan.json").write_text("{")
+    shelf.runs({})
+    assert "the probe bad is left out" in caplog.text and "the run halved is left out" in caplog.text
+
+
+@pytest.mark.parametrize("record", ["{}", '{"question": 3}', '{"question": "q1", "answer": []}', "[]", "half a"])
+@pytest.mark.parametrize("name", ["greedy", "samples"])
+def test_answers_that_are_damaged_are_told_with_their_file(name: str, record: str, client: Client) -> None:
+    with (begun() / f"{name}.jsonl").open("a") as file:
+        file.write(record + "\n")
+    with pytest.raises(StoreError, match=f"mine/{name}.jsonl is damaged: .*line 3 .*; remove that line, and resume"):
+        client.run_answers("mine")
 
 
 def test_runs_and_their_answers(client: Client) -> None:
@@ -251,9 +270,10 @@ def test_the_command_lists_and_reports(capfd: pytest.CaptureFixture[str]) -> Non
     assert "mine" in capfd.readouterr().out
     assert main(["identify", "report", "mine"]) == 0
     assert "2 H-neurons" in capfd.readouterr().out
-    assert main(["identify", "report", "nothing"]) == 1
+    assert main(["identify", "report", "nothing"]) == 2
     assert "There is no probe 'nothing'" in capfd.readouterr().err
-    assert main(["identify", "resume", "nothing"]) == 1
+    assert main(["identify", "resume", "nothing"]) == 2
+    assert main(["identify", "export", "nothing", "--out", "x.json"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -312,3 +332,61 @@ def test_the_seed_reaches_the_sampled_answers_and_every_later_draw(
     assert (first.plan.seed, first.plan.sampling.seed) == (0, 0)
     assert (second.plan.seed, second.plan.sampling.seed) == (7, 7)
     assert len(first.questions) == 9 and first.questions != second.questions
+
+
+def test_a_file_s_questions_are_asked_as_shipped_ones_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    engine = FakeEngine()
+    monkeypatch.setattr("backend.serve.opening.open_engine", lambda *args, **named: engine)
+    file = tmp_path / "q.csv"
+    file.write_text("question,answer,kind\n" + "".join(f"Who is {n}?,A{n},{'abc'[n % 3]}\n" for n in range(1800)))
+    words = ["identify", "run", "x", "--questions", str(file), "--json"]
+
+    def asked(*more: str) -> IdentifyRequest:
+        assert main([*words, *more]) == 0
+        found = engine.computed[-1]
+        assert isinstance(found, IdentifyRequest)
+        return found
+
+    whole = asked()
+    assert len(whole.questions) == 1800, "what a plan says of shipped questions is not of these"
+    assert whole.plan.source == Source(file="q.csv", per_relation=None)
+    some = asked("--relations", "a, c", "--per-relation", "20")
+    assert Counter(question.relation for question in some.questions) == {"a": 20, "c": 20}
+    assert set(some.questions) < set(whole.questions)
+    assert [
+        question.id for question in asked("--relations", "a, c", "--per-relation", "20", "--seed", "1").questions
+    ] != [question.id for question in some.questions]
+    assert {question.relation for question in asked("--relations", "b", "--limit", "5").questions} == {"b"}
+    assert len(asked("--relations", "b", "--limit", "5").questions) == 5
+    capfd.readouterr()
+    assert main([*words, "--relations", "a,d"]) == 2
+    assert "'d' is no relation of q.csv: its relations are a, b, c; name one of them." in capfd.readouterr().err
+
+
+def test_the_command_takes_the_plan_of_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    engine = FakeEngine()
+    monkeypatch.setattr("backend.serve.opening.open_engine", lambda *args, **named: engine)
+    plan = Plan(seed=7, source=Source(file="q.csv", relations=("a",), per_relation=3))
+    folder = library.folder_of("mine")
+    with runs.working(folder):
+        runs.begin(folder, plan, ASKED, INFO, "")
+    (tmp_path / "bare.json").write_text(plan.model_dump_json())
+    (tmp_path / "q.csv").write_text("question,answer,kind\n" + "".join(f"Who is {n}?,A{n},a\n" for n in range(9)))
+    for path in (folder / "plan.json", tmp_path / "bare.json"):
+        told = ["--plan", str(path), "--questions", str(tmp_path / "q.csv")]
+        assert main(["identify", "run", "again", *told, "--json"]) == 0
+        request = engine.computed[-1]
+        assert isinstance(request, IdentifyRequest) and request.plan == plan and len(request.questions) == 3
+
+
+@pytest.mark.parametrize("name", ["CON", "nul.x", "a."])
+def test_a_name_that_not_every_system_can_have_is_refused(
+    name: str, client: Client, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(BadInput, match="Windows can have no folder of that name; choose another name"):
+        client.import_probe({"p.csv": b"layer,neuron,weight\n0,1,2.5\n"}, name)
+    assert main(["identify", "run", name]) == 2
+    assert f"'{name}' cannot name a run: Windows can have no folder of that name" in capfd.readouterr().err
+    assert not library.runs_dir().exists()

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backend.errors import BadInput, Stopped
+from backend.errors import BadInput, Stopped, StoreError
 from backend.features import RegionText, region_means
 from backend.identify import extract as module
-from backend.identify.extract import extract
+from backend.identify.extract import extract, held
 from backend.identify.regions import regions
 from backend.identify.responses import asked
 from backend.identify.spans import Span
 from backend.models.loaded import LoadedModel
-from backend.types import Event
+from backend.types import Event, StageEvent
 from backend.types.identify import Item, Question, RegionRule, Sampling
 from backend.watch import Silent
 from tests.plain import Plain, largest_gap
@@ -116,3 +116,99 @@ def test_an_item_whose_span_touches_no_token_is_refused_by_name(
     lost = ITEMS[0].model_copy(update={"start": 90, "end": 95})
     with pytest.raises(BadInput, match="no token"):
         extract(tiny("llama"), [lost], QUESTIONS, SAMPLING, RegionRule(), tmp_path)
+
+
+class Told(Silent):
+    """Keeps what is told."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+
+    def emit(self, event: Event) -> None:
+        if isinstance(event, StageEvent):
+            self.stages.append(event.stage)
+
+
+def spoil(path: Path, how: str) -> None:
+    """As a full disk, a sync program or a hand leaves a file."""
+    whole = path.read_bytes()
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(
+            {
+                "empty": b"",
+                "halved": whole[: len(whole) // 2],
+                "longer": whole + b"\n\0",
+                "a byte changed": whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:],
+                "no text": b"\xff\xfe\n" * 40,
+                "of an older version": b'{"of": "0"}',
+            }[how]
+        )
+
+
+ARRAY = ("empty", "halved", "longer", "a byte changed", "gone", "no text")
+DAMAGE = [
+    *(("answer.npy", how, 7) for how in ARRAY if how != "a byte changed"),
+    ("answer.npy", "a byte changed", 1),
+    ("other.npy", "a byte changed", 1),
+    ("other.npy", "empty", 7),
+    ("features.json", "no text", 7),
+    ("features.json", "empty", 7),
+    ("features.json", "of an older version", 7),
+    ("rows.jsonl", "no text", 7),
+    ("rows.jsonl", "gone", 7),
+    ("items.jsonl", "halved", 0),
+]
+
+
+@pytest.mark.parametrize(("file", "how", "reread"), DAMAGE, ids=[f"{file} {how}" for file, how, _ in DAMAGE])
+def test_what_is_not_as_it_was_written_is_told_and_read_again(
+    file: str, how: str, reread: int, tiny: Callable[[str], LoadedModel], tmp_path: Path
+) -> None:
+    model = tiny("llama")
+    made = extract(model, ITEMS, QUESTIONS, SAMPLING, RegionRule(), tmp_path)
+    before = [np.array(made.answer), np.array(made.other)]
+    items, answer, other = held(tmp_path)
+    assert list(items) == ITEMS and np.array_equal(answer, before[0]) and np.array_equal(other, before[1])
+    spoil(tmp_path / file, how)
+    with pytest.raises(StoreError, match="resume it") as caught:
+        held(tmp_path)
+    assert "\n" not in caught.value.sentence
+    told = Told()
+    again = extract(model, ITEMS, QUESTIONS, SAMPLING, RegionRule(), tmp_path, told)
+    assert np.array_equal(again.answer, before[0]) and np.array_equal(again.other, before[1])
+    assert again.confidences == made.confidences
+    assert not reread or f"0 of {reread}" in told.stages[0]
+    if (file, how) != ("rows.jsonl", "gone"):
+        assert all(stage.startswith("reading answers again") for stage in told.stages)
+    assert np.array_equal(held(tmp_path)[1], before[0])
+    told = Told()
+    extract(model, ITEMS, QUESTIONS, SAMPLING, RegionRule(), tmp_path, told)
+    assert told.stages == [], "nothing is read a third time"
+
+
+def test_features_that_are_not_all_there_are_not_handed_out(tiny: Callable[[str], LoadedModel], tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="features of this run are not here"):
+        held(tmp_path)
+    with pytest.raises(Stopped):
+        extract(tiny("llama"), ITEMS, QUESTIONS, SAMPLING, RegionRule(), tmp_path, StopAfter(2))
+    with pytest.raises(StoreError, match="not complete: reading them was stopped; resume it"):
+        held(tmp_path)
+
+
+def test_a_full_disk_says_how_much_is_needed_and_leaves_nothing_half_written(
+    tiny: Callable[[str], LoadedModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "new_array", full)
+    with pytest.raises(StoreError, match="answer.npy cannot be written: No space left on device; see that 1 MB are"):
+        extract(tiny("llama"), ITEMS, QUESTIONS, SAMPLING, RegionRule(), tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setattr("os.replace", full)
+    other = tmp_path / "other"
+    with pytest.raises(StoreError, match="items.jsonl cannot be written: No space left on device; free some space"):
+        extract(tiny("llama"), ITEMS, QUESTIONS, SAMPLING, RegionRule(), other)
+    assert not list(other.glob("*.part"))

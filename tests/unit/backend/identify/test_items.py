@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from backend.errors import BadInput
-from backend.identify.items import Answered, choose, folds, groups, labels
+from backend.identify.items import Answered, choose, folds, groups, labels, refuse_few
 from backend.types.identify import Consistency, Greedy, Item, Question, Sample, Samples, Verdict
+from backend.types.plan import Training
 
 SOFT = Consistency(right=2, wrong=3, greedy=True)
 PAPER = Consistency(right=3, wrong=3)
@@ -107,3 +108,22 @@ def test_too_few_items_are_refused() -> None:
     items, questions = many_items(60)
     with pytest.raises(BadInput, match="4 items are too few"):
         folds(items[:4], questions, 3, seed=0)
+
+
+@pytest.mark.parametrize("entities", [1, 2])
+def test_too_few_entities_are_refused(entities: int) -> None:
+    items, questions = many_items(24)
+    few = {q.id: q.model_copy(update={"entity": f"e{n % entities}"}) for n, q in enumerate(questions.values())}
+    with pytest.raises(BadInput, match=f"Items about {entities} entit.* are too few: .* make no 3 folds"):
+        folds(items, few, 3, seed=0)
+    few["q0"] = few["q0"].model_copy(update={"entity": ""})
+    few["q1"] = few["q1"].model_copy(update={"entity": ""})
+    assert len(folds(items, few, 3, seed=0)) == len(items), "a question without an entity is one of its own"
+
+
+def test_questions_are_refused_only_where_no_answers_could_be_split() -> None:
+    _, questions = many_items(6)
+    refuse_few(questions.values(), Training(folds=5, held_out=6))
+    for training in (Training(folds=6, held_out=2), Training(folds=2, held_out=7)):
+        with pytest.raises(BadInput, match="Questions about 6 entities are too few"):
+            refuse_few(questions.values(), training)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from backend.errors import BackendUnavailable, BadSettings
+from backend.errors import BackendUnavailable, BadSettings, StoreError
 from backend.identify import llm, runs, statistics
 from backend.identify.judges import agreement
 from backend.identify.run import run
@@ -222,3 +222,9 @@ def test_a_run_takes_the_judge_s_verdicts_and_words_and_reports_how_it_agrees_wi
         "a person is asked about no answer, and decides only where the verdict seems wrong: no share to report"
     )
     assert len(service.seen) - asked_before < 20, "what the judge said is kept"
+
+
+def test_a_reply_that_cannot_be_what_was_kept_is_told_with_its_file(tmp_path: Path) -> None:
+    llm.journal_of(tmp_path, JUDGE, "judged").path.write_text('{"question": "q1", "reply": 3}\n')
+    with pytest.raises(StoreError, match=r"judged-\w+.jsonl is damaged: in line 1 .*; remove that line, and resume"):
+        llm.verdicts(JUDGE, [("q1", "x")], ASKED, tmp_path)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backend.errors import StoreError
 from backend.identify.nulls import frequencies, null, shuffled
 from backend.identify.training import Items, trained_fit
 from backend.types.plan import Training
@@ -54,3 +55,18 @@ def test_the_planted_neuron_is_chosen_nearly_every_time_and_none_is_counted_that
     assert found[0, 0] >= 0.9 and found[1, 0] == 0.0
     assert found[0, 1:].mean() < 0.5
     assert np.isnan(frequencies(train, TRAINING, c, 0, 0, Journal(tmp_path / "none.jsonl"))).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [("null", '{"auroc": "much"}'), ("null", "{"), ("bootstrap", '{"positive": [-1], "negative": []}'),
+     ("bootstrap", '{"positive": [30], "negative": []}')],
+)  # fmt: skip
+def test_a_fit_that_cannot_be_what_was_kept_is_refused_by_its_line(name: str, line: str, tmp_path: Path) -> None:
+    train, journal = planted(0), Journal(tmp_path / f"{name}.jsonl")
+    journal.path.write_text(line + "\n")
+    with pytest.raises(StoreError, match=rf"{name}.jsonl is damaged: .*line 1.*; remove that line and all behind it"):
+        if name == "null":
+            null(train, planted(1), np.zeros(80, dtype=int), TRAINING, 0.9, 1, 0, journal)
+        else:
+            frequencies(train, TRAINING, 1.0, 1, 0, journal)

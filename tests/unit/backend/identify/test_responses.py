@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backend.errors import Stopped
+from backend.errors import Stopped, StoreError
 from backend.generation import Decoded, decode
 from backend.identify import responses
 from backend.identify.responses import asked, greedy_answers, row_seed, samples
@@ -106,3 +106,17 @@ def test_progress_is_told_before_every_batch(tiny: Callable[[str], LoadedModel],
 def test_seeds_differ_by_question_number_and_seed() -> None:
     seeds = {row_seed(s, q, n) for s in (0, 1) for q in ("a", "b") for n in range(10)}
     assert len(seeds) == 40 and all(0 <= seed < 2**63 for seed in seeds)
+
+
+@pytest.mark.parametrize("line", ['{"question": "q0"}', '{"question": "q0", "answers": "two"}', "{}", "[]", "half {"])
+def test_a_record_of_another_shape_is_told_with_its_file(
+    line: str, tiny: Callable[[str], LoadedModel], tmp_path: Path
+) -> None:
+    for name, answer in (("samples", samples), ("greedy", greedy_answers)):
+        journal = Journal(tmp_path / "mine" / f"{name}.jsonl")
+        with journal.writing():
+            journal.path.write_text(line + "\n")
+        with pytest.raises(
+            StoreError, match=f"mine/{name}.jsonl is damaged: .*line 1 .*; remove that line, and resume"
+        ):
+            answer(tiny("llama"), QUESTIONS, SAMPLING, journal)

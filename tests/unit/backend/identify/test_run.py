@@ -31,7 +31,16 @@ def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "RESAMPLES", 40)
 
 
-def test_a_run_ends_in_a_probe_with_a_report(tiny: Callable[[str], LoadedModel], tmp_path: Path) -> None:
+def test_a_run_ends_in_a_probe_with_a_report(
+    tiny: Callable[[str], LoadedModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[int] = []
+
+    def counting(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        measured.append(len(labels))
+        return statistics.single_neurons(features, labels)
+
+    monkeypatch.setattr("backend.identify.training.single_neurons", counting)
     model = tiny("llama")
     asked = questions(model)
     probe = run(model, PLAN, asked, tmp_path / "a", "a", "hneurons identify run a")
@@ -49,6 +58,8 @@ def test_a_run_ends_in_a_probe_with_a_report(tiny: Callable[[str], LoadedModel],
     assert "labels: 3-vs-1" in names and "over the tokens: max" in names and "read at: predicting position" in names
     rows = pd.read_parquet(tmp_path / "a" / "neurons.parquet")
     assert len(rows) == model.info.n_neurons
+    assert measured == [card.train_items], "every neuron alone, once for table and card"
+    assert card.significant == (rows.q < 0.05).sum()
     weights = {(n.neuron.layer, n.neuron.index): n.weight for n in probe.neurons}
     chosen = rows[rows.weight != 0]
     assert {(r.layer, r.neuron): r.weight for r in chosen.itertuples()} == pytest.approx(weights)
@@ -204,6 +215,24 @@ def test_too_little_to_tell_apart(kept: str, words: str, tiny: Callable[[str], L
     with pytest.raises(BadInput, match=words) as caught:
         run(model, plan, few, tmp_path / "a", "a")
     assert "ask more questions" in caught.value.sentence
+
+
+def test_questions_that_leave_nothing_to_draw_for(tiny: Callable[[str], LoadedModel], tmp_path: Path) -> None:
+    model = tiny("llama")
+    wrong = [question for question in questions(model) if question.answers == ("none",)]
+    with pytest.raises(BadInput, match=f"No question is left to draw answers for: of {len(wrong)} answered greedily"):
+        run(model, PLAN, wrong, tmp_path / "a", "a")
+
+
+@pytest.mark.parametrize("entities", [1, 2])
+def test_questions_about_too_few_entities_are_refused_before_anything_is_answered(
+    entities: int, tiny: Callable[[str], LoadedModel], tmp_path: Path
+) -> None:
+    model = tiny("llama")
+    asked = [q.model_copy(update={"entity": f"e{n % entities}"}) for n, q in enumerate(questions(model))]
+    with pytest.raises(BadInput, match=f"Questions about {entities} entit.* are too few: one part of 3 is held out"):
+        run(model, PLAN, asked, tmp_path / "a", "a")
+    assert not (tmp_path / "a").exists()
 
 
 def test_one_relation_only(tiny: Callable[[str], LoadedModel], tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from backend.errors import BadSettings, Unknown
+from backend.errors import BadSettings, StoreError, Unknown
 from backend.identify import archive, library, runs
 from backend.serve import shelf
 from backend.types.identify import Consistency, Question
@@ -78,3 +79,55 @@ def test_a_run_that_ships_is_done_until_its_plan_is_changed(data: Path) -> None:
     assert [run.done for run in shelf.runs({})] == [True], "unpacked, its probe is the one beside the code"
     begun("ours", OTHER)
     assert [run.done for run in shelf.runs({})] == [False]
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [(b"\xff\n", "line 1 is not JSON"), (b'{"id": "q1"}\n', "in line 1 text: Field required"),
+     (b"", "it holds 0 of 1 questions"), (b'{"id": "q1", "te', "it holds 0 of 1 questions")],
+)  # fmt: skip
+def test_questions_that_are_damaged_are_told_with_their_file(payload: bytes, why: str) -> None:
+    (begun("mine", Plan()) / "questions.jsonl").write_bytes(payload)
+    with pytest.raises(StoreError, match=f"mine/questions.jsonl is .*: {why}; begin the run anew, under another name"):
+        runs.begun("mine")
+    with pytest.raises(BadSettings, match="the questions changed"):
+        begun("mine", Plan())
+
+
+@pytest.mark.parametrize("record", ['{"question": "q1", "response": "x"}', '{"start": 3}', "{}", "[]", "half a"])
+def test_what_a_person_decided_is_never_guessed_at(record: str) -> None:
+    folder = begun("mine", Plan())
+    for name, decided in (("overrules", runs.overrules), ("marked", runs.marked)):
+        (folder / f"{name}.jsonl").write_text(record + "\n")
+        with pytest.raises(StoreError, match=f"mine/{name}.jsonl is damaged: .*line 1 .*; remove that line: what a"):
+            decided(folder)
+
+
+def test_a_folder_that_cannot_be_written_takes_no_verdict_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun("mine", Plan())
+
+    def refused(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("filelock.FileLock._acquire", refused)
+    with pytest.raises(StoreError, match="Read-only file system"):
+        shelf.overrule("mine", "q1", "Emma", "right")
+    with pytest.raises(StoreError, match="Read-only file system"):
+        shelf.mark("mine", "q1", "Emma", "Emma")
+
+
+@pytest.mark.parametrize("writing", ["write_text", "to_parquet"])
+def test_a_full_disk_leaves_no_part_of_a_file(writing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = begun("mine", Plan())
+
+    def full(held: object, path: object = None, *_: object, **__: object) -> None:
+        target = held if isinstance(held, Path) else path
+        assert isinstance(target, Path)
+        target.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    before = sorted(folder.iterdir())
+    monkeypatch.setattr(Path if writing == "write_text" else pd.DataFrame, writing, full)
+    with pytest.raises(StoreError, match="No space left on device; free some space and resume"):
+        library.write(folder, probe("mine"), {"items": pd.DataFrame({"a": [1]})} if writing == "to_parquet" else {})
+    assert sorted(folder.iterdir()) == before
