@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 
 from backend.errors import BadInput, BadSettings, StoreError, Unknown
 from backend.identify.archive import PLAN
+from backend.types.plan import run_name
 from backend.types.probe import Probe, ProbeSummary
 from backend.types.results import ModelInfo
 from cache.errors import PathEscapes
@@ -34,9 +36,9 @@ def runs_dir() -> Path:
 
 
 def folder_of(name: str) -> Path:
-    """The folder of the run `name`. Raises BadInput for a name that is no folder's."""
+    """The folder of the run `name`. Raises BadInput for a name that is no run's."""
     try:
-        return inside(runs_dir(), name)
+        return inside(runs_dir(), run_name(name))
     except PathEscapes as error:
         raise BadInput(
             f"{name[:40]!r} cannot be a run's name", "it is a folder's name", "use letters, digits, - and _"
@@ -68,9 +70,8 @@ def write(folder: Path, probe: Probe, tables: Mapping[str, pd.DataFrame]) -> Non
     """The artefact, each file whole or not at all, the JSON last. Raises StoreError."""
     try:
         for name, table in tables.items():
-            part = folder / f"{name}.parquet.part"
-            table.to_parquet(part, index=False)
-            os.replace(part, folder / f"{name}.parquet")
+            with _whole(folder / f"{name}.parquet") as part:
+                table.to_parquet(part, index=False)
         write_text(folder / PROBE, probe.model_dump_json(indent=1))
     except OSError as error:
         raise StoreError(
@@ -80,14 +81,24 @@ def write(folder: Path, probe: Probe, tables: Mapping[str, pd.DataFrame]) -> Non
 
 def write_text(path: Path, text: str) -> None:
     """A file whole or not at all. Raises StoreError."""
-    part = path.with_name(path.name + ".part")
     try:
-        part.write_text(text, "utf-8")
-        os.replace(part, path)
+        with _whole(path) as part:
+            part.write_text(text, "utf-8")
     except OSError as error:
         raise StoreError(
             f"{path.name} cannot be written", error.strerror or str(error), "free some space and resume"
         ) from error
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Where a file is written before it takes its place; where that fails, nothing of it stays. Raises OSError."""
+    part = path.with_name(path.name + ".part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read(name: str) -> Probe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from backend.errors import BadInput, BadNeurons
 from backend.identify.formats import probes, questions, thunlp
 from backend.neurons import NeuronId
 from backend.types.identify import Item
-from backend.types.probe import Probe
+from backend.types.probe import Probe, ProbeNeuron
 from tests.fakes import INFO
 
 SHARED = Path(__file__).resolve().parents[5] / "shared" / "data"
@@ -122,33 +123,44 @@ Y = (FEATURES[:, 5] + FEATURES[:, 20] - FEATURES[:, 40] + RANDOM.normal(0, 0.05,
 FITTED = LogisticRegression(l1_ratio=1, C=5.0, solver="liblinear", random_state=42).fit(FEATURES, Y)
 
 
+CHOSEN = np.flatnonzero(FITTED.coef_[0])
+TABLE = b"layer,neuron,weight\n0,1,2.5\n"
+LIST = b'{"neurons": [{"layer": 0, "neuron": 1, "weight": 2.5}], '
+TWICE = b'{"neuron": "L0:N1", "weight": 1}, {"neuron": "L0:N1", "weight": 2}'
+
+
 def logits(probe: Probe) -> np.ndarray:
     """Of every item by the probe's own weights."""
     columns = [one.neuron.layer * WIDTH + one.neuron.index for one in probe.neurons]
     return FEATURES[:, columns] @ np.array([one.weight for one in probe.neurons]) + probe.intercept
 
 
-def as_npz() -> dict[str, bytes]:
-    import io
-
+def as_npz(**given: np.ndarray) -> dict[str, bytes]:
+    """`given` stands in place of what the classifier has."""
     packed = io.BytesIO()
-    np.savez(packed, coef=FITTED.coef_, intercept=FITTED.intercept_)
+    np.savez_compressed(packed, **{"coef": FITTED.coef_, "intercept": FITTED.intercept_, **given})
     return {"detector.npz": packed.getvalue()}
 
 
-def as_hprobes() -> dict[str, bytes]:
-    """As that library saves: chosen features, standardised, layers that it looked at."""
-    chosen = np.flatnonzero(FITTED.coef_[0])
-    mean, scale = FEATURES[:, chosen].mean(0), FEATURES[:, chosen].std(0)
+def as_hprobes(**given: np.ndarray) -> dict[str, bytes]:
+    """As that library saves: chosen features, standardised, layers that it looked at. `given` stands in place."""
+    mean, scale = FEATURES[:, CHOSEN].mean(0), FEATURES[:, CHOSEN].std(0)
     tensors = {
-        "clf_coef": (FITTED.coef_[:, chosen] * scale),
-        "clf_intercept": FITTED.intercept_ + FITTED.coef_[:, chosen] @ mean,
-        "top_k_idx": chosen.astype(np.int64),
+        "clf_coef": (FITTED.coef_[:, CHOSEN] * scale),
+        "clf_intercept": FITTED.intercept_ + FITTED.coef_[:, CHOSEN] @ mean,
+        "top_k_idx": CHOSEN.astype(np.int64),
         "col_mean": mean,
         "col_std": scale,
+        **given,
     }
     config = {"layers": list(range(LAYERS)), "intermediate_dim": WIDTH, "h_neurons": []}
     return {"p.json": json.dumps({"config": config}).encode(), "p.safetensors": save_safetensors(tensors)}
+
+
+def as_npy() -> bytes:
+    packed = io.BytesIO()
+    np.save(packed, FITTED.coef_)
+    return packed.getvalue()
 
 
 def as_jhammant() -> dict[str, bytes]:
@@ -217,7 +229,36 @@ def test_for_hprobes_weights_are_per_sd_where_each_is_known() -> None:
         ({"detector.pkl": b"\x80\x04."}, "is a pickle"),
         ({"p.safetensors": b"x"}, "A part of the probe is missing"),
         ({"p.json": b'{"config": {}}', "p.safetensors": b"x"}, "no probe of hprobes"),
-        ({"p.npz": b"PK nothing"}, "is no classifier"),
+        ({"p.npz": b"PK nothing"}, "cannot be read"),
+        ({"p.npz": b""}, "p.npz cannot be read"),
+        ({"p.npz": next(iter(as_npz().values()))[:-40]}, "p.npz cannot be read"),
+        ({"p.npz": as_npy()}, "p.npz is no archive of arrays"),
+        (as_npz(coef=FITTED.coef_ * (1 + 1j)), "coef of detector.npz holds no real numbers: they are complex128"),
+        (as_npz(coef=FITTED.coef_ * np.nan), "coef of detector.npz holds what is no number"),
+        (as_npz(coef=np.array(["1"])), "no real numbers"),
+        (as_npz(intercept=np.array([])), "has no proper intercept: it holds 0 of them"),
+        (as_npz(intercept=np.array([0.1, 0.2])), "has no proper intercept: it holds 2 of them"),
+        (as_npz(intercept=np.array([np.inf])), "intercept of detector.npz holds what is no number"),
+        (as_npz(widths=np.array(5)), "does not fit"),
+        (as_npz(widths=np.array([-8, 8 + LAYERS * WIDTH])), "widths of detector.npz holds what is no count"),
+        (as_npz(widths=np.array([0.5])), "widths of detector.npz holds what is no count"),
+        (as_hprobes(top_k_idx=CHOSEN - CHOSEN.max() - 1), "top_k_idx of p.safetensors holds what is no count"),
+        (as_hprobes(top_k_idx=np.full_like(CHOSEN, 7)), "L0:N7 stands in the probe twice"),
+        (as_hprobes(top_k_idx=CHOSEN + LAYERS * WIDTH), "does not fit together: a feature is none of the"),
+        (as_hprobes(col_mean=np.zeros(1)), "does not fit together: col_mean has 1 figures for"),
+        (as_hprobes(col_std=np.full(len(CHOSEN), np.nan)), "col_std of p.safetensors holds what is no number"),
+        (as_hprobes(clf_intercept=np.array([])), "has no proper intercept"),
+        (as_hprobes(clf_intercept=np.array([np.inf])), "intercept of p.safetensors holds what is no number"),
+        ({"p.json": b"[" * 10_000, "p.safetensors": b"x"}, "lie too deep in each other"),
+        ({"p.json": b"[" * 10_000}, "lie too deep in each other"),
+        ({"p.csv": TABLE + b"intercept,,nan\n"}, "p.csv is a damaged probe: intercept: "),
+        ({"p.csv": TABLE + b"intercept,,-inf\n"}, "p.csv is a damaged probe: intercept: "),
+        ({"p.csv": TABLE + b"intercept,," + b"9" * 400 + b"\n"}, "p.csv is a damaged probe: intercept: "),
+        ({"p.json": LIST + b'"intercept": 1e999}'}, "p.json is a damaged probe: intercept: "),
+        ({"p.json": LIST + b'"intercept": ' + b"9" * 400 + b"}"}, "p.json is a damaged probe: intercept: "),
+        ({"p.json": LIST + b'"intercept": "much"}'}, "p.json is a damaged probe: intercept: "),
+        ({"p.json": OURS + b'"intercept": 1e999}'}, "p.json is a damaged probe: intercept: "),
+        ({"p.json": OURS + b'"neurons": [' + TWICE + b"]}"}, "L0:N1 stands in the probe twice"),
         ({"p.csv": b"layer,neuron,weight\n1,2,nan\n"}, "not finite"),
         ({"p.csv": b"layer,neuron,weight\n1,2,0\n"}, "no neuron with a weight"),
         ({"p.json": OURS + b'"neurons": [{"neuron": "L0:N1", "weight": null}]}'}, "damaged probe"),
@@ -230,6 +271,34 @@ def test_for_hprobes_weights_are_per_sd_where_each_is_known() -> None:
 def test_a_probe_that_cannot_be_read_says_why(files: dict[str, bytes], words: str) -> None:
     with pytest.raises((BadInput, BadNeurons), match=words):
         probes.read(files, "x", INFO)
+
+
+@pytest.mark.parametrize("name", ["a b", "", "../a", "n" * 300, "a/b"])
+def test_no_format_gives_a_probe_a_name_that_no_folder_has(name: str) -> None:
+    ours = probes.write(probes.read(as_npz(), "x", INFO), "json")[".json"]
+    for files in ({"p.json": ours}, {"p.csv": TABLE}, as_jhammant(), as_npz(), as_hprobes()):
+        with pytest.raises(BadInput, match="cannot name a run or a probe: its folder is called so; use at most 64"):
+            probes.read(files, name, INFO)
+    assert probes.read({"p.json": ours}, "y", None).name == "y"
+
+
+def test_an_expert_stays_in_every_format_that_can_hold_one_and_others_refuse() -> None:
+    neurons = (
+        ProbeNeuron(neuron=NeuronId(0, 3, 2), weight=1.5),
+        ProbeNeuron(neuron=NeuronId(1, 3), weight=-0.1),
+    )
+    probe = Probe(name="x", intercept=0.25, neurons=neurons)
+    for kind in ("json", "csv", "jhammant"):
+        ((ending, payload),) = probes.write(probe, kind).items()
+        again = probes.read({f"p{ending}": payload}, "x", None)
+        assert (again.neurons, again.intercept) == (neurons, 0.25), kind
+    for kind in ("npz", "hprobes"):
+        with pytest.raises(BadInput, match="has no place for experts; write it as CSV"):
+            probes.write(probe.model_copy(update={"model": INFO}), kind)
+
+
+def test_a_classifier_of_one_layer_may_say_its_width_alone() -> None:
+    assert len(probes.read(as_npz(widths=np.array(LAYERS * WIDTH)), "x", None).neurons) == len(CHOSEN)
 
 
 def test_weights_that_fit_no_model() -> None:
