@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from backend.errors import BadInput, BadNeurons
 from backend.identify.formats import probes, questions, thunlp
 from backend.neurons import NeuronId
-from backend.types.identify import Item
+from backend.types.identify import Item, Side
 from backend.types.probe import Probe, ProbeNeuron
 from tests.fakes import INFO
 
@@ -380,7 +381,61 @@ def test_the_official_span_is_the_first_run(
     assert thunlp.official_span(tokens, answer) == span
 
 
-def test_an_id_on_both_sides_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "ids.json").write_text('{"t": ["a"], "f": ["a"]}')
-    with pytest.raises(BadInput, match="names an item twice"):
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [
+        ('{"t": ["a"], "f": ["a"]}', "names an item twice: a stands there 2 times, as right and wrong; leave each"),
+        ('{"t": ["b", 5, "5"], "f": ["a"]}', "names an item twice: 5 stands there 2 times, as right; leave each"),
+        ('{"t": ["b"], "f": ["a", "a", "c", "c"]}', "a stands there 2 times, as wrong, and 1 more are there so"),
+        ('{"t": "abc", "f": []}', "ids.json holds no ids: .*no list of texts"),
+        ('{"t": [["a"]], "f": []}', "ids.json holds no ids"),
+        ('{"t": ["a"]}', "ids.json holds no ids"),
+        ('{"t": ["a"]', "ids.json is broken JSON"),
+        ("[" * 100_000, "lie too deep in each other"),
+    ],
+)
+def test_ids_that_would_leak_or_are_none_are_refused(ids: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "ids.json").write_text(ids)
+    with pytest.raises(BadInput, match=words):
         thunlp.read_ids(tmp_path / "ids.json")
+
+
+def test_an_answer_that_is_given_twice_is_refused_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "answers.jsonl"
+    row = {"question": "Who?", "response": "A", "tokenized_response": ["A"], "answer_tokens": ["A"]}
+    file.write_text("\n".join(json.dumps({key: row}) for key in ("a", "b")))
+    assert [one.id for one in thunlp.read_answers(file)] == ["a", "b"]
+    file.write_text("\n".join(json.dumps({key: row}) for key in ("a", "b", "a")))
+    with pytest.raises(BadInput, match="answers.jsonl, line 3 answers a again"):
+        thunlp.read_answers(file)
+    file.write_text(json.dumps({"a": {**row, "answer_tokens": "A"}}))
+    with pytest.raises(BadInput, match="answers.jsonl, line 1 is no answer"):
+        thunlp.read_answers(file)
+
+
+def written(folder: Path) -> None:
+    """Two items in the authors' layout."""
+    sides: tuple[Side, Side] = ("right", "wrong")
+    items = [Item(question="q", side=side, response="A", start=0, end=1) for side in sides]
+    tokens = [(("A",), ("A",))] * 2
+    thunlp.write(folder, items, {"q": "Who?"}, FEATURES[:2], LAYERS, tokens, FEATURES[2:4])
+
+
+def test_a_place_that_cannot_be_written_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    for place in (file, file / "inside", tmp_path / ("n" * 300)):
+        for attempt in (written, thunlp.ready):
+            with pytest.raises(BadInput, match="cannot be written: .*; choose another place"):
+                attempt(place)
+    assert file.read_text() == "mine"
+    written(tmp_path / "out")
+    assert thunlp.read_both(thunlp.read_ids(tmp_path / "out" / "qids.json"), tmp_path / "out")[2].tolist() == [1, 0]
+
+    def full(*given: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(BadInput, match="out cannot be written: No space left on device"):
+        written(tmp_path / "out")
+    assert not (tmp_path / "out" / "qids.json").exists(), "nothing is fitted on a mixture of two exports"
