@@ -18,11 +18,12 @@ from backend.cli import options, probe_tables
 from backend.cli.output import quiet_stdout, stderr_console, stdout_console, write_line
 from backend.cli.running import Listening, Teller
 from backend.errors import BadSettings
+from backend.outside import json_value
 from backend.serve import opening
 from backend.serve.opening import ModelSpec
 from backend.types import IdentifyRequest
 from backend.types.identify import CONSISTENCIES, Consistency, Question
-from backend.types.plan import Plan, Screening, Training
+from backend.types.plan import Plan
 from backend.types.probe import Probe
 from backend.types.results import ModelInfo
 
@@ -106,7 +107,7 @@ def run(
     if draw_for_all:
         plan["screening"] = None
     elif at_most is not None:
-        plan["screening"] = Screening(at_most=at_most).model_dump()
+        plan["screening"] = {"at_most": at_most}
     if filter is not None:
         plan["filter"] = _filter(filter).model_dump()
     made = options.validated(Plan, plan)
@@ -160,8 +161,11 @@ def import_probe(
     json: options.Json = False,
 ) -> None:
     """Take a probe from a file: ours, CSV, jhammant's JSON, hprobes' two files, or coefficients as .npz."""
+    from backend.identify import library
     from backend.serve import shelf
 
+    # Before the model loads.
+    library.refuse_taken(library.folder_of(name))
     held = {path.name: options.bytes_of(path) for path in files}
     probe = shelf.take(held, name, _info(model), force)
     _show(probe, json)
@@ -182,8 +186,11 @@ def export(
         _export_features(name, out, model)
         return
     files = probes.write(library.read(name), format)
+    options.check_place(out)
+    # Of a name alone: "probe.v1" has no ending that is one of ours.
+    stem = out.with_suffix("") if out.suffix.lower() in probes.ENDINGS else out
     for ending, payload in files.items():
-        path = out if len(files) == 1 else out.with_suffix(ending)
+        path = out if len(files) == 1 else stem.with_name(stem.name + ending)
         try:
             path.write_bytes(payload)
         except OSError as error:
@@ -195,9 +202,11 @@ def export(
 
 def _export_features(name: str, out: Path, model: str | None) -> None:
     from backend.identify import fitted, runs
+    from backend.identify.formats import thunlp
     from backend.models import loading
 
     begun, _ = runs.begun(name)
+    thunlp.ready(out)
     with quiet_stdout():
         loaded = loading.load(model or begun.model)
         if loaded.info.fingerprint != begun.fingerprint:
@@ -230,23 +239,24 @@ def fit(
         raise BadSettings(
             "It is not clear what to fit on", "one of --features and --answers is needed, and not both", "name one"
         )
-    asked = {"standardise": standardise, "labels": labels or "1-vs-1"}
-    training = options.validated(Training, asked | ({} if c is None else {"choice": "fixed", "c": c}))
+    training = {"standardise": standardise, "labels": labels or "1-vs-1"}
+    training |= {} if c is None else {"choice": "fixed", "c": c}
+    plan = options.validated(Plan, {"training": training, "seed": seed})
     folder = library.folder_of(name)
     with runs.working(folder):
         library.refuse_taken(folder)
         if answers is not None:
-            found = _fit_answers(answers, ids, training, name, model, seed)
+            found = _fit_answers(answers, ids, plan, name, model)
         else:
             assert features is not None
-            found = fitted.fit(features, ids, training, name, _info(model), seed)
+            found = fitted.fit(features, ids, plan.training, name, _info(model), plan.seed)
         library.write(folder, found.probe, {})
     if not json:
         probe_tables.fitted(stdout_console(), found.path, found.scores)
     _show(found.probe, json)
 
 
-def _fit_answers(answers: Path, ids: Path, training: Training, name: str, model: str | None, seed: int) -> Fitted:
+def _fit_answers(answers: Path, ids: Path, plan: Plan, name: str, model: str | None) -> Fitted:
     """Read the answers with the model, say how many were read, and fit."""
     from backend.identify import exact, fitted
     from backend.models import loading
@@ -255,9 +265,9 @@ def _fit_answers(answers: Path, ids: Path, training: Training, name: str, model:
         teller = Teller(stderr_console())
         loaded = loading.load(model or opening.default_model(), None, None, lambda stage, _: teller.say(stage))
         watch = Listening(teller)
-        given, tally = exact.read(loaded, answers, ids, training.labels, watch)
+        given, tally = exact.read(loaded, answers, ids, plan.training.labels, watch)
         teller.say(tally.sentence)
-        return fitted.fit_given(given, training, name, loaded.info, seed, watch)
+        return fitted.fit_given(given, plan.training, name, loaded.info, plan.seed, watch)
 
 
 def _info(model: str | None) -> ModelInfo | None:
@@ -271,14 +281,10 @@ def _info(model: str | None) -> ModelInfo | None:
 
 
 def _plan(path: Path | None) -> Plan:
+    """The plan in a file; by default that of every run. Raises BadSettings."""
     if path is None:
         return Plan()
-    try:
-        return options.validated(Plan, jsonlib.loads(options.bytes_of(path)))
-    except (ValueError, TypeError) as error:
-        raise BadSettings(
-            f"{path} is no plan", f"{error}"[:120], "write it as JSON, like plan.json of a run"
-        ) from error
+    return options.validated(Plan, json_value(options.bytes_of(path), str(path), BadSettings))
 
 
 def _plan_of(name: str) -> Plan:
@@ -301,9 +307,13 @@ def _filter(words: str) -> Consistency:
 
 
 def _read(path: Path, plan: Plan) -> tuple[Question, ...]:
+    """The questions of a person's file; what of it is left out is said. Raises BadInput."""
     from backend.identify.formats import questions
 
-    return questions.read_path(path, plan.source.limit, plan.seed)
+    found = questions.read_path(path, plan.source.limit, plan.seed)
+    if found.left_out:
+        Teller(stderr_console()).say(found.left_out)
+    return found.questions
 
 
 def _finish(request: IdentifyRequest, spec: ModelSpec, json: bool) -> None:

@@ -51,7 +51,7 @@ def csv(text: str) -> bytes:
     ids=["csv", "bom-crlf-semicolons", "popqa", "json", "jsonl-crlf", "jsonl-bom", "official"],
 )  # fmt: skip
 def test_a_question_file_is_read(payload: bytes, name: str) -> None:
-    found = questions.read(payload, name)
+    found = questions.read(payload, name).questions
     assert len(found) == 1
     assert (found[0].text, found[0].answers) == ("Who wrote Emma?", ("Jane Austen", "Austen"))
     assert (found[0].relation, found[0].entity) == ("author", "Emma")
@@ -67,7 +67,7 @@ def test_triviaqa_parquet() -> None:
     )
     out = pa.BufferOutputStream()
     pq.write_table(table, out)
-    found = questions.read(out.getvalue().to_pybytes(), "train.parquet")
+    found = questions.read(out.getvalue().to_pybytes(), "train.parquet").questions
     assert found[0].id == "tc_3" and found[0].answers == ("York", "Park Grove (1895)", "york")
 
 
@@ -75,14 +75,60 @@ def test_lines_end_at_newline_alone() -> None:
     """U+2028 and U+0085 stand within answers of real files."""
     rows = [{"question": f"Q{mark}{n}?", "answer": ["a\u2028b"]} for n, mark in enumerate("\u2028\u0085\x1c")]
     payload = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode()
-    assert len(questions.read(payload, "q.jsonl")) == 3
+    assert len(questions.read(payload, "q.jsonl").questions) == 3
 
 
 def test_the_same_question_twice_is_one_with_all_answers() -> None:
     payload = csv("question,answer\nWho?,A\n who? ,B\nWhat?,C\n")
-    found = questions.read(payload, "q.csv")
+    told = questions.read(payload, "q.csv")
+    found = told.questions
     assert [q.answers for q in found] == [("A", "B"), ("C",)]
     assert len({q.id for q in found}) == 2
+    assert told.left_out == "Left out of 3 rows: 1 that ask what another one asks (their answers count there)."
+
+
+def test_every_row_that_is_no_question_is_counted_by_its_reason() -> None:
+    rows: list[object] = [
+        {"question": "Who?", "answers": ["B"]},
+        {"question": "Whom?", "answers": []},
+        {"question": "What?", "answers": "?"},
+        {"question": ["Where?"], "answers": "C"},
+        {"title": "none of them"},
+        {"question": "W" * 2_001, "answers": "B"},
+        {"question": "Half a \ud800?", "answers": "B"},
+        "no row",
+    ]
+    told = questions.read(json.dumps(rows).encode(), "q.json")
+    assert [one.text for one in told.questions] == ["Who?"]
+    assert (told.rows, told.incomplete, told.long, told.broken, told.repeated) == (8, 4, 1, 2, 0)
+    assert told.left_out == (
+        "Left out of 8 rows: 4 without a question or an answer, 1 of more than 2,000 characters, 2 that are no text."
+    )
+    assert questions.read(csv("question,answer\nWho?,B\n\nWhat?,B\n"), "q.csv", limit=1).left_out == ""
+
+
+def test_a_row_with_more_cells_than_columns_is_refused_with_its_line() -> None:
+    table = 'question,answers\n"Who,\n or what?",A\nIn Emma, who marries?,Emma\n'
+    with pytest.raises(BadInput, match="q.csv, line 4 has more cells than the table has columns: the heading has 2"):
+        questions.read(csv(table), "q.csv")
+    assert len(questions.read(csv("question,answers\nWho?,B,, \n"), "q.csv").questions) == 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ({"value": "Paris", "aliases": "Lutetia"}, ("Paris", "Lutetia")),
+        ({"value": "Paris", "aliases": '["Lutetia", "Parigi"]'}, ("Paris", "Lutetia", "Parigi")),
+        ({"value": "Paris", "aliases": 5, "normalized_aliases": None}, ("Paris", "5")),
+        ('["Lutetia", "Parigi"]', ("Lutetia", "Parigi")),
+        ("Lutetia", ("Lutetia",)),
+        (["Lutetia", ["nested"], None, float("nan")], ("Lutetia",)),
+        (1895, ("1895",)),
+    ],
+)
+def test_spellings_are_whole_words_however_they_are_listed(answers: object, expected: tuple[str, ...]) -> None:
+    row = {"question": "Where?", "answers": answers}
+    assert questions.read(json.dumps(row).encode(), "q.jsonl").questions[0].answers == expected
 
 
 @pytest.mark.parametrize(
@@ -94,7 +140,9 @@ def test_the_same_question_twice_is_one_with_all_answers() -> None:
         (csv(""), "q.csv", "holds no question"),
         (b"\xff\xfeq\0", "q.csv", "not UTF-8"),
         (b"question,answer\nWho?,\0\n", "q.csv", "no text"),
-        (b'{"question": "Who?"', "q.jsonl", "line 1 is not JSON"),
+        (b'{"question": "Who?"', "q.jsonl", "line 1 is broken JSON"),
+        (b"[" * 100_000, "q.json", "lie too deep in each other"),
+        (b'{"question": "Who?", "answer": ' + b"[" * 900 + b"]" * 900 + b"}", "q.jsonl", "lie too deep in each other"),
         (b"PAR1 and nothing", "q.parquet", "cannot be read"),
         (b"", "q.pkl", "is of no kind that is read"),
     ],
@@ -111,7 +159,7 @@ def test_many_rows_need_a_limit_and_are_drawn_by_it() -> None:
     with pytest.raises(BadInput, match="200,000 questions are too many"):
         questions.read(payload, "q.csv")
     found = questions.read(payload, "q.csv", limit=100)
-    assert len(found) == 100 == len({q.id for q in found})
+    assert len(found.questions) == 100 == len({q.id for q in found.questions})
     assert found == questions.read(payload, "q.csv", limit=100) != questions.read(payload, "q.csv", limit=100, seed=1)
 
 
