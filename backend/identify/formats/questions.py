@@ -63,10 +63,13 @@ def read(payload: bytes, name: str, limit: int | None = None, seed: int = 0) -> 
         raise BadInput(f"{name} holds no question", "it has no row", "give a row for each question")
     told = [_question(row, number, name) for number, row in enumerate(rows, 1)]
     found = [one for one in told if isinstance(one, Question)]
+    long = told.count("long")
     if not found:
         raise BadInput(
             f"{name} holds no question with an answer",
-            f"of its {len(rows):,} rows none has both",
+            f"of its {len(rows):,} rows "
+            + (f"{long:,} are of more than {MAX_TEXT:,} characters, and no other" if long else "none")
+            + " has both",
             "give a column 'question' and a column 'answers'",
         )
     if limit is not None and limit < len(found):
@@ -77,7 +80,7 @@ def read(payload: bytes, name: str, limit: int | None = None, seed: int = 0) -> 
         questions=asked,
         rows=len(rows),
         incomplete=told.count("incomplete") + different - len(asked),
-        long=told.count("long"),
+        long=long,
         broken=told.count("broken"),
         repeated=len(found) - different,
     )

@@ -137,6 +137,7 @@ def test_spellings_are_whole_words_however_they_are_listed(answers: object, expe
         (csv("frage,antwort\nWer?,Ich\n"), "q.csv", "no column of questions"),
         (csv("question,reply\nWho?,Me\n"), "q.csv", "no column of answers"),
         (csv("question,answers\n,\n"), "q.csv", "holds no question with an answer"),
+        (csv("question,answers\n" + "W" * 2_001 + ",B\n,\n"), "q.csv", "of its 2 rows 1 are of more than 2,000 char"),
         (csv(""), "q.csv", "holds no question"),
         (b"\xff\xfeq\0", "q.csv", "not UTF-8"),
         (b"question,answer\nWho?,\0\n", "q.csv", "no text"),
