@@ -20,13 +20,14 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from backend.errors import BadNeurons
 from backend.neurons import NeuronId, NeuronSet
+from backend.outside import json_value
 
 MAX_BYTES = 5_000_000
 
@@ -85,11 +86,8 @@ def read_file(data: bytes, name: str) -> NeuronFile:
     """
     name = name[:80]
     text = _text(data, name)
-    try:
-        value = _json(text, name) if text.lstrip()[:1] in ("{", "[") else None
-        found = list(_lines(text, name) if value is None else _entries(value, name))
-    except RecursionError as error:
-        raise BadNeurons(f"{name} is no JSON of neurons", "its lists lie too deep in each other", _INSTEAD) from error
+    value = _json(text, name) if text.lstrip()[:1] in ("{", "[") else None
+    found = _lines(text, name) if value is None else _entries(value, name)
     return _collected(found, value if isinstance(value, dict) else {}, name)
 
 
@@ -112,15 +110,16 @@ def write_json(neurons: NeuronSet, model_name: str, fingerprint: str) -> bytes:
     return json.dumps(told, indent=1).encode("ascii") + b"\n"
 
 
-def write_csv(neurons: NeuronSet) -> bytes:
-    """The set as columns layer,neuron, with an expert column where a neuron has one."""
+def write_csv(neurons: Sequence[NeuronId], weights: Sequence[float] | None = None) -> bytes:
+    """Columns layer,neuron, an expert column where a neuron has one, and a weight column where they have weights."""
     experts = any(neuron.expert >= 0 for neuron in neurons)
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(["layer", "expert", "neuron"] if experts else ["layer", "neuron"])
-    for neuron in neurons:
+    table.writerow(["layer", *(["expert"] if experts else []), "neuron", *([] if weights is None else ["weight"])])
+    for place, neuron in enumerate(neurons):
         expert = ["" if neuron.expert < 0 else neuron.expert] if experts else []
-        table.writerow([neuron.layer, *expert, neuron.index])
+        weight = [] if weights is None else [repr(weights[place])]
+        table.writerow([neuron.layer, *expert, neuron.index, *weight])
     return out.getvalue().encode("ascii")
 
 
@@ -147,13 +146,7 @@ def _json(text: str, name: str) -> Any:
     def refuse_constant(word: str) -> NoReturn:
         _refuse(f"{name} holds {word}", "a weight is a finite number", "leave the weight out")
 
-    try:
-        return json.loads(text, parse_constant=refuse_constant)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}: {error.msg}"
-        raise BadNeurons(f"{name} is broken JSON", place, "mend it there, or export it again") from error
-    except ValueError as error:
-        raise BadNeurons(f"{name} is no JSON of neurons", str(error), _INSTEAD) from error
+    return json_value(text, name, BadNeurons, refuse_constant)
 
 
 def _entries(value: Any, name: str) -> Iterator[_Found]:

@@ -52,7 +52,7 @@ from backend.types import (
     Verb,
     result_key,
 )
-from backend.types.identify import Question, Verdict
+from backend.types.identify import Question, ReadQuestions, Verdict
 from backend.types.plan import AnswerView, RunView
 from backend.types.probe import ProbeSummary
 from tests import fakes_probe
@@ -358,15 +358,15 @@ class FakeClient:
             raise BadInput(f"{words!r} does not stand in the answer", "words are marked, not written", "copy them")
         self.words[question] = words
 
-    def read_questions(
-        self, payload: bytes, file: str, limit: int | None = None, seed: int = 0
-    ) -> tuple[Question, ...]:
+    def read_questions(self, payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
         if b"question" not in payload:
             raise BadInput(f"{file} has no column of questions", "its columns are a, b", "name them so")
-        count = min(payload.count(b"\n"), limit or 10**9)
-        return tuple(
-            Question(id=f"q{n}", text="Who wrote <b>Emma</b>?", answers=("Jane Austen",)) for n in range(count)
-        )
+        rows, empty = payload.count(b"\n"), payload.count(b"\n,")
+        asked = [
+            Question(id=f"q{n}", text="Who wrote <b>Emma</b>?", answers=("Jane Austen",))
+            for n in range(min(rows - empty, limit or 10**9))
+        ]
+        return ReadQuestions(questions=tuple(asked), rows=rows, incomplete=empty)
 
     def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:
         made = fakes_probe.probe(name, INFO).model_copy(update={"report": None, "imported": next(iter(files))})

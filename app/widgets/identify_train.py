@@ -17,7 +17,7 @@ from app.widgets.identify_runs import FAILED
 from app.widgets.refusals import bad_input
 from backend.errors import BadInput, HNeuronsError
 from backend.types import IdentifyRequest
-from backend.types.identify import CONSISTENCIES, Consistency, Question, RegionRule, Sampling
+from backend.types.identify import CONSISTENCIES, Consistency, Question, ReadQuestions, RegionRule, Sampling
 from backend.types.plan import Checks, LlmJudge, Plan, Screening, Source, Training
 from backend.types.probe import Probe
 
@@ -115,17 +115,19 @@ def _uploaded() -> tuple[Question, ...]:
     held = st.session_state.get(_READ)
     if held is None or held[0] != asked:
         held = st.session_state[_READ] = (asked, _read(file.getvalue(), file.name, limit, asked[2]))
-    found = held[1]
-    if isinstance(found, HNeuronsError):
-        jobs.shown_error(found)
+    if isinstance(held[1], HNeuronsError):
+        jobs.shown_error(held[1])
         return ()
+    found: tuple[Question, ...] = held[1].questions
     kinds = len({question.relation for question in found})
     st.markdown(f"{len(found):,} questions of {kinds} {'kind' if kinds == 1 else 'kinds'}. The first:")
     st.html(text.block(f"{found[0].text}  →  {' | '.join(found[0].answers[:4])}"))
-    return tuple(found)
+    if held[1].left_out:
+        st.markdown(muted(held[1].left_out))
+    return found
 
 
-def _read(payload: bytes, name: str, limit: int | None, seed: int) -> tuple[Question, ...] | HNeuronsError:
+def _read(payload: bytes, name: str, limit: int | None, seed: int) -> ReadQuestions | HNeuronsError:
     try:
         return session.client().read_questions(payload, name, limit, seed)
     except HNeuronsError as error:

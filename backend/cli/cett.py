@@ -68,10 +68,7 @@ def _check_place(out: Path, text_file: Path) -> None:
     """Refuse before the model loads what could not be written after it."""
     if out.suffix != ".npy":
         raise BadSettings(f"{out} is no .npy file", "the array is written in NumPy's format", "let --out end in .npy")
-    if not out.parent.is_dir():
-        raise BadSettings(f"{out.parent} is no folder", "the array is written into it", "make it first")
-    if out.is_dir():
-        raise BadSettings(f"{out} is a folder", "the array is written to a file of that name", "name another file")
+    options.check_place(out)
     if out.with_suffix(".json").resolve() == text_file.resolve():
         raise BadSettings(
             f"{text_file} would be overwritten", f"the axes of {out.name} are written there", "name --out otherwise"

@@ -18,11 +18,12 @@ from backend.cli import options, probe_tables
 from backend.cli.output import quiet_stdout, stderr_console, stdout_console, write_line
 from backend.cli.running import Listening, Teller
 from backend.errors import BadSettings
+from backend.outside import json_value
 from backend.serve import opening
 from backend.serve.opening import ModelSpec
 from backend.types import IdentifyRequest
 from backend.types.identify import CONSISTENCIES, Consistency, Question
-from backend.types.plan import Plan, Screening, Training
+from backend.types.plan import Plan
 from backend.types.probe import Probe
 from backend.types.results import ModelInfo
 
@@ -113,7 +114,7 @@ def run(
     if draw_for_all:
         plan["screening"] = None
     elif at_most is not None:
-        plan["screening"] = Screening(at_most=at_most).model_dump()
+        plan["screening"] = {"at_most": at_most}
     if filter is not None:
         plan["filter"] = _filter(filter).model_dump()
     made = options.validated(Plan, plan)
@@ -167,8 +168,11 @@ def import_probe(
     json: options.Json = False,
 ) -> None:
     """Take a probe from a file: ours, CSV, jhammant's JSON, hprobes' two files, or coefficients as .npz."""
+    from backend.identify import library
     from backend.serve import shelf
 
+    # Before the model loads.
+    library.refuse_taken(library.folder_of(name))
     held = {path.name: options.bytes_of(path) for path in files}
     probe = shelf.take(held, name, _info(model), force)
     _show(probe, json)
@@ -189,8 +193,11 @@ def export(
         _export_features(name, out, model)
         return
     files = probes.write(library.read(name), format)
+    options.check_place(out)
+    # Of a name alone: "probe.v1" has no ending that is one of ours.
+    stem = out.with_suffix("") if out.suffix.lower() in probes.ENDINGS else out
     for ending, payload in files.items():
-        path = out if len(files) == 1 else out.with_suffix(ending)
+        path = out if len(files) == 1 else stem.with_name(stem.name + ending)
         try:
             path.write_bytes(payload)
         except OSError as error:
@@ -202,9 +209,11 @@ def export(
 
 def _export_features(name: str, out: Path, model: str | None) -> None:
     from backend.identify import fitted, runs
+    from backend.identify.formats import thunlp
     from backend.models import loading
 
     begun, _ = runs.begun(name)
+    thunlp.ready(out)
     with quiet_stdout():
         loaded = loading.load(model or begun.model)
         if loaded.info.fingerprint != begun.fingerprint:
@@ -237,23 +246,24 @@ def fit(
         raise BadSettings(
             "It is not clear what to fit on", "one of --features and --answers is needed, and not both", "name one"
         )
-    asked = {"standardise": standardise, "labels": labels or "1-vs-1"}
-    training = options.validated(Training, asked | ({} if c is None else {"choice": "fixed", "c": c}))
+    training = {"standardise": standardise, "labels": labels or "1-vs-1"}
+    training |= {} if c is None else {"choice": "fixed", "c": c}
+    plan = options.validated(Plan, {"training": training, "seed": seed})
     folder = library.folder_of(name)
     with runs.working(folder):
         library.refuse_taken(folder)
         if answers is not None:
-            found = _fit_answers(answers, ids, training, name, model, seed)
+            found = _fit_answers(answers, ids, plan, name, model)
         else:
             assert features is not None
-            found = fitted.fit(features, ids, training, name, _info(model), seed)
+            found = fitted.fit(features, ids, plan.training, name, _info(model), plan.seed)
         library.write(folder, found.probe, {})
     if not json:
         probe_tables.fitted(stdout_console(), found.path, found.scores)
     _show(found.probe, json)
 
 
-def _fit_answers(answers: Path, ids: Path, training: Training, name: str, model: str | None, seed: int) -> Fitted:
+def _fit_answers(answers: Path, ids: Path, plan: Plan, name: str, model: str | None) -> Fitted:
     """Read the answers with the model, say how many were read, and fit."""
     from backend.identify import exact, fitted
     from backend.models import loading
@@ -262,9 +272,9 @@ def _fit_answers(answers: Path, ids: Path, training: Training, name: str, model:
         teller = Teller(stderr_console())
         loaded = loading.load(model or opening.default_model(), None, None, lambda stage, _: teller.say(stage))
         watch = Listening(teller)
-        given, tally = exact.read(loaded, answers, ids, training.labels, watch)
+        given, tally = exact.read(loaded, answers, ids, plan.training.labels, watch)
         teller.say(tally.sentence)
-        return fitted.fit_given(given, training, name, loaded.info, seed, watch)
+        return fitted.fit_given(given, plan.training, name, loaded.info, plan.seed, watch)
 
 
 def _info(model: str | None) -> ModelInfo | None:
@@ -278,16 +288,12 @@ def _info(model: str | None) -> ModelInfo | None:
 
 
 def _plan(path: Path | None) -> Plan:
+    """The plan in a file; by default that of every run. Raises BadSettings."""
     if path is None:
         return Plan()
-    try:
-        held = jsonlib.loads(options.bytes_of(path))
-        # A run keeps its plan together with what else it was begun with.
-        return options.validated(Plan, held["plan"] if isinstance(held, dict) and "plan" in held else held)
-    except (ValueError, TypeError) as error:
-        raise BadSettings(
-            f"{path} is no plan", f"{error}"[:120], "write it as JSON, like plan.json of a run"
-        ) from error
+    held = json_value(options.bytes_of(path), str(path), BadSettings)
+    # A run keeps its plan together with what else it was begun with.
+    return options.validated(Plan, held["plan"] if isinstance(held, dict) and "plan" in held else held)
 
 
 def _plan_of(name: str) -> Plan:
@@ -310,15 +316,17 @@ def _filter(words: str) -> Consistency:
 
 
 def _read(path: Path, plan: Plan) -> tuple[Question, ...]:
-    """The questions of a person's file that the plan asks."""
+    """The questions of a person's file that the plan asks; what of the file is left out is said. Raises BadInput."""
     from backend.identify.asking import asked_of
     from backend.identify.formats import questions
 
     source = plan.source
-    if not source.relations and source.per_relation is None:
-        # So it is read where the file holds more than can be asked.
-        return questions.read_path(path, source.limit, plan.seed)
-    return asked_of(questions.read_path(path), source, plan.seed)
+    is_whole = not source.relations and source.per_relation is None
+    # Where no kind is asked alone, it is read where the file holds more than can be asked.
+    found = questions.read_path(path, source.limit if is_whole else None, plan.seed)
+    if found.left_out:
+        Teller(stderr_console()).say(found.left_out)
+    return found.questions if is_whole else asked_of(found.questions, source, plan.seed)
 
 
 def _finish(request: IdentifyRequest, spec: ModelSpec, json: bool) -> None:

@@ -48,7 +48,10 @@ def main(argv: list[str] | None = None) -> int:
         told = explain(error)
         write_error(told, as_json)
         return told.exit_status
-    except (KeyboardInterrupt, Abort):
+    except (KeyboardInterrupt, Abort) as error:
+        if isinstance(error.__cause__, EOFError):
+            # No command asks at the terminal: this is a file that ends too early, not a person who left.
+            return _failed(error.__cause__, as_json)
         sys.stderr.write("Stopped.\n")
         return 130
     except BrokenPipeError:
@@ -56,9 +59,14 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
     except Exception as error:
-        logging.getLogger(__name__).error("The command failed.", exc_info=error)
-        write_error(explain(error), as_json)
-        return 1
+        return _failed(error, as_json)
+
+
+def _failed(error: BaseException, as_json: bool) -> int:
+    """What nothing has foreseen."""
+    logging.getLogger(__name__).error("The command failed.", exc_info=error)
+    write_error(explain(error), as_json)
+    return 1
 
 
 def _usage(error: TyperException, as_json: bool) -> int:

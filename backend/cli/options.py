@@ -68,6 +68,17 @@ def bytes_of(path: Path) -> bytes:
         raise BadSettings(f"{path} cannot be read", error.strerror or str(error), "check the name") from error
 
 
+def check_place(out: Path) -> None:
+    """Raises BadSettings where no file can be written to `out`: known before anything is computed for it."""
+    try:
+        if out.is_dir():
+            raise BadSettings(f"{out} is a folder", "a file of that name is written", "name a file in it")
+        if not out.parent.is_dir():
+            raise BadSettings(f"{out.parent} is no folder", f"{out.name} is written into it", "make it first")
+    except OSError as error:
+        raise BadSettings(f"{out} cannot be written", error.strerror or str(error), "name another file") from error
+
+
 def decoding(
     max_new_tokens: int | None,
     temperature: float | None,

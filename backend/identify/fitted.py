@@ -23,6 +23,7 @@ from backend.identify import describe, library, runs
 from backend.identify.extract import held
 from backend.identify.formats import thunlp
 from backend.identify.probe import h_neurons
+from backend.identify.records import reason
 from backend.identify.regions import answer_tokens
 from backend.identify.responses import asked
 from backend.identify.spans import Span
@@ -152,9 +153,14 @@ def export(model: LoadedModel, name: str, folder: Path) -> int:
     run = library.folder_of(name)
     items, answer, other = held(run / "features")
     try:
-        kept = {(row.question, row.response) for row in pd.read_parquet(run / "items.parquet").itertuples()}
+        fitted = pd.read_parquet(run / "items.parquet", columns=["question", "response"])
     except FileNotFoundError as error:
         raise StoreError(f"The run {name} is not finished", "it holds no items yet", "resume it") from error
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"items.parquet of {name} is damaged", reason(error), "resume it: it is written anew"
+        ) from error
+    kept = set(fitted.itertuples(index=False, name=None))
     questions = {question.id: question for question in asked_of}
     places = [place for place, item in enumerate(items) if (item.question, item.response) in kept]
     chosen = [items[place] for place in places]

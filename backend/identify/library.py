@@ -17,11 +17,12 @@ from pydantic import ValidationError
 from backend.errors import BadInput, BadSettings, StoreError, Unknown
 from backend.identify.archive import PLAN
 from backend.identify.records import reason
+from backend.types.plan import run_name
 from backend.types.probe import Probe, ProbeSummary
 from backend.types.results import ModelInfo
 from backend.whole import whole
 from cache.errors import PathEscapes
-from cache.paths import home, inside, portable
+from cache.paths import home, inside
 
 log = logging.getLogger(__name__)
 
@@ -35,18 +36,13 @@ def runs_dir() -> Path:
 
 
 def folder_of(name: str) -> Path:
-    """The folder of the run `name`. Raises BadInput for a name that is no folder's."""
+    """The folder of the run `name`. Raises BadInput for a name that is no run's."""
     try:
-        folder = inside(runs_dir(), name)
+        return inside(runs_dir(), run_name(name))
     except PathEscapes as error:
         raise BadInput(
             f"{name[:40]!r} cannot be a run's name", "it is a folder's name", "use letters, digits, - and _"
         ) from error
-    if not portable(name):
-        raise BadInput(
-            f"{name[:40]!r} cannot be a run's name", "Windows can have no folder of that name", "choose another name"
-        )
-    return folder
 
 
 def holds_foreign(folder: Path) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from itertools import count
 
 import numpy as np
 
@@ -90,7 +91,7 @@ def checked(questions: Sequence[Question]) -> tuple[Question, ...]:
     """
     found: dict[str, Question] = {}
     for question in questions:
-        key = " ".join(question.text.split()).casefold()
+        key = same(question.text)
         held = found.get(key)
         both = tuple(dict.fromkeys((*held.answers, *question.answers))) if held else question.answers
         found[key] = (held or question).model_copy(update={"answers": both})
@@ -108,12 +109,24 @@ def checked(questions: Sequence[Question]) -> tuple[Question, ...]:
     return tuple(_unique(usable))
 
 
-def _unique(questions: Iterable[Question]) -> Iterable[Question]:
-    """Questions of one id get a number behind it."""
-    seen: dict[str, int] = {}
+def same(text: str) -> str:
+    """What two texts have in common that ask the same: case and spaces aside."""
+    return " ".join(text.split()).casefold()
+
+
+def _unique(questions: Sequence[Question]) -> Iterable[Question]:
+    """The first question of an id keeps it; later ones get the next number behind it that makes an id of no other."""
+    taken = {question.id for question in questions}
+    last: dict[str, int] = {}
     for question in questions:
-        count = seen[question.id] = seen.get(question.id, 0) + 1
-        yield question if count == 1 else question.model_copy(update={"id": f"{question.id} ({count})"})
+        id = question.id
+        if id not in last:
+            last[id] = 1
+            yield question
+            continue
+        last[id] = next(number for number in count(last[id] + 1) if f"{id} ({number})" not in taken)
+        taken.add(f"{id} ({last[id]})")
+        yield question.model_copy(update={"id": f"{id} ({last[id]})"})
 
 
 def digest(questions: Sequence[Question]) -> str:

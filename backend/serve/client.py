@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from backend.types import JobView, ModelStatus, Request, Result, Verb
-from backend.types.identify import Question, Verdict
+from backend.types.identify import ReadQuestions, Verdict
 from backend.types.models import ModelChoice, StoredResult
 from backend.types.plan import AnswerView, RunView
 from backend.types.probe import Probe, ProbeSummary
@@ -89,10 +89,10 @@ class Client(Protocol):
         """Keep which words of an answer are the answer, by a person; none leaves it to the rules. Raises BadInput."""
         ...
 
-    def read_questions(
-        self, payload: bytes, file: str, limit: int | None = None, seed: int = 0
-    ) -> tuple[Question, ...]:
-        """The questions of a person's file, at most `limit` of them, drawn by `seed`. Raises BadInput."""
+    def read_questions(self, payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
+        """The questions of a person's file, at most `limit` of them, drawn by `seed`, and what is left out.
+
+        Raises BadInput."""
         ...
 
     def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Path, Query
 from pydantic import Base64Bytes, BaseModel, Field
 
 from backend.serve.client import Client
-from backend.types.identify import Question, Verdict
+from backend.types.identify import ReadQuestions, Verdict
 from backend.types.plan import AnswerView, RunView
 from backend.types.probe import Probe, ProbeSummary
 
@@ -57,12 +57,6 @@ class QuestionFile(BaseModel):
     files: Annotated[Files, Field(max_length=1)]
     limit: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**31)
-
-
-class Questions(BaseModel):
-    """What the file holds."""
-
-    questions: tuple[Question, ...]
 
 
 class ProbeFiles(BaseModel):
@@ -117,7 +111,7 @@ def add_probes(app: FastAPI, client: Client) -> None:
         return body
 
     @app.post("/v1/questions")
-    def questions(body: QuestionFile) -> Questions:
-        """The questions of a file."""
+    def questions(body: QuestionFile) -> ReadQuestions:
+        """The questions of a file, and which of its rows are left out and why."""
         file, payload = next(iter(body.files.items()))
-        return Questions(questions=client.read_questions(payload, file, body.limit, body.seed))
+        return client.read_questions(payload, file, body.limit, body.seed)

@@ -20,7 +20,7 @@ from backend.serve.failures import explain
 from backend.serve.opening import Answering, ModelSpec, Opener
 from backend.serve.worker import Worker
 from backend.types import RESULTS, JobView, ModelChoice, ModelStatus, Request, Result, StoredResult, Verb
-from backend.types.identify import Question, Verdict
+from backend.types.identify import ReadQuestions, Verdict
 from backend.types.plan import AnswerView, RunView
 from backend.types.probe import Probe, ProbeSummary
 from cache.errors import StoreProblem
@@ -170,10 +170,8 @@ class LocalClient:
         """Keep which words of an answer are the answer, by a person."""
         shelf.mark(name, question, response, words)
 
-    def read_questions(
-        self, payload: bytes, file: str, limit: int | None = None, seed: int = 0
-    ) -> tuple[Question, ...]:
-        """The questions of a person's file, at most `limit` of them, drawn by `seed`."""
+    def read_questions(self, payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
+        """The questions of a person's file, at most `limit` of them, drawn by `seed`, and what is left out."""
         return shelf.parse(payload, file, limit, seed)
 
     def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from backend.errors import BackendUnavailable, BadSettings, HNeuronsError, Unknown
 from backend.types import RESULTS, JobView, ModelChoice, ModelStatus, Request, Result, StoredResult, Verb
-from backend.types.identify import Question, Verdict
+from backend.types.identify import ReadQuestions, Verdict
 from backend.types.plan import AnswerView, RunView
 from backend.types.probe import Probe, ProbeSummary
 
@@ -124,14 +124,10 @@ class HttpClient:
         body = {"question": question, "response": response, "words": words}
         self._call("POST", f"/v1/runs/{_name(name)}/marks", body)
 
-    def read_questions(
-        self, payload: bytes, file: str, limit: int | None = None, seed: int = 0
-    ) -> tuple[Question, ...]:
+    def read_questions(self, payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
         """The questions of a person's file, read there, at most `limit` of them, drawn by `seed`."""
-        rows = self._call("POST", "/v1/questions", _packed({file: payload}) | {"limit": limit, "seed": seed})[
-            "questions"
-        ]
-        return tuple(self._read(Question, row) for row in rows)
+        body = _packed({file: payload}) | {"limit": limit, "seed": seed}
+        return self._read(ReadQuestions, self._call("POST", "/v1/questions", body))
 
     def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:
         """Keep a probe from the files of others, for the service's model."""

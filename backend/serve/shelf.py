@@ -23,7 +23,7 @@ from backend.identify.formats import questions as question_files
 from backend.identify.items import span_of
 from backend.identify.judge import verdict
 from backend.identify.records import by_question
-from backend.types.identify import Greedy, Question, Samples, Verdict, WordRule
+from backend.types.identify import Greedy, Question, ReadQuestions, Samples, Verdict, WordRule
 from backend.types.plan import AnswerView, Plan, RunView
 from backend.types.probe import Probe
 from backend.types.results import ModelInfo
@@ -200,8 +200,11 @@ def _refuse_other(name: str, question: str) -> None:
         raise BadInput(f"{question[:60]!r} is no question of {name}", "its questions are fixed", "name one of them")
 
 
-def parse(payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> tuple[Question, ...]:
-    """The questions of a person's file, at most `limit` of them, drawn by `seed`. Raises BadInput."""
+def parse(payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
+    """The questions of a person's file, at most `limit` of them, drawn by `seed`, and what is left out.
+
+    Raises BadInput.
+    """
     return question_files.read(payload, file, limit, seed)
 
 

@@ -30,15 +30,47 @@ Fate = Literal["right", "wrong", "mixed", "uncertain"]
 """What the consistency filter makes of a question: kept on one side, or set aside and why."""
 
 
+MAX_TEXT = 2_000
+"""The longest question, in characters."""
+
+
 class Question(Frozen):
     """One question with every spelling that answers it. `relation` is its kind, `entity` what it is about."""
 
     id: str
-    text: Annotated[Text, Field(min_length=1, max_length=2_000)]
+    text: Annotated[Text, Field(min_length=1, max_length=MAX_TEXT)]
     answers: Annotated[tuple[Text, ...], Field(min_length=1)]
     relation: str = ""
     entity: str = ""
     source: str = ""
+
+
+class ReadQuestions(Frozen):
+    """The questions of a person's file, and which of its rows are none of them and why.
+
+    incomplete: without a question or an answer with a word in it. long: of more than `MAX_TEXT` characters. broken:
+    not text, or no row. repeated: they ask what another row asks, and their answers are with that one's. Those that a
+    limit did not draw are not counted: that was asked for.
+    """
+
+    questions: tuple[Question, ...]
+    rows: int
+    incomplete: int = 0
+    long: int = 0
+    broken: int = 0
+    repeated: int = 0
+
+    @property
+    def left_out(self) -> str:
+        """In words; '' where every row that was drawn is a question."""
+        lost = {
+            "without a question or an answer": self.incomplete,
+            f"of more than {MAX_TEXT:,} characters": self.long,
+            "that are no text": self.broken,
+            "that ask what another one asks (their answers count there)": self.repeated,
+        }
+        told = ", ".join(f"{count:,} {words}" for words, count in lost.items() if count)
+        return f"Left out of {self.rows:,} rows: {told}." if told else ""
 
 
 class Sampling(Frozen):

@@ -10,21 +10,35 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from backend.errors import BadSettings
 from backend.types.base import Frozen
 from backend.types.identify import CONSISTENCIES, Consistency, Question, RegionRule, Sampling, Verdict, WordRule
 from backend.types.requests import Alpha, Text, Threshold
 from cache.paths import portable
 
 
-def _run_name(value: str) -> str:
+def run_name(value: str) -> str:
+    """`value`, where a run or probe can be called so. Raises BadSettings."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
-        raise ValueError(
-            f"{value[:70]!r} cannot name a run: its folder is called so; use at most 64 letters, digits, points, "
-            "dashes and underscores, a letter or digit first"
+        raise BadSettings(
+            f"{value[:70]!r} cannot name a run or a probe",
+            "its folder is called so",
+            "use at most 64 letters, digits, points, dashes and underscores, a letter or digit first",
         )
     if not portable(value):
-        raise ValueError(f"{value!r} cannot name a run: Windows can have no folder of that name; choose another name")
+        raise BadSettings(
+            f"{value!r} cannot name a run or a probe",
+            "Windows can have no folder of that name",
+            "choose another name",
+        )
     return value
+
+
+def _run_name(value: str) -> str:
+    try:
+        return run_name(value)
+    except BadSettings as error:
+        raise ValueError(error.sentence) from error
 
 
 RunName = Annotated[str, AfterValidator(_run_name)]

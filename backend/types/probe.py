@@ -250,6 +250,16 @@ class Probe(Frozen):
 
     model_config = {**Frozen.model_config, "populate_by_name": True, "serialize_by_alias": True}
 
+    @field_validator("neurons")
+    @classmethod
+    def _each_once(cls, value: tuple[ProbeNeuron, ...]) -> tuple[ProbeNeuron, ...]:
+        seen: set[NeuronId] = set()
+        for found in value:
+            if found.neuron in seen:
+                raise ValueError(f"{found.neuron} stands in the probe twice, and a neuron has one weight")
+            seen.add(found.neuron)
+        return value
+
     def of_sign(self, sign: int) -> tuple[ProbeNeuron, ...]:
         """Neurons whose weight has this sign (1 or -1), the heaviest first."""
         kept = [found for found in self.neurons if found.weight * sign > 0]

@@ -165,12 +165,21 @@ def test_of_an_own_file_at_most_so_many_questions_are_asked_and_the_page_says_ho
     assert "every question of the file answered greedily, at most 300 of them in samples" in words(app)
     app.file_uploader(key="train.file").set_value(("q.csv", b"question,answer\n" + 499 * b"Who?,A\n", "text/csv")).run()
     assert "all 500 questions that were read answered greedily" in words(app) and "half an hour" not in words(app)
+    assert "Left out" not in words(app)
     app.number_input(key="train.limit").set_value(20).run()
     assert "all 20 questions that were read answered greedily" in words(app)
     app.button(key="train.start").click().run()
     request = client.submitted[-1][1]
     assert isinstance(request, IdentifyRequest) and len(request.questions) == 20
     assert request.plan.source == Source(file="q.csv", per_relation=None, limit=20)
+
+
+def test_rows_of_an_own_file_that_are_no_questions_are_told() -> None:
+    app = opened(FakeClient(), room="train")
+    app.button_group(key="train.source").set_value("My file").run()
+    payload = b"question,answer\n" + 9 * b"Who?,A\n" + 2 * b",\n"
+    app.file_uploader(key="train.file").set_value(("q.csv", payload, "text/csv")).run()
+    assert "Left out of 12 rows: 2 without a question or an answer." in words(app)
 
 
 def test_a_filter_that_cannot_be_met_is_refused() -> None:

@@ -106,7 +106,7 @@ REFUSED = {
     "UTF-16": ("L1:N2".encode("utf-16"), "UTF-16"),
     "Latin-1": ("L1:N2 # f\xfcr".encode("latin-1"), "byte 9"),
     "nested without end": (b"[" * 100_000, "deep"),
-    "nested objects": (b'{"neurons":' * 900 + b"[]" + b"}" * 900, "no neuron"),
+    "nested objects": (b'{"neurons":' * 900 + b"[]" + b"}" * 900, "deep"),
     "too many": (b"".join(b"L1:N%d\n" % i for i in range(MAX_NEURONS + 1)), "too many"),
     "too large": (b" " * (MAX_BYTES + 1), "too large"),
 }

@@ -13,15 +13,15 @@ Nothing is unpickled. What a file does not say is missing from the probe, and `i
 
 from __future__ import annotations
 
-import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
@@ -30,11 +30,15 @@ from safetensors.numpy import save as save_safetensors
 from backend import columns, neuron_files
 from backend.errors import BadInput
 from backend.neurons import NeuronId
+from backend.outside import arrays, json_value, real
+from backend.types.plan import run_name
 from backend.types.probe import Probe, ProbeNeuron
 from backend.types.results import ModelInfo
 
 FORMATS = ("json", "csv", "jhammant", "npz", "hprobes")
 """What a probe is written as: our own artefact, or what others read."""
+ENDINGS = (".json", ".csv", ".npz", ".safetensors")
+"""Of the files that these are."""
 UNPICKLE = (
     "python -c \"import joblib, numpy; m = joblib.load('detector.pkl'); "
     "numpy.savez('detector.npz', coef=m.coef_, intercept=m.intercept_)\""
@@ -47,8 +51,20 @@ def read(files: dict[str, bytes], name: str, info: ModelInfo | None) -> Probe:
     Args:
         info: the model that it is for, where its file does not say otherwise: needed where weights come without
             addresses.
-    Raises BadInput or BadNeurons.
+    Raises BadInput or BadNeurons, of a name that no probe can have before any file is looked at.
     """
+    run_name(name)
+    try:
+        return _read(files, name, info)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        why = f"{where}: {first['msg'].removeprefix('Value error, ')}"
+        raise BadInput(f"{' with '.join(files)} is a damaged probe", why, "export it again") from error
+
+
+def _read(files: dict[str, bytes], name: str, info: ModelInfo | None) -> Probe:
+    """By the endings. Raises BadInput, BadNeurons, and ValidationError where something in it is no probe's."""
     by_ending = {Path(file).suffix.lower(): (file, payload) for file, payload in files.items()}
     if found := next((file for file in by_ending if file in (".pkl", ".pickle", ".joblib")), None):
         raise BadInput(f"{by_ending[found][0]} is a pickle", "opening one runs what is in it", f"turn it: {UNPICKLE}")
@@ -67,17 +83,10 @@ def _listed(file: str, payload: bytes, name: str, info: ModelInfo | None) -> Pro
     """Our artefact, or a list of neurons."""
     about: Any = {}
     if file.lower().endswith(".json"):
-        try:
-            about = json.loads(payload)
-        except ValueError:
-            about = {}
+        with suppress(BadInput):
+            about = json_value(payload, file)
     if isinstance(about, dict) and str(about.get("schema", "")).startswith("hneurons/probe/"):
-        try:
-            return Probe.model_validate_json(payload).model_copy(update={"name": name})
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
-            raise BadInput(f"{file} is a damaged probe", f"{where}: {first['msg']}", "export it again") from error
+        return Probe.model_validate_json(payload).model_copy(update={"name": name})
     intercept, payload = _intercept(file, payload, about)
     held = neuron_files.read_file(payload, file)
     neurons = tuple(
@@ -103,10 +112,11 @@ def _bare(name: str) -> str:
     return name.rstrip("/").rpartition("/")[2].casefold()
 
 
-def _intercept(file: str, payload: bytes, about: Any) -> tuple[float, bytes]:
-    """The intercept of a list, and the list without it: a key of JSON, or a line of CSV whose layer is the word."""
-    if isinstance(about, dict) and isinstance(about.get("intercept"), (int, float)):
-        return float(about["intercept"]), payload
+def _intercept(file: str, payload: bytes, about: Any) -> tuple[Any, bytes]:
+    """The intercept of a list, as it stands there, and the list without it: a key of JSON, or a line of CSV whose
+    layer is the word."""
+    if isinstance(about, dict) and about.get("intercept") is not None:
+        return about["intercept"], payload
     lines = payload.split(b"\n")
     marked = [line for line in lines if line.lower().startswith(b"intercept")]
     if not marked:
@@ -120,20 +130,20 @@ def _intercept(file: str, payload: bytes, about: Any) -> tuple[float, bytes]:
 
 def _coefficients(file: str, payload: bytes, name: str, info: ModelInfo | None) -> Probe:
     """The authors' classifier: one weight for each neuron, flattened layer by layer."""
-    try:
-        with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
-            coef, intercept = np.asarray(arrays["coef"], np.float64).ravel(), arrays["intercept"].ravel()
-            held = arrays["widths"].astype(int).tolist() if "widths" in arrays else None
-    except (ValueError, KeyError, OSError) as error:
-        raise BadInput(f"{file} is no classifier", f"{error}"[:120], f"make it by {UNPICKLE}") from error
-    widths = held or (list(info.widths) if info else [])
+    held = arrays(payload, file)
+    if missing := [part for part in ("coef", "intercept") if part not in held]:
+        raise BadInput(f"{file} is no classifier", f"it has no {missing[0]}", f"make it by {UNPICKLE}")
+    coef = _finite(held["coef"], f"coef of {file}")
+    widths = list(info.widths) if info else []
+    if "widths" in held:
+        widths = _whole(held["widths"], f"widths of {file}").tolist()
     if sum(widths) != len(coef):
         why = f"it has {len(coef):,} weights, and " + (
             f"the model has {sum(widths):,} neurons" if widths else "no model was named"
         )
         raise BadInput(f"{file} does not fit", why, "name the model that it was fitted on")
     ids = columns.named(np.flatnonzero(coef), widths)
-    return _imported(name, file, _weighted(coef[coef != 0], ids), float(intercept[0]), info)
+    return _imported(name, file, _weighted(coef[coef != 0], ids), _single(held["intercept"], file), info)
 
 
 def _hprobes(by_ending: dict[str, tuple[str, bytes]], name: str, info: ModelInfo | None) -> Probe:
@@ -141,51 +151,97 @@ def _hprobes(by_ending: dict[str, tuple[str, bytes]], name: str, info: ModelInfo
     if ".json" not in by_ending:
         raise BadInput("A part of the probe is missing", "hprobes writes two files", "give the .json beside it too")
     file, payload = by_ending[".safetensors"]
+    told = json_value(by_ending[".json"][1], by_ending[".json"][0])
     try:
-        config = json.loads(by_ending[".json"][1])["config"]
-        layers, width = [int(layer) for layer in config["layers"]], int(config["intermediate_dim"])
-        said = str(config.get("model_name") or "")
+        layers, width = [int(layer) for layer in told["config"]["layers"]], int(told["config"]["intermediate_dim"])
+        said = str(told["config"].get("model_name") or "")
         tensors = load_safetensors(payload)
-        coef = tensors["clf_coef"].astype(np.float64).ravel()
-        intercept = float(tensors["clf_intercept"].ravel()[0])
-    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+        coef, intercept = tensors["clf_coef"], tensors["clf_intercept"]
+    except (ValueError, KeyError, TypeError, OverflowError, SafetensorError) as error:
         raise BadInput(f"{file} is no probe of hprobes", f"{error!r}"[:120], "save it again with hprobes") from error
-    features = tensors["top_k_idx"].ravel().astype(int) if "top_k_idx" in tensors else np.arange(len(coef))
-    if len(features) != len(coef) or (len(features) and features.max() >= len(layers) * width):
+    weights = _finite(coef, f"clf_coef of {file}")
+    features = np.arange(len(weights))
+    if "top_k_idx" in tensors:
+        features = _whole(tensors["top_k_idx"], f"top_k_idx of {file}")
+    all_of = len(layers) * width
+    if len(features) != len(weights):
         raise BadInput(f"{file} does not fit together", "weights and features differ in number", "save it again")
-    mean, scale = (_of(tensors.get(part), features, other) for part, other in (("col_mean", 0.0), ("col_std", 1.0)))
-    weights = coef / np.where(scale > 0, scale, 1.0)
+    if len(features) and features.max() >= all_of:
+        why = f"a feature is none of the {all_of:,} of its layers"
+        raise BadInput(f"{file} does not fit together", why, "save it again")
+    mean, scale = (
+        _of(tensors, part, features, all_of, file, other) for part, other in (("col_mean", 0.0), ("col_std", 1.0))
+    )
+    weights = weights / np.where(scale > 0, scale, 1.0)
     ids = [NeuronId(layers[feature // width], int(feature % width)) for feature in features]
-    shifted = intercept - float(weights @ mean)
+    shifted = _single(intercept, file) - float(weights @ mean)
     return _imported(name, file, _weighted(weights, ids), shifted, _fitting(info, said), said)
 
 
-def _of(values: np.ndarray | None, features: np.ndarray, missing: float) -> Float[np.ndarray, " feature"]:
-    if values is None:
+def _of(
+    tensors: Mapping[str, np.ndarray], part: str, features: np.ndarray, all_of: int, file: str, missing: float
+) -> Float[np.ndarray, " feature"]:
+    """A figure of each feature: `missing` where the file has none. It may hold those of all features.
+
+    Raises BadInput.
+    """
+    if part not in tensors:
         return np.full(len(features), missing)
-    held = values.astype(np.float64).ravel()
+    held = _finite(tensors[part], f"{part} of {file}")
+    if len(held) not in (len(features), all_of):
+        why = f"{part} has {len(held):,} figures for {len(features):,} features"
+        raise BadInput(f"{file} does not fit together", why, "save it again")
     return held if len(held) == len(features) else held[features]
+
+
+def _finite(numbers: np.ndarray, name: str) -> Float[np.ndarray, " number"]:
+    """Real, finite numbers in a row. Raises BadInput."""
+    row = real(numbers, name).astype(np.float64).ravel()
+    if not np.isfinite(row).all():
+        raise BadInput(f"{name} holds what is no number", "a fit that did not converge leaves NaN", "fit it again")
+    return row
+
+
+def _whole(numbers: np.ndarray, name: str) -> Int[np.ndarray, " number"]:
+    """Whole numbers from 0 in a row. Raises BadInput."""
+    row = numbers.ravel()
+    if row.dtype.kind not in "iu" or (row < 0).any():
+        raise BadInput(f"{name} holds what is no count", "neurons are whole numbers from 0", "save it again")
+    return row
+
+
+def _single(numbers: np.ndarray, file: str) -> float:
+    """The one intercept. Raises BadInput."""
+    row = _finite(numbers, f"The intercept of {file}")
+    if len(row) != 1:
+        raise BadInput(f"{file} has no proper intercept", f"it holds {len(row)} of them", "fit right against wrong")
+    return float(row[0])
 
 
 def _weighted(weights: np.ndarray, ids: Sequence[NeuronId]) -> tuple[ProbeNeuron, ...]:
     """Those neurons that have a weight."""
-    if not np.isfinite(weights).all():
-        raise BadInput("Some weights are no numbers", "a fit that did not converge leaves NaN", "fit it again")
+    weights = _finite(weights, "The weights")
     return tuple(
         ProbeNeuron(neuron=one, weight=float(weight)) for one, weight in zip(ids, weights, strict=True) if weight
     )
 
 
 def _imported(
-    name: str, file: str, neurons: tuple[ProbeNeuron, ...], intercept: float, info: ModelInfo | None, said: str = ""
+    name: str, file: str, neurons: tuple[ProbeNeuron, ...], intercept: Any, info: ModelInfo | None, said: str = ""
 ) -> Probe:
+    """The probe of a file of others. Raises BadInput, and ValidationError for an intercept that is no number."""
     if not neurons:
         raise BadInput(f"{file} holds no neuron with a weight", "all are 0", "export the probe again")
     return Probe(name=name, imported=Path(file).name, intercept=intercept, neurons=neurons, model=info, said=said)
 
 
 def write(probe: Probe, kind: str) -> dict[str, bytes]:
-    """The probe in one of `FORMATS`: ending -> what the file holds. Raises BadInput."""
+    """The probe in one of `FORMATS`: ending -> what the file holds.
+
+    Raises BadInput, also for a probe with experts in a format that has no place for them.
+    """
+    if kind in ("npz", "hprobes") and any(one.neuron.expert >= 0 for one in probe.neurons):
+        raise BadInput(f"{probe.name} cannot be written so", f"{kind} has no place for experts", "write it as CSV")
     if kind == "hprobes":
         return _written_for_hprobes(probe)
     ending = {"csv": ".csv", "npz": ".npz"}.get(kind, ".json")
@@ -221,14 +277,14 @@ def _written(probe: Probe, kind: str) -> bytes:
     if kind == "json":
         return probe.model_dump_json(indent=1).encode() + b"\n"
     if kind == "csv":
-        out = io.StringIO()
-        table = csv.writer(out, lineterminator="\n")
-        table.writerow(["layer", "neuron", "weight"])
-        table.writerows([one.neuron.layer, one.neuron.index, repr(one.weight)] for one in probe.neurons)
-        table.writerow(["intercept", "", repr(probe.intercept)])
-        return out.getvalue().encode("ascii")
+        table = neuron_files.write_csv([n.neuron for n in probe.neurons], [n.weight for n in probe.neurons])
+        return table + f"intercept,,{probe.intercept!r}\n".encode("ascii")
     if kind == "jhammant":
-        told = [{"layer": n.neuron.layer, "position": n.neuron.index, "weight": n.weight} for n in probe.neurons]
+        told = [
+            {"layer": n.neuron.layer, "position": n.neuron.index, "weight": n.weight}
+            | ({"expert": n.neuron.expert} if n.neuron.expert >= 0 else {})
+            for n in probe.neurons
+        ]
         about = {"model": probe.model.name if probe.model else None, "intercept": probe.intercept}
         return json.dumps({**about, "h_neuron_count": len(told), "neurons": told}, indent=1).encode("ascii") + b"\n"
     if kind == "npz":

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +20,9 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from backend.errors import BadInput
-from backend.identify.questions import checked
-from backend.types.identify import Question
+from backend.identify.questions import checked, same
+from backend.outside import json_value
+from backend.types.identify import MAX_TEXT, Question, ReadQuestions
 
 MAX_BYTES = 400 * 1024**2
 ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
@@ -30,9 +31,11 @@ _ANSWERS = ("answers", "answer", "possible_answers", "aliases", "ground_truth", 
 _RELATION = ("relation", "prop", "category", "kind", "topic")
 _ENTITY = ("entity", "subj", "subject")
 _ID = ("id", "question_id", "qid")
+Lost = Literal["incomplete", "long", "broken"]
+"""Why a row is no question: fields of `ReadQuestions`."""
 
 
-def read_path(path: Path, limit: int | None = None, seed: int = 0) -> tuple[Question, ...]:
+def read_path(path: Path, limit: int | None = None, seed: int = 0) -> ReadQuestions:
     """The questions in `path`, at most `limit` of them at random. Raises BadInput."""
     try:
         size = path.stat().st_size
@@ -46,8 +49,8 @@ def read_path(path: Path, limit: int | None = None, seed: int = 0) -> tuple[Ques
     return read(payload, path.name, limit, seed)
 
 
-def read(payload: bytes, name: str, limit: int | None = None, seed: int = 0) -> tuple[Question, ...]:
-    """The questions in a file's bytes; its ending says how they are written. Raises BadInput."""
+def read(payload: bytes, name: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
+    """The questions in a file's bytes, and what is left out; its ending says how they are written. Raises BadInput."""
     ending = Path(name).suffix.lower()
     if ending not in ENDINGS:
         raise BadInput(
@@ -58,17 +61,29 @@ def read(payload: bytes, name: str, limit: int | None = None, seed: int = 0) -> 
     rows = _parquet(payload, name) if ending == ".parquet" else _text_rows(payload, name, ending)
     if not rows:
         raise BadInput(f"{name} holds no question", "it has no row", "give a row for each question")
-    found = [question for number, row in enumerate(rows, 1) if (question := _question(row, number, name)) is not None]
+    told = [_question(row, number, name) for number, row in enumerate(rows, 1)]
+    found = [one for one in told if isinstance(one, Question)]
+    long = told.count("long")
     if not found:
         raise BadInput(
             f"{name} holds no question with an answer",
-            f"of its {len(rows):,} rows none has both",
+            f"of its {len(rows):,} rows "
+            + (f"{long:,} are of more than {MAX_TEXT:,} characters, and no other" if long else "none")
+            + " has both",
             "give a column 'question' and a column 'answers'",
         )
     if limit is not None and limit < len(found):
         kept = np.sort(np.random.default_rng(seed).choice(len(found), limit, replace=False))
         found = [found[place] for place in kept]
-    return checked(found)
+    asked, different = checked(found), len({same(one.text) for one in found})
+    return ReadQuestions(
+        questions=asked,
+        rows=len(rows),
+        incomplete=told.count("incomplete") + different - len(asked),
+        long=long,
+        broken=told.count("broken"),
+        repeated=len(found) - different,
+    )
 
 
 def _parquet(payload: bytes, name: str) -> list[Mapping[str, Any]]:
@@ -98,35 +113,39 @@ def _table(text: str, name: str, separator: str | None) -> list[Mapping[str, Any
     first = text.split("\n", 1)[0]
     mark = separator or max(",;\t", key=first.count)
     csv.field_size_limit(10_000_000)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark)
+    rows: list[Mapping[str, Any]] = []
     try:
-        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=mark))
+        for row in reader:
+            if any(cell.strip() for cell in row.pop(None, ())):
+                raise BadInput(
+                    f"{name}, line {reader.line_num} has more cells than the table has columns",
+                    f"the heading has {len(row)}",
+                    f"put quotation marks around a text with {mark!r} in it",
+                )
+            rows.append(row)
     except csv.Error as error:
         raise BadInput(f"{name} is no table", str(error), "save it as CSV again") from error
-    return [{str(key): value for key, value in row.items() if key is not None} for row in rows]
-
-
-def _json(text: str, name: str) -> list[Mapping[str, Any]]:
-    """A list of objects, an object of objects by id, or either of them line by line."""
-    try:
-        return list(_objects(json.loads(text)))
-    except ValueError:
-        pass
-    rows: list[Mapping[str, Any]] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            try:
-                rows += _objects(json.loads(line))
-            except ValueError as error:
-                raise BadInput(f"{name}, line {number} is not JSON", str(error)[:120], "correct that line") from error
     return rows
 
 
-def _objects(value: Any) -> Iterable[Mapping[str, Any]]:
+def _json(text: str, name: str) -> list[Any]:
+    """A list of objects, an object of objects by id, or either of them line by line."""
+    with suppress(BadInput):
+        return _objects(json_value(text, name))
+    rows: list[Any] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            rows += _objects(json_value(line, f"{name}, line {number}"))
+    return rows
+
+
+def _objects(value: Any) -> list[Any]:
     if isinstance(value, list):
-        return [one for one in value if isinstance(one, dict)]
+        return value
     if isinstance(value, dict) and value and all(isinstance(one, dict) for one in value.values()) and not _has(value):
         return [{"id": key, **one} for key, one in value.items()]
-    return [value] if isinstance(value, dict) else []
+    return [value]
 
 
 def _has(row: Mapping[str, Any]) -> bool:
@@ -136,8 +155,10 @@ def _has(row: Mapping[str, Any]) -> bool:
 _KNOWN = {*_QUESTION, *_ANSWERS, *_RELATION, *_ENTITY, *_ID}
 
 
-def _question(row: Mapping[str, Any], number: int, name: str) -> Question | None:
-    """The question of a row; None where it lacks its text or its answers. Raises BadInput for a table without both."""
+def _question(row: Any, number: int, name: str) -> Question | Lost:
+    """The question of a row, or why it is none. Raises BadInput for a table without both columns."""
+    if not isinstance(row, Mapping):
+        return "broken"
     cells = {str(key).strip().lower(): value for key, value in row.items()}
     text_key, answers_key = (next((key for key in known if key in cells), None) for known in (_QUESTION, _ANSWERS))
     if text_key is None or answers_key is None:
@@ -147,10 +168,12 @@ def _question(row: Mapping[str, Any], number: int, name: str) -> Question | None
                 f"its columns are {', '.join(map(str, row))[:120]}",
                 "name them 'question' and 'answers'",
             )
-        return None
-    text, answers = str(cells[text_key] or "").strip(), _answers(cells[answers_key])
-    if not text or not answers or len(text) > 2_000:
-        return None
+        return "incomplete"
+    text, answers = _word(cells[text_key]), _answers(cells[answers_key])
+    if not text or not answers:
+        return "incomplete"
+    if len(text) > MAX_TEXT:
+        return "long"
     told = {
         "id": _first(cells, _ID) or f"{Path(name).stem}:{number}",
         "text": text,
@@ -163,26 +186,35 @@ def _question(row: Mapping[str, Any], number: int, name: str) -> Question | None
         return Question.model_validate(told)
     except ValidationError:
         # Half a character, as a broken export leaves it.
-        return None
+        return "broken"
 
 
 def _first(cells: Mapping[str, Any], names: Sequence[str]) -> str:
-    found = next((cells[name] for name in names if cells.get(name) not in (None, "")), "")
-    return str(found).strip()[:200]
+    return next((word for name in names if (word := _word(cells.get(name)))), "")[:200]
+
+
+def _word(value: Any) -> str:
+    """A cell as text; '' for nothing, for what is no number, and for lists and objects."""
+    missing = value is None or isinstance(value, (list, dict)) or value != value
+    return "" if missing else str(value).strip()
 
 
 def _answers(value: Any) -> tuple[str, ...]:
     """Spellings from a list, TriviaQA's object of them, a JSON list as text, or a text with bars between them."""
     if isinstance(value, dict):
-        value = [value.get("value"), *(value.get("aliases") or ()), *(value.get("normalized_aliases") or ())]
+        spelled = [value.get("value"), *_listed(value.get("aliases")), *_listed(value.get("normalized_aliases"))]
+    else:
+        spelled = _listed(value)
+    words = (_word(one).strip('"').strip() for one in spelled)
+    return tuple(dict.fromkeys(one for one in words if one))
+
+
+def _listed(value: Any) -> list[Any]:
+    """The spellings in a list, in a text that is a JSON list or has bars between them, or the one that it is."""
     if isinstance(value, str):
-        text = value.strip()
-        try:
-            listed = json.loads(text) if text.startswith("[") else None
-        except ValueError:
-            listed = None
-        value = listed if isinstance(listed, list) else text.split("|")
-    if not isinstance(value, (list, tuple)):
-        value = [value]
-    told = (str(one).strip().strip('"').strip() for one in value if one is not None)
-    return tuple(dict.fromkeys(one for one in told if one))
+        text, held = value.strip(), None
+        if text.startswith("["):
+            with suppress(BadInput):
+                held = json_value(text, "the answers")
+        return held if isinstance(held, list) else text.split("|")
+    return value if isinstance(value, list) else [value]

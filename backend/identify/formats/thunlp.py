@@ -14,7 +14,10 @@ Lines end at "\\n" alone: answers hold U+2028 and the like, at which other reade
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +25,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from backend.errors import BadInput
+from backend.errors import BadInput, BadSettings
+from backend.outside import array, json_value, real
 from backend.types.identify import Item, Side
 
 SIDES: dict[str, Side] = {"t": "right", "f": "wrong"}
 ANSWER, OTHER = "answer_tokens", "all_except_answer_tokens"
 """Folders of features, named as the authors name their regions."""
+IDS = "qids.json"
 
 
 @dataclass(frozen=True)
@@ -42,39 +47,66 @@ class Tokenised:
 
 
 def read_answers(path: Path) -> list[Tokenised]:
-    """All answers of a file. Raises BadInput with the line."""
-    found = []
+    """All answers of a file. Raises BadInput with the line, also for an id that was answered before."""
+    found: dict[str, Tokenised] = {}
     for number, line in enumerate(_text(path).split("\n"), 1):
         if not line.strip():
             continue
+        place = f"{path.name}, line {number}"
+        told = json_value(line, place)
         try:
-            for key, row in json.loads(line).items():
-                found.append(
-                    Tokenised(
-                        str(key),
-                        str(row["question"]),
-                        str(row["response"]),
-                        tuple(map(str, row["tokenized_response"])),
-                        tuple(map(str, row["answer_tokens"])),
-                    )
+            answers = [
+                Tokenised(
+                    key,
+                    str(row["question"]),
+                    str(row["response"]),
+                    _words(row["tokenized_response"]),
+                    _words(row["answer_tokens"]),
                 )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BadInput(f"{path.name}, line {number} is no answer", f"{error!r}"[:120], "correct it") from error
-    return found
+                for key, row in told.items()
+            ]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise BadInput(f"{place} is no answer", f"{error!r}"[:120], "correct it") from error
+        for one in answers:
+            if one.id in found:
+                raise BadInput(
+                    f"{place} answers {one.id[:60]} again",
+                    "an id belongs to one answer, and which is meant is not told",
+                    "leave one of them out",
+                )
+            found[one.id] = one
+    return list(found.values())
 
 
 def read_ids(path: Path) -> dict[Side, tuple[str, ...]]:
-    """The ids of each side. Raises BadInput where one stands on both."""
+    """The ids of each side. Raises BadInput where one stands on both or twice: it would be fitted on and judged by."""
+    held = json_value(_text(path), path.name)
     try:
-        held = json.loads(_text(path))
-        found = {side: tuple(map(str, held[key])) for key, side in SIDES.items()}
-    except (ValueError, KeyError, TypeError) as error:
+        found = {side: _words(held[key]) for key, side in SIDES.items()}
+    except (KeyError, TypeError) as error:
         raise BadInput(f"{path.name} holds no ids", f"{error!r}"[:120], "it is {'t': [...], 'f': [...]}") from error
-    if both := set(found["right"]) & set(found["wrong"]):
-        raise BadInput(
-            f"{path.name} names an item twice", f"{len(both)} are right and wrong, {next(iter(both))} first", "decide"
-        )
+    _refuse_twice(found, path.name)
     return found
+
+
+def _refuse_twice(ids: Mapping[Side, Sequence[str]], name: str) -> None:
+    counts = Counter(key for side in ids.values() for key in side)
+    twice = [key for key, count in counts.items() if count > 1]
+    if twice:
+        where = " and ".join(side for side in ids if twice[0] in ids[side])
+        more = f", and {len(twice) - 1:,} more are there so" if len(twice) > 1 else ""
+        raise BadInput(
+            f"{name} names an item twice",
+            f"{twice[0][:60]} stands there {counts[twice[0]]} times, as {where}{more}",
+            "leave each id in one place",
+        )
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    """The texts and numbers of a list, as texts. Raises TypeError for anything else: a text alone would be letters."""
+    if not isinstance(value, list) or not all(isinstance(one, (str, int)) for one in value):
+        raise TypeError(f"{str(value)[:40]} is no list of texts")
+    return tuple(map(str, value))
 
 
 def spelled(tokens: Sequence[str]) -> tuple[str, ...]:
@@ -109,7 +141,8 @@ def read_features(
     for side, label in sides:
         for key in ids[side]:
             path = folder / f"act_{key}.npy"
-            if "/" not in key and "\\" not in key and path.is_file():
+            # Of `os`: to it an id too long for a name is no file, to `Path` a failure.
+            if "/" not in key and "\\" not in key and os.path.isfile(path):
                 rows.append(_array(path))
                 labels.append(label)
                 kept.append(key)
@@ -132,7 +165,7 @@ def read_both(
     Raises BadInput as `read_features`, and where no folder holds the other tokens.
     """
     places = [folder / OTHER, folder.parent / OTHER] if folder.name == ANSWER else [folder / OTHER]
-    beside = next((place for place in places if place.is_dir()), None)
+    beside = next((place for place in places if os.path.isdir(place)), None)
     if beside is None:
         raise BadInput(
             f"{folder} holds the answer's tokens alone",
@@ -156,17 +189,31 @@ def read_both(
 def answers_in(folder: Path) -> Path:
     """Where the answers' features lie: in the folder, or in the one of that name in it."""
     inner = folder / ANSWER
-    return inner if inner.is_dir() else folder
+    return inner if os.path.isdir(inner) else folder
 
 
 def _array(path: Path) -> np.ndarray:
+    found = real(array(_bytes(path), path.name), path.name)
+    if found.ndim != 2:
+        raise BadInput(f"{path.name} is no [layers, neurons]", f"its shape is {found.shape}", "write it again")
+    return np.asarray(found, dtype=np.float32)
+
+
+def ready(folder: Path) -> None:
+    """The folders of an export, made where they are not there: asked before a model is loaded. Raises BadSettings."""
+    with _writing(folder):
+        (folder / OTHER).mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Raises BadSettings where the folder cannot be written."""
     try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError) as error:
-        raise BadInput(f"{path.name} cannot be read", f"{error}"[:120], "write it again") from error
-    if array.ndim != 2:
-        raise BadInput(f"{path.name} is no [layers, neurons]", f"its shape is {array.shape}", "write it again")
-    return np.asarray(array, dtype=np.float32)
+        yield
+    except OSError as error:
+        raise BadSettings(
+            f"{folder} cannot be written", error.strerror or str(error), "choose another place"
+        ) from error
 
 
 def write(
@@ -182,19 +229,17 @@ def write(
 
     `other` are the features over the other tokens, which 3-vs-1 needs.
 
-    Raises BadInput for a model whose layers differ in width: theirs is one array.
+    The ids come last: without them nothing is fitted on what was begun and not finished.
+
+    Raises BadInput for a model whose layers differ in width: theirs is one array. BadSettings where the folder cannot
+    be written.
     """
     if features.shape[1] % layers:
         raise BadInput("The layers differ in width", "the authors' files are one array", "write our own artefact")
-    (folder if other is None else folder / OTHER).mkdir(parents=True, exist_ok=True)
-    ids: dict[str, list[str]] = {"t": [], "f": []}
+    keys = [f"q{number:06d}" for number in range(len(items))]
+    ids = {mark: [key for key, item in zip(keys, items, strict=True) if item.side == SIDES[mark]] for mark in SIDES}
     lines = []
-    for number, (item, row, (all_tokens, answer)) in enumerate(zip(items, features, tokens, strict=True)):
-        key = f"q{number:06d}"
-        ids["f" if item.side == "wrong" else "t"].append(key)
-        np.save(folder / f"act_{key}.npy", np.asarray(row, np.float32).reshape(layers, -1))
-        if other is not None:
-            np.save(folder / OTHER / f"act_{key}.npy", np.asarray(other[number], np.float32).reshape(layers, -1))
+    for key, item, (all_tokens, answer) in zip(keys, items, tokens, strict=True):
         told: dict[str, Any] = {
             "question": questions[item.question],
             "response": item.response,
@@ -202,14 +247,26 @@ def write(
             "answer_tokens": list(answer),
         }
         lines.append(json.dumps({key: told}, ensure_ascii=False))
-    (folder / "answer_tokens.jsonl").write_bytes("".join(line + "\n" for line in lines).encode())
-    (folder / "qids.json").write_text(json.dumps(ids), "utf-8")
+    regions = {folder: features} | ({} if other is None else {folder / OTHER: other})
+    with _writing(folder):
+        (folder / IDS).unlink(missing_ok=True)
+        for place, rows in regions.items():
+            place.mkdir(parents=True, exist_ok=True)
+            for key, row in zip(keys, rows, strict=True):
+                np.save(place / f"act_{key}.npy", np.asarray(row, np.float32).reshape(layers, -1))
+        (folder / "answer_tokens.jsonl").write_bytes("".join(line + "\n" for line in lines).encode())
+        (folder / IDS).write_text(json.dumps(ids), "utf-8")
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path.name} cannot be read", error.strerror or str(error), "check the name") from error
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise BadInput(f"{path.name} cannot be read", error.strerror or str(error), "check the name") from error
+        return _bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInput(f"{path.name} is not UTF-8", f"byte {error.start}", "save it as UTF-8") from error

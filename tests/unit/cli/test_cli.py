@@ -214,6 +214,7 @@ BAD = [
     ("lens", "--neurons", "L99:N2"),
     ("cett", "--text-file", "/nowhere/at/all.txt", "--out", "x.npy"),
     ("cett", "--text-file", __file__, "--out", "x.csv"),
+    ("cett", "--text-file", __file__, "--out", "n" * 300 + ".npy"),
     ("cett", "--text-file", __file__, "--out", "/nowhere/at/all/x.npy"),
 ]
 
@@ -253,6 +254,17 @@ def test_ctrl_c_stops_the_run(run: Run, engine: FakeEngine, monkeypatch: pytest.
     monkeypatch.setattr(running, "_follow", interrupt)
     status, out, err = run("explore", "--prompt", "Who?", "--max-new-tokens", "64", "--json")
     assert (status, out) == (130, "")
+
+
+def test_a_file_that_ends_too_early_is_no_person_who_stopped(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(*args: object) -> None:
+        raise EOFError("No data left in file")
+
+    monkeypatch.setattr(running, "_follow", cut)
+    status, out, err = run("explore", "--prompt", "Who?", "--json")
+    assert status == 1 and "Stopped" not in err
+    assert_error_shape(json.loads(out), "internal")
+    assert "No data left in file" in json.loads(out)["error"]["why"]
 
 
 def test_what_libraries_print_never_reaches_standard_output(run: Run, engine: FakeEngine) -> None:

@@ -21,7 +21,7 @@ from backend.types import IdentifyRequest
 from backend.types.identify import Greedy, Question, Sample, Samples
 from backend.types.plan import Plan, Source
 from cache.journal import Journal
-from tests.doors import local, served
+from tests.doors import assert_error_shape, local, served
 from tests.fakes import INFO, FakeEngine, probe
 
 Door = Callable[[], Client]
@@ -173,13 +173,14 @@ def test_words_that_a_person_marked_in_an_uncertain_answer_are_shown(client: Cli
 
 
 def test_a_file_of_questions_is_read(client: Client) -> None:
-    found = client.read_questions(b"question,answer\nWho wrote <b>Ulysses</b>?,James Joyce\n", "q.csv")
-    assert found[0].text == "Who wrote <b>Ulysses</b>?"
+    found = client.read_questions(b"question,answer\nWho wrote <b>Ulysses</b>?,James Joyce\nWho?,\n", "q.csv")
+    assert found.questions[0].text == "Who wrote <b>Ulysses</b>?"
+    assert found.left_out == "Left out of 2 rows: 1 without a question or an answer."
     many = b"question,answer\n" + b"".join(b"Who is number %d?,A%d\n" % (n, n) for n in range(50_001))
     with pytest.raises(BadInput, match="50,001 questions are too many: .*; set how many to ask at most"):
         client.read_questions(many, "q.csv")
     found = client.read_questions(many, "q.csv", 20, 3)
-    assert len(found) == 20 and found == questions.read(many, "q.csv", 20, 3) != client.read_questions(
+    assert len(found.questions) == 20 and found == questions.read(many, "q.csv", 20, 3) != client.read_questions(
         many, "q.csv", 20
     )
     with pytest.raises(BadInput, match="no column of questions"):
@@ -282,6 +283,7 @@ def test_the_command_lists_and_reports(capfd: pytest.CaptureFixture[str]) -> Non
         (["--filter", "half"], "--filter 'half' is not known"),
         (["--filter", "5"], "is not known"),
         (["--plan", "nowhere.json"], "cannot be read"),
+        (["--at-most", "0"], "screening.at_most = 0 is not accepted: input should be greater than or equal to 1;"),
         (["--labels", "4-vs-1"], "1-vs-1"),
         (["--questions", "nowhere.csv"], "cannot be read"),
         (["--samples", "0"], "greater than or equal to 1"),
@@ -292,6 +294,97 @@ def test_the_command_lists_and_reports(capfd: pytest.CaptureFixture[str]) -> Non
 def test_a_plan_that_cannot_be_made(words: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["identify", "run", "x", *words]) == 2
     assert said in capfd.readouterr().err
+
+
+def test_a_plan_that_is_nested_without_end_is_refused_as_json_too(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # The second one Python could read, and not show again.
+    for text in ("[" * 100_000, '{"seed": ' + "[" * 900 + "]" * 900 + "}"):
+        (tmp_path / "plan.json").write_text(text)
+        assert main(["identify", "run", "x", "--plan", str(tmp_path / "plan.json"), "--json"]) == 2
+        told = json.loads(capfd.readouterr().out)
+        assert_error_shape(told, "bad_settings")
+        assert "lie too deep in each other" in told["error"]["why"]
+
+
+@pytest.mark.parametrize("name", ["a b", "n" * 300, "../up"])
+def test_a_name_that_no_folder_has_is_refused_before_anything_is_read_or_written(
+    name: str, data: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ours, table = data / "p.json", data / "p.csv"
+    ours.write_text(probe("mine").model_dump_json())
+    table.write_text("layer,neuron,weight\n0,1,2.5\n")
+    for words in (
+        ["import", str(ours), "--name", name],
+        ["import", str(table), "--name", name],
+        ["import", str(table), "--name", name, "--model", "no-model-is-opened"],
+        ["fit", name, "--features", str(data), "--ids", "nowhere.json"],
+        ["run", name, "--relations", "element_of_symbol"],
+        ["report", name],
+        ["export", name, "--out", str(data / "out.csv")],
+    ):
+        assert main(["identify", *words]) == 2
+        assert "cannot name a run or a probe: its folder is called so; use at most 64" in capfd.readouterr().err
+    assert not library.runs_dir().exists() and sorted(data.iterdir()) == [table, ours]
+
+
+def test_an_export_replaces_no_ending_but_one_that_it_writes(data: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    kept()
+    words = ["identify", "export", "mine", "--format", "hprobes", "--out"]
+    (data / "out").mkdir()
+    for name in ("probe.v1", "other.json", "third.SAFETENSORS"):
+        assert main([*words, str(data / "out" / name)]) == 0
+    written = {path.name for path in (data / "out").iterdir()}
+    assert written == {
+        f"{stem}{ending}" for stem in ("probe.v1", "other", "third") for ending in (".json", ".safetensors")
+    }
+
+
+@pytest.mark.parametrize("kind", ["hprobes", "csv"])
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        (".", "is a folder: a file of that name is written; name a file in it"),
+        ("..", "is a folder"),
+        ("n" * 300, "cannot be written: File name too long; name another file"),
+        ("/nowhere/at/all/p.json", "/nowhere/at/all is no folder"),
+        ("/proc/p.json", "cannot be written: "),
+    ],
+)
+def test_a_place_where_no_file_can_be_is_told_in_a_sentence(
+    out: str, said: str, kind: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    kept()
+    assert main(["identify", "export", "mine", "--format", kind, "--out", out]) == 2
+    told = capfd.readouterr().err
+    assert said in told and told.count("\n") == 1
+
+
+def test_an_export_of_features_is_refused_before_the_model_loads(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    begun()
+    (data / "file").write_text("mine")
+    monkeypatch.setattr("backend.models.loading.load", lambda *given: pytest.fail("a model was opened"))
+    for out in (data / "file", Path("/proc"), Path("/proc/1/out")):
+        assert main(["identify", "export", "mine", "--format", "thunlp", "--out", str(out)]) == 2
+        told = capfd.readouterr().err
+        assert f"{out} cannot be written: " in told and told.count("\n") == 1
+
+
+def test_the_command_says_which_rows_of_a_file_are_no_questions(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    engine = FakeEngine()
+    monkeypatch.setattr("backend.serve.opening.open_engine", lambda *args, **named: engine)
+    file = tmp_path / "q.csv"
+    for extra, said in (("", False), ("Whom?,\n", True)):
+        file.write_text(f"question,answer\nWho?,Emma\n{extra}")
+        assert main(["identify", "run", "x", "--questions", str(file), "--json"]) == 0
+        told = capfd.readouterr()
+        assert ("Left out of 2 rows: 1 without a question or an answer." in told.err) is said
+        assert json.loads(told.out)["name"] == "x"
 
 
 def test_a_run_whose_filter_cannot_be_met_says_what_to_correct_and_hides_no_other(client: Client) -> None:
@@ -388,5 +481,5 @@ def test_a_name_that_not_every_system_can_have_is_refused(
     with pytest.raises(BadInput, match="Windows can have no folder of that name; choose another name"):
         client.import_probe({"p.csv": b"layer,neuron,weight\n0,1,2.5\n"}, name)
     assert main(["identify", "run", name]) == 2
-    assert f"'{name}' cannot name a run: Windows can have no folder of that name" in capfd.readouterr().err
+    assert f"'{name}' cannot name a run or a probe: Windows can have no folder of that name" in capfd.readouterr().err
     assert not library.runs_dir().exists()

@@ -18,6 +18,7 @@ from backend.identify.run import run
 from backend.models.loaded import LoadedModel
 from backend.types.plan import Training
 from backend.types.probe import Probe
+from tests.doors import assert_error_shape
 from tests.unit.backend.identify.made import PLAN, questions
 from tests.unit.backend.identify.planted import planted
 
@@ -60,12 +61,20 @@ def test_their_features_give_the_fit_that_our_solver_gives_and_a_score_on_items_
     assert one.frequency is None and one.sd and one.auroc and one.histogram is not None
 
 
+def archive(path: Path) -> None:
+    np.savez(path.with_suffix(".npz"), np.ones(3))
+    path.with_suffix(".npz").rename(path)
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
         (lambda folder: (folder / "qids.json").write_text('{"t": ["q0"], "f": ["q0"]}'), "names an item twice"),
         (lambda folder: np.save(folder / "act_q3.npy", np.zeros((2, 2))), "features of several models"),
         (lambda folder: (folder / "act_q3.npy").write_bytes(b"no array"), "cannot be read"),
+        (lambda folder: (folder / "act_q3.npy").write_bytes(b""), "act_q3.npy cannot be read: No data left in file;"),
+        (lambda folder: np.save(folder / "act_q3.npy", np.ones((LAYERS, WIDTH)) * 1j), "holds no real numbers"),
+        (lambda folder: archive(folder / "act_q3.npy"), "act_q3.npy is no array: it is an archive of arrays"),
         (lambda folder: [path.unlink() for path in sorted(folder.glob("act_q*.npy"))[8:]], "are too few"),
         (lambda folder: [path.unlink() for path in folder.glob("act_q*.npy")], "holds no features"),
         (lambda folder: np.save(folder / "act_q3.npy", np.full((LAYERS, WIDTH), np.nan)), "no numbers"),
@@ -78,6 +87,23 @@ def test_files_that_do_not_fit_together_are_refused_in_words(
     spoil(data)
     with pytest.raises(BadInput, match=said):
         fitted.fit(data, data / "qids.json", TRAINING, "theirs")
+
+
+def test_an_item_is_never_fitted_on_and_judged_by(data: Path) -> None:
+    published(data)
+    ids = json.loads((data / "qids.json").read_text())
+    ids["t"] += ids["t"]
+    (data / "qids.json").write_text(json.dumps(ids))
+    with pytest.raises(BadInput, match="names an item twice: .* stands there 2 times, as right, and"):
+        fitted.fit(data, data / "qids.json", TRAINING, "theirs")
+
+
+def test_an_id_too_long_for_a_file_has_no_features(data: Path) -> None:
+    published(data)
+    ids = json.loads((data / "qids.json").read_text())
+    ids["t"] += ["n" * 300, "\0", "../q1"]
+    (data / "qids.json").write_text(json.dumps(ids))
+    assert len(thunlp.read_features(thunlp.read_ids(data / "qids.json"), data)[2]) == 240
 
 
 def test_features_of_another_model_are_refused(data: Path, tiny: Callable[[str], LoadedModel]) -> None:
@@ -118,6 +144,29 @@ def test_the_command_fits_and_keeps_the_probe(data: Path, capfd: pytest.CaptureF
     assert Probe.model_validate_json(capfd.readouterr().out).name == "again"
 
 
+@pytest.mark.parametrize(
+    ("spoil", "words", "said"),
+    [
+        (lambda folder: (folder / "act_q3.npy").write_bytes(b""), [], "act_q3.npy cannot be read"),
+        (lambda folder: (folder / "qids.json").write_text("[" * 100_000), [], "qids.json is no JSON that is read"),
+        (lambda folder: None, ["--seed", "-1"], "seed = -1 is not accepted"),
+        (lambda folder: None, ["--seed", str(2**31)], "seed = 2147483648 is not accepted"),
+        (lambda folder: None, ["--features", "n" * 300], "holds no features"),
+    ],
+)
+def test_what_cannot_be_fitted_ends_with_status_2_and_the_failure_as_json(
+    spoil: Callable[[Path], object], words: list[str], said: str, data: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    published(data)
+    spoil(data)
+    command = ["identify", "fit", "theirs", "--features", str(data), "--ids", str(data / "qids.json"), *words]
+    assert main([*command, "--json"]) == 2
+    told = capfd.readouterr()
+    assert_error_shape(json.loads(told.out))
+    assert said in told.err and told.err.count("\n") == 1
+    assert not library.holds_foreign(library.folder_of("theirs"))
+
+
 def test_the_items_of_a_run_are_written_in_their_layout_and_fitted_again(
     data: Path, tiny: Callable[[str], LoadedModel]
 ) -> None:
@@ -135,6 +184,9 @@ def test_the_items_of_a_run_are_written_in_their_layout_and_fitted_again(
     assert np.isfinite(features).all() and features.min() >= 0
     both = thunlp.read_both(thunlp.read_ids(data / "out" / "qids.json"), data / "out")
     assert np.array_equal(both[0], features) and not np.allclose(both[1], features)
+    (folder / "items.parquet").write_bytes(b"PAR1")
+    with pytest.raises(StoreError, match="items.parquet of a is damaged: .*; resume it"):
+        fitted.export(model, "a", data / "out")
     (folder / "features" / "items.jsonl").unlink()
     with pytest.raises(StoreError, match="features of this run are not here"):
         fitted.export(model, "a", data / "out")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +19,8 @@ from sklearn.linear_model import LogisticRegression
 from backend.errors import BadInput, BadNeurons
 from backend.identify.formats import probes, questions, thunlp
 from backend.neurons import NeuronId
-from backend.types.identify import Item
-from backend.types.probe import Probe
+from backend.types.identify import Item, Side
+from backend.types.probe import Probe, ProbeNeuron
 from tests.fakes import INFO
 
 SHARED = Path(__file__).resolve().parents[5] / "shared" / "data"
@@ -49,7 +51,7 @@ def csv(text: str) -> bytes:
     ids=["csv", "bom-crlf-semicolons", "popqa", "json", "jsonl-crlf", "jsonl-bom", "official"],
 )  # fmt: skip
 def test_a_question_file_is_read(payload: bytes, name: str) -> None:
-    found = questions.read(payload, name)
+    found = questions.read(payload, name).questions
     assert len(found) == 1
     assert (found[0].text, found[0].answers) == ("Who wrote Emma?", ("Jane Austen", "Austen"))
     assert (found[0].relation, found[0].entity) == ("author", "Emma")
@@ -65,7 +67,7 @@ def test_triviaqa_parquet() -> None:
     )
     out = pa.BufferOutputStream()
     pq.write_table(table, out)
-    found = questions.read(out.getvalue().to_pybytes(), "train.parquet")
+    found = questions.read(out.getvalue().to_pybytes(), "train.parquet").questions
     assert found[0].id == "tc_3" and found[0].answers == ("York", "Park Grove (1895)", "york")
 
 
@@ -73,14 +75,60 @@ def test_lines_end_at_newline_alone() -> None:
     """U+2028 and U+0085 stand within answers of real files."""
     rows = [{"question": f"Q{mark}{n}?", "answer": ["a\u2028b"]} for n, mark in enumerate("\u2028\u0085\x1c")]
     payload = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode()
-    assert len(questions.read(payload, "q.jsonl")) == 3
+    assert len(questions.read(payload, "q.jsonl").questions) == 3
 
 
 def test_the_same_question_twice_is_one_with_all_answers() -> None:
     payload = csv("question,answer\nWho?,A\n who? ,B\nWhat?,C\n")
-    found = questions.read(payload, "q.csv")
+    told = questions.read(payload, "q.csv")
+    found = told.questions
     assert [q.answers for q in found] == [("A", "B"), ("C",)]
     assert len({q.id for q in found}) == 2
+    assert told.left_out == "Left out of 3 rows: 1 that ask what another one asks (their answers count there)."
+
+
+def test_every_row_that_is_no_question_is_counted_by_its_reason() -> None:
+    rows: list[object] = [
+        {"question": "Who?", "answers": ["B"]},
+        {"question": "Whom?", "answers": []},
+        {"question": "What?", "answers": "?"},
+        {"question": ["Where?"], "answers": "C"},
+        {"title": "none of them"},
+        {"question": "W" * 2_001, "answers": "B"},
+        {"question": "Half a \ud800?", "answers": "B"},
+        "no row",
+    ]
+    told = questions.read(json.dumps(rows).encode(), "q.json")
+    assert [one.text for one in told.questions] == ["Who?"]
+    assert (told.rows, told.incomplete, told.long, told.broken, told.repeated) == (8, 4, 1, 2, 0)
+    assert told.left_out == (
+        "Left out of 8 rows: 4 without a question or an answer, 1 of more than 2,000 characters, 2 that are no text."
+    )
+    assert questions.read(csv("question,answer\nWho?,B\n\nWhat?,B\n"), "q.csv", limit=1).left_out == ""
+
+
+def test_a_row_with_more_cells_than_columns_is_refused_with_its_line() -> None:
+    table = 'question,answers\n"Who,\n or what?",A\nIn Emma, who marries?,Emma\n'
+    with pytest.raises(BadInput, match="q.csv, line 4 has more cells than the table has columns: the heading has 2"):
+        questions.read(csv(table), "q.csv")
+    assert len(questions.read(csv("question,answers\nWho?,B,, \n"), "q.csv").questions) == 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ({"value": "Paris", "aliases": "Lutetia"}, ("Paris", "Lutetia")),
+        ({"value": "Paris", "aliases": '["Lutetia", "Parigi"]'}, ("Paris", "Lutetia", "Parigi")),
+        ({"value": "Paris", "aliases": 5, "normalized_aliases": None}, ("Paris", "5")),
+        ('["Lutetia", "Parigi"]', ("Lutetia", "Parigi")),
+        ("Lutetia", ("Lutetia",)),
+        (["Lutetia", ["nested"], None, float("nan")], ("Lutetia",)),
+        (1895, ("1895",)),
+    ],
+)
+def test_spellings_are_whole_words_however_they_are_listed(answers: object, expected: tuple[str, ...]) -> None:
+    row = {"question": "Where?", "answers": answers}
+    assert questions.read(json.dumps(row).encode(), "q.jsonl").questions[0].answers == expected
 
 
 @pytest.mark.parametrize(
@@ -89,10 +137,13 @@ def test_the_same_question_twice_is_one_with_all_answers() -> None:
         (csv("frage,antwort\nWer?,Ich\n"), "q.csv", "no column of questions"),
         (csv("question,reply\nWho?,Me\n"), "q.csv", "no column of answers"),
         (csv("question,answers\n,\n"), "q.csv", "holds no question with an answer"),
+        (csv("question,answers\n" + "W" * 2_001 + ",B\n,\n"), "q.csv", "of its 2 rows 1 are of more than 2,000 char"),
         (csv(""), "q.csv", "holds no question"),
         (b"\xff\xfeq\0", "q.csv", "not UTF-8"),
         (b"question,answer\nWho?,\0\n", "q.csv", "no text"),
-        (b'{"question": "Who?"', "q.jsonl", "line 1 is not JSON"),
+        (b'{"question": "Who?"', "q.jsonl", "line 1 is broken JSON"),
+        (b"[" * 100_000, "q.json", "lie too deep in each other"),
+        (b'{"question": "Who?", "answer": ' + b"[" * 900 + b"]" * 900 + b"}", "q.jsonl", "lie too deep in each other"),
         (b"PAR1 and nothing", "q.parquet", "cannot be read"),
         (b"", "q.pkl", "is of no kind that is read"),
     ],
@@ -109,7 +160,7 @@ def test_many_rows_need_a_limit_and_are_drawn_by_it() -> None:
     with pytest.raises(BadInput, match="200,000 questions are too many"):
         questions.read(payload, "q.csv")
     found = questions.read(payload, "q.csv", limit=100)
-    assert len(found) == 100 == len({q.id for q in found})
+    assert len(found.questions) == 100 == len({q.id for q in found.questions})
     assert found == questions.read(payload, "q.csv", limit=100) != questions.read(payload, "q.csv", limit=100, seed=1)
 
 
@@ -122,33 +173,44 @@ Y = (FEATURES[:, 5] + FEATURES[:, 20] - FEATURES[:, 40] + RANDOM.normal(0, 0.05,
 FITTED = LogisticRegression(l1_ratio=1, C=5.0, solver="liblinear", random_state=42).fit(FEATURES, Y)
 
 
+CHOSEN = np.flatnonzero(FITTED.coef_[0])
+TABLE = b"layer,neuron,weight\n0,1,2.5\n"
+LIST = b'{"neurons": [{"layer": 0, "neuron": 1, "weight": 2.5}], '
+TWICE = b'{"neuron": "L0:N1", "weight": 1}, {"neuron": "L0:N1", "weight": 2}'
+
+
 def logits(probe: Probe) -> np.ndarray:
     """Of every item by the probe's own weights."""
     columns = [one.neuron.layer * WIDTH + one.neuron.index for one in probe.neurons]
     return FEATURES[:, columns] @ np.array([one.weight for one in probe.neurons]) + probe.intercept
 
 
-def as_npz() -> dict[str, bytes]:
-    import io
-
+def as_npz(**given: np.ndarray) -> dict[str, bytes]:
+    """`given` stands in place of what the classifier has."""
     packed = io.BytesIO()
-    np.savez(packed, coef=FITTED.coef_, intercept=FITTED.intercept_)
+    np.savez_compressed(packed, **{"coef": FITTED.coef_, "intercept": FITTED.intercept_, **given})
     return {"detector.npz": packed.getvalue()}
 
 
-def as_hprobes() -> dict[str, bytes]:
-    """As that library saves: chosen features, standardised, layers that it looked at."""
-    chosen = np.flatnonzero(FITTED.coef_[0])
-    mean, scale = FEATURES[:, chosen].mean(0), FEATURES[:, chosen].std(0)
+def as_hprobes(**given: np.ndarray) -> dict[str, bytes]:
+    """As that library saves: chosen features, standardised, layers that it looked at. `given` stands in place."""
+    mean, scale = FEATURES[:, CHOSEN].mean(0), FEATURES[:, CHOSEN].std(0)
     tensors = {
-        "clf_coef": (FITTED.coef_[:, chosen] * scale),
-        "clf_intercept": FITTED.intercept_ + FITTED.coef_[:, chosen] @ mean,
-        "top_k_idx": chosen.astype(np.int64),
+        "clf_coef": (FITTED.coef_[:, CHOSEN] * scale),
+        "clf_intercept": FITTED.intercept_ + FITTED.coef_[:, CHOSEN] @ mean,
+        "top_k_idx": CHOSEN.astype(np.int64),
         "col_mean": mean,
         "col_std": scale,
+        **given,
     }
     config = {"layers": list(range(LAYERS)), "intermediate_dim": WIDTH, "h_neurons": []}
     return {"p.json": json.dumps({"config": config}).encode(), "p.safetensors": save_safetensors(tensors)}
+
+
+def as_npy() -> bytes:
+    packed = io.BytesIO()
+    np.save(packed, FITTED.coef_)
+    return packed.getvalue()
 
 
 def as_jhammant() -> dict[str, bytes]:
@@ -217,7 +279,36 @@ def test_for_hprobes_weights_are_per_sd_where_each_is_known() -> None:
         ({"detector.pkl": b"\x80\x04."}, "is a pickle"),
         ({"p.safetensors": b"x"}, "A part of the probe is missing"),
         ({"p.json": b'{"config": {}}', "p.safetensors": b"x"}, "no probe of hprobes"),
-        ({"p.npz": b"PK nothing"}, "is no classifier"),
+        ({"p.npz": b"PK nothing"}, "cannot be read"),
+        ({"p.npz": b""}, "p.npz cannot be read"),
+        ({"p.npz": next(iter(as_npz().values()))[:-40]}, "p.npz cannot be read"),
+        ({"p.npz": as_npy()}, "p.npz is no archive of arrays"),
+        (as_npz(coef=FITTED.coef_ * (1 + 1j)), "coef of detector.npz holds no real numbers: they are complex128"),
+        (as_npz(coef=FITTED.coef_ * np.nan), "coef of detector.npz holds what is no number"),
+        (as_npz(coef=np.array(["1"])), "no real numbers"),
+        (as_npz(intercept=np.array([])), "has no proper intercept: it holds 0 of them"),
+        (as_npz(intercept=np.array([0.1, 0.2])), "has no proper intercept: it holds 2 of them"),
+        (as_npz(intercept=np.array([np.inf])), "intercept of detector.npz holds what is no number"),
+        (as_npz(widths=np.array(5)), "does not fit"),
+        (as_npz(widths=np.array([-8, 8 + LAYERS * WIDTH])), "widths of detector.npz holds what is no count"),
+        (as_npz(widths=np.array([0.5])), "widths of detector.npz holds what is no count"),
+        (as_hprobes(top_k_idx=CHOSEN - CHOSEN.max() - 1), "top_k_idx of p.safetensors holds what is no count"),
+        (as_hprobes(top_k_idx=np.full_like(CHOSEN, 7)), "L0:N7 stands in the probe twice"),
+        (as_hprobes(top_k_idx=CHOSEN + LAYERS * WIDTH), "does not fit together: a feature is none of the"),
+        (as_hprobes(col_mean=np.zeros(1)), "does not fit together: col_mean has 1 figures for"),
+        (as_hprobes(col_std=np.full(len(CHOSEN), np.nan)), "col_std of p.safetensors holds what is no number"),
+        (as_hprobes(clf_intercept=np.array([])), "has no proper intercept"),
+        (as_hprobes(clf_intercept=np.array([np.inf])), "intercept of p.safetensors holds what is no number"),
+        ({"p.json": b"[" * 10_000, "p.safetensors": b"x"}, "lie too deep in each other"),
+        ({"p.json": b"[" * 10_000}, "lie too deep in each other"),
+        ({"p.csv": TABLE + b"intercept,,nan\n"}, "p.csv is a damaged probe: intercept: "),
+        ({"p.csv": TABLE + b"intercept,,-inf\n"}, "p.csv is a damaged probe: intercept: "),
+        ({"p.csv": TABLE + b"intercept,," + b"9" * 400 + b"\n"}, "p.csv is a damaged probe: intercept: "),
+        ({"p.json": LIST + b'"intercept": 1e999}'}, "p.json is a damaged probe: intercept: "),
+        ({"p.json": LIST + b'"intercept": ' + b"9" * 400 + b"}"}, "p.json is a damaged probe: intercept: "),
+        ({"p.json": LIST + b'"intercept": "much"}'}, "p.json is a damaged probe: intercept: "),
+        ({"p.json": OURS + b'"intercept": 1e999}'}, "p.json is a damaged probe: intercept: "),
+        ({"p.json": OURS + b'"neurons": [' + TWICE + b"]}"}, "L0:N1 stands in the probe twice"),
         ({"p.csv": b"layer,neuron,weight\n1,2,nan\n"}, "not finite"),
         ({"p.csv": b"layer,neuron,weight\n1,2,0\n"}, "no neuron with a weight"),
         ({"p.json": OURS + b'"neurons": [{"neuron": "L0:N1", "weight": null}]}'}, "damaged probe"),
@@ -230,6 +321,34 @@ def test_for_hprobes_weights_are_per_sd_where_each_is_known() -> None:
 def test_a_probe_that_cannot_be_read_says_why(files: dict[str, bytes], words: str) -> None:
     with pytest.raises((BadInput, BadNeurons), match=words):
         probes.read(files, "x", INFO)
+
+
+@pytest.mark.parametrize("name", ["a b", "", "../a", "n" * 300, "a/b"])
+def test_no_format_gives_a_probe_a_name_that_no_folder_has(name: str) -> None:
+    ours = probes.write(probes.read(as_npz(), "x", INFO), "json")[".json"]
+    for files in ({"p.json": ours}, {"p.csv": TABLE}, as_jhammant(), as_npz(), as_hprobes()):
+        with pytest.raises(BadInput, match="cannot name a run or a probe: its folder is called so; use at most 64"):
+            probes.read(files, name, INFO)
+    assert probes.read({"p.json": ours}, "y", None).name == "y"
+
+
+def test_an_expert_stays_in_every_format_that_can_hold_one_and_others_refuse() -> None:
+    neurons = (
+        ProbeNeuron(neuron=NeuronId(0, 3, 2), weight=1.5),
+        ProbeNeuron(neuron=NeuronId(1, 3), weight=-0.1),
+    )
+    probe = Probe(name="x", intercept=0.25, neurons=neurons)
+    for kind in ("json", "csv", "jhammant"):
+        ((ending, payload),) = probes.write(probe, kind).items()
+        again = probes.read({f"p{ending}": payload}, "x", None)
+        assert (again.neurons, again.intercept) == (neurons, 0.25), kind
+    for kind in ("npz", "hprobes"):
+        with pytest.raises(BadInput, match="has no place for experts; write it as CSV"):
+            probes.write(probe.model_copy(update={"model": INFO}), kind)
+
+
+def test_a_classifier_of_one_layer_may_say_its_width_alone() -> None:
+    assert len(probes.read(as_npz(widths=np.array(LAYERS * WIDTH)), "x", None).neurons) == len(CHOSEN)
 
 
 def test_weights_that_fit_no_model() -> None:
@@ -311,7 +430,61 @@ def test_the_official_span_is_the_first_run(
     assert thunlp.official_span(tokens, answer) == span
 
 
-def test_an_id_on_both_sides_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "ids.json").write_text('{"t": ["a"], "f": ["a"]}')
-    with pytest.raises(BadInput, match="names an item twice"):
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [
+        ('{"t": ["a"], "f": ["a"]}', "names an item twice: a stands there 2 times, as right and wrong; leave each"),
+        ('{"t": ["b", 5, "5"], "f": ["a"]}', "names an item twice: 5 stands there 2 times, as right; leave each"),
+        ('{"t": ["b"], "f": ["a", "a", "c", "c"]}', "a stands there 2 times, as wrong, and 1 more are there so"),
+        ('{"t": "abc", "f": []}', "ids.json holds no ids: .*no list of texts"),
+        ('{"t": [["a"]], "f": []}', "ids.json holds no ids"),
+        ('{"t": ["a"]}', "ids.json holds no ids"),
+        ('{"t": ["a"]', "ids.json is broken JSON"),
+        ("[" * 100_000, "lie too deep in each other"),
+    ],
+)
+def test_ids_that_would_leak_or_are_none_are_refused(ids: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "ids.json").write_text(ids)
+    with pytest.raises(BadInput, match=words):
         thunlp.read_ids(tmp_path / "ids.json")
+
+
+def test_an_answer_that_is_given_twice_is_refused_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "answers.jsonl"
+    row = {"question": "Who?", "response": "A", "tokenized_response": ["A"], "answer_tokens": ["A"]}
+    file.write_text("\n".join(json.dumps({key: row}) for key in ("a", "b")))
+    assert [one.id for one in thunlp.read_answers(file)] == ["a", "b"]
+    file.write_text("\n".join(json.dumps({key: row}) for key in ("a", "b", "a")))
+    with pytest.raises(BadInput, match="answers.jsonl, line 3 answers a again"):
+        thunlp.read_answers(file)
+    file.write_text(json.dumps({"a": {**row, "answer_tokens": "A"}}))
+    with pytest.raises(BadInput, match="answers.jsonl, line 1 is no answer"):
+        thunlp.read_answers(file)
+
+
+def written(folder: Path) -> None:
+    """Two items in the authors' layout."""
+    sides: tuple[Side, Side] = ("right", "wrong")
+    items = [Item(question="q", side=side, response="A", start=0, end=1) for side in sides]
+    tokens = [(("A",), ("A",))] * 2
+    thunlp.write(folder, items, {"q": "Who?"}, FEATURES[:2], LAYERS, tokens, FEATURES[2:4])
+
+
+def test_a_place_that_cannot_be_written_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    for place in (file, file / "inside", tmp_path / ("n" * 300)):
+        for attempt in (written, thunlp.ready):
+            with pytest.raises(BadInput, match="cannot be written: .*; choose another place"):
+                attempt(place)
+    assert file.read_text() == "mine"
+    written(tmp_path / "out")
+    assert thunlp.read_both(thunlp.read_ids(tmp_path / "out" / "qids.json"), tmp_path / "out")[2].tolist() == [1, 0]
+
+    def full(*given: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(BadInput, match="out cannot be written: No space left on device"):
+        written(tmp_path / "out")
+    assert not (tmp_path / "out" / "qids.json").exists(), "nothing is fitted on a mixture of two exports"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from backend.errors import BadInput
@@ -41,6 +43,25 @@ def test_the_same_question_is_asked_once_with_all_its_answers() -> None:
     found = checked([question("Who?", "a"), question(" who? ", "b", "a", id="r"), question("Where?", "c")])
     assert [(one.text, one.answers) for one in found] == [("Who?", ("a", "b")), ("Where?", ("c",))]
     assert [one.id for one in found] == ["q", "q (2)"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        (["q", "q", "q (2)"], ["q", "q (3)", "q (2)"]),
+        (["q (2)", "q", "q", "q"], ["q (2)", "q", "q (3)", "q (4)"]),
+        (["q", "q", "q (2)", "q (2)"], ["q", "q (3)", "q (2)", "q (2) (2)"]),
+        (["q", "q", "r", "r"], ["q", "q (2)", "r", "r (2)"]),
+    ],
+)
+def test_an_id_is_of_one_question_and_those_that_were_given_stay(ids: list[str], expected: list[str]) -> None:
+    assert [one.id for one in checked([question(f"Q{n}?", "b", id=id) for n, id in enumerate(ids)])] == expected
+
+
+def test_a_file_in_which_every_question_has_the_same_id_is_numbered_in_a_moment() -> None:
+    started = time.monotonic()
+    found = checked([question(f"Q{n}?", "b") for n in range(20_000)])
+    assert len({one.id for one in found}) == 20_000 and time.monotonic() - started < 20
 
 
 def test_a_question_whose_answers_hold_no_word_is_left_out() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -47,6 +48,27 @@ def test_a_run_never_writes_over_a_probe_from_a_file() -> None:
     with pytest.raises(BadSettings, match="The name theirs is taken"):
         runs.branch("mine", "theirs", Plan(), INFO)
     assert sorted(library.folder_of("theirs").iterdir()) == before and library.read("theirs") == theirs
+
+
+def test_nothing_of_a_file_stays_where_the_disk_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported("mine")
+    folder = library.folder_of("mine")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+
+    def cut(path: Path, text: str, encoding: str) -> None:
+        path.write_bytes(text[:9].encode(encoding))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    class Table(pd.DataFrame):
+        def to_parquet(self, path: Path, index: bool) -> None:
+            cut(path, "PAR1 and more", "utf-8")
+
+    with pytest.raises(StoreError, match="The probe mine cannot be written: No space left on device"):
+        library.write(folder, probe("mine"), {"neurons": Table()})
+    monkeypatch.setattr(Path, "write_text", cut)
+    with pytest.raises(StoreError, match="cannot be written: No space left on device"):
+        library.write(folder, probe("mine"), {})
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_a_run_that_ships_is_not_unpacked_over_a_probe_from_a_file(data: Path) -> None:
