@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from backend.errors import BadInput
-from backend.identify.questions import thinned
+from backend.identify.questions import drawn, thinned
 from backend.types.identify import Question
 from backend.types.plan import Source
 
@@ -32,6 +30,4 @@ def asked_of(questions: Sequence[Question], source: Source, seed: int) -> tuple[
     kept = [question for question in questions if not source.relations or question.relation in source.relations]
     if source.per_relation is not None:
         kept = thinned(kept, source.per_relation, seed)
-    if source.limit is None or source.limit >= len(kept):
-        return tuple(kept)
-    return tuple(kept[place] for place in np.sort(np.random.default_rng(seed).choice(len(kept), source.limit, False)))
+    return drawn(kept, source.limit, seed)

@@ -53,11 +53,15 @@ def asked_by(source: Source) -> tuple[Question, ...]:
             "the plan names the file and does not hold it, and the shipped questions are others",
             "give the file with --questions, or upload it again",
         )
-    found = shipped(source.relations, source.per_relation)
-    if source.limit is None or source.limit >= len(found):
-        return found
-    kept = np.sort(np.random.default_rng(0).choice(len(found), source.limit, replace=False))
-    return tuple(found[place] for place in kept)
+    return drawn(shipped(source.relations, source.per_relation), source.limit, 0)
+
+
+def drawn(questions: Sequence[Question], limit: int | None, seed: int) -> tuple[Question, ...]:
+    """At most `limit` questions, drawn at random, in the order they had."""
+    if limit is None or limit >= len(questions):
+        return tuple(questions)
+    kept = np.sort(np.random.default_rng(seed).choice(len(questions), limit, replace=False))
+    return tuple(questions[place] for place in kept)
 
 
 def worded(fact: Fact) -> Question:

@@ -14,13 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from backend.errors import BadInput
-from backend.identify.questions import checked, same
+from backend.identify.questions import checked, drawn, same
 from backend.outside import json_value
 from backend.types.identify import MAX_TEXT, Question, ReadQuestions
 
@@ -72,9 +71,7 @@ def read(payload: bytes, name: str, limit: int | None = None, seed: int = 0) -> 
             + " has both",
             "give a column 'question' and a column 'answers'",
         )
-    if limit is not None and limit < len(found):
-        kept = np.sort(np.random.default_rng(seed).choice(len(found), limit, replace=False))
-        found = [found[place] for place in kept]
+    found = list(drawn(found, limit, seed))
     asked, different = checked(found), len({same(one.text) for one in found})
     return ReadQuestions(
         questions=asked,
