@@ -210,8 +210,7 @@ def probe_of(model: ModelInfo) -> Probe | None:
     found = probe()
     if found is None:
         return None
-    is_own = found.model is not None and found.model.fingerprint == model.fingerprint
-    return found if is_own or found.forced == model.name else None
+    return found if found.is_of(model) or found.forced == model.name else None
 
 
 def followed() -> NeuronSet:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from backend.errors import BadInput
 
+L = TypeVar("L")
+_ARRAY, _ARCHIVE = b"\x93NUMPY", b"PK"
+MAX_CLAUSE = 200
 MAX_DEPTH = 100
 """Lists in each other that are read; Python itself gives up at some hundreds, and not everywhere at the same."""
 
@@ -62,28 +65,42 @@ def _bounded(value: Any) -> Any:
 
 def array(payload: bytes, name: str) -> np.ndarray:
     """The array in an .npy file. Raises BadInput."""
-    found = _loaded(payload, name)
-    if not isinstance(found, np.ndarray):
+    if payload.startswith(_ARCHIVE):
         raise BadInput(f"{name} is no array", "it is an archive of arrays", "write each to a file of its own")
-    return found
+    return _loaded(lambda: np.load(io.BytesIO(payload), allow_pickle=False), payload, _ARRAY, name)
 
 
-def arrays(payload: bytes, name: str) -> dict[str, np.ndarray]:
-    """The arrays in an .npz file by their names. Raises BadInput."""
-    found = _loaded(payload, name)
-    if isinstance(found, np.ndarray):
+def arrays(payload: bytes, name: str, wanted: Sequence[str]) -> dict[str, np.ndarray]:
+    """Those arrays of an .npz file that are wanted and there; no other is opened. Raises BadInput."""
+    if payload.startswith(_ARRAY):
         raise BadInput(f"{name} is no archive of arrays", "it is one array without a name", "write it by numpy.savez")
-    return found
+
+    def opened() -> dict[str, np.ndarray]:
+        with np.load(io.BytesIO(payload), allow_pickle=False) as found:
+            return {key: found[key] for key in wanted if key in found}
+
+    return _loaded(opened, payload, _ARCHIVE, name)
 
 
-def _loaded(payload: bytes, name: str) -> np.ndarray | dict[str, np.ndarray]:
+def _loaded(load: Callable[[], L], payload: bytes, magic: bytes, name: str) -> L:
+    if not payload.startswith(magic):
+        # NumPy would take it for a pickle, and say how to open it unsafely.
+        why = "it is no file of NumPy's" if payload else "it is empty"
+        raise BadInput(f"{name} cannot be read", why, "write it again")
     try:
-        found = np.load(io.BytesIO(payload), allow_pickle=False)
-        return found if isinstance(found, np.ndarray) else {key: found[key] for key in found.files}
+        return load()
     except Exception as error:
         # Of a damaged file NumPy lets through whatever its parts raise: zipfile's, zlib's and tokenize's errors,
         # EOFError, and MemoryError where it lies about its size.
-        raise BadInput(f"{name} cannot be read", str(error)[:120] or type(error).__name__, "write it again") from error
+        raise BadInput(
+            f"{name} cannot be read", clause(str(error)) or type(error).__name__, "write it again"
+        ) from error
+
+
+def clause(words: str) -> str:
+    """A library's words as the middle part of a sentence of ours: in one line, cut between words."""
+    line = " ".join(words.replace(";", ",").split())
+    return line.rstrip(".") if len(line) <= MAX_CLAUSE else f"{line[:MAX_CLAUSE].rpartition(' ')[0]} ..."
 
 
 def real(numbers: np.ndarray, name: str) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,10 @@ class Journal:
 
         Raises JournalDamaged where another line is none.
         """
+        return [record for _, record in self.numbered()]
+
+    def numbered(self) -> list[tuple[int, dict[str, Any]]]:
+        """`read`, each record with the number of its line, from 1."""
         try:
             payload = self.path.read_bytes()
         except FileNotFoundError:
@@ -82,8 +86,9 @@ class Journal:
                     file.flush()
                     os.fsync(file.fileno())
             except OSError:
-                # Behind the closing, which may write once more what is left in memory.
-                os.truncate(self.path, before)
+                # Behind the closing, which may write once more what is left in memory. There may be no file yet.
+                with suppress(OSError):
+                    os.truncate(self.path, before)
                 raise
         except OSError as error:
             raise not_written(error, self.path) from error
@@ -104,7 +109,7 @@ def _whole(payload: bytes) -> int:
     return payload.rfind(b"\n") + 1
 
 
-def _records(payload: bytes, name: str) -> Iterator[dict[str, Any]]:
+def _records(payload: bytes, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(payload.split(b"\n"), 1):
         if not line:
             continue
@@ -118,4 +123,4 @@ def _records(payload: bytes, name: str) -> Iterator[dict[str, Any]]:
             raise JournalDamaged(
                 f"{name} is damaged", f"line {number} is no record", "remove the line, or start the run anew"
             )
-        yield record
+        yield number, record

@@ -53,7 +53,7 @@ def table(one: Probe, other: Probe) -> pd.DataFrame:
     """Their figures in two columns."""
     rows: list[tuple[str, str, str]] = []
     for name, told in (
-        ("model", lambda p: p.model.name if p.model else p.said or "not said"),
+        ("model", lambda p: p.model.name if p.model else p.said.name or "not said"),
         ("H-neurons", lambda p: str(len(p.h_neurons))),
         ("negative weights", lambda p: str(len(p.against))),
         ("density, per mille", lambda p: f"{density(p):.3f}" if p.model else ""),

@@ -18,7 +18,7 @@ _NAMES = {
 def bad_input(error: ValidationError) -> BadInput:
     """The first thing that `error` refuses, in our three parts."""
     first = error.errors()[0]
-    message = str(first["msg"]).removeprefix("Value error, ")
+    message = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
     place = str(first["loc"][-1]) if first["loc"] else ""
     what, colon, rest = message.partition(": ")
     why, semicolon, instead = rest.partition("; ")

@@ -80,8 +80,8 @@ def run(
 ) -> None:
     """Make a probe; a run of that name goes on where it was."""
     plan = (_plan(plan_file) if answers_of is None else _plan_of(answers_of)).model_dump(mode="json")
-    if questions is not None and not plan["source"]["file"]:
-        # Which of the shipped questions a plan asks says nothing of a person's file.
+    if questions is not None and plan["source"]["file"] != questions.name:
+        # Which of the shipped questions a plan asks, or of another file, says nothing of this one.
         plan["source"] |= {"relations": (), "per_relation": None}
     given: dict[str, dict[str, Any]] = {
         "source": {
@@ -317,16 +317,12 @@ def _filter(words: str) -> Consistency:
 
 def _read(path: Path, plan: Plan) -> tuple[Question, ...]:
     """The questions of a person's file that the plan asks; what of the file is left out is said. Raises BadInput."""
-    from backend.identify.asking import asked_of
     from backend.identify.formats import questions
 
-    source = plan.source
-    is_whole = not source.relations and source.per_relation is None
-    # Where no kind is asked alone, it is read where the file holds more than can be asked.
-    found = questions.read_path(path, source.limit if is_whole else None, plan.seed)
+    found = questions.read_path(path, plan.source, plan.seed)
     if found.left_out:
         Teller(stderr_console()).say(found.left_out)
-    return found.questions if is_whole else asked_of(found.questions, source, plan.seed)
+    return found.questions
 
 
 def _finish(request: IdentifyRequest, spec: ModelSpec, json: bool) -> None:

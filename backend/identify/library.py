@@ -41,7 +41,7 @@ def folder_of(name: str) -> Path:
         return inside(runs_dir(), run_name(name))
     except PathEscapes as error:
         raise BadInput(
-            f"{name[:40]!r} cannot be a run's name", "it is a folder's name", "use letters, digits, - and _"
+            f"{name[:40]!r} cannot be opened", "a link there leads out of the data folder", "choose another name"
         ) from error
 
 
@@ -83,7 +83,7 @@ def write_text(path: Path, text: str) -> None:
     """A file whole or not at all. Raises StoreError."""
     try:
         with whole(path) as part:
-            part.write_text(text, "utf-8")
+            part.write_bytes(text.encode())
     except OSError as error:
         raise StoreError(
             f"{path.name} cannot be written", error.strerror or str(error), "free some space and resume"
@@ -152,10 +152,10 @@ def checked(probe: Probe, info: ModelInfo, force: bool = False) -> Probe:
     Raises BadInput where it was not, or names a neuron that the model does not have.
     """
     probe.all.check(info.widths)
-    if probe.model is not None and probe.model.fingerprint == info.fingerprint:
-        return probe
+    if probe.is_of(info):
+        return probe if probe.model is not None else probe.model_copy(update={"model": info})
     if not force:
-        made = probe.model.name if probe.model else probe.said[:60] or "a model that its file does not name"
+        made = probe.model.name if probe.model else probe.said.name[:60] or "a model that its file does not name"
         if made == info.name:
             made = f"a {made} with other weights"
         raise BadInput(

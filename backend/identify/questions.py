@@ -1,6 +1,7 @@
 """Stage 1, questions: from facts to questions of one wording a relation.
 
-Owns the shipped questions and the bound and order of any set. Refuses foreign files (`backend.identify.importers`).
+Owns the shipped questions and the bound and order of any set. Refuses to read files of others
+(`backend.identify.formats.questions`).
 """
 
 from __future__ import annotations
@@ -77,15 +78,38 @@ def worded(fact: Fact) -> Question:
 
 
 def thinned(questions: Sequence[Question], per_relation: int, seed: int) -> list[Question]:
-    """At most `per_relation` questions of each relation, drawn at random, in the order they had."""
+    """At most `per_relation` questions of each relation, drawn at random, in the order they had.
+
+    Questions without a relation are of no one kind: all are kept.
+    """
     places: dict[str, list[int]] = {}
     for place, question in enumerate(questions):
-        places.setdefault(question.relation, []).append(place)
+        if question.relation:
+            places.setdefault(question.relation, []).append(place)
     draw = np.random.default_rng(seed)
     kept = {
         int(p) for group in places.values() for p in draw.choice(group, min(per_relation, len(group)), replace=False)
     }
-    return [question for place, question in enumerate(questions) if place in kept]
+    return [question for place, question in enumerate(questions) if place in kept or not question.relation]
+
+
+def chosen(questions: Sequence[Question], source: Source, seed: int) -> tuple[Question, ...]:
+    """Of a person's questions those that a plan's source asks: its relations, at most so many of each and in all.
+
+    Raises BadInput for a relation that none of them has.
+    """
+    known = sorted({question.relation for question in questions} - {""})
+    for name in source.relations:
+        if name not in known:
+            raise BadInput(
+                f"{name[:60]!r} is no relation of {source.file[:60]}",
+                f"its relations are {', '.join(known)[:200]}" if known else "its questions have none",
+                "name one of them" if known else "ask all of them",
+            )
+    kept = [question for question in questions if not source.relations or question.relation in source.relations]
+    if source.per_relation is not None:
+        kept = thinned(kept, source.per_relation, seed)
+    return drawn(kept, source.limit, seed)
 
 
 def checked(questions: Sequence[Question]) -> tuple[Question, ...]:

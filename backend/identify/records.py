@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from backend.errors import StoreError
+from backend.outside import clause
 from backend.types import Frozen
 from cache.errors import JournalDamaged, StoreProblem
 from cache.journal import Journal
@@ -30,7 +31,7 @@ def records(journal: Journal, kind: type[R], instead: str = ALONE) -> list[R]:
 
     instead: what a person can do about a damaged record.
     """
-    return [_made(journal, number, record, kind, instead) for number, record in enumerate(_read(journal, instead), 1)]
+    return [_made(journal, number, record, kind, instead) for number, record in _read(journal, instead)]
 
 
 def by_question(journal: Journal, kind: type[R], instead: str = ALONE) -> dict[str, Callable[[], R]]:
@@ -39,7 +40,7 @@ def by_question(journal: Journal, kind: type[R], instead: str = ALONE) -> dict[s
     Raises StoreError as `records`.
     """
     found: dict[str, Callable[[], R]] = {}
-    for number, record in enumerate(_read(journal, instead), 1):
+    for number, record in _read(journal, instead):
         question = record.get("question")
         if not isinstance(question, str):
             raise damaged(journal, number, "question is not text", instead)
@@ -66,17 +67,13 @@ def reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         told = str(first["msg"]).removeprefix("Value error, ")
-        return _clause(": ".join(part for part in (".".join(map(str, first["loc"])), told) if part))
-    return _clause(error.strerror if isinstance(error, OSError) and error.strerror else str(error))
+        return clause(": ".join(part for part in (".".join(map(str, first["loc"])), told) if part))
+    return clause(error.strerror if isinstance(error, OSError) and error.strerror else str(error))
 
 
-def _clause(words: str) -> str:
-    return " ".join(words.replace(";", ",").split())[:200].rstrip(".")
-
-
-def _read(journal: Journal, instead: str) -> list[dict[str, Any]]:
+def _read(journal: Journal, instead: str) -> list[tuple[int, dict[str, Any]]]:
     try:
-        return journal.read()
+        return journal.numbered()
     except JournalDamaged as error:
         raise StoreError(error.what, error.why, instead) from error
     except StoreProblem as error:

@@ -205,7 +205,7 @@ def parse(payload: bytes, file: str, limit: int | None = None, seed: int = 0) ->
 
     Raises BadInput.
     """
-    return question_files.read(payload, file, limit, seed)
+    return question_files.read(payload, file, question_files.ALL.model_copy(update={"limit": limit}), seed)
 
 
 def take(files: Mapping[str, bytes], name: str, info: ModelInfo | None, force: bool, loading: str = "") -> Probe:

@@ -37,12 +37,12 @@ MAX_TEXT = 2_000
 class Question(Frozen):
     """One question with every spelling that answers it. `relation` is its kind, `entity` what it is about."""
 
-    id: str
+    id: Text
     text: Annotated[Text, Field(min_length=1, max_length=MAX_TEXT)]
     answers: Annotated[tuple[Text, ...], Field(min_length=1)]
-    relation: str = ""
-    entity: str = ""
-    source: str = ""
+    relation: Text = ""
+    entity: Text = ""
+    source: Text = ""
 
 
 class ReadQuestions(Frozen):

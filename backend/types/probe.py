@@ -6,7 +6,7 @@ its n and interval in its type. Source of the method: Gao et al. 2025, section 6
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -224,11 +224,29 @@ class ProbeNeuron(Frozen):
         return value
 
 
+class Said(Frozen):
+    """What a file of others tells of the model that it is of: how it is called, and the fingerprint of its weights."""
+
+    name: Annotated[Text, Field(max_length=300)] = ""
+    fingerprint: Annotated[Text, Field(max_length=300)] = ""
+
+    def of(self, info: ModelInfo) -> bool | None:
+        """Whether this is that model: by its weights, else by its name. None where the file tells neither."""
+        if self.fingerprint:
+            return self.fingerprint == info.fingerprint
+        return _bare(self.name) == _bare(info.name) if self.name else None
+
+
+def _bare(name: str) -> str:
+    """A hub puts who made a model before its name; of a folder's path the last part is the name."""
+    return name.rstrip("/").rpartition("/")[2].casefold()
+
+
 class Probe(Frozen):
     """The artefact. A positive weight makes an H-neuron; negative ones speak for a right answer.
 
     `forced` names the model that it was put on against its fingerprint: a mark that stays. `said` is what a file of
-    others calls the model that it is of, where it tells no more.
+    others tells of its model, where it does not hold it.
     """
 
     schema_: Literal["hneurons/probe/1"] = Field(default=SCHEMA, alias="schema")
@@ -246,7 +264,7 @@ class Probe(Frozen):
     report: Report | None = None
     imported: str = ""
     forced: str = ""
-    said: str = ""
+    said: Said = Said()
 
     model_config = {**Frozen.model_config, "populate_by_name": True, "serialize_by_alias": True}
 
@@ -259,6 +277,10 @@ class Probe(Frozen):
                 raise ValueError(f"{found.neuron} stands in the probe twice, and a neuron has one weight")
             seen.add(found.neuron)
         return value
+
+    def is_of(self, info: ModelInfo) -> bool:
+        """Whether its neurons are this model's."""
+        return bool(self.said.of(info)) if self.model is None else self.model.fingerprint == info.fingerprint
 
     def of_sign(self, sign: int) -> tuple[ProbeNeuron, ...]:
         """Neurons whose weight has this sign (1 or -1), the heaviest first."""

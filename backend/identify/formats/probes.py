@@ -29,10 +29,11 @@ from safetensors.numpy import save as save_safetensors
 
 from backend import columns, neuron_files
 from backend.errors import BadInput
+from backend.identify.records import reason
 from backend.neurons import NeuronId
 from backend.outside import arrays, json_value, real
 from backend.types.plan import run_name
-from backend.types.probe import Probe, ProbeNeuron
+from backend.types.probe import Probe, ProbeNeuron, Said
 from backend.types.results import ModelInfo
 
 FORMATS = ("json", "csv", "jhammant", "npz", "hprobes")
@@ -57,10 +58,7 @@ def read(files: dict[str, bytes], name: str, info: ModelInfo | None) -> Probe:
     try:
         return _read(files, name, info)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        why = f"{where}: {first['msg'].removeprefix('Value error, ')}"
-        raise BadInput(f"{' with '.join(files)} is a damaged probe", why, "export it again") from error
+        raise BadInput(f"{' with '.join(files)} is a damaged probe", reason(error), "export it again") from error
 
 
 def _read(files: dict[str, bytes], name: str, info: ModelInfo | None) -> Probe:
@@ -86,7 +84,8 @@ def _listed(file: str, payload: bytes, name: str, info: ModelInfo | None) -> Pro
         with suppress(BadInput):
             about = json_value(payload, file)
     if isinstance(about, dict) and str(about.get("schema", "")).startswith("hneurons/probe/"):
-        return Probe.model_validate_json(payload).model_copy(update={"name": name})
+        ours = Probe.model_validate_json(payload)
+        return ours.model_copy(update={"name": name, "model": ours.model or _fitting(info, ours.said)})
     intercept, payload = _intercept(file, payload, about)
     held = neuron_files.read_file(payload, file)
     neurons = tuple(
@@ -94,22 +93,13 @@ def _listed(file: str, payload: bytes, name: str, info: ModelInfo | None) -> Pro
         for neuron in held.neurons
         if held.weights.get(neuron, 1.0) != 0
     )
-    said = held.model or ""
-    return _imported(name, file, neurons, intercept, _fitting(info, said, held.fingerprint), said)
+    said = Said(name=held.model or "", fingerprint=held.fingerprint or "")
+    return _imported(name, file, neurons, intercept, _fitting(info, said), said)
 
 
-def _fitting(info: ModelInfo | None, said: str, fingerprint: str | None = None) -> ModelInfo | None:
-    """The model that a probe is for, unless its file says that it is of another one: by its weights, else by name."""
-    if info is None or not (said or fingerprint):
-        return info
-    if fingerprint:
-        return info if fingerprint == info.fingerprint else None
-    # Hubs put who made a model before its name; of a folder's path the last part is the name.
-    return info if _bare(said) == _bare(info.name) else None
-
-
-def _bare(name: str) -> str:
-    return name.rstrip("/").rpartition("/")[2].casefold()
+def _fitting(info: ModelInfo | None, said: Said) -> ModelInfo | None:
+    """The model that a probe is for, unless its file says that it is of another one."""
+    return None if info is None or said.of(info) is False else info
 
 
 def _intercept(file: str, payload: bytes, about: Any) -> tuple[Any, bytes]:
@@ -130,7 +120,7 @@ def _intercept(file: str, payload: bytes, about: Any) -> tuple[Any, bytes]:
 
 def _coefficients(file: str, payload: bytes, name: str, info: ModelInfo | None) -> Probe:
     """The authors' classifier: one weight for each neuron, flattened layer by layer."""
-    held = arrays(payload, file)
+    held = arrays(payload, file, ("coef", "intercept", "widths"))
     if missing := [part for part in ("coef", "intercept") if part not in held]:
         raise BadInput(f"{file} is no classifier", f"it has no {missing[0]}", f"make it by {UNPICKLE}")
     coef = _finite(held["coef"], f"coef of {file}")
@@ -143,7 +133,8 @@ def _coefficients(file: str, payload: bytes, name: str, info: ModelInfo | None) 
         )
         raise BadInput(f"{file} does not fit", why, "name the model that it was fitted on")
     ids = columns.named(np.flatnonzero(coef), widths)
-    return _imported(name, file, _weighted(coef[coef != 0], ids), _single(held["intercept"], file), info)
+    fits = info if info is not None and tuple(widths) == info.widths else None
+    return _imported(name, file, _weighted(coef[coef != 0], ids), _single(held["intercept"], file), fits, Said())
 
 
 def _hprobes(by_ending: dict[str, tuple[str, bytes]], name: str, info: ModelInfo | None) -> Probe:
@@ -154,7 +145,7 @@ def _hprobes(by_ending: dict[str, tuple[str, bytes]], name: str, info: ModelInfo
     told = json_value(by_ending[".json"][1], by_ending[".json"][0])
     try:
         layers, width = [int(layer) for layer in told["config"]["layers"]], int(told["config"]["intermediate_dim"])
-        said = str(told["config"].get("model_name") or "")
+        said = Said(name=str(told["config"].get("model_name") or ""))
         tensors = load_safetensors(payload)
         coef, intercept = tensors["clf_coef"], tensors["clf_intercept"]
     except (ValueError, KeyError, TypeError, OverflowError, SafetensorError) as error:
@@ -175,7 +166,9 @@ def _hprobes(by_ending: dict[str, tuple[str, bytes]], name: str, info: ModelInfo
     weights = weights / np.where(scale > 0, scale, 1.0)
     ids = [NeuronId(layers[feature // width], int(feature % width)) for feature in features]
     shifted = _single(intercept, file) - float(weights @ mean)
-    return _imported(name, file, _weighted(weights, ids), shifted, _fitting(info, said), said)
+    has_them = info is not None and all(layer < info.n_layers and info.widths[layer] == width for layer in layers)
+    fits = _fitting(info, said) if has_them else None
+    return _imported(name, file, _weighted(weights, ids), shifted, fits, said)
 
 
 def _of(
@@ -227,12 +220,19 @@ def _weighted(weights: np.ndarray, ids: Sequence[NeuronId]) -> tuple[ProbeNeuron
 
 
 def _imported(
-    name: str, file: str, neurons: tuple[ProbeNeuron, ...], intercept: Any, info: ModelInfo | None, said: str = ""
+    name: str,
+    file: str,
+    neurons: tuple[ProbeNeuron, ...],
+    intercept: Any,
+    info: ModelInfo | None,
+    said: Said | None = None,
 ) -> Probe:
     """The probe of a file of others. Raises BadInput, and ValidationError for an intercept that is no number."""
     if not neurons:
         raise BadInput(f"{file} holds no neuron with a weight", "all are 0", "export the probe again")
-    return Probe(name=name, imported=Path(file).name, intercept=intercept, neurons=neurons, model=info, said=said)
+    return Probe(
+        name=name, imported=Path(file).name, intercept=intercept, neurons=neurons, model=info, said=said or Said()
+    )
 
 
 def write(probe: Probe, kind: str) -> dict[str, bytes]:
@@ -285,7 +285,8 @@ def _written(probe: Probe, kind: str) -> bytes:
             | ({"expert": n.neuron.expert} if n.neuron.expert >= 0 else {})
             for n in probe.neurons
         ]
-        about = {"model": probe.model.name if probe.model else None, "intercept": probe.intercept}
+        name = probe.model.name if probe.model else probe.said.name or None
+        about = {"model": name, "intercept": probe.intercept}
         return json.dumps({**about, "h_neuron_count": len(told), "neurons": told}, indent=1).encode("ascii") + b"\n"
     if kind == "npz":
         if probe.model is None:

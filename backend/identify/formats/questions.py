@@ -19,9 +19,10 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from backend.errors import BadInput
-from backend.identify.questions import checked, drawn, same
+from backend.identify.questions import checked, chosen, same
 from backend.outside import json_value
 from backend.types.identify import MAX_TEXT, Question, ReadQuestions
+from backend.types.plan import Source
 
 MAX_BYTES = 400 * 1024**2
 ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
@@ -30,12 +31,14 @@ _ANSWERS = ("answers", "answer", "possible_answers", "aliases", "ground_truth", 
 _RELATION = ("relation", "prop", "category", "kind", "topic")
 _ENTITY = ("entity", "subj", "subject")
 _ID = ("id", "question_id", "qid")
+ALL = Source(per_relation=None)
+"""Every question of a file."""
 Lost = Literal["incomplete", "long", "broken"]
 """Why a row is no question: fields of `ReadQuestions`."""
 
 
-def read_path(path: Path, limit: int | None = None, seed: int = 0) -> ReadQuestions:
-    """The questions in `path`, at most `limit` of them at random. Raises BadInput."""
+def read_path(path: Path, source: Source = ALL, seed: int = 0) -> ReadQuestions:
+    """The questions in `path` that `source` asks. Raises BadInput."""
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
@@ -45,11 +48,15 @@ def read_path(path: Path, limit: int | None = None, seed: int = 0) -> ReadQuesti
         payload = path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path.name} cannot be read", error.strerror or str(error), "check the name") from error
-    return read(payload, path.name, limit, seed)
+    return read(payload, path.name, source, seed)
 
 
-def read(payload: bytes, name: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
-    """The questions in a file's bytes, and what is left out; its ending says how they are written. Raises BadInput."""
+def read(payload: bytes, name: str, source: Source = ALL, seed: int = 0) -> ReadQuestions:
+    """The questions in a file's bytes that `source` asks, and which rows are none; its ending says how they are
+    written.
+
+    They are chosen before they are counted: a file may hold more than one run asks. Raises BadInput.
+    """
     ending = Path(name).suffix.lower()
     if ending not in ENDINGS:
         raise BadInput(
@@ -71,7 +78,7 @@ def read(payload: bytes, name: str, limit: int | None = None, seed: int = 0) -> 
             + " has both",
             "give a column 'question' and a column 'answers'",
         )
-    found = list(drawn(found, limit, seed))
+    found = list(chosen(found, source.model_copy(update={"file": name}), seed))
     asked, different = checked(found), len({same(one.text) for one in found})
     return ReadQuestions(
         questions=asked,

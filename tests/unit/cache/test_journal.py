@@ -76,6 +76,8 @@ def test_a_folder_that_cannot_be_written_is_a_problem_in_words(tmp_path: Path, m
     monkeypatch.setattr(Path, "open", refused)
     with pytest.raises(StoreUnwritable, match="Read-only file system"):
         journal.append(RECORDS)
+    with pytest.raises(StoreUnwritable, match="Read-only file system"):
+        Journal(tmp_path / "new.jsonl").append(RECORDS)
     monkeypatch.undo()
     assert journal.read() == RECORDS
 

@@ -12,6 +12,7 @@ import pytest
 from backend.cli.main import main
 from backend.errors import BadInput, BadSettings, StoreError, Unknown
 from backend.identify import library, runs
+from backend.identify.formats import probes as probe_files
 from backend.identify.formats import questions
 from backend.neurons import NeuronSet
 from backend.serve import shelf
@@ -180,9 +181,8 @@ def test_a_file_of_questions_is_read(client: Client) -> None:
     with pytest.raises(BadInput, match="50,001 questions are too many: .*; set how many to ask at most"):
         client.read_questions(many, "q.csv")
     found = client.read_questions(many, "q.csv", 20, 3)
-    assert len(found.questions) == 20 and found == questions.read(many, "q.csv", 20, 3) != client.read_questions(
-        many, "q.csv", 20
-    )
+    assert len(found.questions) == 20 and found != client.read_questions(many, "q.csv", 20)
+    assert found == questions.read(many, "q.csv", Source(per_relation=None, limit=20), 3)
     with pytest.raises(BadInput, match="no column of questions"):
         client.read_questions(b"a,b\n1,2\n", "q.csv")
 
@@ -229,7 +229,39 @@ def test_a_list_of_another_model_is_refused_or_marked(said: dict[str, str], whos
     with pytest.raises(BadInput, match=whose):
         client.import_probe({"x.json": listed(**said)}, "x")
     made = client.import_probe({"x.json": listed(**said)}, "x", force=True)
-    assert (made.model, made.said, made.forced) == (None, said["model"], "fake-model")
+    assert (made.model, made.said.name, made.forced) == (None, said["model"], "fake-model")
+
+
+def test_a_list_that_named_its_model_before_it_was_known_is_that_model_s(client: Client) -> None:
+    shelf.take({"x.json": listed(model="nobody/fake-model")}, "early", None, False)
+    early = client.probe("early")
+    assert early.model is None and library.checked(early, INFO).model == INFO
+    again = {"x.json": early.model_dump_json().encode()}
+    assert client.import_probe(again, "again").model == INFO
+    other = INFO.model_copy(update={"name": "other"})
+    with pytest.raises(BadInput, match="it belongs to nobody/fake-model, and other is loaded"):
+        library.checked(early, other)
+
+
+def test_what_a_file_says_of_its_model_is_written_for_others(client: Client) -> None:
+    client.import_probe({"x.json": listed(model="nobody/other")}, "x", force=True)
+    told = probe_files.write(client.probe("x"), "jhammant")[".json"]
+    with pytest.raises(BadInput, match="it belongs to nobody/other"):
+        client.import_probe({"h_neurons.json": told}, "y")
+
+
+@pytest.mark.parametrize("kind", ["npz", "hprobes"])
+def test_neurons_of_layers_that_the_model_has_not_are_not_its_own(kind: str, client: Client) -> None:
+    other = INFO.model_copy(update={"n_layers": 5, "widths": (8,) * 5, "name": ""})
+    files = {f"p{ending}": held for ending, held in probe_files.write(probe("x", other), kind).items()}
+    with pytest.raises(BadInput, match="it belongs to a model that its file does not name"):
+        client.import_probe(files, "x")
+
+
+def test_half_a_character_in_a_model_s_name_is_refused(client: Client) -> None:
+    with pytest.raises(BadInput, match="x.json is a damaged probe"):
+        client.import_probe({"x.json": listed(model="\ud800")}, "x")
+    assert not library.folder_of("x").exists()
 
 
 def test_an_artefact_that_was_imported_before_stays_its_model_s(client: Client) -> None:

@@ -72,7 +72,7 @@ def archive(path: Path) -> None:
         (lambda folder: (folder / "qids.json").write_text('{"t": ["q0"], "f": ["q0"]}'), "names an item twice"),
         (lambda folder: np.save(folder / "act_q3.npy", np.zeros((2, 2))), "features of several models"),
         (lambda folder: (folder / "act_q3.npy").write_bytes(b"no array"), "cannot be read"),
-        (lambda folder: (folder / "act_q3.npy").write_bytes(b""), "act_q3.npy cannot be read: No data left in file;"),
+        (lambda folder: (folder / "act_q3.npy").write_bytes(b""), "act_q3.npy cannot be read: it is empty;"),
         (lambda folder: np.save(folder / "act_q3.npy", np.ones((LAYERS, WIDTH)) * 1j), "holds no real numbers"),
         (lambda folder: archive(folder / "act_q3.npy"), "act_q3.npy is no array: it is an archive of arrays"),
         (lambda folder: [path.unlink() for path in sorted(folder.glob("act_q*.npy"))[8:]], "are too few"),

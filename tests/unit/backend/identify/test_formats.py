@@ -20,6 +20,7 @@ from backend.errors import BadInput, BadNeurons
 from backend.identify.formats import probes, questions, thunlp
 from backend.neurons import NeuronId
 from backend.types.identify import Item, Side
+from backend.types.plan import Source
 from backend.types.probe import Probe, ProbeNeuron
 from tests.fakes import INFO
 
@@ -29,6 +30,7 @@ ROW = {"question": "Who wrote Emma?", "answers": ["Jane Austen", "Austen"], "rel
 OFFICIAL = {key: value for key, value in ROW.items() if key != "answers"} | {
     "responses": ["Jane"], "judges": ["true"], "ground_truth": ROW["answers"],
 }  # fmt: skip
+HUNDRED = Source(per_relation=None, limit=100)
 OURS = b'{"schema": "hneurons/probe/1", "name": "a", '
 LISTED = json.dumps(ROW["answers"])
 
@@ -104,7 +106,7 @@ def test_every_row_that_is_no_question_is_counted_by_its_reason() -> None:
     assert told.left_out == (
         "Left out of 8 rows: 4 without a question or an answer, 1 of more than 2,000 characters, 2 that are no text."
     )
-    assert questions.read(csv("question,answer\nWho?,B\n\nWhat?,B\n"), "q.csv", limit=1).left_out == ""
+    assert questions.read(csv("question,answer\nWho?,B\n\nWhat?,B\n"), "q.csv", Source(limit=1)).left_out == ""
 
 
 def test_a_row_with_more_cells_than_columns_is_refused_with_its_line() -> None:
@@ -155,13 +157,32 @@ def test_a_file_that_cannot_be_read_says_why(payload: bytes, name: str, words: s
     assert caught.value.instead
 
 
+def test_of_a_large_file_the_kinds_that_a_plan_asks_are_read() -> None:
+    rows = "".join(f"Who is number {n}?,A{n},{'ab'[n % 2]}\n" for n in range(120_000))
+    payload = csv("question,answer,relation\n" + rows)
+    some = questions.read(payload, "q.csv", Source(relations=("a",), per_relation=70)).questions
+    assert len(some) == 70 and {question.relation for question in some} == {"a"}
+    assert len(questions.read(payload, "q.csv", Source(per_relation=70)).questions) == 140
+
+
+def test_questions_of_no_kind_are_not_thinned_as_if_they_were_of_one() -> None:
+    payload = csv("question,answer\n" + "".join(f"Who is number {n}?,A{n}\n" for n in range(600)))
+    assert len(questions.read(payload, "q.csv", Source()).questions) == 600
+
+
+@pytest.mark.parametrize("field", ["id", "relation", "entity", "question"])
+def test_half_a_character_makes_no_question(field: str) -> None:
+    told = questions.read(json.dumps([ROW, {**ROW, "question": "Who?", field: "\ud800"}]).encode(), "q.json")
+    assert len(told.questions) == told.broken == 1 and told.model_dump_json()
+
+
 def test_many_rows_need_a_limit_and_are_drawn_by_it() -> None:
     payload = csv("question,answer\n" + "".join(f"Who is number {n}?,A{n}\n" for n in range(200_000)))
     with pytest.raises(BadInput, match="200,000 questions are too many"):
         questions.read(payload, "q.csv")
-    found = questions.read(payload, "q.csv", limit=100)
+    found = questions.read(payload, "q.csv", HUNDRED)
     assert len(found.questions) == 100 == len({q.id for q in found.questions})
-    assert found == questions.read(payload, "q.csv", limit=100) != questions.read(payload, "q.csv", limit=100, seed=1)
+    assert found == questions.read(payload, "q.csv", HUNDRED) != questions.read(payload, "q.csv", HUNDRED, seed=1)
 
 
 # Probes
@@ -237,6 +258,12 @@ def test_a_foreign_probe_scores_the_same_items_the_same(made: Callable[[], dict[
     assert set(probe.h_neurons) == {
         NeuronId(int(n // WIDTH), int(n % WIDTH)) for n in np.flatnonzero(FITTED.coef_[0] > 0)
     }
+
+
+def test_of_an_archive_only_what_a_classifier_has_is_opened() -> None:
+    assert probes.read(as_npz(names=np.array(["a", "b"], object)), "x", INFO).neurons
+    with pytest.raises(BadInput, match="p.npz cannot be read: it is no file of NumPy's; write it again"):
+        probes.read({"p.npz": b"coef,intercept"}, "x", INFO)
 
 
 def test_hprobes_that_looked_at_every_second_layer() -> None:
