@@ -104,7 +104,10 @@ def figure(row: Row, label: str, palette: Palette) -> go.Figure:
         y=places, x=ours, orientation="h", marker={"color": palette.baseline}, offsetgroup="0",
         customdata=names, hovertemplate="%{customdata}<br>baseline %{x:.2%}<extra></extra>",
     )  # fmt: skip
-    hatch = {"shape": "/", "fgcolor": palette.page, "size": 6, "solidity": 0.25} if kind(row.plan) == "control" else {}
+    hatch = {}
+    if kind(row.plan) == "control":
+        # Laid over the bar: by default a pattern stands in the place of its colour.
+        hatch = {"shape": "/", "fillmode": "overlay", "fgcolor": palette.page, "size": 6, "solidity": 0.25}
     chart.add_bar(
         y=places, x=theirs, orientation="h", marker={"color": tint, "pattern": hatch}, offsetgroup="1",
         customdata=names, hovertemplate=f"%{{customdata}}<br>{label} %{{x:.2%}}<extra></extra>",

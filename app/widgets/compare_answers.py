@@ -51,6 +51,8 @@ def finished(result: Comparison) -> None:
             _head(row.plan, names[place], len(shown))
             st.html(diff_text.marked(row, leaving, session.palette()))
             st.space("stretch")
+            _said(result, row)
+            # Next above the foot, so that all scores stand at one height.
             if probe is not None and (score := scores[shown.index(place)]) is not None:
                 st.markdown(frame.muted(f"Score of {explore_words.named(probe)}: {score:.2f}"), help=SCORE_HELP)
             _foot(result, row, place, names[place])
@@ -89,10 +91,13 @@ def _head(plan: RowPlan, name: str, columns: int) -> None:
     )
 
 
-def _foot(result: Comparison, row: Row, place: int, name: str) -> None:
+def _said(result: Comparison, row: Row) -> None:
     said = [one for one in (compare_words.sameness(result, row), compare_words.proof(row)) if one]
     if said:
         st.markdown("  \n".join(frame.muted(one) for one in said))
+
+
+def _foot(result: Comparison, row: Row, place: int, name: str) -> None:
     line = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", wrap=True)
     verdict = _verdict(result, row)
     with line.container(horizontal=True, width="content", gap="xsmall", vertical_alignment="center"):

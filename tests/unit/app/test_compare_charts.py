@@ -11,7 +11,7 @@ import pytest
 from app import style
 from app.charts import compare_cost, compare_difference, compare_marks, compare_split
 from app.charts.compare_difference import Score
-from app.widgets import compare_words
+from app.widgets import compare_words, diff_text
 from tests.comparisons import BASE, LAYERS, PICKED, asked, comparison
 
 RESULT = comparison(asked())
@@ -58,6 +58,11 @@ def test_the_bars_hold_the_ten_of_the_baseline_and_then_the_rows_own_choice_with
     assert pairs[-1].shown == "·not" and pairs[-1].baseline is None
     texts = _texts(compare_split.figure(PICK, "Suppressed", style.LIGHT))
     assert "baseline: at most 1.0 %" in texts and "34 % baseline" in texts and "<b>24 %</b>" in texts
+
+
+def test_bars_of_a_twin_are_hatched_over_their_colour() -> None:
+    bars = compare_split.figure(PICK.model_copy(update={"plan": TWIN.plan}), "Random twin", style.LIGHT).data[1]
+    assert bars.marker.color == diff_text.colour("control", style.LIGHT) and bars.marker.pattern.fillmode == "overlay"
 
 
 def test_bars_of_a_row_without_split_are_refused() -> None:
