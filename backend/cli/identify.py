@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backend.cli import options, probe_tables
-from backend.cli.output import quiet_stdout, stderr_console, stdout_console, write_line
+from backend.cli.output import plain, quiet_stdout, stderr_console, stdout_console, write_line
 from backend.cli.running import Listening, Teller
 from backend.errors import BadSettings
 from backend.outside import json_value
@@ -184,30 +184,42 @@ def export(
     out: Annotated[Path, typer.Option(help="the file to write; for thunlp a folder")],
     format: Annotated[str, typer.Option(help="json, csv, jhammant, npz, hprobes, or thunlp")] = "json",
     model: options.Model = None,
+    json: options.Json = False,
 ) -> None:
     """Write a probe for other programs; as thunlp, the items and features that it was fitted on."""
     from backend.identify import library
     from backend.identify.formats import probes
 
     if format == "thunlp":
-        _export_features(name, out, model)
+        count = _export_features(name, out, model)
+        told = {"folder": str(out), "items": count}
+        _tell(told, f"{out}: {count:,} items with their features", json)
         return
     files = probes.write(library.read(name), format)
     options.check_place(out)
     # Of a name alone: "probe.v1" has no ending that is one of ours.
     stem = out.with_suffix("") if out.suffix.lower() in probes.ENDINGS else out
-    for ending, payload in files.items():
-        path = out if len(files) == 1 else stem.with_name(stem.name + ending)
+    places = {out if len(files) == 1 else stem.with_name(stem.name + ending): held for ending, held in files.items()}
+    for path, payload in places.items():
         try:
             path.write_bytes(payload)
         except OSError as error:
             raise BadSettings(
                 f"{path} cannot be written", error.strerror or str(error), "choose another place"
             ) from error
-        stdout_console().print(f"{path}: {len(payload):,} bytes")
+    written = {str(path): len(payload) for path, payload in places.items()}
+    _tell({"bytes": written}, "\n".join(f"{path}: {size:,} bytes" for path, size in written.items()), json)
 
 
-def _export_features(name: str, out: Path, model: str | None) -> None:
+def _tell(told: dict[str, Any], words: str, json: bool) -> None:
+    if json:
+        write_line(jsonlib.dumps(told))
+    else:
+        stdout_console().print(plain(words), soft_wrap=True)
+
+
+def _export_features(name: str, out: Path, model: str | None) -> int:
+    """Raises BadSettings where the run was made on another model."""
     from backend.identify import fitted, runs
     from backend.identify.formats import thunlp
     from backend.models import loading
@@ -220,8 +232,7 @@ def _export_features(name: str, out: Path, model: str | None) -> None:
             raise BadSettings(
                 f"{name} was made on another model", f"{loaded.info.name} is not {begun.model}", "name that one"
             )
-        count = fitted.export(loaded, name, out)
-    stdout_console().print(f"{out}: {count:,} items with their features")
+        return fitted.export(loaded, name, out)
 
 
 @app.command("fit")

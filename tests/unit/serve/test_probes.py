@@ -289,7 +289,8 @@ def test_a_list_waits_for_the_model_that_is_loading() -> None:
 def test_the_command_exports_what_it_imports(kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     kept()
     out = tmp_path / {"npz": "p.npz", "csv": "p.csv"}.get(kind, "p.json")
-    assert main(["identify", "export", "mine", "--out", str(out), "--format", kind]) == 0
+    assert main(["identify", "export", "mine", "--out", str(out), "--format", kind, "--json"]) == 0
+    assert json.loads(capfd.readouterr().out) == {"bytes": {str(out): out.stat().st_size}}
     assert main(["identify", "import", str(out), "--name", "again"]) == 0
     capfd.readouterr()
     assert main(["identify", "report", "again", "--json"]) == 0
