@@ -132,7 +132,7 @@ class NeuronSet(Sequence[NeuronId]):
             else:
                 continue
             raise BadNeurons(
-                f"{neuron} is not in this model", why, "choose it in the table, or open the model this set was made for"
+                f"{neuron} is not in this model", why, "name one that it has, or open the model this set was made for"
             )
 
     def by_layer(self) -> dict[int, tuple[int, ...]]:

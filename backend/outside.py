@@ -38,8 +38,11 @@ def json_value(
         line = f"line {error.lineno}, " if "\n" in error.doc.strip() else ""
         why = f"{line}column {error.colno}: {error.msg}"
         raise kind(f"{name} is broken JSON", why, "mend it there, or export it again") from error
+    except UnicodeDecodeError as error:
+        raise kind(f"{name} is not UTF-8", f"byte {error.start} belongs to no character", "save it as UTF-8") from error
     except ValueError as error:
-        raise kind(f"{name} is no JSON that is read", str(error)[:120], "export it again") from error
+        # All else that Python refuses in JSON.
+        raise kind(f"{name} is no JSON that is read", "a number in it has thousands of digits", "shorten it") from error
     except RecursionError as error:
         raise kind(
             f"{name} is no JSON that is read",

@@ -99,9 +99,10 @@ def scored(probe: Probe) -> list[Scored]:
         return []
     count = len(probe.h_neurons)
     rows = [Scored("the probe, all its neurons", "chosen", card.scores.auroc)]
-    rows.append(Scored(f"its {count} H-neurons alone", "chosen", card.positive_only))
+    ending = "" if count == 1 else "s"
+    rows.append(Scored(f"its {count} H-neuron{ending} alone", "chosen", card.positive_only))
     kinds = {"layer": "same layers", "free": "any layer"}
-    rows += [Scored(f"{count} random neurons, {kinds[one.kind]}", "twin", one.auroc) for one in card.random]
+    rows += [Scored(f"{count} random neuron{ending}, {kinds[one.kind]}", "twin", one.auroc) for one in card.random]
     rows.append(Scored("all neurons, L2", "baseline", card.all_neurons))
     rows += [Scored(one.name, "baseline", one.auroc) for one in card.baselines]
     if card.flagged:

@@ -56,13 +56,13 @@ def _metrics(probe: Probe, card: Report) -> None:
     cells: list[tuple[str, str, str]] = [
         ("H-neurons in the probe", f"{len(probe.h_neurons)}", f"of {total:,}, and {len(probe.against)} for right"),
         ("Density", f"{probe_worth.density(probe):.2f} ‰", "paper: 0.01 to 0.35 ‰"),
-        ("AUROC", f"{score.value:.2f}", f"95 % {score.low:.2f} to {score.high:.2f}, n = {score.n}"),
+        ("AUROC, the whole probe", f"{score.value:.2f}", f"95 % {score.low:.2f} to {score.high:.2f}, n = {score.n}"),
     ]
     if rival is not None:
         told = rival.better
         cells.append(
             (
-                "Better than random neurons by",
+                "H-neurons better than random by",
                 f"{told.value:+.2f}".replace("-", "−"),
                 f"95 % {told.low:.2f} to {told.high:.2f}, {len(rival.draws)} draws".replace("-", "−"),
             )

@@ -64,19 +64,22 @@ PLURAL = {
 def heading(probe: Probe) -> str:
     """The finding in a sentence: of the H-neurons alone, and beside the best of the scores that need no neuron."""
     count = len(probe.h_neurons)
-    noun = "neuron" if count == 1 else "neurons"
+    is_one = count == 1
+    noun = "neuron" if is_one else "neurons"
     card = probe.report
     if card is None:
         return f"{count} {noun} in a probe from {probe.imported or 'elsewhere'}, not judged here"
     score = card.positive_only
+    # The probe has negative weights besides: what it reaches as a whole is another figure.
+    alone = f"{count} {noun} by {'itself' if is_one else 'themselves'}"
     if score.low <= 0.5:
-        return f"{count} {noun} do not tell wrong answers from right ones"
+        return f"{alone} {'does' if is_one else 'do'} not tell wrong answers from right ones"
     rival = max(card.baselines, key=lambda one: one.auroc.value, default=None)
     if rival is not None and rival.auroc.value >= score.value:
         name = PLURAL.get(rival.name, f"{rival.name} does")
-        return f"{count} {noun} tell wrong answers from right ones, and no better than {name}"
+        return f"{alone} {'tells' if is_one else 'tell'} wrong answers from right ones no better than {name}"
     words = "a little" if score.value < 0.7 else ("something" if score.value < 0.85 else "much")
-    return f"{count} {noun} know {words} about when the model invents"
+    return f"{alone} {'knows' if is_one else 'know'} {words} about when the model invents"
 
 
 def worth(probe: Probe) -> str:

@@ -48,7 +48,7 @@ def _which(probe: Probe) -> NeuronSet:
     """All of them, the foremost by a ranking, or those with a negative weight."""
     kinds = ["all", "foremost", *(["negative"] if probe.against else [])]
     names = {
-        "all": f"All {len(probe.h_neurons)} H-neurons",
+        "all": "The one H-neuron" if len(probe.h_neurons) == 1 else f"All {len(probe.h_neurons)} H-neurons",
         "foremost": "The foremost",
         "negative": f"The {len(probe.against)} with a negative weight",
     }

@@ -79,6 +79,8 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Make a probe; a run of that name goes on where it was."""
+    from backend.identify import questions as source_questions
+
     plan = (_plan(plan_file) if answers_of is None else _plan_of(answers_of)).model_dump(mode="json")
     if questions is not None and plan["source"]["file"] != questions.name:
         # Which of the shipped questions a plan asks, or of another file, says nothing of this one.
@@ -119,6 +121,9 @@ def run(
         plan["filter"] = _filter(filter).model_dump()
     made = options.validated(Plan, plan)
     asked = _read(questions, made) if questions is not None else ()
+    if not made.source.file:
+        # For what cannot be asked, before a model is loaded.
+        source_questions.asked_by(made.source)
     command = shlex.join(["hneurons", *sys.argv[1:]])
     request = options.request_of(
         IdentifyRequest, name=name, plan=made, questions=asked, command=command, answers_of=answers_of

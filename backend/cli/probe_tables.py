@@ -21,8 +21,12 @@ def probes(console: Console, found: Iterable[ProbeSummary]) -> None:
     for one in found:
         made = "ships" if one.ships else one.made[:10] or "elsewhere"
         reached = "-" if one.auroc is None else f"{one.auroc.value:.3f}"
-        table.add_row(plain(one.name), str(one.positive), str(one.negative), reached, made, plain(one.model))
+        table.add_row(plain(one.name), str(one.positive), str(one.negative), reached, made, plain(_made_on(one)))
     console.print(table)
+
+
+def _made_on(one: ProbeSummary) -> str:
+    return f"{one.model or 'another model'}, put on {one.forced}" if one.forced else one.model
 
 
 def told(estimate: Estimate | None) -> str:

@@ -215,7 +215,9 @@ def held(folder: Path) -> tuple[tuple[Item, ...], np.ndarray, np.ndarray]:
             raise _damaged(spoilt[0])
         arrays = {name: np.lib.format.open_memmap(path, mode="r") for name, path in paths.items()}
     except FileNotFoundError as error:
-        raise StoreError("The features of this run are not here", f"{folder.name} is not whole", RESUME) from error
+        raise StoreError(
+            "The features of this run are not here", "what was read of its answers is not kept with it", RESUME
+        ) from error
     except (OSError, ValueError) as error:
         raise StoreError("The features of this run cannot be read", reason(error), RESUME) from error
     blocks = _blocks(Journal(folder / ROWS))

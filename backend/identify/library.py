@@ -135,7 +135,7 @@ def summary(probe: Probe, ships: bool = False) -> ProbeSummary:
     """A probe's line in a list."""
     return ProbeSummary(
         name=probe.name,
-        model=probe.model.name if probe.model else "",
+        model=probe.model.name if probe.model else probe.said.name,
         fingerprint=probe.model.fingerprint if probe.model else "",
         positive=len(probe.of_sign(1)),
         negative=len(probe.of_sign(-1)),
@@ -143,6 +143,7 @@ def summary(probe: Probe, ships: bool = False) -> ProbeSummary:
         made=probe.made,
         ships=ships,
         imported=probe.imported,
+        forced=probe.forced,
     )
 
 
@@ -161,6 +162,6 @@ def checked(probe: Probe, info: ModelInfo, force: bool = False) -> Probe:
         raise BadInput(
             f"The probe {probe.name} was made for another model",
             f"it belongs to {made}, and {info.name} is loaded",
-            "open that model, or force it by name",
+            "open that model, or force it (--force, on the page a tick)",
         )
     return probe.model_copy(update={"forced": info.name})

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Annotated, Literal, get_args
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from backend.errors import BadNeurons
 from backend.neurons import NeuronId, NeuronSet
 from backend.types.base import Frozen
 from backend.types.identify import CalibrationBin, Estimate, Funnel, RegionRule, Scores
@@ -225,13 +226,17 @@ class ProbeNeuron(Frozen):
 
 
 class Said(Frozen):
-    """What a file of others tells of the model that it is of: how it is called, and the fingerprint of its weights."""
+    """What a file of others tells of the model that it is of: how it is called, the fingerprint of its weights, and
+    the neurons in each of its layers."""
 
     name: Annotated[Text, Field(max_length=300)] = ""
     fingerprint: Annotated[Text, Field(max_length=300)] = ""
+    widths: tuple[int, ...] = ()
 
     def of(self, info: ModelInfo) -> bool | None:
-        """Whether this is that model: by its weights, else by its name. None where the file tells neither."""
+        """Whether this is that model: by its shape and weights, else by its name. None where neither tells."""
+        if self.widths and self.widths != info.widths:
+            return False
         if self.fingerprint:
             return self.fingerprint == info.fingerprint
         return _bare(self.name) == _bare(info.name) if self.name else None
@@ -277,6 +282,15 @@ class Probe(Frozen):
                 raise ValueError(f"{found.neuron} stands in the probe twice, and a neuron has one weight")
             seen.add(found.neuron)
         return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Probe:
+        if self.model is not None:
+            try:
+                self.all.check(self.model.widths)
+            except BadNeurons as error:
+                raise ValueError(f"{error.what}, {error.why}") from error
+        return self
 
     def is_of(self, info: ModelInfo) -> bool:
         """Whether its neurons are this model's."""
@@ -350,7 +364,7 @@ def _known(figure: float | None) -> float:
 
 
 class ProbeSummary(Frozen):
-    """A probe in a list."""
+    """A probe in a list. `model` is the name that a file of others gives, where there is no fingerprint."""
 
     name: str
     model: str
@@ -361,3 +375,4 @@ class ProbeSummary(Frozen):
     made: str
     ships: bool
     imported: str = ""
+    forced: str = ""

@@ -36,12 +36,12 @@ def written(app: AppTest) -> str:
 
 def test_the_card_says_what_was_found_and_what_it_is_worth() -> None:
     app = opened()
-    assert app.header[0].value == "4 neurons know something about when the model invents"
+    assert app.header[0].value == "4 neurons by themselves know something about when the model invents"
     told = {metric.label: (metric.value, metric.delta) for metric in app.metric}
     assert told["H-neurons in the probe"] == ("4", "of 46,080, and 2 for right")
     assert told["Density"][0] == "0.09 ‰"
-    assert told["AUROC"] == ("0.74", "95 % 0.69 to 0.79, n = 310")
-    assert told["Better than random neurons by"] == ("+0.08", "95 % 0.03 to 0.13, 2 draws")
+    assert told["AUROC, the whole probe"] == ("0.74", "95 % 0.69 to 0.79, n = 310")
+    assert told["H-neurons better than random by"] == ("+0.08", "95 % 0.03 to 0.13, 2 draws")
     assert "Neuron L17:N412: an H-neuron" in words(app)
     assert "As good or better without choosing neurons: all neurons, L2" in words(app)
 
@@ -62,7 +62,7 @@ def test_a_probe_that_tells_nothing_is_called_so() -> None:
     assert probe.report is not None
     card = probe.report.model_copy(update={"positive_only": fakes_probe.estimate(0.52)})
     client.shelf = {"shipped": probe.model_copy(update={"report": card})}
-    assert opened(client).header[0].value == "4 neurons do not tell wrong answers from right ones"
+    assert opened(client).header[0].value == "4 neurons by themselves do not tell wrong answers from right ones"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_probe_that_is_no_better_than_a_simple_score_is_called_so(rival: str, 
         update={"report": probe.report.model_copy(update={"baselines": (*probe.report.baselines, better)})}
     )
     heading = unescape(opened(client).header[0].value)
-    assert heading == f"4 neurons tell wrong answers from right ones, and no better than {told}"
+    assert heading == f"4 neurons by themselves tell wrong answers from right ones no better than {told}"
 
 
 def test_a_link_names_probe_room_and_neuron() -> None:
@@ -139,7 +139,7 @@ def test_a_finished_run_opens_its_card() -> None:
     client.shelf["mine"] = fakes_probe.probe("mine", INFO)
     app.run()
     app.button(key="open-mine").click().run()
-    assert app.header[0].value.startswith("4 neurons know")
+    assert app.header[0].value.startswith("4 neurons by themselves know")
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../x", "nul"])

@@ -66,14 +66,14 @@ def _read(files: dict[str, bytes], name: str, info: ModelInfo | None) -> Probe:
     by_ending = {Path(file).suffix.lower(): (file, payload) for file, payload in files.items()}
     if found := next((file for file in by_ending if file in (".pkl", ".pickle", ".joblib")), None):
         raise BadInput(f"{by_ending[found][0]} is a pickle", "opening one runs what is in it", f"turn it: {UNPICKLE}")
+    if len(files) > 1 and (set(by_ending) != {".json", ".safetensors"} or len(files) > 2):
+        raise BadInput(
+            "These files are no probe", f"{len(files)} were given", "give one, or hprobes' .json and .safetensors"
+        )
     if ".safetensors" in by_ending:
         return _hprobes(by_ending, name, info)
     if ".npz" in by_ending:
         return _coefficients(*by_ending[".npz"], name, info)
-    if len(files) != 1:
-        raise BadInput(
-            "These files are no probe", f"{len(files)} were given", "give one, or hprobes' .json and .safetensors"
-        )
     return _listed(*next(iter(files.items())), name, info)
 
 
@@ -85,6 +85,7 @@ def _listed(file: str, payload: bytes, name: str, info: ModelInfo | None) -> Pro
             about = json_value(payload, file)
     if isinstance(about, dict) and str(about.get("schema", "")).startswith("hneurons/probe/"):
         ours = Probe.model_validate_json(payload)
+        _refuse_empty(ours.neurons, file)
         return ours.model_copy(update={"name": name, "model": ours.model or _fitting(info, ours.said)})
     intercept, payload = _intercept(file, payload, about)
     held = neuron_files.read_file(payload, file)
@@ -120,7 +121,7 @@ def _intercept(file: str, payload: bytes, about: Any) -> tuple[Any, bytes]:
 
 def _coefficients(file: str, payload: bytes, name: str, info: ModelInfo | None) -> Probe:
     """The authors' classifier: one weight for each neuron, flattened layer by layer."""
-    held = arrays(payload, file, ("coef", "intercept", "widths"))
+    held = arrays(payload, file, ("coef", "intercept", "widths", "model", "fingerprint"))
     if missing := [part for part in ("coef", "intercept") if part not in held]:
         raise BadInput(f"{file} is no classifier", f"it has no {missing[0]}", f"make it by {UNPICKLE}")
     coef = _finite(held["coef"], f"coef of {file}")
@@ -133,8 +134,14 @@ def _coefficients(file: str, payload: bytes, name: str, info: ModelInfo | None) 
         )
         raise BadInput(f"{file} does not fit", why, "name the model that it was fitted on")
     ids = columns.named(np.flatnonzero(coef), widths)
-    fits = info if info is not None and tuple(widths) == info.widths else None
-    return _imported(name, file, _weighted(coef[coef != 0], ids), _single(held["intercept"], file), fits, Said())
+    said = Said(name=_word(held.get("model")), fingerprint=_word(held.get("fingerprint")), widths=tuple(widths))
+    intercept = _single(held["intercept"], file)
+    return _imported(name, file, _weighted(coef[coef != 0], ids), intercept, _fitting(info, said), said)
+
+
+def _word(held: np.ndarray | None) -> str:
+    """The text in an array of one, as ours are written; '' where none is there."""
+    return str(held.ravel()[0]) if held is not None and held.size == 1 and held.dtype.kind == "U" else ""
 
 
 def _hprobes(by_ending: dict[str, tuple[str, bytes]], name: str, info: ModelInfo | None) -> Probe:
@@ -145,7 +152,10 @@ def _hprobes(by_ending: dict[str, tuple[str, bytes]], name: str, info: ModelInfo
     told = json_value(by_ending[".json"][1], by_ending[".json"][0])
     try:
         layers, width = [int(layer) for layer in told["config"]["layers"]], int(told["config"]["intermediate_dim"])
-        said = Said(name=str(told["config"].get("model_name") or ""))
+        # It may have looked at some layers alone; then those between are not known.
+        is_all = layers == list(range(len(layers)))
+        named = str(told["config"].get("model_name") or "")
+        said = Said(name=named, widths=(width,) * len(layers) if is_all else ())
         tensors = load_safetensors(payload)
         coef, intercept = tensors["clf_coef"], tensors["clf_intercept"]
     except (ValueError, KeyError, TypeError, OverflowError, SafetensorError) as error:
@@ -166,9 +176,7 @@ def _hprobes(by_ending: dict[str, tuple[str, bytes]], name: str, info: ModelInfo
     weights = weights / np.where(scale > 0, scale, 1.0)
     ids = [NeuronId(layers[feature // width], int(feature % width)) for feature in features]
     shifted = _single(intercept, file) - float(weights @ mean)
-    has_them = info is not None and all(layer < info.n_layers and info.widths[layer] == width for layer in layers)
-    fits = _fitting(info, said) if has_them else None
-    return _imported(name, file, _weighted(weights, ids), shifted, fits, said)
+    return _imported(name, file, _weighted(weights, ids), shifted, _fitting(info, said), said)
 
 
 def _of(
@@ -228,11 +236,15 @@ def _imported(
     said: Said | None = None,
 ) -> Probe:
     """The probe of a file of others. Raises BadInput, and ValidationError for an intercept that is no number."""
-    if not neurons:
-        raise BadInput(f"{file} holds no neuron with a weight", "all are 0", "export the probe again")
+    _refuse_empty(neurons, file)
     return Probe(
         name=name, imported=Path(file).name, intercept=intercept, neurons=neurons, model=info, said=said or Said()
     )
+
+
+def _refuse_empty(neurons: Sequence[ProbeNeuron], file: str) -> None:
+    if not neurons:
+        raise BadInput(f"{file} holds no neuron with a weight", "all are 0, or none is there", "export the probe again")
 
 
 def write(probe: Probe, kind: str) -> dict[str, bytes]:
@@ -250,7 +262,9 @@ def write(probe: Probe, kind: str) -> dict[str, bytes]:
 
 def _written_for_hprobes(probe: Probe) -> dict[str, bytes]:
     """Weights of the chosen features per SD where each SD is known, else as they are."""
-    if probe.model is None or len(set(probe.model.widths)) > 1:
+    if probe.model is None:
+        raise _modelless(probe)
+    if len(set(probe.model.widths)) > 1:
         raise BadInput(
             f"{probe.name} cannot be written so", "hprobes numbers neurons of layers of one width", "write it as CSV"
         )
@@ -273,6 +287,18 @@ def _written_for_hprobes(probe: Probe) -> dict[str, bytes]:
     }
 
 
+def _saying(probe: Probe) -> Said:
+    return probe.said if probe.model is None else Said(name=probe.model.name, fingerprint=probe.model.fingerprint)
+
+
+def _modelless(probe: Probe) -> BadInput:
+    return BadInput(
+        f"{probe.name} cannot be written so",
+        "the file needs every neuron of a model, and its own is not known here",
+        "write it as CSV, or import it again with the model",
+    )
+
+
 def _written(probe: Probe, kind: str) -> bytes:
     if kind == "json":
         return probe.model_dump_json(indent=1).encode() + b"\n"
@@ -285,18 +311,19 @@ def _written(probe: Probe, kind: str) -> bytes:
             | ({"expert": n.neuron.expert} if n.neuron.expert >= 0 else {})
             for n in probe.neurons
         ]
-        name = probe.model.name if probe.model else probe.said.name or None
-        about = {"model": name, "intercept": probe.intercept}
+        its = _saying(probe)
+        about = {"model": its.name or None, "fingerprint": its.fingerprint or None, "intercept": probe.intercept}
         return json.dumps({**about, "h_neuron_count": len(told), "neurons": told}, indent=1).encode("ascii") + b"\n"
     if kind == "npz":
         if probe.model is None:
-            raise BadInput(
-                f"{probe.name} cannot be written so", "the file needs every neuron of the model", "write it as CSV"
-            )
+            raise _modelless(probe)
         widths = np.array(probe.model.widths)
         coef = np.zeros((1, int(widths.sum())))
         coef[0, columns.of([one.neuron for one in probe.neurons], widths.tolist())] = [n.weight for n in probe.neurons]
         packed = io.BytesIO()
-        np.savez_compressed(packed, coef=coef, intercept=np.array([probe.intercept]), widths=widths)
+        np.savez_compressed(
+            packed, coef=coef, intercept=np.array([probe.intercept]), widths=widths,
+            model=np.array(probe.model.name), fingerprint=np.array(probe.model.fingerprint),
+        )  # fmt: skip
         return packed.getvalue()
     raise BadInput(f"{kind[:40]!r} is no format", "it is not among them", f"choose {', '.join(FORMATS)}")

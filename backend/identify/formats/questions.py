@@ -7,6 +7,7 @@ answers hold other line separators. Refuses what is not UTF-8, and never runs an
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ from backend.outside import json_value
 from backend.types.identify import MAX_TEXT, Question, ReadQuestions
 from backend.types.plan import Source
 
+_END = "\x1eend"
 MAX_BYTES = 400 * 1024**2
 ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 _QUESTION = ("question", "prompt", "query")
@@ -114,13 +116,21 @@ def _text_rows(payload: bytes, name: str, ending: str) -> list[Mapping[str, Any]
 
 
 def _table(text: str, name: str, separator: str | None) -> list[Mapping[str, Any]]:
+    if not text.strip():
+        return []
     first = text.split("\n", 1)[0]
     mark = separator or max(",;\t", key=first.count)
     csv.field_size_limit(10_000_000)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark)
+    # A line behind the last: where it is no row of its own, a quotation mark before it was never closed.
+    reader = csv.DictReader(io.StringIO(f"{text}\n{_END}", newline=""), delimiter=mark)
     rows: list[Mapping[str, Any]] = []
+    start, ended = 1, 1
     try:
+        _refuse_twice(reader.fieldnames or (), name)
         for row in reader:
+            start, ended = ended + 1, reader.line_num
+            if next(iter(row.values()), None) == _END:
+                return rows
             if any(cell.strip() for cell in row.pop(None, ())):
                 raise BadInput(
                     f"{name}, line {reader.line_num} has more cells than the table has columns",
@@ -130,7 +140,18 @@ def _table(text: str, name: str, separator: str | None) -> list[Mapping[str, Any
             rows.append(row)
     except csv.Error as error:
         raise BadInput(f"{name} is no table", str(error), "save it as CSV again") from error
-    return rows
+    raise BadInput(
+        f"{name}, line {start} opens a quotation mark that is never closed",
+        "the rest of the file would be one cell",
+        "close it, or write it twice if it belongs to the text",
+    )
+
+
+def _refuse_twice(heading: Sequence[str], name: str) -> None:
+    names = [str(cell).strip().lower() for cell in heading]
+    twice = next((cell for cell in names if cell in _KNOWN and names.count(cell) > 1), None)
+    if twice is not None:
+        raise BadInput(f"{name} has two columns {twice!r}", "one of them would not be read", "rename one of them")
 
 
 def _json(text: str, name: str) -> list[Any]:
@@ -220,5 +241,9 @@ def _listed(value: Any) -> list[Any]:
         if text.startswith("["):
             with suppress(BadInput):
                 held = json_value(text, "the answers")
+        if held is None and text.startswith("['"):
+            # As a table of Python's writes a list; nothing of it is run.
+            with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+                held = ast.literal_eval(text)
         return held if isinstance(held, list) else text.split("|")
     return value if isinstance(value, list) else [value]

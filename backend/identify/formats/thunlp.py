@@ -81,10 +81,13 @@ def read_answers(path: Path) -> list[Tokenised]:
 def read_ids(path: Path) -> dict[Side, tuple[str, ...]]:
     """The ids of each side. Raises BadInput where one stands on both or twice: it would be fitted on and judged by."""
     held = json_value(_text(path), path.name)
+    instead = "write {'t': [...], 'f': [...]}"
+    if not isinstance(held, dict) or not set(SIDES) <= set(held):
+        raise BadInput(f"{path.name} holds no ids", "it has no lists named t and f", instead)
     try:
         found = {side: _words(held[key]) for key, side in SIDES.items()}
-    except (KeyError, TypeError) as error:
-        raise BadInput(f"{path.name} holds no ids", f"{error!r}"[:120], "it is {'t': [...], 'f': [...]}") from error
+    except TypeError as error:
+        raise BadInput(f"{path.name} holds no ids", str(error), instead) from error
     _refuse_twice(found, path.name)
     return found
 

@@ -7,7 +7,7 @@ from backend.types.probe import Probe
 from tests.fakes import INFO as SMALL
 from tests.fakes_probe import neuron, probe
 
-INFO = SMALL.model_copy(update={"n_layers": 30})
+INFO = SMALL.model_copy(update={"n_layers": 30, "widths": (1536,) * 30})
 
 
 def with_neurons(*places: tuple[int, int, float]) -> Probe:

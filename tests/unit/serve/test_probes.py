@@ -248,13 +248,22 @@ def test_what_a_file_says_of_its_model_is_written_for_others(client: Client) -> 
     told = probe_files.write(client.probe("x"), "jhammant")[".json"]
     with pytest.raises(BadInput, match="it belongs to nobody/other"):
         client.import_probe({"h_neurons.json": told}, "y")
+    found = next(one for one in client.probes() if one.name == "x")
+    assert (found.model, found.forced) == ("nobody/other", "fake-model")
+
+
+def test_coefficients_of_ours_say_whose_they_are(client: Client) -> None:
+    other = INFO.model_copy(update={"fingerprint": "0" * 64})
+    assert client.import_probe({"p.npz": probe_files.write(probe("x"), "npz")[".npz"]}, "ours").model == INFO
+    with pytest.raises(BadInput, match="it belongs to a fake-model with other weights"):
+        client.import_probe({"p.npz": probe_files.write(probe("x", other), "npz")[".npz"]}, "x")
 
 
 @pytest.mark.parametrize("kind", ["npz", "hprobes"])
 def test_neurons_of_layers_that_the_model_has_not_are_not_its_own(kind: str, client: Client) -> None:
-    other = INFO.model_copy(update={"n_layers": 5, "widths": (8,) * 5, "name": ""})
+    other = INFO.model_copy(update={"n_layers": 5, "widths": (8,) * 5})
     files = {f"p{ending}": held for ending, held in probe_files.write(probe("x", other), kind).items()}
-    with pytest.raises(BadInput, match="it belongs to a model that its file does not name"):
+    with pytest.raises(BadInput, match="was made for another model"):
         client.import_probe(files, "x")
 
 

@@ -165,6 +165,24 @@ def test_of_a_large_file_the_kinds_that_a_plan_asks_are_read() -> None:
     assert len(questions.read(payload, "q.csv", Source(per_relation=70)).questions) == 140
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('question,answer\nWho?,A\n"What?,B\nWhich?,C\n', "line 3 opens a quotation mark that is never closed"),
+        ('"question,answer\nWho?,A\n', "line 1 opens a quotation mark that is never closed"),
+        ("question,answer,Answer\nWho?,A,B\n", "two columns 'answer'"),
+    ],
+)
+def test_a_table_that_would_lose_answers_is_refused(text: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        questions.read(csv(text), "q.csv")
+
+
+def test_a_list_as_python_writes_it_is_a_list() -> None:
+    found = questions.read(csv("question,answers\nWho?,\"['A', 'B, C']\"\nWhat?,['Ann\n"), "q.csv").questions
+    assert [question.answers for question in found] == [("A", "B, C"), ("['Ann",)]
+
+
 def test_questions_of_no_kind_are_not_thinned_as_if_they_were_of_one() -> None:
     payload = csv("question,answer\n" + "".join(f"Who is number {n}?,A{n}\n" for n in range(600)))
     assert len(questions.read(payload, "q.csv", Source()).questions) == 600
@@ -258,6 +276,21 @@ def test_a_foreign_probe_scores_the_same_items_the_same(made: Callable[[], dict[
     assert set(probe.h_neurons) == {
         NeuronId(int(n // WIDTH), int(n % WIDTH)) for n in np.flatnonzero(FITTED.coef_[0] > 0)
     }
+
+
+def test_our_own_file_that_contradicts_itself_is_damaged() -> None:
+    whole = probes.read(as_npz(), "x", INFO)
+    for damaged, said in (
+        (whole.model_copy(update={"model": INFO.model_copy(update={"widths": (1,) * LAYERS})}), "is not in this model"),
+        (whole.model_copy(update={"neurons": ()}), "holds no neuron with a weight"),
+    ):
+        with pytest.raises(BadInput, match=said):
+            probes.read({"x.json": damaged.model_dump_json().encode()}, "x", None)
+
+
+def test_of_several_files_none_is_left_out_in_silence() -> None:
+    with pytest.raises(BadInput, match="2 were given"):
+        probes.read({**as_npz(), "p.csv": b"layer,neuron,weight\n0,1,2\n"}, "x", INFO)
 
 
 def test_of_an_archive_only_what_a_classifier_has_is_opened() -> None:
