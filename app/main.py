@@ -8,15 +8,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
 # Streamlit puts this folder on the path; the packages lie one above it.
-if str(HERE.parent) not in sys.path:
-    sys.path.insert(0, str(HERE.parent))
+if (ROOT := str(Path(__file__).resolve().parents[1])) not in sys.path:
+    sys.path.insert(0, ROOT)
 
-import streamlit as st  # noqa: E402  the path comes first
+import streamlit as st
 
-from app import pages, session  # noqa: E402  the path comes first
+from app import pages, session
 
+HERE = Path(__file__).resolve().parent
 PAGES = (
     ("pages/explore.py", "Explore"),
     ("pages/compare.py", "Compare"),

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from backend import prompting
@@ -102,9 +103,10 @@ def table(model: LoadedModel, usual: Usual) -> list[Work]:
     for rows, aim in ((1, 1.2), (4, 1.9), (13, 2.6)):
         name = f"{TOKENS} tokens decoded, capture on, {rows} row{'s' if rows > 1 else ''}"
         works.append(
-            Work(name, "generate, one row, no hooks", aim, False,
-                 lambda rows=rows: decode_rows(model, usual, ids, rows), generate)  # type: ignore[misc]  # default binds the loop's value
-        )  # fmt: skip
+            Work(
+                name, "generate, one row, no hooks", aim, False, partial(decode_rows, model, usual, ids, rows), generate
+            )
+        )
     return works
 
 

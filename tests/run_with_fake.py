@@ -10,13 +10,13 @@ import runpy
 import sys
 from pathlib import Path
 
+if (ROOT := str(Path(__file__).resolve().parents[1])) not in sys.path:
+    sys.path.insert(0, ROOT)
+
 import streamlit as st
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT)]
-
-from app import session  # noqa: E402  the path comes first
-from tests.fakes_app import FakeClient  # noqa: E402  the path comes first
+from app import session
+from tests.fakes_app import FakeClient
 
 
 @st.cache_resource
@@ -25,4 +25,4 @@ def _shared() -> FakeClient:
 
 
 session.use(_shared())
-runpy.run_path(str(ROOT / "app" / "main.py"), run_name="__main__")
+runpy.run_path(str(Path(ROOT) / "app" / "main.py"), run_name="__main__")

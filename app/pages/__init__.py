@@ -21,8 +21,8 @@ def run(page: Callable[[], None]) -> None:
     is one flag of the whole server, so each session says for itself that it has its frame.
     """
     context = get_script_run_ctx()
-    has_frame = context is not None and Path(context.main_script_path).resolve() == FOLDER.parent / "main.py"
-    if has_frame and not st.session_state.get(_FRAMED):
+    is_app = context is not None and Path(context.main_script_path).resolve() == FOLDER.parent / "main.py"
+    if is_app and not st.session_state.get(_FRAMED):
         PagesManager.uses_pages_directory = False
         st.rerun()
     page()

@@ -79,7 +79,7 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Make a probe; a run of that name goes on where it was."""
-    from backend.identify import questions as source_questions
+    from backend.identify.questions import shipping
 
     plan = (_plan(plan_file) if answers_of is None else _plan_of(answers_of)).model_dump(mode="json")
     if questions is not None and plan["source"]["file"] != questions.name:
@@ -122,8 +122,8 @@ def run(
     made = options.validated(Plan, plan)
     asked = _read(questions, made) if questions is not None else ()
     if not made.source.file:
-        # For what cannot be asked, before a model is loaded.
-        source_questions.asked_by(made.source)
+        # Before a model is loaded.
+        shipping(made.source.relations)
     command = shlex.join(["hneurons", *sys.argv[1:]])
     request = options.request_of(
         IdentifyRequest, name=name, plan=made, questions=asked, command=command, answers_of=answers_of

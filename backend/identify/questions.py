@@ -31,16 +31,21 @@ def shipped(relations: Iterable[str] = (), per_relation: int | None = None, seed
         per_relation: at most so many of each, drawn at random.
     Raises BadInput for a relation that does not ship.
     """
+    found = [worded(fact) for fact in facts.of(shipping(relations))]
+    if per_relation is not None:
+        found = thinned(found, per_relation, seed)
+    return checked(found)
+
+
+def shipping(relations: Iterable[str]) -> tuple[str, ...]:
+    """These relations, or all where none is named. Raises BadInput for one that does not ship."""
     wanted = tuple(relations) or tuple(TEMPLATES)
     for name in wanted:
         if name not in TEMPLATES:
             raise BadInput(
                 f"{name!r} is no relation that ships", f"there are {len(TEMPLATES)}", f"try {next(iter(TEMPLATES))}"
             )
-    found = [worded(fact) for fact in facts.of(wanted)]
-    if per_relation is not None:
-        found = thinned(found, per_relation, seed)
-    return checked(found)
+    return wanted
 
 
 def asked_by(source: Source) -> tuple[Question, ...]:

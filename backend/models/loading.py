@@ -116,7 +116,9 @@ def _parameters(folder: Path) -> int:
     total = 0
     for file in folders.weight_files(folder):
         with safe_open(file, framework="pt") as weights:
-            total += sum(math.prod(weights.get_slice(key).get_shape()) for key in weights.keys())  # noqa: SIM118  # safe_open is no dict
+            # It is no dict: only its list of keys can be gone through.
+            keys = weights.keys()
+            total += sum(math.prod(weights.get_slice(key).get_shape()) for key in keys)
     return total
 
 

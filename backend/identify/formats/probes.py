@@ -125,16 +125,15 @@ def _coefficients(file: str, payload: bytes, name: str, info: ModelInfo | None) 
     if missing := [part for part in ("coef", "intercept") if part not in held]:
         raise BadInput(f"{file} is no classifier", f"it has no {missing[0]}", f"make it by {UNPICKLE}")
     coef = _finite(held["coef"], f"coef of {file}")
-    widths = list(info.widths) if info else []
-    if "widths" in held:
-        widths = _whole(held["widths"], f"widths of {file}").tolist()
+    told = _whole(held["widths"], f"widths of {file}").tolist() if "widths" in held else []
+    widths = told or (list(info.widths) if info else [])
     if sum(widths) != len(coef):
         why = f"it has {len(coef):,} weights, and " + (
             f"the model has {sum(widths):,} neurons" if widths else "no model was named"
         )
         raise BadInput(f"{file} does not fit", why, "name the model that it was fitted on")
     ids = columns.named(np.flatnonzero(coef), widths)
-    said = Said(name=_word(held.get("model")), fingerprint=_word(held.get("fingerprint")), widths=tuple(widths))
+    said = Said(name=_word(held.get("model")), fingerprint=_word(held.get("fingerprint")), widths=tuple(told))
     intercept = _single(held["intercept"], file)
     return _imported(name, file, _weighted(coef[coef != 0], ids), intercept, _fitting(info, said), said)
 
@@ -233,13 +232,11 @@ def _imported(
     neurons: tuple[ProbeNeuron, ...],
     intercept: Any,
     info: ModelInfo | None,
-    said: Said | None = None,
+    said: Said,
 ) -> Probe:
     """The probe of a file of others. Raises BadInput, and ValidationError for an intercept that is no number."""
     _refuse_empty(neurons, file)
-    return Probe(
-        name=name, imported=Path(file).name, intercept=intercept, neurons=neurons, model=info, said=said or Said()
-    )
+    return Probe(name=name, imported=Path(file).name, intercept=intercept, neurons=neurons, model=info, said=said)
 
 
 def _refuse_empty(neurons: Sequence[ProbeNeuron], file: str) -> None:

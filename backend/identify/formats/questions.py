@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from backend.errors import BadInput
 from backend.identify.questions import checked, chosen, same
-from backend.outside import json_value
+from backend.outside import clause, json_value
 from backend.types.identify import MAX_TEXT, Question, ReadQuestions
 from backend.types.plan import Source
 
@@ -97,8 +97,8 @@ def _parquet(payload: bytes, name: str) -> list[Mapping[str, Any]]:
         table = pq.read_table(io.BytesIO(payload))
         wanted = [column for column in table.column_names if column.lower() in _KNOWN]
         return table.select(wanted).to_pylist()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, ValueError) as error:
-        raise BadInput(f"{name} cannot be read", f"{error}"[:160], "save it as Parquet again") from error
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BadInput(f"{name} cannot be read", clause(str(error)), "save it as Parquet again") from error
 
 
 def _text_rows(payload: bytes, name: str, ending: str) -> list[Mapping[str, Any]]:

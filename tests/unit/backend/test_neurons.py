@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -75,9 +76,9 @@ def test_a_set_read_from_its_spelling_or_json_is_the_same_set(neurons: NeuronSet
 
 
 @given(st.lists(NEURONS, max_size=12), st.randoms())
-def test_order_and_repetition_of_what_was_typed_make_no_difference(ids: list[NeuronId], random: object) -> None:
+def test_order_and_repetition_of_what_was_typed_make_no_difference(ids: list[NeuronId], random: Random) -> None:
     shuffled = [*ids, *ids[:3]]
-    random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis' own Random
+    random.shuffle(shuffled)
     assert NeuronSet(tuple(shuffled)) == NeuronSet(tuple(ids))
     assert hash(NeuronSet(tuple(shuffled))) == hash(NeuronSet(tuple(ids)))
     assert len(NeuronSet(tuple(ids))) == len(set(ids))

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -48,8 +49,8 @@ class Gate:
 
 
 @contextmanager
-def working(engine: FakeEngine, **settings: object) -> Iterator[Worker]:
-    worker = Worker(lambda spec, progress: engine, **settings)  # type: ignore[arg-type]  # forwarded as given
+def working(engine: FakeEngine, **settings: Any) -> Iterator[Worker]:
+    worker = Worker(lambda spec, progress: engine, **settings)
     worker.load(ModelSpec("fake-model"))
     try:
         yield worker

@@ -9,8 +9,10 @@ from backend.identify.responses import asked
 from backend.judging import normalise
 from backend.models.loaded import LoadedModel
 from backend.prompting import encode
+from backend.types import Event, StageEvent
 from backend.types.identify import Consistency, Question, Sampling
 from backend.types.plan import Checks, Plan, Screening, Training
+from backend.watch import Silent
 
 SAMPLING = Sampling(samples=3, temperature=0.02, max_new_tokens=6, suffix="")
 PLAN = Plan(
@@ -41,3 +43,14 @@ def questions(model: LoadedModel, count: int = 48) -> tuple[Question, ...]:
 def whole(probe_file: Path) -> str:
     """A probe's file without the moment it was made."""
     return "\n".join(line for line in probe_file.read_text("utf-8").split("\n") if '"made"' not in line)
+
+
+class Told(Silent):
+    """Keeps the stages that a run tells."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+
+    def emit(self, event: Event) -> None:
+        if isinstance(event, StageEvent):
+            self.stages.append(event.stage)

@@ -12,25 +12,14 @@ from backend.errors import BadSettings, StoreError, Unknown
 from backend.identify import archive, library, statistics
 from backend.models.loaded import LoadedModel
 from backend.serve import shelf
-from backend.types import Event, IdentifyRequest, StageEvent
+from backend.types import IdentifyRequest
 from backend.types.identify import Question
 from backend.types.plan import Plan
 from backend.types.probe import Probe
 from backend.watch import Silent
-from tests.unit.backend.identify.made import PLAN, questions
+from tests.unit.backend.identify.made import PLAN, Told, questions
 
 DRAWING = ("answering greedily", "drawing answers")
-
-
-class Told(Silent):
-    """Keeps the stages that a run tells."""
-
-    def __init__(self) -> None:
-        self.stages: list[str] = []
-
-    def emit(self, event: Event) -> None:
-        if isinstance(event, StageEvent):
-            self.stages.append(event.stage)
 
 
 @pytest.fixture(autouse=True)

@@ -17,10 +17,11 @@ from backend.identify.regions import regions
 from backend.identify.responses import asked
 from backend.identify.spans import Span
 from backend.models.loaded import LoadedModel
-from backend.types import Event, StageEvent
+from backend.types import Event
 from backend.types.identify import Item, Question, RegionRule, Sampling
 from backend.watch import Silent
 from tests.plain import Plain, largest_gap
+from tests.unit.backend.identify.made import Told
 
 SAMPLING = Sampling(suffix=" Say it.")
 QUESTIONS = {f"q{i}": Question(id=f"q{i}", text="Who " + "asks " * i + "this?", answers=("a",)) for i in range(7)}
@@ -116,17 +117,6 @@ def test_an_item_whose_span_touches_no_token_is_refused_by_name(
     lost = ITEMS[0].model_copy(update={"start": 90, "end": 95})
     with pytest.raises(BadInput, match="no token"):
         extract(tiny("llama"), [lost], QUESTIONS, SAMPLING, RegionRule(), tmp_path)
-
-
-class Told(Silent):
-    """Keeps what is told."""
-
-    def __init__(self) -> None:
-        self.stages: list[str] = []
-
-    def emit(self, event: Event) -> None:
-        if isinstance(event, StageEvent):
-            self.stages.append(event.stage)
 
 
 def spoil(path: Path, how: str) -> None:
