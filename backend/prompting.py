@@ -1,6 +1,6 @@
 """From what a person typed to the tokens that the model reads, each with its role, and back to text.
 
-Owns the chat template, roles and visible tokens. Inside a template a person's text is data: a special token
+Owns roles and visible tokens. Inside a chat template (`backend.chat`) a person's text is data: a control token
 typed in it is read as plain characters, never as a turn of the conversation. Without one the text stands for
 itself, control tokens included: whoever writes the whole of what the model reads may write those too. Refuses
 decoding and capture.
@@ -8,19 +8,22 @@ decoding and capture.
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
+from backend import chat
+from backend.chat import Rendered
 from backend.errors import BadPrompt
 from backend.models.loaded import LoadedModel
 from backend.types import Asked, Role, TokenInfo
 
-_MARK = "\ue000prompt\ue001"
+_MARKED = re.compile(r"[^\w\s]")
+"""Some sign that is no letter, digit or space: what tokens that mark turns have."""
 _VISIBLE = {" ": "·", "\u00a0": "⍽", "\n": "⏎", "\t": "⇥", "\r": "␍"}
 
 
@@ -51,12 +54,26 @@ def encode(model: LoadedModel, asked: Asked, room: int = 0) -> Encoded:
     Raises BadPrompt where it is too long for the model or the template refuses it.
     """
     tokenizer = model.tokenizer
-    if asked.chat and tokenizer.chat_template:
+    if asked.chat and chat.has_template(tokenizer):
         encoded = _encode_chat(tokenizer, asked)
     else:
         encoded = _encode_plain(tokenizer, asked.prompt)
     check_length(model, len(encoded), room)
+    _check_embedded(model, encoded.ids)
     return encoded
+
+
+def _check_embedded(model: LoadedModel, ids: Sequence[int]) -> None:
+    """Raises BadPrompt for a token of the tokenizer's that the model has no embedding of."""
+    rows = int(model.plain.get_input_embeddings().weight.shape[0])  # type: ignore[union-attr]
+    beyond = next((token for token in ids if token >= rows), None)
+    if beyond is not None:
+        piece = str(model.tokenizer.convert_ids_to_tokens(beyond))
+        raise BadPrompt(
+            f"{model.info.name} cannot read {piece[:40]!r}",
+            f"its tokenizer makes token {beyond:,} of it, and the model has embeddings for {rows:,}",
+            "leave it out, or switch the chat template off where it stands there",
+        )
 
 
 def check_length(model: LoadedModel, tokens: int, room: int = 0) -> None:
@@ -76,68 +93,82 @@ def encode_answer(model: LoadedModel, asked: Asked, prompt: Encoded, answer: str
     """A given answer behind `prompt`: tokenized together with it where that leaves the prompt's tokens alone."""
     tokenizer = model.tokenizer
     ids: Sequence[int] = ()
-    if not _holds_special(tokenizer, answer + asked.prompt):
-        whole = _ids(tokenizer, _rendered(tokenizer, asked) + answer, asked)
+    if not _holds(_special_tokens(tokenizer), answer + asked.prompt):
+        whole = _ids(tokenizer, asked, answer)
         if tuple(whole[: len(prompt)]) == prompt.ids:
             ids = whole[len(prompt) :]
-    ids = ids or _data_ids(tokenizer, answer)
+    ids = ids or _behind(lambda text: _data_ids(tokenizer, text, _special_tokens(tokenizer)), answer)
     if not ids:
         raise BadPrompt(
             "The given answer has no token", "there is nothing to look into", "type an answer or leave it out"
         )
     check_length(model, len(prompt) + len(ids))
+    _check_embedded(model, ids)
     return Encoded(tuple(ids), as_role("answer", len(ids)))
 
 
-def _rendered(tokenizer: PreTrainedTokenizerBase, asked: Asked) -> str:
-    return _render(tokenizer, asked, asked.prompt) if asked.chat and tokenizer.chat_template else asked.prompt
+def _ids(tokenizer: PreTrainedTokenizerBase, asked: Asked, answer: str) -> list[int]:
+    """Prompt and answer as one text."""
+    if asked.chat and chat.has_template(tokenizer):
+        return _plain_ids(tokenizer, chat.render(tokenizer, asked).text + answer)
+    return list(tokenizer(asked.prompt + answer)["input_ids"])
 
 
-def _ids(tokenizer: PreTrainedTokenizerBase, text: str, asked: Asked) -> list[int]:
-    chat = bool(asked.chat and tokenizer.chat_template)
-    return list(tokenizer(text, add_special_tokens=not chat)["input_ids"])
-
-
-def _render(tokenizer: PreTrainedTokenizerBase, asked: Asked, content: str) -> str:
-    messages = [{"role": "user", "content": content}]
-    if asked.system is not None:
-        messages.insert(0, {"role": "system", "content": asked.system})
-    try:
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-    except TemplateError as error:
-        raise BadPrompt(
-            "This model's chat template refuses the prompt", str(error), "leave out the system text or the template"
-        ) from error
+def _plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def _encode_chat(tokenizer: PreTrainedTokenizerBase, asked: Asked) -> Encoded:
-    before, found, after = _render(tokenizer, asked, _MARK).rpartition(_MARK)
-    rendered = _render(tokenizer, asked, asked.prompt)
-    typed = asked.prompt + (asked.system or "")
-    aligned = found and rendered.startswith(before) and rendered.endswith(after)
-    if not aligned or _holds_special(tokenizer, typed) or not tokenizer.is_fast:
-        return _encode_pieces(tokenizer, asked, before, after)
-    coded = tokenizer(rendered, add_special_tokens=False, return_offsets_mapping=True)
-    low, high = len(before), len(rendered) - len(after)
+    """The ids are those of Transformers' `apply_chat_template`, unless control tokens were typed."""
+    rendered = chat.render(tokenizer, asked)
+    control = _control_tokens(tokenizer, rendered)
+    if asked.system and _holds(control, asked.system):
+        raise BadPrompt(
+            "The system text holds one of the model's control tokens",
+            "it would be read as the end of a turn",
+            "take it out of the system text",
+        )
+    if _holds(control, asked.prompt):
+        return _encode_pieces(tokenizer, rendered, control)
+    if not tokenizer.is_fast:
+        return _by_ends(tokenizer, rendered)
+    coded = tokenizer(rendered.text, add_special_tokens=False, return_offsets_mapping=True)
+    low, high = len(rendered.before), len(rendered.before) + len(rendered.said)
     roles: list[Role] = [
         "prompt" if start < high and end > low and end > start else "template" for start, end in coded["offset_mapping"]
     ]
     return Encoded(tuple(coded["input_ids"]), tuple(roles))
 
 
-def _encode_pieces(tokenizer: PreTrainedTokenizerBase, asked: Asked, before: str, after: str) -> Encoded:
-    """Template and prompt tokenized apart, so that nothing typed can become a special token."""
-    if asked.system and _holds_special(tokenizer, asked.system):
-        raise BadPrompt(
-            "The system text holds one of the model's control tokens",
-            "it would be read as the end of a turn",
-            "take it out of the system text",
-        )
-    head = tokenizer(before, add_special_tokens=False)["input_ids"]
-    body = _data_ids(tokenizer, asked.prompt)
-    tail = tokenizer(after, add_special_tokens=False)["input_ids"]
+def _by_ends(tokenizer: PreTrainedTokenizerBase, rendered: Rendered) -> Encoded:
+    """For a tokenizer that tells no offsets: template is what stays the same when the rest is taken away."""
+    ids = _plain_ids(tokenizer, rendered.text)
+    head = _common(ids, _plain_ids(tokenizer, rendered.before))
+    tail = _common(ids[head:][::-1], _behind(lambda text: _plain_ids(tokenizer, text), rendered.after)[::-1])
+    roles = as_role("template", head) + as_role("prompt", len(ids) - head - tail) + as_role("template", tail)
+    return Encoded(tuple(ids), roles)
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many of the first elements are the same."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (left, right) in pairs if left != right), min(len(one), len(other)))
+
+
+def _encode_pieces(tokenizer: PreTrainedTokenizerBase, rendered: Rendered, control: set[str]) -> Encoded:
+    """Template and prompt tokenized apart, so that nothing typed can become a control token."""
+    head = _plain_ids(tokenizer, rendered.before)
+    body = _behind(lambda text: _data_ids(tokenizer, text, control), rendered.said)
+    tail = _behind(lambda text: _plain_ids(tokenizer, text), rendered.after)
     roles = as_role("template", len(head)) + as_role("prompt", len(body)) + as_role("template", len(tail))
     return Encoded((*head, *body, *tail), roles)
+
+
+def _behind(encode: Callable[[str], list[int]], text: str) -> list[int]:
+    """Ids of a text that goes on from another: without the space that some tokenizers put before a first word."""
+    line = encode("\n")
+    ids = encode(f"\n{text}")
+    return ids[len(line) :] if ids[: len(line)] == line else encode(text)
 
 
 def _encode_plain(tokenizer: PreTrainedTokenizerBase, text: str) -> Encoded:
@@ -148,25 +179,39 @@ def _encode_plain(tokenizer: PreTrainedTokenizerBase, text: str) -> Encoded:
     return Encoded(tuple(ids), roles)
 
 
-def _holds_special(tokenizer: PreTrainedTokenizerBase, text: str) -> bool:
-    return any(token and token in text for token in _control_tokens(tokenizer))
+def _holds(tokens: set[str], text: str) -> bool:
+    return any(token and token in text for token in tokens)
 
 
-def _control_tokens(tokenizer: PreTrainedTokenizerBase) -> set[str]:
+def _special_tokens(tokenizer: PreTrainedTokenizerBase) -> set[str]:
     added: dict[int, Any] = tokenizer.added_tokens_decoder
     return {str(token) for token in added.values() if token.special} | set(tokenizer.all_special_tokens)
 
 
-def _data_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+def _control_tokens(tokenizer: PreTrainedTokenizerBase, rendered: Rendered) -> set[str]:
+    """Special tokens, and the added ones that the template writes: some models mark turns with tokens not special.
+
+    Added words and spaces are text, and stay so.
+    """
+    written = f"{chat.source(tokenizer)}\0{rendered.before}\0{rendered.after}"
+    added = {str(token) for token in tokenizer.added_tokens_decoder.values()}
+    return _special_tokens(tokenizer) | {token for token in added if token in written and _MARKED.search(token)}
+
+
+def _data_ids(tokenizer: PreTrainedTokenizerBase, text: str, control: set[str]) -> list[int]:
     """Ids of a text in which a control token's spelling is only characters."""
+    known = {tokenizer.convert_tokens_to_ids(token) for token in control} | set(tokenizer.all_special_ids)
     ids = list(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
-    special = set(tokenizer.all_special_ids)
-    if special.isdisjoint(ids):
+    if known.isdisjoint(ids):
+        return ids
+    # Only special tokens are split so, and by some tokenizers not even these.
+    ids = list(tokenizer._encode_without_added_tokens(text))
+    if known.isdisjoint(ids):
         return ids
     # A tokenizer that cannot be told to split: break each spelling with a zero-width joiner.
-    for token in _control_tokens(tokenizer):
+    for token in sorted(control, key=len, reverse=True):
         text = text.replace(token, token[:1] + "\u200d" + token[1:])
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    return _plain_ids(tokenizer, text)
 
 
 def decode(model: LoadedModel, ids: Sequence[int]) -> str:
