@@ -65,7 +65,8 @@ def encode(model: LoadedModel, asked: Asked, room: int = 0) -> Encoded:
 
 def _check_embedded(model: LoadedModel, ids: Sequence[int]) -> None:
     """Raises BadPrompt for a token of the tokenizer's that the model has no embedding of."""
-    rows = int(model.plain.get_input_embeddings().weight.shape[0])  # type: ignore[union-attr]
+    embedding: Any = model.plain.get_input_embeddings()
+    rows = int(embedding.weight.shape[0])
     beyond = next((token for token in ids if token >= rows), None)
     if beyond is not None:
         piece = str(model.tokenizer.convert_ids_to_tokens(beyond))

@@ -74,7 +74,7 @@ def with_template(model: LoadedModel, template: Any) -> LoadedModel:
 def theirs(model: LoadedModel, prompt: str, parts: bool, system: str | None = None) -> tuple[int, ...]:
     """What Transformers makes of the same messages."""
     said = [("system", system), ("user", prompt)] if system else [("user", prompt)]
-    messages = [{"role": r, "content": [{"type": "text", "text": c}] if parts else c} for r, c in said]
+    messages: Any = [{"role": r, "content": [{"type": "text", "text": c}] if parts else c} for r, c in said]
     coded: Any = model.tokenizer.apply_chat_template(messages, add_generation_prompt=True)
     return tuple(coded["input_ids"])
 
