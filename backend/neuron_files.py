@@ -27,7 +27,7 @@ from typing import Any, NoReturn
 
 from backend.errors import BadNeurons
 from backend.neurons import NeuronId, NeuronSet
-from backend.outside import json_value
+from backend.outside import bytes_of, json_value
 
 MAX_BYTES = 5_000_000
 
@@ -69,14 +69,7 @@ def read(data: bytes, name: str) -> NeuronSet:
 
 def read_path(path: Path) -> NeuronSet:
     """The set in the file at `path`, which is not read beyond `MAX_BYTES`. Raises BadNeurons."""
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BadNeurons(
-            f"{path} cannot be read", error.strerror or str(error), "check the name and the permissions"
-        ) from error
-    return read(data, path.name)
+    return read(bytes_of(path, MAX_BYTES, BadNeurons), path.name)
 
 
 def read_file(data: bytes, name: str) -> NeuronFile:

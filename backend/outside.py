@@ -1,15 +1,21 @@
-"""What comes from outside, opened: JSON texts and NumPy's files.
+"""What comes from outside, opened: a person's files, JSON texts and NumPy's files.
 
-Owns the one place in which a broken, cut or bottomless file becomes a sentence. Refuses to unpickle, and knows no
-format: what a file means is its reader's. Anyone may import it.
+Owns the one place in which a broken, cut or bottomless file becomes a sentence, and the limits on how much is taken
+from one. Refuses to unpickle, to read anything but regular files, and to unpack more than a limit allows: the size is
+looked at before memory is asked for. Knows no format: what a file means is its reader's. Anyone may import it.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import math
+import os
+import stat
+import zipfile
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +26,57 @@ _ARRAY, _ARCHIVE = b"\x93NUMPY", b"PK"
 MAX_CLAUSE = 200
 MAX_DEPTH = 100
 """Lists in each other that are read; Python itself gives up at some hundreds, and not everywhere at the same."""
+MAX_VALUES = 4_000_000
+"""Values of one JSON text, told by its commas and opening brackets: as objects of Python some hundreds of MB."""
+MAX_NUMBERS = 8_000_000
+"""Numbers in one array: one for each feed-forward neuron of a model of 405 billion parameters is 6.7 million."""
+MAX_UNPACKED = 64 * 1024**2
+"""Bytes of one NumPy file's arrays together, unpacked."""
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def bytes_of(path: Path, limit: int, kind: type[BadInput] = BadInput, name: str | None = None) -> bytes:
+    """What a regular file holds, at most `limit` bytes.
+
+    A pipe or device, also behind a link, is refused before anything is read of it: it may have no end, or never begin.
+
+    Args:
+        name: what the sentence calls it, by default its path.
+    Raises `kind`.
+    """
+    shown = name or str(path)
+    try:
+        # Looked at before it is opened, since opening a device may do something, and again after it: what the name
+        # leads to may have changed in between. Without O_NONBLOCK, opening a pipe waits for somebody who writes.
+        _refuse_irregular(os.stat(path), shown, kind)
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(handle, "rb") as stream:
+            held = os.fstat(handle)
+            _refuse_irregular(held, shown, kind)
+            payload = b"" if held.st_size > limit else stream.read(limit + 1)
+    except (OSError, ValueError) as error:
+        why = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise kind(f"{shown} cannot be read", why, "check the name and the permissions") from error
+    if max(held.st_size, len(payload)) > limit:
+        size = f"it has {max(held.st_size, len(payload)) / 1e6:,.0f} MB, and this program reads"
+        raise kind(f"{shown} is too large", f"{size} at most {_megabytes(limit)}", "take a part of it")
+    return payload
+
+
+def _refuse_irregular(found: os.stat_result, shown: str, kind: type[BadInput]) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        what = next((word for test, word in _KINDS if test(found.st_mode)), "no file")
+        raise kind(f"{shown} is no regular file", f"it is {what}", "name a file, or save what it gives to one")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1024**2:,.0f} MB" if size >= 1024**2 else f"{size:,} bytes"
 
 
 def json_value(
@@ -32,6 +89,13 @@ def json_value(
         constant: what to make of NaN and Infinity, which are not JSON; by default they are numbers.
     Raises `kind`, naming the place.
     """
+    values = sum(text.count(mark.encode()) if isinstance(text, bytes) else text.count(mark) for mark in ",[{")
+    if values > MAX_VALUES:
+        raise kind(
+            f"{name} holds too much",
+            f"by its commas and brackets it has {values:,} values, and this program reads at most {MAX_VALUES:,}",
+            "take a part of it, or write an object a line",
+        )
     try:
         return _bounded(json.loads(text, parse_constant=constant))
     except json.JSONDecodeError as error:
@@ -70,7 +134,14 @@ def array(payload: bytes, name: str) -> np.ndarray:
     """The array in an .npy file. Raises BadInput."""
     if payload.startswith(_ARCHIVE):
         raise BadInput(f"{name} is no array", "it is an archive of arrays", "write each to a file of its own")
-    return _loaded(lambda: np.load(io.BytesIO(payload), allow_pickle=False), payload, _ARRAY, name)
+
+    def opened() -> np.ndarray:
+        stream = io.BytesIO(payload)
+        _refuse_large(_unpacked(stream), name)
+        stream.seek(0)
+        return np.load(stream, allow_pickle=False)
+
+    return _loaded(opened, payload, _ARRAY, name)
 
 
 def arrays(payload: bytes, name: str, wanted: Sequence[str]) -> dict[str, np.ndarray]:
@@ -80,9 +151,37 @@ def arrays(payload: bytes, name: str, wanted: Sequence[str]) -> dict[str, np.nda
 
     def opened() -> dict[str, np.ndarray]:
         with np.load(io.BytesIO(payload), allow_pickle=False) as found:
-            return {key: found[key] for key in wanted if key in found}
+            there = [key for key in wanted if key in found]
+            with zipfile.ZipFile(io.BytesIO(payload)) as packed:
+                members = [next(m for m in packed.namelist() if m in (key, f"{key}.npy")) for key in there]
+                sizes = []
+                for member in members:
+                    with packed.open(member) as stream:
+                        sizes.append(_unpacked(stream))
+            _refuse_large((max((count for count, _ in sizes), default=0), sum(size for _, size in sizes)), name)
+            return {key: found[key] for key in there}
 
     return _loaded(opened, payload, _ARCHIVE, name)
+
+
+def _unpacked(stream: IO[bytes]) -> tuple[int, int]:
+    """(numbers, bytes) that the array at the start of a stream will take, by its header alone. Raises ValueError."""
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, kind = read(stream)
+    count = math.prod(shape)
+    return count, count * kind.itemsize
+
+
+def _refuse_large(found: tuple[int, int], name: str) -> None:
+    numbers, size = found
+    if numbers > MAX_NUMBERS or size > MAX_UNPACKED:
+        raise BadInput(
+            f"{name} is too large",
+            f"unpacked it holds {numbers:,} numbers in {size / 1e6:,.0f} MB, and this program reads at most "
+            f"{MAX_NUMBERS:,} in {_megabytes(MAX_UNPACKED)}",
+            "write the weights, or the features of one item, alone",
+        )
 
 
 def _loaded(load: Callable[[], L], payload: bytes, magic: bytes, name: str) -> L:
@@ -92,6 +191,8 @@ def _loaded(load: Callable[[], L], payload: bytes, magic: bytes, name: str) -> L
         raise BadInput(f"{name} cannot be read", why, "write it again")
     try:
         return load()
+    except BadInput:
+        raise
     except Exception as error:
         # Of a damaged file NumPy lets through whatever its parts raise: zipfile's, zlib's and tokenize's errors,
         # EOFError, and MemoryError where it lies about its size.

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from backend import outside
 from backend.cli import options
 from backend.cli.output import plain, quiet_stdout, stderr_console, stdout_console, write_line
 from backend.cli.running import Listening, Teller
@@ -51,11 +52,7 @@ def _show(written: CettFile) -> None:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-        text = data.decode("utf-8")
-    except OSError as error:
-        raise BadPrompt(f"{path} cannot be read", error.strerror or str(error), "check the name") from error
+        text = outside.bytes_of(path, MAX_BYTES, BadPrompt).decode("utf-8")
     except UnicodeDecodeError as error:
         why = f"byte {error.start} belongs to no character"
         raise BadPrompt(f"{path} is not UTF-8", why, "save the text as UTF-8") from error

@@ -13,12 +13,15 @@ from typing import Annotated, Any, TypeVar
 import typer
 from pydantic import ValidationError
 
+from backend import outside
 from backend.errors import BadNeurons, BadSettings
 from backend.neuron_files import read_path
 from backend.neurons import NeuronId, NeuronSet
 from backend.serve.failures import explain
 from backend.types import Frozen, OwnAlpha
 
+MAX_BYTES = 256 * 1024**2
+"""Of a probe or a plan."""
 R = TypeVar("R", bound=Frozen)
 T = TypeVar("T")
 
@@ -61,11 +64,8 @@ def validated(kind: type[R], fields: Any) -> R:
 
 
 def bytes_of(path: Path) -> bytes:
-    """What the file holds. Raises BadSettings."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadSettings(f"{path} cannot be read", error.strerror or str(error), "check the name") from error
+    """What the file holds, at most `MAX_BYTES`. Raises BadSettings."""
+    return outside.bytes_of(path, MAX_BYTES, BadSettings)
 
 
 def check_place(out: Path) -> None:

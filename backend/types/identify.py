@@ -6,6 +6,7 @@ silent (10 samples, temperature 1.0, top-k 50, top-p 0.9, 50 tokens).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field
@@ -48,29 +49,49 @@ class Question(Frozen):
 class ReadQuestions(Frozen):
     """The questions of a person's file, and which of its rows are none of them and why.
 
-    incomplete: without a question or an answer with a word in it. long: of more than `MAX_TEXT` characters. broken:
-    not text, or no row. repeated: they ask what another row asks, and their answers are with that one's. Those that a
-    limit did not draw are not counted: that was asked for.
+    incomplete: without a question or an answer. unusable: no answer has a letter or digit, by which answers are
+    compared. unclear: an answer that another program turned into a text which cannot be read back. long: of more than
+    `MAX_TEXT` characters, or with more answers than are read. broken: not text, or no row. repeated: they ask what
+    another row asks, and their answers are with that one's. where: of each of these kinds the first rows' places.
+    Those that a limit did not draw are not counted: that was asked for.
     """
 
     questions: tuple[Question, ...]
     rows: int
     incomplete: int = 0
+    unusable: int = 0
+    unclear: int = 0
     long: int = 0
     broken: int = 0
     repeated: int = 0
+    where: dict[str, tuple[Text, ...]] = {}
 
     @property
     def left_out(self) -> str:
         """In words; '' where every row that was drawn is a question."""
-        lost = {
-            "without a question or an answer": self.incomplete,
-            f"of more than {MAX_TEXT:,} characters": self.long,
-            "that are no text": self.broken,
-            "that ask what another one asks (their answers count there)": self.repeated,
-        }
-        told = ", ".join(f"{count:,} {words}" for words, count in lost.items() if count)
+        told = ", ".join(self.reasons({name: getattr(self, name) for name in _LOST}, self.where))
         return f"Left out of {self.rows:,} rows: {told}." if told else ""
+
+    @staticmethod
+    def reasons(lost: Mapping[str, int], where: Mapping[str, Sequence[str]]) -> list[str]:
+        """How many rows were lost for each reason, with the places of the first."""
+        found = []
+        for name, words in _LOST.items():
+            if count := lost.get(name, 0):
+                places = where.get(name, ())
+                more = ", and others" if places and count > len(places) else ""
+                found.append(f"{count:,} {words}" + (f" ({'; '.join(places)}{more})" if places else ""))
+        return found
+
+
+_LOST = {
+    "incomplete": "without a question or an answer",
+    "unusable": "whose answers have no letter or digit",
+    "unclear": "whose answers are a list or object that cannot be read back",
+    "long": f"of more than {MAX_TEXT:,} characters",
+    "broken": "that are no text",
+    "repeated": "that ask what another one asks (their answers count there)",
+}
 
 
 class Sampling(Frozen):

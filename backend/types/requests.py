@@ -35,8 +35,10 @@ Under "answer" the last prompt position, which predicts the first answer token, 
 
 
 def _whole(value: str) -> str:
-    if any(0xD800 <= ord(character) <= 0xDFFF for character in value):
-        raise ValueError("the text holds half a character: it cannot be written as UTF-8; type it again")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("the text holds half a character: it cannot be written as UTF-8; type it again") from error
     return value
 
 

@@ -1,56 +1,63 @@
-"""Questions from files of others: TriviaQA, NQ-Open, PopQA, and a person's CSV, TSV, JSON or JSON lines.
+"""Questions from files of others: TriviaQA, NQ-Open, PopQA, and a person's CSV, TSV, JSON, JSON lines or Parquet.
 
-Owns which columns are understood. A file's kind is told by its ending, its columns by their names; TriviaQA's nested
-answers (`rc.nocontext`, Parquet) and PopQA's lists written as text are unpacked. Lines are split at "\\n" alone:
-answers hold other line separators. Refuses what is not UTF-8, and never runs anything from a file.
+Owns which columns are understood, and the account of every row that is no question, with its place. A file's kind is
+told by its ending, its columns by their names. How rows are read is
+`backend.identify.formats.rows`'s; what a cell of answers spells is `backend.identify.formats.spellings`'s.
 """
 
 from __future__ import annotations
 
-import ast
-import csv
-import io
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from backend.errors import BadInput
+from backend.identify.formats.limits import LARGE, MAX_BYTES, beyond, refuse_twice
+from backend.identify.formats.rows import ENDINGS, rows
+from backend.identify.formats.spellings import Unclear, spellings, whole, word
 from backend.identify.questions import checked, chosen, same
-from backend.outside import clause, json_value
+from backend.judging import normalise
+from backend.outside import bytes_of
 from backend.types.identify import MAX_TEXT, Question, ReadQuestions
 from backend.types.plan import Source
 
-_END = "\x1eend"
-MAX_BYTES = 400 * 1024**2
-ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 _QUESTION = ("question", "prompt", "query")
 _ANSWERS = ("answers", "answer", "possible_answers", "aliases", "ground_truth", "objects", "answer_aliases")
 _RELATION = ("relation", "prop", "category", "kind", "topic")
 _ENTITY = ("entity", "subj", "subject")
 _ID = ("id", "question_id", "qid")
+_KNOWN = {*_QUESTION, *_ANSWERS, *_RELATION, *_ENTITY, *_ID}
+MAX_ANSWERS = 200_000
+"""Characters of one question's answers together."""
+MAX_KEPT = 200_000_000
+"""Characters of all questions and answers of a file."""
+NAMED = 3
+"""Rows of each kind of loss whose place is told."""
 ALL = Source(per_relation=None)
 """Every question of a file."""
-Lost = Literal["incomplete", "long", "broken"]
+Lost = Literal["incomplete", "unusable", "unclear", "long", "broken"]
 """Why a row is no question: fields of `ReadQuestions`."""
 
 
 def read_path(path: Path, source: Source = ALL, seed: int = 0) -> ReadQuestions:
     """The questions in `path` that `source` asks. Raises BadInput."""
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise BadInput(
-                f"{path.name} is too large", f"it has {size / 1e6:,.0f} MB, at most 400 are read", "take a part of it"
-            )
-        payload = path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{path.name} cannot be read", error.strerror or str(error), "check the name") from error
-    return read(payload, path.name, source, seed)
+    _ending(path.name)
+    return read(bytes_of(path, MAX_BYTES, name=path.name), path.name, source, seed)
+
+
+def _ending(name: str) -> str:
+    """Raises BadInput for one that is not read."""
+    ending = Path(name).suffix.lower()
+    if ending not in ENDINGS:
+        raise BadInput(
+            f"{name[:60]} is of no kind that is read",
+            f"it ends in {ending or 'nothing'}",
+            f"save it as {', '.join(ENDINGS)}",
+        )
+    return ending
 
 
 def read(payload: bytes, name: str, source: Source = ALL, seed: int = 0) -> ReadQuestions:
@@ -59,191 +66,155 @@ def read(payload: bytes, name: str, source: Source = ALL, seed: int = 0) -> Read
 
     They are chosen before they are counted: a file may hold more than one run asks. Raises BadInput.
     """
-    ending = Path(name).suffix.lower()
-    if ending not in ENDINGS:
-        raise BadInput(
-            f"{name[:60]} is of no kind that is read",
-            f"it ends in {ending or 'nothing'}",
-            f"save it as {', '.join(ENDINGS)}",
-        )
-    rows = _parquet(payload, name) if ending == ".parquet" else _text_rows(payload, name, ending)
-    if not rows:
-        raise BadInput(f"{name} holds no question", "it has no row", "give a row for each question")
-    told = [_question(row, number, name) for number, row in enumerate(rows, 1)]
-    found = [one for one in told if isinstance(one, Question)]
-    long = told.count("long")
-    if not found:
-        raise BadInput(
-            f"{name} holds no question with an answer",
-            f"of its {len(rows):,} rows "
-            + (f"{long:,} are of more than {MAX_TEXT:,} characters, and no other" if long else "none")
-            + " has both",
-            "give a column 'question' and a column 'answers'",
-        )
-    found = list(chosen(found, source.model_copy(update={"file": name}), seed))
+    told = _Told(name)
+    for place, row in rows(payload, name, _ending(name), _KNOWN):
+        told.take(place, row)
+    drawn = chosen(told.questions(), source.model_copy(update={"file": name}), seed)
+    found = told.usable(drawn)
     asked, different = checked(found), len({same(one.text) for one in found})
     return ReadQuestions(
         questions=asked,
-        rows=len(rows),
-        incomplete=told.count("incomplete") + different - len(asked),
-        long=long,
-        broken=told.count("broken"),
+        rows=told.rows,
         repeated=len(found) - different,
+        where={why: tuple(places) for why, places in told.where.items()},
+        **{why: told.lost[why] for why in get_args(Lost)},
     )
 
 
-def _parquet(payload: bytes, name: str) -> list[Mapping[str, Any]]:
-    try:
-        table = pq.read_table(io.BytesIO(payload))
-        wanted = [column for column in table.column_names if column.lower() in _KNOWN]
-        return table.select(wanted).to_pylist()
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise BadInput(f"{name} cannot be read", clause(str(error)), "save it as Parquet again") from error
+class _Told:
+    """What has been read of a file so far: its questions, and the rows that are none with their places."""
 
+    def __init__(self, name: str) -> None:
+        self.name, self.stem, self.rows, self.kept = name, Path(name).stem, 0, 0
+        self.found: list[Question] = []
+        self.places: list[str] = []
+        self.lost: dict[str, int] = defaultdict(int)
+        self.where: dict[str, list[str]] = defaultdict(list)
+        # Questions whose answer is a text like "1969.0", and whether every answer of the file is such a number.
+        self.points: list[int] = []
+        self.is_all_points = True
 
-def _text_rows(payload: bytes, name: str, ending: str) -> list[Mapping[str, Any]]:
-    try:
-        text = payload.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput(
-            f"{name} is not UTF-8", f"byte {error.start} belongs to no character", "save it as UTF-8"
-        ) from error
-    if "\0" in text:
-        raise BadInput(f"{name} is no text", "it holds a zero byte", "save it as UTF-8")
-    if ending in (".csv", ".tsv"):
-        return _table(text, name, "\t" if ending == ".tsv" else None)
-    return _json(text, name)
+    def take(self, place: str, row: Any) -> None:
+        """One more row. Raises BadInput for a table without both columns, and beyond `MAX_KEPT`."""
+        self.rows += 1
+        if not isinstance(row, Mapping):
+            self._lose("long" if row is LARGE else "broken", place, "")
+            return
+        cells = {str(key).strip().lower(): value for key, value in row.items()}
+        if len(cells) < len(row):
+            refuse_twice(row, f"{self.name}, {place}", _KNOWN)
+        id = _first(cells, _ID)
+        found = self._question(cells, row, place, id)
+        if not isinstance(found, Question):
+            self._lose(found, place, id)
+            return
+        self.kept += len(found.text) + sum(map(len, found.answers))
+        if self.kept > MAX_KEPT:
+            raise beyond(self.name, "its questions and answers are longer", f"{MAX_KEPT:,} characters of them")
+        self.found.append(found)
+        self.places.append(place)
 
+    def _lose(self, why: Lost, place: str, id: str) -> None:
+        self.lost[why] += 1
+        if self.lost[why] <= NAMED:
+            # Half a character, as a broken export leaves it, cannot be told either.
+            shown = id[:60].encode(errors="replace").decode()
+            self.where[why].append(f"{place}, id {shown}" if shown else place)
 
-def _table(text: str, name: str, separator: str | None) -> list[Mapping[str, Any]]:
-    if not text.strip():
-        return []
-    first = text.split("\n", 1)[0]
-    mark = separator or max(",;\t", key=first.count)
-    csv.field_size_limit(10_000_000)
-    # A line behind the last: where it is no row of its own, a quotation mark before it was never closed.
-    reader = csv.DictReader(io.StringIO(f"{text}\n{_END}", newline=""), delimiter=mark)
-    rows: list[Mapping[str, Any]] = []
-    start, ended = 1, 1
-    try:
-        _refuse_twice(reader.fieldnames or (), name)
-        for row in reader:
-            start, ended = ended + 1, reader.line_num
-            if next(iter(row.values()), None) == _END:
-                return rows
-            if any(cell.strip() for cell in row.pop(None, ())):
+    def _question(self, cells: Mapping[str, Any], row: Mapping[Any, Any], place: str, id: str) -> Question | Lost:
+        """The question of a row, or why it is none. Raises BadInput for a table without both columns."""
+        text_key, answers_key = (next((key for key in known if key in cells), None) for known in (_QUESTION, _ANSWERS))
+        if text_key is None or answers_key is None:
+            if self.rows == 1:
                 raise BadInput(
-                    f"{name}, line {reader.line_num} has more cells than the table has columns",
-                    f"the heading has {len(row)}",
-                    f"put quotation marks around a text with {mark!r} in it",
+                    f"{self.name} has no column of {'questions' if text_key is None else 'answers'}",
+                    f"its columns are {', '.join(map(str, row))[:120]}",
+                    "name them 'question' and 'answers'",
                 )
-            rows.append(row)
-    except csv.Error as error:
-        raise BadInput(f"{name} is no table", str(error), "save it as CSV again") from error
-    raise BadInput(
-        f"{name}, line {start} opens a quotation mark that is never closed",
-        "the rest of the file would be one cell",
-        "close it, or write it twice if it belongs to the text",
-    )
+            return "incomplete"
+        try:
+            text, answers = word(cells[text_key]), spellings(cells[answers_key])
+        except Unclear:
+            return "unclear"
+        if not text or not answers:
+            return "incomplete"
+        if len(text) > MAX_TEXT or sum(map(len, answers)) > MAX_ANSWERS:
+            return "long"
+        found = self._made(cells, id, text, answers)
+        if isinstance(found, Question) and isinstance(cells[answers_key], str):
+            self._note(answers)
+        return found
 
+    def _made(self, cells: Mapping[str, Any], id: str, text: str, answers: Sequence[str]) -> Question | Lost:
+        told = {
+            "id": id or f"{self.stem}:{self.rows}",
+            "text": text,
+            "answers": answers,
+            "relation": _first(cells, _RELATION),
+            "entity": _first(cells, _ENTITY),
+            "source": self.name,
+        }
+        try:
+            return Question.model_validate(told)
+        except ValidationError:
+            # Half a character, as a broken export leaves it.
+            return "broken"
 
-def _refuse_twice(heading: Sequence[str], name: str) -> None:
-    names = [str(cell).strip().lower() for cell in heading]
-    twice = next((cell for cell in names if cell in _KNOWN and names.count(cell) > 1), None)
-    if twice is not None:
-        raise BadInput(f"{name} has two columns {twice!r}", "one of them would not be read", "rename one of them")
+    def _note(self, answers: Sequence[str]) -> None:
+        if len(answers) == 1 and whole(answers[0]) is not None:
+            self.points.append(len(self.found))
+        else:
+            self.is_all_points &= len(answers) == 1 and answers[0].replace(".", "", 1).lstrip("-").isdigit()
 
+    def questions(self) -> list[Question]:
+        """All of them. Raises BadInput where there is none.
 
-def _json(text: str, name: str) -> list[Any]:
-    """A list of objects, an object of objects by id, or either of them line by line."""
-    with suppress(BadInput):
-        return _objects(json_value(text, name))
-    rows: list[Any] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            rows += _objects(json_value(line, f"{name}, line {number}"))
-    return rows
+        pandas writes a column of whole numbers of which one is missing with points: "1969.0". Where every answer is
+        such a number, the point is taken away; beside other answers "4.0" may be meant so, and both are spellings.
+        """
+        if not self.rows:
+            raise BadInput(f"{self.name} holds no question", "it has no row", "give a row for each question")
+        if not self.found:
+            raise self._none()
+        for place in self.points:
+            question = self.found[place]
+            number = whole(question.answers[0])
+            answers = (number,) if self.is_all_points else (number, question.answers[0])
+            self.found[place] = question.model_copy(update={"answers": answers})
+        return self.found
 
+    def usable(self, drawn: Sequence[Question]) -> list[Question]:
+        """Those of which an answer, of any row that asks the same, has a letter or digit; the others are counted.
 
-def _objects(value: Any) -> list[Any]:
-    if isinstance(value, list):
-        return value
-    if isinstance(value, dict) and value and all(isinstance(one, dict) for one in value.values()) and not _has(value):
-        return [{"id": key, **one} for key, one in value.items()]
-    return [value]
+        Raises BadInput where none has.
+        """
+        known: dict[str, bool] = defaultdict(bool)
+        for question in drawn:
+            known[same(question.text)] |= any(map(normalise, question.answers))
+        if not all(known.values()):
+            places = {id(question): place for question, place in zip(self.found, self.places, strict=True)}
+            for question in drawn:
+                if not known[same(question.text)]:
+                    is_own = not question.id.startswith(f"{self.stem}:")
+                    self._lose("unusable", places[id(question)], question.id if is_own else "")
+        if not any(known.values()):
+            raise self._none()
+        return [question for question in drawn if known[same(question.text)]]
 
-
-def _has(row: Mapping[str, Any]) -> bool:
-    return any(str(key).strip().lower() in _QUESTION for key in row)
-
-
-_KNOWN = {*_QUESTION, *_ANSWERS, *_RELATION, *_ENTITY, *_ID}
-
-
-def _question(row: Any, number: int, name: str) -> Question | Lost:
-    """The question of a row, or why it is none. Raises BadInput for a table without both columns."""
-    if not isinstance(row, Mapping):
-        return "broken"
-    cells = {str(key).strip().lower(): value for key, value in row.items()}
-    text_key, answers_key = (next((key for key in known if key in cells), None) for known in (_QUESTION, _ANSWERS))
-    if text_key is None or answers_key is None:
-        if number == 1:
-            raise BadInput(
-                f"{name} has no column of {'questions' if text_key is None else 'answers'}",
-                f"its columns are {', '.join(map(str, row))[:120]}",
-                "name them 'question' and 'answers'",
-            )
-        return "incomplete"
-    text, answers = _word(cells[text_key]), _answers(cells[answers_key])
-    if not text or not answers:
-        return "incomplete"
-    if len(text) > MAX_TEXT:
-        return "long"
-    told = {
-        "id": _first(cells, _ID) or f"{Path(name).stem}:{number}",
-        "text": text,
-        "answers": answers,
-        "relation": _first(cells, _RELATION),
-        "entity": _first(cells, _ENTITY),
-        "source": name,
-    }
-    try:
-        return Question.model_validate(told)
-    except ValidationError:
-        # Half a character, as a broken export leaves it.
-        return "broken"
+    def _none(self) -> BadInput:
+        reasons = ", ".join(ReadQuestions.reasons(self.lost, self.where))
+        return BadInput(
+            f"{self.name} holds no question with an answer",
+            f"of its {self.rows:,} rows none has both that can be used" + (f": {reasons}" if reasons else ""),
+            "give a column 'question' and a column 'answers'",
+        )
 
 
 def _first(cells: Mapping[str, Any], names: Sequence[str]) -> str:
-    return next((word for name in names if (word := _word(cells.get(name)))), "")[:200]
-
-
-def _word(value: Any) -> str:
-    """A cell as text; '' for nothing, for what is no number, and for lists and objects."""
-    missing = value is None or isinstance(value, (list, dict)) or value != value
-    return "" if missing else str(value).strip()
-
-
-def _answers(value: Any) -> tuple[str, ...]:
-    """Spellings from a list, TriviaQA's object of them, a JSON list as text, or a text with bars between them."""
-    if isinstance(value, dict):
-        spelled = [value.get("value"), *_listed(value.get("aliases")), *_listed(value.get("normalized_aliases"))]
-    else:
-        spelled = _listed(value)
-    words = (_word(one).strip('"').strip() for one in spelled)
-    return tuple(dict.fromkeys(one for one in words if one))
-
-
-def _listed(value: Any) -> list[Any]:
-    """The spellings in a list, in a text that is a JSON list or has bars between them, or the one that it is."""
-    if isinstance(value, str):
-        text, held = value.strip(), None
-        if text.startswith("["):
-            with suppress(BadInput):
-                held = json_value(text, "the answers")
-        if held is None and text.startswith("['"):
-            # As a table of Python's writes a list; nothing of it is run.
-            with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
-                held = ast.literal_eval(text)
-        return held if isinstance(held, list) else text.split("|")
-    return value if isinstance(value, list) else [value]
+    for name in names:
+        try:
+            if told := word(cells.get(name)):
+                return told[:200]
+        except Unclear:
+            continue
+    return ""

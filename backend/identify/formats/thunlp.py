@@ -26,13 +26,17 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from backend.errors import BadInput, BadSettings
-from backend.outside import array, json_value, real
+from backend.outside import MAX_UNPACKED, array, bytes_of, json_value, real
 from backend.types.identify import Item, Side
 
 SIDES: dict[str, Side] = {"t": "right", "f": "wrong"}
 ANSWER, OTHER = "answer_tokens", "all_except_answer_tokens"
 """Folders of features, named as the authors name their regions."""
 IDS = "qids.json"
+MAX_TEXTS = 256 * 1024**2
+"""Bytes of a file of answers or ids."""
+MAX_ARRAY = MAX_UNPACKED + 4096
+"""Bytes of one act_ID.npy: its numbers and its heading."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +200,7 @@ def answers_in(folder: Path) -> Path:
 
 
 def _array(path: Path) -> np.ndarray:
-    found = real(array(_bytes(path), path.name), path.name)
+    found = real(array(bytes_of(path, MAX_ARRAY, name=path.name), path.name), path.name)
     if found.ndim != 2:
         raise BadInput(f"{path.name} is no [layers, neurons]", f"its shape is {found.shape}", "write it again")
     return np.asarray(found, dtype=np.float32)
@@ -261,15 +265,8 @@ def write(
         (folder / IDS).write_text(json.dumps(ids), "utf-8")
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{path.name} cannot be read", error.strerror or str(error), "check the name") from error
-
-
 def _text(path: Path) -> str:
     try:
-        return _bytes(path).decode("utf-8-sig")
+        return bytes_of(path, MAX_TEXTS, name=path.name).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInput(f"{path.name} is not UTF-8", f"byte {error.start}", "save it as UTF-8") from error

@@ -1,0 +1,136 @@
+"""The rows of a Parquet file, a few at a time.
+
+Owns what Arrow's values are to us, and how heavy they may become: a text that stands a million times in a file lies
+there once, and would be made a million times.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from backend.errors import BadInput
+from backend.identify.formats import limits
+from backend.identify.formats.limits import (
+    BATCH,
+    LARGE,
+    MAX_BYTES,
+    MAX_CELLS,
+    MAX_COLUMNS,
+    MAX_ROW,
+    Row,
+    beyond,
+    refuse_twice,
+)
+from backend.outside import MAX_DEPTH, clause
+
+
+def parquet(payload: bytes, name: str, wanted: Collection[str]) -> Iterator[Row]:
+    """The rows of a Parquet file, with the cells of `wanted` columns (lower case). Raises BadInput."""
+    try:
+        file = pq.ParquetFile(io.BytesIO(payload))
+        columns, leaves = _measured(file, name, wanted)
+        # Texts that stand many times are kept once each; otherwise a small file would unpack without bound.
+        file = pq.ParquetFile(io.BytesIO(payload), read_dictionary=leaves)
+        number = 0
+        for batch in file.iter_batches(BATCH, columns=columns):
+            for part in _light(batch):
+                told = _plain(part)
+                for row in told if told is not None else [LARGE] * part.num_rows:
+                    number += 1
+                    yield f"row {number}", row
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise BadInput(f"{name} cannot be read", clause(str(error)), "save it as Parquet again") from error
+
+
+def _measured(file: pq.ParquetFile, name: str, wanted: Collection[str]) -> tuple[list[str], list[str]]:
+    """(columns that are read, their texts' paths), by the file's own account of itself. Raises BadInput."""
+    about = file.metadata
+    if about.num_rows > limits.MAX_ROWS:
+        raise beyond(name, f"it has {about.num_rows:,} rows", f"{limits.MAX_ROWS:,}")
+    names = [column for column in file.schema_arrow.names if column.strip().lower() in wanted]
+    refuse_twice(names, name, wanted)
+    schema = file.schema
+    tops = set(names)
+    leaves = [place for place in range(about.num_columns) if schema.column(place).path.split(".", 1)[0] in tops]
+    if len(leaves) > MAX_COLUMNS:
+        raise beyond(name, f"its columns hold {len(leaves):,} of their own", f"{MAX_COLUMNS:,}")
+    if any(schema.column(place).path.count(".") > MAX_DEPTH for place in leaves):
+        raise beyond(name, "its lists lie deeper in each other", f"{MAX_DEPTH} in each other")
+    cells = size = 0
+    for group in range(about.num_row_groups):
+        parts = [about.row_group(group).column(place) for place in leaves]
+        cells += sum(part.num_values for part in parts)
+        size += sum(part.total_uncompressed_size for part in parts)
+    if cells > MAX_CELLS:
+        raise beyond(name, f"its columns hold {cells:,} values", f"{MAX_CELLS:,}")
+    if size > MAX_BYTES:
+        raise beyond(name, f"unpacked it has {size / 1e6:,.0f} MB", f"{MAX_BYTES / 1024**2:,.0f} MB")
+    texts = [schema.column(place).path for place in leaves if schema.column(place).physical_type == "BYTE_ARRAY"]
+    return names, texts
+
+
+def _light(batch: pa.RecordBatch) -> Iterable[pa.RecordBatch]:
+    """The batch, or its rows one by one where it would be heavy as objects of Python."""
+    if _weight(batch) <= MAX_ROW:
+        return [batch]
+    return (batch.slice(place, 1) for place in range(batch.num_rows))
+
+
+def _plain(batch: pa.RecordBatch) -> Sequence[Mapping[str, Any]] | None:
+    """Its rows as objects of Python; None where they would be heavier than a row may be."""
+    if _weight(batch) > MAX_ROW:
+        return None
+    held = {
+        name: [_value(kind, one) for one in batch.column(place).to_pylist()]
+        for place, (name, kind) in enumerate(zip(batch.schema.names, batch.schema.types, strict=True))
+    }
+    return [dict(zip(held, row, strict=True)) for row in zip(*held.values(), strict=True)] or [{}] * batch.num_rows
+
+
+def _weight(batch: pa.RecordBatch) -> int:
+    return sum(_bytes(column) for column in batch.columns)
+
+
+def _bytes(array: pa.Array) -> int:
+    """At most so many bytes are in its values, each counted as often as it stands there."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        words = array.dictionary
+        lengths = pc.binary_length(words) if _is_text(words.type) else None
+        longest = (pc.max(lengths).as_py() or 0) if lengths is not None and len(words) else words.nbytes
+        return len(array) * (longest + 8)
+    if pa.types.is_struct(kind):
+        return sum(_bytes(part) for part in array.flatten())
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return 8 * len(array) + _bytes(array.flatten())
+    return int(array.nbytes) + 8 * len(array)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    tests: tuple[Callable[[pa.DataType], bool], ...] = (
+        pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary,
+    )  # fmt: skip
+    return any(test(kind) for test in tests)
+
+
+def _value(kind: pa.DataType, value: Any) -> Any:
+    """What Arrow gives, where Python's own would be another text: short floats, and objects as lists of pairs."""
+    if value is None:
+        return None
+    if pa.types.is_float32(kind) or pa.types.is_float16(kind):
+        short = np.float32(value) if pa.types.is_float32(kind) else np.float16(value)
+        return float(str(short))
+    if pa.types.is_map(kind):
+        return {key: _value(kind.item_type, one) for key, one in value}
+    if pa.types.is_struct(kind) and isinstance(value, Mapping):
+        return {field.name: _value(field.type, value.get(field.name)) for field in kind}
+    if isinstance(value, list) and hasattr(kind, "value_type"):
+        return [_value(kind.value_type, one) for one in value]
+    return value
