@@ -75,7 +75,7 @@ class Engine:
 
     def key(self, request: Frozen) -> str:
         """Where the result of `request` on this model is stored."""
-        return result_key(request, self.info.fingerprint)
+        return result_key(request, self.info.basis)
 
     def lookup(self, verb: Verb, request: Request) -> Result | None:
         """The stored result of `request`, or None. A long run keeps its own folder, and is never looked up."""

@@ -101,7 +101,7 @@ class FakeEngine:
         return [request.prompt for request in self.computed if isinstance(request, ExploreRequest | CompareRequest)]
 
     def key(self, request: Request) -> str:
-        return result_key(request, self.info.fingerprint)
+        return result_key(request, self.info.basis)
 
     def lookup(self, verb: Verb, request: Request) -> Result | None:
         if verb in LONG:

@@ -93,9 +93,9 @@ def answers(
     return resumed(model, questions, sampling, journal, watch, Samples, batch, size, doing)
 
 
-def digest(questions: Sequence[Question], arms: Sequence[Arm], sampling: Sampling, fingerprint: str) -> str:
-    """What answers under arms hang on: 16 hexadecimal digits."""
-    whole = hashlib.sha256(f"{fingerprint}\0{sampling.canonical()}".encode())
+def digest(questions: Sequence[Question], arms: Sequence[Arm], sampling: Sampling, basis: str) -> str:
+    """What answers under arms hang on: 16 hexadecimal digits. `basis`: of the model, with its metric (`figures`)."""
+    whole = hashlib.sha256(f"{basis}\0{sampling.canonical()}".encode())
     for question in questions:
         whole.update(question.canonical().encode())
     for arm in arms:

@@ -40,7 +40,7 @@ from backend.identify.regions import regions
 from backend.identify.responses import asked
 from backend.identify.spans import Span
 from backend.models.loaded import LoadedModel
-from backend.types import Frozen, StageEvent
+from backend.types import Frozen, StageEvent, figures
 from backend.types.identify import Confidence, Item, Question, RegionRule, Sampling
 from backend.watch import SILENT, Watch, between
 from cache.journal import Journal
@@ -101,12 +101,12 @@ def extract(
     journal = Journal(folder / ROWS)
     shape = (len(items), sum(model.info.widths))
     with journal.writing():
-        held, spoilt = _begin(folder, journal, items, _digest(items, sampling, rule, model.info.fingerprint), shape)
+        held, spoilt = _begin(folder, journal, items, _digest(model, items, questions, sampling, rule), shape)
         arrays = {name: _mapped(folder / f"{name}.npy", shape) for name in ARRAYS}
         parts = {start: items[start : start + BLOCK] for start in range(0, len(items), BLOCK)}
         done = {start: block for start, block in held.items() if _fits(block, arrays, len(parts.get(start, ())))}
         doing = "reading the answers" if len(done) == len(held) and not spoilt else AGAIN
-        pace = Pace(sum(len(part) for start, part in parts.items() if start not in done))
+        pace = Pace(len(items), sum(len(part) for start, part in parts.items() if start in done))
         for start, part in parts.items():
             if start in done:
                 continue
@@ -192,10 +192,13 @@ def _confidence(
     )
 
 
-def _digest(items: Sequence[Item], sampling: Sampling, rule: RegionRule, fingerprint: str) -> str:
-    whole = hashlib.sha256(f"{fingerprint}\0{sampling.suffix}\0{rule.canonical()}".encode())
+def _digest(
+    model: LoadedModel, items: Sequence[Item], questions: Mapping[str, Question], sampling: Sampling, rule: RegionRule
+) -> str:
+    """All that the features hang on: what each item's text is made from, where it is read, and what reads it."""
+    whole = hashlib.sha256(f"{figures(model.info.basis)}\0{rule.canonical()}".encode())
     for item in items:
-        whole.update(item.canonical().encode())
+        whole.update(f"{item.canonical()}\0{asked(questions[item.question], sampling).canonical()}".encode())
     return whole.hexdigest()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 from backend.identify.effects import Arm, answers, digest
@@ -16,11 +17,14 @@ from backend.identify.items import Marked, Overrules
 from backend.identify.judge import verdict
 from backend.identify.study import Study, study
 from backend.models.loaded import LoadedModel
-from backend.types import StageEvent
+from backend.types import StageEvent, figures
 from backend.types.identify import Item, Question, RegionRule, Samples, Verdict
 from backend.types.plan import Plan, Training
 from backend.watch import SILENT, Watch
 from cache.journal import Journal
+
+_SOLVERS = " ".join(f"{name} {version(name)}" for name in ("numpy", "scikit-learn", "skglm"))
+"""What fits hang on besides what they are fitted to."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,15 @@ class Ground:
         """A person's or the deciding model's verdict where there is one, else that of the rules."""
         return self.overrules.get((question, text)) or verdict(text, self.questions[question])
 
+    @property
+    def _basis(self) -> str:
+        return figures(self.model.info.basis)
+
     def journal(self, stage: str, *of: str) -> Journal:
-        """The journal of a stage; another one where the plan, the model or `of` differ."""
-        whole = hashlib.sha256("\0".join((self.model.info.fingerprint, self.plan.canonical(), *of)).encode())
+        """The journal of a stage; another one where the plan, a question, the model, a library or `of` differ."""
+        whole = hashlib.sha256("\0".join((self._basis, _SOLVERS, self.plan.canonical(), *of)).encode())
+        for question in self.questions.values():
+            whole.update(question.canonical().encode())
         return Journal(self.folder / f"{stage}-{whole.hexdigest()[:16]}.jsonl")
 
     def features(self, items: Sequence[Item], rule: RegionRule, name: str) -> Features:
@@ -54,7 +64,7 @@ class Ground:
 
     def switched(self, questions: Sequence[Question], arms: Sequence[Arm], stage: str) -> list[Samples]:
         """Greedy answers, untouched and under each arm."""
-        key = digest(questions, arms, self.plan.sampling, self.model.info.fingerprint)
+        key = digest(questions, arms, self.plan.sampling, self._basis)
         journal = Journal(self.folder / f"{stage}-{key}.jsonl")
         return answers(self.model, questions, arms, self.plan.sampling, journal, self.watch)
 

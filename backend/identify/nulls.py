@@ -123,7 +123,7 @@ def _repeated(
     """`one` for each number below `count`; those that the journal has are not done again."""
     with journal.writing():
         done = records(journal, kind, ONWARDS)[:count]
-        pace = Pace(count - len(done))
+        pace = Pace(count, len(done))
         for number in range(len(done), count):
             between(watch)
             watch.emit(StageEvent(stage=pace.told(doing), fraction=pace.fraction))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from backend.generation import Answer, decode
-from backend.identify.pace import Pace
+from backend.identify.pace import FIRST, Pace, batches
 from backend.identify.records import records
 from backend.models.loaded import LoadedModel
 from backend.prompting import encode
@@ -90,11 +90,11 @@ def resumed(
         done: dict[str, Told] = {found.question: found for found in records(journal, kind)}
         missing = [(question, _ids(model, question, sampling)) for question in questions if question.id not in done]
         missing.sort(key=lambda prompt: len(prompt[1]))
-        pace = Pace(len(missing))
-        for start in range(0, len(missing), size):
+        pace = Pace(len(questions), len(questions) - len(missing))
+        for part in batches(missing, size, max(1, FIRST * size // ROWS)):
             between(watch)
             watch.emit(StageEvent(stage=pace.told(doing), fraction=pace.fraction))
-            found = batch(missing[start : start + size])
+            found = batch(part)
             journal.append(one.model_dump(mode="json") for one in found)
             done.update((one.question, one) for one in found)
             pace.add(len(found))

@@ -111,7 +111,8 @@ def _made(ground: Ground, questions: Sequence[Question]) -> tuple[Probe, dict[st
         fit.c,
         plan.checks.bootstraps,
         plan.seed,
-        ground.journal("bootstrap", _of(whole)),
+        # By the paper's criterion C hangs on verdicts too, which are in neither plan nor items.
+        ground.journal("bootstrap", _of(whole), repr(fit.c)),
         ground.watch,
     )
     ground.say("writing the report card")

@@ -35,8 +35,9 @@ def fingerprint(folder: Path, dtype: str) -> str:
 
 
 def _mark(file: Path) -> str:
+    # A copy that keeps the time of change, of a file of the same size, is another file, or was written since.
     state = file.stat()
-    return f"{file.resolve()}:{state.st_size}:{state.st_mtime_ns}"
+    return f"{file.resolve()}:{state.st_size}:{state.st_mtime_ns}:{state.st_ctime_ns}:{state.st_ino}"
 
 
 def _hash(file: Path) -> str:

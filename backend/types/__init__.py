@@ -1,6 +1,6 @@
 """Typed requests and results: what crosses every boundary (page, command line, HTTP, disk)."""
 
-from backend.types.base import COMPACT, METRIC_VERSION, Array, Frozen, result_key
+from backend.types.base import COMPACT, METRIC_VERSION, Array, Frozen, figures, result_key
 from backend.types.events import Event, JobState, JobView, ModelStatus, PromptEvent, StageEvent, TokenEvent
 from backend.types.models import ModelChoice, StoredResult
 from backend.types.plan import IdentifyRequest
@@ -101,5 +101,6 @@ __all__ = [
     "TokenInfo",
     "Touched",
     "Verb",
+    "figures",
     "result_key",
 ]

@@ -99,6 +99,11 @@ class Frozen(BaseModel):
         return self.model_dump_json(context=COMPACT).encode()
 
 
-def result_key(request: Frozen, fingerprint: str) -> str:
-    """Where the result of `request` on the model with `fingerprint` is stored: 64 hexadecimal digits."""
-    return hashlib.sha256(f"{request.hash}:{fingerprint}:{METRIC_VERSION}".encode()).hexdigest()
+def result_key(request: Frozen, basis: str) -> str:
+    """Where the result of `request` on the model of that `basis` (`ModelInfo.basis`) is stored: 64 hex digits."""
+    return hashlib.sha256(f"{request.hash}:{figures(basis)}".encode()).hexdigest()
+
+
+def figures(basis: str) -> str:
+    """What every figure that is kept hangs on besides what was asked: the model with its libraries, and the metric."""
+    return f"{basis}:{METRIC_VERSION}"

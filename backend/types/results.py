@@ -6,6 +6,8 @@ without padding; `answer pos` counts the answer's tokens alone. Logarithms are n
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Literal
 
 from backend.neurons import NeuronId, NeuronSet
@@ -33,6 +35,17 @@ class ModelInfo(Frozen):
     dtype: str
     device: str
     versions: dict[str, str]
+
+    @property
+    def basis(self) -> str:
+        """sha256 of all that the model's figures hang on: its fingerprint, the libraries that run it, and where.
+
+        Another version of a library may round otherwise, or mend a family's forward; figures of two of them are never
+        mixed in one array or taken for one another.
+        """
+        libraries = json.dumps(self.versions, sort_keys=True)
+        told = f"{self.fingerprint}\0{libraries}\0{self.device.partition(':')[0]}"
+        return hashlib.sha256(told.encode()).hexdigest()
 
     @property
     def n_neurons(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from backend.identify.regions import regions
 from backend.identify.responses import asked
 from backend.identify.spans import Span
 from backend.models.loaded import LoadedModel
-from backend.types import Event
+from backend.types import Event, base
 from backend.types.identify import Item, Question, RegionRule, Sampling
 from backend.watch import Silent
 from tests.plain import Plain, largest_gap
@@ -169,7 +170,7 @@ def test_what_is_not_as_it_was_written_is_told_and_read_again(
     again = extract(model, ITEMS, QUESTIONS, SAMPLING, RegionRule(), tmp_path, told)
     assert np.array_equal(again.answer, before[0]) and np.array_equal(again.other, before[1])
     assert again.confidences == made.confidences
-    assert not reread or f"0 of {reread}" in told.stages[0]
+    assert not reread or f"{len(ITEMS) - reread} of {len(ITEMS)}" in told.stages[0]
     if (file, how) != ("rows.jsonl", "gone"):
         assert all(stage.startswith("reading answers again") for stage in told.stages)
     assert np.array_equal(held(tmp_path)[1], before[0])
@@ -202,3 +203,26 @@ def test_a_full_disk_says_how_much_is_needed_and_leaves_nothing_half_written(
     with pytest.raises(StoreError, match="items.jsonl cannot be written: No space left on device; free some space"):
         extract(tiny("llama"), ITEMS, QUESTIONS, SAMPLING, RegionRule(), other)
     assert not list(other.glob("*.part"))
+
+
+def reread(model: LoadedModel, folder: Path, questions: dict[str, Question] = QUESTIONS) -> bool:
+    """Whether features are read anew."""
+    told = Told()
+    extract(model, ITEMS, questions, SAMPLING, RegionRule(), folder, told)
+    return bool(told.stages)
+
+
+@pytest.mark.parametrize("change", ["the metric", "a library", "the device", "a question"])
+def test_features_are_read_again_where_anything_that_they_hang_on_changed(
+    change: str, tiny: Callable[[str], LoadedModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, questions = tiny("llama"), QUESTIONS
+    assert reread(model, tmp_path) and not reread(model, tmp_path)
+    if change == "the metric":
+        monkeypatch.setattr("backend.types.base.METRIC_VERSION", base.METRIC_VERSION + 1)
+    elif change == "a question":
+        questions = {**QUESTIONS, "q0": QUESTIONS["q0"].model_copy(update={"text": "Who else?"})}
+    else:
+        other = {"device": "cuda"} if change == "the device" else {"versions": {**model.info.versions, "torch": "9"}}
+        model = dataclasses.replace(model, info=model.info.model_copy(update=other))
+    assert reread(model, tmp_path, questions) and not reread(model, tmp_path, questions)

@@ -228,3 +228,53 @@ def test_a_reply_that_cannot_be_what_was_kept_is_told_with_its_file(tmp_path: Pa
     llm.journal_of(tmp_path, JUDGE, "judged").path.write_text('{"question": "q1", "reply": 3}\n')
     with pytest.raises(StoreError, match=r"judged-\w+.jsonl is damaged: in line 1 .*; remove that line, and resume"):
         llm.verdicts(JUDGE, [("q1", "x")], ASKED, tmp_path)
+
+
+PAIR = ("q1", "Jane Austen")
+
+
+def told_anew(service: Service, folder: Path, judge: LlmJudge = JUDGE) -> bool:
+    """Whether the judge is asked again for what it was asked before."""
+    before = len(service.seen)
+    llm.verdicts(judge, [PAIR], ASKED, folder)
+    return len(service.seen) > before
+
+
+@pytest.mark.parametrize("change", ["instruction", "setting", "address", "known answer"])
+def test_a_reply_is_used_only_for_what_was_asked_as_it_was_asked(
+    change: str, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert told_anew(service, tmp_path) and not told_anew(service, tmp_path)
+    assert not told_anew(service, tmp_path, JUDGE.model_copy(update={"at_once": 1})), "how many at once changes nothing"
+    if change == "instruction":
+        monkeypatch.setitem(llm._INSTRUCTIONS, "judged", "Judge otherwise.")
+    elif change == "setting":
+        monkeypatch.setitem(llm._SETTINGS, "temperature", 1)
+    elif change == "address":
+        monkeypatch.setenv(llm.ADDRESS, llm.address().replace("/v1", "/other/v1"))
+    else:
+        monkeypatch.setitem(ASKED, "q1", ASKED["q1"].model_copy(update={"answers": ("Austen",)}))
+    assert told_anew(service, tmp_path) and not told_anew(service, tmp_path)
+
+
+def test_what_is_secret_in_an_address_is_kept_nowhere_and_changes_nothing(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = llm.address()
+    for secret in ("one:hidden@", "two:other@"):
+        monkeypatch.setenv(llm.ADDRESS, plain.replace("http://", f"http://{secret}"))
+        asked = told_anew(service, tmp_path)
+        assert asked == (secret == "one:hidden@")
+    assert len(list(tmp_path.glob("judged-*.jsonl"))) == 1
+    assert not any("hidden" in path.name or b"hidden" in path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_what_was_said_is_shown_and_used_where_no_address_is_set(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llm.verdicts(JUDGE, [PAIR], ASKED, tmp_path)
+    monkeypatch.delenv(llm.ADDRESS)
+    assert llm.said(JUDGE, tmp_path) == {PAIR: "right"}
+    assert llm.verdicts(JUDGE, [PAIR], ASKED, tmp_path) == {PAIR: "right"}
+    with pytest.raises(BadSettings, match="is not set"):
+        llm.verdicts(JUDGE, [("q2", "x")], ASKED, tmp_path)

@@ -26,6 +26,7 @@ SAMPLING = Sampling(samples=3, max_new_tokens=8, suffix=" Say it.", top_k=20)
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(responses, "ROWS", 6)
+    monkeypatch.setattr(responses, "FIRST", 6)
 
 
 @pytest.mark.usefixtures("small_batches")
