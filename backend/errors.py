@@ -16,6 +16,8 @@
     ├── StoreError               a result cannot be kept or read
     ├── Unknown                  a run, result or example that is not, or no longer, there (exit status 2)
     ├── QueueFull                more runs wait than are accepted
+    ├── Busy                     others are at work: it needs a yes first (HTTP 409)
+    ├── NotAllowed               a request that this service does not take from there (HTTP 403)
     ├── OutOfMemory              the run needed more memory than there is
     ├── Internal                 a bug: nothing that the person did
     └── BackendUnavailable       the HTTP service does not answer
@@ -128,6 +130,14 @@ class Unknown(HNeuronsError):
 
 class QueueFull(HNeuronsError):
     code, http_status = "queue_full", 503
+
+
+class Busy(HNeuronsError):
+    code, http_status = "busy", 409
+
+
+class NotAllowed(HNeuronsError):
+    code, http_status = "not_allowed", 403
 
 
 class OutOfMemory(HNeuronsError):

@@ -15,7 +15,7 @@ import uvicorn
 from backend.serve.client import Client
 from backend.serve.http import create_app
 from backend.serve.local import LocalClient
-from backend.serve.opening import Answering, ModelSpec
+from backend.serve.opening import Answering, ModelSpec, Progress
 from backend.serve.worker import Worker
 from backend.types import JobView, ModelChoice
 from cache.store import Store
@@ -41,8 +41,12 @@ CHOICE = ModelChoice(
 )
 
 
-def accept(spec: ModelSpec, freed: int) -> None:
+def accept(spec: ModelSpec, freed: int, on: str) -> None:
     """A check that refuses nothing."""
+
+
+def ready_to_open(spec: ModelSpec, progress: Progress, freed: int, on: str) -> None:
+    """A model that needs no preparation."""
 
 
 def no_memory(engine: Answering) -> None:
@@ -57,6 +61,7 @@ def local(engine: FakeEngine, store: Store | None = None, examples: Path = Path(
         store,
         choices=lambda: (CHOICE,),
         check=accept,
+        prepare=ready_to_open,
         memory=no_memory,
         examples=examples,
     )

@@ -259,10 +259,21 @@ class FakeClient:
             ),
         )  # fmt: skip
 
-    def load(self, name: str, device: str | None = None, dtype: str | None = None) -> None:
+    def load(
+        self,
+        name: str,
+        device: str | None = None,
+        dtype: str | None = None,
+        *,
+        session: str = "",
+        confirm: bool = False,
+    ) -> None:
         if self.refuse is not None:
             raise self.refuse
         self.state = "loading"
+
+    def cancel_load(self) -> None:
+        self.state = "ready"
 
     def submit(self, verb: Verb, request: Request, session: str) -> str:
         if self.refuse is not None:

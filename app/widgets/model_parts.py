@@ -13,13 +13,13 @@ import streamlit as st
 from app import session
 from app.widgets import frame, jobs, text
 from app.widgets.compare_words import counted
-from backend.errors import HNeuronsError, ModelTooLarge, UnknownModel
-from backend.types import ModelChoice, ModelInfo, ModelStatus
+from backend.errors import Busy, HNeuronsError, ModelTooLarge, Unknown, UnknownModel
+from backend.types import ModelChoice, ModelInfo, ModelOrder, ModelStatus
 
 AUTOMATIC = "automatic"
 DTYPES = (AUTOMATIC, "float32", "bfloat16", "float16")
 DEVICES = (AUTOMATIC, "cpu", "cuda", "mps")
-REFUSED = "models.refused"
+REFUSED, ASKED = "models.refused", "models.asked"
 MEMORY = {"weights": "weights", "kv_cache": "keys and values of the tokens read", "capture": "reading CETT"}
 ROW_HEIGHT = 34
 
@@ -54,10 +54,43 @@ def current(status: ModelStatus) -> None:
     elif status.state == "loading":
         st.progress(min(max(status.fraction or 0.0, 0.0), 1.0), text=text.markdown(status.stage or "Loading"))
         st.markdown(frame.muted("Questions may be asked already: they wait until the model is there."))
+        _cancel(status)
     elif status.info is not None:
         _facts(status.info)
     if status.memory:
         _memory(status.memory)
+
+
+def coming(status: ModelStatus) -> None:
+    """The model that is on its way while the loaded one answers, or why the last one is not here; runs that wait."""
+    change, loaded = status.change, text.markdown(status.name or "The model")
+    if change is not None and change.state == "checking":
+        words = f"Checking {change.name}: {change.stage or 'its files'}"
+        st.progress(min(max(change.fraction or 0.0, 0.0), 1.0), text=text.markdown(words))
+        st.markdown(frame.muted(f"{loaded} goes on answering until it is known that the other opens."))
+        _cancel(status)
+    elif change is not None and change.error is not None and status.state == "ready":
+        jobs.shown_error(HNeuronsError.from_json(change.error))
+        st.markdown(frame.muted(f"{loaded} is loaded and answers."))
+    if status.paused:
+        words = f"Waiting until their model is loaded again, then they go on by themselves: {', '.join(status.paused)}."
+        st.markdown(frame.muted(text.markdown(words)))
+
+
+def _cancel(status: ModelStatus) -> None:
+    """The way back from a change of model that is under way."""
+    if status.change is not None and status.change.error is None:
+        st.button("Cancel", icon=":material/close:", key="models.cancel", on_click=cancel)
+
+
+def cancel() -> None:
+    """Call off the change of model; that it is over already is nothing to tell."""
+    try:
+        session.client().cancel_load()
+    except Unknown:
+        return
+    except HNeuronsError as error:
+        st.session_state[REFUSED] = error
 
 
 def _facts(info: ModelInfo) -> None:
@@ -153,9 +186,30 @@ def loader(choice: ModelChoice | None, free: int | None) -> None:
     line.selectbox("Runs on", DEVICES, key="models.device", width=150, persist_state="session")
     with line:
         _button("Load what is named", (named or "").strip(), primary=False, key="models.load-named")
-    error = st.session_state.get(REFUSED)
-    if error is not None:
+    asked, error = st.session_state.get(ASKED), st.session_state.get(REFUSED)
+    if isinstance(error, Busy) and asked is not None:
+        _confirmation(error, asked)
+    elif error is not None:
         jobs.shown_error(error)
+
+
+def _confirmation(error: Busy, asked: ModelOrder) -> None:
+    """Who is at work, and the choice between them and the model that was asked for."""
+    what, why = (text.markdown(part) for part in (error.what, error.why[:1].upper() + error.why[1:]))
+    st.warning(f"**{what}.** {why}.", icon=":material/group:")
+    line = st.container(horizontal=True)
+    name = text.markdown(asked.name)
+    line.button(f"Load {name} all the same", key="models.confirm", on_click=_load, args=(asked, True))
+    line.button("Leave it", key="models.leave", on_click=_forget)
+
+
+def back(status: ModelStatus) -> None:
+    """The way back to the model that was loaded before this one."""
+    if status.previous is not None and status.state == "ready":
+        st.button(
+            f"Back to {text.markdown(status.previous.name)}", icon=":material/undo:", key="models.back", on_click=_load,
+            args=(status.previous, False),
+        )  # fmt: skip
 
 
 def _button(label: str, name: str, *, primary: bool, key: str) -> None:
@@ -168,17 +222,28 @@ def _button(label: str, name: str, *, primary: bool, key: str) -> None:
 def load(name: str) -> None:
     """Ask the engine for a model with the dtype and device that are set; a refusal is kept for the page."""
     dtype, device = (st.session_state.get(f"models.{field}", AUTOMATIC) for field in ("dtype", "device"))
-    st.session_state[REFUSED] = None
+    _load(
+        ModelOrder(
+            name=name, device=None if device == AUTOMATIC else device, dtype=None if dtype == AUTOMATIC else dtype
+        )
+    )
+
+
+def _load(order: ModelOrder, confirm: bool = False) -> None:
+    """Ask for this model; where others are at work the answer is kept with what was asked, to be confirmed."""
+    _forget()
     try:
-        if not name:
+        if not order.name:
             raise UnknownModel(
                 "No model is named", "the field is empty", "write a hub name, a directory or a GGUF file"
             )
-        session.client().load(
-            name, device=None if device == AUTOMATIC else device, dtype=None if dtype == AUTOMATIC else dtype
-        )
+        session.client().load(order.name, order.device, order.dtype, session=session.session_id(), confirm=confirm)
     except HNeuronsError as error:
-        st.session_state[REFUSED] = error
+        st.session_state[REFUSED], st.session_state[ASKED] = error, order
+
+
+def _forget() -> None:
+    st.session_state[REFUSED] = st.session_state[ASKED] = None
 
 
 def waiting(status: ModelStatus) -> str:

@@ -81,9 +81,10 @@ def _announced(source: Source) -> memory.Shape:
     return memory.shape_of(config, memory.count_parameters(config))
 
 
-def _check_fits(name: str, shape: memory.Shape, device: devices.Device, dtype: devices.Dtype) -> None:
+def _check_fits(name: str, shape: memory.Shape, device: devices.Device, dtype: devices.Dtype, freed: int = 0) -> None:
     half = memory.estimate(shape, "bfloat16") if dtype == "float32" else None
-    memory.check_fits(name, memory.estimate(shape, dtype), device, half=half)
+    free = devices.free_bytes(device) + freed if freed else None
+    memory.check_fits(name, memory.estimate(shape, dtype), device, free, half=half)
 
 
 def folder_shape(folder: Path) -> memory.Shape:
@@ -199,3 +200,20 @@ def choices() -> tuple[ModelChoice, ...]:
             )
         )
     return tuple(listed)
+
+
+def prepare(
+    name: str | None, device: str | None, dtype: str | None, progress: Progress | None = None, freed: int = 0
+) -> None:
+    """All of `load` that needs no weights in memory: what passes here can be read, as far as that is seen before.
+
+    `freed` bytes of the device will be free besides those that are now. Raises as `load` does.
+    """
+    source = resolve(name)
+    chosen = devices.choose_device(device)
+    number = devices.choose_dtype(chosen, dtype)
+    tell = rising(progress)
+    if source.kind == "gguf" or not is_here(source):
+        _check_fits(source.name, _announced(source), chosen, number, freed)
+    folder = local_path(source, part(tell, 0.0, 1.0))
+    _check_fits(source.name, folder_shape(folder), chosen, number, freed)

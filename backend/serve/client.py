@@ -30,11 +30,25 @@ class Client(Protocol):
         """The registry's rows with what each needs and whether it fits this machine."""
         ...
 
-    def load(self, name: str, device: str | None = None, dtype: str | None = None) -> None:
-        """Begin to load a model (a table row, hub name, directory or GGUF file); watch `status`.
+    def load(
+        self,
+        name: str,
+        device: str | None = None,
+        dtype: str | None = None,
+        *,
+        session: str = "",
+        confirm: bool = False,
+    ) -> None:
+        """Begin to change to a model (a table row, hub name, directory or GGUF file); watch `status`.
 
-        Raises UnknownModel, ModelTooLarge and the like where that is known at once.
+        The loaded model answers until the new one is known to open, and comes back where it does not open after all.
+        Raises UnknownModel, ModelTooLarge and the like where that is known at once; Busy where sessions other than
+        `session` or a long run are at work, unless `confirm` says that they are to wait.
         """
+        ...
+
+    def cancel_load(self) -> None:
+        """Call off the change of model that is under way; the model before it answers. Raises Unknown."""
         ...
 
     def submit(self, verb: Verb, request: Request, session: str) -> str:

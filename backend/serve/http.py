@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, StrictBool, ValidationError
 
 from backend.errors import HNeuronsError, Unknown
 from backend.serve.client import Client
@@ -59,11 +59,16 @@ Session = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class Load(BaseModel):
-    """A model to open: a row of the table, hub name, directory or GGUF file."""
+    """A model to change to: a row of the table, hub name, directory or GGUF file.
+
+    session: who asks, so that their own questions need no leave. confirm: also where others are at work.
+    """
 
     name: str = Field(min_length=1, max_length=500)
     device: str | None = Field(default=None, max_length=50)
     dtype: str | None = Field(default=None, max_length=50)
+    session: str = Field(default="", max_length=100)
+    confirm: StrictBool = False
 
 
 class Submission(BaseModel):
@@ -127,8 +132,15 @@ def _add_models(app: FastAPI, client: Client) -> None:
 
     @app.post("/v1/models/load", status_code=202)
     def load(body: Load) -> ModelStatus:
-        """Begin to load a model once the runs submitted so far are done; watch /v1/status."""
-        client.load(body.name, body.device, body.dtype)
+        """Begin to change to a model; watch /v1/status. The loaded one answers until this one is known to open, and
+        comes back where it does not open after all. Status 409 where others are at work: send `confirm` then."""
+        client.load(body.name, body.device, body.dtype, session=body.session, confirm=body.confirm)
+        return client.status()
+
+    @app.delete("/v1/models/load")
+    def cancel() -> ModelStatus:
+        """Call off the change of model that is under way; the model before it answers."""
+        client.cancel_load()
         return client.status()
 
 

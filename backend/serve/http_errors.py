@@ -42,7 +42,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         (400, "the body is not readable"),
         (404, "no such thing"),
         (405, "no such method"),
-        (409, "the run was stopped"),
+        (409, "the run was stopped, or others are at work"),
         (413, "the body is too long"),
         (422, "the request cannot be honoured"),
         (500, "a failure"),

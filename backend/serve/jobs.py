@@ -7,14 +7,18 @@ a job runs; the worker holds its lock around every call.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from backend.errors import Stopped
 from backend.serve.failures import explain, parts
-from backend.types import Event, JobState, JobView, Request, StageEvent, TokenEvent, Verb
+from backend.types import Event, JobState, JobView, ModelInfo, Request, StageEvent, TokenEvent, Verb
+
+log = logging.getLogger(__name__)
 
 MAX_EVENTS = 4096
 """Most events kept of one job."""
@@ -42,8 +46,11 @@ class EventLog:
 
     def since(self, after: int) -> tuple[Event, ...]:
         """Events numbered `after` or later, oldest first."""
-        found = [entry for entry in self._kept if entry[0] >= after]
-        return tuple(event for _, event in _needed(found, MAX_SHOWN))
+        return tuple(event for _, event in self.numbered(after))
+
+    def numbered(self, after: int) -> list[tuple[int, Event]]:
+        """The same, each with its number."""
+        return _needed([entry for entry in self._kept if entry[0] >= after], MAX_SHOWN)
 
     def trim(self, size: int = 0) -> None:
         """Let superfluous events go, oldest first, until `size` are left."""
@@ -93,7 +100,8 @@ class Job:
     """One request of one session. Times are of the worker's clock, in seconds.
 
     `number` counts the jobs of the worker; `looked` is when its owner last viewed it and `viewers` how
-    many do so now; `stop` is set once somebody wants it to end.
+    many do so now; `stop` is set once somebody wants it to end. `interrupted` says that it was only another model
+    that wanted it to: then it waits in `waits_for`, the name and fingerprint of the model it was begun on.
     """
 
     verb: Verb
@@ -106,24 +114,73 @@ class Job:
     events: EventLog = field(default_factory=EventLog)
     stop: threading.Event = field(default_factory=threading.Event)
     viewers: int = 0
+    interrupted: bool = False
+    waits_for: tuple[str, str] | None = None
     finished: float | None = None
     outcome: Outcome | None = None
 
     def end(self, outcome: Outcome, now: float) -> None:
         """Nothing more will happen to it."""
+        self.waits_for = None
         self.state, self.outcome, self.finished = outcome.state, outcome, now
+
+    def pause(self, info: ModelInfo) -> None:
+        """It waits until the model that it was begun on is loaded again."""
+        self.stop.clear()
+        self.state, self.interrupted, self.waits_for = "queued", False, (info.name, info.fingerprint)
+        self.events.add(StageEvent(stage=f"waiting until {info.name} is loaded again; it goes on by itself then"))
+
+    def resume(self, info: ModelInfo) -> bool:
+        """Whether it waited for this model; then it does no longer."""
+        if self.waits_for is None or self.waits_for[1] != info.fingerprint:
+            return False
+        self.waits_for = None
+        return True
 
     def view(self, after: int, position: int) -> JobView:
         """The job as its owner sees it."""
         outcome = self.outcome or Outcome(self.state)
+        told = self.events.numbered(after)
         return JobView(
             id=self.id,
             verb=self.verb,
             state=self.state,
             position=position,
-            events=self.events.since(after),
+            events=tuple(event for _, event in told),
+            numbers=tuple(number for number, _ in told),
             next=self.events.next,
             key=outcome.key,
             cached=outcome.cached,
             error=outcome.error,
+            waits_for=self.waits_for[0] if self.waits_for is not None else None,
         )
+
+
+@dataclass(frozen=True)
+class JobWatch:
+    """The watch of one running job, which tells its worker. See `backend.watch.Watch`."""
+
+    job: Job
+    emitted: Callable[[Job, Event], None]
+    unwanted: Callable[[Job], bool]
+    interlude: Callable[[Job], None]
+
+    def emit(self, event: Event) -> None:
+        """Number the event and wake who waits for it."""
+        self.emitted(self.job, event)
+
+    def stopped(self) -> bool:
+        """Whether the job should end."""
+        return self.unwanted(self.job)
+
+    def rest(self) -> None:
+        """Let others go first."""
+        self.interlude(self.job)
+
+
+def told(error: Exception, doing: str) -> Outcome:
+    """The outcome that `error` makes; a bug goes into the log with its traceback."""
+    outcome = Outcome.of(error)
+    if outcome.error is not None and outcome.error["code"] == "internal":
+        log.error("%s failed.", doing, exc_info=error)
+    return outcome

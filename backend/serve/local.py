@@ -17,7 +17,7 @@ from backend.errors import StoreError, Unknown
 from backend.identify import library
 from backend.serve import opening, shelf
 from backend.serve.failures import explain
-from backend.serve.opening import Answering, ModelSpec, Opener
+from backend.serve.opening import Answering, ModelSpec, Opener, Progress
 from backend.serve.worker import Worker
 from backend.types import RESULTS, JobView, ModelChoice, ModelStatus, Request, Result, StoredResult, Verb
 from backend.types.identify import ReadQuestions, Verdict
@@ -39,7 +39,8 @@ class LocalClient:
         opener: makes the engine of a model, in the worker's thread.
         store: where results are read from; None keeps only the last few, in memory.
         choices: the rows of the registry.
-        check: refuses at once a model that is known not to open; told how many bytes the loaded one gives back.
+        check: refuses at once a model that is known not to open; told how many bytes the loaded one gives back, where.
+        prepare: does so with all that can be seen without giving the loaded one back; may take long.
         memory: the bytes that an engine's model needs and those free.
         examples: folder of the finished examples.
         abandoned_after: seconds after which a running job that nobody views is stopped.
@@ -51,13 +52,19 @@ class LocalClient:
         store: Store | None,
         *,
         choices: Callable[[], tuple[ModelChoice, ...]] = opening.choices,
-        check: Callable[[ModelSpec, int], None] = opening.check,
+        check: Callable[[ModelSpec, int, str], None] = opening.check,
+        prepare: Callable[[ModelSpec, Progress, int, str], None] = opening.prepare,
         memory: Callable[[Answering], dict[str, int] | None] = opening.reckon,
         examples: Path = EXAMPLES,
         abandoned_after: float = 60.0,
     ) -> None:
         self._store, self._choices, self._check, self._examples = store, choices, check, examples
-        self._worker = Worker(opener, memory=memory, abandoned_after=abandoned_after)
+        self._worker = Worker(
+            opener,
+            check=lambda spec, progress: prepare(spec, progress, *self._given_back()),
+            memory=memory,
+            abandoned_after=abandoned_after,
+        )
 
     @classmethod
     def start(
@@ -86,12 +93,31 @@ class LocalClient:
         """The registry's rows with what each needs and whether it fits this machine."""
         return self._choices()
 
-    def load(self, name: str, device: str | None = None, dtype: str | None = None) -> None:
-        """Begin to load a model; watch `status`. What is known not to open is refused and changes nothing."""
+    def load(
+        self,
+        name: str,
+        device: str | None = None,
+        dtype: str | None = None,
+        *,
+        session: str = "",
+        confirm: bool = False,
+    ) -> None:
+        """Begin to change to a model; watch `status`. What is known not to open is refused and changes nothing.
+
+        Raises Busy where sessions other than `session` or a long run are at work, unless it is to be (`confirm`).
+        """
         spec = ModelSpec(name, device, dtype)
-        loaded = self.status().memory or {}
-        self._check(spec, loaded.get("weights", 0))
-        self._worker.load(spec)
+        self._check(spec, *self._given_back())
+        self._worker.load(spec, session=session, confirmed=confirm)
+
+    def cancel_load(self) -> None:
+        """Call off the change of model that is under way; the model before it answers."""
+        self._worker.cancel_load()
+
+    def _given_back(self) -> tuple[int, str]:
+        """Bytes that the loaded model gives back when it goes, and the device that has them then."""
+        now = self.status()
+        return (now.memory or {}).get("weights", 0), now.info.device if now.info is not None else ""
 
     def submit(self, verb: Verb, request: Request, session: str) -> str:
         """Queue a request of `session`; the job's id."""

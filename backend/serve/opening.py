@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -121,11 +122,12 @@ def choices() -> tuple[ModelChoice, ...]:
     return loading.choices()
 
 
-def check(spec: ModelSpec, freed: int = 0) -> None:
+def check(spec: ModelSpec, freed: int = 0, on: str = "") -> None:
     """Refuse at once what is known not to open: a name of nothing, a directory without a whole and known model,
     a row of the table that cannot fit. The loaded model stays.
 
-    `freed` bytes will be free besides those that are now: the loaded model goes first. Imports torch.
+    `freed` bytes of the device `on` will be free besides those that are now: the loaded model goes first. Imports
+    torch.
 
     Raises UnknownModel, ModelUnreadable, UnsupportedModel, ModelTooLarge, BadSettings.
     """
@@ -139,7 +141,25 @@ def check(spec: ModelSpec, freed: int = 0) -> None:
     dtype = devices.choose_dtype(device, spec.dtype)
     if source.row is not None:
         needs = memory.estimate(memory.row_shape(source.row), dtype)
-        memory.check_fits(source.name, needs, device, devices.free_bytes(device) + freed)
+        memory.check_fits(source.name, needs, device, devices.free_bytes(device) + _on(device, freed, on))
+
+
+def prepare(spec: ModelSpec, progress: Progress, freed: int = 0, on: str = "") -> None:
+    """Everything of opening a model but the reading of its weights: fetched or converted where it must be, its files
+    and its configuration looked at, its memory worked out with `freed` bytes more on the device `on`. May take long.
+
+    Raises as `open_engine` does.
+    """
+    with _IMPORTS:
+        from backend.models import devices, loading
+
+    device = devices.choose_device(spec.device)
+    loading.prepare(spec.name, spec.device, spec.dtype, progress, _on(device, freed, on))
+
+
+def _on(device: str, freed: int, on: str) -> int:
+    """The freed bytes that are of use on `device`."""
+    return freed if not on or on.split(":")[0] == device else 0
 
 
 def reckon(engine: Answering) -> dict[str, int] | None:
@@ -163,3 +183,11 @@ def model_folder(name: str | None, progress: Progress) -> Path:
     from backend.models import sources
 
     return sources.local_path(sources.resolve(name), progress)
+
+
+def free_memory() -> None:
+    """Give back what dropped tensors held, if torch has been imported at all."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

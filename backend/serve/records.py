@@ -42,6 +42,10 @@ class Records:
             raise Unknown("This run is not known here", "it ended long ago, or the program began anew", "run it again")
         return job
 
+    def sessions(self, since: float) -> set[str]:
+        """Whose jobs were looked at since then."""
+        return {job.session for job in self._jobs.values() if job.looked >= since}
+
     def end(self, job: Job, outcome: Outcome, now: float) -> None:
         """The job has ended so; the oldest finished ones are forgotten."""
         job.end(outcome, now)

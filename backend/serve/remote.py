@@ -60,9 +60,22 @@ class HttpClient:
         rows = self._call("GET", "/v1/models")["models"]
         return tuple(self._read(ModelChoice, row) for row in rows)
 
-    def load(self, name: str, device: str | None = None, dtype: str | None = None) -> None:
-        """Begin to load a model there; watch `status`."""
-        self._call("POST", "/v1/models/load", {"name": name, "device": device, "dtype": dtype})
+    def load(
+        self,
+        name: str,
+        device: str | None = None,
+        dtype: str | None = None,
+        *,
+        session: str = "",
+        confirm: bool = False,
+    ) -> None:
+        """Begin to change to a model there; watch `status`."""
+        body = {"name": name, "device": device, "dtype": dtype, "session": session, "confirm": confirm}
+        self._call("POST", "/v1/models/load", body)
+
+    def cancel_load(self) -> None:
+        """Call off the change of model that is under way there."""
+        self._call("DELETE", "/v1/models/load")
 
     def submit(self, verb: Verb, request: Request, session: str) -> str:
         """Queue a request of `session`; the job's id."""

@@ -1,41 +1,32 @@
 """The worker: one thread that owns the engine and does one thing at a time.
 
-Owns the queue, the running job and the loading of models between jobs.
-Refuses transport (clients and HTTP are beside it) and meaning: what a verb does is the engine's.
-It imports no torch; whoever opens the engine does so in this thread.
+Owns the queue, the running job and those that wait for their model.
+Refuses transport (clients and HTTP are beside it), meaning (what a verb does is the engine's) and how a model is
+changed (`backend.serve.changing`). It imports no torch; whoever opens the engine does so in this thread.
 
-A load waits for the jobs submitted before it and runs before those submitted after it, so that no
-request meets another model than the one its sender saw. A long run (`LONG`) lets others go first between its
-batches, goes on when nobody looks, and is stopped by a load: it takes up again where it was.
+A change of model waits for the jobs submitted before it and goes before those submitted after it, so that no request
+meets another model than the one its sender saw. A long run (`LONG`) lets others go first between its batches, goes on
+when nobody looks, and waits for its model where another is loaded: then it takes up again where it was.
 """
 
 from __future__ import annotations
 
-import gc
 import logging
-import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from backend.errors import BackendUnavailable, QueueFull, Stopped
+from backend.serve.changing import RECENT, Change, Check, Models, ask
 from backend.serve.fair import FairQueue
-from backend.serve.jobs import Job, Outcome
-from backend.serve.opening import Answering, ModelSpec, Opener
+from backend.serve.jobs import Job, JobWatch, Outcome, told
+from backend.serve.opening import Answering, ModelSpec, Opener, free_memory
 from backend.serve.records import Records
-from backend.types import LONG, Event, IdentifyRequest, JobView, ModelStatus, Request, Result, Verb
+from backend.types import LONG, Event, IdentifyRequest, JobView, ModelInfo, ModelStatus, Request, Result, Verb
 
 log = logging.getLogger(__name__)
 
 MAX_QUEUED = 200
-
-
-@dataclass(frozen=True)
-class _Load:
-    spec: ModelSpec
-    before: int
-    """Jobs numbered below this were submitted earlier."""
 
 
 class Worker:
@@ -43,6 +34,7 @@ class Worker:
 
     Args:
         opener: makes the engine of a model; called in the worker's thread.
+        check: raises where a model is known not to open; called in a thread of its own while the loaded one answers.
         memory: the bytes that an engine's model needs and those free, for `status`.
         abandoned_after: seconds after which a running job that nobody views is stopped.
         keep, keep_seconds: how many finished jobs are remembered, and how long.
@@ -53,45 +45,51 @@ class Worker:
         self,
         opener: Opener,
         *,
+        check: Check | None = None,
         memory: Callable[[Answering], dict[str, int] | None] = lambda engine: None,
         abandoned_after: float = 60.0,
         keep: int = 200,
         keep_seconds: float = 3600.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._opener, self._memory, self._clock = opener, memory, clock
+        self._memory, self._clock = memory, clock
         self._abandoned_after = abandoned_after
         self._changed = threading.Condition()
         self._queue: FairQueue[Job] = FairQueue()
         self._records = Records(keep, keep_seconds)
         self._running: Job | None = None
         self._long: Job | None = None
-        self._engine: Answering | None = None
-        self._load: _Load | None = None
-        self._status = ModelStatus(state="none")
+        self._paused: list[Job] = []
+        self._models = Models(opener, check, self._changed, self._make_way, self._tell_waiting)
         self._count = 0
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="hneurons-worker", daemon=True)
         self._thread.start()
 
-    def load(self, spec: ModelSpec) -> None:
-        """Open another model once the jobs submitted so far are done. A later call takes an earlier one's place."""
+    def load(self, spec: ModelSpec, *, session: str = "", confirmed: bool = True) -> None:
+        """Change to another model: checked first where one is loaded, then opened once the jobs submitted so far are
+        done. A later call takes an earlier one's place.
+
+        Raises Busy where others are at work and it is not `confirmed`; `session` is who asks for it, where known.
+        """
         with self._changed:
-            self._load = _Load(spec, self._count if self._load is None else self._load.before)
-            self._status = self._status.model_copy(
-                update={"state": "loading", "name": spec.name, "stage": "waiting", "info": None, "error": None}
-            )
-            if self._long is not None:
-                self._long.stop.set()
-            self._changed.notify_all()
+            if not confirmed:
+                self._ask(spec, session)
+            self._models.change(spec, session)
+
+    def cancel_load(self) -> None:
+        """Call off the change that is under way; the model before it stays, or is opened again. Raises Unknown."""
+        with self._changed:
+            self._models.cancel()
 
     def status(self) -> ModelStatus:
-        """The loaded model, or how far its loading is, and how many jobs wait."""
+        """The loaded model, or how far its loading is, what is on its way, and how many jobs wait."""
         with self._changed:
-            status, engine = self._status, self._engine
-            queued = len(self._queue)
+            engine, status = self._models.engine, self._models.view()
+            paused = tuple(job.request.name for job in self._paused if isinstance(job.request, IdentifyRequest))
+            status = status.model_copy(update={"queued": len(self._queue), "paused": paused})
         memory = self._memory(engine) if engine is not None and status.state == "ready" else None
-        return status.model_copy(update={"queued": queued, "memory": memory})
+        return status.model_copy(update={"memory": memory})
 
     def submit(self, verb: Verb, request: Request, session: str) -> str:
         """Queue a request; the job's id. One whose result is stored is finished at once, whatever else runs.
@@ -99,7 +97,7 @@ class Worker:
         Raises QueueFull, and BackendUnavailable once the worker is closed.
         """
         with self._changed:
-            engine = self._engine if self._load is None else None
+            engine = self._models.engine if self._models.settled is None else None
         outcome = self._look_up(engine, verb, request) if engine is not None else None
         with self._changed:
             self._accept(outcome)
@@ -139,7 +137,9 @@ class Worker:
         with self._changed:
             job = self._records.job(job_id)
             job.stop.set()
-            if self._queue.remove(job):
+            job.interrupted = False
+            if job in self._paused or self._queue.remove(job):
+                self._paused = [other for other in self._paused if other is not job]
                 self._end(job, Outcome.of(Stopped()))
 
     def result(self, key: str) -> Result | None:
@@ -148,20 +148,24 @@ class Worker:
             return self._records.result(key)
 
     def long_runs(self) -> dict[str, str]:
-        """Name of each long run that is queued or running -> its job."""
+        """Name of each long run that is queued, running or waits for its model -> its job."""
         with self._changed:
-            jobs = [job for job in (self._long, *self._queue) if job is not None]
+            jobs = [job for job in (self._long, *self._queue, *self._paused) if job is not None]
             return {job.request.name: job.id for job in jobs if isinstance(job.request, IdentifyRequest)}
 
     def close(self, timeout: float = 30.0) -> None:
         """Stop every job and let the engine go; waits up to `timeout` seconds for the running one."""
         with self._changed:
-            self._closed, self._load = True, None
-            while (job := self._queue.pop()) is not None:
+            self._closed = True
+            self._models.close()
+            waiting, self._paused = (*self._queue, *self._paused), []
+            for job in waiting:
+                self._queue.remove(job)
                 self._end(job, Outcome.of(Stopped()))
-            for job in (self._running, self._long):
-                if job is not None:
-                    job.stop.set()
+            for busy in (self._running, self._long):
+                if busy is not None:
+                    busy.stop.set()
+                    busy.interrupted = False
             self._changed.notify_all()
         self._thread.join(timeout)
 
@@ -172,13 +176,11 @@ class Worker:
             if isinstance(task, Job):
                 self._run(task)
             else:
-                self._open(task.spec)
+                self._models.open(task)
             del task
-        with self._changed:
-            self._engine, self._status = None, ModelStatus(state="none")
-        _free_memory()
+        self._models.let_go()
 
-    def _next(self) -> Job | _Load | None:
+    def _next(self) -> Job | Change | None:
         """Wait for the next thing to do; None when closed."""
         with self._changed:
             while not self._closed:
@@ -187,46 +189,62 @@ class Worker:
                 self._changed.wait()
             return None
 
-    def _choose(self) -> Job | _Load | None:
-        load = self._load
-        if self._engine is not None:
-            job = self._queue.pop() if load is None else self._queue.pop(lambda job: job.number < load.before)
+    def _choose(self) -> Job | Change | None:
+        change, engine = self._models.settled, self._models.engine
+        if engine is not None:
+            if change is None:
+                for paused in [job for job in self._paused if job.resume(engine.info)]:
+                    self._paused.remove(paused)
+                    self._queue.push(paused.session, paused)
+            job = self._queue.pop() if change is None else self._queue.pop(lambda job: job.number < change.before)
             if job is not None:
                 self._begin(job)
                 return job
-        if load is not None:
-            self._load = None
-            return load
-        if self._status.state == "failed":
+        if change is not None:
+            change.state = "loading"
+            return change
+        if (error := self._models.failure) is not None:
             while (job := self._queue.pop()) is not None:
-                self._end(job, Outcome("failed", error=self._status.error))
+                self._end(job, Outcome("failed", error=error))
         return None
 
-    def _open(self, spec: ModelSpec) -> None:
-        with self._changed:
-            held, self._engine = self._engine is not None, None
-            self._status = ModelStatus(state="loading", name=spec.name, stage="starting")
-        if held:
-            _free_memory()
-        try:
-            engine = self._opener(spec, self._progress)
-            status = ModelStatus(state="ready", name=engine.info.name, info=engine.info)
-        except Exception as error:
-            outcome = _told(error, f"Loading {spec.name}")
-            engine, status = None, ModelStatus(state="failed", name=spec.name, error=outcome.error)
-        with self._changed:
-            self._engine = engine
-            # While another load waits, its state is the one to show.
-            self._status = status if self._load is None else self._status
-            self._changed.notify_all()
+    def _ask(self, spec: ModelSpec, session: str) -> None:
+        """Raises Busy where a change of model would take it from others than `session`."""
+        waiting = [job for job in (self._running, *self._queue) if job is not None and job.verb not in LONG]
+        long = [job for job in (self._long, *self._queue) if job is not None]
+        ask(
+            spec,
+            self._models.view(),
+            waiting=sum(not session or job.session != session for job in waiting),
+            recent=len(self._records.sessions(self._clock() - RECENT) - {session}) if session else 0,
+            runs=[job.request.name for job in long if isinstance(job.request, IdentifyRequest)],
+            other=self._models.asked_by_other(session),
+        )
 
-    def _progress(self, stage: str, fraction: float | None) -> None:
-        with self._changed:
-            if self._load is None:
-                self._status = self._status.model_copy(update={"stage": stage, "fraction": fraction})
+    def _make_way(self, info: ModelInfo | None) -> int:
+        """A change is settled: long runs on the loaded model wait until it is loaded again. Number of jobs so far."""
+        if info is not None:
+            if self._long is not None and not self._long.stop.is_set():
+                self._long.interrupted = True
+                self._long.stop.set()
+            for job in [job for job in self._queue if job.verb in LONG]:
+                self._queue.remove(job)
+                self._pause(job, info)
+        return self._count
+
+    def _tell_waiting(self, change: Change, error: dict[str, str]) -> None:
+        """A settled change came to nothing: what waits for its model will not be answered by another."""
+        for job in [job for job in self._queue if job.number >= change.before]:
+            self._queue.remove(job)
+            self._end(job, Outcome("failed", error=error))
+
+    def _pause(self, job: Job, info: ModelInfo) -> None:
+        job.pause(info)
+        self._paused.append(job)
+        self._changed.notify_all()
 
     def _run(self, job: Job) -> None:
-        engine = self._engine
+        engine = self._models.engine
         assert engine is not None, "a job is chosen only while a model is loaded"
         with self._changed:
             self._long = job if job.verb in LONG else self._long
@@ -234,15 +252,19 @@ class Worker:
         with self._changed:
             self._long = None if self._long is job else self._long
             self._running = self._long
-            self._end(job, outcome)
+            if job.interrupted and outcome.state == "stopped":
+                self._pause(job, engine.info)
+            else:
+                self._end(job, outcome)
         if outcome.error is not None and outcome.error["code"] == "out_of_memory":
-            _free_memory()
+            free_memory()
 
     def _interlude(self, long: Job) -> None:
         """Between two batches of a long run: whoever waits goes first, but for other long runs."""
         while not long.stop.is_set():
             with self._changed:
-                job = None if self._load is not None else self._queue.pop(lambda job: job.verb not in LONG)
+                settled = self._models.settled is not None
+                job = None if settled else self._queue.pop(lambda job: job.verb not in LONG)
                 if job is None:
                     return
                 self._begin(job)
@@ -256,11 +278,12 @@ class Worker:
         try:
             if job.stop.is_set():
                 raise Stopped
+            watch = JobWatch(job, self._emitted, self._unwanted, self._interlude)
             key = engine.key(job.request)
-            self._remember(key, engine.run(job.verb, job.request, _JobWatch(self, job)))
+            self._remember(key, engine.run(job.verb, job.request, watch))
             return Outcome("done", key)
         except Exception as error:
-            return _told(error, f"The {job.verb} job {job.id}")
+            return told(error, f"The {job.verb} job {job.id}")
 
     def _look_up(self, engine: Answering, verb: Verb, request: Request) -> Outcome | None:
         """What a finished job would say of `request`, or None where nothing is stored for it."""
@@ -273,7 +296,7 @@ class Worker:
                 self._remember(key, found)
             return Outcome("done", key, cached=True)
         except Exception as error:
-            return _told(error, "Looking for a stored result")
+            return told(error, "Looking for a stored result")
 
     def _remember(self, key: str, result: Result) -> None:
         with self._changed:
@@ -292,11 +315,11 @@ class Worker:
 
     def _position(self, job: Job) -> int:
         """How many jobs run before `job`."""
-        if job.state != "queued":
+        if job.state != "queued" or job.waits_for is not None:
             return 0
         waiting = list(self._queue)
-        if (load := self._load) is not None:
-            waiting.sort(key=lambda other: other.number >= load.before)
+        if (change := self._models.settled) is not None:
+            waiting.sort(key=lambda other: other.number >= change.before)
         return waiting.index(job) + (self._running is not None)
 
     def _emitted(self, job: Job, event: Event) -> None:
@@ -315,39 +338,3 @@ class Worker:
                 log.info("The job %s is stopped: nobody looked at it for %.0f s.", job.id, self._abandoned_after)
                 job.stop.set()
         return job.stop.is_set()
-
-
-@dataclass(frozen=True)
-class _JobWatch:
-    """The watch of one running job."""
-
-    worker: Worker
-    job: Job
-
-    def emit(self, event: Event) -> None:
-        """Number the event and wake who waits for it."""
-        self.worker._emitted(self.job, event)
-
-    def stopped(self) -> bool:
-        """Whether the job should end."""
-        return self.worker._unwanted(self.job)
-
-    def rest(self) -> None:
-        """Let others go first."""
-        self.worker._interlude(self.job)
-
-
-def _told(error: Exception, doing: str) -> Outcome:
-    """The outcome that `error` makes; a bug goes into the log with its traceback."""
-    outcome = Outcome.of(error)
-    if outcome.error is not None and outcome.error["code"] == "internal":
-        log.error("%s failed.", doing, exc_info=error)
-    return outcome
-
-
-def _free_memory() -> None:
-    """Give back what dropped tensors held, if torch has been imported at all."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -1,7 +1,17 @@
 """Typed requests and results: what crosses every boundary (page, command line, HTTP, disk)."""
 
 from backend.types.base import COMPACT, METRIC_VERSION, Array, Frozen, figures, result_key
-from backend.types.events import Event, JobState, JobView, ModelStatus, PromptEvent, StageEvent, TokenEvent
+from backend.types.events import (
+    Event,
+    JobState,
+    JobView,
+    ModelChange,
+    ModelOrder,
+    ModelStatus,
+    PromptEvent,
+    StageEvent,
+    TokenEvent,
+)
 from backend.types.models import ModelChoice, StoredResult
 from backend.types.plan import IdentifyRequest
 from backend.types.probe import Probe
@@ -75,8 +85,10 @@ __all__ = [
     "MAX_PROMPT_CHARACTERS",
     "MAX_ROWS",
     "METRIC_VERSION",
+    "ModelChange",
     "ModelChoice",
     "ModelInfo",
+    "ModelOrder",
     "ModelStatus",
     "NeuronCard",
     "NeuronRequest",

@@ -45,7 +45,8 @@ class JobView(Frozen):
     """A job as its owner sees it. `events` are those from number `after` on; ask next with `next`.
 
     `position` counts the jobs that run before this one: 0 when it is running or done. `key` names the
-    stored result when done; `cached` says that it came from the store.
+    stored result when done; `cached` says that it came from the store. `numbers` are those of the events, in their
+    order. `waits_for` names the model for which an interrupted run waits: it goes on by itself once that is loaded.
     """
 
     id: str
@@ -53,14 +54,44 @@ class JobView(Frozen):
     state: JobState
     position: int
     events: tuple[Event, ...] = ()
+    numbers: tuple[int, ...] = ()
     next: int = 0
     key: str | None = None
     cached: bool = False
     error: dict[str, Any] | None = None
+    waits_for: str | None = None
+
+
+class ModelChange(Frozen):
+    """The change to another model that is under way, or the last one that came to nothing.
+
+    checking: the loaded model still answers; waiting: for the questions asked before; loading: nothing is loaded.
+    failed, cancelled: why, in `error`. `fraction` is 0..1 of the stage where it can be known.
+    """
+
+    name: str
+    state: Literal["checking", "waiting", "loading", "failed", "cancelled"]
+    stage: str | None = None
+    fraction: float | None = None
+    error: dict[str, Any] | None = None
+
+
+class ModelOrder(Frozen):
+    """A model as somebody asked for it: what to ask for again to have the very same."""
+
+    name: str
+    device: str | None = None
+    dtype: str | None = None
 
 
 class ModelStatus(Frozen):
-    """The engine's model: none yet, loading, ready, or failed with the error's parts."""
+    """The engine's model: none yet, loading, ready, or failed with the error's parts.
+
+    change: another model that is on its way, or why the last one is not here. The `state` is `ready` while it is
+        only checked.
+    previous: the model that was loaded before this one.
+    paused: names of the long runs that wait until their model is loaded again.
+    """
 
     state: Literal["none", "loading", "ready", "failed"]
     name: str | None = None
@@ -71,3 +102,6 @@ class ModelStatus(Frozen):
     queued: int = 0
     memory: dict[str, int] | None = None
     """Bytes: weights, kv_cache, capture, total (worked out before loading), free (now)."""
+    change: ModelChange | None = None
+    previous: ModelOrder | None = None
+    paused: tuple[str, ...] = ()

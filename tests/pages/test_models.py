@@ -9,8 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.widgets import model_parts
-from backend.errors import BackendUnavailable, ModelUnreadable, UnknownModel
-from backend.types import ModelStatus
+from backend.errors import BackendUnavailable, Busy, ModelUnreadable, UnknownModel
+from backend.types import ModelChange, ModelOrder, ModelStatus
 from tests import pages_run
 from tests.fakes_app import INFO, FakeClient
 
@@ -29,14 +29,31 @@ class Loader(FakeClient):
 
     now: ModelStatus = ModelStatus(state="ready", name=INFO.name, info=INFO, memory=MEMORY)
     loads: list[tuple[str, str | None, str | None]] = field(default_factory=list)
+    busy: Busy | None = None
+    cancelled: int = 0
 
     def status(self) -> ModelStatus:
         return self.now
 
-    def load(self, name: str, device: str | None = None, dtype: str | None = None) -> None:
+    def load(
+        self,
+        name: str,
+        device: str | None = None,
+        dtype: str | None = None,
+        *,
+        session: str = "",
+        confirm: bool = False,
+    ) -> None:
         if self.refuse is not None:
             raise self.refuse
+        if self.busy is not None and not confirm:
+            assert session, "the page says who asks"
+            raise self.busy
         self.loads.append((name, device, dtype))
+
+    def cancel_load(self) -> None:
+        self.cancelled += 1
+        self.now = self.now.model_copy(update={"change": None})
 
 
 class Gone(FakeClient):
@@ -59,7 +76,8 @@ def words(app: AppTest) -> str:
     """All text of the page."""
     import html
 
-    return html.unescape(" ".join(one.value for one in (*app.header, *app.markdown, *app.error)))
+    boxes = (*app.header, *app.markdown, *app.error, *app.warning, *app.info)
+    return html.unescape(" ".join(one.value for one in boxes))
 
 
 def test_the_loaded_model_is_told_with_its_size_device_and_memory() -> None:
@@ -78,6 +96,50 @@ def test_while_loading_the_stage_is_shown_and_questions_may_wait() -> None:
     (bar,) = app.get("progress")
     assert bar.proto.text == "writing the weights" and bar.proto.value == 40
     assert "2 questions waiting" in words(app)
+
+
+LOADED = ModelStatus(state="ready", name=INFO.name, info=INFO, memory=MEMORY)
+
+
+def test_while_another_model_is_checked_the_loaded_one_stands_there_and_it_can_be_called_off() -> None:
+    change = ModelChange(name="o/n", state="checking", stage="downloading", fraction=0.25)
+    client = Loader(now=LOADED.model_copy(update={"change": change}))
+    app = opened(client)
+    assert not app.exception and "is loaded" in app.header[0].value
+    (bar,) = app.get("progress")
+    assert bar.proto.value == 25 and "downloading" in bar.proto.text and "goes on answering" in words(app)
+    app.button(key="models.cancel").click().run()
+    assert client.cancelled == 1 and not app.get("progress")
+
+
+def test_a_change_that_came_to_nothing_says_why_and_that_the_loaded_model_answers() -> None:
+    error = ModelUnreadable("o/n cannot be read", "it is cut off", "fetch it again").to_json()
+    app = opened(Loader(now=LOADED.model_copy(update={"change": ModelChange(name="o/n", state="failed", error=error)})))
+    assert "is loaded" in app.header[0].value and "It is cut off" in words(app)
+    assert f"{INFO.name} is loaded and answers" in words(app)
+    assert "models.cancel" not in {one.key for one in app.button}
+
+
+def test_whoever_would_take_the_model_from_others_is_asked_first() -> None:
+    client = Loader(busy=Busy("M is in use", "2 questions of others run or wait", "confirm that it is to be loaded"))
+    app = opened(client, row=0)
+    app.selectbox(key="models.dtype").set_value("bfloat16").run()
+    app.button(key="models.load").click().run()
+    assert not client.loads and "2 questions of others run or wait" in words(app) and not app.error
+    app.button(key="models.leave").click().run()
+    assert not client.loads and not app.warning
+    app.button(key="models.load").click().run()
+    app.button(key="models.confirm").click().run()
+    assert client.loads == [("Fake-135M-Instruct", None, "bfloat16")] and not app.warning
+
+
+def test_the_model_before_is_one_click_away_as_it_was() -> None:
+    before = ModelOrder(name="/models/old", device="cpu", dtype="bfloat16")
+    client = Loader(now=LOADED.model_copy(update={"previous": before, "paused": ("my-run",)}))
+    app = opened(client)
+    assert "my-run" in words(app) and "go on by themselves" in words(app)
+    app.button(key="models.back").click().run()
+    assert client.loads == [("/models/old", "cpu", "bfloat16")]
 
 
 def test_a_failed_model_is_told_with_its_remedy_and_another_can_be_chosen() -> None:

@@ -90,7 +90,7 @@ def test_the_example_that_ships_is_read_and_its_absence_is_told(tmp_path: Path) 
 
 
 def test_a_model_that_is_refused_at_once_leaves_the_loaded_one() -> None:
-    def refuse(spec: ModelSpec, freed: int) -> None:
+    def refuse(spec: ModelSpec, freed: int, on: str) -> None:
         if spec.name == "nonsense":
             raise UnknownModel("'nonsense' is no model", "nothing has that name", "choose another")
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from backend.errors import BackendUnavailable, ModelUnreadable, QueueFull, Unknown, UnknownModel
+from backend.errors import BackendUnavailable, Busy, ModelUnreadable, QueueFull, Unknown, UnknownModel
 from backend.serve.opening import Answering, ModelSpec, Progress
 from backend.serve.worker import MAX_QUEUED, Worker
-from backend.types import Decoding, ExploreRequest, IdentifyRequest, JobView, TokenEvent
+from backend.types import Decoding, ExploreRequest, IdentifyRequest, JobView, ModelChange, TokenEvent
 from tests.doors import result_of, told
 from tests.fakes import INFO, FakeEngine
 
@@ -461,17 +461,272 @@ def test_stop_ends_a_long_run_and_what_waits_runs() -> None:
         assert ended(worker, quick).state == "done"
 
 
-def test_a_load_stops_a_long_run_after_the_jobs_before_it() -> None:
+def named(name: str, **settings: Any) -> FakeEngine:
+    """An engine of a model of its own."""
+    return FakeEngine(INFO.model_copy(update={"name": name, "fingerprint": name[0] * 64}), **settings)
+
+
+@contextmanager
+def changing(*engines: FakeEngine, check: Any = None, **settings: Any) -> Iterator[Worker]:
+    """A worker that opens these by name, the first of them loaded; any other name fails when it is opened."""
+    known = {engine.info.name: engine for engine in engines}
+
+    def opener(spec: ModelSpec, progress: Progress) -> Answering:
+        progress("reading weights", 0.5)
+        if spec.name not in known:
+            raise ModelUnreadable(f"{spec.name} cannot be read", "its weights are cut off", "fetch it again")
+        return known[spec.name]
+
+    worker = Worker(opener, check=check, **settings)
+    worker.load(ModelSpec(engines[0].info.name))
+    wait_for(lambda: worker.status().state == "ready")
+    try:
+        yield worker
+    finally:
+        for engine in engines:
+            if isinstance(engine.on_token, Gate):
+                engine.on_token.open_wide()
+        worker.close(timeout=PATIENCE)
+
+
+def change_of(worker: Worker) -> ModelChange:
+    """The change of model that the status tells of."""
+    change = worker.status().change
+    assert change is not None, "a change is told of from the moment that it was asked for"
+    return change
+
+
+def no_such(spec: ModelSpec, progress: Progress) -> None:
+    if spec.name == "no such":
+        raise UnknownModel("There is no model 'no such'", "nothing has that name", "choose one of the table")
+
+
+def test_a_model_that_is_known_not_to_open_leaves_the_loaded_one_and_the_training_run_alone() -> None:
     gate = Gate()
-    with working(FakeEngine(on_token=gate)) as worker:
+    old = named("old", on_token=gate)
+    with changing(old, check=no_such) as worker:
         long = worker.submit("identify", training(), "ann")
         assert gate.reached.wait(PATIENCE)
-        before = worker.submit("explore", asking("before", 1), "bob")
-        worker.load(ModelSpec("other"))
+        worker.load(ModelSpec("no such"))
+        wait_for(lambda: change_of(worker).state == "failed")
+        status = worker.status()
+        assert (status.state, status.info, status.error) == ("ready", old.info, None)
+        assert status.change is not None and (status.change.error or {})["code"] == "unknown_model"
+        assert worker.view(long).state == "running"
         gate.open_wide()
-        assert ended(worker, long).state == "stopped"
-        assert ended(worker, before).state == "done"
+        assert ended(worker, worker.submit("explore", asking("still here"), "bob")).state == "done"
+        assert ended(worker, long).state == "done"
+
+
+def test_the_loaded_model_answers_while_another_is_only_checked() -> None:
+    going = threading.Event()
+    old, new = named("old"), named("new")
+
+    def slow(spec: ModelSpec, progress: Progress) -> None:
+        progress("downloading", 0.25)
+        assert going.wait(PATIENCE)
+
+    with changing(old, new, check=slow) as worker:
+        worker.load(ModelSpec("new"))
+        wait_for(lambda: change_of(worker).stage == "downloading")
+        status = worker.status()
+        assert status.state == "ready" and status.change is not None
+        assert (status.change.name, status.change.state, status.change.fraction) == ("new", "checking", 0.25)
+        assert ended(worker, worker.submit("explore", asking("one"), "ann")).state == "done"
+        going.set()
+        wait_for(lambda: worker.status().name == "new" and worker.status().state == "ready")
+        status = worker.status()
+        assert status.change is None and status.previous is not None and status.previous.name == "old"
+        assert ended(worker, worker.submit("explore", asking("two"), "ann")).state == "done"
+    assert (old.prompts, new.prompts) == (["one"], ["two"])
+
+
+def test_a_load_that_fails_brings_the_model_before_back_and_tells_those_who_waited_for_the_other() -> None:
+    gate = Gate()
+    old = named("old", on_token=gate)
+    with changing(old) as worker:
+        first = worker.submit("explore", asking("for old", 1), "ann")
+        assert gate.reached.wait(PATIENCE)
+        worker.load(ModelSpec("broken"))
+        later = worker.submit("explore", asking("for broken", 1), "bob")
+        gate.open_wide()
+        assert ended(worker, first).state == "done"
+        error = told(ended(worker, later))
+        assert error["code"] == "model_unreadable" and "broken did not answer this" in error["what"]
         wait_for(lambda: worker.status().state == "ready")
+        status = worker.status()
+        assert status.info == old.info and status.change is not None and status.change.state == "failed"
+        assert "cut off" in (status.change.error or {})["why"]
+        assert ended(worker, worker.submit("explore", asking("again", 1), "bob")).state == "done"
+    assert old.prompts == ["for old", "again"], "what was asked of another model is not answered by this one"
+
+
+def test_where_the_model_before_does_not_come_back_either_its_own_reason_is_told() -> None:
+    opened: list[str | None] = []
+
+    def once(spec: ModelSpec, progress: Progress) -> Answering:
+        opened.append(spec.name)
+        if len(opened) > 1:
+            raise ModelUnreadable(f"{spec.name} cannot be read", "the disk is gone", "put it back")
+        return named("old")
+
+    worker = Worker(once)
+    worker.load(ModelSpec("old"))
+    wait_for(lambda: worker.status().state == "ready")
+    worker.load(ModelSpec("new"))
+    wait_for(lambda: worker.status().state == "failed")
+    assert opened == ["old", "new", "old"]
+    assert (worker.status().error or {})["what"] == "old cannot be read"
+    assert told(ended(worker, worker.submit("explore", asking("?"), "ann")))["what"] == "old cannot be read"
+    worker.close()
+
+
+@pytest.mark.parametrize("moment", ["checking", "waiting", "loading"])
+def test_a_change_can_be_called_off_at_any_moment_and_the_model_before_answers(moment: str) -> None:
+    gate, going, opening = Gate(), threading.Event(), threading.Event()
+    old, new = named("old", on_token=gate), named("new")
+
+    def check(spec: ModelSpec, progress: Progress) -> None:
+        if moment == "checking":
+            assert going.wait(PATIENCE)
+
+    def opener(spec: ModelSpec, progress: Progress) -> Answering:
+        if spec.name == "old":
+            return old
+        opening.set()
+        assert going.wait(PATIENCE)
+        progress("nearly there", 0.9)
+        return new
+
+    worker = Worker(opener, check=check)
+    worker.load(ModelSpec("old"))
+    wait_for(lambda: worker.status().state == "ready")
+    held = worker.submit("explore", asking("before", 1), "ann")
+    assert gate.reached.wait(PATIENCE)
+    worker.load(ModelSpec("new"))
+    if moment == "loading":
+        gate.open_wide()
+        assert opening.wait(PATIENCE)
+    wait_for(lambda: change_of(worker).state == moment)
+    later = worker.submit("explore", asking("later", 1), "bob")
+    worker.cancel_load()
+    gate.open_wide()
+    going.set()
+    assert ended(worker, held).state == "done"
+    if moment == "checking":
+        assert ended(worker, later).state == "done", "it was asked of the model that was loaded"
+    else:
+        assert "new did not answer this" in told(ended(worker, later))["what"]
+    wait_for(lambda: worker.status().state == "ready")
+    status = worker.status()
+    assert status.info == old.info and status.change is not None and status.change.state == "cancelled"
+    assert ended(worker, worker.submit("explore", asking("again", 1), "bob")).state == "done"
+    assert new.prompts == []
+    with pytest.raises(Unknown, match="No model is being loaded"):
+        worker.cancel_load()
+    worker.close()
+
+
+def test_a_later_change_takes_the_place_of_one_that_is_loading_and_its_questions_are_told() -> None:
+    going, opening = threading.Event(), threading.Event()
+    old, third = named("old"), named("third")
+
+    def opener(spec: ModelSpec, progress: Progress) -> Answering:
+        if spec.name == "new":
+            opening.set()
+            assert going.wait(PATIENCE)
+            progress("nearly there", 0.9)
+        return {"old": old, "third": third}.get(spec.name or "", old)
+
+    worker = Worker(opener)
+    worker.load(ModelSpec("old"))
+    wait_for(lambda: worker.status().state == "ready")
+    worker.load(ModelSpec("new"))
+    assert opening.wait(PATIENCE)
+    lost = worker.submit("explore", asking("for new", 1), "ann")
+    worker.load(ModelSpec("third"))
+    kept = worker.submit("explore", asking("for third", 1), "ann")
+    going.set()
+    assert "third was asked for instead" in told(ended(worker, lost))["why"]
+    assert ended(worker, kept).state == "done"
+    assert third.prompts == ["for third"] and old.prompts == []
+    assert worker.status().info == third.info and worker.status().change is None
+    worker.close()
+
+
+def test_an_interrupted_training_run_says_so_and_goes_on_when_its_model_is_back() -> None:
+    gate = Gate()
+    old, new = named("old", on_token=gate), named("new")
+    with changing(old, new) as worker:
+        long = worker.submit("identify", training(), "ann")
+        queued = worker.submit("identify", training("b"), "ann")
+        assert gate.reached.wait(PATIENCE)
+        before = worker.submit("explore", asking("before", 1), "bob")
+        worker.load(ModelSpec("new"))
+        gate.open_wide()
+        wait_for(lambda: worker.status().name == "new" and worker.status().state == "ready")
+        assert ended(worker, before).state == "done"
+        for job in (long, queued):
+            view = worker.view(job)
+            assert (view.state, view.waits_for) == ("queued", "old")
+            assert any("waiting until old is loaded again" in getattr(event, "stage", "") for event in view.events)
+        assert worker.status().paused == ("b", "a") and set(worker.long_runs()) == {"a", "b"}
+        assert ended(worker, worker.submit("explore", asking("for new", 1), "bob")).state == "done"
+        worker.load(ModelSpec("old"))
+        for job in (long, queued):
+            assert ended(worker, job).state == "done"
+        assert worker.status().paused == () and worker.view(long).waits_for is None
+    assert new.prompts == ["for new"] and len([one for one in new.computed if isinstance(one, IdentifyRequest)]) == 0
+
+
+def test_a_load_that_fails_lets_the_interrupted_run_go_on_by_itself() -> None:
+    gate = Gate()
+    with changing(named("old", on_token=gate)) as worker:
+        long = worker.submit("identify", training(), "ann")
+        assert gate.reached.wait(PATIENCE)
+        worker.load(ModelSpec("broken"))
+        gate.open_wide()
+        assert ended(worker, long).state == "done"
+
+
+def test_a_run_that_waits_for_its_model_can_be_stopped() -> None:
+    gate = Gate()
+    old, new = named("old", on_token=gate), named("new")
+    with changing(old, new) as worker:
+        long = worker.submit("identify", training(), "ann")
+        assert gate.reached.wait(PATIENCE)
+        worker.load(ModelSpec("new"))
+        gate.open_wide()
+        wait_for(lambda: worker.view(long).waits_for == "old")
+        worker.stop(long)
+        assert worker.view(long).state == "stopped" and worker.long_runs() == {}
+
+
+def test_whoever_takes_the_model_from_others_is_asked_before() -> None:
+    now = [0.0]
+    gate = Gate()
+    old, new = named("old", on_token=gate), named("new")
+    with changing(old, new, clock=lambda: now[0]) as worker:
+        mine = worker.submit("explore", asking("mine", 1), "ann")
+        assert gate.reached.wait(PATIENCE)
+        theirs = worker.submit("explore", asking("theirs", 1), "bob")
+        with pytest.raises(Busy, match=r"old is in use: 1 question of others runs or waits; confirm that new"):
+            worker.load(ModelSpec("new"), session="ann", confirmed=False)
+        long = worker.submit("identify", training(), "ann")
+        with pytest.raises(Busy, match="the training run a is at work and would wait until old is loaded again"):
+            worker.load(ModelSpec("new"), session="bob", confirmed=False)
+        worker.stop(long)
+        gate.open_wide()
+        ended(worker, mine)
+        ended(worker, theirs)
+        with pytest.raises(Busy, match="1 other session used it in the last 5 minutes"):
+            worker.load(ModelSpec("new"), session="ann", confirmed=False)
+        assert worker.status().info == old.info and worker.status().change is None
+        now[0] = 301.0
+        worker.load(ModelSpec("new"), session="ann", confirmed=False)
+        wait_for(lambda: worker.status().name == "new" and worker.status().state == "ready")
+        worker.load(ModelSpec("old"), session="bob", confirmed=True)
+        wait_for(lambda: worker.status().name == "old" and worker.status().state == "ready")
 
 
 def test_a_run_that_fails_in_an_interlude_leaves_the_long_one_alone() -> None:
