@@ -55,13 +55,13 @@ def draw(result: Exploration) -> None:
     left, right = st.columns(SPLIT, gap="medium")
     with left:
         _strip(result, cell)
-        if probe is not None:
-            answer_score.draw(result, probe)
     with right:
-        _worth(result, probe)
+        _worth(result)
+        line = st.container()
     left, right = st.columns(SPLIT, gap="medium")
     with left:
         _map(result, cell, probe)
+        fold = st.container()
     with right:
         _ranked(result, cell, probe)
     left, right = st.columns(SPLIT, gap="medium")
@@ -71,6 +71,12 @@ def draw(result: Exploration) -> None:
             probe_neuron.section(probe, card.shown_neuron(result, cell))
     with right:
         card.draw(result, cell, probe)
+    if probe is not None:
+        # Last: the engine may have to read the probe's own answers first, and the figures need not wait for it.
+        with line:
+            answer_score.line(result, probe)
+        with fold:
+            answer_score.draw(result, probe)
 
 
 def _strip(result: Exploration, cell: Cell) -> None:
@@ -86,11 +92,9 @@ def _strip(result: Exploration, cell: Cell) -> None:
     st.markdown(muted(explore_words.tint(score, tints)))
 
 
-def _worth(result: Exploration, probe: Probe | None) -> None:
+def _worth(result: Exploration) -> None:
     st.markdown(f"{explore_words.CAUTION} {explore_words.certainty(result) or ''}")
     st.markdown(muted(explore_words.ending(result)))
-    if probe is not None:
-        answer_score.worth(result, probe)
     loaded = session.status().info
     if loaded is not None and loaded.fingerprint != result.model.fingerprint:
         st.markdown(muted(explore_words.other_model(result, loaded)))

@@ -15,6 +15,7 @@ from app.widgets.compare_words import counted
 from app.widgets.text import markdown
 from backend.neurons import NeuronId
 from backend.types import Exploration, ModelInfo
+from backend.types.numbers import per_cent
 from backend.types.probe import Probe
 
 CAUTION = "CETT says which neurons write most here. It does not say whether the answer is true."
@@ -131,19 +132,15 @@ def named(probe: Probe) -> str:
     return f"the probe “{markdown(probe.name)}”"
 
 
-def scored(probe: Probe, chance: float) -> str:
-    """How the probe scores the whole answer, and what that is worth."""
-    name = markdown(probe.name)
-    told = f"The probe “{name}” scores the whole answer {chance:.2f}: 0 is like right answers, 1 like wrong ones."
-    if probe.forced:
-        return f"{told} It was made for another model: the score means nothing here."
+def judged(probe: Probe) -> str:
+    """How well the probe tells answers apart, as far as that was judged."""
     if probe.report is None:
-        return f"{told} What that is worth on this model was never judged."
+        return f"What {named(probe)} is worth on this model was never judged."
     auroc = probe.report.scores.auroc
     return (
-        f"{told} Of a right and a wrong answer it scores the wrong one higher in {100 * auroc.value:.0f} of 100 pairs "
-        f"({100 * auroc.low:.0f} to {100 * auroc.high:.0f}; {auroc.n} held-out answers, over the words that answer). "
-        "Of a single answer it proves nothing."
+        f"Of a right and a wrong answer {named(probe)} scores the wrong one higher in {per_cent(auroc.value)} of 100 "
+        f"pairs (95 % {per_cent(auroc.low)} to {per_cent(auroc.high)}; {auroc.n:,} held-out answers, over the words "
+        "that answer). Of a single answer it proves nothing."
     )
 
 
