@@ -17,6 +17,7 @@ from backend.errors import BackendUnavailable, BadInput, HNeuronsError, StoreErr
 from backend.identify.library import summary
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import (
+    Asked,
     Candidate,
     CompareRequest,
     Comparison,
@@ -55,6 +56,7 @@ from backend.types import (
 from backend.types.identify import Question, ReadQuestions, Verdict
 from backend.types.plan import AnswerView, RunView
 from backend.types.probe import ProbeSummary
+from backend.types.standing import Standing
 from tests import fakes_probe
 
 LAYERS, WIDTH = 30, 1536
@@ -239,6 +241,7 @@ class FakeClient:
     shelf: dict[str, Probe] = field(default_factory=lambda: {"shipped": fakes_probe.probe("shipped", INFO)})
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)
+    stand: Standing = fakes_probe.standing()
 
     def status(self) -> ModelStatus:
         if self.state == "ready":
@@ -335,6 +338,11 @@ class FakeClient:
         if name not in self.shelf:
             raise Unknown(f"There is no probe {name!r}", "it was removed", "choose another")
         return self.shelf[name]
+
+    def standing(self, probe: str, asked: Asked, answer: str) -> Standing:
+        if probe not in self.shelf:
+            raise Unknown(f"There is no probe {probe!r}", "it was removed", "choose another")
+        return self.stand
 
     def runs(self) -> tuple[RunView, ...]:
         found = []

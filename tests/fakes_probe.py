@@ -23,6 +23,7 @@ from backend.types.probe import (
     TopItem,
     Variation,
 )
+from backend.types.standing import Calibration, Distance, Standing
 
 
 def estimate(value: float, width: float = 0.05, n: int = 310) -> Estimate:
@@ -100,6 +101,24 @@ def report() -> Report:
         agreement=(
             Agreement(one="the rules", other="some-llm", share=estimate(0.93, 0.02, 2000), kappa=0.81,
                       counts={"right/right": 700, "wrong/wrong": 1160, "right/wrong": 140}, unread=7),
+        ),
+    )  # fmt: skip
+
+
+def standing(likeness: float = 0.6) -> Standing:
+    """A question among those of the probe, whose words that answer are "Elon Musk" in the fake's answer."""
+    points = tuple(float(point) for point in np.linspace(-60, 60, 5))
+    chance = (0.04, 0.2, 0.5, 0.8, 0.96)
+    return Standing(
+        words=(21, 30), nearest="What is the capital of <b>Egypt</b>?", relation="capital",
+        calibration=Calibration(
+            log_odds=points, chance=chance, low=tuple(c / 2 for c in chance), high=tuple((1 + c) / 2 for c in chance),
+            n=310, clusters=302, wrong=155,
+        ),
+        distances=(
+            Distance(kind="nearest", value=likeness, low=0.3, high=0.9, share=0.4 if likeness > 0.3 else 0.0),
+            Distance(kind="words", value=0.8, low=0.4, high=0.9, share=0.5),
+            Distance(kind="answer_words", value=7, low=2, high=27, share=0.5),
         ),
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from app.charts.scores import Score, values
 from app.links import Cell
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration
+from backend.types.content import content
 
 MAX_COLUMNS = 120
 """Tokens drawn at once in a map: more are a few pixels each and nobody can point at one."""
@@ -37,9 +38,9 @@ def pages(places: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
 
 
 def standing_out(result: Exploration, score: Score) -> Cell:
-    """The cell with the largest value in the answer; in the prompt where there is no answer."""
-    places = [i for i, token in enumerate(result.tokens) if token.role == "answer"]
-    places = places or list(shown_columns(result, template=False))
+    """The cell with the largest value at the answer's words that carry content; in the prompt where there is no
+    answer. A model's largest neurons often stand at "of" or a full stop, and say little there."""
+    places = list(content(result.tokens)) or list(shown_columns(result, template=False))
     found = values(result, score)[:, places]
     layer, column = np.unravel_index(int(np.where(np.isfinite(found), found, -1).argmax()), found.shape)
     return Cell(int(layer), places[int(column)])

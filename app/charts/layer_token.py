@@ -20,8 +20,11 @@ from app.links import Cell
 from app.style import SIZES, TOKEN, Palette
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration, Role
+from backend.types.numbers import percent
 
-HEIGHT = 440
+HEIGHT, TALL = 320, 440
+"""Pixels: a map of 32 layers stands whole above the fold of a projector (1280 x 720); more layers get more room."""
+LAYERS = 32
 WIDTH = 560.0
 """Pixels that the columns share on a screen 1280 wide."""
 GAP = 12.0
@@ -74,7 +77,7 @@ def alt(result: Exploration, score: Score, places: tuple[int, ...]) -> str:
     kind = SCORES[score]
     return (
         f"Map of {found.shape[0]} layers by {found.shape[1]} tokens, coloured by {kind.axis}. The largest is "
-        f"{format(found[layer, column], kind.format)} in layer {layer} at {result.tokens[places[column]].shown}. "
+        f"{kind.told(found[layer, column])} in layer {layer} at {result.tokens[places[column]].shown}. "
         "The table under the map has every value."
     )
 
@@ -102,7 +105,7 @@ def figure(
     held = cells.holding(result, marked, places)
     chart.add_trace(_squares(result, laid, found, score, by_layer, held))
     _triangles(chart, laid, held, palette)
-    palette.style(chart, HEIGHT)
+    palette.style(chart, HEIGHT if found.shape[0] <= LAYERS else TALL)
     _axes(chart, result, laid, found.shape[0], palette)
     if cell is not None and cell.pos in places:
         _mark(chart, result, laid, cell, score, palette)
@@ -143,15 +146,15 @@ def _squares(
     ys: list[int] = []
     data: list[tuple[int, int]] = []
     texts: list[str] = []
-    spec, raw = SCORES[score].format, values(result, score)
+    kind, raw = SCORES[score], values(result, score)
     even = len({round(right - left, 3) for left, right in laid.spans}) == 1
     for column, (left, right) in enumerate(laid.spans):
         pos = laid.places[column]
         many = 1 if even else max(1, ceil((right - left) / SQUARE))
         name = chart_text(result.tokens[pos].shown)
         for layer in range(found.shape[0]):
-            share = f" ({found[layer, column]:.0%} of its layer’s largest)" if by_layer else ""
-            said = f"layer {layer}, {name}<br>{SCORES[score].phrase}: {format(raw[layer, pos], spec)}{share}"
+            share = f" ({percent(float(found[layer, column]))} of its layer’s largest)" if by_layer else ""
+            said = f"layer {layer}, {name}<br>{kind.phrase}: {kind.told(raw[layer, pos])}{share}"
             if (mine := held.get(Cell(layer, pos))) is not None:
                 said += f"<br>▲ among its ten largest: {', '.join(map(str, mine))}"
             for step in range(many):
@@ -204,7 +207,7 @@ def _mark(chart: go.Figure, result: Exploration, laid: Columns, cell: Cell, scor
             type="rect", x0=left, x1=right, y0=cell.layer - 0.5, y1=cell.layer + 0.5,
             line={"color": colour, "width": width}, fillcolor="rgba(0,0,0,0)",
         )  # fmt: skip
-    value = format(values(result, score)[cell.layer, cell.pos], SCORES[score].format)
+    value = SCORES[score].told(values(result, score)[cell.layer, cell.pos])
     token = chart_text(result.tokens[cell.pos].shown)
     layers = result.cett_max.shape[0]
     up = cell.layer < layers * 0.75

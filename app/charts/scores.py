@@ -13,20 +13,25 @@ from typing import Literal
 import numpy as np
 
 from backend.types import Exploration
+from backend.types.numbers import fixed
 
 Score = Literal["largest", "top10", "sum", "concentration", "strong", "usual"]
 
 
 @dataclass(frozen=True)
 class ScoreKind:
-    """A score's words: switch label, axis title, unit in a sentence, explanation, number format."""
+    """A score's words: switch label, axis title, unit in a sentence, explanation, decimals."""
 
     label: str
     axis: str
     phrase: str
     help: str
-    format: str
+    places: int
     array: Callable[[Exploration], np.ndarray]
+
+    def told(self, value: float) -> str:
+        """A value as it is read."""
+        return fixed(float(value), self.places)
 
 
 SCORES: dict[Score, ScoreKind] = {
@@ -34,33 +39,33 @@ SCORES: dict[Score, ScoreKind] = {
         "Largest neuron", "CETT of the largest neuron", "one neuron",
         "CETT of the one neuron that writes most at this layer and token: the length of what it adds, over the "
         "length of what its whole layer adds.",
-        ".2f", lambda e: e.cett_max,
+        2, lambda e: e.cett_max,
     ),
     "usual": ScoreKind(
         "Against usual", "times its usual CETT", "against usual",
         "The largest ratio of a neuron's CETT here to its mean CETT on ordinary text. It shows what is special "
         "about this token rather than what is always large.",
-        ".0f", lambda e: e.usual_max,
+        0, lambda e: e.usual_max,
     ),
     "top10": ScoreKind(
         "Top 10", "CETT of the ten largest, summed", "ten largest",
         "CETT of the ten largest neurons, added up. It can pass 1, since what neurons add can cancel.",
-        ".2f", lambda e: e.top10,
+        2, lambda e: e.top10,
     ),
     "sum": ScoreKind(
         "Sum", "CETT of all neurons, summed", "all neurons",
         "CETT of all neurons of the layer, added up. It is never below 1: the more they cancel, the larger it is.",
-        ".1f", lambda e: e.cett_sum,
+        1, lambda e: e.cett_sum,
     ),
     "concentration": ScoreKind(
         "Concentration", "ten largest over all", "concentration",
         "The ten largest neurons' CETT over that of all: near 1, a few neurons do the work; near 0, many do.",
-        ".2f", lambda e: e.concentration,
+        2, lambda e: e.concentration,
     ),
     "strong": ScoreKind(
         "Strong neurons", "neurons above the threshold", "strong neurons",
         "How many neurons stand out: CETT above mean + k standard deviations. They occur on true answers too.",
-        ".0f", lambda e: e.over,
+        0, lambda e: e.over,
     ),
 }  # fmt: skip
 

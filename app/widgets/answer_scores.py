@@ -1,6 +1,6 @@
-"""The probe's score of each answer on Compare, read by the untouched model.
+"""What the probe's score of each answer on Compare is like, read by the untouched model.
 
-Owns the reading and a bounded memory of the scores. The untouched model reads every answer, since a switched neuron
+Owns the reading and a bounded memory of what was told. The untouched model reads every answer, since a switched neuron
 has the CETT that its switch gives it, and a score under the switch would say no more than that.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session
-from app.widgets import lookups
+from app.widgets import answer_score, lookups
 from backend.errors import HNeuronsError
 from backend.types import Comparison, Exploration, ExploreRequest, Result, Row
 from backend.types.probe import Probe
@@ -21,9 +21,9 @@ About = tuple[str, Probe]
 """The request's hash with the probe's name, and the probe."""
 
 
-def told(result: Comparison, rows: list[Row], probe: Probe) -> list[float | None]:
-    """The score of each row's whole answer; None where it is not known yet, or there is nothing to score."""
-    held: dict[str, float | None] = st.session_state.setdefault(_HELD, {})
+def told(result: Comparison, rows: list[Row], probe: Probe) -> list[str | None]:
+    """What the score of each row's answer is like; None where it is not known yet, or there is nothing to score."""
+    held: dict[str, str | None] = st.session_state.setdefault(_HELD, {})
     loaded = session.status().info
     keys: list[str | None] = []
     for row in rows:
@@ -46,9 +46,9 @@ def _reading(result: Comparison, row: Row, probe: Probe) -> ExploreRequest:
 
 
 def _take(about: About, found: Result | None, error: HNeuronsError | None) -> None:
-    held: dict[str, float | None] = st.session_state.setdefault(_HELD, {})
+    held: dict[str, str | None] = st.session_state.setdefault(_HELD, {})
     key, probe = about
     while len(held) >= MAX_HELD:
         del held[next(iter(held))]
-    chances = probe.along(found) if isinstance(found, Exploration) else None
-    held[key] = None if chances is None else float(chances[-1])
+    is_read = isinstance(found, Exploration) and probe.followed(found) is not None
+    held[key] = answer_score.brief(found, probe) if is_read and isinstance(found, Exploration) else None

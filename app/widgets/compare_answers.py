@@ -17,7 +17,7 @@ from backend.types import Comparison, Row, RowPlan
 
 BADGES: dict[Verdict, tuple[str, str]] = {"right": ("Right", "check_circle"), "wrong": ("Wrong", "cancel")}
 SCORE_HELP = (
-    "The probe's weighted sum over the whole answer, 0 like right answers, 1 like wrong ones. The untouched model "
+    "The probe's weighted sum over the words that answer, beside its own held-out answers. The untouched model "
     "reads every answer for it: under a switch the score would follow the switch itself. Of a single answer it proves "
     "nothing."
 )
@@ -54,7 +54,9 @@ def finished(result: Comparison) -> None:
             _said(result, row)
             # Next above the foot, so that all scores stand at one height.
             if probe is not None and (score := scores[shown.index(place)]) is not None:
-                st.markdown(frame.muted(f"Score of {explore_words.named(probe)}: {score:.2f}"), help=SCORE_HELP)
+                st.markdown(
+                    frame.muted(f"Score of {explore_words.named(probe)}: {text.markdown(score)}."), help=SCORE_HELP
+                )
             _foot(result, row, place, names[place])
     if len(shown) < len(plans):
         with st.expander(f"All {len(plans)} answers", icon=":material/table_rows:"):

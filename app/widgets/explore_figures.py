@@ -54,15 +54,13 @@ def draw(result: Exploration) -> None:
     probe = session.probe_of(result.model)
     left, right = st.columns(SPLIT, gap="medium")
     with left:
-        _strip(result, cell)
-        if probe is not None:
-            answer_score.draw(result, probe)
-    with right:
-        _worth(result, probe)
-    left, right = st.columns(SPLIT, gap="medium")
-    with left:
+        tint = _strip(result, cell)
         _map(result, cell, probe)
+        st.markdown(muted(tint))
+        fold = st.container()
     with right:
+        _worth(result)
+        line = st.container()
         _ranked(result, cell, probe)
     left, right = st.columns(SPLIT, gap="medium")
     with left:
@@ -71,9 +69,16 @@ def draw(result: Exploration) -> None:
             probe_neuron.section(probe, card.shown_neuron(result, cell))
     with right:
         card.draw(result, cell, probe)
+    if probe is not None:
+        # Last: the engine may have to read the probe's own answers first, and the figures need not wait for it.
+        with line:
+            answer_score.line(result, probe)
+        with fold:
+            answer_score.draw(result, probe)
 
 
-def _strip(result: Exploration, cell: Cell) -> None:
+def _strip(result: Exploration, cell: Cell) -> str:
+    """The tokens; what their tint says."""
     score = session.view().score
     places = cells.shown_columns(result, template=session.view().template)
     tints = scores.tints(result, score, places)
@@ -83,14 +88,13 @@ def _strip(result: Exploration, cell: Cell) -> None:
         tokens, session.palette(), key=f"strip-{result.request.hash[:12]}", label="Question and answer, token by token",
         selected=cell.pos, on_pick=lambda pos: session.change(cell=cells.at_token(layers, pos), card=None),
     )  # fmt: skip
-    st.markdown(muted(explore_words.tint(score, tints)))
+    return explore_words.tint(score, tints)
 
 
-def _worth(result: Exploration, probe: Probe | None) -> None:
-    st.markdown(f"{explore_words.CAUTION} {explore_words.certainty(result) or ''}")
-    st.markdown(muted(explore_words.ending(result)))
-    if probe is not None:
-        answer_score.worth(result, probe)
+def _worth(result: Exploration) -> None:
+    known = explore_words.truth(result)
+    st.markdown(f"{known}  \n{explore_words.CAUTION}" if known else explore_words.CAUTION)
+    st.markdown(muted(f"{explore_words.certainty(result) or ''} {explore_words.ending(result)}.".strip()))
     loaded = session.status().info
     if loaded is not None and loaded.fingerprint != result.model.fingerprint:
         st.markdown(muted(explore_words.other_model(result, loaded)))

@@ -11,10 +11,10 @@ from math import exp
 from app.charts import cells
 from app.charts.scores import SCORES, Score, Tints, values
 from app.links import Cell
-from app.widgets.compare_words import counted
 from app.widgets.text import markdown
 from backend.neurons import NeuronId
 from backend.types import Exploration, ModelInfo
+from backend.types.numbers import counted, per_cent, percent
 from backend.types.probe import Probe
 
 CAUTION = "CETT says which neurons write most here. It does not say whether the answer is true."
@@ -47,10 +47,19 @@ def place(result: Exploration, cell: Cell) -> str:
 
 
 def heading(result: Exploration, score: Score) -> str:
-    """The answer's largest value of the score, in a sentence: a finding of this answer alone."""
+    """Where the score is largest among the answer's words that carry content, in a sentence; of an answer whose truth
+    is known, that too."""
+    found = _finding(result, score)
+    if result.truth is None:
+        return found
+    lead = {"right": "A right answer", "wrong": "An invented answer", "uncertain": "An unsure answer"}
+    return f"{lead[result.truth.verdict]}: {found.replace('Layer', 'layer', 1) if found[:5] == 'Layer' else found}"
+
+
+def _finding(result: Exploration, score: Score) -> str:
     cell = cells.standing_out(result, score)
     token = markdown(result.tokens[cell.pos].shown)
-    value = format(values(result, score)[cell.layer, cell.pos], SCORES[score].format)
+    value = SCORES[score].told(values(result, score)[cell.layer, cell.pos])
     where = f"Layer {cell.layer}"
     if score == "largest":
         neuron = NeuronId(cell.layer, int(result.top_index[cell.layer, cell.pos, 0]))
@@ -59,25 +68,34 @@ def heading(result: Exploration, score: Score) -> str:
         neuron = NeuronId(cell.layer, int(result.usual_index[cell.layer, cell.pos, 0]))
         return f"{neuron} stands out most at {token}: {value} times its usual CETT"
     if score == "top10":
-        return f"{where} at {token} has the ten largest neurons: CETT {value} together"
+        return f"{where} has the ten largest neurons at {token}: CETT {value} together"
     if score == "sum":
-        return f"{where} at {token} has the largest sum of CETT: {value}"
+        return f"{where} has the largest sum of CETT at {token}: {value}"
     if score == "concentration":
-        return f"{where} at {token} is the most concentrated: ten neurons hold {value} of the sum"
-    return f"{where} at {token} has the most strong neurons: {value}"
+        return f"{where} is the most concentrated at {token}: ten neurons hold {value} of the sum"
+    return f"{where} has the most strong neurons at {token}: {value}"
+
+
+def truth(result: Exploration) -> str | None:
+    """What is known of the answer, with its verdict as a badge; None where nobody said what is right."""
+    known = result.truth
+    if known is None:
+        return None
+    badge = {"right": ":blue-badge[right]", "wrong": ":orange-badge[invented]", "uncertain": ":gray-badge[unsure]"}
+    return f"{badge[known.verdict]} {markdown(known.note)}"
 
 
 def ending(result: Exploration) -> str:
     """How long the answer is, how it was chosen and how it ended."""
     tokens = [token for token in result.tokens if token.role == "answer"]
-    count = f"{len(tokens)} token{'' if len(tokens) == 1 else 's'}"
+    count = counted(len(tokens), "token")
     decoding = result.request.decoding
     how = "always the likeliest token" if decoding.temperature == 0 else (
         f"drawn at temperature {decoding.temperature:g}, seed {decoding.seed}"
     )  # fmt: skip
     ends = {
         "end": "ended by the model",
-        "length": f"cut at {decoding.max_new_tokens} tokens",
+        "length": f"cut at {counted(decoding.max_new_tokens, 'token')}",
         "stop_text": "ended by a stop text",
         "given": "given, not generated",
         "stopped": "stopped",
@@ -95,12 +113,12 @@ def certainty(result: Exploration) -> str | None:
     if not known:
         return None
     log_prob, shown = min(known)
-    return f"The model was least sure of {markdown(shown)}: it gave it a probability of {exp(log_prob):.0%}."
+    return f"The model was least sure of {markdown(shown)}: it gave it a probability of {percent(exp(log_prob))}."
 
 
 def tint(score: Score, tints: Tints) -> str:
     """What the strip's tint says, with the figures at its ends."""
-    low, high = (format(value, SCORES[score].format) for value in (tints.low, tints.high))
+    low, high = (SCORES[score].told(value) for value in (tints.low, tints.high))
     return f"The deeper the tint, the larger the {SCORES[score].axis}: {low} to {high}. Dots are spaces."
 
 
@@ -131,19 +149,15 @@ def named(probe: Probe) -> str:
     return f"the probe “{markdown(probe.name)}”"
 
 
-def scored(probe: Probe, chance: float) -> str:
-    """How the probe scores the whole answer, and what that is worth."""
-    name = markdown(probe.name)
-    told = f"The probe “{name}” scores the whole answer {chance:.2f}: 0 is like right answers, 1 like wrong ones."
-    if probe.forced:
-        return f"{told} It was made for another model: the score means nothing here."
+def judged(probe: Probe) -> str:
+    """How well the probe tells answers apart, as far as that was judged."""
     if probe.report is None:
-        return f"{told} What that is worth on this model was never judged."
+        return f"What {named(probe)} is worth on this model was never judged."
     auroc = probe.report.scores.auroc
     return (
-        f"{told} Of a right and a wrong answer it scores the wrong one higher in {100 * auroc.value:.0f} of 100 pairs "
-        f"({100 * auroc.low:.0f} to {100 * auroc.high:.0f}; {auroc.n} held-out answers, over the words that answer). "
-        "Of a single answer it proves nothing."
+        f"Of a right and a wrong answer {named(probe)} scores the wrong one higher in {per_cent(auroc.value)} of 100 "
+        f"pairs (95 % {per_cent(auroc.low)} to {per_cent(auroc.high)}; {auroc.n:,} held-out answers, over the words "
+        "that answer). Of a single answer it proves nothing."
     )
 
 
@@ -153,4 +167,4 @@ def strong_count(result: Exploration, cell: Cell) -> str:
     over = {"layer": "this layer at this token", "token": "all layers at this token", "model": "all layers and tokens"}
     threshold = result.request.threshold
     rule = f"CETT above mean + {threshold.k:g} standard deviations of {over[threshold.population]}"
-    return f"{count} strong neuron{'' if count == 1 else 's'} here: {rule}."
+    return f"{counted(count, 'strong neuron')} here: {rule}."

@@ -1,9 +1,9 @@
 """Makes the finished examples that a first visit shows: `python -m backend.bundled.make`.
 
 Owns their requests. Each example is a whole result of this engine on the default model, stored with its
-request; nothing in it is typed by hand. The exploration follows the neurons of the probe that ships, for its running
-score. The neurons of the comparison are the three with the largest CETT in layer 21 at the answer's "is", found in the
-first example.
+request; nothing in it is typed by hand but what is known of the question. The exploration follows the neurons of the
+probe that ships, for its running score. The neurons of the comparison are the three with the largest CETT in layer 21
+at the answer's "is", found in the first example.
 """
 
 from __future__ import annotations
@@ -14,13 +14,19 @@ import numpy as np
 
 from backend.engine import Engine
 from backend.identify import library
+from backend.identify.judge import verdict
 from backend.models.loading import load
 from backend.models.registry import DEFAULT
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import CompareRequest, Decoding, Exploration, ExploreRequest, Frozen, NeuronRequest
+from backend.types.content import content
+from backend.types.identify import Question
+from backend.types.results import Truth
 
 FOLDER = Path(__file__).parent / "examples"
 QUESTION = "Who is the CEO of Nortel?"
+KNOWN = ("Mike Zafirovski",)
+NOTE = "Nortel went bankrupt in 2009 and is no more; its last chief executive was Mike Zafirovski."
 LAYER, WORD, PICKED = 21, " is", 3
 DECODING = Decoding(max_new_tokens=12)
 
@@ -33,10 +39,17 @@ def picked(exploration: Exploration) -> NeuronSet:
 
 
 def largest(exploration: Exploration) -> NeuronId:
-    """The neuron with the largest CETT in the answer: the cell that is marked at first."""
-    answer = exploration.cett_max[:, exploration.answer_start :]
-    layer, place = np.unravel_index(int(answer.argmax()), answer.shape)
-    return NeuronId(int(layer), int(exploration.top_index[layer, exploration.answer_start + place, 0]))
+    """The neuron with the largest CETT at the answer's words that carry content: the cell that is marked at first."""
+    places = list(content(exploration.tokens))
+    found = exploration.cett_max[:, places]
+    layer, column = np.unravel_index(int(found.argmax()), found.shape)
+    return NeuronId(int(layer), int(exploration.top_index[layer, places[int(column)], 0]))
+
+
+def known(exploration: Exploration) -> Exploration:
+    """The exploration with what is known of its question, its answer judged as a run's answers are."""
+    judged = verdict(exploration.answer, Question(id="example", text=QUESTION, answers=KNOWN))
+    return exploration.model_copy(update={"truth": Truth(known=KNOWN, verdict=judged, note=NOTE)})
 
 
 def followed(fingerprint: str) -> NeuronSet:
@@ -57,7 +70,7 @@ def main() -> None:
     # The card that stands beside the example: along its answer, which is read and not written again.
     read = exploration.request.model_copy(update={"answer": exploration.answer})
     results: dict[str, Frozen] = {
-        "explore": exploration,
+        "explore": known(exploration),
         "compare": engine.compare(CompareRequest(prompt=QUESTION, neurons=chosen, decoding=DECODING)),
         "neuron": engine.neuron(NeuronRequest(neuron=largest(exploration), text=read)),
     }

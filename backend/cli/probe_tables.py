@@ -10,7 +10,9 @@ from backend.cli.output import plain
 from backend.cli.tables import plain_table
 from backend.types import Exploration
 from backend.types.identify import Estimate, Scores
+from backend.types.numbers import fixed
 from backend.types.probe import PathPoint, Probe, ProbeSummary, Report
+from backend.types.standing import Standing, score_of
 
 SHOWN = 12
 
@@ -34,17 +36,27 @@ def told(estimate: Estimate | None) -> str:
     return "-" if estimate is None else f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}] n {estimate.n}"
 
 
-def along(console: Console, probe: Probe, told_of: Exploration) -> None:
-    """How the probe scores the answer, token by token."""
+def along(console: Console, probe: Probe, told_of: Exploration, standing: Standing) -> None:
+    """What the score of the answer is like and can be held to, and where it moves, token by token."""
     chances = probe.along(told_of)
     if chances is None:
         console.print("There is no answer to score.")
         return
-    mark = f", made for another model, put on {probe.forced} all the same" if probe.forced else ""
-    console.print(plain(f"Score of {probe.name}{mark} so far, 0 like right answers, 1 like wrong ones:"))
-    scores = plain_table("token", "score")
+    told: tuple[str, ...]
+    if probe.forced:
+        told = (
+            f"{probe.name} was made for another model, put on {probe.forced} all the same: its score means nothing.",
+        )
+    else:
+        told = standing.told(None if standing.words is None else score_of(probe, told_of, standing.words))
+    for sentence in told:
+        console.print(plain(sentence))
+    console.print(
+        plain(f"Where the score of {probe.name} moves, from 0 like its right answers to 1 like its wrong ones:")
+    )
+    scores = plain_table("token", "score so far")
     for token, chance in zip(told_of.tokens[told_of.answer_start :], chances, strict=True):
-        scores.add_row(plain(token.shown), f"{chance:.3f}")
+        scores.add_row(plain(token.shown), fixed(chance, 3))
     console.print(scores)
 
 

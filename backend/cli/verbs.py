@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -15,8 +16,9 @@ from backend.cli.output import stdout_console, write_line
 from backend.cli.running import Door, answer, loaded
 from backend.errors import BadSettings
 from backend.serve.client import Client
-from backend.types import CompareRequest, Exploration, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
+from backend.types import Asked, CompareRequest, Exploration, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
 from backend.types.probe import Probe, Ranking
+from backend.types.standing import Standing
 
 
 def explore(
@@ -65,9 +67,10 @@ def explore(
     def show(console: Console, result: Exploration) -> None:
         tables.exploration(console, result)
         if held.found is not None:
-            probe_tables.along(console, held.found, result)
+            probe_tables.along(console, held.found, result, held.standing(result, door))
 
-    _finish("explore", asked, Door(model, device, dtype, backend, store), json, show)
+    door = Door(model, device, dtype, backend, store)
+    _finish("explore", asked, door, json, show)
 
 
 def compare(
@@ -190,6 +193,18 @@ class Held:
 
             self.found = checked(client.probe(self.name), loaded(client), self.force)
         return self.found
+
+    def standing(self, told: Exploration, door: Door) -> Standing:
+        """What the probe's score of this answer can be held to. Needs no model."""
+        asked = Asked(prompt=told.request.prompt, chat=told.request.chat, system=told.request.system)
+        if door.backend is None:
+            from backend.identify.standing import standing
+
+            return standing(self.name or "", asked, told.answer)
+        from backend.serve.remote import HttpClient
+
+        with closing(HttpClient(door.backend)) as client:
+            return client.standing(self.name or "", asked, told.answer)
 
 
 def ranking(probe: Probe, by: str) -> Ranking:

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Protocol
 
-from backend.types import JobView, ModelStatus, Request, Result, Verb
+from backend.types import Asked, JobView, ModelStatus, Request, Result, Verb
 from backend.types.identify import ReadQuestions, Verdict
 from backend.types.models import ModelChoice, StoredResult
 from backend.types.plan import AnswerView, RunView
 from backend.types.probe import Probe, ProbeSummary
+from backend.types.standing import Standing
 
 
 class Client(Protocol):
@@ -84,6 +85,11 @@ class Client(Protocol):
 
     def probe(self, name: str) -> Probe:
         """A probe with its report card. Raises Unknown."""
+        ...
+
+    def standing(self, probe: str, asked: Asked, answer: str) -> Standing:
+        """What the probe's score of this answer can be held to: the share of wrong answers among held-out ones, and
+        how far the question lies from the probe's own. Raises Unknown."""
         ...
 
     def runs(self) -> tuple[RunView, ...]:

@@ -11,6 +11,8 @@ from backend.serve.client import Client
 from backend.types.identify import ReadQuestions, Verdict
 from backend.types.plan import AnswerView, RunView
 from backend.types.probe import Probe, ProbeSummary
+from backend.types.requests import MAX_PROMPT_CHARACTERS, Asked, Text
+from backend.types.standing import Standing
 
 Name = Annotated[str, Path(max_length=64, description="the name of a probe or run")]
 Files = Annotated[dict[str, Base64Bytes], Field(min_length=1, max_length=2)]
@@ -59,6 +61,12 @@ class QuestionFile(BaseModel):
     seed: int = Field(default=0, ge=0, lt=2**31)
 
 
+class AnsweredQuestion(Asked):
+    """A question with the answer whose score is to be held to the probe's own."""
+
+    answer: Text = Field(max_length=MAX_PROMPT_CHARACTERS)
+
+
 class ProbeFiles(BaseModel):
     """A probe in the files of others. With `force` one of another model is taken, and marked."""
 
@@ -83,6 +91,12 @@ def add_probes(app: FastAPI, client: Client) -> None:
     def import_probe(name: Name, body: ProbeFiles) -> Probe:
         """Keep a probe from the files of others, for the loaded model."""
         return client.import_probe(body.files, name, body.force)
+
+    @app.post("/v1/probes/{name}/standing")
+    def standing(name: Name, body: AnsweredQuestion) -> Standing:
+        """The share of held-out answers with a given score that were wrong, and how far the question lies from the
+        probe's own."""
+        return client.standing(name, Asked(prompt=body.prompt, chat=body.chat, system=body.system), body.answer)
 
     @app.get("/v1/runs")
     def runs() -> Runs:

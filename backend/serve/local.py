@@ -19,10 +19,11 @@ from backend.serve import opening, shelf
 from backend.serve.failures import explain
 from backend.serve.opening import Answering, ModelSpec, Opener, Progress
 from backend.serve.worker import Worker
-from backend.types import RESULTS, JobView, ModelChoice, ModelStatus, Request, Result, StoredResult, Verb
+from backend.types import RESULTS, Asked, JobView, ModelChoice, ModelStatus, Request, Result, StoredResult, Verb
 from backend.types.identify import ReadQuestions, Verdict
 from backend.types.plan import AnswerView, RunView
 from backend.types.probe import Probe, ProbeSummary
+from backend.types.standing import Standing
 from cache.errors import StoreProblem
 from cache.record import Entry
 from cache.store import Store
@@ -179,6 +180,13 @@ class LocalClient:
     def probe(self, name: str) -> Probe:
         """A probe with its report card."""
         return library.read(name)
+
+    def standing(self, probe: str, asked: Asked, answer: str) -> Standing:
+        """What the probe's score of this answer can be held to."""
+        # scikit-learn takes seconds to import, and a list of probes needs none of it.
+        from backend.identify.standing import standing
+
+        return standing(probe, asked, answer)
 
     def runs(self) -> tuple[RunView, ...]:
         """Runs in their folders, those at work with their job."""

@@ -16,10 +16,11 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from backend.errors import BackendUnavailable, BadSettings, HNeuronsError, Unknown
-from backend.types import RESULTS, JobView, ModelChoice, ModelStatus, Request, Result, StoredResult, Verb
+from backend.types import RESULTS, Asked, JobView, ModelChoice, ModelStatus, Request, Result, StoredResult, Verb
 from backend.types.identify import ReadQuestions, Verdict
 from backend.types.plan import AnswerView, RunView
 from backend.types.probe import Probe, ProbeSummary
+from backend.types.standing import Standing
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -116,6 +117,11 @@ class HttpClient:
     def probe(self, name: str) -> Probe:
         """A probe with its report card."""
         return self._read(Probe, self._call("GET", f"/v1/probes/{_name(name)}"))
+
+    def standing(self, probe: str, asked: Asked, answer: str) -> Standing:
+        """What the probe's score of this answer can be held to."""
+        body = {"prompt": asked.prompt, "chat": asked.chat, "system": asked.system, "answer": answer}
+        return self._read(Standing, self._call("POST", f"/v1/probes/{_name(probe)}/standing", body))
 
     def runs(self) -> tuple[RunView, ...]:
         """Runs in the service's folders, those at work with their job."""

@@ -331,22 +331,28 @@ class Probe(Frozen):
         """What the probe knows of a neuron; None where it has no weight."""
         return next((found for found in self.neurons if found.neuron == neuron), None)
 
-    def chances(self, cett: np.ndarray) -> np.ndarray:
-        """The chance that the answer is wrong, after each of its tokens: [pos].
+    def log_odds(self, cett: np.ndarray) -> np.ndarray:
+        """Log-odds of "wrong" over the tokens as far as they have come: [pos].
 
         Args:
-            cett: of the neurons of `all` in that order, at the answer's tokens alone, [pos set].
+            cett: of the neurons of `all` in that order, at the tokens to be read, [pos set].
         """
         weights = {found.neuron: found.weight for found in self.neurons}
         if self.rule.pooling == "max":
             pooled = np.maximum.accumulate(cett, axis=0)
         else:
             pooled = np.cumsum(cett, axis=0) / np.arange(1, len(cett) + 1)[:, None]
-        logits = pooled.astype(np.float64) @ np.array([weights[neuron] for neuron in self.all]) + self.intercept
-        return 1 / (1 + np.exp(-np.clip(logits, -500, 500)))
+        return np.asarray(
+            pooled.astype(np.float64) @ np.array([weights[neuron] for neuron in self.all]) + self.intercept
+        )
 
-    def along(self, told: Exploration) -> np.ndarray | None:
-        """`chances` along the answer of an exploration, [answer pos].
+    def chances(self, cett: np.ndarray) -> np.ndarray:
+        """The score, 0..1, after each of the answer's tokens: [pos]. `cett` as for `log_odds`. It is no share of wrong
+        answers: `backend.types.standing.Calibration` is."""
+        return np.asarray(1 / (1 + np.exp(-np.clip(self.log_odds(cett), -500, 500))))
+
+    def followed(self, told: Exploration) -> np.ndarray | None:
+        """CETT of the neurons of `all` where each token of the answer is read, [answer pos set].
 
         None where it has no answer, or was not asked to keep the CETT of every neuron of the probe.
         """
@@ -356,7 +362,12 @@ class Probe(Frozen):
             return None
         shift = 1 if self.rule.position == "predicting" else 0
         read = told.set_cett[start - shift : len(told.tokens) - shift]
-        return self.chances(read[:, [places[neuron] for neuron in self.all]])
+        return np.asarray(read[:, [places[neuron] for neuron in self.all]])
+
+    def along(self, told: Exploration) -> np.ndarray | None:
+        """`chances` along the answer of an exploration, [answer pos]; None as for `followed`."""
+        cett = self.followed(told)
+        return None if cett is None else self.chances(cett)
 
 
 def _known(figure: float | None) -> float:

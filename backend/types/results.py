@@ -76,6 +76,15 @@ class Candidate(Frozen):
     probability: float
 
 
+class Truth(Frozen):
+    """What is known of an answer: the spellings that would be right, how this one was judged by the rules against
+    them, and in a sentence why."""
+
+    known: tuple[str, ...]
+    verdict: Literal["right", "wrong", "uncertain"]
+    note: str
+
+
 class Exploration(Frozen):
     """CETT of one text, layer by layer and token by token.
 
@@ -90,6 +99,7 @@ class Exploration(Frozen):
     answer_mean, answer_ratio [layer neuron]: mean CETT over the answer's tokens, and that over the usual mean.
         Layers narrower than the widest are filled up with NaN.
     set_cett, set_act [pos set]: CETT and activation of `request.neurons`, in their order.
+    truth: of an example that ships; None where nobody said what is right.
     """
 
     request: ExploreRequest
@@ -117,6 +127,7 @@ class Exploration(Frozen):
     answer_ratio: Array
     set_cett: Array
     set_act: Array
+    truth: Truth | None = None
 
     @property
     def answer_start(self) -> int:

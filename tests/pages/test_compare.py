@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from backend.errors import BadNeurons, ZeroOutput
 from backend.neurons import NeuronId
 from backend.types import CompareRequest, Comparison, Decoding, DiffPart, ExploreRequest, JobView, result_key
+from backend.types.standing import score_of
 from tests import comparisons, fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient, exploration
 
@@ -285,9 +286,13 @@ def test_each_answer_has_the_probe_s_score_as_the_untouched_model_reads_it() -> 
     app = opened(client)
     read = [request for _, request, _ in client.submitted if isinstance(request, ExploreRequest)]
     assert read and all(one.answer and one.neurons == PROBE.all for one in read)
-    scores = [chances[-1] for one in read if (chances := PROBE.along(exploration(one))) is not None]
     told = html.unescape(" ".join(one.value for one in app.markdown))
-    assert len(scores) == len(read) and all(f"the probe “shipped”: {score:.2f}" in told for score in scores)
+    for one in read:
+        seen = exploration(one)
+        words = client.stand.words
+        assert words is not None
+        said = client.stand.brief(score_of(PROBE, seen, words))
+        assert "were wrong, n = 310" in said and f"the probe “shipped”: {said}." in told
     asked_once = len(client.submitted)
     app.run()
     assert len(client.submitted) == asked_once, "a score that is known is not asked for again"

@@ -13,6 +13,7 @@ from app.widgets import token_strip
 from backend.errors import BackendUnavailable, BadPrompt, ModelUnreadable, ZeroOutput
 from backend.neurons import NeuronSet
 from backend.types import Decoding, ExploreRequest, ModelStatus, NeuronRequest
+from backend.types.standing import Standing, score_of
 from tests import fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient, exploration
 
@@ -262,9 +263,25 @@ def test_the_probe_is_marked_in_both_maps_and_its_score_runs_along_the_answer() 
     assert asked(client)[-1].neurons == PROBE.all
     assert "of the 4 H-neurons of shipped is among the cell’s ten largest" in told
     assert "▲ 4 H-neurons of shipped, ▼ 2 negative weights" in told
-    chances = PROBE.along(exploration(asked(client)[-1]))
-    assert chances is not None and f"scores the whole answer {chances[-1]:.2f}" in told
-    assert "in 74 of 100 pairs (69 to 79; 310 held-out answers" in told
+    score = score_of(PROBE, exploration(asked(client)[-1]), client.stand.words or (0, 0))
+    assert score is not None and all(sentence in told for sentence in client.stand.told(score))
+    assert "that the probe was trained on: of held-out answers that score so" in told
+    assert "balanced by design" in told and "n = 310" in told and client.stand.brief(score) in told
+    assert "in 74 of 100 pairs (95 % 69 to 79; 310 held-out answers" in told
+
+
+def test_a_question_unlike_the_probe_s_own_is_told_that_its_score_means_nothing() -> None:
+    client = FakeClient(stand=fakes_probe.standing(likeness=0.1))
+    told = everything(run(opened(client), "Who?"))
+    assert "means nothing here" in told and "99 % of its held-out questions reach 0.30" in told
+    assert "were wrong" not in told and "n = 310" not in told
+
+
+def test_a_probe_without_judged_answers_shows_no_chance() -> None:
+    note = "It came from a file that holds no judged answers."
+    client = FakeClient(stand=Standing(words=(21, 30), note=note))
+    told = everything(run(opened(client), "Who?"))
+    assert note in told and "what it is worth is not known" in told and "were wrong" not in told
 
 
 def test_the_ranked_neurons_of_a_cell_show_which_are_the_probe_s() -> None:
@@ -289,7 +306,7 @@ def test_a_probe_of_another_model_marks_nothing_and_says_so_unless_it_is_forced(
     client = FakeClient(shelf={"theirs": other.model_copy(update={"forced": INFO.name})})
     app = opened(client, probe="theirs", prompt="Who?").run()
     assert "4 H-neurons of theirs" in everything(app)
-    assert "made for another model: the score means nothing here" in everything(app)
+    assert "was made for another model: its score means nothing here" in everything(app)
 
 
 def test_a_probe_that_is_not_there_is_told_of() -> None:

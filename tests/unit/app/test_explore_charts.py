@@ -16,6 +16,8 @@ from app.widgets import explore_words
 from app.widgets.heatmap import picked_cell, picked_neuron
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration, ExploreRequest, NeuronRequest
+from backend.types.content import content
+from backend.types.results import Truth
 from tests.fakes_app import card, exploration
 
 RESULT = exploration(ExploreRequest(prompt="Who is the CEO of Nortel?"))
@@ -100,14 +102,15 @@ def test_words_and_table_name_the_largest_value() -> None:
     assert (top["layer"], top["position"], top["token"]) == (17, BRIGHT.pos, "·Elon")
 
 
-def test_the_heading_states_the_largest_of_the_answer_for_every_score() -> None:
+def test_the_heading_states_the_largest_at_the_words_that_carry_content_for_every_score() -> None:
     assert "L17&#58;N412" in explore_words.heading(RESULT, "largest").replace("L17:N412", "L17&#58;N412")
     for score in SCORE_NAMES:
         cell = cells.standing_out(RESULT, score)
-        answer = values(RESULT, score)[:, RESULT.answer_start :]
+        answer = values(RESULT, score)[:, list(content(RESULT.tokens))]
+        assert RESULT.tokens[cell.pos].text in (" Elon", " Musk")
         assert values(RESULT, score)[cell.layer, cell.pos] == answer.max()
         said = explore_words.heading(RESULT, score)
-        assert format(answer.max(), SCORES[score].format) in said and f"{cell.layer}" in said
+        assert SCORES[score].told(answer.max()) in said and f"{cell.layer}" in said
 
 
 def test_ranked_neurons_are_the_results_own_largest_first() -> None:
@@ -211,3 +214,14 @@ def test_an_exploration_without_an_answer_still_has_a_cell() -> None:
     tokens = tuple(t.model_copy(update={"role": "prompt"}) if t.role == "answer" else t for t in RESULT.tokens)
     bare: Exploration = RESULT.model_copy(update={"tokens": tokens})
     assert cells.valid(bare, cells.standing_out(bare, "largest"))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "lead"), [("wrong", "An invented answer: layer 17"), ("right", "A right answer: ")]
+)
+def test_an_answer_whose_truth_is_known_says_so_first(verdict: str, lead: str) -> None:
+    truth = Truth.model_validate({"known": ("A. Person",), "verdict": verdict, "note": "It is <b>so</b>."})
+    told = RESULT.model_copy(update={"truth": truth})
+    assert explore_words.heading(told, "largest").startswith(lead)
+    assert "<b>" not in str(explore_words.truth(told)) and explore_words.truth(RESULT) is None
+    assert "invented" not in explore_words.heading(RESULT, "largest")

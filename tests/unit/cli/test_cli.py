@@ -91,7 +91,8 @@ def test_a_probe_s_neurons_are_compared_and_followed_by_its_name(run: Run, shelv
     chances = shelved.along(told)
     assert chances is not None
     status, out, _ = run("explore", "--prompt", "Who?", "--probe", "mine")
-    assert "Score of mine so far" in out and f"{chances[-1]:.3f}" in out
+    assert "Where the score of mine moves" in out and f"{chances[-1]:.3f}" in out
+    assert "What a score of this probe is worth is not known" in " ".join(out.split())
 
 
 def test_a_probe_of_another_model_is_refused_and_forced_with_its_mark(run: Run, shelved: Probe) -> None:

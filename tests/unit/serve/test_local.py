@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from backend.bundled.make import largest
 from backend.errors import BadInput, StoreError, Unknown, UnknownModel
+from backend.identify.judge import verdict
 from backend.neurons import NeuronSet
-from backend.serve.local import LocalClient
+from backend.serve.local import EXAMPLES, LocalClient
 from backend.serve.opening import ModelSpec
-from backend.types import CompareRequest, ExploreRequest, JobView
+from backend.types import CompareRequest, Exploration, ExploreRequest, JobView, NeuronCard
+from backend.types.identify import Question
 from cache.store import Store
 from tests.doors import ended, local, no_memory, result_of
 from tests.fakes import FakeEngine
@@ -75,6 +78,22 @@ def test_a_result_of_another_version_is_missing_not_a_crash(tmp_path: Path) -> N
     store.put("b" * 64, b'{"tokens": 3}', "explore", {"request": {}, "model": "old"})
     with local(FakeEngine(store=store), store) as client:
         assert client.result("b" * 64) is None
+
+
+def test_the_example_that_ships_carries_what_is_known_of_its_answer_and_how_that_was_judged() -> None:
+    shipped = Exploration.model_validate_json((EXAMPLES / "explore.json").read_bytes())
+    truth = shipped.truth
+    assert truth is not None and truth.note
+    question = Question(id="q", text=shipped.request.prompt, answers=truth.known)
+    assert truth.verdict == verdict(shipped.answer, question) == "wrong"
+    card = NeuronCard.model_validate_json((EXAMPLES / "neuron.json").read_bytes())
+    assert card.neuron == largest(shipped)
+
+
+def test_an_exploration_stored_before_truths_were_known_is_still_read() -> None:
+    held = json.loads((EXAMPLES / "explore.json").read_bytes())
+    del held["truth"]
+    assert Exploration.model_validate(held).truth is None
 
 
 def test_the_example_that_ships_is_read_and_its_absence_is_told(tmp_path: Path) -> None:

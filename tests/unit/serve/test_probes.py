@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 
 from backend.cli.main import main
-from backend.errors import BadInput, BadSettings, StoreError, Unknown
+from backend.errors import BadInput, BadSettings, HNeuronsError, StoreError, Unknown
 from backend.identify import library, runs
 from backend.identify.formats import probes as probe_files
 from backend.identify.formats import questions
+from backend.identify.standing import standing
 from backend.neurons import NeuronSet
 from backend.serve import shelf
 from backend.serve.client import Client
 from backend.serve.remote import HttpClient
-from backend.types import IdentifyRequest
+from backend.types import Asked, IdentifyRequest
 from backend.types.identify import Greedy, Question, Sample, Samples
 from backend.types.plan import Plan, Source
 from cache.journal import Journal
@@ -525,3 +526,19 @@ def test_a_name_that_not_every_system_can_have_is_refused(
     assert main(["identify", "run", name]) == 2
     assert f"'{name}' cannot name a run or a probe: Windows can have no folder of that name" in capfd.readouterr().err
     assert not library.runs_dir().exists()
+
+
+def test_what_a_score_can_be_held_to_is_the_same_through_each_door(client: Client) -> None:
+    kept()
+    egypt = Asked(prompt="What is the capital of Egypt?")
+    own = client.standing("mine", egypt, "The capital of Egypt is Cairo.")
+    assert own == standing("mine", egypt, "The capital of Egypt is Cairo.") and own.calibration is None and own.note
+    shipped = client.standing("smollm2-135m-instruct", egypt, "The capital of Egypt is Cairo.")
+    assert shipped == standing("smollm2-135m-instruct", egypt, "The capital of Egypt is Cairo.")
+    assert shipped.calibration is not None and not shipped.outside
+    with pytest.raises(Unknown):
+        client.standing("nothing", egypt, "Cairo")
+    half = Asked.model_construct(prompt=" ", chat=True, system=None)
+    if isinstance(client, HttpClient):
+        with pytest.raises(HNeuronsError):
+            client.standing("mine", half, "Cairo")
