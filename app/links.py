@@ -7,7 +7,7 @@ guessed. Refuses Streamlit: `session` keeps the view and the address in step.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -18,7 +18,16 @@ from pydantic import Field, TypeAdapter, ValidationError
 from app.charts.scores import Score
 from backend.errors import BadInput
 from backend.neurons import NeuronId, NeuronSet
-from backend.types import MAX_PROMPT_CHARACTERS, Alpha, Decoding, ExploreRequest, OwnAlpha, Positions, Threshold
+from backend.types import (
+    MAX_PROMPT_CHARACTERS,
+    Alpha,
+    Decoding,
+    ExploreRequest,
+    OwnAlpha,
+    Population,
+    Positions,
+    Threshold,
+)
 from backend.types.base import Frozen
 from backend.types.plan import RunName
 
@@ -47,6 +56,28 @@ class Cell:
 
 
 Room = Literal["report", "train", "answers", "probes"]
+Page = Literal["explore", "compare", "identify", "models"]
+Measure = Literal["mean", "usual"]
+MovedScore = Literal["largest", "sum"]
+
+
+class Unrun(Frozen):
+    """Settings of Explore's form that were changed and not run yet; None where one stands as it was asked."""
+
+    chat: bool | None = None
+    system: Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)] | None = None
+    answer: Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)] | None = None
+    max_new_tokens: Annotated[int, Field(ge=1, le=2048)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=5)] | None = None
+    top_k: Annotated[int, Field(ge=0, le=1000)] | None = None
+    top_p: Annotated[float, Field(ge=0.01, le=1)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    k: Annotated[float, Field(ge=0, le=20)] | None = None
+    population: Population | None = None
+
+    def changed(self) -> dict[str, Any]:
+        """The settings that were changed, by their names in the form."""
+        return self.model_dump(exclude_none=True)
 
 
 class View(Frozen):
@@ -66,8 +97,14 @@ class View(Frozen):
     card: NeuronId | None = None
     model: str | None = None
     draft: str | None = None
-    """A prompt that was typed and not yet run."""
+    """A prompt that was typed on Explore and not yet run."""
+    unrun: Unrun = Unrun()
+    measure: Measure = "mean"
+    """What Explore's map of all neurons shows."""
+    typed: str | None = None
+    """A prompt that was typed on Compare and not yet run."""
     alphas: tuple[float, ...] = (0.0,)
+    """What the switches are set to, then the columns beside them; the columns alone where `own` is not empty."""
     own: tuple[OwnAlpha, ...] = ()
     controls: int = 1
     kinds: tuple[Literal["layer", "free"], ...] = ("layer",)
@@ -77,6 +114,12 @@ class View(Frozen):
     """Whether Compare has the probe's negative weights as a further arm."""
     known: str | None = None
     """The known answer of the question, for Compare."""
+    flips: bool = True
+    """Whether Compare runs at every flip."""
+    split_row: str | None = None
+    moved_row: str | None = None
+    moved_score: MovedScore = "largest"
+    """Which row Compare's chart of the split and its map show, by name, and the map's score."""
     probe: str | None = None
     """The probe whose H-neurons are marked; by default one made on the loaded model."""
     room: Room = "report"
@@ -100,7 +143,7 @@ class View(Frozen):
             update={
                 "prompt": request.prompt, "chat": request.chat, "system": request.system, "answer": request.answer,
                 "decoding": request.decoding, "threshold": request.threshold,
-                "cell": None, "card": None, "draft": None,
+                "cell": None, "card": None, "draft": None, "unrun": Unrun(),
             }
         )  # fmt: skip
 
@@ -136,11 +179,17 @@ def _commas(values: tuple[Any, ...]) -> str:
 
 
 _Text = Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)]
+_Name = Annotated[str, Field(min_length=1, max_length=80)]
 _Kinds = tuple[Literal["layer", "free"], ...]
 
 PARAMS: dict[str, _Param] = {
     "prompt": _Param("prompt", _Text),
     "draft": _Param("draft", _Text),
+    "unrun": _Param(
+        "unrun", Unrun, json.loads, lambda unrun: json.dumps(unrun.changed(), ensure_ascii=False, separators=(",", ":"))
+    ),
+    "measure": _Param("measure", Measure),
+    "typed": _Param("typed", _Text),
     "answer": _Param("answer", _Text),
     "chat": _Param("chat", bool, write=_flag),
     "system": _Param("system", _Text),
@@ -159,10 +208,31 @@ PARAMS: dict[str, _Param] = {
     "positions": _Param("positions", Positions),
     "against": _Param("against", bool, write=_flag),
     "known": _Param("known", _Text),
+    "flips": _Param("flips", bool, write=_flag),
+    "split_row": _Param("split_row", _Name),
+    "moved_row": _Param("moved_row", _Name),
+    "moved_score": _Param("moved_score", MovedScore),
     "probe": _Param("probe", RunName),
     "room": _Param("room", Room),
 }
 """Address key -> plain field of the view."""
+
+ASKED = ("prompt", "chat", "system", "decoding")
+OWN: dict[Page, frozenset[str]] = {
+    "explore": frozenset(
+        (*ASKED, "draft", "unrun", "answer", "threshold", "neurons", "score", "cell", "per_layer", "template", "card",
+         "model", "measure", "probe")
+    ),
+    "compare": frozenset(
+        (*ASKED, "typed", "neurons", "alphas", "own", "controls", "kinds", "control_seed", "positions", "against",
+         "known", "flips", "split_row", "moved_row", "moved_score", "template", "probe")
+    ),
+    "identify": frozenset(("probe", "room", "card")),
+    "models": frozenset(),
+}  # fmt: skip
+"""Page -> the fields of the view that its address holds and that Back brings back there."""
+STORED = "stored"
+"""Address key of a view's part that is too long for an address: where the engine keeps it."""
 
 DECODING: dict[str, str] = {
     "max_new_tokens": "max_new_tokens", "temperature": "temperature", "top_k": "top_k", "top_p": "top_p",
@@ -222,16 +292,24 @@ def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def write(view: View) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Query parameters of a view, and a note for each value too long for an address."""
-    plain = View()
+def write(view: View, page: Page | None = None) -> tuple[dict[str, str], dict[str, str]]:
+    """Query parameters of a view, and those that are too long for an address; on `page` only its own fields."""
+    plain, own = View(), OWN[page] if page is not None else frozenset(View.model_fields)
     found = {
         key: param.write(getattr(view, param.field))
         for key, param in PARAMS.items()
-        if getattr(view, param.field) != getattr(plain, param.field)
+        if param.field in own and getattr(view, param.field) != getattr(plain, param.field)
     }
-    found |= _changed(view.decoding, Decoding(), DECODING) | _changed(view.threshold, Threshold(), THRESHOLD)
+    found |= _changed(view.decoding, Decoding(), DECODING) if "decoding" in own else {}
+    found |= _changed(view.threshold, Threshold(), THRESHOLD) if "threshold" in own else {}
     return _fitting(found)
+
+
+def given(params: Mapping[str, str]) -> frozenset[str]:
+    """The fields of the view that these query parameters speak of."""
+    plain = {PARAMS[key].field for key in params if key in PARAMS}
+    groups = {"decoding": DECODING, "threshold": THRESHOLD}
+    return frozenset(plain | {field for field, keys in groups.items() if any(key in params for key in keys)})
 
 
 def _changed(group: Frozen, plain: Frozen, keys: Mapping[str, str]) -> dict[str, str]:
@@ -243,18 +321,28 @@ def _changed(group: Frozen, plain: Frozen, keys: Mapping[str, str]) -> dict[str,
     return found
 
 
-_NAMES = {"prompt": "question", "draft": "question as typed", "neurons": "list of neurons", "own": "list of alphas"}
+_NAMES = {
+    "prompt": "question", "draft": "question as typed", "typed": "question as typed", "neurons": "list of neurons",
+    "own": "list of alphas",
+}  # fmt: skip
 """What a person calls them."""
 
 
-def _fitting(found: dict[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The parameters that fit, the longest left out first, and what was left out."""
+def lost(keys: Iterable[str]) -> tuple[str, ...]:
+    """A sentence for each parameter that stands neither in the address nor anywhere else."""
+    return tuple(
+        f"The {_NAMES.get(key, key)} is too long for an address: a reload or a copied link would lose it."
+        for key in keys
+    )
+
+
+def _fitting(found: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The parameters that fit, and the longest, which do not."""
     sizes = {key: len(quote(text, errors="replace")) for key, text in found.items()}
-    notes = []
+    long: dict[str, str] = {}
     for key in sorted(found, key=lambda k: -sizes[k]):
         if sizes[key] > MAX_VALUE or sum(sizes.values()) > MAX_ADDRESS:
-            notes.append(
-                f"The {_NAMES.get(key, key)} is too long for an address: a reload or a copied link would lose it."
-            )
-            del found[key], sizes[key]
-    return found, tuple(notes)
+            long[key] = found.pop(key)
+            # What stands in its place: the key under which it is kept, once for all.
+            del sizes[key]
+    return found, long

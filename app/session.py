@@ -11,6 +11,7 @@ import uuid
 from typing import Any, TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import links, style
 from app.links import View
@@ -24,6 +25,7 @@ _CLIENT, _ID, _VIEW, _NOTES = "client", "session_id", "view", "link_notes"
 _STATUS, _PROBES = "engine_status", "probes"
 PROBES_SECONDS = 10.0
 _SEEN, _WRITTEN, _LEFT_OUT = "address_seen", "address_written", "address_left_out"
+_BARE, _KEPT = "address_bare", "address_kept"
 T = TypeVar("T")
 
 
@@ -83,40 +85,115 @@ def change(**fields: Any) -> View:
 
 
 def ask(request: ExploreRequest) -> None:
-    """Put an exploration's request into the view, as when Run is pressed."""
+    """Put an exploration's request into the view, as when Run is pressed, with the model that is to answer it.
+
+    The model is named at once: were it told when the answer is there, Back would first undo only that.
+    """
     st.session_state[_VIEW] = view().asking(request)
+    change(model=status().name)
 
 
-def open_view() -> bool:
-    """Take up the address at the start of a run; whether it named another view than the one held.
+def open_view(page: links.Page) -> bool:
+    """Take up the address at the start of a run of `page`; whether it named another view than the one held.
 
-    The address wins when the browser changed it (a link, Back, Forward). It does not when it only lags behind
-    what this session wrote, and not when another page's address came up empty.
+    The address wins where the browser changed it: a link at the start of the session, Back, Forward. It does not when
+    it only lags behind what this session wrote, and not when another page's address came up empty: that one stands for
+    what was on the page then, and Back to it brings that back. Of another page's fields an address says nothing.
     """
     st.session_state.pop(_STATUS, None)
     now = st.query_params.to_dict()
+    back, first = went_back(), _VIEW not in st.session_state
+    if not (back or first) and _known(page, now):
+        return False
+    st.session_state[_SEEN], st.session_state[_WRITTEN] = (page, now), []
+    if not now and page in _bare():
+        found, st.session_state[_NOTES] = _bare()[page], ()
+    else:
+        params, told = _whole(now)
+        found, notes = links.read(params)
+        st.session_state[_NOTES] = (*told, *notes)
+        now = params
+    # Of a link that opens a session all fields count: none is held yet that it could stand against.
+    taken = links.OWN[page] | links.given(now)
+    st.session_state[_VIEW] = view().model_copy(update={name: getattr(found, name) for name in taken})
+    if not now:
+        _bare()[page] = view()
+    return bool(now) or back
+
+
+def went_back() -> bool:
+    """Whether this run was begun by the browser's Back or Forward."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
+
+
+def _bare() -> dict[links.Page, View]:
+    """What each page showed when its address was empty: Back to an empty address names it."""
+    held: dict[links.Page, View] = st.session_state.setdefault(_BARE, {})
+    return held
+
+
+def _known(page: links.Page, now: dict[str, str]) -> bool:
+    """Whether this session wrote the address, or saw it before, or it is another page's that came up empty."""
     written: list[dict[str, str]] = st.session_state.setdefault(_WRITTEN, [])
+    seen, st.session_state[_SEEN] = st.session_state.get(_SEEN), (page, now)
     if now in written:
         st.session_state[_WRITTEN] = written[written.index(now) + 1 :]
-        st.session_state[_SEEN] = now
-        return False
-    if now == st.session_state.get(_SEEN):
-        return False
-    st.session_state[_SEEN] = now
-    if not now and _VIEW in st.session_state:
-        return False
-    st.session_state[_WRITTEN] = []
-    st.session_state[_VIEW], st.session_state[_NOTES] = links.read(now)
-    return bool(now)
+        return True
+    if (page, now) == seen:
+        return True
+    if not now:
+        _bare()[page] = view()
+    return not now
 
 
-def close_view() -> None:
-    """Write the view into the address at the end of a run."""
-    params, st.session_state[_LEFT_OUT] = links.write(view())
+def _whole(params: dict[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The parameters with those that the engine keeps for this address, and what is to be said of them."""
+    key = params.pop(links.STORED, None)
+    if key is None:
+        return params, ()
+    try:
+        kept = client().kept_link(key)
+    except HNeuronsError as error:
+        return params, (f"The long part of this link cannot be read: {error.why}. It was left out.",)
+    if kept is None:
+        return params, (
+            "The long part of this link is not kept here: it was made on another machine, or long ago. "
+            "It was left out; ask who sent the link for the list itself.",
+        )
+    return {**kept, **params}, ()
+
+
+def close_view(page: links.Page) -> None:
+    """Write the page's part of the view into the address at the end of a run."""
+    params, long = links.write(view(), page)
+    st.session_state[_LEFT_OUT] = ()
+    if long:
+        try:
+            params[links.STORED] = _kept(long)
+        except HNeuronsError:
+            st.session_state[_LEFT_OUT] = links.lost(long)
     if params == st.query_params.to_dict():
         return
     st.session_state[_WRITTEN] = [*st.session_state.get(_WRITTEN, []), params][-20:]
     st.query_params.from_dict(params)
+
+
+def _kept(long: dict[str, str]) -> str:
+    """The key under which the engine keeps this part of a view; asked once while the part stays the same."""
+    held = st.session_state.get(_KEPT)
+    if held is None or held[0] != long:
+        st.session_state[_KEPT] = held = (long, client().keep_link(long))
+    return str(held[1])
+
+
+def follow(key: str, value: Any) -> str:
+    """Let the widget of `key`, before it is drawn, show `value` of the view; `key`. Its `on_change` writes the view.
+
+    A widget that brings its own state would hold against Back, a link and another page.
+    """
+    st.session_state[key] = value
+    return key
 
 
 def link_notes() -> tuple[str, ...]:

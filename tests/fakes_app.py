@@ -6,9 +6,11 @@ means nothing; the text says so where a person could see it. Nothing in the prog
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from math import log
 
 import numpy as np
@@ -242,6 +244,7 @@ class FakeClient:
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)
     stand: Standing = fakes_probe.standing()
+    links: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def status(self) -> ModelStatus:
         if self.state == "ready":
@@ -391,6 +394,14 @@ class FakeClient:
         made = fakes_probe.probe(name, INFO).model_copy(update={"report": None, "imported": next(iter(files))})
         self.shelf[name] = made
         return made
+
+    def keep_link(self, params: Mapping[str, str]) -> str:
+        key = sha256(json.dumps(dict(params), sort_keys=True).encode()).hexdigest()
+        self.links[key] = dict(params)
+        return key
+
+    def kept_link(self, key: str) -> Mapping[str, str] | None:
+        return self.links.get(key)
 
     def close(self) -> None:
         self.jobs.clear()

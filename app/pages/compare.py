@@ -29,7 +29,7 @@ TRIED = "compare.tried"
 
 def page() -> None:
     """The whole page, top to bottom."""
-    session.open_view()
+    session.open_view("compare")
     first_visit()
     arrived = compare_state.take_up()
     head = st.container()
@@ -54,7 +54,7 @@ def page() -> None:
             compare_figures.split(result)
         with heat:
             compare_figures.difference(result)
-    session.close_view()
+    session.close_view("compare")
 
 
 def first_visit() -> None:

@@ -7,56 +7,29 @@ everything chosen goes into the view, and so into the address.
 from __future__ import annotations
 
 import streamlit as st
-from pydantic import ValidationError
 
 from app import session
 from app.pages import run
-from app.widgets import ask, explore_figures, explore_words, frame, jobs, model_status
-from app.widgets.refusals import bad_input
-from backend.errors import BadInput, HNeuronsError
+from app.widgets import ask, explore_figures, explore_state, explore_words, frame, jobs, model_status, text
+from backend.errors import HNeuronsError
 from backend.types import Exploration, ExploreRequest
-
-
-def ask_it() -> None:
-    """Run pressed: ask what the form says."""
-    try:
-        request = ask.request()
-    except BadInput as error:
-        session.fail("explore", error)
-        return
-    session.ask(request)
-    session.forget("explore")
-    jobs.run_job("explore", request.model_copy(update={"neurons": session.followed()}))
 
 
 def open_page() -> None:
     """Bring view, form and result in step: an opened link is asked again, a first visit gets the example."""
-    opened = session.open_view()
+    opened = session.open_view("explore")
     if opened:
         session.fail("explore", None)
         _other_model()
-    wanted = _wanted()
+    wanted = explore_state.wanted()
     if wanted is not None and not session.answers("explore", wanted):
         running = jobs.running("explore")
         if (running is None or running.request != wanted) and session.failure("explore") is None:
-            session.forget("explore")
             jobs.run_job("explore", wanted)
-    elif wanted is None and session.result("explore", Exploration) is None:
+    elif wanted is None and (opened or session.result("explore", Exploration) is None):
+        jobs.stop_job("explore")
         _example()
-    if opened or not ask.filled():
-        # The example brings its question; its short answer is not a setting that a person made.
-        shown = session.asked()
-        ask.fill(wanted, session.view().draft or (shown.prompt if shown and wanted is None else None))
-
-
-def _wanted() -> ExploreRequest | None:
-    """The request in the view; one that cannot be asked is told of and left out."""
-    try:
-        return session.view().explore_request(session.followed())
-    except ValidationError as error:
-        session.note(bad_input(error).sentence)
-        session.change(prompt=None)
-        return None
+    explore_state.fill(opened)
 
 
 def _other_model() -> None:
@@ -92,30 +65,38 @@ def _example() -> None:
 def page() -> None:
     """The whole page."""
     open_page()
-    result = session.result("explore", Exploration)
-    heading = st.empty()
-    score = session.view().score
-    told = explore_words.heading(result, score) if result else "Ask, and see which neurons answer"
-    heading.header(told, anchor=False)
-    ask.draw(ask_it, model_status.popover)
+    result, wanted = session.result("explore", Exploration), explore_state.wanted()
+    running = jobs.running("explore")
+    current = result is not None and running is None and (wanted is None or session.answers("explore", wanted))
+    st.header(_heading(result if current else None, running), anchor=False)
+    ask.draw(explore_state.ask_it, model_status.popover)
     _other_probe(result)
     frame.notes(session.link_notes())
     jobs.shown_failure("explore")
     model_status.waiting()
     jobs.watch_job("explore", explore_figures.streaming)
-    if result is not None and jobs.running("explore") is None:
+    if result is not None and current:
+        explore_state.keep_draft()
+        explore_state.say_not_run(result)
         explore_figures.draw(result)
-        if session.view().prompt is not None:
+        if wanted is not None:
             session.change(model=result.model.name)
-    _keep_draft()
-    session.close_view()
+    elif result is not None:
+        with jobs.dimmed(
+            "explore", f"Before: the answer to “{text.markdown(explore_state.short(result.request.prompt))}”."
+        ):
+            explore_figures.before(result)
+    explore_state.keep_draft()
+    session.close_view("explore")
 
 
-def _keep_draft() -> None:
-    """A prompt typed and not run stands in the address too, so that a reload does not lose it."""
-    asked = session.asked()
-    unrun = ask.typed() != (asked.prompt if asked else "")
-    session.change(draft=ask.typed() if unrun else None)
+def _heading(result: Exploration | None, running: jobs.Job | None) -> str:
+    """The finding of the answer on the page, else the question that is being answered."""
+    if result is not None:
+        return explore_words.heading(result, session.view().score)
+    if running is not None and isinstance(running.request, ExploreRequest):
+        return f"Asking “{text.markdown(explore_state.short(running.request.prompt))}”"
+    return "Ask, and see which neurons answer"
 
 
 run(page)

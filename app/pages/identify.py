@@ -29,7 +29,7 @@ ROOMS: dict[Room, str] = {
 
 def page() -> None:
     """The whole page, top to bottom."""
-    session.open_view()
+    session.open_view("identify")
     probe = session.probe()
     room = session.view().room
     _head(probe, room)
@@ -45,7 +45,7 @@ def page() -> None:
         identify_report.draw(probe)
     else:
         _none()
-    session.close_view()
+    session.close_view("identify")
 
 
 def _head(probe: Probe | None, room: Room) -> None:

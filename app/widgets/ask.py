@@ -6,7 +6,7 @@ error. Refuses to run: it hands over a request, or says why there is none.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
@@ -32,20 +32,27 @@ _POPULATIONS: dict[Population, str] = {
 }
 
 
-def fill(request: ExploreRequest | None, draft: str | None = None) -> None:
-    """Put a request into the form's fields, before they are drawn; `draft` stands for its prompt."""
+def fill(request: ExploreRequest | None, draft: str | None = None, changed: Mapping[str, Any] | None = None) -> None:
+    """Put a request into the form's fields, before they are drawn.
+
+    What was typed and not run stands for it: `draft` for its prompt, `changed` for settings by their names.
+    """
+    form = _form_of(request) | dict(changed or {})
+    _put(form if draft is None else form | {"prompt": draft})
+
+
+def _form_of(request: ExploreRequest | None) -> dict[str, Any]:
+    """The fields' values that ask `request`; without one those of a fresh form."""
     decoding, threshold = (request.decoding, request.threshold) if request else (Decoding(), Threshold())
-    _put(
-        {
-            "prompt": draft if draft is not None else (request.prompt if request else ""),
-            "chat": request.chat if request else True,
-            "system": (request.system if request else None) or "",
-            "answer": (request.answer if request else None) or "",
-            **{name: getattr(decoding, name) for name in _DECODING},
-            "k": threshold.k,
-            "population": threshold.population,
-        }
-    )
+    return {
+        "prompt": request.prompt if request else "",
+        "chat": request.chat if request else True,
+        "system": (request.system if request else None) or "",
+        "answer": (request.answer if request else None) or "",
+        **{name: getattr(decoding, name) for name in _DECODING},
+        "k": threshold.k,
+        "population": threshold.population,
+    }
 
 
 def _put(form: dict[str, Any]) -> None:
@@ -62,6 +69,12 @@ def filled() -> bool:
 def typed() -> str:
     """The prompt as it stands in the form."""
     return str(_form().get("prompt", ""))
+
+
+def changed(asked: ExploreRequest | None) -> dict[str, Any]:
+    """The settings, the prompt aside, that no longer stand as `asked` has them."""
+    before = _form_of(asked)
+    return {name: value for name, value in _form().items() if name != "prompt" and value != before[name]}
 
 
 def request() -> ExploreRequest:
@@ -98,7 +111,7 @@ def draw(on_run: Callable[[], None], extra: Callable[[], None]) -> None:
     """The prompt's row and the examples under it.
 
     Args:
-        on_run: called when Run is pressed, before the page is drawn.
+        on_run: called when Run is pressed or an example is picked, before the page is drawn.
         extra: draws what else stands in the row.
     """
     row = st.container(horizontal=True, vertical_alignment="center")
@@ -113,15 +126,18 @@ def draw(on_run: Callable[[], None], extra: Callable[[], None]) -> None:
     with row:
         extra()
     st.pills(
-        "Questions worth asking", EXAMPLES, key="ask-example", on_change=_take_example, label_visibility="collapsed"
-    )
+        "Questions worth asking", EXAMPLES, key="ask-example", on_change=_take_example, args=(on_run,),
+        label_visibility="collapsed",
+    )  # fmt: skip
 
 
-def _take_example() -> None:
+def _take_example(on_run: Callable[[], None]) -> None:
+    """Ask the example. An answer that was given to look into belongs to another question."""
     picked = st.session_state["ask-example"]
-    if picked is not None:
-        _put({**_form(), "prompt": picked})
     st.session_state["ask-example"] = None
+    if picked is not None:
+        _put({**_form(), "prompt": picked, "answer": ""})
+        on_run()
 
 
 def _settings() -> None:

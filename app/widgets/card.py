@@ -69,11 +69,14 @@ def _heading(result: Exploration, cell: Cell, neuron: NeuronId, probe: Probe | N
     names = [NeuronId(cell.layer, int(i)) for i in result.top_index[cell.layer, cell.pos]]
     marked = probe.h_neurons.ids[:50] if probe is not None else ()
     options = [str(one) for one in dict.fromkeys([neuron, *session.chosen().ids[:50], *names, *marked])]
-    key = f"card-{neuron}-{cell}"
-    picked = row.selectbox("Neuron", options, key=key, label_visibility="collapsed", width=140)
-    if picked != str(neuron):
-        session.change(card=NeuronId.parse(picked))
-        st.rerun()
+
+    def pick() -> None:
+        session.change(card=NeuronId.parse(st.session_state["card-pick"]))
+
+    row.selectbox(
+        "Neuron", options, key=session.follow("card-pick", str(neuron)), on_change=pick, label_visibility="collapsed",
+        width=140,
+    )  # fmt: skip
 
 
 def _figures(card: NeuronCard, cell: Cell) -> None:

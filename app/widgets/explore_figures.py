@@ -9,7 +9,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session
-from app.charts import cells, scores
+from app.charts import cells, layer_token, scores
 from app.charts.layer_neuron import Measure
 from app.charts.scores import SCORES, Score, values
 from app.links import Cell
@@ -77,6 +77,24 @@ def draw(result: Exploration) -> None:
             answer_score.draw(result, probe)
 
 
+def before(result: Exploration) -> None:
+    """The answer and the map of an earlier request: nothing can be picked in them, and nothing is asked for them."""
+    view, palette = session.view(), session.palette()
+    places = cells.shown_columns(result, template=view.template)
+    tints = scores.tints(result, view.score, places)
+    tokens = [token_strip.StripToken(i, result.tokens[i], tints.shares[i]) for i in places]
+    token_strip.strip(
+        tokens, palette, key="strip-before", label="The answer before, token by token", selected=None,
+        on_pick=lambda pos: None,
+    )  # fmt: skip
+    chart = layer_token.figure(
+        result, view.score, palette, places=cells.pages(places)[0], cell=None, by_layer=view.per_layer
+    )
+    st.plotly_chart(
+        chart, theme=None, key="map-before", config=frame.QUIET, alt=layer_token.alt(result, view.score, places)
+    )
+
+
 def _strip(result: Exploration, cell: Cell) -> str:
     """The tokens; what their tint says."""
     score = session.view().score
@@ -123,15 +141,15 @@ def _map(result: Exploration, cell: Cell, probe: Probe | None) -> None:
 def _score_switch() -> None:
     score = session.view().score
     options = [*SWITCH, *([score] if score not in SWITCH else [])]
-    key = f"score-{score}"
-
-    def pick() -> None:
-        session.change(score=st.session_state[key])
-
     st.segmented_control(
-        "Score", options, default=score, required=True, key=key, label_visibility="collapsed", format_func=_label,
-        on_change=pick,
+        "Score", options, required=True, key=session.follow("score", score), label_visibility="collapsed",
+        format_func=_label, on_change=_take, args=("score", "score"),
     )  # fmt: skip
+
+
+def _take(key: str, field: str) -> None:
+    """Put what the widget of `key` now says into the view."""
+    session.change(**{field: st.session_state[key]})
 
 
 def _label(score: Score) -> str:
@@ -141,24 +159,20 @@ def _label(score: Score) -> str:
 def _map_settings() -> None:
     view = session.view()
     scores: list[Score] = list(SCORES)
-    key = f"all-scores-{view.score}"
-
-    def pick() -> None:
-        session.change(score=st.session_state[key])
-
     with st.popover("More", type="tertiary", key="map-settings"):
         st.radio(
-            "Score", scores, index=scores.index(view.score), key=key, format_func=_label, on_change=pick,
-            captions=[SCORES[score].help for score in scores],
+            "Score", scores, key=session.follow("all-scores", view.score), format_func=_label,
+            on_change=_take, args=("all-scores", "score"), captions=[SCORES[score].help for score in scores],
         )  # fmt: skip
-        by_layer = st.toggle(
-            "Each layer over its own largest", value=view.per_layer, key="per-layer",
+        st.toggle(
+            "Each layer over its own largest", key=session.follow("per-layer", view.per_layer),
+            on_change=_take, args=("per-layer", "per_layer"),
             help="Shows the pattern of quiet layers; colours of two layers then cannot be compared",
         )  # fmt: skip
-        template = st.toggle("Show the chat template’s tokens", value=view.template, key="template")
-    if (by_layer, template) != (view.per_layer, view.template):
-        session.change(per_layer=by_layer, template=template)
-        st.rerun()
+        st.toggle(
+            "Show the chat template’s tokens", key=session.follow("template", view.template),
+            on_change=_take, args=("template", "template"),
+        )  # fmt: skip
 
 
 def _ranked(result: Exploration, cell: Cell, probe: Probe | None) -> None:
@@ -208,9 +222,11 @@ def _all_neurons(result: Exploration, probe: Probe | None) -> None:
         "neurons you chose. *Against usual* divides by each neuron's mean CETT on ordinary text.",
         label=None,
     )
-    measure = row.segmented_control(
-        "Measure", list(_MEASURES), default="mean", required=True, format_func=lambda name: _MEASURES[name],
-        key="measure", label_visibility="collapsed",
+    measure = session.view().measure
+    row.segmented_control(
+        "Measure", list(_MEASURES), required=True, format_func=lambda name: _MEASURES[name],
+        key=session.follow("measure", measure), on_change=_take, args=("measure", "measure"),
+        label_visibility="collapsed",
     )  # fmt: skip
     if result.answer_start == len(result.tokens):
         st.markdown(muted("There is no answer to average over."))

@@ -6,16 +6,20 @@ engine's worker does, and goes on when the browser is gone. Streamed text is dat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
 from app import session
 from app.widgets import text
+from app.widgets.frame import muted
 from backend.errors import HNeuronsError, Stopped, StoreError
 from backend.types import (
+    CompareRequest,
     Event,
+    ExploreRequest,
     JobView,
     PromptEvent,
     Request,
@@ -52,6 +56,8 @@ class Progress:
         held = self.tokens.get(event.row, ())
         return replace(
             self,
+            stage=None,
+            fraction=None,
             texts={**self.texts, event.row: event.text},
             tokens={**self.tokens, event.row: (*held, event.token)},
         )
@@ -162,17 +168,36 @@ def _end(job: Job, seen: JobView) -> None:
 def _status(job: Job, verb: Verb) -> None:
     """Where the run stands, and Stop."""
     row = st.container(horizontal=True, vertical_alignment="center", wrap=False)
-    progress = job.progress
-    if progress.state == "queued":
-        ahead = f"Waiting: {progress.position} before you." if progress.position else "Waiting for the model."
-        words = f"{ahead} {progress.stage or ''}"
-    else:
-        words = progress.stage or "Running"
-    row.progress(min(max(progress.fraction or 0.0, 0.0), 1.0), text=text.markdown(words))
+    words, fraction = told(job)
+    row.progress(min(max(fraction, 0.0), 1.0), text=text.markdown(words))
     if row.button("Stop", icon=":material/stop_circle:", key=f"stop:{verb}"):
         stop_job(verb)
         session.fail(verb, Stopped())
         st.rerun(scope="app")
+
+
+def told(job: Job) -> tuple[str, float]:
+    """Where a run stands, in words and as a share of the whole: its place in the queue, its stage, or its token."""
+    progress = job.progress
+    if progress.state == "queued":
+        ahead = f"Waiting: {progress.position} before you." if progress.position else "Waiting for the model."
+        return f"{ahead} {progress.stage or ''}".strip(), progress.fraction or 0.0
+    written = max((len(tokens) for tokens in progress.tokens.values()), default=0)
+    if not written or not isinstance(job.request, ExploreRequest | CompareRequest):
+        return progress.stage or "Running", progress.fraction or 0.0
+    longest = job.request.decoding.max_new_tokens
+    share = progress.fraction if progress.fraction is not None else written / longest
+    rows = f" in each of {len(progress.plans)} answers" if len(progress.plans) > 1 else ""
+    return progress.stage or f"Writing token {written} of {longest} at most{rows}", share
+
+
+@contextmanager
+def dimmed(verb: Verb, words: str) -> Iterator[None]:
+    """Draw what belongs to an earlier request, pale and out of reach of clicks; `words`, Markdown, say what it is."""
+    st.html(f"<style>.st-key-before-{verb} {{ opacity: 0.45; pointer-events: none; }}</style>")
+    st.markdown(muted(words))
+    with st.container(key=f"before-{verb}"):
+        yield
 
 
 def _plain(progress: Progress) -> None:

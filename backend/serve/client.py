@@ -119,6 +119,16 @@ class Client(Protocol):
         """Keep a probe from the files of others under `name`, for the loaded model. Raises BadInput."""
         ...
 
+    def keep_link(self, params: Mapping[str, str]) -> str:
+        """Keep the parameters of a link that is too long for an address; the key to ask for them with.
+
+        Raises BadInput where they are too long to keep, StoreError where nothing can be kept."""
+        ...
+
+    def kept_link(self, key: str) -> Mapping[str, str] | None:
+        """The parameters kept under `key`, or None. Raises BadInput for what is no key."""
+        ...
+
     def close(self) -> None:
         """Stop all work and free the model."""
         ...

@@ -97,6 +97,18 @@ class Results(BaseModel):
     results: tuple[StoredResult, ...]
 
 
+class Link(BaseModel):
+    """The parameters of a link that is too long for an address."""
+
+    params: dict[str, str] = Field(max_length=100)
+
+
+class LinkKept(BaseModel):
+    """The key to ask for with GET /v1/links/{key}."""
+
+    key: str
+
+
 def create_app(client: Client) -> FastAPI:
     """The service in front of `client`, which is closed when the service ends."""
 
@@ -115,6 +127,7 @@ def create_app(client: Client) -> FastAPI:
     _add_jobs(app, client)
     _add_results(app, client)
     add_probes(app, client)
+    _add_links(app, client)
     _add_verbs(app, client)
     return app
 
@@ -194,6 +207,21 @@ def _add_results(app: FastAPI, client: Client) -> None:
     def example(verb: Verb, arrays: Arrays = "lists") -> Response:
         """{"verb": ..., "result": ...} of the finished example that ships."""
         return _with_verb(client.example(verb), arrays)
+
+
+def _add_links(app: FastAPI, client: Client) -> None:
+    @app.post("/v1/links", status_code=201)
+    def keep_link(body: Link) -> LinkKept:
+        """Keep a link that is too long for an address. The same link has the same key."""
+        return LinkKept(key=client.keep_link(body.params))
+
+    @app.get("/v1/links/{key}")
+    def kept_link(key: Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="the key of a kept link")]) -> Link:
+        """The parameters of a kept link."""
+        found = client.kept_link(key)
+        if found is None:
+            raise Unknown("This link is not here", f"nothing is kept under {key[:12]}", "open a link made here")
+        return Link(params=dict(found))
 
 
 def _add_verbs(app: FastAPI, client: Client) -> None:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from backend.errors import StoreError, Unknown
 from backend.identify import library
-from backend.serve import opening, shelf
+from backend.serve import long_links, opening, shelf
 from backend.serve.failures import explain
 from backend.serve.opening import Answering, ModelSpec, Opener, Progress
 from backend.serve.worker import Worker
@@ -60,6 +60,7 @@ class LocalClient:
         abandoned_after: float = 60.0,
     ) -> None:
         self._store, self._choices, self._check, self._examples = store, choices, check, examples
+        self._links = None if store is None else long_links.store_beside(store)
         self._worker = Worker(
             opener,
             check=lambda spec, progress: prepare(spec, progress, *self._given_back()),
@@ -212,6 +213,16 @@ class LocalClient:
         """Keep a probe from the files of others, for the loaded model where there is one."""
         now = self.status()
         return shelf.take(files, name, now.info, force, now.name or "" if now.state == "loading" else "")
+
+    def keep_link(self, params: Mapping[str, str]) -> str:
+        """Keep the parameters of a link that is too long for an address; their key."""
+        if self._links is None:
+            raise StoreError("The link cannot be kept", "nothing is written to disk here", "choose fewer neurons")
+        return long_links.keep(self._links, params)
+
+    def kept_link(self, key: str) -> Mapping[str, str] | None:
+        """The parameters kept under `key`, or None."""
+        return None if self._links is None else long_links.read(self._links, key)
 
     def close(self) -> None:
         """Stop all work and free the model."""

@@ -152,6 +152,18 @@ class HttpClient:
         """Keep a probe from the files of others, for the service's model."""
         return self._read(Probe, self._call("POST", f"/v1/probes/{_name(name)}", _packed(files) | {"force": force}))
 
+    def keep_link(self, params: Mapping[str, str]) -> str:
+        """Keep the parameters of a link that is too long for an address, there; their key."""
+        return str(self._call("POST", "/v1/links", {"params": dict(params)})["key"])
+
+    def kept_link(self, key: str) -> Mapping[str, str] | None:
+        """The parameters kept there under `key`, or None."""
+        try:
+            body = self._call("GET", f"/v1/links/{_word(key)}")
+        except Unknown:
+            return None
+        return {str(name): str(value) for name, value in body["params"].items()}
+
     def close(self) -> None:
         """Let the connections go. The service and its model stay as they are."""
         self._http.close()

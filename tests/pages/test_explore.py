@@ -217,11 +217,58 @@ def test_a_prompt_typed_and_not_run_is_in_the_address_and_comes_back() -> None:
     assert prompt(again) == "Half a quest" and heading(again) == EXAMPLE
 
 
-def test_an_example_question_goes_into_the_box_and_is_not_run() -> None:
+def test_an_example_question_is_run_and_stands_in_the_box() -> None:
     client = FakeClient()
     app = opened(client)
     app.pills(key="ask-example").set_value("What is the capital of Egypt?").run()
-    assert prompt(app) == "What is the capital of Egypt?" and not asked(client)
+    assert [one.prompt for one in asked(client)] == ["What is the capital of Egypt?"]
+    assert prompt(app) == "What is the capital of Egypt?"
+    assert address(app)["prompt"] == "What is the capital of Egypt?" and "draft" not in address(app)
+
+
+def test_an_example_question_drops_the_answer_that_was_given_to_another_question() -> None:
+    client = FakeClient()
+    app = opened(client, prompt="Who?", answer="Me.")
+    app.pills(key="ask-example").set_value("What is the capital of Egypt?").run()
+    assert asked(client)[-1].answer is None and "answer" not in address(app)
+
+
+def test_where_the_box_holds_another_question_than_the_figures_the_page_says_whose_they_are() -> None:
+    app = run(opened(FakeClient()), "Who leads Nortel?")
+    assert "Below stands" not in everything(app)
+    type_prompt(app, "Who leads Egypt?").run()
+    assert "Below stands the answer to “Who leads Nortel?”. The box holds another question" in everything(app)
+    again = opened(FakeClient(), **address(app)).run()
+    assert prompt(again) == "Who leads Egypt?" and "Below stands the answer to “Who leads Nortel?”" in everything(again)
+
+
+def test_settings_changed_and_not_run_survive_a_reload_and_are_told() -> None:
+    app = run(opened(FakeClient()), "Who?")
+    next(one for one in app.number_input if one.label == "Longest answer, in tokens").set_value(7).run()
+    assert "Settings were changed since" in everything(app)
+    again = opened(FakeClient(), **address(app)).run()
+    assert next(one for one in again.number_input if one.label == "Longest answer, in tokens").value == 7
+    assert view(again).decoding.max_new_tokens == Decoding().max_new_tokens
+
+
+def test_a_question_that_another_page_asked_stands_in_the_box_when_its_answer_does() -> None:
+    app = run(opened(FakeClient()), "Who leads Nortel?")
+    app.session_state["view"] = view(app).model_copy(update={"prompt": "Who leads Egypt?"})
+    app.run()
+    assert prompt(app) == "Who leads Egypt?" and "Below stands" not in everything(app)
+
+
+def test_the_answer_before_stays_pale_while_the_next_is_written_and_the_heading_does_not_speak_of_it() -> None:
+    client = FakeClient()
+    app = run(opened(client), "Who leads Nortel?")
+    client.pace = 1000.0
+    type_prompt(app, "Who leads Egypt?")
+    app.button(key="ask-run").click().run()
+    assert heading(app) == "Asking “Who leads Egypt?”"
+    assert "Before: the answer to “Who leads Nortel?”" in everything(app)
+    asked_before = len(client.submitted)
+    app.run()
+    assert len(client.submitted) == asked_before, "a pale answer asks for nothing"
 
 
 def test_typed_neurons_are_chosen_and_bad_ones_are_refused_with_what_was_typed_kept() -> None:

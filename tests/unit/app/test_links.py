@@ -12,22 +12,21 @@ from hypothesis import strategies as st
 
 from app import links
 from app.charts.scores import SCORES
-from app.links import Cell, View
+from app.links import Cell, Unrun, View
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Decoding, ExploreRequest, OwnAlpha, Threshold
 
 words = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=60)
 neurons = st.builds(NeuronId, st.integers(0, 40), st.integers(0, 2000))
 alphas = st.floats(0, 3, allow_nan=False)
-views = st.builds(
-    View,
-    prompt=st.none() | words,
-    answer=st.none() | words,
-    chat=st.booleans(),
-    system=st.none() | words,
-    draft=st.none() | words,
-    known=st.none() | words,
-    decoding=st.builds(
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "prompt": st.none() | words,
+    "answer": st.none() | words,
+    "chat": st.booleans(),
+    "system": st.none() | words,
+    "draft": st.none() | words,
+    "known": st.none() | words,
+    "decoding": st.builds(
         Decoding,
         max_new_tokens=st.integers(1, 2048),
         temperature=st.just(0.0) | st.floats(0.01, 5),
@@ -36,28 +35,66 @@ views = st.builds(
         seed=st.integers(0, 2**31 - 1),
         stop=st.lists(words, max_size=3).map(tuple),
     ),
-    threshold=st.builds(Threshold, k=st.floats(0, 20), population=st.sampled_from(["token", "layer", "model"])),
-    neurons=st.lists(neurons, max_size=8).map(lambda ids: NeuronSet(tuple(ids))),
-    score=st.sampled_from(list(SCORES)),
-    cell=st.none() | st.builds(Cell, st.integers(0, 999), st.integers(0, 9999)),
-    per_layer=st.booleans(),
-    template=st.booleans(),
-    card=st.none() | neurons,
-    alphas=st.lists(alphas, max_size=4).map(tuple),
-    own=st.lists(st.builds(OwnAlpha, neuron=neurons, alpha=alphas), max_size=3).map(tuple),
-    controls=st.integers(0, 20),
-    kinds=st.sampled_from([(), ("layer",), ("free",), ("layer", "free")]),
-    control_seed=st.integers(0, 2**31 - 1),
-    positions=st.sampled_from(["all", "prompt", "answer"]),
-)
+    "threshold": st.builds(Threshold, k=st.floats(0, 20), population=st.sampled_from(["token", "layer", "model"])),
+    "neurons": st.lists(neurons, max_size=8).map(lambda ids: NeuronSet(tuple(ids))),
+    "score": st.sampled_from(list(SCORES)),
+    "cell": st.none() | st.builds(Cell, st.integers(0, 999), st.integers(0, 9999)),
+    "per_layer": st.booleans(),
+    "template": st.booleans(),
+    "card": st.none() | neurons,
+    "alphas": st.lists(alphas, max_size=4).map(tuple),
+    "own": st.lists(st.builds(OwnAlpha, neuron=neurons, alpha=alphas), max_size=3).map(tuple),
+    "controls": st.integers(0, 20),
+    "kinds": st.sampled_from([(), ("layer",), ("free",), ("layer", "free")]),
+    "control_seed": st.integers(0, 2**31 - 1),
+    "positions": st.sampled_from(["all", "prompt", "answer"]),
+    "unrun": st.builds(
+        Unrun,
+        chat=st.none() | st.booleans(),
+        system=st.none() | words,
+        answer=st.none() | words,
+        max_new_tokens=st.none() | st.integers(1, 2048),
+        temperature=st.none() | st.floats(0, 5),
+        top_k=st.none() | st.integers(0, 1000),
+        top_p=st.none() | st.floats(0.01, 1),
+        seed=st.none() | st.integers(0, 2**31 - 1),
+        k=st.none() | st.floats(0, 20),
+        population=st.none() | st.sampled_from(["token", "layer", "model"]),
+    ),
+    "measure": st.sampled_from(["mean", "usual"]),
+    "typed": st.none() | words,
+    "against": st.booleans(),
+    "flips": st.booleans(),
+    "split_row": st.none() | st.text("abc α=·", min_size=1, max_size=80),
+    "moved_row": st.none() | st.text("abc α=·", min_size=1, max_size=80),
+    "moved_score": st.sampled_from(["largest", "sum"]),
+    "model": st.none() | words.filter(bool),
+    "probe": st.none() | st.just("mine"),
+    "room": st.sampled_from(["report", "train", "answers", "probes"]),
+}
+views = st.builds(View, **FIELDS)
 
 
 @given(views)
 def test_a_view_comes_back_from_its_address_unchanged(view: View) -> None:
-    params, left_out = links.write(view)
+    params, long = links.write(view)
     travelled = dict(parse_qsl(urlencode(params), keep_blank_values=True))
-    assert left_out == ()
-    assert links.read(travelled) == (view, ())
+    assert links.read({**travelled, **long}) == (view, ())
+
+
+def test_every_field_of_a_view_is_tried_above_and_belongs_to_a_page() -> None:
+    assert set(FIELDS) == set(View.model_fields)
+    assert set(View.model_fields) == set().union(*links.OWN.values())
+
+
+@given(views, st.sampled_from(list(links.OWN)))
+def test_a_page_writes_its_own_fields_and_no_others(view: View, page: links.Page) -> None:
+    params, long = links.write(view, page)
+    found, notes = links.read({**params, **long})
+    assert notes == () and links.given({**params, **long}) <= links.OWN[page]
+    for name in View.model_fields:
+        expected = view if name in links.OWN[page] else View()
+        assert getattr(found, name) == getattr(expected, name), name
 
 
 def test_two_views_have_two_addresses() -> None:
@@ -65,7 +102,7 @@ def test_two_views_have_two_addresses() -> None:
 
 
 def test_a_fresh_page_has_an_empty_address() -> None:
-    assert links.write(View()) == ({}, ())
+    assert links.write(View()) == ({}, {})
     assert links.read({}) == (View(), ())
 
 
@@ -93,6 +130,13 @@ def test_a_fresh_page_has_an_empty_address() -> None:
         ("kinds", "magic"),
         ("positions", "nowhere"),
         ("chat", "perhaps"),
+        ("unrun", "no json"),
+        ("unrun", "[1]"),
+        ("unrun", '{"k": 99}'),
+        ("unrun", '{"other": 1}'),
+        ("measure", "loud"),
+        ("moved_score", "loud"),
+        ("flips", "often"),
         ("prompt", "x" * 20_001),
     ],
 )
@@ -113,11 +157,13 @@ def test_a_long_bad_value_is_not_repeated_whole() -> None:
     assert len(notes[0]) < 300
 
 
-def test_what_is_too_long_for_an_address_is_left_out_and_told() -> None:
+def test_what_is_too_long_for_an_address_is_handed_over_to_be_kept() -> None:
     many = NeuronSet(tuple(NeuronId(3, i) for i in range(5000)))
-    params, notes = links.write(View(prompt="Who?", neurons=many))
-    assert params == {"prompt": "Who?"}
-    assert len(notes) == 1 and "neurons" in notes[0]
+    params, long = links.write(View(prompt="Who?", neurons=many))
+    assert params == {"prompt": "Who?"} and set(long) == {"neurons"}
+    assert links.read({**params, **long}) == (View(prompt="Who?", neurons=many), ())
+    (told,) = links.lost(long)
+    assert "list of neurons" in told
     assert sum(len(quote(text)) for text in params.values()) <= links.MAX_ADDRESS
 
 

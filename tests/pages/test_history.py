@@ -1,0 +1,171 @@
+"""Back, Forward, reload and links, on every page: what the address says is what the page shows."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest import mock
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import links, session
+from app.links import View
+from backend.errors import StoreError
+from backend.neurons import NeuronId, NeuronSet
+from backend.types import Exploration
+from tests.fakes_app import FakeClient
+from tests.pages_run import opened
+
+MANY = NeuronSet(tuple(NeuronId(layer, index) for layer in range(5, 30) for index in range(1010, 1030)))
+
+
+def address(app: AppTest) -> dict[str, str]:
+    return {key: value if isinstance(value, str) else value[0] for key, value in app.query_params.items()}
+
+
+def view(app: AppTest) -> View:
+    held = app.session_state["view"]
+    assert isinstance(held, View)
+    return held
+
+
+def told(app: AppTest) -> str:
+    return html.unescape("\n".join(str(one.value) for one in (*app.markdown, *app.info, *app.error)))
+
+
+@contextmanager
+def pressed_back() -> Iterator[None]:
+    """The next runs are those that the browser begins for Back or Forward."""
+    with mock.patch.object(session, "went_back", lambda: True):
+        yield
+
+
+def back_to(app: AppTest, params: dict[str, str]) -> AppTest:
+    app.query_params.clear()
+    for key, value in params.items():
+        app.query_params[key] = value
+    with pressed_back():
+        return app.run()
+
+
+def test_back_undoes_a_change_of_the_maps_score_also_to_the_bare_address() -> None:
+    app = opened("explore.py", FakeClient())
+    app.button_group(key="score").set_value("usual").run()
+    first = address(app)
+    app.button_group(key="score").set_value("top10").run()
+    assert first == {"score": "usual"} and view(app).score == "top10"
+    back_to(app, first)
+    assert view(app).score == "usual" and app.button_group(key="score").value == "usual" and address(app) == first
+    back_to(app, {})
+    assert view(app).score == "largest" and app.button_group(key="score").value == "largest" and address(app) == {}
+
+
+CONTROLS = {
+    "score": ("button_group", "score", "usual"),
+    "per-layer": ("toggle", "per_layer", True),
+    "template": ("toggle", "template", True),
+    "measure": ("button_group", "measure", "usual"),
+    "all-scores": ("radio", "score", "sum"),
+}
+
+
+@pytest.mark.parametrize("key", CONTROLS)
+def test_each_control_of_explores_maps_is_a_step_of_back_and_survives_a_reload(key: str) -> None:
+    kind, field, value = CONTROLS[key]
+    app = opened("explore.py", FakeClient())
+    before = getattr(view(app), field)
+    getattr(app, kind)(key=key).set_value(value).run()
+    written = address(app)
+    assert getattr(view(app), field) == value and written
+    again = opened("explore.py", FakeClient(), **written)
+    assert getattr(view(again), field) == value and getattr(again, kind)(key=key).value == value
+    back_to(app, {})
+    assert getattr(view(app), field) == before and getattr(app, kind)(key=key).value == before
+    back_to(app, written)
+    assert getattr(view(app), field) == value, "Forward brings it again"
+
+
+def test_back_to_the_first_visit_shows_the_example_again() -> None:
+    app = opened("explore.py", FakeClient())
+    heading = app.header[0].value
+    box = next(one for one in app.text_input if one.label == "Your question")
+    box.set_value("Who leads Egypt?")
+    app.button(key="ask-run").click().run()
+    app.run()
+    back_to(app, {})
+    assert app.header[0].value == heading
+    result = app.session_state["result:explore"][1]
+    assert isinstance(result, Exploration) and result.request.prompt == "Who is the CEO of Nortel?"
+    assert next(one for one in app.text_input if one.label == "Your question").value == "Who is the CEO of Nortel?"
+
+
+def test_a_run_is_one_step_of_back_the_model_that_answered_is_no_second_one() -> None:
+    app = opened("explore.py", FakeClient())
+    written: list[dict[str, str]] = []
+    next(one for one in app.text_input if one.label == "Your question").set_value("Who leads Egypt?")
+    app.button(key="ask-run").click().run()
+    written.append(address(app))
+    app.run()
+    assert address(app) == written[0]
+
+
+def test_an_address_that_only_lags_behind_undoes_nothing() -> None:
+    app = opened("explore.py", FakeClient())
+    app.button_group(key="score").set_value("usual").run()
+    app.query_params.clear()
+    app.toggle(key="per-layer").set_value(True).run()
+    assert view(app).score == "usual" and view(app).per_layer
+
+
+def test_a_set_of_five_hundred_neurons_has_a_short_link_that_opens_it_anywhere_here() -> None:
+    client = FakeClient()
+    app = opened("explore.py", client, prompt="Who?")
+    app.session_state["view"] = view(app).model_copy(update={"neurons": MANY})
+    app.run()
+    written = address(app)
+    assert set(written) == {"prompt", "model", links.STORED} and len(written[links.STORED]) == 64
+    assert "too long" not in told(app)
+    again = opened("explore.py", client, **written)
+    assert view(again).neurons == MANY
+    assert address(again) == written
+    reset = opened("compare.py", client, **written)
+    assert view(reset).neurons == MANY, "the same set on another page"
+
+
+def test_a_link_whose_long_part_is_not_kept_here_says_so_and_shows_the_rest() -> None:
+    app = opened("explore.py", FakeClient(), prompt="Who?", stored="0" * 64)
+    assert not app.exception and view(app).prompt == "Who?" and not view(app).neurons
+    assert "The long part of this link is not kept here" in told(app)
+
+
+def test_where_the_engine_keeps_no_link_the_page_says_what_a_reload_would_lose() -> None:
+    class Keepless(FakeClient):
+        def keep_link(self, params: object) -> str:
+            raise StoreError("The link cannot be kept", "the disk is full", "free some space")
+
+    app = opened("explore.py", Keepless(), prompt="Who?")
+    app.session_state["view"] = view(app).model_copy(update={"neurons": MANY})
+    app.run().run()
+    assert links.STORED not in address(app)
+    assert "list of neurons is too long for an address" in told(app)
+
+
+def test_identifys_address_holds_its_own_choices_and_not_explores_question() -> None:
+    client = FakeClient()
+    app = opened("identify.py", client)
+    app.session_state["view"] = view(app).model_copy(update={"prompt": "Who?", "neurons": MANY, "room": "train"})
+    app.run()
+    assert address(app) == {"room": "train"}
+    back_to(app, {})
+    assert view(app).room == "report" and view(app).prompt == "Who?", "Back on one page leaves the others' choices"
+
+
+def test_explores_address_does_not_hold_the_switches_of_compare_and_back_leaves_them() -> None:
+    app = opened("explore.py", FakeClient())
+    app.session_state["view"] = view(app).model_copy(update={"known": "Cairo", "alphas": (2.0,)})
+    app.button_group(key="score").set_value("usual").run()
+    assert address(app) == {"score": "usual"}
+    back_to(app, {})
+    assert view(app).known == "Cairo" and view(app).alphas == (2.0,)
