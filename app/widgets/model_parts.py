@@ -107,6 +107,8 @@ def _facts(info: ModelInfo) -> None:
     rest = f"Family {info.family}, width {info.d_model:,}, vocabulary {info.n_vocab:,}, up to {info.context:,} tokens."
     versions = ", ".join(f"{name} {version}" for name, version in sorted(info.versions.items()))
     st.markdown(frame.muted(text.markdown(f"{rest} {versions}")))
+    for note in info.notes:
+        st.markdown(text.markdown(note))
 
 
 def _memory(memory: dict[str, int]) -> None:

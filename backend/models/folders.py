@@ -7,6 +7,7 @@ models that bring their own code, and quantised weights, whose columns are no ou
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,12 @@ _TOKENIZERS: tuple[tuple[str, ...], ...] = (
     ("vocab.txt",),
     ("tekken.json",),
 )
+_ADAPTERS = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
+_OBJECTS = ("generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+"""Beside config.json and the tokenizer, what Transformers reads and expects to be a JSON object."""
+_READ = {".json", ".jinja", ".model", ".txt", ".safetensors"}
+MAX_TEXT = 128 * 1024**2
+"""Bytes of a file other than weights; the largest vocabularies take a quarter of it."""
 _TO_SUPPORTED = "choose a model of a family such as Llama, Mistral, Gemma 3, Qwen 3, Phi-3, GPT-2 or GPT-NeoX"
 
 
@@ -35,30 +42,71 @@ def inspect(folder: Path) -> dict[str, Any]:
 
     Raises:
         ModelUnreadable: configuration, weights or tokenizer are missing, damaged or only pickled.
-        UnsupportedModel: an architecture that is not known or needs foreign code; quantised weights.
+        UnsupportedModel: an architecture that is not known or needs foreign code; quantised weights; an adapter.
     """
     config = check_files(folder)
     check_config(config, str(folder))
+    adapter = next((name for name in _ADAPTERS if (folder / name).exists()), None)
+    if adapter:
+        raise UnsupportedModel(
+            f"{folder} holds a model and an adapter beside it",
+            f"what {adapter} changes in the weights is not applied here, so the answers would be another model's",
+            "merge it into the model with merge_and_unload of PEFT and save that, or take the adapter's files away",
+        )
     return config
 
 
 def check_files(folder: Path) -> dict[str, Any]:
     """Its configuration, once every file is seen to be there, whatever the architecture. Raises ModelUnreadable."""
+    check_regular(folder)
     config = read_config(folder)
     weight_files(folder)
+    for name in _OBJECTS:
+        if (folder / name).is_file():
+            read_object(folder / name)
+    _check_tokenizer(folder / "tokenizer.json")
     if not any(all((folder / name).is_file() for name in names) for names in _TOKENIZERS):
-        raise _missing(
-            folder, "it has no tokenizer (tokenizer.json, or tokenizer.model, or vocab.json with merges.txt)"
-        )
+        raise missing(folder, "it has no tokenizer (tokenizer.json, or tokenizer.model, or vocab.json with merges.txt)")
     return config
+
+
+def check_regular(folder: Path) -> None:
+    """Let pass a folder whose files can be read to their end.
+
+    A device or a pipe, also behind a link, would be read for ever. Raises ModelUnreadable.
+    """
+    for path in sorted([*folder.glob("*"), *folder.glob("*/*.jinja")]):
+        if path.suffix not in _READ:
+            continue
+        try:
+            state = path.stat()
+        except OSError as error:
+            raise missing(folder, f"its {path.name} cannot be read ({error.strerror})") from error
+        if stat.S_ISDIR(state.st_mode):
+            continue
+        if not stat.S_ISREG(state.st_mode):
+            raise missing(folder, f"its {path.name} is a device or a pipe, not a file")
+        if path.suffix != ".safetensors" and state.st_size > MAX_TEXT:
+            raise missing(folder, f"its {path.name} has {state.st_size:,} bytes, and at most {MAX_TEXT:,} are read")
+
+
+def _check_tokenizer(path: Path) -> None:
+    """Let pass what begins as a JSON object does: its reader tells little of anything else."""
+    if path.is_file():
+        with path.open("rb") as stream:
+            first = stream.read(1000).lstrip()[:1]
+        if first != b"{":
+            raise missing(path.parent, f"its {path.name} is not a JSON object")
 
 
 def read_config(folder: Path) -> dict[str, Any]:
     """The content of its config.json. Raises ModelUnreadable where that is missing or no JSON object."""
     path = folder / "config.json"
+    if path.exists() and not path.is_file():
+        raise missing(folder, "its config.json is a device, a pipe or a folder, not a file")
     if not path.is_file():
-        raise _missing(folder, _why_no_config(folder))
-    return _read_json(path)
+        raise missing(folder, _why_no_config(folder))
+    return read_object(path)
 
 
 def check_config(config: dict[str, Any], where: str) -> None:
@@ -97,14 +145,21 @@ def weight_files(folder: Path) -> list[Path]:
         return [whole]
     if not index.is_file():
         raise _no_weights(folder)
-    shards = _read_json(index).get("weight_map")
-    if not isinstance(shards, dict) or not shards or not all(_plain(name) for name in shards.values()):
-        raise _missing(folder, f"its {WEIGHTS_INDEX} names no weight files of that folder")
-    files = [folder / name for name in sorted(set(shards.values()))]
+    files = [folder / name for name in sorted(set(weight_map(folder).values()))]
     absent = [file.name for file in files if not file.is_file()]
     if absent:
-        raise _missing(folder, f"{len(absent)} of its {len(files)} weight files are missing ({absent[0]} is the first)")
+        raise missing(folder, f"{len(absent)} of its {len(files)} weight files are missing ({absent[0]} is the first)")
     return files
+
+
+def weight_map(folder: Path) -> dict[str, str]:
+    """In which file each weight is, by the index; empty where one file holds them all. Raises ModelUnreadable."""
+    if (folder / WEIGHTS).is_file():
+        return {}
+    shards = read_object(folder / WEIGHTS_INDEX).get("weight_map")
+    if not isinstance(shards, dict) or not shards or not all(_plain(name) for name in shards.values()):
+        raise missing(folder, f"its {WEIGHTS_INDEX} names no weight files of that folder")
+    return shards
 
 
 def _plain(name: Any) -> bool:
@@ -112,13 +167,14 @@ def _plain(name: Any) -> bool:
     return isinstance(name, str) and Path(name).name == name and name.endswith(".safetensors")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
+    """The content of a JSON file that holds an object. Raises ModelUnreadable."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise _missing(path.parent, f"its {path.name} cannot be read ({error})") from error
+        raise missing(path.parent, f"its {path.name} cannot be read ({error})") from error
     if not isinstance(content, dict):
-        raise _missing(path.parent, f"its {path.name} is not a JSON object")
+        raise missing(path.parent, f"its {path.name} is not a JSON object")
     return content
 
 
@@ -134,7 +190,7 @@ def _why_no_config(folder: Path) -> str:
 def _no_weights(folder: Path) -> ModelUnreadable:
     pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
     if not pickles:
-        return _missing(folder, f"it has no weights ({WEIGHTS})")
+        return missing(folder, f"it has no weights ({WEIGHTS})")
     return ModelUnreadable(
         f"The weights in {folder} are not read",
         f"they are pickled ({pickles[0]}), and a pickle can run any code when it is opened",
@@ -142,7 +198,8 @@ def _no_weights(folder: Path) -> ModelUnreadable:
     )
 
 
-def _missing(folder: Path, why: str) -> ModelUnreadable:
+def missing(folder: Path, why: str) -> ModelUnreadable:
+    """The refusal of a folder whose files are not what they must be."""
     return ModelUnreadable(
         f"The model folder {folder} cannot be loaded",
         why,

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+)
 from transformers.utils import logging as transformers_logging
 
-from backend.errors import ModelTooLarge, ModelUnreadable, UnsupportedModel
-from backend.models import devices, folders, gguf, hub, memory
+from backend.errors import HNeuronsError, ModelTooLarge, ModelUnreadable, UnsupportedModel
+from backend.models import devices, folders, gguf, hub, memory, settings, weights
 from backend.models.fingerprint import fingerprint
 from backend.models.loaded import LoadedModel, wrap
 from backend.models.progress import Progress, part, rising
@@ -28,11 +32,20 @@ from backend.types import ModelChoice
 log = logging.getLogger(__name__)
 
 
-_TEXT_PART = {r"^(model\.)?language_model\.lm_head": "lm_head", r"^(model\.)?language_model\.(model\.)?": "model."}
-"""Where a model with a vision tower keeps its language model, and the names that one has by itself.
+_INSTEAD = "fetch its files again, or choose another model"
 
-Only that part is loaded. A whole one would also make TransformerLens install packages while it runs.
-"""
+
+@dataclass(frozen=True)
+class Described:
+    """A folder before its weights are read: configuration of the language model, shape, and names of weights."""
+
+    config: Any
+    shape: memory.Shape
+    stored: dict[str, weights.Shape]
+    partial: bool
+    """Whether the language model is one part of several, as beside a vision tower. Only that part is loaded: a whole
+    one would also make TransformerLens install packages while it runs."""
+    mapping: dict[str, str]
 
 
 def load(
@@ -51,21 +64,36 @@ def load(
     if source.kind == "gguf" or not is_here(source):
         _check_fits(source.name, _announced(source), chosen, number)
     folder = local_path(source, part(tell, 0.0, 0.7))
-    _check_fits(source.name, folder_shape(folder), chosen, number)
+    _check_fits(source.name, _least(folder), chosen, number)
+    described = describe(folder)
+    _check_fits(source.name, described.shape, chosen, number)
     tell(f"loading {source.name}", 0.7)
-    hf_model, tokenizer = _read(source, folder, chosen, number)
+    hf_model, tokenizer, told = _read(source, folder, described, chosen, number)
     tell(f"wrapping {source.name}", 0.9)
     named = {"name": source.name, "source": str(folder), "device": chosen, "dtype": number}
+    model = _wrapped(hf_model, tokenizer, fingerprint=fingerprint(folder, number), **named)
+    for note in told:
+        log.warning("%s: %s", source.name, note)
+    tell("ready", 1.0)
+    return replace(model, info=model.info.model_copy(update={"notes": tuple(told)}))
+
+
+def _wrapped(hf_model: Any, tokenizer: Any, **named: str) -> LoadedModel:
     try:
-        model = wrap(hf_model, tokenizer, fingerprint=fingerprint(folder, number), **named)
-    except ValueError as error:
+        return wrap(hf_model, tokenizer, **named)
+    except HNeuronsError:
+        raise
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise _out_of_memory(named["name"], named["device"]) from error
+    except Exception as error:  # an architecture that is not known surfaces as whatever its absence runs into
+        log.info("%s cannot be wrapped", named["name"], exc_info=True)
+        kind = type(hf_model).__name__
+        knows = "does not know" if isinstance(error, ValueError) else "cannot follow"
         raise UnsupportedModel(
-            f"{source.name} cannot be taken apart",
-            f"TransformerLens does not know its architecture ({type(hf_model).__name__})",
+            f"{named['name']} cannot be taken apart",
+            f"TransformerLens {knows} its architecture ({kind})",
             "choose a model of the table or of a known family",
         ) from error
-    tell("ready", 1.0)
-    return model
 
 
 def _announced(source: Source) -> memory.Shape:
@@ -77,7 +105,8 @@ def _announced(source: Source) -> memory.Shape:
     else:
         folder = hub.config_folder(source.place)
         folders.check_config(folders.read_config(folder), source.name)
-        config = _config(folder)
+        config, _ = _config(folder)
+    memory.least(config)
     return memory.shape_of(config, memory.count_parameters(config))
 
 
@@ -87,90 +116,111 @@ def _check_fits(name: str, shape: memory.Shape, device: devices.Device, dtype: d
     memory.check_fits(name, memory.estimate(shape, dtype), device, free, half=half)
 
 
-def folder_shape(folder: Path) -> memory.Shape:
-    """The shape of the model in `folder`, from its configuration and the headers of its weights."""
+def _least(folder: Path) -> memory.Shape:
+    """A shape no larger than that of the folder's model, before anything of it is built."""
+    config, _ = _config(folder)
     try:
-        return memory.shape_of(_config(folder), _parameters(folder))
-    except (OSError, AttributeError, SafetensorError) as error:
+        return memory.least(config)
+    except ValueError as error:
         raise _unreadable(folder.name, error) from error
 
 
-def _config(folder: Path) -> Any:
-    """The configuration of the language model in a folder, without the vision tower that some have."""
+def describe(folder: Path) -> Described:
+    """What is in `folder`, from its configuration and the headers of its weights. Neither is believed alone.
+
+    Raises ModelUnreadable, UnsupportedModel.
+    """
+    config, partial = _config(folder)
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False).get_text_config()
+        stored = weights.stored(folder)
+        memory.least(config)
+        skeleton = memory.skeleton(config)
+        mapping = weights.mapping(stored, skeleton) if partial else {}
+        built = sum(parameter.numel() for parameter in skeleton.parameters())
+        kept = sum(math.prod(shape) for shape in stored.values())
+        shape = memory.shape_of(config, max(built, kept))
+    except HNeuronsError:
+        raise
+    except Exception as error:  # a model's class may refuse its configuration with any error
+        raise _unreadable(folder.name, error) from error
+    return Described(config, shape, stored, partial, mapping)
+
+
+def _config(folder: Path) -> tuple[Any, bool]:
+    """The configuration of the language model in a folder, and whether it is one part of several."""
+    try:
+        whole = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config = whole.get_text_config()
     except Exception as error:  # a configuration class may refuse a value with any error
         raise _unreadable(folder.name, error) from error
-    if config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+    kind = config.model_type
+    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise UnsupportedModel(
             f"{folder.name} is of an unknown kind",
-            f"Transformers has no causal language model of type {config.model_type!r}",
+            f"Transformers has no causal language model of type {kind!r}",
+            "choose a model of the table or of a known family",
+        )
+    encoder = kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and kind not in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
+    if encoder and not getattr(config, "is_decoder", False):
+        raise UnsupportedModel(
+            f"{folder.name} does not continue text",
+            f"as a model of type {kind!r} whose configuration is no decoder's it reads forwards and backwards",
             "choose a model of the table or of a known family",
         )
     # A text part names no class of its own, and TransformerLens goes by that name.
-    config.architectures = config.architectures or [MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[config.model_type]]
-    return config
+    config.architectures = config.architectures or [MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[kind]]
+    padding = getattr(config, "pad_token_id", None)
+    if isinstance(padding, int) and not 0 <= padding < getattr(config, "vocab_size", math.inf):
+        # What stands there is never read, and no row of the embedding can be kept for it.
+        config.pad_token_id = None
+    partial = config is not whole
+    if partial:
+        # The whole model goes by its own setting, whatever its text part says.
+        config.tie_word_embeddings = getattr(whole, "tie_word_embeddings", config.tie_word_embeddings)
+    return config, partial
 
 
-def _parameters(folder: Path) -> int:
-    """Numbers in the weights' files, read from their headers."""
-    total = 0
-    for file in folders.weight_files(folder):
-        with safe_open(file, framework="pt") as weights:
-            # It is no dict: only its list of keys can be gone through.
-            keys = weights.keys()
-            total += sum(math.prod(weights.get_slice(key).get_shape()) for key in keys)
-    return total
-
-
-def _read(source: Source, folder: Path, device: str, dtype: str) -> tuple[Any, Any]:
-    """Model and tokenizer of a folder. Weights that its files lack are never made up."""
+def _read(source: Source, folder: Path, described: Described, device: str, dtype: str) -> tuple[Any, Any, list[str]]:
+    """Model and tokenizer of a folder, and what to tell about them. Weights that its files lack are never made up."""
     transformers_logging.disable_progress_bar()
     spread = device == "cuda" and torch.cuda.device_count() > 1
-    config = _config(folder)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
-            config=config,
-            key_mapping=_TEXT_PART if _has_more_than_text(folder) else None,
+            config=described.config,
+            key_mapping=described.mapping or None,
             dtype=getattr(torch, dtype),
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
+            # What differs is named below, where Transformers would point at a table in its log.
+            ignore_mismatched_sizes=True,
             output_loading_info=True,
             device_map="auto" if spread else None,
         )
         hf_model, report = loaded
         hf_model = hf_model if spread else hf_model.to(device)
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise ModelTooLarge(
-            f"{source.name} does not fit", f"memory ran out on {device} while it was read", "choose a smaller model"
-        ) from error
+        raise _out_of_memory(source.name, device) from error
     except Exception as error:  # a damaged file surfaces as whatever its reader runs into
         raise _unreadable(source.name, error) from error
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise ModelUnreadable(
-            f"{source.name} cannot be read",
-            f"its files lack {len(missing)} of its weights ({missing[0]} is the first)",
-            "fetch its files again, or choose another model",
-        )
-    if tokenizer.pad_token_id is None and tokenizer.eos_token is not None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return hf_model, tokenizer
+    told = weights.judged(source.name, hf_model, report, described.stored, described.partial)
+    told += settings.checked(source.name, hf_model, tokenizer, folder)
+    return hf_model, tokenizer, told
 
 
-def _has_more_than_text(folder: Path) -> bool:
-    """Whether the language model is one part of several, as beside a vision tower."""
-    return "text_config" in folders.read_config(folder)
+def _out_of_memory(name: str, device: str) -> ModelTooLarge:
+    return ModelTooLarge(
+        f"{name} does not fit", f"memory ran out on {device} while it was read", "choose a smaller model"
+    )
 
 
 def _unreadable(name: str, error: Exception) -> ModelUnreadable:
-    first = (str(error).strip() or type(error).__name__).split("\n")[0]
-    return ModelUnreadable(
-        f"{name} cannot be read", first[:200].rstrip(".:"), "fetch its files again, or choose another model"
-    )
+    first = next((line for line in str(error).splitlines() if line.strip(" :.")), type(error).__name__).strip()
+    if isinstance(error, KeyError):
+        first = f"one of its files lacks {first}"
+    return ModelUnreadable(f"{name} cannot be read", first[:200].rstrip(".:"), _INSTEAD)
 
 
 def choices() -> tuple[ModelChoice, ...]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM
 
-from backend.errors import ModelTooLarge
+from backend.errors import ModelTooLarge, UnsupportedModel
 from backend.models.devices import BYTES, Device, free_bytes
 from backend.models.registry import TABLE, ModelRow
 
 TOKENS, ROWS = 512, 4
 """What a loaded model must at least be able to do: four rows of 512 tokens."""
+MAX_LAYERS = 1000
+"""Built without memory for weights, a layer still takes a millisecond; the largest models have some hundred."""
 HEADROOM = 1.1
 """Weights as loaded, over their own size: buffers and fragmentation."""
 
@@ -49,20 +51,69 @@ class MemoryEstimate:
 
 
 def shape_of(config: Any, parameters: int) -> Shape:
-    """The shape that a Transformers configuration describes."""
+    """The shape that a Transformers configuration describes; of widths that differ between layers the largest.
+
+    Raises UnsupportedModel for a model without attention heads, ValueError for numbers that describe nothing.
+    """
     text = config.get_text_config()
-    heads = text.num_attention_heads
-    head = getattr(text, "head_dim", None) or text.hidden_size // heads
-    key_heads = getattr(text, "num_key_value_heads", None) or heads
-    neurons = getattr(text, "intermediate_size", None) or getattr(text, "n_inner", None) or 4 * text.hidden_size
-    return Shape(text.num_hidden_layers, neurons, text.hidden_size, text.vocab_size, 2 * key_heads * head, parameters)
+    layers, width, heads = (_number(text, name) for name in ("num_hidden_layers", "hidden_size", "num_attention_heads"))
+    if not layers or not width or not heads:
+        raise UnsupportedModel(
+            f"A model of type {text.model_type!r} is not taken apart here",
+            "its layers are of another kind than a transformer's, whose MLP neurons are read here",
+            "choose a dense transformer, for instance a model of the table",
+        )
+    head = _number(text, "head_dim") or max(1, width // heads)
+    key_heads = _number(text, "num_key_value_heads") or heads
+    neurons = _number(text, "intermediate_size") or _number(text, "n_inner") or 4 * width
+    return Shape(layers, neurons, width, _number(text, "vocab_size") or 0, 2 * key_heads * head, parameters)
+
+
+def _number(config: Any, name: str) -> int | None:
+    """A count in a configuration, the largest where each layer has its own. Raises ValueError for what is none."""
+    try:
+        value = getattr(config, name, None)
+    except Exception:  # some keep it by layer, and refuse in a way of their own to be asked for one value
+        layers = config.per_layer_config
+        value = [getattr(layers[layer], name, None) for layer in range(config.num_hidden_layers)]
+    values = [one for one in (value if isinstance(value, (list, tuple)) else [value]) if one is not None]
+    for one in values:
+        if isinstance(one, bool) or not isinstance(one, int) or one < 1:
+            raise ValueError(f"its config.json says that {name} is {str(one)[:40]}")
+    return max(values, default=None)
+
+
+def least(config: Any) -> Shape:
+    """A shape no larger than the true one, by plain arithmetic: what lies about its size is refused before it is built.
+
+    Raises UnsupportedModel beyond `MAX_LAYERS`, and as `shape_of` does.
+    """
+    shape = shape_of(config, 0)
+    if shape.layers > MAX_LAYERS:
+        raise UnsupportedModel(
+            "This model has too many layers",
+            f"its configuration names {shape.layers:,}, and at most {MAX_LAYERS:,} are read here",
+            "choose another model, or see whether its configuration is right",
+        )
+    each = 0 if _is_sparse(config) else shape.d_model * shape.neurons
+    return replace(shape, parameters=shape.layers * each)
+
+
+def _is_sparse(config: Any) -> bool:
+    """Whether not every layer has the one wide MLP that the width stands for."""
+    told = {name for name, value in vars(config.get_text_config()).items() if value and not name.startswith("_")}
+    return any("expert" in name or "per_layer" in name or "block" in name for name in told)
+
+
+def skeleton(config: Any) -> Any:
+    """The language model that a configuration describes, without memory for its weights."""
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config.get_text_config(), trust_remote_code=False)
 
 
 def count_parameters(config: Any) -> int:
     """Every weight once of the language model a configuration describes; counted without taking memory."""
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config.get_text_config(), trust_remote_code=False)
-    return sum(parameter.numel() for parameter in model.parameters())
+    return sum(parameter.numel() for parameter in skeleton(config).parameters())
 
 
 def row_shape(row: ModelRow) -> Shape:

@@ -35,6 +35,8 @@ class ModelInfo(Frozen):
     dtype: str
     device: str
     versions: dict[str, str]
+    notes: tuple[str, ...] = ()
+    """What its files ask for and do not get here, a sentence each."""
 
     @property
     def basis(self) -> str:

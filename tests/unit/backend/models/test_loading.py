@@ -170,6 +170,11 @@ WITH_EYES: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
         {"model_type": "pixtral", "head_dim": 16},
         False,
     ),
+    "smolvlm": ({"model_type": "llama"}, {}, False),
+    "idefics3": ({"model_type": "llama"}, {}, False),
+    "llava": ({"model_type": "llama"}, {"model_type": "clip_vision_model"}, False),
+    "aya_vision": ({"model_type": "llama"}, {"model_type": "siglip_vision_model"}, True),
+    "internvl": ({"model_type": "qwen2"}, {"image_size": [28, 28], "patch_size": [14, 14]}, False),
 }
 
 
