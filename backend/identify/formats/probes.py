@@ -84,7 +84,7 @@ def _listed(file: str, payload: bytes, name: str, info: ModelInfo | None) -> Pro
         with suppress(BadInput):
             about = json_value(payload, file)
     if isinstance(about, dict) and str(about.get("schema", "")).startswith("hneurons/probe/"):
-        ours = Probe.model_validate_json(payload)
+        ours = Probe.model_validate_json(payload, strict=True)
         _refuse_empty(ours.neurons, file)
         return ours.model_copy(update={"name": name, "model": ours.model or _fitting(info, ours.said)})
     intercept, payload = _intercept(file, payload, about)
@@ -106,8 +106,10 @@ def _fitting(info: ModelInfo | None, said: Said) -> ModelInfo | None:
 def _intercept(file: str, payload: bytes, about: Any) -> tuple[Any, bytes]:
     """The intercept of a list, as it stands there, and the list without it: a key of JSON, or a line of CSV whose
     layer is the word."""
-    if isinstance(about, dict) and about.get("intercept") is not None:
-        return about["intercept"], payload
+    if isinstance(about, dict) and (told := about.get("intercept")) is not None:
+        if isinstance(told, bool) or not isinstance(told, (int, float)):
+            raise BadInput(f"{file} has no proper intercept", f"{str(told)[:40]!r} is no number", "write it as 0.5")
+        return told, payload
     lines = payload.split(b"\n")
     marked = [line for line in lines if line.lower().startswith(b"intercept")]
     if not marked:
@@ -150,7 +152,9 @@ def _hprobes(by_ending: dict[str, tuple[str, bytes]], name: str, info: ModelInfo
     file, payload = by_ending[".safetensors"]
     told = json_value(by_ending[".json"][1], by_ending[".json"][0])
     try:
-        layers, width = [int(layer) for layer in told["config"]["layers"]], int(told["config"]["intermediate_dim"])
+        layers, width = list(told["config"]["layers"]), told["config"]["intermediate_dim"]
+        if not all(type(number) is int and number >= 0 for number in (*layers, width)):
+            raise TypeError("layers and intermediate_dim are whole numbers")
         # It may have looked at some layers alone; then those between are not known.
         is_all = layers == list(range(len(layers)))
         named = str(told["config"].get("model_name") or "")
