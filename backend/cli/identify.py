@@ -29,6 +29,7 @@ from backend.types.results import ModelInfo
 
 if TYPE_CHECKING:
     from backend.identify.fitted import Fitted
+    from backend.identify.formats.exported import Written
 
 app = typer.Typer(help="Find H-neurons: questions, answers, a probe and its report card.", rich_markup_mode=None)
 
@@ -196,9 +197,10 @@ def export(
     from backend.identify.formats import probes
 
     if format == "thunlp":
-        count = _export_features(name, out, model)
-        told = {"folder": str(out), "items": count}
-        _tell(told, f"{out}: {count:,} items with their features", json)
+        found = _export_features(name, out, model)
+        told = {"folder": str(out), "items": found.items, "train": found.train, "test": found.test}
+        left = {"elsewhere": found.elsewhere, "otherwise": found.otherwise}
+        _tell({**told, "left_out": left}, f"{out}: {found.sentence}", json)
         return
     files = probes.write(library.read(name), format)
     options.check_place(out)
@@ -223,21 +225,20 @@ def _tell(told: dict[str, Any], words: str, json: bool) -> None:
         stdout_console().print(plain(words), soft_wrap=True)
 
 
-def _export_features(name: str, out: Path, model: str | None) -> int:
-    """Raises BadSettings where the run was made on another model."""
-    from backend.identify import fitted, runs
-    from backend.identify.formats import thunlp
+def _export_features(name: str, out: Path, model: str | None) -> Written:
+    """Everything is checked before the model loads, but whether it is the run's. Raises BadSettings where it is not."""
+    from backend.identify.formats import exported, thunlp
     from backend.models import loading
 
-    begun, _ = runs.begun(name)
-    thunlp.ready(out)
-    with quiet_stdout():
-        loaded = loading.load(model or begun.model)
-        if loaded.info.fingerprint != begun.fingerprint:
+    run = exported.finished(name)
+    with thunlp.prepared(out), quiet_stdout():
+        teller = Teller(stderr_console())
+        loaded = loading.load(model or run.begun.model, None, None, lambda stage, _: teller.say(stage))
+        if loaded.info.fingerprint != run.begun.fingerprint:
             raise BadSettings(
-                f"{name} was made on another model", f"{loaded.info.name} is not {begun.model}", "name that one"
+                f"{name} was made on another model", f"{loaded.info.name} is not {run.begun.model}", "name that one"
             )
-        return fitted.export(loaded, name, out)
+        return exported.write(loaded, run, out, Listening(teller))
 
 
 @app.command("fit")

@@ -1,37 +1,28 @@
 """A probe from features alone: right and wrong items whose CETT somebody else has read, as the authors publish them.
 
-Owns the way from features to such a probe, and from a finished run to the authors' files. Refuses to read CETT
-(`backend.identify.exact` does, over the tokens of their answers). What hangs on questions (relations,
+Owns the way from features to such a probe. Refuses to read CETT (`backend.identify.exact` does, over the tokens of
+their answers). What hangs on questions (relations,
 lengths, switched answers) is not known here, so the probe has no report card: the held-out scores are told, and no
 more. Source of the layout: thunlp/H-Neurons.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float, Int
 from sklearn.model_selection import StratifiedKFold
 
-from backend.errors import BadInput, StoreError
-from backend.identify import describe, library, runs
-from backend.identify.extract import held
+from backend.errors import BadInput
+from backend.identify import describe
 from backend.identify.formats import thunlp
 from backend.identify.probe import h_neurons
-from backend.identify.records import reason
-from backend.identify.regions import answer_tokens
-from backend.identify.responses import asked
-from backend.identify.spans import Span
 from backend.identify.statistics import scores_of
 from backend.identify.training import Items, train
-from backend.models.loaded import LoadedModel
-from backend.prompting import decode, encode, encode_answer
-from backend.types.identify import Item, Question, Sampling, Scores
+from backend.types.identify import Scores
 from backend.types.plan import Training
 from backend.types.probe import PathPoint, Probe
 from backend.types.results import ModelInfo
@@ -142,40 +133,3 @@ def _split(labels: np.ndarray, parts: int, seed: int) -> tuple[np.ndarray, np.nd
     """Places of the items to fit on, and of one part of `parts` that is held out."""
     inside, outside = next(iter(_splitter(parts, seed).split(labels, labels)))
     return np.asarray(inside), np.asarray(outside)
-
-
-def export(model: LoadedModel, name: str, folder: Path) -> int:
-    """Write the items of the finished run `name` with their features in the authors' layout; how many there are.
-
-    Raises Unknown, StoreError where the features are not there, BadInput where layers differ in width.
-    """
-    begun, asked_of = runs.begun(name)
-    run = library.folder_of(name)
-    items, answer, other = held(run / "features")
-    try:
-        fitted = pd.read_parquet(run / "items.parquet", columns=["question", "response"])
-    except FileNotFoundError as error:
-        raise StoreError(f"The run {name} is not finished", "it holds no items yet", "resume it") from error
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"items.parquet of {name} is damaged", reason(error), "resume it: it is written anew"
-        ) from error
-    kept = set(fitted.itertuples(index=False, name=None))
-    questions = {question.id: question for question in asked_of}
-    places = [place for place, item in enumerate(items) if (item.question, item.response) in kept]
-    chosen = [items[place] for place in places]
-    tokens = [_tokens(model, item, questions[item.question], begun.plan.sampling) for item in chosen]
-    texts = {item.question: asked(questions[item.question], begun.plan.sampling).prompt for item in chosen}
-    thunlp.write(folder, chosen, texts, answer[places], model.info.n_layers, tokens, other[places])
-    return len(chosen)
-
-
-def _tokens(
-    model: LoadedModel, item: Item, question: Question, sampling: Sampling
-) -> tuple[Sequence[str], Sequence[str]]:
-    """A response's tokens, and those of the words that answer."""
-    asked_as = asked(question, sampling)
-    ids = encode_answer(model, asked_as, encode(model, asked_as), item.response).ids
-    texts = [decode(model, (token,)) for token in ids]
-    places = answer_tokens(model, ids, Span(item.start, item.end))
-    return texts, [texts[place] for place in places]

@@ -10,16 +10,14 @@ import numpy as np
 import pytest
 
 from backend.cli.main import main
-from backend.errors import BadInput, StoreError
+from backend.errors import BadInput
 from backend.identify import fitted, library, statistics
 from backend.identify.formats import thunlp
 from backend.identify.probe import path
-from backend.identify.run import run
 from backend.models.loaded import LoadedModel
 from backend.types.plan import Training
 from backend.types.probe import Probe
 from tests.doors import assert_error_shape
-from tests.unit.backend.identify.made import PLAN, questions
 from tests.unit.backend.identify.planted import planted
 
 LAYERS, WIDTH = 4, 50
@@ -165,28 +163,3 @@ def test_what_cannot_be_fitted_ends_with_status_2_and_the_failure_as_json(
     assert_error_shape(json.loads(told.out))
     assert said in told.err and told.err.count("\n") == 1
     assert not library.holds_foreign(library.folder_of("theirs"))
-
-
-def test_the_items_of_a_run_are_written_in_their_layout_and_fitted_again(
-    data: Path, tiny: Callable[[str], LoadedModel]
-) -> None:
-    model = tiny("llama")
-    folder = library.folder_of("a")
-    probe = run(model, PLAN, questions(model), folder, "a")
-    assert probe.report is not None
-    count = fitted.export(model, "a", data / "out")
-    assert count == probe.report.train_items + probe.report.test_items
-    answers = thunlp.read_answers(data / "out" / "answer_tokens.jsonl")
-    spans = [thunlp.official_span(one.tokens, one.answer) for one in answers]
-    assert len(answers) == count and all(spans) and all("".join(one.tokens) for one in answers)
-    features, labels, _, shape = thunlp.read_features(thunlp.read_ids(data / "out" / "qids.json"), data / "out")
-    assert shape == (model.info.n_layers, model.info.widths[0]) and labels.sum() == count / 2
-    assert np.isfinite(features).all() and features.min() >= 0
-    both = thunlp.read_both(thunlp.read_ids(data / "out" / "qids.json"), data / "out")
-    assert np.array_equal(both[0], features) and not np.allclose(both[1], features)
-    (folder / "items.parquet").write_bytes(b"PAR1")
-    with pytest.raises(StoreError, match="items.parquet of a is damaged: .*; resume it"):
-        fitted.export(model, "a", data / "out")
-    (folder / "features" / "items.jsonl").unlink()
-    with pytest.raises(StoreError, match="features of this run are not here"):
-        fitted.export(model, "a", data / "out")
