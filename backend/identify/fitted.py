@@ -31,11 +31,12 @@ from backend.watch import SILENT, Watch
 
 @dataclass(frozen=True)
 class Fitted:
-    """The probe, how cross-validation went along the path, and its scores on the items that no fit saw."""
+    """The probe, how cross-validation went along the path, and its scores on the items that no fit saw: None where
+    none was held out."""
 
     probe: Probe
     path: tuple[PathPoint, ...]
-    scores: Scores
+    scores: Scores | None
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,12 @@ def fit(
     info: ModelInfo | None = None,
     seed: int = 0,
     watch: Watch = SILENT,
+    all_items: bool = False,
 ) -> Fitted:
     """Fit a probe on `act_ID.npy` of `folder` for the ids of a qids.json; one part of `held_out` is held out.
 
     Args:
+        all_items: fit on every item, as the authors' code does, and hold none out.
         info: the model that the features are of, where it is here; without it the probe belongs to no model.
     Raises BadInput for files that do not fit together or too few items, Stopped between folds.
     """
@@ -82,13 +85,20 @@ def fit(
             "name the model that they were read on",
         )
     given = Given(answer, other, labels, (width,) * layers, folder.name or str(folder))
-    return fit_given(given, training, name, info, seed, watch)
+    return fit_given(given, training, name, info, seed, watch, all_items)
 
 
 def fit_given(
-    given: Given, training: Training, name: str, info: ModelInfo | None, seed: int = 0, watch: Watch = SILENT
+    given: Given,
+    training: Training,
+    name: str,
+    info: ModelInfo | None,
+    seed: int = 0,
+    watch: Watch = SILENT,
+    all_items: bool = False,
 ) -> Fitted:
-    """Fit a probe on features; one part of `held_out` is held out, and judged over the answers alone.
+    """Fit a probe on features; one part of `held_out` is held out, and judged over the answers alone. With
+    `all_items` none is: what the probe is worth on other items is not known then.
 
     Raises BadInput for too few items or features that are no numbers, Stopped between folds.
     """
@@ -96,13 +106,14 @@ def fit_given(
     if not all(np.isfinite(part).all() for part in (given.answer, given.other) if part is not None):
         raise BadInput("Some features are no numbers", "a region without a token has no CETT", "leave such items out")
     rarer = int(min(labels.sum(), len(labels) - labels.sum()))
-    if rarer < 2 * max(training.folds, training.held_out):
+    if rarer < 2 * max(training.folds, 0 if all_items else training.held_out):
+        parts = "they make" if all_items else f"a part of {training.held_out} is held out, and the rest makes"
         raise BadInput(
             f"{rarer} items of the rarer side are too few",
-            f"a part of {training.held_out} is held out, and the rest makes {training.folds} folds",
+            f"{parts} {training.folds} folds",
             "give more items, or ask for fewer folds",
         )
-    inside, outside = _split(labels, training.held_out, seed)
+    inside, outside = (np.arange(len(labels)), np.arange(0)) if all_items else _split(labels, training.held_out, seed)
     folds = np.zeros(len(inside), dtype=np.int64)
     for number, (_, test) in enumerate(_splitter(training.folds, seed).split(inside, labels[inside])):
         folds[test] = number
@@ -118,9 +129,11 @@ def fit_given(
         model=info,
         c=trained.fit.c,
         intercept=trained.fit.intercept,
-        neurons=tuple(one for one, _ in describe.figures(seen, unseen, trained.fit, rows)),
+        neurons=tuple(one for one, _ in describe.figures(seen, None if all_items else unseen, trained.fit, rows)),
         imported=given.source,
     )
+    if all_items:
+        return Fitted(probe, trained.points, None)
     held_out = scores_of(unseen.labels, trained.fit.logits(unseen.answer), unseen.entities)
     return Fitted(probe, trained.points, held_out)
 

@@ -86,7 +86,6 @@ def finished(name: str) -> Finished:
     Raises Unknown, StoreError where something is not there, BadInput where the layout cannot hold what it read.
     """
     begun, of_run = runs.begun(name)
-    _refuse_unheld(begun, name)
     folder = library.folder_of(name)
     items, answer, _ = held(folder / "features")
     try:
@@ -97,6 +96,7 @@ def finished(name: str) -> Finished:
         raise StoreError(
             f"items.parquet of {name} is damaged", reason(error), "resume it: it is written anew"
         ) from error
+    _refuse_unheld(begun, name)
     out = {(question, response): bool(held_out) for question, response, held_out in table.itertuples(index=False)}
     places = [place for place, item in enumerate(items) if (item.question, item.response) in out]
     chosen = tuple(items[place] for place in places)

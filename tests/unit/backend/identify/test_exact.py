@@ -75,7 +75,7 @@ def test_cett_is_read_over_the_named_tokens_and_over_all_others_of_the_answered_
         assert decode(model, [text.ids[place] for place in inside]) == f" {word}"
         assert sorted(inside + outside) == list(range(len(text.ids)))
         # The tokens that close the turn are other tokens too, as in the authors' code.
-        assert model.tokenizer.decode(text.ids).endswith("now.<|im_end|>\n")
+        assert str(model.tokenizer.decode(list(text.ids))).endswith("now.<|im_end|>\n")
         whole = plain.cett(list(text.ids))
         for read, region in ((given.answer, inside), (given.other, outside)):
             expected = whole[:, region].mean(1).reshape(-1)

@@ -230,3 +230,15 @@ def test_a_whole_number_stands_for_one_with_a_point_and_lists_for_tuples() -> No
     """A program's JSON has no tuples, and may write 2 for 2.0."""
     told = CompareRequest.model_validate({"prompt": ASK, "neurons": ["L1:N2"], "alphas": [0, 2], "control_arms": [1]})
     assert told.alphas == (0.0, 2.0) and told.hash == CompareRequest.model_validate_json(told.canonical()).hash
+
+
+@pytest.mark.parametrize(
+    ("request_", "known"),
+    [
+        (ExploreRequest(prompt=ASK), "26e66f85ad4da91bf838c3d945cc592e84adf7c93e813843f418b05d22a220c1"),
+        (IdentifyRequest(name="a"), "507eef76c03d3a2833d4c898f6f0221603486f32049bd289e577f0cc98f92677"),
+    ],
+)
+def test_what_is_accepted_has_the_key_it_always_had(request_: Frozen, known: str) -> None:
+    """Stored results and links hang on it. Where a field is added on purpose, this is made anew."""
+    assert request_.hash == known
