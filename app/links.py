@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -169,9 +170,9 @@ def _words(text: str) -> list[str]:
     return [word for word in text.split(",") if word]
 
 
-def _own(text: str) -> list[dict[str, str]]:
+def _own(text: str) -> list[dict[str, Any]]:
     pairs = [word.partition("=") for word in _words(text)]
-    return [{"neuron": neuron, "alpha": alpha} for neuron, _, alpha in pairs]
+    return [{"neuron": neuron, "alpha": float(alpha)} for neuron, _, alpha in pairs]
 
 
 def _commas(values: tuple[Any, ...]) -> str:
@@ -269,7 +270,10 @@ def _group(kind: type[Any], keys: Mapping[str, str], params: Mapping[str, str], 
 
 
 def _one(kind: type[Any], field: str, text: str) -> Any:
-    value = json.loads(text) if field == "stop" else text
+    value: Any = text
+    with suppress(ValueError):
+        # Numbers and lists are spelled as JSON spells them; other fields are words.
+        value = json.loads(text)
     return getattr(kind.model_validate({field: value}), field)
 
 

@@ -6,8 +6,9 @@ Owns the formats. Read are
   or two or three columns of numbers without a heading;
 - JSON: a list of L12:N345, of [layer, neuron] pairs, or of {"layer", "neuron"[, "weight"]}; an object that
   holds such a list under "neurons", "h_neurons" or "neuron_labels", or under "fit"; or {layer: [neuron, ...]}.
-  That covers jhammant/h-neurons (h_neurons.json, "position"), hprobes ("fit": {"h_neurons": ...}) and the labels
-  that SystemicVoid/H-Neurons publishes.
+  That covers jhammant/h-neurons (h_neurons.json, "position"), hprobes ("fit": {"h_neurons": ...}), the labels
+  that SystemicVoid/H-Neurons publishes, and sanjaybasu/clinical-h-neuron-triage ("coefficient" for weight, and a
+  "feature_type" of each: what is not on the answer is kept apart, since a neuron may have one weight on either).
 
 Refuses to unpickle or unpack anything, files beyond `MAX_BYTES`, and guesses: what is not understood is an error
 that names its place. Knows no model. Anyone may import it.
@@ -21,7 +22,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,6 +31,8 @@ from backend.neurons import NeuronId, NeuronSet
 from backend.outside import bytes_of, json_value
 
 MAX_BYTES = 5_000_000
+MAX_SIZE, MAX_LAYERS = 10**9, 10_000
+"""Beyond any model."""
 
 _BINARY = {
     b"\x80": "pickled data",
@@ -42,6 +45,8 @@ _BINARY = {
 _INDEX = ("neuron", "index", "position", "neuron_idx")
 _LISTS = ("neurons", "h_neurons", "neuron_labels", "fit")
 _LAYER = re.compile(r"(?:L|layer_?)?(\d{1,6})", re.IGNORECASE)
+ANSWER = "answer"
+"""The feature that a weight is on unless a file says otherwise: CETT over the answer's tokens."""
 _WORDS = re.compile(r"[,;\s]+")
 _INSTEAD = "write each neuron as L12:N345, or use columns layer,neuron"
 
@@ -54,12 +59,16 @@ class NeuronFile:
     weights: Mapping[NeuronId, float] = field(default_factory=dict)
     model: str | None = None
     fingerprint: str | None = None
+    widths: tuple[int, ...] = ()
+    aside: tuple[tuple[NeuronId, float, str], ...] = ()
+    """Neurons with their weight on another feature than the answer's, and what that is."""
 
 
 @dataclass(frozen=True)
 class _Found:
     neuron: NeuronId
     weight: float | None = None
+    kind: str = ANSWER
 
 
 def read(data: bytes, name: str) -> NeuronSet:
@@ -86,15 +95,48 @@ def read_file(data: bytes, name: str) -> NeuronFile:
 
 def _collected(found: Iterable[_Found], about: Mapping[str, Any], name: str) -> NeuronFile:
     weights: dict[NeuronId, float] = {}
+    aside: dict[tuple[NeuronId, str], float] = {}
     ids = []
     for each in found:
+        if each.kind != ANSWER:
+            value = 1.0 if each.weight is None else each.weight
+            if aside.setdefault((each.neuron, each.kind), value) != value:
+                _refuse(f"{name} gives {each.neuron} two weights", f"both are on {each.kind}", "leave one of them out")
+            continue
         ids.append(each.neuron)
         if each.weight is not None and weights.setdefault(each.neuron, each.weight) != each.weight:
             two = f"{weights[each.neuron]:g} and {each.weight:g}"
             _refuse(f"{name} gives {each.neuron} two weights", two, "leave one of them out")
     if not ids:
-        _refuse(f"{name} names no neuron", "nothing in it is one")
-    return NeuronFile(NeuronSet(tuple(ids)), weights, _string(about, "model"), _string(about, "fingerprint"))
+        why = f"its {len(aside):,} weights are on other features than the answer" if aside else "nothing in it is one"
+        _refuse(f"{name} names no neuron", why)
+    widths = _widths(about, name)
+    if widths:
+        _check(ids, widths, name)
+    apart = tuple((neuron, weight, kind) for (neuron, kind), weight in aside.items())
+    model, fingerprint = _string(about, "model"), _string(about, "fingerprint")
+    return NeuronFile(NeuronSet(tuple(ids)), weights, model, fingerprint, widths, apart)
+
+
+def _widths(about: Mapping[str, Any], name: str) -> tuple[int, ...]:
+    """Neurons of each layer, where an object tells both numbers."""
+    layers, width = (about.get(key) for key in ("n_layers", "intermediate_size"))
+    if layers is None or width is None:
+        return ()
+    for number, most in ((layers, MAX_LAYERS), (width, MAX_SIZE)):
+        if type(number) is not int or not 0 < number <= most:
+            why = f"n_layers and intermediate_size are {_shown([layers, width])}"
+            _refuse(f"{name} has no proper shape", why, "correct them")
+    return (int(width),) * int(layers)
+
+
+def _check(ids: Sequence[NeuronId], widths: tuple[int, ...], name: str) -> None:
+    try:
+        NeuronSet(tuple(ids)).check(widths)
+    except BadNeurons as error:
+        raise BadNeurons(
+            f"{name} contradicts itself: {error.what}", error.why, "correct its shape or the list"
+        ) from error
 
 
 def write_json(neurons: NeuronSet, model_name: str, fingerprint: str) -> bytes:
@@ -172,8 +214,17 @@ def _entry(entry: Any, place: str) -> _Found:
         return _found(entry[0], entry[1], place, weight=entry[2] if len(entry) == 3 else None)
     if isinstance(entry, dict) and "layer" in entry:
         index = next((entry[key] for key in _INDEX if key in entry), None)
-        return _found(entry["layer"], index, place, entry.get("expert"), entry.get("weight"))
+        weight = entry.get("weight", entry.get("coefficient"))
+        return replace(_found(entry["layer"], index, place, entry.get("expert"), weight), kind=_kind(entry, place))
     _refuse(f"{place} is no neuron", f"it is {_shown(entry)}")
+
+
+def _kind(entry: Mapping[str, Any], place: str) -> str:
+    """The feature that an entry's weight is on."""
+    kind = entry.get("feature_type", ANSWER)
+    if not isinstance(kind, str) or not kind.strip():
+        _refuse(f"{place} has no proper feature_type", f"it is {_shown(kind)}", "write answer, or leave it out")
+    return kind.strip().lower()[:60]
 
 
 def _found(layer: Any, index: Any, place: str, expert: Any = None, weight: Any = None) -> _Found:

@@ -30,4 +30,6 @@ def text(cell: str) -> str:
 def csv(table: pd.DataFrame) -> bytes:
     """The table as CSV, UTF-8, without its index; headings are texts too."""
     safe = table.map(cell) if table.shape[1] else table
-    return safe.set_axis([cell(name) for name in table.columns], axis=1).to_csv(index=False).encode()
+    headed = safe.set_axis([cell(name) for name in table.columns], axis=1)
+    # With both line ends in it, a text with either of them is put between quotation marks.
+    return headed.to_csv(index=False, lineterminator="\r\n").encode()

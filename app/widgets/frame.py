@@ -17,6 +17,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import session
 from app.widgets import picture, text
+from backend import spreadsheet
 from backend.types.base import Frozen
 
 QUIET = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False, "showTips": False}
@@ -102,7 +103,7 @@ def downloads(
         row = st.container(horizontal=True, vertical_alignment="center")
         file = _file_name(name)
         row.download_button(
-            "CSV", lambda: data.to_csv(index=False).encode(), f"{file}.csv", "text/csv", key=f"csv-{key}",
+            "CSV", lambda: spreadsheet.csv(data), f"{file}.csv", "text/csv", key=f"csv-{key}",
             on_click="ignore", help="These figures, for a spreadsheet",
         )  # fmt: skip
         row.download_button(

@@ -46,6 +46,8 @@ def _imported(probe: Probe) -> None:
         f"It came from **{text.markdown(probe.imported)}** without a report. Its neurons can be marked on Explore and "
         "switched on Compare; what it is worth on this model is not known until answers are judged."
     )
+    if probe.aside:
+        st.markdown(f"{text.markdown(probe.aside_told)}.")
     _stems(probe)
     _opened(probe)
 

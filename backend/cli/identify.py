@@ -29,6 +29,7 @@ from backend.types.results import ModelInfo
 
 if TYPE_CHECKING:
     from backend.identify.fitted import Fitted
+    from backend.identify.formats.exported import Written
 
 app = typer.Typer(help="Find H-neurons: questions, answers, a probe and its report card.", rich_markup_mode=None)
 
@@ -168,7 +169,9 @@ def report(name: ProbeName, json: options.Json = False) -> None:
 def import_probe(
     files: Annotated[list[Path], typer.Argument(help="the probe's file, or hprobes' two")],
     name: Annotated[str, typer.Option(help="what to call it here")],
-    model: Annotated[str | None, typer.Option(help="the model it is for, to be loaded and checked")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="the model it is for; where that is not here or too large, its shape is checked")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="put a probe of another model on it; the mark stays")] = False,
     json: options.Json = False,
 ) -> None:
@@ -179,7 +182,10 @@ def import_probe(
     # Before the model loads.
     library.refuse_taken(library.folder_of(name))
     held = {path.name: options.bytes_of(path) for path in files}
-    probe = shelf.take(held, name, _info(model), force)
+    with quiet_stdout():
+        teller = Teller(stderr_console())
+        info, said = opening.meant(model, lambda stage, _: teller.say(stage))
+    probe = shelf.take(held, name, info, force, said=said)
     _show(probe, json)
 
 
@@ -196,9 +202,10 @@ def export(
     from backend.identify.formats import probes
 
     if format == "thunlp":
-        count = _export_features(name, out, model)
-        told = {"folder": str(out), "items": count}
-        _tell(told, f"{out}: {count:,} items with their features", json)
+        found = _export_features(name, out, model)
+        told = {"folder": str(out), "items": found.items, "train": found.train, "test": found.test}
+        left = {"elsewhere": found.elsewhere, "otherwise": found.otherwise}
+        _tell({**told, "left_out": left}, f"{out}: {found.sentence}", json)
         return
     files = probes.write(library.read(name), format)
     options.check_place(out)
@@ -223,21 +230,20 @@ def _tell(told: dict[str, Any], words: str, json: bool) -> None:
         stdout_console().print(plain(words), soft_wrap=True)
 
 
-def _export_features(name: str, out: Path, model: str | None) -> int:
-    """Raises BadSettings where the run was made on another model."""
-    from backend.identify import fitted, runs
-    from backend.identify.formats import thunlp
+def _export_features(name: str, out: Path, model: str | None) -> Written:
+    """Everything is checked before the model loads, but whether it is the run's. Raises BadSettings where it is not."""
+    from backend.identify.formats import exported, thunlp
     from backend.models import loading
 
-    begun, _ = runs.begun(name)
-    thunlp.ready(out)
-    with quiet_stdout():
-        loaded = loading.load(model or begun.model)
-        if loaded.info.fingerprint != begun.fingerprint:
+    with thunlp.prepared(out), quiet_stdout():
+        run = exported.finished(name)
+        teller = Teller(stderr_console())
+        loaded = loading.load(model or run.begun.model, None, None, lambda stage, _: teller.say(stage))
+        if loaded.info.fingerprint != run.begun.fingerprint:
             raise BadSettings(
-                f"{name} was made on another model", f"{loaded.info.name} is not {begun.model}", "name that one"
+                f"{name} was made on another model", f"{loaded.info.name} is not {run.begun.model}", "name that one"
             )
-        return fitted.export(loaded, name, out)
+        return exported.write(loaded, run, out, Listening(teller))
 
 
 @app.command("fit")
@@ -253,6 +259,9 @@ def fit(
     c: Annotated[float | None, typer.Option("--c", help="this C, not one chosen by cross-validation")] = None,
     standardise: Annotated[bool, typer.Option("--standardise/--no-standardise", help="per SD")] = False,
     seed: Annotated[int, typer.Option(help="of the split")] = 0,
+    all_items: Annotated[
+        bool, typer.Option("--all-items", help="fit on every item, as the authors do; none is held out to judge by")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Fit a probe on features or on answers with their tokens, in the layout of thunlp/H-Neurons."""
@@ -269,17 +278,17 @@ def fit(
     with runs.working(folder):
         library.refuse_taken(folder)
         if answers is not None:
-            found = _fit_answers(answers, ids, plan, name, model)
+            found = _fit_answers(answers, ids, plan, name, model, all_items)
         else:
             assert features is not None
-            found = fitted.fit(features, ids, plan.training, name, _info(model), plan.seed)
+            found = fitted.fit(features, ids, plan.training, name, _info(model), plan.seed, all_items=all_items)
         library.write(folder, found.probe, {})
     if not json:
         probe_tables.fitted(stdout_console(), found.path, found.scores)
     _show(found.probe, json)
 
 
-def _fit_answers(answers: Path, ids: Path, plan: Plan, name: str, model: str | None) -> Fitted:
+def _fit_answers(answers: Path, ids: Path, plan: Plan, name: str, model: str | None, all_items: bool) -> Fitted:
     """Read the answers with the model, say how many were read, and fit."""
     from backend.identify import exact, fitted
     from backend.models import loading
@@ -290,7 +299,7 @@ def _fit_answers(answers: Path, ids: Path, plan: Plan, name: str, model: str | N
         watch = Listening(teller)
         given, tally = exact.read(loaded, answers, ids, plan.training.labels, watch)
         teller.say(tally.sentence)
-        return fitted.fit_given(given, plan.training, name, loaded.info, plan.seed, watch)
+        return fitted.fit_given(given, plan.training, name, loaded.info, plan.seed, watch, all_items)
 
 
 def _info(model: str | None) -> ModelInfo | None:

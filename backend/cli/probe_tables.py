@@ -68,6 +68,8 @@ def report(console: Console, probe: Probe) -> None:
     console.print(plain(f"model {model.name}, C {probe.c:g}" if model and probe.c else probe.imported), style="dim")
     if probe.forced:
         console.print(plain(f"made for another model, put on {probe.forced} all the same"))
+    if probe.aside:
+        console.print(plain(probe.aside_told))
     if probe.report is not None:
         _card(console, probe.report)
     neurons = plain_table("neuron", "weight", "weight x SD", "AUROC alone", "chosen in", "without it")
@@ -136,7 +138,7 @@ def _variations(console: Console, card: Report) -> None:
     console.print(rows)
 
 
-def fitted(console: Console, path: Iterable[PathPoint], scores: Scores) -> None:
+def fitted(console: Console, path: Iterable[PathPoint], scores: Scores | None) -> None:
     """How a probe fitted on features alone did: along the path, and on the items that no fit saw."""
     rows = plain_table("C", "H-neurons", "negative", "AUROC in cross-validation", "stability")
     for point in path:
@@ -144,7 +146,10 @@ def fitted(console: Console, path: Iterable[PathPoint], scores: Scores) -> None:
             f"{point.c:g}", str(point.positive), str(point.negative), told(point.auroc), f"{point.stability:.2f}"
         )
     console.print(rows)
-    console.print(f"held out: AUROC {told(scores.auroc)}, accuracy {told(scores.accuracy)}")
+    if scores is None:
+        console.print("nothing was held out: how the probe does on answers that it was not fitted on is not known")
+    else:
+        console.print(f"held out: AUROC {told(scores.auroc)}, accuracy {told(scores.accuracy)}")
 
 
 def scored(card: Report) -> list[tuple[str, Estimate | None]]:

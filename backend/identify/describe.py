@@ -77,11 +77,12 @@ def cards(
 
 
 def figures(
-    train: Items, test: Items, fit: Fit, rows: pd.DataFrame
+    train: Items, test: Items | None, fit: Fit, rows: pd.DataFrame
 ) -> list[tuple[ProbeNeuron, list[tuple[int, float]]]]:
-    """Each neuron that has a weight with its figures, and the places of the training items where it is strongest."""
-    whole = fit.logits(test.answer)
-    reached = auroc(test.labels, whole)
+    """Each neuron that has a weight with its figures, and the places of the training items where it is strongest.
+
+    Without held-out items it is not known what the probe is without a neuron.
+    """
     chosen = np.flatnonzero(fit.weights)
     layers, index = (rows[name].to_numpy() for name in ("layer", "neuron"))
 
@@ -91,7 +92,6 @@ def figures(
     told = []
     for place, near in zip(map(int, chosen), partners(train.answer, chosen), strict=True):
         values = train.answer[:, place].astype(np.float64)
-        without = whole - fit.weights[place] * test.answer[:, place].astype(np.float64)
         row = rows.iloc[place]
         frequency = float(row[f"frequency_{'positive' if fit.weights[place] > 0 else 'negative'}"])
         one = ProbeNeuron(
@@ -99,13 +99,20 @@ def figures(
             weight=float(fit.weights[place]),
             mean=float(values.mean()),
             **{name: float(row[name]) for name in ("sd", "effect", "auroc", "q", "d")},
-            leave_out=reached - auroc(test.labels, without),
+            leave_out=None if test is None else _left_out(test, fit, place),
             frequency=frequency if np.isfinite(frequency) else None,
             partners=tuple((named(other), correlation) for other, correlation in near),
             histogram=histogram(values, train.labels),
         )
         told.append((one, [(int(best), float(values[best])) for best in np.argsort(-values)[:TOP]]))
     return told
+
+
+def _left_out(test: Items, fit: Fit, place: int) -> float:
+    """How much the held-out AUROC falls without a neuron."""
+    whole = fit.logits(test.answer)
+    without = whole - fit.weights[place] * test.answer[:, place].astype(np.float64)
+    return auroc(test.labels, whole) - auroc(test.labels, without)
 
 
 def histogram(values: Float[np.ndarray, " item"], labels: Int[np.ndarray, " item"]) -> Histogram:

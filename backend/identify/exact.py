@@ -1,10 +1,10 @@
 """Features over the tokens that the authors' file names: their way of finding an answer, with what it loses counted.
 
-Owns the way from answers with their tokens to CETT over exactly these tokens, and over all others up to the
-response's end for 3-vs-1. Each answer is read once, behind its question in the model's own template; it is not drawn
-anew. Refuses to look for an answer in any other way: what is not found as it is written is left out.
-Source: thunlp/H-Neurons, extract_activations.py, which leaves out without a word; ours does not count the closing
-tokens behind the response as other tokens.
+Owns the way from answers with their tokens to CETT over exactly these tokens, and over all others for 3-vs-1. Each
+answer is read once, as an answered turn of the model's own template; it is not drawn anew. The other tokens are all of
+the conversation, those that close the answered turn too. Refuses to look for an answer in any other way: what is not
+found as it is written is left out. What a run exports goes through the same reading, so that the authors' code gives
+back what was written. Source: thunlp/H-Neurons, extract_activations.py, which leaves out without a word.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from backend.identify.fitted import Given
 from backend.identify.formats import thunlp
 from backend.identify.pace import Pace
 from backend.models.loaded import LoadedModel
-from backend.prompting import decode, encode, encode_answer
+from backend.prompting import check_length, encode, encode_answer
 from backend.types import Asked, StageEvent
-from backend.types.identify import Side
+from backend.types.identify import Pooling, Side
 from backend.types.plan import Labels
 from backend.watch import SILENT, Watch, between
 
@@ -77,7 +77,7 @@ def read(
             f"No answer of {answers.name} can be read", tally.sentence, "name the model whose tokenizer made the file"
         )
     regions = 2 if labels == "3-vs-1" else 1
-    read = _features(model, [RegionText(text.ids, text.regions[:regions]) for text in texts], regions, watch)
+    read = features(model, [RegionText(text.ids, text.regions[:regions]) for text in texts], regions, watch)
     wrong = np.array([side == "wrong" for side in sides]).astype(np.int64)
     return Given(read[0], read[1] if regions == 2 else None, wrong, model.info.widths, answers.name), tally
 
@@ -113,27 +113,68 @@ def located(
 
 def _located(model: LoadedModel, one: thunlp.Tokenised) -> RegionText | None:
     """None where the answer's tokens are not found. Raises BadPrompt, ValueError for what cannot be read."""
-    question = Asked(prompt=one.question)
-    prompt = encode(model, question)
-    response = encode_answer(model, question, prompt, one.response).ids
-    span = thunlp.official_span([decode(model, (token,)) for token in response], thunlp.spelled(one.answer))
+    return region_text(model, conversation(model, one.question, one.response), one.answer)
+
+
+def region_text(model: LoadedModel, told: Conversation, answer: Sequence[str]) -> RegionText | None:
+    """The regions (answer, other) of a conversation: the first run of the answer's tokens behind the question, and all
+    else. None where they do not stand there."""
+    tokens = spelled_each(model, told.ids[told.start :])
+    span = thunlp.official_span(tokens, thunlp.spelled(answer))
     if span is None:
         return None
-    start, end = (len(prompt) + place for place in span)
-    ids = (*prompt.ids, *response)
-    return RegionText(ids, (tuple(range(start, end)), (*range(start), *range(end, len(ids)))))
+    start, end = (told.start + place for place in span)
+    return RegionText(told.ids, (tuple(range(start, end)), (*range(start), *range(end, len(told.ids)))))
 
 
-def _features(
-    model: LoadedModel, texts: Sequence[RegionText], regions: int, watch: Watch
+@dataclass(frozen=True)
+class Conversation:
+    """The tokens of a question and its answer, and how many stand before those in which the answer is looked for."""
+
+    ids: tuple[int, ...]
+    start: int
+
+
+def conversation(model: LoadedModel, question: str, response: str) -> Conversation:
+    """An answered turn as the model's template writes it; without a template the answer behind the question.
+
+    Raises BadPrompt, ValueError for what cannot be read.
+    """
+    tokenizer = model.tokenizer
+    if not tokenizer.chat_template:
+        asked = Asked(prompt=question)
+        prompt = encode(model, asked)
+        return Conversation((*prompt.ids, *encode_answer(model, asked, prompt, response).ids), len(prompt))
+    if not response or any(str(token) in question + response for token in tokenizer.all_special_tokens):
+        raise BadPrompt("The answer is not read", "it is empty or holds control tokens", "leave it out")
+    turn = {"role": "user", "content": question}
+    sizes = []
+    for messages in ([turn], [turn, {"role": "assistant", "content": response}]):
+        try:
+            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=False)
+        except Exception as error:  # a template may raise anything
+            raise BadPrompt("The template refuses the answer", str(error)[:200], "leave it out") from error
+        sizes.append(tuple(tokenizer(str(text), add_special_tokens=False)["input_ids"]))
+    check_length(model, len(sizes[1]))
+    return Conversation(sizes[1], len(sizes[0]))
+
+
+def spelled_each(model: LoadedModel, ids: Sequence[int]) -> tuple[str, ...]:
+    """Each token by itself, as the authors' code decodes it."""
+    return tuple(str(model.tokenizer.decode([token])) for token in ids)
+
+
+def features(
+    model: LoadedModel, texts: Sequence[RegionText], regions: int, watch: Watch, pooling: Pooling = "mean"
 ) -> list[Float[np.ndarray, "item neuron"]]:
+    """Means (or with "max" the largest CETT) over the first regions of each text. Raises Stopped between blocks."""
     found = [np.empty((len(texts), sum(model.info.widths)), np.float32) for _ in range(regions)]
     pace = Pace(len(texts))
     for start in range(0, len(texts), BLOCK):
         between(watch)
         watch.emit(StageEvent(stage=pace.told("reading the answers"), fraction=pace.fraction))
         block = texts[start : start + BLOCK]
-        means = region_means(model, block, watch=watch)
+        means = region_means(model, block, watch=watch, pooling=pooling)
         for region, array in enumerate(found):
             flat = [means[:, layer, region, :width] for layer, width in enumerate(model.info.widths)]
             array[start : start + len(block)] = np.concatenate(flat, axis=1)

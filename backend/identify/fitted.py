@@ -1,37 +1,28 @@
 """A probe from features alone: right and wrong items whose CETT somebody else has read, as the authors publish them.
 
-Owns the way from features to such a probe, and from a finished run to the authors' files. Refuses to read CETT
-(`backend.identify.exact` does, over the tokens of their answers). What hangs on questions (relations,
+Owns the way from features to such a probe. Refuses to read CETT (`backend.identify.exact` does, over the tokens of
+their answers). What hangs on questions (relations,
 lengths, switched answers) is not known here, so the probe has no report card: the held-out scores are told, and no
 more. Source of the layout: thunlp/H-Neurons.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float, Int
 from sklearn.model_selection import StratifiedKFold
 
-from backend.errors import BadInput, StoreError
-from backend.identify import describe, library, runs
-from backend.identify.extract import held
+from backend.errors import BadInput
+from backend.identify import describe
 from backend.identify.formats import thunlp
 from backend.identify.probe import h_neurons
-from backend.identify.records import reason
-from backend.identify.regions import answer_tokens
-from backend.identify.responses import asked
-from backend.identify.spans import Span
 from backend.identify.statistics import scores_of
 from backend.identify.training import Items, train
-from backend.models.loaded import LoadedModel
-from backend.prompting import decode, encode, encode_answer
-from backend.types.identify import Item, Question, Sampling, Scores
+from backend.types.identify import Scores
 from backend.types.plan import Training
 from backend.types.probe import PathPoint, Probe
 from backend.types.results import ModelInfo
@@ -40,11 +31,12 @@ from backend.watch import SILENT, Watch
 
 @dataclass(frozen=True)
 class Fitted:
-    """The probe, how cross-validation went along the path, and its scores on the items that no fit saw."""
+    """The probe, how cross-validation went along the path, and its scores on the items that no fit saw: None where
+    none was held out."""
 
     probe: Probe
     path: tuple[PathPoint, ...]
-    scores: Scores
+    scores: Scores | None
 
 
 @dataclass(frozen=True)
@@ -71,10 +63,12 @@ def fit(
     info: ModelInfo | None = None,
     seed: int = 0,
     watch: Watch = SILENT,
+    all_items: bool = False,
 ) -> Fitted:
     """Fit a probe on `act_ID.npy` of `folder` for the ids of a qids.json; one part of `held_out` is held out.
 
     Args:
+        all_items: fit on every item, as the authors' code does, and hold none out.
         info: the model that the features are of, where it is here; without it the probe belongs to no model.
     Raises BadInput for files that do not fit together or too few items, Stopped between folds.
     """
@@ -91,13 +85,20 @@ def fit(
             "name the model that they were read on",
         )
     given = Given(answer, other, labels, (width,) * layers, folder.name or str(folder))
-    return fit_given(given, training, name, info, seed, watch)
+    return fit_given(given, training, name, info, seed, watch, all_items)
 
 
 def fit_given(
-    given: Given, training: Training, name: str, info: ModelInfo | None, seed: int = 0, watch: Watch = SILENT
+    given: Given,
+    training: Training,
+    name: str,
+    info: ModelInfo | None,
+    seed: int = 0,
+    watch: Watch = SILENT,
+    all_items: bool = False,
 ) -> Fitted:
-    """Fit a probe on features; one part of `held_out` is held out, and judged over the answers alone.
+    """Fit a probe on features; one part of `held_out` is held out, and judged over the answers alone. With
+    `all_items` none is: what the probe is worth on other items is not known then.
 
     Raises BadInput for too few items or features that are no numbers, Stopped between folds.
     """
@@ -105,13 +106,14 @@ def fit_given(
     if not all(np.isfinite(part).all() for part in (given.answer, given.other) if part is not None):
         raise BadInput("Some features are no numbers", "a region without a token has no CETT", "leave such items out")
     rarer = int(min(labels.sum(), len(labels) - labels.sum()))
-    if rarer < 2 * max(training.folds, training.held_out):
+    if rarer < 2 * max(training.folds, 0 if all_items else training.held_out):
+        parts = "they make" if all_items else f"a part of {training.held_out} is held out, and the rest makes"
         raise BadInput(
             f"{rarer} items of the rarer side are too few",
-            f"a part of {training.held_out} is held out, and the rest makes {training.folds} folds",
+            f"{parts} {training.folds} folds",
             "give more items, or ask for fewer folds",
         )
-    inside, outside = _split(labels, training.held_out, seed)
+    inside, outside = (np.arange(len(labels)), np.arange(0)) if all_items else _split(labels, training.held_out, seed)
     folds = np.zeros(len(inside), dtype=np.int64)
     for number, (_, test) in enumerate(_splitter(training.folds, seed).split(inside, labels[inside])):
         folds[test] = number
@@ -127,9 +129,11 @@ def fit_given(
         model=info,
         c=trained.fit.c,
         intercept=trained.fit.intercept,
-        neurons=tuple(one for one, _ in describe.figures(seen, unseen, trained.fit, rows)),
+        neurons=tuple(one for one, _ in describe.figures(seen, None if all_items else unseen, trained.fit, rows)),
         imported=given.source,
     )
+    if all_items:
+        return Fitted(probe, trained.points, None)
     held_out = scores_of(unseen.labels, trained.fit.logits(unseen.answer), unseen.entities)
     return Fitted(probe, trained.points, held_out)
 
@@ -142,40 +146,3 @@ def _split(labels: np.ndarray, parts: int, seed: int) -> tuple[np.ndarray, np.nd
     """Places of the items to fit on, and of one part of `parts` that is held out."""
     inside, outside = next(iter(_splitter(parts, seed).split(labels, labels)))
     return np.asarray(inside), np.asarray(outside)
-
-
-def export(model: LoadedModel, name: str, folder: Path) -> int:
-    """Write the items of the finished run `name` with their features in the authors' layout; how many there are.
-
-    Raises Unknown, StoreError where the features are not there, BadInput where layers differ in width.
-    """
-    begun, asked_of = runs.begun(name)
-    run = library.folder_of(name)
-    items, answer, other = held(run / "features")
-    try:
-        fitted = pd.read_parquet(run / "items.parquet", columns=["question", "response"])
-    except FileNotFoundError as error:
-        raise StoreError(f"The run {name} is not finished", "it holds no items yet", "resume it") from error
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"items.parquet of {name} is damaged", reason(error), "resume it: it is written anew"
-        ) from error
-    kept = set(fitted.itertuples(index=False, name=None))
-    questions = {question.id: question for question in asked_of}
-    places = [place for place, item in enumerate(items) if (item.question, item.response) in kept]
-    chosen = [items[place] for place in places]
-    tokens = [_tokens(model, item, questions[item.question], begun.plan.sampling) for item in chosen]
-    texts = {item.question: asked(questions[item.question], begun.plan.sampling).prompt for item in chosen}
-    thunlp.write(folder, chosen, texts, answer[places], model.info.n_layers, tokens, other[places])
-    return len(chosen)
-
-
-def _tokens(
-    model: LoadedModel, item: Item, question: Question, sampling: Sampling
-) -> tuple[Sequence[str], Sequence[str]]:
-    """A response's tokens, and those of the words that answer."""
-    asked_as = asked(question, sampling)
-    ids = encode_answer(model, asked_as, encode(model, asked_as), item.response).ids
-    texts = [decode(model, (token,)) for token in ids]
-    places = answer_tokens(model, ids, Span(item.start, item.end))
-    return texts, [texts[place] for place in places]

@@ -18,7 +18,7 @@ from backend.errors import BadInput, BadSettings, StoreError, Unknown
 from backend.identify.archive import PLAN
 from backend.identify.records import reason
 from backend.types.plan import run_name
-from backend.types.probe import Probe, ProbeSummary
+from backend.types.probe import Probe, ProbeSummary, Said, bare
 from backend.types.results import ModelInfo
 from backend.whole import whole
 from cache.errors import PathEscapes
@@ -165,3 +165,29 @@ def checked(probe: Probe, info: ModelInfo, force: bool = False) -> Probe:
             "open that model, or force it (--force, on the page a tick)",
         )
     return probe.model_copy(update={"forced": info.name})
+
+
+def meant(probe: Probe, said: Said, force: bool = False) -> Probe:
+    """The probe as that of a model that is not here, of which `said` tells name and shape; with `force`, marked as put
+    on it.
+
+    Raises BadInput where its file says that it is of another one, or names a neuron that the model does not have.
+    """
+    probe.all.check(said.widths)
+    own = probe.said if probe.model is None else Said(name=probe.model.name, widths=probe.model.widths)
+    is_other = bool(own.widths) and own.widths != said.widths
+    is_other |= bool(own.name) and bare(own.name) != bare(said.name)
+    if not is_other:
+        return probe if probe.model is not None else probe.model_copy(update={"said": _both(own, said)})
+    if not force:
+        shape = f", of {len(own.widths)} layers" if own.widths else ""
+        raise BadInput(
+            f"The probe {probe.name} was made for another model",
+            f"it belongs to {own.name[:60] or 'one without a name'}{shape}, and {said.name[:60]} was named",
+            "name that model, or none: its file says whose it is; or force it (--force)",
+        )
+    return probe.model_copy(update={"forced": said.name})
+
+
+def _both(own: Said, said: Said) -> Said:
+    return Said(name=own.name or said.name, fingerprint=own.fingerprint, widths=said.widths)

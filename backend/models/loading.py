@@ -96,6 +96,17 @@ def _wrapped(hf_model: Any, tokenizer: Any, **named: str) -> LoadedModel:
         ) from error
 
 
+def shape_alone(name: str) -> tuple[str, memory.Shape]:
+    """What a model is called and its shape, of its row or configuration: no weight is read, fetched or made room for.
+
+    Raises UnknownModel, ModelUnreadable, UnsupportedModel.
+    """
+    source = resolve(name)
+    if source.row is not None or source.kind == "gguf" or not is_here(source):
+        return source.name, _announced(source)
+    return source.name, folder_shape(local_path(source, rising(None)))
+
+
 def _announced(source: Source) -> memory.Shape:
     """The shape of a model that is not here yet: of its row, else of the configuration alone."""
     if source.row is not None:

@@ -12,13 +12,15 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from backend.errors import BadSettings
+from backend.errors import BadSettings, ModelTooLarge, UnknownModel
 from backend.models.registry import DEFAULT
 from backend.types import CettFile, CettRequest, ModelChoice, ModelInfo, Request, Result, Verb
+from backend.types.probe import Said
 from backend.watch import Watch
 from cache.paths import results_dir
 from cache.store import DEFAULT_MAX_BYTES, Store
@@ -112,6 +114,27 @@ def open_engine(spec: ModelSpec, store: Store | None, progress: Progress, *, ahe
     gc.collect()
     gc.freeze()
     return engine
+
+
+def meant(name: str | None, progress: Progress) -> tuple[ModelInfo | None, Said]:
+    """The model that a probe is said to be for; where it is not here or too large, its name and shape alone.
+
+    Raises UnknownModel, ModelUnreadable, UnsupportedModel.
+    """
+    if name is None:
+        return None, Said()
+    with _IMPORTS:
+        from backend.models import loading, sources
+
+    with suppress(ModelTooLarge):
+        try:
+            is_here = sources.is_here(sources.resolve(name))
+        except UnknownModel:
+            is_here = True
+        if is_here:
+            return open_engine(ModelSpec(name), None, progress).info, Said()
+    called, shape = loading.shape_alone(name)
+    return None, Said(name=called, widths=(shape.neurons,) * shape.layers)
 
 
 def choices() -> tuple[ModelChoice, ...]:

@@ -25,7 +25,7 @@ from backend.identify.judge import verdict
 from backend.identify.records import by_question
 from backend.types.identify import Greedy, Question, ReadQuestions, Samples, Verdict, WordRule
 from backend.types.plan import AnswerView, Plan, RunView
-from backend.types.probe import Probe
+from backend.types.probe import Probe, Said
 from backend.types.results import ModelInfo
 from cache.journal import Journal
 
@@ -208,17 +208,27 @@ def parse(payload: bytes, file: str, limit: int | None = None, seed: int = 0) ->
     return question_files.read(payload, file, question_files.ALL.model_copy(update={"limit": limit}), seed)
 
 
-def take(files: Mapping[str, bytes], name: str, info: ModelInfo | None, force: bool, loading: str = "") -> Probe:
+def take(
+    files: Mapping[str, bytes],
+    name: str,
+    info: ModelInfo | None,
+    force: bool,
+    loading: str = "",
+    said: Said | None = None,
+) -> Probe:
     """Keep a probe from the files of others under `name`.
 
     Args:
         info: the model that it is for; None where none is loaded.
         loading: the model that is being loaded, if one is: until then it is not known whose neurons a list names.
+        said: of a model that is not here, its name and shape: the probe is kept as that model's.
     Raises BadInput, BadSettings.
     """
     folder = library.folder_of(name)
-    probe = probe_files.read(dict(files), name, info)
-    if info is not None:
+    probe = probe_files.read(dict(files), name, info, said or Said())
+    if said is not None and said.name:
+        probe = library.meant(probe, said, force)
+    elif info is not None:
         probe = library.checked(probe, info, force)
     elif loading and probe.model is None:
         raise BadInput(

@@ -12,8 +12,16 @@ import json
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, PlainValidator, SerializationInfo, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    PlainValidator,
+    SerializationInfo,
+    WithJsonSchema,
+)
 from pydantic.functional_serializers import PlainSerializer
+from pydantic_core import CoreSchema
 
 METRIC_VERSION = 1
 """Raised whenever a stored figure would be computed differently today."""
@@ -97,6 +105,33 @@ class Frozen(BaseModel):
     def to_bytes(self) -> bytes:
         """The compact JSON under which this value is stored and sent."""
         return self.model_dump_json(context=COMPACT).encode()
+
+
+def _be_strict(schema: Any) -> None:
+    """Mark every number and boolean of a schema, those of types within it too."""
+    if isinstance(schema, dict):
+        if schema.get("type") in ("int", "float", "bool"):
+            schema["strict"] = True
+        for key, part in schema.items():
+            if key not in ("metadata", "serialization"):
+                _be_strict(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            _be_strict(part)
+
+
+class Strict(Frozen):
+    """Base of what people and programs send: a number is a number, and yes or no is a boolean.
+
+    Pydantic would take true for 1, "3" for 3 and 3.0 for a whole number: each is a slip of whoever wrote the request,
+    who would get the answer to another one. A whole number may still stand where a number with a point may.
+    """
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        _be_strict(schema)
+        return schema
 
 
 def result_key(request: Frozen, basis: str) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from backend.types.base import Frozen
+from backend.types.base import Frozen, Strict
 from backend.types.requests import Decoding, Text
 from backend.types.results import Finish
 
@@ -94,7 +94,7 @@ _LOST = {
 }
 
 
-class Sampling(Frozen):
+class Sampling(Strict):
     """How each question is answered: once greedily, and `samples` times by drawing."""
 
     samples: int = Field(default=10, ge=1, le=100)
@@ -142,7 +142,7 @@ class Samples(Frozen):
     answers: tuple[Sample, ...]
 
 
-class Consistency(Frozen):
+class Consistency(Strict):
     """Which questions are kept: at least `right` samples right, or at least `wrong` wrong.
 
     With `greedy` the greedy answer must be on the same side. More than `uncertain` uncertain samples drop a
@@ -179,7 +179,7 @@ CONSISTENCIES: dict[str, Consistency] = {
 """Settings for 10 samples, strictest first."""
 
 
-class RegionRule(Frozen):
+class RegionRule(Strict):
     """Where features are read. See `backend.identify.regions`."""
 
     position: Literal["answer", "predicting"] = "answer"

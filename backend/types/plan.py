@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from backend.errors import BadSettings
-from backend.types.base import Frozen
+from backend.types.base import Frozen, Strict
 from backend.types.identify import CONSISTENCIES, Consistency, Question, RegionRule, Sampling, Verdict, WordRule
 from backend.types.requests import Alpha, Text, Threshold
 from cache.paths import portable
@@ -48,7 +48,7 @@ Labels = Literal["1-vs-1", "3-vs-1"]
 Choice = Literal["one-se", "cross-validation", "paper", "fixed"]
 
 
-class Source(Frozen):
+class Source(Strict):
     """Which questions: of the shipped facts, or (`file` names it) from a person's file."""
 
     file: str = Field(default="", max_length=500)
@@ -57,13 +57,13 @@ class Source(Frozen):
     limit: int | None = Field(default=None, ge=1, description="at most so many in all, at random")
 
 
-class Screening(Frozen):
+class Screening(Strict):
     """Draw only for questions whose greedy answer leaves them a partner, and for `at_most` of them."""
 
     at_most: int | None = Field(default=None, ge=1)
 
 
-class Training(Frozen):
+class Training(Strict):
     """How the probe is fitted. One of `held_out` parts of the items is kept from every fit and choice.
 
     cs: the values of C that are tried; none stands for twelve, from three times the least at which a neuron gets a
@@ -98,7 +98,7 @@ class Training(Frozen):
         return self
 
 
-class Checks(Frozen):
+class Checks(Strict):
     """What the report card is made of. Nothing here changes the probe, but `kept` where the paper's criterion does."""
 
     random_sets: int = Field(default=20, ge=0, le=200)
@@ -113,7 +113,7 @@ class Checks(Frozen):
     variations: bool = True
 
 
-class LlmJudge(Frozen):
+class LlmJudge(Strict):
     """Another model that judges, at the address that HNEURONS_JUDGE_URL names where the run computes.
 
     decides: its verdicts stand above the rules (a person's stand above both); else it is only compared with them.
@@ -126,7 +126,7 @@ class LlmJudge(Frozen):
     at_once: int = Field(default=8, ge=1, le=64, description="requests under way together")
 
 
-class Plan(Frozen):
+class Plan(Strict):
     """All that a run hangs on: the same plan on the same model gives the same probe."""
 
     source: Source = Source()
@@ -147,7 +147,7 @@ class Plan(Frozen):
         return self
 
 
-class IdentifyRequest(Frozen):
+class IdentifyRequest(Strict):
     """Make the probe `name`, or go on with it. Without `questions` they are those that ship, as the plan has them."""
 
     name: RunName

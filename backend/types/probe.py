@@ -239,19 +239,28 @@ class Said(Frozen):
             return False
         if self.fingerprint:
             return self.fingerprint == info.fingerprint
-        return _bare(self.name) == _bare(info.name) if self.name else None
+        return bare(self.name) == bare(info.name) if self.name else None
 
 
-def _bare(name: str) -> str:
+def bare(name: str) -> str:
     """A hub puts who made a model before its name; of a folder's path the last part is the name."""
     return name.rstrip("/").rpartition("/")[2].casefold()
+
+
+class AsideNeuron(Frozen):
+    """A weight that a file has on something else than the CETT of an answer's tokens, as "prompt": not scored here."""
+
+    neuron: NeuronId
+    weight: float
+    kind: Annotated[Text, Field(max_length=60)]
 
 
 class Probe(Frozen):
     """The artefact. A positive weight makes an H-neuron; negative ones speak for a right answer.
 
     `forced` names the model that it was put on against its fingerprint: a mark that stays. `said` is what a file of
-    others tells of its model, where it does not hold it.
+    others tells of its model, where it does not hold it. `aside` are weights of the file that stand on other features:
+    they are kept, and no neuron's weight is the sum of two.
     """
 
     schema_: Literal["hneurons/probe/1"] = Field(default=SCHEMA, alias="schema")
@@ -270,6 +279,7 @@ class Probe(Frozen):
     imported: str = ""
     forced: str = ""
     said: Said = Said()
+    aside: tuple[AsideNeuron, ...] = ()
 
     model_config = {**Frozen.model_config, "populate_by_name": True, "serialize_by_alias": True}
 
@@ -291,6 +301,17 @@ class Probe(Frozen):
             except BadNeurons as error:
                 raise ValueError(f"{error.what}, {error.why}") from error
         return self
+
+    @property
+    def aside_told(self) -> str:
+        """What is kept of its file and not scored, in words; '' where there is nothing."""
+        if not self.aside:
+            return ""
+        kinds = ", ".join(sorted({one.kind for one in self.aside}))
+        return (
+            f"{len(self.aside):,} further weights of the file are on other features ({kinds}): they are kept, and "
+            "neither scored nor switched; the score is of the weights on the answer alone"
+        )
 
     def is_of(self, info: ModelInfo) -> bool:
         """Whether its neurons are this model's."""

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from backend.neurons import NeuronId, NeuronSet
-from backend.types.base import Frozen
+from backend.types.base import Strict
 
 MAX_PROMPT_CHARACTERS = 20_000
 MAX_ALPHA = 3.0
@@ -47,7 +47,7 @@ Text = Annotated[str, AfterValidator(_whole)]
 _Bounded = Annotated[Text, Field(max_length=MAX_PROMPT_CHARACTERS)]
 
 
-class Decoding(Frozen):
+class Decoding(Strict):
     """How the answer is chosen. Temperature 0 is greedy, and then top_k, top_p and seed have no effect."""
 
     max_new_tokens: int = Field(default=40, ge=1, le=2048)
@@ -68,14 +68,14 @@ class Decoding(Frozen):
     stop: tuple[Text, ...] = Field(default=(), max_length=8, description="texts that end an answer")
 
 
-class Threshold(Frozen):
+class Threshold(Strict):
     """A strong neuron has CETT > mu + k sigma. It marks strong neurons, on true answers too, not hallucination."""
 
     k: float = Field(default=3.0, ge=0.0, le=20.0)
     population: Population = "layer"
 
 
-class Asked(Frozen):
+class Asked(Strict):
     """What is put to the model. With `chat` the model's own template is put around the prompt."""
 
     prompt: Text
@@ -104,7 +104,7 @@ class ExploreRequest(Asked):
     neurons: NeuronSet = NeuronSet()
 
 
-class OwnAlpha(Frozen):
+class OwnAlpha(Strict):
     """One neuron with its own alpha."""
 
     neuron: NeuronId
@@ -162,7 +162,7 @@ class CompareRequest(Asked):
         return self.controls * len(self.control_kinds) * arms
 
 
-class NeuronRequest(Frozen):
+class NeuronRequest(Strict):
     """One neuron's card, with its CETT along `text` where one is given."""
 
     neuron: NeuronId
@@ -170,7 +170,7 @@ class NeuronRequest(Frozen):
     top: int = Field(default=10, ge=1, le=50, description="output tokens each way")
 
 
-class LensRequest(Frozen):
+class LensRequest(Strict):
     """Which output tokens each of these neurons raises and lowers, whatever the text."""
 
     neurons: NeuronSet
@@ -184,7 +184,7 @@ class LensRequest(Frozen):
         return value
 
 
-class CettRequest(Frozen):
+class CettRequest(Strict):
     """The full array [layer, token, neuron] of a text as it stands; with `chat`, as a user's message."""
 
     text: Annotated[Text, Field(min_length=1, max_length=2_000_000)]

@@ -33,35 +33,37 @@ from backend.identify.records import reason
 from backend.neurons import NeuronId
 from backend.outside import arrays, json_value, real
 from backend.types.plan import run_name
-from backend.types.probe import Probe, ProbeNeuron, Said
+from backend.types.probe import AsideNeuron, Probe, ProbeNeuron, Said
 from backend.types.results import ModelInfo
 
 FORMATS = ("json", "csv", "jhammant", "npz", "hprobes")
 """What a probe is written as: our own artefact, or what others read."""
 ENDINGS = (".json", ".csv", ".npz", ".safetensors")
 """Of the files that these are."""
+_NOBODY = Said()
 UNPICKLE = (
     "python -c \"import joblib, numpy; m = joblib.load('detector.pkl'); "
     "numpy.savez('detector.npz', coef=m.coef_, intercept=m.intercept_)\""
 )
 
 
-def read(files: dict[str, bytes], name: str, info: ModelInfo | None) -> Probe:
+def read(files: dict[str, bytes], name: str, info: ModelInfo | None, meant: Said = _NOBODY) -> Probe:
     """The probe in these files (one, or hprobes' two), named `name`.
 
     Args:
         info: the model that it is for, where its file does not say otherwise: needed where weights come without
             addresses.
+        meant: of a model that is not here, its name and shape, which are enough.
     Raises BadInput or BadNeurons, of a name that no probe can have before any file is looked at.
     """
     run_name(name)
     try:
-        return _read(files, name, info)
+        return _read(files, name, info, meant)
     except ValidationError as error:
         raise BadInput(f"{' with '.join(files)} is a damaged probe", reason(error), "export it again") from error
 
 
-def _read(files: dict[str, bytes], name: str, info: ModelInfo | None) -> Probe:
+def _read(files: dict[str, bytes], name: str, info: ModelInfo | None, meant: Said) -> Probe:
     """By the endings. Raises BadInput, BadNeurons, and ValidationError where something in it is no probe's."""
     by_ending = {Path(file).suffix.lower(): (file, payload) for file, payload in files.items()}
     if found := next((file for file in by_ending if file in (".pkl", ".pickle", ".joblib")), None):
@@ -73,7 +75,7 @@ def _read(files: dict[str, bytes], name: str, info: ModelInfo | None) -> Probe:
     if ".safetensors" in by_ending:
         return _hprobes(by_ending, name, info)
     if ".npz" in by_ending:
-        return _coefficients(*by_ending[".npz"], name, info)
+        return _coefficients(*by_ending[".npz"], name, info, meant)
     return _listed(*next(iter(files.items())), name, info)
 
 
@@ -84,7 +86,7 @@ def _listed(file: str, payload: bytes, name: str, info: ModelInfo | None) -> Pro
         with suppress(BadInput):
             about = json_value(payload, file)
     if isinstance(about, dict) and str(about.get("schema", "")).startswith("hneurons/probe/"):
-        ours = Probe.model_validate_json(payload)
+        ours = Probe.model_validate_json(payload, strict=True)
         _refuse_empty(ours.neurons, file)
         return ours.model_copy(update={"name": name, "model": ours.model or _fitting(info, ours.said)})
     intercept, payload = _intercept(file, payload, about)
@@ -94,8 +96,10 @@ def _listed(file: str, payload: bytes, name: str, info: ModelInfo | None) -> Pro
         for neuron in held.neurons
         if held.weights.get(neuron, 1.0) != 0
     )
-    said = Said(name=held.model or "", fingerprint=held.fingerprint or "")
-    return _imported(name, file, neurons, intercept, _fitting(info, said), said)
+    said = Said(name=held.model or "", fingerprint=held.fingerprint or "", widths=held.widths)
+    aside = tuple(AsideNeuron(neuron=neuron, weight=weight, kind=kind) for neuron, weight, kind in held.aside)
+    probe = _imported(name, file, neurons, intercept, _fitting(info, said), said)
+    return probe.model_copy(update={"aside": aside})
 
 
 def _fitting(info: ModelInfo | None, said: Said) -> ModelInfo | None:
@@ -106,8 +110,10 @@ def _fitting(info: ModelInfo | None, said: Said) -> ModelInfo | None:
 def _intercept(file: str, payload: bytes, about: Any) -> tuple[Any, bytes]:
     """The intercept of a list, as it stands there, and the list without it: a key of JSON, or a line of CSV whose
     layer is the word."""
-    if isinstance(about, dict) and about.get("intercept") is not None:
-        return about["intercept"], payload
+    if isinstance(about, dict) and (told := about.get("intercept")) is not None:
+        if isinstance(told, bool) or not isinstance(told, (int, float)):
+            raise BadInput(f"{file} has no proper intercept", f"{str(told)[:40]!r} is no number", "write it as 0.5")
+        return told, payload
     lines = payload.split(b"\n")
     marked = [line for line in lines if line.lower().startswith(b"intercept")]
     if not marked:
@@ -119,14 +125,14 @@ def _intercept(file: str, payload: bytes, about: Any) -> tuple[Any, bytes]:
     return value, b"\n".join(line for line in lines if line not in marked)
 
 
-def _coefficients(file: str, payload: bytes, name: str, info: ModelInfo | None) -> Probe:
+def _coefficients(file: str, payload: bytes, name: str, info: ModelInfo | None, meant: Said) -> Probe:
     """The authors' classifier: one weight for each neuron, flattened layer by layer."""
     held = arrays(payload, file, ("coef", "intercept", "widths", "model", "fingerprint"))
     if missing := [part for part in ("coef", "intercept") if part not in held]:
         raise BadInput(f"{file} is no classifier", f"it has no {missing[0]}", f"make it by {UNPICKLE}")
     coef = _finite(held["coef"], f"coef of {file}")
     told = _whole(held["widths"], f"widths of {file}").tolist() if "widths" in held else []
-    widths = told or (list(info.widths) if info else [])
+    widths = told or list(info.widths if info else meant.widths)
     if sum(widths) != len(coef):
         why = f"it has {len(coef):,} weights, and " + (
             f"the model has {sum(widths):,} neurons" if widths else "no model was named"
@@ -150,7 +156,9 @@ def _hprobes(by_ending: dict[str, tuple[str, bytes]], name: str, info: ModelInfo
     file, payload = by_ending[".safetensors"]
     told = json_value(by_ending[".json"][1], by_ending[".json"][0])
     try:
-        layers, width = [int(layer) for layer in told["config"]["layers"]], int(told["config"]["intermediate_dim"])
+        layers, width = list(told["config"]["layers"]), told["config"]["intermediate_dim"]
+        if not all(type(number) is int and number >= 0 for number in (*layers, width)):
+            raise TypeError("layers and intermediate_dim are whole numbers")
         # It may have looked at some layers alone; then those between are not known.
         is_all = layers == list(range(len(layers)))
         named = str(told["config"].get("model_name") or "")

@@ -4,7 +4,7 @@ Owns their layout (thunlp/H-Neurons) both ways, and their way of finding an answ
 be read as they read it and our features be given to their classifier:
 
     *_answer_tokens_*.jsonl    {qid: {question, response, tokenized_response, answer_tokens}} a line
-    *_qids.json                {"t": [ids of right ones], "f": [ids of wrong ones]}
+    *_qids.json                {"t": [ids of right ones], "f": [ids of wrong ones]}; train_ and test_ lie apart
     act_QID.npy                float32 [layers, neurons], the mean CETT over a region; of the tokens beside the answer
                                in the folder all_except_answer_tokens, which lies in or beside answer_tokens
 
@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +29,15 @@ from jaxtyping import Float, Int
 
 from backend.errors import BadInput, BadSettings
 from backend.outside import MAX_UNPACKED, array, bytes_of, json_value, real
-from backend.types.identify import Item, Side
+from backend.types.identify import Side
 
 SIDES: dict[str, Side] = {"t": "right", "f": "wrong"}
 ANSWER, OTHER = "answer_tokens", "all_except_answer_tokens"
 """Folders of features, named as the authors name their regions."""
 IDS = "qids.json"
+_NO_NAME = re.compile(r"[/\\\x00-\x1f\x7f]" if os.name != "nt" else r"[/\\\x00-\x1f\x7f:*?\"<>|]")
+MAX_ID = 200
+"""Bytes of an id in the name of a file."""
 MAX_TEXTS = 256 * 1024**2
 """Bytes of a file of answers or ids."""
 MAX_ARRAY = MAX_UNPACKED + 4096
@@ -206,10 +211,26 @@ def _array(path: Path) -> np.ndarray:
     return np.asarray(found, dtype=np.float32)
 
 
-def ready(folder: Path) -> None:
-    """The folders of an export, made where they are not there: asked before a model is loaded. Raises BadSettings."""
+@contextmanager
+def prepared(folder: Path) -> Iterator[None]:
+    """The folders of an export, made before anything costly is done; what was made goes again where that fails.
+
+    Raises BadSettings where they cannot be made.
+    """
+    places = [folder / ANSWER, folder / OTHER]
+    above = [folder, *folder.parents]
     with _writing(folder):
-        (folder / OTHER).mkdir(parents=True, exist_ok=True)
+        made = [place for place in above if not place.exists()]
+        for place in places:
+            made = made if place.exists() else [place, *made]
+            place.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for place in made:
+            with suppress(OSError):
+                place.rmdir()
+        raise
 
 
 @contextmanager
@@ -223,46 +244,81 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def write(
-    folder: Path,
-    items: Sequence[Item],
-    questions: Mapping[str, str],
-    features: Float[np.ndarray, "item neuron"],
-    layers: int,
-    tokens: Sequence[tuple[Sequence[str], Sequence[str]]],
-    other: Float[np.ndarray, "item neuron"] | None = None,
-) -> None:
-    """Items with their features in the authors' layout; `tokens` are each response's and its answer's.
+@dataclass(frozen=True)
+class Exported:
+    """An item with its features over the answer's tokens and over all others, [layer, neuron]."""
 
-    `other` are the features over the other tokens, which 3-vs-1 needs.
+    told: Tokenised
+    side: Side
+    answer: Float[np.ndarray, "layer neuron"]
+    other: Float[np.ndarray, "layer neuron"]
 
-    The ids come last: without them nothing is fitted on what was begun and not finished.
 
-    Raises BadInput for a model whose layers differ in width: theirs is one array. BadSettings where the folder cannot
-    be written.
+def write(folder: Path, parts: Mapping[str, Sequence[Exported]]) -> None:
+    """Items with their features in the authors' layout, each of `parts` (train, test) with ids and answers of its own.
+
+    The ids come last: without them nothing is fitted on what was begun and not finished. What was written goes again
+    where the rest cannot be. Raises BadSettings where the folder cannot be written.
     """
-    if features.shape[1] % layers:
-        raise BadInput("The layers differ in width", "the authors' files are one array", "write our own artefact")
-    keys = [f"q{number:06d}" for number in range(len(items))]
-    ids = {mark: [key for key, item in zip(keys, items, strict=True) if item.side == SIDES[mark]] for mark in SIDES}
-    lines = []
-    for key, item, (all_tokens, answer) in zip(keys, items, tokens, strict=True):
-        told: dict[str, Any] = {
-            "question": questions[item.question],
-            "response": item.response,
-            "tokenized_response": list(all_tokens),
-            "answer_tokens": list(answer),
-        }
-        lines.append(json.dumps({key: told}, ensure_ascii=False))
-    regions = {folder: features} | ({} if other is None else {folder / OTHER: other})
-    with _writing(folder):
-        (folder / IDS).unlink(missing_ok=True)
-        for place, rows in regions.items():
-            place.mkdir(parents=True, exist_ok=True)
-            for key, row in zip(keys, rows, strict=True):
-                np.save(place / f"act_{key}.npy", np.asarray(row, np.float32).reshape(layers, -1))
-        (folder / "answer_tokens.jsonl").write_bytes("".join(line + "\n" for line in lines).encode())
-        (folder / IDS).write_text(json.dumps(ids), "utf-8")
+    made: list[Path] = []
+    try:
+        with _writing(folder):
+            for part in parts:
+                (folder / ids_of(part)).unlink(missing_ok=True)
+            for place in (ANSWER, OTHER):
+                (folder / place).mkdir(parents=True, exist_ok=True)
+            for part, items in parts.items():
+                for item in items:
+                    for place, rows in ((ANSWER, item.answer), (OTHER, item.other)):
+                        made.append(folder / place / f"act_{item.told.id}.npy")
+                        np.save(made[-1], np.asarray(rows, np.float32))
+                made.append(folder / answers_of(part))
+                made[-1].write_bytes("".join(_line(item.told) for item in items).encode())
+            for part, items in parts.items():
+                ids = {mark: [item.told.id for item in items if item.side == side] for mark, side in SIDES.items()}
+                made.append(folder / ids_of(part))
+                made[-1].write_text(json.dumps(ids, ensure_ascii=False), "utf-8")
+    except BaseException:
+        for path in made:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        raise
+
+
+def ids_of(part: str) -> str:
+    """The file of a part's ids: train_qids.json, test_qids.json."""
+    return f"{part}_{IDS}"
+
+
+def answers_of(part: str) -> str:
+    """The file of a part's answers."""
+    return f"answer_tokens_{part}.jsonl"
+
+
+def _line(one: Tokenised) -> str:
+    told = {
+        "question": one.question,
+        "response": one.response,
+        "tokenized_response": list(one.tokens),
+        "answer_tokens": list(one.answer),
+    }
+    return json.dumps({one.id: told}, ensure_ascii=False) + "\n"
+
+
+def file_ids(ids: Sequence[str]) -> list[str]:
+    """Each question's own id, where a file can be called act_ID.npy; what no name of a file can hold is a dash there.
+
+    Ids that would be one file on some system, which may not tell A from a, get a number.
+    """
+    taken: set[str] = set()
+    found = []
+    for id in ids:
+        bare = _NO_NAME.sub("-", id)
+        bare = bare.encode()[:MAX_ID].decode(errors="ignore")
+        name = next(one for one in chain([bare], (f"{bare} ({n})" for n in count(2))) if one.casefold() not in taken)
+        taken.add(name.casefold())
+        found.append(name)
+    return found
 
 
 def _text(path: Path) -> str:

@@ -177,7 +177,7 @@ def test_words_that_a_person_marked_in_an_uncertain_answer_are_shown(client: Cli
 def test_a_file_of_questions_is_read(client: Client) -> None:
     found = client.read_questions(b"question,answer\nWho wrote <b>Ulysses</b>?,James Joyce\nWho?,\n", "q.csv")
     assert found.questions[0].text == "Who wrote <b>Ulysses</b>?"
-    assert found.left_out == "Left out of 2 rows: 1 without a question or an answer."
+    assert found.left_out == "Left out of 2 rows: 1 without a question or an answer (line 3)."
     many = b"question,answer\n" + b"".join(b"Who is number %d?,A%d\n" % (n, n) for n in range(50_001))
     with pytest.raises(BadInput, match="50,001 questions are too many: .*; set how many to ask at most"):
         client.read_questions(many, "q.csv")
@@ -426,7 +426,7 @@ def test_the_command_says_which_rows_of_a_file_are_no_questions(
         file.write_text(f"question,answer\nWho?,Emma\n{extra}")
         assert main(["identify", "run", "x", "--questions", str(file), "--json"]) == 0
         told = capfd.readouterr()
-        assert ("Left out of 2 rows: 1 without a question or an answer." in told.err) is said
+        assert ("Left out of 2 rows: 1 without a question or an answer (line 3)." in told.err) is said
         assert json.loads(told.out)["name"] == "x"
 
 

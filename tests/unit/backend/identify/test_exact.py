@@ -60,7 +60,7 @@ def spoil(answers: Path, ids: Path) -> None:
     ids.write_text(json.dumps(held), "utf-8")
 
 
-def test_cett_is_read_over_the_named_tokens_and_over_all_others_before_the_responses_end(
+def test_cett_is_read_over_the_named_tokens_and_over_all_others_of_the_answered_turn(
     tiny: Callable[[str], LoadedModel], untouched: Callable[[str], Plain], tmp_path: Path
 ) -> None:
     model, plain = tiny("llama"), untouched("llama")
@@ -74,7 +74,8 @@ def test_cett_is_read_over_the_named_tokens_and_over_all_others_before_the_respo
         inside, outside = (list(region) for region in text.regions)
         assert decode(model, [text.ids[place] for place in inside]) == f" {word}"
         assert sorted(inside + outside) == list(range(len(text.ids)))
-        assert decode(model, text.ids).endswith("now.")
+        # The tokens that close the turn are other tokens too, as in the authors' code.
+        assert str(model.tokenizer.decode(list(text.ids))).endswith("now.<|im_end|>\n")
         whole = plain.cett(list(text.ids))
         for read, region in ((given.answer, inside), (given.other, outside)):
             expected = whole[:, region].mean(1).reshape(-1)

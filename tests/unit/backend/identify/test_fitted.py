@@ -8,18 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from backend.cli.main import main
-from backend.errors import BadInput, StoreError
+from backend.errors import BadInput
 from backend.identify import fitted, library, statistics
 from backend.identify.formats import thunlp
 from backend.identify.probe import path
-from backend.identify.run import run
 from backend.models.loaded import LoadedModel
 from backend.types.plan import Training
 from backend.types.probe import Probe
 from tests.doors import assert_error_shape
-from tests.unit.backend.identify.made import PLAN, questions
 from tests.unit.backend.identify.planted import planted
 
 LAYERS, WIDTH = 4, 50
@@ -55,10 +54,38 @@ def test_their_features_give_the_fit_that_our_solver_gives_and_a_score_on_items_
     )
     weights = {(n.neuron.layer, n.neuron.index): n.weight for n in found.probe.neurons}
     assert weights == {divmod(int(n), WIDTH): chosen.weights[n] for n in np.flatnonzero(chosen.weights)}
+    assert found.scores is not None
     assert found.scores.auroc.value == statistics.auroc(labels[outside], chosen.logits(features[outside])) > 0.8
     assert found.probe.model is None and found.probe.report is None and found.probe.imported == data.name
     one = found.probe.neurons[0]
     assert one.frequency is None and one.sd and one.auroc and one.histogram is not None
+
+
+def liblinear(features: np.ndarray, labels: np.ndarray, c: float) -> LogisticRegression:
+    """The authors' fit. Its intercept is not penalised to speak of: a column of a thousand stands for it."""
+    fit = LogisticRegression(
+        l1_ratio=1, C=c, solver="liblinear", max_iter=10_000, random_state=42, intercept_scaling=1_000.0, tol=1e-8
+    )
+    return fit.fit(features, labels)
+
+
+def test_a_fit_on_all_items_is_the_authors_fit_and_says_that_nothing_was_held_out(data: Path) -> None:
+    published(data)
+    training = Training(choice="fixed", c=100.0)
+    found = fitted.fit(data, data / "qids.json", training, "theirs", all_items=True)
+    features, labels, _, _ = thunlp.read_features(thunlp.read_ids(data / "qids.json"), data)
+    weights = np.zeros(features.shape[1])
+    for one in found.probe.neurons:
+        weights[one.neuron.layer * WIDTH + one.neuron.index] = one.weight
+    theirs = liblinear(features, labels, 100.0)
+    mine, other = features @ weights + found.probe.intercept, theirs.decision_function(features)
+    # Both stop at a gradient of some 1e-4 of where they began.
+    assert np.abs(mine - other).max() / np.ptp(other) < 1e-2
+    part = fitted.fit(data, data / "qids.json", training, "part")
+    assert found.scores is None and part.scores is not None
+    assert all(one.leave_out is None for one in found.probe.neurons)
+    held = np.array([one.weight for one in part.probe.neurons])
+    assert len(held) != len(found.probe.neurons) or not np.allclose(held, [one.weight for one in found.probe.neurons])
 
 
 def archive(path: Path) -> None:
@@ -144,6 +171,14 @@ def test_the_command_fits_and_keeps_the_probe(data: Path, capfd: pytest.CaptureF
     assert Probe.model_validate_json(capfd.readouterr().out).name == "again"
 
 
+def test_the_command_fits_on_all_items_where_it_is_told_to(data: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    published(data)
+    words = ["identify", "fit", "theirs", "--features", str(data), "--ids", str(data / "qids.json"), "--c", "100"]
+    assert main([*words, "--all-items"]) == 0
+    told = capfd.readouterr().out
+    assert "nothing was held out" in told and "held out: AUROC" not in told
+
+
 @pytest.mark.parametrize(
     ("spoil", "words", "said"),
     [
@@ -165,28 +200,3 @@ def test_what_cannot_be_fitted_ends_with_status_2_and_the_failure_as_json(
     assert_error_shape(json.loads(told.out))
     assert said in told.err and told.err.count("\n") == 1
     assert not library.holds_foreign(library.folder_of("theirs"))
-
-
-def test_the_items_of_a_run_are_written_in_their_layout_and_fitted_again(
-    data: Path, tiny: Callable[[str], LoadedModel]
-) -> None:
-    model = tiny("llama")
-    folder = library.folder_of("a")
-    probe = run(model, PLAN, questions(model), folder, "a")
-    assert probe.report is not None
-    count = fitted.export(model, "a", data / "out")
-    assert count == probe.report.train_items + probe.report.test_items
-    answers = thunlp.read_answers(data / "out" / "answer_tokens.jsonl")
-    spans = [thunlp.official_span(one.tokens, one.answer) for one in answers]
-    assert len(answers) == count and all(spans) and all("".join(one.tokens) for one in answers)
-    features, labels, _, shape = thunlp.read_features(thunlp.read_ids(data / "out" / "qids.json"), data / "out")
-    assert shape == (model.info.n_layers, model.info.widths[0]) and labels.sum() == count / 2
-    assert np.isfinite(features).all() and features.min() >= 0
-    both = thunlp.read_both(thunlp.read_ids(data / "out" / "qids.json"), data / "out")
-    assert np.array_equal(both[0], features) and not np.allclose(both[1], features)
-    (folder / "items.parquet").write_bytes(b"PAR1")
-    with pytest.raises(StoreError, match="items.parquet of a is damaged: .*; resume it"):
-        fitted.export(model, "a", data / "out")
-    (folder / "features" / "items.jsonl").unlink()
-    with pytest.raises(StoreError, match="features of this run are not here"):
-        fitted.export(model, "a", data / "out")

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,6 @@ from sklearn.linear_model import LogisticRegression
 from backend.errors import BadInput, BadNeurons
 from backend.identify.formats import probes, questions, thunlp
 from backend.neurons import NeuronId
-from backend.types.identify import Item, Side
 from backend.types.plan import Source
 from backend.types.probe import Probe, ProbeNeuron
 from tests.fakes import INFO
@@ -368,7 +368,15 @@ def test_for_hprobes_weights_are_per_sd_where_each_is_known() -> None:
         ({"p.csv": TABLE + b"intercept,," + b"9" * 400 + b"\n"}, "p.csv is a damaged probe: intercept: "),
         ({"p.json": LIST + b'"intercept": 1e999}'}, "p.json is a damaged probe: intercept: "),
         ({"p.json": LIST + b'"intercept": ' + b"9" * 400 + b"}"}, "p.json is a damaged probe: intercept: "),
-        ({"p.json": LIST + b'"intercept": "much"}'}, "p.json is a damaged probe: intercept: "),
+        ({"p.json": LIST + b'"intercept": "0.5"}'}, "p.json has no proper intercept: '0.5' is no number"),
+        ({"p.json": LIST + b'"intercept": true}'}, "p.json has no proper intercept: 'True' is no number"),
+        ({"p.json": OURS + b'"intercept": true}'}, "p.json is a damaged probe: intercept: "),
+        ({"p.json": OURS + b'"neurons": [{"neuron": "L0:N1", "weight": "2.5"}]}'}, "damaged probe"),
+        ({"p.json": b'[{"layer": "0", "neuron": 1}]'}, "'0' is no whole number"),
+        ({"p.json": b'[{"layer": 0.0, "neuron": 1}]'}, "0.0 is no whole number"),
+        ({"p.json": b'[{"layer": true, "neuron": 1}]'}, "True is no whole number"),
+        ({"p.json": b'[{"layer": 1e2, "neuron": 1}]'}, "100.0 is no whole number"),
+        ({"p.json": b'[{"layer": 0, "neuron": 1, "weight": "2"}]'}, "'2' is no number"),
         ({"p.json": OURS + b'"intercept": 1e999}'}, "p.json is a damaged probe: intercept: "),
         ({"p.json": OURS + b'"neurons": [' + TWICE + b"]}"}, "L0:N1 stands in the probe twice"),
         ({"p.csv": b"layer,neuron,weight\n1,2,nan\n"}, "not finite"),
@@ -460,21 +468,40 @@ def test_the_published_ids_are_all_answered_and_on_one_side() -> None:
         assert {side: len(set(held) & answers) for side, held in ids.items()} == {"right": 1000, "wrong": 1000}
 
 
-def test_features_in_the_authors_layout_are_read_back(tmp_path: Path) -> None:
-    items = [
-        Item(question=f"q{n}", side="wrong" if n % 2 else "right", response="It\u2028is Cairo", start=6, end=11)
-        for n in range(6)
+def exported(ids: list[str], start: int = 0) -> list[thunlp.Exported]:
+    """Items in the authors' layout, every second one wrong; features are of `FEATURES` from `start` on."""
+    return [
+        thunlp.Exported(
+            thunlp.Tokenised(id, "Where?", "It\u2028is Cairo", ("It", "\u2028", "is", " Cairo"), (" Cairo",)),
+            "wrong" if number % 2 else "right",
+            FEATURES[start + number].reshape(LAYERS, WIDTH),
+            FEATURES[start + 20 + number].reshape(LAYERS, WIDTH),
+        )
+        for number, id in enumerate(ids)
     ]
-    asked = {item.question: "Where?" for item in items}
-    tokens = [(("It", "\u2028", "is", " Cairo"), (" Cairo",))] * 6
-    thunlp.write(tmp_path, items, asked, FEATURES[:6], LAYERS, tokens)
-    ids = thunlp.read_ids(tmp_path / "qids.json")
-    assert {side: len(held) for side, held in ids.items()} == {"right": 3, "wrong": 3}
-    features, labels, kept, shape = thunlp.read_features(ids, tmp_path)
-    assert shape == (LAYERS, WIDTH) and labels.tolist() == [1, 1, 1, 0, 0, 0] and len(kept) == 6
-    assert np.allclose(features, FEATURES[[1, 3, 5, 0, 2, 4]], atol=1e-7)
-    answers = thunlp.read_answers(tmp_path / "answer_tokens.jsonl")
+
+
+def test_features_in_the_authors_layout_are_read_back(tmp_path: Path) -> None:
+    thunlp.write(tmp_path, {"train": exported([f"q{n}" for n in range(6)]), "test": exported(["r0", "r1"], 6)})
+    ids = thunlp.read_ids(tmp_path / "train_qids.json")
+    assert ids == {"right": ("q0", "q2", "q4"), "wrong": ("q1", "q3", "q5")}
+    assert thunlp.read_ids(tmp_path / "test_qids.json") == {"right": ("r0",), "wrong": ("r1",)}
+    answer, other, labels, shape = thunlp.read_both(ids, tmp_path)
+    assert shape == (LAYERS, WIDTH) and labels.tolist() == [1, 1, 1, 0, 0, 0]
+    order = np.array([1, 3, 5, 0, 2, 4])
+    assert np.array_equal(answer, FEATURES[order].astype(np.float32))
+    assert np.array_equal(other, FEATURES[20 + order].astype(np.float32))
+    answers = thunlp.read_answers(tmp_path / "answer_tokens_train.jsonl")
     assert len(answers) == 6 and thunlp.official_span(answers[0].tokens, answers[0].answer) == (3, 4)
+    assert [one.id for one in thunlp.read_answers(tmp_path / "answer_tokens_test.jsonl")] == ["r0", "r1"]
+
+
+def test_an_id_stays_the_questions_own_where_a_file_can_have_it() -> None:
+    given = ["tc_3", "author:Emma (1815)", "a/b", "a\\b", "../x", "Q", "q", "q", "n" * 300, "Ōe", "a\nb"]
+    found = thunlp.file_ids(given)
+    assert found[:2] == given[:2] and found[5:8] == ["Q", "q (2)", "q (3)"] and found[9] == "Ōe"
+    assert len({one.casefold() for one in found}) == len(found)
+    assert not any(mark in one for one in found for mark in "/\\\n") and max(map(len, found)) <= 220
 
 
 @pytest.mark.parametrize(
@@ -526,27 +553,38 @@ def test_an_answer_that_is_given_twice_is_refused_with_its_line(tmp_path: Path) 
 
 def written(folder: Path) -> None:
     """Two items in the authors' layout."""
-    sides: tuple[Side, Side] = ("right", "wrong")
-    items = [Item(question="q", side=side, response="A", start=0, end=1) for side in sides]
-    tokens = [(("A",), ("A",))] * 2
-    thunlp.write(folder, items, {"q": "Who?"}, FEATURES[:2], LAYERS, tokens, FEATURES[2:4])
+    with thunlp.prepared(folder):
+        thunlp.write(folder, {"train": exported(["a", "b"])})
+
+
+def unready(folder: Path) -> None:
+    with thunlp.prepared(folder):
+        pass
 
 
 def test_a_place_that_cannot_be_written_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "file"
     file.write_text("mine")
     for place in (file, file / "inside", tmp_path / ("n" * 300)):
-        for attempt in (written, thunlp.ready):
+        for attempt in (written, unready):
             with pytest.raises(BadInput, match="cannot be written: .*; choose another place"):
                 attempt(place)
     assert file.read_text() == "mine"
     written(tmp_path / "out")
-    assert thunlp.read_both(thunlp.read_ids(tmp_path / "out" / "qids.json"), tmp_path / "out")[2].tolist() == [1, 0]
+    ids = thunlp.read_ids(tmp_path / "out" / "train_qids.json")
+    assert thunlp.read_both(ids, tmp_path / "out")[2].tolist() == [1, 0]
+    full_after = iter(range(3))
+    save = np.save
 
-    def full(*given: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def full(*given: Any) -> None:
+        if next(full_after) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(*given)
 
     monkeypatch.setattr(np, "save", full)
-    with pytest.raises(BadInput, match="out cannot be written: No space left on device"):
+    with pytest.raises(BadInput, match="new cannot be written: No space left on device"):
+        written(tmp_path / "deep" / "new")
+    assert not (tmp_path / "deep").exists(), "nothing is left of an export that failed"
+    with pytest.raises(StopIteration):
         written(tmp_path / "out")
-    assert not (tmp_path / "out" / "qids.json").exists(), "nothing is fitted on a mixture of two exports"
+    assert not (tmp_path / "out" / "train_qids.json").exists(), "nothing is fitted on a mixture of two exports"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -187,3 +188,57 @@ def test_a_plan_of_an_earlier_run_still_loads() -> None:
     old = Plan().model_dump(mode="json")
     del old["words"], old["judge"], old["source"]["limit"]
     assert Plan.model_validate(old) == Plan()
+
+
+@pytest.mark.parametrize(
+    ("verb", "fields"),
+    [
+        ("explore", {"top": True}),
+        ("explore", {"top": "3"}),
+        ("explore", {"top": 3.0}),
+        ("explore", {"chat": 1}),
+        ("explore", {"chat": "true"}),
+        ("explore", {"decoding": {"max_new_tokens": "3"}}),
+        ("explore", {"decoding": {"temperature": True}}),
+        ("explore", {"threshold": {"k": "3"}}),
+        ("compare", {"alphas": [True]}),
+        ("compare", {"alphas": ["0.5"]}),
+        ("compare", {"own": [{"neuron": "L1:N2", "alpha": "0.5"}]}),
+        ("compare", {"control_arms": [False]}),
+        ("neuron", {"top": "3"}),
+        ("neuron", {"text": {"prompt": ASK, "top": True}}),
+        ("lens", {"top": 3.0}),
+        ("identify", {"plan": {"seed": True}}),
+        ("identify", {"plan": {"source": {"limit": "5"}}}),
+        ("identify", {"plan": {"sampling": {"samples": "10"}}}),
+        ("identify", {"plan": {"filter": {"right": True}}}),
+        ("identify", {"plan": {"training": {"cs": ["1"]}}}),
+        ("identify", {"plan": {"training": {"choice": "fixed", "c": True}}}),
+        ("identify", {"plan": {"checks": {"alphas": [True]}}}),
+        ("identify", {"plan": {"judge": {"model": "x", "decides": "yes"}}}),
+        ("identify", {"plan": {"screening": {"at_most": 1e2}}}),
+    ],
+)
+def test_a_number_is_no_text_and_no_truth_value(verb: str, fields: dict[str, Any]) -> None:
+    asked = BASE[verb].model_dump(mode="json") | fields
+    for validate in (REQUESTS[verb].model_validate, lambda told: REQUESTS[verb].model_validate_json(json.dumps(told))):
+        with pytest.raises(ValidationError, match=r"Input should be a valid (integer|number|boolean)"):
+            validate(asked)
+
+
+def test_a_whole_number_stands_for_one_with_a_point_and_lists_for_tuples() -> None:
+    """A program's JSON has no tuples, and may write 2 for 2.0."""
+    told = CompareRequest.model_validate({"prompt": ASK, "neurons": ["L1:N2"], "alphas": [0, 2], "control_arms": [1]})
+    assert told.alphas == (0.0, 2.0) and told.hash == CompareRequest.model_validate_json(told.canonical()).hash
+
+
+@pytest.mark.parametrize(
+    ("request_", "known"),
+    [
+        (ExploreRequest(prompt=ASK), "26e66f85ad4da91bf838c3d945cc592e84adf7c93e813843f418b05d22a220c1"),
+        (IdentifyRequest(name="a"), "507eef76c03d3a2833d4c898f6f0221603486f32049bd289e577f0cc98f92677"),
+    ],
+)
+def test_what_is_accepted_has_the_key_it_always_had(request_: Frozen, known: str) -> None:
+    """Stored results and links hang on it. Where a field is added on purpose, this is made anew."""
+    assert request_.hash == known

@@ -1,0 +1,183 @@
+"""A finished run in the authors' layout: what their code reads from it is what the run was fitted on.
+
+Owns the check of each item. Their code looks for an answer by its tokens' texts alone, as the first run of them behind
+the question, in the answered turn as the model's template writes it. Where that is not the place that the run read, or
+the tokens before it are others, the item is left out and counted: it would come back with other figures. Features
+over the answer are the run's own; those over the other tokens are read anew, because theirs count the tokens that
+close the answered turn, and the run's do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from backend.errors import BadInput, BadPrompt, StoreError
+from backend.features import RegionText
+from backend.identify import exact, library, runs
+from backend.identify.extract import held, read_as
+from backend.identify.formats import thunlp
+from backend.identify.records import reason
+from backend.identify.responses import asked
+from backend.identify.runs import Begun
+from backend.models.loaded import LoadedModel
+from backend.types.identify import Item, Question
+from backend.watch import SILENT, Watch
+
+TRAIN, TEST = "train", "test"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run: its fitted items with their features over the answer, and which were held out."""
+
+    begun: Begun
+    items: tuple[Item, ...]
+    answer: np.ndarray
+    held_out: tuple[bool, ...]
+    questions: Mapping[str, Question]
+
+
+@dataclass(frozen=True)
+class Written:
+    """How many items were written to fit on and as held out; how many were not, and why."""
+
+    train: int
+    test: int
+    elsewhere: int
+    """Their code would read another place, where the same tokens stand earlier."""
+    otherwise: int
+    """The template writes the answered turn with other tokens than those the run read, or their code cannot find it."""
+    pooling: str
+    has_template: bool
+
+    @property
+    def items(self) -> int:
+        """All that were written."""
+        return self.train + self.test
+
+    @property
+    def sentence(self) -> str:
+        """All of it in words."""
+        told = f"{self.items:,} items with their features, {self.train:,} to fit on and {self.test:,} held out"
+        lost = {
+            "whose answer stands earlier in the response too, where the authors' code would read it": self.elsewhere,
+            "which the model's template writes with other tokens once they are answered": self.otherwise,
+        }
+        left = ", ".join(f"{count:,} {words}" for words, count in lost.items() if count)
+        told += f"; left out: {left}" if left else ""
+        told += "; their extract_activations.py gives these figures back with --method max" if self._is_max else ""
+        if not self.has_template:
+            told += "; the model has no chat template, so only their classifier reads them, not extract_activations.py"
+        return told
+
+    @property
+    def _is_max(self) -> bool:
+        return self.pooling == "max"
+
+
+def finished(name: str) -> Finished:
+    """The run, with everything that can be known before its model is loaded.
+
+    Raises Unknown, StoreError where something is not there, BadInput where the layout cannot hold what it read.
+    """
+    begun, of_run = runs.begun(name)
+    folder = library.folder_of(name)
+    items, answer, _ = held(folder / "features")
+    try:
+        table = pd.read_parquet(folder / "items.parquet", columns=["question", "response", "held_out"])
+    except FileNotFoundError as error:
+        raise StoreError(f"The run {name} is not finished", "it holds no items yet", "resume it") from error
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"items.parquet of {name} is damaged", reason(error), "resume it: it is written anew"
+        ) from error
+    _refuse_unheld(begun, name)
+    out = {(question, response): bool(held_out) for question, response, held_out in table.itertuples(index=False)}
+    places = [place for place, item in enumerate(items) if (item.question, item.response) in out]
+    chosen = tuple(items[place] for place in places)
+    questions = {question.id: question for question in of_run}
+    return Finished(
+        begun, chosen, answer[places], tuple(out[item.question, item.response] for item in chosen), questions
+    )
+
+
+def _refuse_unheld(begun: Begun, name: str) -> None:
+    what = f"{name} cannot be written for the authors' code"
+    if begun.plan.rule.position != "answer":
+        why = "it was read where each token of the answer is predicted, and their code reads at the tokens themselves"
+        raise BadInput(what, why, "make it with --position answer")
+    if len(set(widths := _widths(name))) > 1:
+        raise BadInput(what, f"its layers have {min(widths):,} to {max(widths):,} neurons, and theirs is one array",
+                       "export it as json")  # fmt: skip
+
+
+def _widths(name: str) -> tuple[int, ...]:
+    model = library.read(name).model
+    return model.widths if model is not None else ()
+
+
+def write(model: LoadedModel, run: Finished, folder: Path, watch: Watch = SILENT) -> Written:
+    """Write the run's items to `folder`. Raises BadInput where none can be written, BadSettings, Stopped."""
+    texts: dict[int, RegionText] = {}
+    tokens: dict[int, tuple[str, ...]] = {}
+    lost = {"elsewhere": 0, "otherwise": 0}
+    for place, item in enumerate(run.items):
+        mine = read_as(model, item, run.questions, run.begun.plan.sampling, run.begun.plan.rule)
+        tokens[place] = exact.spelled_each(model, [mine.ids[token] for token in mine.regions[0]])
+        found = _theirs(model, run, item, tokens[place])
+        if found is None or found.ids[: mine.regions[0][-1] + 1] != mine.ids[: mine.regions[0][-1] + 1]:
+            lost["otherwise"] += 1
+        elif found.regions[0] != mine.regions[0]:
+            lost["elsewhere"] += 1
+        else:
+            texts[place] = found
+    if not texts:
+        raise BadInput(
+            "No item can be written for the authors' code",
+            f"of {len(run.items):,}, it would read {lost['elsewhere']:,} at another place, and the model's template "
+            f"writes {lost['otherwise']:,} with other tokens once they are answered",
+            "export the probe as json or npz",
+        )
+    pooling = run.begun.plan.rule.pooling
+    _, other = exact.features(model, list(texts.values()), 2, watch, pooling)
+    parts = _parts(model, run, texts, tokens, other)
+    thunlp.write(folder, parts)
+    has_template = bool(model.tokenizer.chat_template)
+    return Written(len(parts[TRAIN]), len(parts[TEST]), **lost, pooling=pooling, has_template=has_template)
+
+
+def _theirs(model: LoadedModel, run: Finished, item: Item, answer: Sequence[str]) -> RegionText | None:
+    """What the authors' code reads of an item; None where it reads nothing."""
+    try:
+        return exact.region_text(model, exact.conversation(model, _prompt(run, item), item.response), answer)
+    except (BadPrompt, ValueError):
+        return None
+
+
+def _prompt(run: Finished, item: Item) -> str:
+    return asked(run.questions[item.question], run.begun.plan.sampling).prompt
+
+
+def _parts(
+    model: LoadedModel,
+    run: Finished,
+    texts: Mapping[int, RegionText],
+    tokens: Mapping[int, tuple[str, ...]],
+    other: np.ndarray,
+) -> dict[str, list[thunlp.Exported]]:
+    ids = thunlp.file_ids([run.items[place].question for place in texts])
+    parts: dict[str, list[thunlp.Exported]] = {TRAIN: [], TEST: []}
+    for id, (place, _), rest in zip(ids, texts.items(), other, strict=True):
+        item = run.items[place]
+        told = exact.conversation(model, _prompt(run, item), item.response)
+        response = exact.spelled_each(model, told.ids[told.start :])
+        one = thunlp.Tokenised(id, _prompt(run, item), item.response, response, tokens[place])
+        shape = (model.info.n_layers, -1)
+        found = thunlp.Exported(one, item.side, run.answer[place].reshape(shape), rest.reshape(shape))
+        parts[TEST if run.held_out[place] else TRAIN].append(found)
+    return parts
