@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
+_RIGHTS = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -56,6 +57,15 @@ class StoreUnreadable(StoreProblem):
 
 class JournalDamaged(StoreProblem):
     """A line of a journal is no record."""
+
+
+def remedy(problem: OSError) -> str:
+    """What a person can do about a file that could not be written."""
+    if problem.errno in _NO_SPACE:
+        return "free some space"
+    if problem.errno in _RIGHTS:
+        return "make the folder writable, or let HNEURONS_HOME name another one"
+    return "look at that folder, or let HNEURONS_HOME name another one"
 
 
 def not_written(problem: OSError, path: Path) -> StoreProblem:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from cache.errors import JournalDamaged, StoreProblem, StoreUnreadable, not_written
+from cache.files import FILE, Taken, own_folder, turn
 
 
 class Journal:
@@ -52,28 +51,28 @@ class Journal:
         return list(_records(payload[: _whole(payload)], self.name))
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, wait: float = 0.0) -> Iterator[None]:
         """Be the only writer while the block runs, and begin behind the last whole record.
 
+        Args:
+            wait: seconds to wait for another writer to end: for records that are added in an instant. A stage that
+                writes for hours waits for none.
         Raises StoreProblem where another program writes here, or the system refuses the folder.
         """
-        lock = FileLock(f"{self.path}.lock", timeout=0)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except Timeout as error:
-            raise StoreProblem(
-                f"{self.path.parent.name} is being worked on",
-                "another program writes there now",
-                "wait for it, or give this run another name",
-            ) from error
-        except OSError as error:
-            raise not_written(error, self.path) from error
-        try:
+        with ExitStack() as held:
+            try:
+                own_folder(self.path.parent)
+                held.enter_context(turn(self.path.with_name(f"{self.path.name}.lock"), wait))
+            except Taken as error:
+                raise StoreProblem(
+                    f"{self.path.parent.name} is being worked on",
+                    "another program writes there now",
+                    "try again in a minute" if wait else "wait for it, or give this run another name",
+                ) from error
+            except OSError as error:
+                raise not_written(error, self.path) from error
             self._cut()
             yield
-        finally:
-            lock.release()
 
     def append(self, records: Iterable[dict[str, Any]]) -> None:
         """Add records and see them to the disk; all of them or none is there afterwards."""
@@ -81,6 +80,7 @@ class Journal:
         try:
             before = self.path.stat().st_size if self.path.exists() else 0
             try:
+                self.path.touch(FILE)
                 with self.path.open("ab") as file:
                     file.write(lines.encode())
                     file.flush()

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 
 from cache import record
 from cache.errors import BadKey, PayloadTooLarge, StoreProblem, not_read, not_written
+from cache.files import own_folder
 from cache.record import Damaged, Entry
 
 __all__ = ["DEFAULT_MAX_BYTES", "Entry", "Store"]
@@ -259,7 +260,7 @@ def _write(path: Path, head: bytes, payload: bytes, used_ns: int) -> None:
     """Write the file beside its place and move it there in one step, or leave no trace."""
     unfinished: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        own_folder(path.parent)
         handle, name = tempfile.mkstemp(prefix=f"{path.stem[:12]}-", suffix=_UNFINISHED, dir=path.parent)
         unfinished = Path(name)
         with os.fdopen(handle, "wb") as stream:

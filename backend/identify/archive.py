@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import zlib
 from pathlib import Path
 
 from backend.errors import StoreError
 from backend.whole import whole
+from cache.errors import remedy
+from cache.files import Taken, own_folder, turn
 
 PLAN = "plan.json"
 QUESTIONS = "questions.jsonl"
@@ -32,20 +35,37 @@ def pack(folder: Path, into: Path) -> None:
 
 
 def unpack(packed: Path, folder: Path) -> None:
-    """Put packed answers into the run's `folder`, where no run has begun; the plan comes last. Raises StoreError."""
+    """Put packed answers into the run's `folder`, where no run has begun; the plan comes last.
+
+    Of several who come first at once, one unpacks and the others wait for it. Raises StoreError.
+    """
     if (folder / PLAN).exists() or not (packed / PLAN).exists():
         return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in packed.glob(f"*.jsonl{PACKED}"):
-            with whole(folder / path.stem) as part:
-                part.write_bytes(gzip.decompress(path.read_bytes()))
-        with whole(folder / PLAN) as part:
-            shutil.copyfile(packed / PLAN, part)
-    except OSError as error:
+        own_folder(folder)
+        with turn(folder / ".unpacking.lock"):
+            # Behind another one's turn the run may have begun, and added to what was unpacked.
+            if not (folder / PLAN).exists():
+                _unpack(packed, folder)
+    except Taken as error:
         raise StoreError(
-            f"The answers of {folder.name} cannot be unpacked", error.strerror or str(error), "free some space"
+            f"The answers of {folder.name} are not unpacked yet",
+            "another program has been at it for longer than it should take",
+            "try again in a minute",
         ) from error
+    except (OSError, EOFError, zlib.error) as error:
+        whole_file = isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile)
+        why = error.strerror or str(error) if whole_file else "the packed file is damaged"
+        what = remedy(error) if whole_file else "install the program again"
+        raise StoreError(f"The answers of {folder.name} cannot be unpacked", why, what) from error
+
+
+def _unpack(packed: Path, folder: Path) -> None:
+    for path in packed.glob(f"*.jsonl{PACKED}"):
+        with whole(folder / path.stem) as part:
+            part.write_bytes(gzip.decompress(path.read_bytes()))
+    with whole(folder / PLAN) as part:
+        shutil.copyfile(packed / PLAN, part)
 
 
 def copy(source: Path, folder: Path) -> None:
@@ -56,7 +76,7 @@ def copy(source: Path, folder: Path) -> None:
                 shutil.copyfile(path, part)
     except OSError as error:
         raise StoreError(
-            f"The answers of {source.name} cannot be copied", error.strerror or str(error), "free some space"
+            f"The answers of {source.name} cannot be copied", error.strerror or str(error), remedy(error)
         ) from error
 
 

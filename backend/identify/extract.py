@@ -43,6 +43,7 @@ from backend.models.loaded import LoadedModel
 from backend.types import Frozen, StageEvent, figures
 from backend.types.identify import Confidence, Item, Question, RegionRule, Sampling
 from backend.watch import SILENT, Watch, between
+from cache.files import FILE
 from cache.journal import Journal
 
 BLOCK = 128
@@ -291,7 +292,11 @@ def _checksum(payload: bytes) -> str:
 def _mapped(path: Path, shape: tuple[int, int]) -> np.memmap[Any, Any]:
     """The array as it is, where it is whole; else a new one."""
     try:
-        return np.lib.format.open_memmap(path, mode="r+") if is_whole(path, shape) else new_array(path, shape)
+        if is_whole(path, shape):
+            return np.lib.format.open_memmap(path, mode="r+")
+        # Made before it is filled, so that nobody else can open it.
+        path.touch(FILE)
+        return new_array(path, shape)
     except (OSError, ValueError) as error:
         room = math.ceil(4 * math.prod(shape) / 1e6)
         raise StoreError(

@@ -21,7 +21,7 @@ from backend.types.plan import run_name
 from backend.types.probe import Probe, ProbeSummary, Said, bare
 from backend.types.results import ModelInfo
 from backend.whole import whole
-from cache.errors import PathEscapes
+from cache.errors import PathEscapes, remedy
 from cache.paths import home, inside
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def write(folder: Path, probe: Probe, tables: Mapping[str, pd.DataFrame]) -> Non
         write_text(folder / PROBE, probe.model_dump_json(indent=1))
     except OSError as error:
         raise StoreError(
-            f"The probe {probe.name} cannot be written", error.strerror or str(error), "free some space and resume"
+            f"The probe {probe.name} cannot be written", error.strerror or str(error), f"{remedy(error)} and resume"
         ) from error
 
 
@@ -86,7 +86,7 @@ def write_text(path: Path, text: str) -> None:
             part.write_bytes(text.encode())
     except OSError as error:
         raise StoreError(
-            f"{path.name} cannot be written", error.strerror or str(error), "free some space and resume"
+            f"{path.name} cannot be written", error.strerror or str(error), f"{remedy(error)} and resume"
         ) from error
 
 

@@ -16,6 +16,7 @@ from backend.errors import StoreError
 from backend.outside import clause
 from backend.types import Frozen
 from cache.errors import JournalDamaged, StoreProblem
+from cache.files import TURN
 from cache.journal import Journal
 
 R = TypeVar("R", bound=Frozen)
@@ -51,7 +52,8 @@ def by_question(journal: Journal, kind: type[R], instead: str = ALONE) -> dict[s
 def keep(journal: Journal, record: Frozen) -> None:
     """Add one record. Raises StoreError where the folder cannot be written, or another program writes there."""
     try:
-        with journal.writing():
+        # A verdict takes milliseconds: thirty at once wait for one another.
+        with journal.writing(wait=TURN):
             journal.append([record.model_dump(mode="json")])
     except StoreProblem as error:
         raise StoreError(error.what, error.why, error.instead) from error

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from pydantic import Field
 
 from backend.errors import BadSettings, StoreError, Unknown
@@ -24,6 +23,8 @@ from backend.types import Frozen
 from backend.types.identify import Question, Verdict
 from backend.types.plan import Plan, Source
 from backend.types.results import ModelInfo
+from cache.errors import remedy
+from cache.files import Taken, own_folder, turn
 from cache.journal import Journal
 
 
@@ -56,31 +57,30 @@ class Marking(Frozen):
     end: int = Field(ge=0)
 
 
+LOCK = ".lock"
 _ANEW = "begin the run anew, under another name"
 _REMOVE = "remove that line: what a person decided there is lost"
 
 
 @contextmanager
-def working(folder: Path) -> Iterator[None]:
-    """Be the only run in `folder`. Raises StoreError where another one is, or the folder cannot be made."""
-    lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise StoreError(
-            f"The run {folder.name} is being worked on",
-            "another program has its folder open",
-            "wait for it, or give this run another name",
-        ) from error
-    except OSError as error:
-        raise StoreError(
-            f"{folder} cannot be written", error.strerror or str(error), "choose another folder"
-        ) from error
-    try:
+def working(folder: Path, wait: float = 0.0) -> Iterator[None]:
+    """Be the only run in `folder`; waits `wait` seconds for another one to end.
+
+    Raises StoreError where another one is there, or the folder cannot be made.
+    """
+    with ExitStack() as held:
+        try:
+            own_folder(folder)
+            held.enter_context(turn(folder / LOCK, wait))
+        except Taken as error:
+            raise StoreError(
+                f"The run {folder.name} is being worked on",
+                "another program has its folder open",
+                "wait for it, or give this run another name",
+            ) from error
+        except OSError as error:
+            raise StoreError(f"{folder} cannot be written", reason(error), remedy(error)) from error
         yield
-    finally:
-        lock.release()
 
 
 def opened(name: str) -> Path:
@@ -109,7 +109,8 @@ def branch(source: str, name: str, plan: Plan, info: ModelInfo) -> tuple[Questio
     if begun_in(folder) is None:
         library.refuse_foreign(folder)
         with working(folder):
-            archive.copy(folder_of(source), folder)
+            if begun_in(folder) is None:
+                archive.copy(folder_of(source), folder)
     return questions
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from pathlib import Path
 
+from cache.files import whole
 from cache.paths import models_dir
 
 log = logging.getLogger(__name__)
@@ -62,8 +62,7 @@ def _write(told: dict[str, str]) -> None:
     path = _memory()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps(told), "utf-8")
-        os.replace(part, path)
+        with whole(path) as part:
+            part.write_text(json.dumps(told), "utf-8")
     except OSError as error:
         log.warning("file hashes not kept: %s", error)

@@ -27,6 +27,7 @@ from backend.types.identify import Greedy, Question, ReadQuestions, Samples, Ver
 from backend.types.plan import AnswerView, Plan, RunView
 from backend.types.probe import Probe, Said
 from backend.types.results import ModelInfo
+from cache.files import TURN
 from cache.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -236,7 +237,8 @@ def take(
             f"a file of this kind is for the model that is loaded, and {loading} is still loading",
             "take it when the model is ready",
         )
-    with folders.working(folder):
+    library.refuse_taken(folder)
+    with folders.working(folder, wait=TURN):
         library.refuse_taken(folder)
         library.write(folder, probe, {})
     return probe
