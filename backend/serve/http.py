@@ -21,7 +21,8 @@ from pydantic import BaseModel, Field, StrictBool, ValidationError
 from backend.errors import HNeuronsError, Unknown
 from backend.serve.client import Client
 from backend.serve.failures import explain
-from backend.serve.http_errors import ERRORS, BodyLimit, add_error_handlers
+from backend.serve.hosts import Hosts, TrustedHosts, trusted
+from backend.serve.http_errors import ERRORS, BodyLimit, add_error_handlers, error_response
 from backend.serve.http_probes import add_probes
 from backend.types import (
     COMPACT,
@@ -97,8 +98,9 @@ class Results(BaseModel):
     results: tuple[StoredResult, ...]
 
 
-def create_app(client: Client) -> FastAPI:
-    """The service in front of `client`, which is closed when the service ends."""
+def create_app(client: Client, hosts: Hosts | None = None) -> FastAPI:
+    """The service in front of `client`, which is closed when the service ends; asked under the names of `hosts`, by
+    default those of this machine alone and of HNEURONS_HOSTS."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -110,6 +112,7 @@ def create_app(client: Client) -> FastAPI:
 
     app = FastAPI(title="H-Neuron Explorer", version="1", lifespan=lifespan, responses=ERRORS)
     app.add_middleware(BodyLimit, limit=MAX_BODY)
+    app.add_middleware(TrustedHosts, hosts=hosts or trusted(), refuse=error_response)
     add_error_handlers(app)
     _add_models(app, client)
     _add_jobs(app, client)

@@ -24,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from backend.serve.hosts import Hosts
 from backend.serve.http import MAX_BODY, create_app
 from backend.serve.local import LocalClient
 from backend.types import CompareRequest, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
@@ -52,7 +53,7 @@ def client(engine: FakeEngine) -> Iterator[LocalClient]:
 
 @pytest.fixture
 def http(client: LocalClient) -> Iterator[TestClient]:
-    with TestClient(create_app(client), raise_server_exceptions=False) as opened:
+    with TestClient(create_app(client), "http://localhost", raise_server_exceptions=False) as opened:
         yield opened
 
 
@@ -171,7 +172,7 @@ def described(tmp_path: Path) -> Iterator[schemathesis.BaseSchema]:
     for verb, request in EXAMPLES.items():
         (tmp_path / f"{verb}.json").write_bytes(engine.run(verb, request).to_bytes())
     with local(FakeEngine(), examples=tmp_path) as client:
-        yield schemathesis.openapi.from_asgi("/openapi.json", create_app(client))
+        yield schemathesis.openapi.from_asgi("/openapi.json", create_app(client, Hosts(frozenset({"testserver"}))))
 
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
