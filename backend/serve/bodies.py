@@ -16,6 +16,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -36,6 +37,12 @@ SLOWEST = 16 * 1024
 _IN_THREAD = 256 * 1024
 """From this length on a body is parsed beside the loop that serves everybody."""
 _JSON = re.compile(r"application/(?:json|[\w.+-]+\+json)\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
+
+
+class Body(BaseModel):
+    """Base of what a route takes: a field that is not known is no field to pass over."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class Bodies:

@@ -21,7 +21,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field, StrictBool, ValidationError
 
 from backend.errors import HNeuronsError, Unknown
-from backend.serve.bodies import Bodies, JsonOnly, StrictRoute
+from backend.serve.bodies import Bodies, Body, JsonOnly, StrictRoute
 from backend.serve.client import Client
 from backend.serve.failures import explain
 from backend.serve.hosts import Hosts, TrustedHosts, trusted
@@ -67,7 +67,7 @@ Turn = Annotated[
 ]
 
 
-class Load(BaseModel):
+class Load(Body):
     """A model to change to: a row of the table, hub name, directory or GGUF file.
 
     session: who asks, so that their own questions need no leave. confirm: also where others are at work.
@@ -80,7 +80,7 @@ class Load(BaseModel):
     confirm: StrictBool = False
 
 
-class Submission(BaseModel):
+class Submission(Body):
     """A request for the queue. `request` is that of the verb; runs of one `session` are done in order."""
 
     verb: Verb

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,6 +18,7 @@ import schemathesis
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable as NothingToForbid
+from pydantic import ValidationError
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
@@ -31,7 +33,7 @@ from backend.serve.hosts import Hosts
 from backend.serve.http import create_app
 from backend.serve.local import LocalClient
 from backend.types import CompareRequest, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
-from tests.doors import assert_error_shape, ended, local, served
+from tests.doors import PATIENCE, assert_error_shape, ended, local, served
 from tests.fakes import FakeEngine
 
 EXAMPLES: dict[Verb, Request] = {
@@ -171,6 +173,10 @@ REFUSED = [
     ("post", "/v1/explore", {"content": b'{"prompt": "x", "top": 1e999}'}, 422, "bad_settings"),
     ("post", "/v1/explore", {"content": b""}, 422, "bad_settings"),
     ("post", "/v1/models/load", {"json": {"name": "x", "confirm": "yes"}}, 422, "bad_settings"),
+    ("post", "/v1/models/load", {"json": {"name": "x", "surprise": 1}}, 422, "bad_settings"),
+    ("post", "/v1/questions", {"json": {"files": {"a.csv": "YQ=="}, "limit": True}}, 422, "bad_settings"),
+    ("post", "/v1/questions", {"json": {"files": {"a.csv": "YQ=="}, "seed": "3"}}, 422, "bad_settings"),
+    ("post", "/v1/probes/x", {"json": {"files": {"a.json": "YQ=="}, "force": "true"}}, 422, "bad_settings"),
     ("delete", "/v1/models/load", {}, 404, "not_found"),
     ("get", "/v1/jobs/nobody", {}, 404, "not_found"),
     ("get", "/v1/jobs/nobody?wait=31", {}, 422, "bad_settings"),
@@ -195,6 +201,48 @@ def test_every_refusal_has_the_one_shape(
     assert answer.status_code == status, answer.text
     assert_error_shape(answer.json(), code)
     assert http.post("/v1/explore", json=ASKED).status_code == 200, "the next request works"
+
+
+NO_NUMBERS = [True, "3", "1e0", [3], {"a": 3}, 10**30, -(10**400)]
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda value: repr(value)[:20])
+@pytest.mark.parametrize("place", ["top", "decoding.max_new_tokens", "decoding.temperature", "threshold.k"])
+def test_what_the_types_take_for_no_number_is_none_over_http(http: TestClient, place: str, value: object) -> None:
+    """The door neither adds to what the types accept nor takes from it."""
+    outer, _, inner = place.partition(".")
+    asked = {"prompt": "Who?", outer: {inner: value} if inner else value}
+    try:
+        ExploreRequest.model_validate(asked)
+    except ValidationError:
+        wanted = 422
+    else:
+        wanted = 200
+    answer = http.post("/v1/explore", content=json.dumps(asked), headers={"Content-Type": "application/json"})
+    assert answer.status_code == wanted or (wanted == 422 and answer.status_code == 400), answer.text
+    if answer.status_code >= 400:
+        assert_error_shape(answer.json())
+
+
+def test_many_who_change_the_model_at_once_leave_one_that_answers(http: TestClient, client: LocalClient) -> None:
+    statuses: list[int] = []
+
+    def change(number: int) -> None:
+        body = {"name": f"model-{number}", "confirm": True}
+        statuses.append(http.post("/v1/models/load", json=body).status_code)
+        if number % 3 == 0:
+            statuses.append(http.delete("/v1/models/load").status_code)
+
+    threads = [threading.Thread(target=change, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert set(statuses) <= {200, 202, 404}
+    until = time.monotonic() + PATIENCE
+    while client.status().state != "ready" and time.monotonic() < until:
+        time.sleep(0.01)
+    assert http.post("/v1/explore", json=ASKED).status_code == 200
 
 
 def test_a_body_beyond_the_bound_is_refused_declared_or_not(http: TestClient) -> None:
