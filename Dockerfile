@@ -2,6 +2,7 @@
 #   CPU:   docker build -t hneurons .
 #   CUDA:  docker build -t hneurons:cuda --build-arg BASE=nvidia/cuda:12.8.1-base-ubuntu24.04 .
 #   run:   docker run -p 8501:8501 -v hneurons:/data hneurons           (CUDA: add --gpus all)
+#          open it as http://localhost:8501; for others add -e HNEURONS_HOSTS=NAME-OR-ADDRESS-OF-THE-HOST
 #   HTTP:  docker run -p 8600:8600 -v hneurons:/data hneurons make serve SERVE_ADDRESS=0.0.0.0
 # Plain torch for Linux brings the CUDA libraries along, whatever the base. To keep them out of a CPU
 # image, name an index that has CPU builds: --build-arg TORCH_ARGS="--extra-index-url ADDRESS".

@@ -13,6 +13,8 @@ PORT ?= 8501
 ADDRESS ?= localhost
 SERVE_PORT ?= 8600
 SERVE_ADDRESS ?= 127.0.0.1
+# Further names under which page and service may be asked; see .env.example.
+export HNEURONS_HOSTS ?=
 RUN_ARGS ?=
 PYTEST_ARGS ?= -n 2 --dist loadgroup
 BENCH_ARGS ?=
@@ -55,8 +57,9 @@ model: $(CONVERTED) ## Convert the default model once, so that loading takes sec
 
 browser: $(CHROMIUM) ## Find or install Chromium for the browser tests
 
-run: setup model ## Start the page and open http://localhost:8501 (PORT=..., ADDRESS=...)
+run: setup model ## Start the page and open http://localhost:8501 (PORT=..., ADDRESS=..., HNEURONS_HOSTS=...)
 	$(PY) -m streamlit run app/main.py --server.port $(PORT) --server.address $(ADDRESS) \
+		--browser.serverAddress $(if $(filter 0.0.0.0 ::,$(ADDRESS)),localhost,$(ADDRESS)) \
 		--server.headless $(HEADLESS) $(RUN_ARGS)
 
 serve: setup model ## Start the HTTP service (SERVE_PORT=8600, SERVE_ADDRESS=127.0.0.1)

@@ -1,6 +1,9 @@
 """The frame of the app: its name, its pages, its logo. Run it with `streamlit run app/main.py`.
 
-Owns what stands on every page. Refuses content: each page is a module of `app.pages`.
+Owns what stands on every page, and who may ask for it. Refuses content: each page is a module of `app.pages`.
+
+Streamlit reads this file twice: as a module, for the server named `app`, and as the script that it runs for each
+visitor.
 """
 
 from __future__ import annotations
@@ -13,8 +16,10 @@ if (ROOT := str(Path(__file__).resolve().parents[1])) not in sys.path:
     sys.path.insert(0, ROOT)
 
 import streamlit as st
+from starlette.middleware import Middleware
 
 from app import pages, session
+from backend.serve.hosts import TrustedHosts, trusted
 
 HERE = Path(__file__).resolve().parent
 PAGES = (
@@ -36,5 +41,12 @@ def main() -> None:
     chosen.run()
 
 
+def bound() -> str:
+    """Where the server listens; at every address of the machine unless it is told otherwise."""
+    return str(st.get_option("server.address") or "")
+
+
 if __name__ == "__main__":
     main()
+else:
+    app = st.App(__file__, middleware=[Middleware(TrustedHosts, hosts=trusted(bound()))])

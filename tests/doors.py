@@ -12,6 +12,7 @@ from typing import Any
 
 import uvicorn
 
+from backend.serve import wire
 from backend.serve.client import Client
 from backend.serve.http import create_app
 from backend.serve.local import LocalClient
@@ -76,7 +77,7 @@ def local(engine: FakeEngine, store: Store | None = None, examples: Path = Path(
 def served(client: Client) -> Iterator[str]:
     """The address of an HTTP service in front of `client`, on a free port of this machine."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(client), log_level="error", timeout_graceful_shutdown=1))
+    server = uvicorn.Server(wire.config(create_app(client), log_level="error", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     until = time.monotonic() + PATIENCE

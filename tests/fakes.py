@@ -148,6 +148,7 @@ class FakeEngine:
         return told
 
     def _explore(self, request: ExploreRequest, watch: Watch) -> Exploration:
+        request.neurons.check(self.info.widths)
         prompt = prompt_tokens()
         watch.emit(StageEvent(stage="reading the prompt", fraction=0.0))
         watch.emit(PromptEvent(tokens=prompt))

@@ -25,16 +25,19 @@ def serve(
     """Answer over HTTP until Ctrl+C. The routes are described at /docs."""
     import uvicorn
 
+    from backend.serve import wire
+    from backend.serve.hosts import trusted
     from backend.serve.http import create_app
     from backend.serve.local import LocalClient
 
+    hosts = trusted(host)
     listening = _listen(host, port)
     if host not in LOOPBACK:
         sys.stderr.write("Everybody who reaches this address may use the engine: it asks for no password.\n")
     shown = f"[{host}]" if ":" in host else host
     sys.stderr.write(f"Listening at http://{shown}:{listening.getsockname()[1]} (routes: /docs). Ctrl+C ends it.\n")
     client = LocalClient.start(model, device, dtype, keep=store, ahead=True)
-    config = uvicorn.Config(create_app(client), log_level="warning", timeout_graceful_shutdown=5)
+    config = wire.config(create_app(client, hosts), log_level="warning", timeout_graceful_shutdown=5)
     uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -13,15 +13,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Literal
 
+import anyio.to_thread
+from anyio import CapacityLimiter
 from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field, StrictBool, ValidationError
 
 from backend.errors import HNeuronsError, Unknown
+from backend.serve.bodies import Bodies, Body, JsonOnly, StrictRoute
 from backend.serve.client import Client
 from backend.serve.failures import explain
-from backend.serve.http_errors import ERRORS, BodyLimit, add_error_handlers
+from backend.serve.hosts import Hosts, TrustedHosts, trusted
+from backend.serve.http_docs import add_docs
+from backend.serve.http_errors import ERRORS, add_error_handlers, error_response, not_json
 from backend.serve.http_probes import add_probes
 from backend.types import (
     COMPACT,
@@ -46,19 +51,23 @@ from backend.types import Request as Asked
 
 log = logging.getLogger(__name__)
 
-MAX_BODY = 2 * 1024 * 1024
 MAX_WAIT = 30.0
-THREADS = 200
-"""Most calls that wait at the same time: a long poll holds a thread."""
+THREADS, WAITING = 100, 600
+"""Most calls that are answered, and that wait, at the same time: a long poll and a stream hold a thread while nothing
+is new, and must not hold up those that can be answered at once."""
 
 Arrays = Annotated[
     Literal["lists", "base64"], Query(description="how arrays are written; base64 is little-endian and compact")
 ]
 JobId = Annotated[str, Path(max_length=100)]
 Session = Annotated[str, Field(min_length=1, max_length=100)]
+Turn = Annotated[
+    str | None,
+    Query(min_length=1, max_length=100, description="whose turn it is, as in /v1/jobs; by default the connection's"),
+]
 
 
-class Load(BaseModel):
+class Load(Body):
     """A model to change to: a row of the table, hub name, directory or GGUF file.
 
     session: who asks, so that their own questions need no leave. confirm: also where others are at work.
@@ -71,7 +80,7 @@ class Load(BaseModel):
     confirm: StrictBool = False
 
 
-class Submission(BaseModel):
+class Submission(Body):
     """A request for the queue. `request` is that of the verb; runs of one `session` are done in order."""
 
     verb: Verb
@@ -109,19 +118,24 @@ class LinkKept(BaseModel):
     key: str
 
 
-def create_app(client: Client) -> FastAPI:
-    """The service in front of `client`, which is closed when the service ends."""
+def create_app(client: Client, hosts: Hosts | None = None) -> FastAPI:
+    """The service in front of `client`, which is closed when the service ends; asked under the names of `hosts`, by
+    default those of this machine alone and of HNEURONS_HOSTS."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        import anyio.to_thread
-
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         yield
         await run_in_threadpool(client.close)
 
-    app = FastAPI(title="H-Neuron Explorer", version="1", lifespan=lifespan, responses=ERRORS)
-    app.add_middleware(BodyLimit, limit=MAX_BODY)
+    app = FastAPI(
+        title="H-Neuron Explorer", version="1", lifespan=lifespan, responses=ERRORS, docs_url=None, redoc_url=None
+    )
+    app.state.waiting = CapacityLimiter(WAITING)
+    app.router.route_class = StrictRoute
+    app.add_middleware(Bodies)
+    app.add_middleware(JsonOnly, refuse=not_json)
+    app.add_middleware(TrustedHosts, hosts=hosts or trusted(), refuse=error_response)
     add_error_handlers(app)
     _add_models(app, client)
     _add_jobs(app, client)
@@ -129,7 +143,14 @@ def create_app(client: Client) -> FastAPI:
     add_probes(app, client)
     _add_links(app, client)
     _add_verbs(app, client)
+    add_docs(app)
     return app
+
+
+async def _seen(request: Request, client: Client, job: str, after: int = 0, wait: float = 0.0) -> JobView:
+    """The job; who waits for something new does so beside those who do not."""
+    limiter = request.app.state.waiting if wait else None
+    return await anyio.to_thread.run_sync(client.view, job, after, wait, limiter=limiter)
 
 
 def _add_models(app: FastAPI, client: Client) -> None:
@@ -164,19 +185,24 @@ def _add_jobs(app: FastAPI, client: Client) -> None:
         return JobStarted(id=client.submit(body.verb, _request(body.verb, body.request), body.session))
 
     @app.get("/v1/jobs/{id}")
-    def view(
-        id: JobId, after: Annotated[int, Query(ge=0)] = 0, wait: Annotated[float, Query(ge=0, le=MAX_WAIT)] = 0.0
+    async def view(
+        id: JobId,
+        request: Request,
+        after: Annotated[int, Query(ge=0)] = 0,
+        wait: Annotated[float, Query(ge=0, le=MAX_WAIT)] = 0.0,
     ) -> JobView:
         """The job and its events from number `after`; waits up to `wait` seconds for something new."""
-        return client.view(id, after, wait)
+        return await _seen(request, client, id, after, wait)
 
     @app.get("/v1/jobs/{id}/events", response_class=StreamingResponse)
     async def events(id: JobId, request: Request, after: Annotated[int, Query(ge=0)] = 0) -> StreamingResponse:
-        """The job as server-sent events: stage, prompt, token, and `end` with the job's last view."""
+        """The job as server-sent events: stage, prompt, token, and `end` with the job's last view. Who comes back
+        with the Last-Event-ID that it saw hears what came after that."""
         last = request.headers.get("last-event-id", "")
-        first = await run_in_threadpool(client.view, id, int(last) if last.isascii() and last.isdigit() else after)
+        known = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else after
+        first = await _seen(request, client, id, known)
         return StreamingResponse(
-            _stream(client, first), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+            _stream(request, client, first), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
 
     @app.delete("/v1/jobs/{id}")
@@ -226,24 +252,28 @@ def _add_links(app: FastAPI, client: Client) -> None:
 
 def _add_verbs(app: FastAPI, client: Client) -> None:
     @app.post("/v1/explore", response_model=Exploration)
-    async def explore(body: ExploreRequest, request: Request, arrays: Arrays = "lists") -> Response:
+    async def explore(
+        body: ExploreRequest, request: Request, arrays: Arrays = "lists", session: Turn = None
+    ) -> Response:
         """See inside one answer; comes back when it is done."""
-        return await _answer(client, "explore", body, request, arrays)
+        return await _answer(client, "explore", body, request, arrays, session)
 
     @app.post("/v1/compare", response_model=Comparison)
-    async def compare(body: CompareRequest, request: Request, arrays: Arrays = "lists") -> Response:
+    async def compare(
+        body: CompareRequest, request: Request, arrays: Arrays = "lists", session: Turn = None
+    ) -> Response:
         """One prompt under several interventions; comes back when it is done."""
-        return await _answer(client, "compare", body, request, arrays)
+        return await _answer(client, "compare", body, request, arrays, session)
 
     @app.post("/v1/neuron", response_model=NeuronCard)
-    async def neuron(body: NeuronRequest, request: Request, arrays: Arrays = "lists") -> Response:
+    async def neuron(body: NeuronRequest, request: Request, arrays: Arrays = "lists", session: Turn = None) -> Response:
         """One neuron's card; comes back when it is done."""
-        return await _answer(client, "neuron", body, request, arrays)
+        return await _answer(client, "neuron", body, request, arrays, session)
 
     @app.post("/v1/lens", response_model=Lens)
-    async def lens(body: LensRequest, request: Request, arrays: Arrays = "lists") -> Response:
+    async def lens(body: LensRequest, request: Request, arrays: Arrays = "lists", session: Turn = None) -> Response:
         """What several neurons push; comes back when it is done."""
-        return await _answer(client, "lens", body, request, arrays)
+        return await _answer(client, "lens", body, request, arrays, session)
 
 
 def _request(verb: Verb, data: dict[str, Any]) -> Asked:
@@ -253,15 +283,21 @@ def _request(verb: Verb, data: dict[str, Any]) -> Asked:
         raise explain(error) from error
 
 
-async def _answer(client: Client, verb: Verb, body: Asked, request: Request, arrays: str) -> Response:
-    """Submit, wait, and give the result back; a caller who hangs up stops the run."""
-    session = f"http {request.client.host if request.client else ''}"
-    job = await run_in_threadpool(client.submit, verb, body, session)
-    view = await run_in_threadpool(client.view, job, 0, 1.0)
+async def _answer(
+    client: Client, verb: Verb, body: Asked, request: Request, arrays: str, session: str | None
+) -> Response:
+    """Submit, wait, and give the result back; a caller who hangs up stops the run.
+
+    Without a `session` each connection has its own turn: behind one address there may be a whole class.
+    """
+    asker = request.client
+    turn = session or (f"http {asker.host} {asker.port}" if asker is not None else "http")
+    job = await run_in_threadpool(client.submit, verb, body, turn)
+    view = await _seen(request, client, job, 0, 1.0)
     while view.state in ("queued", "running"):
         if await request.is_disconnected():
             await run_in_threadpool(client.stop, job)
-        view = await run_in_threadpool(client.view, job, view.next, 1.0)
+        view = await _seen(request, client, job, view.next, 1.0)
     if view.error is not None or view.key is None:
         raise HNeuronsError.from_json(view.error or {})
     result = await run_in_threadpool(client.result, view.key)
@@ -270,17 +306,17 @@ async def _answer(client: Client, verb: Verb, body: Asked, request: Request, arr
     return Response(await run_in_threadpool(_written, result, arrays), media_type="application/json")
 
 
-async def _stream(client: Client, view: JobView) -> AsyncIterator[str]:
+async def _stream(request: Request, client: Client, view: JobView) -> AsyncIterator[str]:
     """Server-sent events from `view` on. Each one's id is the number to go on from after a break."""
     while True:
-        for event in view.events:
-            yield f"event: {event.type}\nid: {view.next}\ndata: {event.model_dump_json()}\n\n"
+        for number, event in zip(view.numbers, view.events, strict=True):
+            yield f"event: {event.type}\nid: {number + 1}\ndata: {event.model_dump_json()}\n\n"
         if view.state not in ("queued", "running"):
             break
         if not view.events:
             yield f": {view.state}, {view.position} before\n\n"
-        view = await run_in_threadpool(client.view, view.id, view.next, 5.0)
-    last = view.model_copy(update={"events": ()})
+        view = await _seen(request, client, view.id, view.next, 5.0)
+    last = view.model_copy(update={"events": (), "numbers": ()})
     yield f"event: end\nid: {view.next}\ndata: {last.model_dump_json()}\n\n"
 
 

@@ -1,6 +1,6 @@
 """How the HTTP service says no: one shape for every error.
 
-Owns the error body, the handlers that write it and the bound on a body. Knows no route.
+Owns the error body and the handlers that write it. Knows no route.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from backend.errors import HNeuronsError
+from backend.errors import BadInput, HNeuronsError
 from backend.serve.failures import explain, parts, refusal
 
 log = logging.getLogger(__name__)
@@ -39,11 +38,14 @@ class ErrorBody(BaseModel):
 ERRORS: dict[int | str, dict[str, Any]] = {
     code: {"model": ErrorBody, "description": words}
     for code, words in (
-        (400, "the body is not readable"),
+        (400, "the request is not readable"),
+        (403, "asked under a foreign name, or by a foreign web page"),
         (404, "no such thing"),
         (405, "no such method"),
+        (408, "the body came too slowly"),
         (409, "the run was stopped, or others are at work"),
         (413, "the body is too long"),
+        (415, "the body is not JSON"),
         (422, "the request cannot be honoured"),
         (500, "a failure"),
         (503, "not now"),
@@ -52,10 +54,12 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 _WORDS = {
-    400: ("The body cannot be read", "send one JSON object"),
+    400: ("The body cannot be read", "send one JSON object, each name in it once"),
     404: ("There is no such route", "see /docs for those that there are"),
     405: ("The route does not take this method", "see /docs for those that it takes"),
-    413: ("The request is too long", "shorten the text or the set"),
+    408: ("The request took too long", "send it again, in one go"),
+    413: ("The request is too long", "shorten the text, the set or the file, or split it"),
+    503: ("The service is busy", "send it again in a minute"),
 }
 
 
@@ -89,23 +93,7 @@ def add_error_handlers(app: FastAPI) -> None:
         return error_response(explain(error))
 
 
-class BodyLimit:
-    """Middleware: a request body beyond `limit` bytes is refused in the one shape and not read further."""
-
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self._app, self._limit = app, limit
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, counting what is read of it."""
-        read = 0
-
-        async def counted() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > self._limit:
-                # Raised where the route reads, so that the handler of all refusals writes the answer.
-                raise HTTPException(413, f"at most {self._limit / 1024**2:g} MB are read")
-            return message
-
-        await self._app(scope, counted if scope["type"] == "http" else receive, send)
+def not_json(kind: str) -> JSONResponse:
+    """The refusal of a body of another `kind` than JSON."""
+    why = f"it says that it is {kind[:60]!r}" if kind else "it does not say what it is"
+    return error_response(BadInput("The body is not said to be JSON", why, "send Content-Type: application/json"), 415)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import FastAPI, Path, Query
-from pydantic import Base64Bytes, BaseModel, Field
+from pydantic import Base64Bytes, BaseModel, Field, StrictBool, StrictInt
 
+from backend.serve.bodies import Body
 from backend.serve.client import Client
 from backend.types.identify import ReadQuestions, Verdict
 from backend.types.plan import AnswerView, RunView
@@ -37,7 +38,7 @@ class Answers(BaseModel):
     answers: tuple[AnswerView, ...]
 
 
-class Overrule(BaseModel):
+class Overrule(Body):
     """A person's verdict on an answer."""
 
     question: str = Field(max_length=2_000)
@@ -45,7 +46,7 @@ class Overrule(BaseModel):
     verdict: Verdict
 
 
-class Mark(BaseModel):
+class Mark(Body):
     """The words of an answer that are the answer, by a person; none leaves it to the rules."""
 
     question: str = Field(max_length=2_000)
@@ -53,12 +54,12 @@ class Mark(BaseModel):
     words: str = Field(max_length=20_000)
 
 
-class QuestionFile(BaseModel):
+class QuestionFile(Body):
     """A file of questions: CSV, TSV, JSON, JSON lines or Parquet. With `limit` at most so many, drawn by `seed`."""
 
     files: Annotated[Files, Field(max_length=1)]
-    limit: int | None = Field(default=None, ge=1)
-    seed: int = Field(default=0, ge=0, lt=2**31)
+    limit: StrictInt | None = Field(default=None, ge=1)
+    seed: StrictInt = Field(default=0, ge=0, lt=2**31)
 
 
 class AnsweredQuestion(Asked):
@@ -67,11 +68,11 @@ class AnsweredQuestion(Asked):
     answer: Text = Field(max_length=MAX_PROMPT_CHARACTERS)
 
 
-class ProbeFiles(BaseModel):
+class ProbeFiles(Body):
     """A probe in the files of others. With `force` one of another model is taken, and marked."""
 
     files: Files
-    force: bool = False
+    force: StrictBool = False
 
 
 def add_probes(app: FastAPI, client: Client) -> None:

@@ -33,6 +33,8 @@ Fate = Literal["right", "wrong", "mixed", "uncertain"]
 
 MAX_TEXT = 2_000
 """The longest question, in characters."""
+MAX_QUESTIONS = 50_000
+"""The most questions that one request may bring."""
 
 
 class Question(Frozen):

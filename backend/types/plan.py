@@ -12,7 +12,16 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from backend.errors import BadSettings
 from backend.types.base import Frozen, Strict
-from backend.types.identify import CONSISTENCIES, Consistency, Question, RegionRule, Sampling, Verdict, WordRule
+from backend.types.identify import (
+    CONSISTENCIES,
+    MAX_QUESTIONS,
+    Consistency,
+    Question,
+    RegionRule,
+    Sampling,
+    Verdict,
+    WordRule,
+)
 from backend.types.requests import Alpha, Text, Threshold
 from cache.paths import portable
 
@@ -152,7 +161,7 @@ class IdentifyRequest(Strict):
 
     name: RunName
     plan: Plan = Plan()
-    questions: Annotated[tuple[Question, ...], Field(max_length=50_000)] = ()
+    questions: Annotated[tuple[Question, ...], Field(max_length=MAX_QUESTIONS)] = ()
     answers_of: RunName | None = None
     """Begin with the answers of this run, which asked the same: only what comes behind them is done anew."""
     command: str = Field(default="", max_length=2_000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -328,3 +329,32 @@ def test_nothing_on_the_page_looks_outside_this_machine(page: Page, address: str
     page.reload()
     settled(page)
     assert outside == []
+
+
+def test_the_page_answers_under_no_foreign_name_and_opens_its_websocket_to_no_foreign_page(address: str) -> None:
+    port = int(address.rsplit(":", 1)[1])
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "A" * 22 + "==",
+    }
+    asked = (
+        ("/", {"Host": "rebound.example"}, 403),
+        ("/_stcore/health", {"Host": f"rebound.example:{port}"}, 403),
+        ("/", {"Host": f"localhost:{port}"}, 200),
+        ("/_stcore/stream", {"Host": "rebound.example", **upgrade}, 403),
+        ("/_stcore/stream", {"Host": f"localhost:{port}", "Origin": "http://rebound.example", **upgrade}, 403),
+        ("/_stcore/stream", {"Host": f"localhost:{port}", "Origin": "http://localhost:1", **upgrade}, 403),
+        ("/_stcore/stream", {"Host": f"localhost:{port}", "Origin": f"http://localhost:{port}", **upgrade}, 101),
+    )
+    for path, headers, status in asked:
+        line = HTTPConnection("127.0.0.1", port, timeout=30)
+        try:
+            line.request("GET", path, headers=headers)
+            answer = line.getresponse()
+            assert answer.status == status, (path, headers)
+            if status == 403 and "Upgrade" not in headers:
+                assert "HNEURONS_HOSTS" in answer.read().decode()
+        finally:
+            line.close()

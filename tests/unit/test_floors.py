@@ -24,6 +24,7 @@ APP_MAY_IMPORT = (
     "backend.neuron_files",
     "backend.judging",
     "backend.serve.client",
+    "backend.serve.hosts",
 )
 HEAVY = ("torch", "transformers", "transformer_lens")
 HOOKS_MODULE = "backend/models/hooks.py"

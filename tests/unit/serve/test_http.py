@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import schemathesis
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable as NothingToForbid
+from pydantic import ValidationError
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
@@ -24,10 +28,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from backend.serve.http import MAX_BODY, create_app
+from backend.serve.bodies import MAX_BODY
+from backend.serve.hosts import Hosts
+from backend.serve.http import create_app
 from backend.serve.local import LocalClient
 from backend.types import CompareRequest, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
-from tests.doors import assert_error_shape, ended, local
+from tests.doors import PATIENCE, assert_error_shape, ended, local, served
 from tests.fakes import FakeEngine
 
 EXAMPLES: dict[Verb, Request] = {
@@ -52,7 +58,7 @@ def client(engine: FakeEngine) -> Iterator[LocalClient]:
 
 @pytest.fixture
 def http(client: LocalClient) -> Iterator[TestClient]:
-    with TestClient(create_app(client), raise_server_exceptions=False) as opened:
+    with TestClient(create_app(client), "http://localhost", raise_server_exceptions=False) as opened:
         yield opened
 
 
@@ -78,6 +84,49 @@ def test_events_stream_in_order_and_end_with_the_state(http: TestClient) -> None
     assert last["state"] == "done" and last["key"]
     again = http.get(f"/v1/jobs/{job}/events", headers={"Last-Event-ID": str(last["next"])}).text
     assert again.startswith("event: end"), "who comes back hears only what is new"
+
+
+def test_who_comes_back_after_any_event_hears_every_later_one_and_no_other(http: TestClient) -> None:
+    job = http.post("/v1/jobs", json={"verb": "explore", "request": ASKED, "session": "ann"}).json()["id"]
+    whole = events(http.get(f"/v1/jobs/{job}/events").text)
+    ids = [number for number, _ in whole]
+    assert ids[:-1] == sorted(set(ids[:-1])), "each event has a number of its own"
+    for place, number in enumerate(ids[:-1]):
+        rest = events(http.get(f"/v1/jobs/{job}/events", headers={"Last-Event-ID": str(number)}).text)
+        assert rest == whole[place + 1 :]
+    for nonsense in ("9" * 5000, "-1", "x", "1.5", "\u0663"):
+        answer = http.get(f"/v1/jobs/{job}/events", headers={b"Last-Event-ID": nonsense.encode("utf-8")})
+        assert answer.status_code == 200 and events(answer.text)[-1] == whole[-1]
+
+
+def events(text: str) -> list[tuple[int, str]]:
+    """Number and data of each event of a stream."""
+    found = []
+    for block in text.split("\n\n"):
+        if block.startswith("event"):
+            told = dict(line.split(": ", 1) for line in block.split("\n"))
+            found.append((int(told["id"]), told["data"]))
+    return found
+
+
+def test_who_names_a_session_has_a_turn_of_their_own_behind_one_address(
+    http: TestClient, client: LocalClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    submit = client.submit
+
+    def noted(verb: Verb, request: Request, session: str) -> str:
+        asked.append(session)
+        return submit(verb, request, session)
+
+    monkeypatch.setattr(client, "submit", noted)
+    for session in ("ann", "bob"):
+        assert http.post("/v1/explore", json=ASKED, params={"session": session}).status_code == 200
+    assert asked == ["ann", "bob"]
+    with served(client) as address:
+        for _ in range(2):
+            assert httpx.post(f"{address}/v1/explore", json=ASKED, trust_env=False).status_code == 200
+    assert len(set(asked)) == 4, "without one each connection has its own"
 
 
 def test_a_job_can_be_stopped(http: TestClient, client: LocalClient, engine: FakeEngine) -> None:
@@ -111,6 +160,24 @@ REFUSED = [
     ("post", "/v1/neuron", {"json": {"neuron": "L99:N2"}}, 422, "bad_neurons"),
     ("post", "/v1/jobs", {"json": {"verb": "destroy", "request": {}, "session": "a"}}, 422, "bad_settings"),
     ("post", "/v1/jobs", {"json": {"verb": "explore", "request": {}, "session": "a"}}, 422, "bad_prompt"),
+    ("post", "/v1/explore", {"content": b'{"prompt": "a", "prompt": "b"}'}, 400, "error"),
+    (
+        "post",
+        "/v1/jobs",
+        {"content": b'{"verb": "explore", "session": "a", "request": {"prompt": "a", "prompt": "b"}}'},
+        400,
+        "error",
+    ),
+    ("post", "/v1/explore", {"content": b'{"prompt":' + b"[" * 100_000 + b"]" * 100_000 + b"}"}, 400, "error"),
+    ("post", "/v1/explore", {"content": b'{"prompt": "x", "top": ' + b"9" * 5000 + b"}"}, 400, "error"),
+    ("post", "/v1/explore", {"content": b'{"prompt": "x", "top": 1e999}'}, 422, "bad_settings"),
+    ("post", "/v1/explore", {"content": b""}, 422, "bad_settings"),
+    ("post", "/v1/models/load", {"json": {"name": "x", "confirm": "yes"}}, 422, "bad_settings"),
+    ("post", "/v1/models/load", {"json": {"name": "x", "surprise": 1}}, 422, "bad_settings"),
+    ("post", "/v1/questions", {"json": {"files": {"a.csv": "YQ=="}, "limit": True}}, 422, "bad_settings"),
+    ("post", "/v1/questions", {"json": {"files": {"a.csv": "YQ=="}, "seed": "3"}}, 422, "bad_settings"),
+    ("post", "/v1/probes/x", {"json": {"files": {"a.json": "YQ=="}, "force": "true"}}, 422, "bad_settings"),
+    ("delete", "/v1/models/load", {}, 404, "not_found"),
     ("get", "/v1/jobs/nobody", {}, 404, "not_found"),
     ("get", "/v1/jobs/nobody?wait=31", {}, 422, "bad_settings"),
     ("get", "/v1/jobs/nobody/events", {}, 404, "not_found"),
@@ -136,6 +203,48 @@ def test_every_refusal_has_the_one_shape(
     assert http.post("/v1/explore", json=ASKED).status_code == 200, "the next request works"
 
 
+NO_NUMBERS = [True, "3", "1e0", [3], {"a": 3}, 10**30, -(10**400)]
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda value: repr(value)[:20])
+@pytest.mark.parametrize("place", ["top", "decoding.max_new_tokens", "decoding.temperature", "threshold.k"])
+def test_what_the_types_take_for_no_number_is_none_over_http(http: TestClient, place: str, value: object) -> None:
+    """The door neither adds to what the types accept nor takes from it."""
+    outer, _, inner = place.partition(".")
+    asked = {"prompt": "Who?", outer: {inner: value} if inner else value}
+    try:
+        ExploreRequest.model_validate(asked)
+    except ValidationError:
+        wanted = 422
+    else:
+        wanted = 200
+    answer = http.post("/v1/explore", content=json.dumps(asked), headers={"Content-Type": "application/json"})
+    assert answer.status_code == wanted or (wanted == 422 and answer.status_code == 400), answer.text
+    if answer.status_code >= 400:
+        assert_error_shape(answer.json())
+
+
+def test_many_who_change_the_model_at_once_leave_one_that_answers(http: TestClient, client: LocalClient) -> None:
+    statuses: list[int] = []
+
+    def change(number: int) -> None:
+        body = {"name": f"model-{number}", "confirm": True}
+        statuses.append(http.post("/v1/models/load", json=body).status_code)
+        if number % 3 == 0:
+            statuses.append(http.delete("/v1/models/load").status_code)
+
+    threads = [threading.Thread(target=change, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert set(statuses) <= {200, 202, 404}
+    until = time.monotonic() + PATIENCE
+    while client.status().state != "ready" and time.monotonic() < until:
+        time.sleep(0.01)
+    assert http.post("/v1/explore", json=ASKED).status_code == 200
+
+
 def test_a_body_beyond_the_bound_is_refused_declared_or_not(http: TestClient) -> None:
     def pieces() -> Iterator[bytes]:
         for _ in range(MAX_BODY // 65536 + 2):
@@ -146,6 +255,42 @@ def test_a_body_beyond_the_bound_is_refused_declared_or_not(http: TestClient) ->
         answer = http.post("/v1/explore", content=content, headers=headers)
         assert answer.status_code == 413
         assert_error_shape(answer.json())
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None, "json"]
+)
+def test_a_body_that_is_not_said_to_be_json_starts_nothing(
+    http: TestClient, engine: FakeEngine, kind: str | None
+) -> None:
+    """Browsers send these from any web page without asking."""
+    headers = {"Content-Type": kind} if kind else {}
+    answer = http.post("/v1/explore", content=json.dumps(ASKED), headers=headers)
+    assert answer.status_code == 415 and engine.computed == []
+    assert_error_shape(answer.json(), "bad_input")
+
+
+def test_as_many_questions_as_the_types_allow_come_through(http: TestClient, client: LocalClient) -> None:
+    question = {"id": "q" * 12, "text": "w" * 200, "answers": ["a" * 20] * 3}
+    questions = [{**question, "id": f"q{n}"} for n in range(50_000)]
+    asked = {"name": "many", "questions": questions}
+    body = {"verb": "identify", "request": asked, "session": "ann"}
+    assert len(json.dumps(body)) > 5 * MAX_BODY
+    started = http.post("/v1/jobs", json=body)
+    assert started.status_code == 202, started.text
+    client.stop(started.json()["id"])
+    questions.append({**question, "id": "one more"})
+    refused = http.post("/v1/jobs", json=body)
+    assert refused.status_code == 422
+    assert_error_shape(refused.json(), "bad_settings")
+
+
+def test_the_description_for_people_names_no_foreign_host_and_every_route(http: TestClient) -> None:
+    told = http.get("/docs")
+    assert told.status_code == 200 and "default-src 'none'" in told.headers["content-security-policy"]
+    assert not re.search(r"(?:https?:)?//|<script|<link|<img|url\(", told.text)
+    for path in http.get("/openapi.json").json()["paths"]:
+        assert path in told.text
 
 
 def test_a_failure_of_the_service_itself_has_the_shape_too(
@@ -171,7 +316,7 @@ def described(tmp_path: Path) -> Iterator[schemathesis.BaseSchema]:
     for verb, request in EXAMPLES.items():
         (tmp_path / f"{verb}.json").write_bytes(engine.run(verb, request).to_bytes())
     with local(FakeEngine(), examples=tmp_path) as client:
-        yield schemathesis.openapi.from_asgi("/openapi.json", create_app(client))
+        yield schemathesis.openapi.from_asgi("/openapi.json", create_app(client, Hosts(frozenset({"testserver"}))))
 
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
