@@ -18,6 +18,7 @@ from app.style import Palette
 from app.widgets.compare_words import quiet_below
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Comparison, Row, TokenInfo
+from backend.types.numbers import signed
 
 Score = Literal["largest", "sum"]
 SCORES: dict[Score, str] = {"largest": "Largest neuron", "sum": "All neurons summed"}
@@ -74,7 +75,7 @@ def alt(result: Comparison, row: Row, score: Score) -> str:
     layer, place = np.unravel_index(int(np.abs(found).argmax()), found.shape)
     told = (
         f"Map of {found.shape[0]} layers by {found.shape[1]} tokens. The largest change is "
-        f"{found[layer, place]:+.3g} in layer {layer} at {read_tokens(result)[place].shown}."
+        f"{signed(float(found[layer, place]), 3)} in layer {layer} at {read_tokens(result)[place].shown}."
     )
     quiet = quiet_below(row)
     return told if quiet is None else f"{told} Below layer {quiet} every difference is exactly 0."

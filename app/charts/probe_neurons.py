@@ -15,6 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.style import Palette
+from backend.types.numbers import counted, fixed, short
 from backend.types.probe import Probe, ProbeNeuron, Report
 
 HEIGHT = 300
@@ -53,7 +54,8 @@ def stems_figure(probe: Probe, measure: Measure, palette: Palette) -> go.Figure:
         chart.add_scatter(
             x=[one.neuron.layer for one in found], y=[size(one, measure) for one in found], mode="markers",
             marker={"symbol": symbol, "size": 12, "color": tint}, customdata=[str(one.neuron) for one in found],
-            hovertemplate="%{customdata}: %{y:.3g}<extra></extra>", name="raises the score" if sign > 0 else "",
+            text=[short(size(one, measure)) for one in found],
+            hovertemplate="%{customdata}: %{text}<extra></extra>", name="raises the score" if sign > 0 else "",
         )  # fmt: skip
     for one, left in named(probe, measure):
         chart.add_annotation(
@@ -135,8 +137,8 @@ def neurons_table(probe: Probe) -> pd.DataFrame:
 def stems_alt(probe: Probe, measure: Measure) -> str:
     """The stems in words."""
     top = _largest(probe.neurons, measure)[:NAMED]
-    told = ", ".join(f"{one.neuron} {size(one, measure):.2g}" for one in top)
-    return f"{MEASURES[measure].capitalize()} of {len(probe.neurons)} neurons by layer; largest: {told}."
+    told = ", ".join(f"{one.neuron} {short(size(one, measure), 2)}" for one in top)
+    return f"{MEASURES[measure].capitalize()} of {counted(len(probe.neurons), 'neuron')} by layer; largest: {told}."
 
 
 def layers_figure(probe: Probe, palette: Palette) -> go.Figure:
@@ -196,7 +198,8 @@ def path_figure(card: Report, c: float | None, palette: Palette) -> go.Figure:
     chart.add_scatter(
         x=xs, y=[point.stability for point in points], mode="lines+markers", yaxis="y",
         line={"color": palette.twin, "width": 2}, marker={"symbol": "diamond", "size": 9, "color": palette.twin},
-        customdata=xs, hovertemplate="C %{x:g}: overlap of two fits %{y:.2f}<extra></extra>",
+        customdata=xs, text=[f"C {short(one.c)}: overlap of two fits {fixed(one.stability)}" for one in points],
+        hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
     chart.add_scatter(
         x=xs, y=[point.auroc.value for point in points], mode="lines+markers", customdata=xs,
@@ -211,7 +214,8 @@ def path_figure(card: Report, c: float | None, palette: Palette) -> go.Figure:
             "array": [point.auroc.high - point.auroc.value for point in points],
             "arrayminus": [point.auroc.value - point.auroc.low for point in points],
         },
-        hovertemplate="C %{x:g}: AUROC %{y:.3f}<extra></extra>",
+        text=[f"C {short(one.c)}: AUROC {fixed(one.auroc.value, 3)}" for one in points],
+        hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
     for point in points:
         chart.add_annotation(
@@ -228,7 +232,7 @@ def path_figure(card: Report, c: float | None, palette: Palette) -> go.Figure:
         )
     palette.style(chart, HEIGHT + 40)
     chart.update_xaxes(
-        type="log", tickvals=xs, ticktext=[f"{x:g}" for x in xs],
+        type="log", tickvals=xs, ticktext=[short(x) for x in xs],
         range=[_log(xs[0]) - 0.1, _log(last.c) + 0.25 * (_log(last.c) - _log(xs[0]) + 1)],
         title={"text": "C, the inverse of the penalty; above it the number of H-neurons"},
     )  # fmt: skip

@@ -14,7 +14,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.style import Palette
+from backend.types import numbers
 from backend.types.identify import Estimate
+from backend.types.numbers import counted, fixed, per_cent, short
 from backend.types.probe import Effect, Probe, Report
 
 PAPER = (
@@ -46,7 +48,7 @@ def density_rows(probe: Probe) -> list[tuple[str, float, str]]:
     own = density(probe)
     name = probe.model.name if probe.model else probe.name
     short = name.split("/")[-1].removesuffix("-Instruct")
-    return [(f"{short} (here)", own, f"{own:.2f} ({len(probe.h_neurons)})"), *((n, v, f"{v:.2f}") for n, v in PAPER)]
+    return [(f"{short} (here)", own, f"{fixed(own)} ({len(probe.h_neurons):,})"), *((n, v, fixed(v)) for n, v in PAPER)]
 
 
 def density_figure(probe: Probe, palette: Palette) -> go.Figure:
@@ -73,7 +75,7 @@ def density_figure(probe: Probe, palette: Palette) -> go.Figure:
     ticks = [t for t in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0) if t <= max(value for _, value, _ in rows) * 4]
     chart.update_xaxes(
         type="log", range=[math.log10(low), math.log10(max(v for _, v, _ in rows) * 5)], tickvals=ticks,
-        ticktext=[f"{t:g}" for t in ticks], showgrid=True, gridcolor=palette.border,
+        ticktext=[short(t) for t in ticks], showgrid=True, gridcolor=palette.border,
         title={"text": "H-neurons per 1,000 neurons, log scale (number here)"},
     )  # fmt: skip
     chart.update_layout(margin={"l": 8, "r": 8, "t": 24, "b": 56})
@@ -99,10 +101,9 @@ def scored(probe: Probe) -> list[Scored]:
         return []
     count = len(probe.h_neurons)
     rows = [Scored("the probe, all its neurons", "chosen", card.scores.auroc)]
-    ending = "" if count == 1 else "s"
-    rows.append(Scored(f"its {count} H-neuron{ending} alone", "chosen", card.positive_only))
+    rows.append(Scored(f"its {counted(count, 'H-neuron')} alone", "chosen", card.positive_only))
     kinds = {"layer": "same layers", "free": "any layer"}
-    rows += [Scored(f"{count} random neuron{ending}, {kinds[one.kind]}", "twin", one.auroc) for one in card.random]
+    rows += [Scored(f"{counted(count, 'random neuron')}, {kinds[one.kind]}", "twin", one.auroc) for one in card.random]
     rows.append(Scored("all neurons, L2", "baseline", card.all_neurons))
     rows += [Scored(one.name, "baseline", one.auroc) for one in card.baselines]
     if card.flagged:
@@ -113,7 +114,7 @@ def scored(probe: Probe) -> list[Scored]:
         # All of them, not 95 %: of twenty fits no tail can be told.
         low, high = min(card.null.aurocs), max(card.null.aurocs)
         span = Estimate(value=card.null.mean, low=low, high=high, n=card.test_items, clusters=len(card.null.aurocs))
-        rows.append(Scored(f"{len(card.null.aurocs)} fits of shuffled labels", "null", span))
+        rows.append(Scored(f"{counted(len(card.null.aurocs), 'fit')} of shuffled labels", "null", span))
     return rows
 
 
@@ -139,7 +140,7 @@ def auroc_figure(rows: Sequence[Scored], palette: Palette) -> go.Figure:
             },
         )  # fmt: skip
         chart.add_annotation(
-            x=1, xref="paper", y=place, text=f"<b>{told.value:.2f}</b> [{told.low:.2f}, {told.high:.2f}]",
+            x=1, xref="paper", y=place, text=f"<b>{fixed(told.value)}</b> [{fixed(told.low)}, {fixed(told.high)}]",
             showarrow=False, xanchor="right", font={"color": tint if row.kind != "baseline" else palette.muted},
         )  # fmt: skip
     chart.add_vline(x=0.5, line={"color": palette.muted, "width": 1, "dash": "dash"})
@@ -154,7 +155,7 @@ def auroc_figure(rows: Sequence[Scored], palette: Palette) -> go.Figure:
     chart.update_xaxes(
         range=[low, high], domain=[0, 0.7], tickvals=[t / 10 for t in range(11) if low <= t / 10 <= high],
         showgrid=True, gridcolor=palette.border,
-        title={"text": f"AUROC on {rows[0].auroc.n} answers never trained on, 95 %"},
+        title={"text": f"AUROC on {counted(rows[0].auroc.n, 'answer')} never trained on, 95 %"},
     )  # fmt: skip
     chart.update_layout(margin={"l": 8, "r": 4, "t": 24, "b": 56})
     return chart
@@ -181,7 +182,7 @@ def auroc_alt(rows: Sequence[Scored]) -> str:
 
 def interval(told: Estimate, digits: int = 2) -> str:
     """'0.74 [0.70, 0.78]'."""
-    return f"{told.value:.{digits}f} [{told.low:.{digits}f}, {told.high:.{digits}f}]"
+    return f"{fixed(told.value, digits)} [{fixed(told.low, digits)}, {fixed(told.high, digits)}]"
 
 
 ARMS: dict[str, Kind] = {"H-neurons": "chosen", "random twin": "twin", "negative weights": "baseline"}
@@ -250,7 +251,9 @@ def effects_table(card: Report) -> pd.DataFrame:
         for share, words in SHARES.items():
             told = getattr(one, share)
             row[words] = None if told is None else told.value
-            row[f"{words}, 95 %"] = "" if told is None else f"{told.low:.3f} to {told.high:.3f}, n = {told.n}"
+            row[f"{words}, 95 %"] = (
+                "" if told is None else f"{fixed(told.low, 3)} to {fixed(told.high, 3)}, n = {told.n:,}"
+            )
         rows.append({**row, "answers cut at the longest": one.cut, "mean tokens": one.mean_tokens})
     return pd.DataFrame(rows)
 
@@ -267,7 +270,7 @@ def effects_alt(card: Report, share: Share) -> str:
 
 def percent(told: Estimate) -> str:
     """'56 % [50, 62]'."""
-    return f"{100 * told.value:.0f} % [{100 * told.low:.0f}, {100 * told.high:.0f}]"
+    return f"{numbers.percent(told.value)} [{per_cent(told.low)}, {per_cent(told.high)}]"
 
 
 def _bold(words: str, bold: bool) -> str:

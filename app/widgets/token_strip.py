@@ -16,6 +16,7 @@ import streamlit as st
 from app.style import Palette
 from app.widgets import text
 from backend.types import TokenInfo
+from backend.types.numbers import fixed, percent
 
 _HTML = '<div class="strip" role="group"></div>'
 
@@ -135,9 +136,9 @@ def described(token: TokenInfo, pos: int) -> str:
     """A token in words: place, role, and how likely the model held it."""
     told = f"token {pos}, {token.role}, id {token.id}"
     if token.log_prob is not None:
-        told += f"; probability {exp(token.log_prob):.1%}"
+        told += f"; probability {percent(exp(token.log_prob), 1)}"
     if token.entropy is not None:
-        told += f", entropy {token.entropy:.2f} nats"
+        told += f", entropy {fixed(token.entropy)} nats"
     return told
 
 
