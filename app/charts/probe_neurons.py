@@ -245,6 +245,23 @@ def _log(value: float) -> float:
     return math.log10(value)
 
 
+def path_shown(card: Report) -> pd.DataFrame:
+    """`path_table` with value and interval in one column, which a narrow window does not part."""
+    return pd.DataFrame(
+        [
+            {
+                "C": short(point.c),
+                "H-neurons": point.positive,
+                "negative": point.negative,
+                "AUROC, cross-validated, 95 %": f"{fixed(point.auroc.value)} [{fixed(point.auroc.low)}, "
+                f"{fixed(point.auroc.high)}]",
+                "overlap of two fits": point.stability,
+            }
+            for point in card.path
+        ]
+    )
+
+
 def path_table(card: Report) -> pd.DataFrame:
     """Every C of the path."""
     return pd.DataFrame(

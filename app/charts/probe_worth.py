@@ -175,6 +175,18 @@ def auroc_table(rows: Sequence[Scored]) -> pd.DataFrame:
     )
 
 
+def auroc_shown(rows: Sequence[Scored]) -> pd.DataFrame:
+    """`auroc_table` with value and interval in one column, which a narrow window does not part."""
+    return pd.DataFrame(
+        {
+            "score": [row.name for row in rows],
+            "AUROC, 95 %": [interval(row.auroc) for row in rows],
+            "answers": [row.auroc.n for row in rows],
+            "entities (or fits)": [row.auroc.clusters for row in rows],
+        }
+    )
+
+
 def auroc_alt(rows: Sequence[Scored]) -> str:
     """The dots in words."""
     return "AUROC with 95 % intervals. " + "; ".join(f"{row.name}: {interval(row.auroc)}" for row in rows) + "."
@@ -209,7 +221,7 @@ def effects_figure(card: Report, share: Share, palette: Palette) -> go.Figure:
         xs = [alpha + shift[arm] for alpha, _ in rows]
         chart.add_scatter(
             x=xs, y=[100 * told.value for _, told in rows], mode="lines+markers", hoverinfo="text",
-            hovertext=[f"{arm}, α = {alpha:g}: {percent(told)}, n = {told.n}" for alpha, told in rows],
+            hovertext=[f"{arm}, α = {short(alpha)}: {percent(told)}, n = {told.n}" for alpha, told in rows],
             line={"color": tints[kind], "width": 2}, marker={"symbol": SYMBOLS[kind], "size": 11, "color": tints[kind]},
             error_y={
                 "type": "data", "symmetric": False, "color": tints[kind], "thickness": 2, "width": 0,
@@ -240,7 +252,7 @@ def arm_rows(effects: Sequence[Effect], arm: str, share: Share) -> list[tuple[fl
 
 def _alpha(alpha: float) -> str:
     names = {0.0: "off", 0.5: "half", 1.0: "as it is", 2.0: "double", 3.0: "triple"}
-    return f"{alpha:g}<br>{names[alpha]}" if alpha in names else f"{alpha:g}"
+    return f"{short(alpha)}<br>{names[alpha]}" if alpha in names else short(alpha)
 
 
 def effects_table(card: Report) -> pd.DataFrame:
@@ -258,10 +270,24 @@ def effects_table(card: Report) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def effects_shown(card: Report, share: Share) -> pd.DataFrame:
+    """One share of `effects_table` with its interval beside it, which a narrow window does not part."""
+    rows = [(one, told) for one in card.effects if (told := getattr(one, share)) is not None]
+    return pd.DataFrame(
+        {
+            "switched": [one.arm for one, _ in rows],
+            "α": [numbers.short(one.alpha) for one, _ in rows],
+            f"{SHARES[share]}, 95 %": [percent(told) for _, told in rows],
+            "answers": [told.n for _, told in rows],
+            "sets × neurons": [f"{one.sets} × {one.neurons:,}" for one, _ in rows],
+        }
+    )
+
+
 def effects_alt(card: Report, share: Share) -> str:
     """The lines in words."""
     told = "; ".join(
-        f"{arm}: " + ", ".join(f"{percent(value)} at α {alpha:g}" for alpha, value in rows)
+        f"{arm}: " + ", ".join(f"{percent(value)} at α {short(alpha)}" for alpha, value in rows)
         for arm in ARMS
         if (rows := arm_rows(card.effects, arm, share))
     )

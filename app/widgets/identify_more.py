@@ -66,8 +66,8 @@ def _path(probe: Probe, card: Report) -> None:
     frame.heading("How the choice of C moves it", identify_words.HOW_PATH)
     key = f"chart-path-{probe.name}"
     figure("path", probe_neurons.path_figure(card, probe.c, session.palette()), probe, "Fits along C",
-            "AUROC, stability and number of H-neurons for each C.", probe_neurons.path_table(card),
-            on_select=lambda: None, chart_key=key)  # fmt: skip
+            "AUROC, stability and number of H-neurons for each C.", probe_neurons.path_shown(card),
+            csv=probe_neurons.path_table(card), on_select=lambda: None, chart_key=key)  # fmt: skip
     c = picked(key) if key in st.session_state else None
     point = next((one for one in card.path if one.c == c), None)
     if point is not None and probe.model is not None:
@@ -166,7 +166,7 @@ def _neurons(probe: Probe, card: Report) -> None:
         "rate of 5 %: a weight in the probe is no mark of importance. *Chosen in bootstraps* is the share of fits on "
         "resampled answers that give the neuron a weight of this sign.",
     )
-    st.dataframe(probe_neurons.neurons_table(probe), hide_index=True, key="neurons-table", alt="Neurons of the probe")
+    frame.figures(probe_neurons.neurons_table(probe), key="neurons-table", alt="Neurons of the probe")
 
 
 def _made(probe: Probe, card: Report) -> None:

@@ -88,7 +88,7 @@ def _auroc(probe: Probe) -> None:
     frame.heading("Is it the neurons, or something simpler?", identify_words.HOW_AUROC)
     rows = probe_worth.scored(probe)
     figure("auroc", probe_worth.auroc_figure(rows, session.palette()), probe, "The probe and what is simpler",
-            probe_worth.auroc_alt(rows), probe_worth.auroc_table(rows))  # fmt: skip
+            probe_worth.auroc_alt(rows), probe_worth.auroc_shown(rows), csv=probe_worth.auroc_table(rows))  # fmt: skip
 
 
 def _funnel(probe: Probe, card: Report) -> None:
@@ -135,4 +135,5 @@ def _effects(probe: Probe, card: Report) -> None:
         f"of {counted(twins, 'draw')}, 95 % intervals"
     )
     figure("effects", probe_worth.effects_figure(card, share, session.palette()), probe, "What switching does",
-            probe_worth.effects_alt(card, share), probe_worth.effects_table(card), note=note)  # fmt: skip
+            probe_worth.effects_alt(card, share), probe_worth.effects_shown(card, share),
+            csv=probe_worth.effects_table(card), note=note)  # fmt: skip

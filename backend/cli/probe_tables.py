@@ -124,7 +124,7 @@ def _effects(console: Console, card: Report) -> None:
     for arm in card.effects:
         shares = (arm.changed, arm.right_kept, arm.wrong_righted, arm.wrong_uncertain)
         sets = f"{arm.sets} x " if arm.sets > 1 else ""
-        rows.add_row(f"{arm.arm} ({sets}{arm.neurons})", f"{arm.alpha:g}", *map(_per_cent, shares))
+        rows.add_row(f"{arm.arm} ({sets}{arm.neurons})", short(arm.alpha), *map(_per_cent, shares))
     console.print(rows)
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from backend.cli.output import plain
 from backend.types import Comparison, Exploration, Lens, Logit, ModelChoice, ModelInfo, NeuronCard, Row
-from backend.types.numbers import counted, fixed, percent, signed
+from backend.types.numbers import counted, fixed, percent, short, signed
 
 SHOWN_POSITIONS = 8
 SHOWN_TOKENS = 5
@@ -50,7 +50,7 @@ def comparison(console: Console, result: Comparison) -> None:
     rows = plain_table("row", "alpha", "neurons", "answer", "changed", "KL (nats)")
     for row in result.rows:
         kl = "" if row.arm == "baseline" else fixed(row.kl_mean, 4)
-        alpha = "own" if row.alpha is None else f"{row.alpha:g}"
+        alpha = "own" if row.alpha is None else short(row.alpha, 6)
         changed = f"{row.tokens_changed} of {len(row.tokens)}"
         rows.add_row(_arm(row), alpha, str(len(row.plan.neurons)), plain(row.text), changed, kl)
     console.print(rows)
