@@ -98,7 +98,8 @@ def usual(card: NeuronCard, here: float | None, palette: Palette) -> go.Figure:
     )  # fmt: skip
     chart.update_yaxes(showticklabels=False, rangemode="tozero")
     if here is not None:
-        _here(chart, max(here, FLOOR), here, palette)
+        # Near the right end the words stand to the left of the line, or the chart's edge would cut them.
+        _here(chart, max(here, FLOOR), here, palette, is_last=max(here, FLOOR) > largest / 10)
     chart.update_layout(margin={"l": 4, "r": 4, "t": 24, "b": 40}, bargap=0.05)
     return chart
 
@@ -107,13 +108,13 @@ def _bin(left: float, right: float) -> str:
     return f"CETT {short(left, 2)} to {short(right, 2)}" if left >= FLOOR else f"CETT below {short(FLOOR)}"
 
 
-def _here(chart: go.Figure, place: float, value: float, palette: Palette) -> None:
+def _here(chart: go.Figure, place: float, value: float, palette: Palette, *, is_last: bool) -> None:
     chart.add_shape(
         type="line", x0=place, x1=place, y0=0, y1=1, yref="paper", line={"color": palette.chosen, "width": 2}
     )
     chart.add_annotation(
         x=float(np.log10(place)), y=1, yref="paper", yanchor="bottom", showarrow=False, text=f"here {short(value, 2)}",
-        font={"color": palette.chosen},
+        xanchor="right" if is_last else "left", font={"color": palette.chosen},
     )  # fmt: skip
 
 

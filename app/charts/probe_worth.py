@@ -24,8 +24,10 @@ PAPER = (
     ("Llama-3.3-70B", 0.01), ("Mistral-Small-24B", 0.01),
 )  # fmt: skip
 """H-neurons per 1,000 neurons (Gao et al. 2025, Table 1)."""
-Kind = Literal["chosen", "twin", "baseline", "null"]
-SYMBOLS: dict[Kind, str] = {"chosen": "square", "twin": "diamond", "baseline": "circle", "null": "circle-open"}
+Kind = Literal["chosen", "twin", "against", "baseline", "null"]
+SYMBOLS: dict[Kind, str] = {
+    "chosen": "square", "twin": "diamond", "against": "triangle-down", "baseline": "circle", "null": "circle-open",
+}  # fmt: skip
 ROW, HEAD = 36, 84
 
 
@@ -118,11 +120,16 @@ def scored(probe: Probe) -> list[Scored]:
     return rows
 
 
+def _tints(palette: Palette) -> dict[Kind, str]:
+    return {
+        "chosen": palette.chosen, "twin": palette.twin, "against": palette.against, "baseline": palette.baseline,
+        "null": palette.baseline,
+    }  # fmt: skip
+
+
 def auroc_figure(rows: Sequence[Scored], palette: Palette) -> go.Figure:
     """Dots with their 95 % intervals on one axis, the figures in a column on the right."""
-    tints: dict[Kind, str] = {
-        "chosen": palette.chosen, "twin": palette.twin, "baseline": palette.baseline, "null": palette.baseline,
-    }  # fmt: skip
+    tints = _tints(palette)
     chart = go.Figure()
     low = min(0.45, *(row.auroc.low for row in rows)) - 0.02
     high = max(0.75, *(row.auroc.high for row in rows)) + 0.02
@@ -197,7 +204,7 @@ def interval(told: Estimate, digits: int = 2) -> str:
     return f"{fixed(told.value, digits)} [{fixed(told.low, digits)}, {fixed(told.high, digits)}]"
 
 
-ARMS: dict[str, Kind] = {"H-neurons": "chosen", "random twin": "twin", "negative weights": "baseline"}
+ARMS: dict[str, Kind] = {"H-neurons": "chosen", "random twin": "twin", "negative weights": "against"}
 Share = Literal["changed", "right_kept", "wrong_righted", "wrong_uncertain"]
 SHARES: dict[Share, str] = {
     "changed": "answers that change",
@@ -211,9 +218,7 @@ def effects_figure(card: Report, share: Share, palette: Palette) -> go.Figure:
     """A share of answers against alpha, one line an arm, with intervals; alpha 1 is the answer untouched."""
     chart = go.Figure()
     shift = {"H-neurons": 0.0, "random twin": 0.04, "negative weights": -0.04}
-    tints: dict[Kind, str] = {
-        "chosen": palette.chosen, "twin": palette.twin, "baseline": palette.baseline, "null": palette.muted,
-    }  # fmt: skip
+    tints = _tints(palette)
     for arm, kind in ARMS.items():
         rows = arm_rows(card.effects, arm, share)
         if not rows:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from app import session
 from app.pages import run
-from app.widgets import ask, explore_figures, explore_words, frame, jobs, model_status
+from app.widgets import ask, explore_figures, explore_words, frame, jobs, model_status, terms
 from app.widgets.refusals import bad_input
 from backend.errors import BadInput, HNeuronsError
 from backend.types import Exploration, ExploreRequest
@@ -93,10 +93,8 @@ def page() -> None:
     """The whole page."""
     open_page()
     result = session.result("explore", Exploration)
-    heading = st.empty()
-    score = session.view().score
-    told = explore_words.heading(result, score) if result else "Ask, and see which neurons answer"
-    heading.header(told, anchor=False)
+    told = explore_words.heading(result, session.view().score) if result else "Ask, and see which neurons answer"
+    st.header(told, anchor=False, help=terms.EXPLORE)
     ask.draw(ask_it, model_status.popover)
     _other_probe(result)
     frame.notes(session.link_notes())

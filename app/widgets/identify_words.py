@@ -38,7 +38,7 @@ HOW_EFFECTS = (
 )
 HOW_PATH = (
     "One fit for every C: the larger it is, the more neurons get a weight. Squares and circles: AUROC in "
-    "cross-validation on the training answers. Diamonds: how many H-neurons two of its fits share (Jaccard). The "
+    "cross-validation on the training answers. Crosses: how many H-neurons two of its fits share (Jaccard). The "
     "probe's is the square: unless the plan says otherwise, the fewest neurons within a standard error of the best. "
     "Click a point to see what that C gives."
 )
