@@ -3,12 +3,14 @@
 Owns what stands on every page, and who may ask for it. Refuses content: each page is a module of `app.pages`.
 
 Streamlit reads this file twice: as a module, for the server named `app`, and as the script that it runs for each
-visitor.
+visitor. At the top it imports nothing heavy, so that the first visitor of a server sees the frame while charts, tables
+and engine are imported.
 """
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 # Streamlit puts this folder on the path; the packages lie one above it.
@@ -18,9 +20,10 @@ if (ROOT := str(Path(__file__).resolve().parents[1])) not in sys.path:
 import streamlit as st
 from starlette.middleware import Middleware
 
-from app import pages, session
 from backend.serve.hosts import TrustedHosts, trusted
 
+READY = "app.widgets.explore_figures"
+"""Imports charts, tables and the client of the engine."""
 HERE = Path(__file__).resolve().parent
 PAGES = (
     ("pages/explore.py", "Explore"),
@@ -33,10 +36,14 @@ PAGES = (
 def main() -> None:
     """Draw the frame and run the chosen page."""
     st.set_page_config("H-Neuron Explorer", str(HERE / "assets" / "icon.svg"), layout="wide")
-    theme = session.palette().theme
+    theme = "dark" if st.context.theme.type == "dark" else "light"
     st.logo(str(HERE / "assets" / f"logo-{theme}.svg"), size="large")
     listed = [st.Page(HERE / path, title=title, default=place == 0) for place, (path, title) in enumerate(PAGES)]
     chosen = st.navigation(listed, position="top")
+    _import()
+    from app import pages, session, style
+
+    st.html(style.css(session.palette()))
     pages.framed()
     chosen.run()
 
@@ -44,6 +51,18 @@ def main() -> None:
 def bound() -> str:
     """Where the server listens; at every address of the machine unless it is told otherwise."""
     return str(st.get_option("server.address") or "")
+
+
+def _import() -> None:
+    """What every page needs, which takes seconds in a new server: meanwhile the page says what it will show."""
+    if READY in sys.modules:
+        return
+    waiting = st.container()
+    with (first := waiting.empty()).container():
+        st.header("Which neurons write the model’s answer?", anchor=False)
+        st.markdown(":small[:gray[The page is being made ready; an example comes first, the model loads behind it.]]")
+    import_module(READY)
+    first.empty()
 
 
 if __name__ == "__main__":

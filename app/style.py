@@ -19,6 +19,8 @@ _AMBER = (240, 178, 35)
 _BLACK, _WHITE = "#000000", "#FFFFFF"
 SIZES = "Cividis"
 """Scale of sizes, perceptually uniform and readable without red or green: 0 to the largest value."""
+WIDE = ("map", "neurons", "score", "stems", "auroc", "effects", "path", "layers")
+"""Figures whose labels need more room than a phone has: they are moved sideways under the finger instead."""
 TEXT, TOKEN = 13, 12
 """Pixels of text in charts; tokens' labels."""
 
@@ -39,7 +41,9 @@ class Palette:
     baseline: str
     """What was left alone: circle."""
     twin: str
-    """What was drawn at random: diamond or hatching."""
+    """What was drawn at random, and nothing else: diamond or hatching."""
+    against: str
+    """What speaks for a right answer: triangle down; the colour of "right" everywhere."""
     mark: str
     mark_line: str
     """The marked cell: `mark` inside a wider `mark_line`."""
@@ -87,14 +91,39 @@ class Palette:
 
 LIGHT = Palette(
     theme="light", page="#FFFFFF", second="#F4F6F8", text="#16212C", muted="#55636F", border="#D5DCE3",
-    primary="#A3195B", chosen="#A3195B", baseline="#66747F", twin="#1F7A8C", mark="#C2186B", mark_line="#FFFFFF",
+    primary="#A3195B", chosen="#A3195B", baseline="#66747F", twin="#1F7A8C", against="#1B4F86",
+    mark="#C2186B", mark_line="#FFFFFF",
     callout="#16212C", callout_text="#FFFFFF", change=("#1F5FA8", "#8DB6DE", "#F7F7F5", "#EDA766", "#B4520A"),
 )  # fmt: skip
 DARK = Palette(
     theme="dark", page="#10161C", second="#1A232C", text="#E9EEF3", muted="#A7B4C0", border="#34414D",
-    primary="#C24480", chosen="#F28BB8", baseline="#93A2AF", twin="#5CC0D4", mark="#C2186B", mark_line="#FFFFFF",
+    primary="#C24480", chosen="#F28BB8", baseline="#93A2AF", twin="#5CC0D4", against="#A9CDF2",
+    mark="#C2186B", mark_line="#FFFFFF",
     callout="#05080B", callout_text="#FFFFFF", change=("#7FB8F0", "#33618F", "#1C252E", "#93571F", "#FFAE5C"),
 )  # fmt: skip
+
+
+def css(palette: Palette) -> str:
+    """What the theme's settings do not reach: contrast of 4.5:1 and more, focus that is seen, and narrow screens."""
+    checked = '[data-testid="stButtonGroup"] button:is([aria-checked="true"], [aria-pressed="true"])'
+    wide = ", ".join(f".st-key-figure-{name}" for name in WIDE)
+    return f"""<style>
+button kbd {{ opacity: 1 !important; color: inherit !important; }}
+{checked}, {checked} p {{ color: {palette.chosen} !important; }}
+[data-testid="stTopNavLink"] {{ color: {palette.text} !important; }}
+:is(a, button, summary, [role="tab"], [role="radio"]):focus-visible {{
+  outline: 2px solid {palette.chosen} !important; outline-offset: 2px !important;
+}}
+[data-testid="stPopoverBody"]:has([data-testid="stDataFrame"]) {{ min-width: min(46rem, 94vw); }}
+@media (max-width: 640px) {{
+  [data-testid="stMainBlockContainer"] {{ padding-left: 1rem; padding-right: 1rem; }}
+  [data-testid="stButtonGroup"] > div {{ flex-wrap: wrap; row-gap: 6px; }}
+  [data-testid="stButtonGroup"] button {{ max-width: 100%; }}
+  h2 {{ font-size: 1.25rem !important; overflow-wrap: anywhere; }}
+  {wide} {{ overflow-x: auto; }}
+  :is({wide}) > div {{ min-width: 600px; }}
+}}
+</style>"""
 
 
 def _opacity(share: float) -> float:

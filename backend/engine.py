@@ -25,7 +25,7 @@ from backend.explore import explore, full_array
 from backend.lens import lens
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
-from backend.prompting import Encoded, encode, spellings
+from backend.prompting import Encoded, encode, token_infos
 from backend.reference import Usual
 from backend.types import (
     LONG,
@@ -147,7 +147,7 @@ class Engine:
             sidecar=str(out.with_suffix(".json")),
             shape=shape,
             token_ids=encoded.ids,
-            tokens=tuple(spellings(self.model, token)[1] for token in encoded.ids),
+            tokens=tuple(one.shown for one in token_infos(self.model, encoded.ids, encoded.roles)),
             model=self.info,
         )
         try:

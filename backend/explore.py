@@ -69,7 +69,7 @@ def teller(model: LoadedModel, watch: Watch) -> Callable[[int, Answer], None]:
     """What tells `watch` of each new token."""
 
     def tell(row: int, answer: Answer) -> None:
-        token = prompting.token_info(model, answer.ids[-1], "answer", answer.log_probs[-1], answer.entropies[-1])
+        token = prompting.newest_token(model, answer.ids, answer.log_probs[-1], answer.entropies[-1])
         watch.emit(TokenEvent(row=row, index=len(answer.ids) - 1, token=token, text=answer.text))
 
     return tell

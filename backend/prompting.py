@@ -17,6 +17,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from backend import chat
+from backend.characters import BEGUN, BROKEN, whole
 from backend.chat import Rendered
 from backend.errors import BadPrompt
 from backend.models.loaded import LoadedModel
@@ -227,10 +228,35 @@ def token_infos(
     log_probs: Sequence[float | None] | None = None,
     entropies: Sequence[float | None] | None = None,
 ) -> tuple[TokenInfo, ...]:
-    """Tokens for the eye, one for each id."""
+    """Tokens for the eye, one for each id; a character that several make is shown at the last of them."""
     nothing: list[float | None] = [None] * len(ids)
     rows = zip(ids, roles, log_probs or nothing, entropies or nothing, strict=True)
-    return tuple(token_info(model, i, role, lp, h) for i, role, lp, h in rows)
+    told = [token_info(model, i, role, lp, h) for i, role, lp, h in rows]
+    made = whole(ids, [one.text for one in told], lambda run: _decoded(model, run))
+    return tuple(one if text is None else _completed(one, text) for one, text in zip(told, made, strict=True))
+
+
+def newest_token(
+    model: LoadedModel, ids: Sequence[int], log_prob: float | None = None, entropy: float | None = None
+) -> TokenInfo:
+    """The last of an answer's tokens while it is written: a character that is begun is taken to be completed."""
+    last = token_info(model, ids[-1], "answer", log_prob, entropy)
+    if BROKEN not in last.text:
+        return last
+    begun = len(ids) - 1
+    while begun > 0 and BROKEN in spellings(model, ids[begun - 1])[0]:
+        begun -= 1
+    run = ids[begun:]
+    told = whole(run, [spellings(model, token)[0] for token in run], lambda part: _decoded(model, part))
+    return _completed(last, told[-1] or "")
+
+
+def _completed(token: TokenInfo, text: str) -> TokenInfo:
+    return token.model_copy(update={"text": text, "shown": visible(text) if text else BEGUN})
+
+
+def _decoded(model: LoadedModel, ids: Sequence[int]) -> str:
+    return str(model.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
 
 
 def token_info(

@@ -15,6 +15,7 @@ from app.style import Palette
 from app.widgets.compare_words import counted, kind, labels
 from app.widgets.diff_text import colour
 from backend.types import Comparison, Row
+from backend.types.numbers import short
 
 SYMBOLS = {"baseline": "circle", "chosen": "square", "control": "diamond"}
 ROW_HEIGHT = 42
@@ -51,10 +52,10 @@ def figure_text(row: Row) -> str:
     """'0.014 (0.01 to 0.02)', 'exactly 0', or the mean with the reason why it has no interval."""
     if row.kl_mean == 0:
         return "exactly 0"
-    mean = f"{row.kl_mean:.2g}"
+    mean = short(row.kl_mean, 2)
     if row.kl_interval is None:
         return f"{mean}, no interval: {counted(int(row.kl.size), 'position')}"
-    return f"{mean} ({row.kl_interval[0]:.2g} to {row.kl_interval[1]:.2g})"
+    return f"{mean} ({short(row.kl_interval[0], 2)} to {short(row.kl_interval[1], 2)})"
 
 
 def limits(rows: Sequence[Row]) -> tuple[float, float] | None:
@@ -91,7 +92,7 @@ def figure(result: Comparison, palette: Palette) -> go.Figure:
         return chart
     chart.update_xaxes(
         type="log", range=[math.log10(axis[0]), math.log10(axis[1])], tickvals=_ticks(axis), showgrid=True,
-        ticktext=[f"{value:g}" for value in _ticks(axis)], gridcolor=palette.border,
+        ticktext=[short(value) for value in _ticks(axis)], gridcolor=palette.border,
         title={"text": "KL, nats per token (log scale)"},
     )  # fmt: skip
     return chart
@@ -115,7 +116,7 @@ def _dot(chart: go.Figure, place: int, label: str, row: Row, axis: tuple[float, 
         marker={"symbol": SYMBOLS[kind(row.plan)], "size": 12, "color": tint}, hovertext=f"{label}: {figure_text(row)}",
     )  # fmt: skip
     chart.add_annotation(
-        x=math.log10(row.kl_mean), y=place, text=f"{row.kl_mean:.2g}", showarrow=False, yshift=14,
+        x=math.log10(row.kl_mean), y=place, text=short(row.kl_mean, 2), showarrow=False, yshift=14,
         font={"color": tint, "size": 12},
     )  # fmt: skip
 

@@ -18,7 +18,11 @@ from app.style import Palette
 from app.widgets.compare_words import quiet_below
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Comparison, Row, TokenInfo
+from backend.types.numbers import signed
 
+HEIGHT = 400
+NOTE = 26
+"""Pixels that a line of text over the map needs."""
 Score = Literal["largest", "sum"]
 SCORES: dict[Score, str] = {"largest": "Largest neuron", "sum": "All neurons summed"}
 NONE = NeuronSet()
@@ -74,7 +78,7 @@ def alt(result: Comparison, row: Row, score: Score) -> str:
     layer, place = np.unravel_index(int(np.abs(found).argmax()), found.shape)
     told = (
         f"Map of {found.shape[0]} layers by {found.shape[1]} tokens. The largest change is "
-        f"{found[layer, place]:+.3g} in layer {layer} at {read_tokens(result)[place].shown}."
+        f"{signed(float(found[layer, place]), 3)} in layer {layer} at {read_tokens(result)[place].shown}."
     )
     quiet = quiet_below(row)
     return told if quiet is None else f"{told} Below layer {quiet} every difference is exactly 0."
@@ -110,15 +114,15 @@ def figure(
             hovertemplate="layer %{y}, %{customdata}<br>%{z:+.4f}<extra></extra>",
             colorbar={
                 "thickness": 10, "outlinewidth": 0, "len": 1.0, "ticks": "", "xpad": 6, "tickvals": ticks,
-                "ticktext": [f"{tick:+.2g}" if tick else "0" for tick in ticks],
+                "ticktext": [signed(tick, 2) for tick in ticks],
                 "tickfont": {"color": palette.muted, "size": 12},
             },
         )
     )  # fmt: skip
-    palette.style(chart, height=400)
+    palette.style(chart, height=HEIGHT)
+    chart.update_layout(margin={"l": 44, "r": 8, "t": 26, "b": 28})
     _labels(chart, tokens, _spans(edges, holes), first_answer, row, palette)
     _triangles(chart, marked, found.shape[0], edges[-1], palette)
-    chart.update_layout(margin={"l": 44, "r": 8, "t": 26, "b": 28})
     layers = found.shape[0]
     chart.update_yaxes(
         title={"text": "layer", "standoff": 4}, range=[-0.5, layers - 0.5], tickvals=_layer_ticks(layers)
@@ -186,7 +190,16 @@ def _labels(
             )  # fmt: skip
     quiet = quiet_below(row)
     if quiet is not None and centres:
-        chart.add_annotation(
-            x=0.5, xref="paper", y=(quiet - 1) / 2, text=f"exactly 0 below layer {quiet}: nothing was touched there",
-            showarrow=False, bgcolor=palette.page, borderpad=4, font={"color": palette.muted, "size": 12},
-        )  # fmt: skip
+        _quiet(chart, quiet, row.delta_max.shape[0], palette)
+
+
+def _quiet(chart: go.Figure, quiet: int, layers: int, palette: Palette) -> None:
+    """What is exactly 0, over the layers that are: under the map where they are too few for a line of text."""
+    inside = quiet * (HEIGHT - 54) >= NOTE * layers
+    place = {"y": (quiet - 1) / 2} if inside else {"y": 0, "yref": "paper", "yanchor": "top", "yshift": -22}
+    chart.add_annotation(
+        x=0.5, xref="paper", text=f"exactly 0 below layer {quiet}: nothing was touched there",
+        showarrow=False, bgcolor=palette.page, borderpad=4, font={"color": palette.muted, "size": 12}, **place,
+    )  # fmt: skip
+    if not inside:
+        chart.update_layout(margin={"l": 44, "r": 8, "t": 26, "b": 52})

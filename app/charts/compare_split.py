@@ -16,6 +16,7 @@ from app.style import Palette
 from app.widgets.compare_words import kind
 from app.widgets.diff_text import colour
 from backend.types import Row, Split
+from backend.types.numbers import percent
 
 OWN = 3
 """How many of the row's own first choices are drawn where the baseline's ten do not hold them."""
@@ -50,8 +51,8 @@ def bound(split: Split) -> float:
 def per_cent(probability: float) -> str:
     """A probability as a reader's number: 34 %, 0.7 %, under 0.1 %."""
     if probability >= 0.0995:
-        return f"{probability:.0%}".replace("%", " %")
-    return f"{probability:.1%}".replace("%", " %") if probability >= 0.0005 else "under 0.1 %"
+        return percent(probability)
+    return percent(probability, 1)
 
 
 def table(split: Split, label: str) -> pd.DataFrame:

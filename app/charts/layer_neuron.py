@@ -18,6 +18,7 @@ from app.charts.layer_token import layer_ticks
 from app.style import SIZES, TOKEN, Palette
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration
+from backend.types.numbers import counted, short
 from backend.types.probe import Probe
 
 Measure = Literal["mean", "usual"]
@@ -62,8 +63,8 @@ def caption(result: Exploration, measure: Measure) -> str:
     count = len(result.tokens) - result.answer_start
     several = f"{bins.size} neighbouring neurons, the largest shown" if bins.size > 1 else "one neuron"
     return (
-        f"{result.model.n_neurons:,} neurons, each cell {several}; mean over the answer’s {count} "
-        f"token{'' if count == 1 else 's'}. Click a bright cell to open its neuron."
+        f"{result.model.n_neurons:,} neurons, each cell {several}; mean over the answer’s "
+        f"{counted(count, 'token')}. Click a bright cell to open its neuron."
     )
 
 
@@ -86,7 +87,7 @@ def alt(result: Exploration, measure: Measure) -> str:
     """The map in words."""
     found = table(result, measure, 3)
     column = "mean CETT" if measure == "mean" else "× usual"
-    named = "; ".join(f"{row['neuron']}, {row[column]:.3g}" for _, row in found.iterrows())
+    named = "; ".join(f"{row['neuron']}, {short(row[column])}" for _, row in found.iterrows())
     return f"Map of {result.model.n_neurons:,} neurons by layer, coloured by {AXES[measure]}. The largest: {named}."
 
 
@@ -132,7 +133,7 @@ def _squares(bins: Bins, starts: list[int], measure: Measure) -> go.Scatter:
     data = [(int(a), int(bins.index[a, b])) for a, b in zip(layers, columns, strict=True)]
     word = "mean CETT" if measure == "mean" else "times usual"
     tops = bins.top[layers, columns].tolist()
-    texts = [f"{NeuronId(*pair)}<br>{word}: {top:.3g}" for pair, top in zip(data, tops, strict=True)]
+    texts = [f"{NeuronId(*pair)}<br>{word}: {short(float(top))}" for pair, top in zip(data, tops, strict=True)]
     unseen = {"marker": {"opacity": 0}}
     return go.Scatter(
         x=[starts[b] + (bins.size - 1) / 2 for b in columns], y=layers.tolist(), customdata=data, text=texts,
@@ -145,7 +146,7 @@ def _of_probe(chart: go.Figure, result: Exploration, measure: Measure, probe: Pr
     """The probe's neurons where they sit, large on the map or not; a click on one opens its card."""
     found = array(result, measure)
     for sign, symbol, tint, words in (
-        (1, "triangle-up", palette.mark, "H-neuron"), (-1, "triangle-down", palette.twin, "speaks for right"),
+        (1, "triangle-up", palette.mark, "H-neuron"), (-1, "triangle-down", palette.against, "speaks for right"),
     ):  # fmt: skip
         held = [one for one in probe.of_sign(sign) if one.neuron.layer < len(found)]
         unseen = {"marker": {"opacity": 1}}
@@ -153,8 +154,8 @@ def _of_probe(chart: go.Figure, result: Exploration, measure: Measure, probe: Pr
             x=[one.neuron.index for one in held], y=[one.neuron.layer for one in held], mode="markers",
             customdata=[(one.neuron.layer, one.neuron.index) for one in held], selected=unseen, unselected=unseen,
             text=[
-                f"{one.neuron}: {words}, weight {one.weight:.3g}<br>{AXES[measure]}: "
-                f"{found[one.neuron.layer, one.neuron.index]:.3g}" for one in held
+                f"{one.neuron}: {words}, weight {short(one.weight)}<br>{AXES[measure]}: "
+                f"{short(float(found[one.neuron.layer, one.neuron.index]))}" for one in held
             ],
             hovertemplate="%{text}<extra></extra>",
             marker={"symbol": symbol, "size": 10, "color": tint, "line": {"width": 1.5, "color": palette.mark_line}},

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from app.charts.compare_marks import chart_text, fitting_labels
 from app.style import TOKEN, Palette
 from backend.types import NeuronCard
+from backend.types.numbers import counted, short, signed
 
 TOKENS = 5
 """Output tokens drawn each way; the table has all."""
@@ -33,10 +34,11 @@ def pushes(card: NeuronCard, palette: Palette) -> go.Figure:
         go.Bar(
             y=places, x=[one.logit for one in both], orientation="h", cliponaxis=False, textangle=0,
             marker_color=[palette.chosen] * len(up) + [palette.baseline] * len(down), textposition="outside",
-            text=[f"{one.logit:+.2f}".replace("-", "−") for one in both],
+            text=[signed(one.logit) for one in both],
             textfont={"size": TOKEN, "color": palette.muted},
             customdata=[chart_text(one.shown, 40) for one in both],
-            hovertemplate="%{customdata}<br>%{x:+.3f}<extra></extra>",
+            hovertext=[signed(one.logit, 3) for one in both],
+            hovertemplate="%{customdata}<br>%{hovertext}<extra></extra>",
         )
     )  # fmt: skip
     palette.style(chart, BARS_HEIGHT)
@@ -78,8 +80,11 @@ def usual(card: NeuronCard, here: float | None, palette: Palette) -> go.Figure:
     chart = go.Figure(
         go.Bar(
             x=np.sqrt(left * right), width=(right - left) * 0.92, y=card.usual_counts, marker_color=palette.baseline,
-            customdata=[_bin(a, b) for a, b in zip(left, right, strict=True)],
-            hovertemplate="%{customdata}<br>%{y:,} tokens<extra></extra>",
+            customdata=[
+                f"{_bin(a, b)}<br>{counted(int(n), 'token')}"
+                for a, b, n in zip(left, right, card.usual_counts, strict=False)
+            ],
+            hovertemplate="%{customdata}<extra></extra>",
         )
     )  # fmt: skip
     palette.style(chart, USUAL_HEIGHT)
@@ -88,27 +93,28 @@ def usual(card: NeuronCard, here: float | None, palette: Palette) -> go.Figure:
     ticks = [t for t in (1e-4, 1e-3, 1e-2, 0.1, 1.0) if t <= largest * 1.3]
     chart.update_xaxes(
         type="log", range=[np.log10(FLOOR / 2.5), np.log10(largest * 1.5)], tickvals=ticks,
-        ticktext=["≤ 0.0001" if t == FLOOR else f"{t:g}" for t in ticks],
-        title={"text": f"its CETT on {card.usual_tokens:,} ordinary tokens (log scale)"},
+        ticktext=["≤ 0.0001" if t == FLOOR else short(t) for t in ticks],
+        title={"text": f"its CETT on {counted(card.usual_tokens, 'ordinary token')} (log scale)"},
     )  # fmt: skip
     chart.update_yaxes(showticklabels=False, rangemode="tozero")
     if here is not None:
-        _here(chart, max(here, FLOOR), here, palette)
+        # Near the right end the words stand to the left of the line, or the chart's edge would cut them.
+        _here(chart, max(here, FLOOR), here, palette, is_last=max(here, FLOOR) > largest / 10)
     chart.update_layout(margin={"l": 4, "r": 4, "t": 24, "b": 40}, bargap=0.05)
     return chart
 
 
 def _bin(left: float, right: float) -> str:
-    return f"CETT {left:.2g} to {right:.2g}" if left >= FLOOR else f"CETT below {FLOOR:g}"
+    return f"CETT {short(left, 2)} to {short(right, 2)}" if left >= FLOOR else f"CETT below {short(FLOOR)}"
 
 
-def _here(chart: go.Figure, place: float, value: float, palette: Palette) -> None:
+def _here(chart: go.Figure, place: float, value: float, palette: Palette, *, is_last: bool) -> None:
     chart.add_shape(
         type="line", x0=place, x1=place, y0=0, y1=1, yref="paper", line={"color": palette.chosen, "width": 2}
     )
     chart.add_annotation(
-        x=float(np.log10(place)), y=1, yref="paper", yanchor="bottom", showarrow=False, text=f"here {value:.2g}",
-        font={"color": palette.chosen},
+        x=float(np.log10(place)), y=1, yref="paper", yanchor="bottom", showarrow=False, text=f"here {short(value, 2)}",
+        xanchor="right" if is_last else "left", font={"color": palette.chosen},
     )  # fmt: skip
 
 
@@ -122,9 +128,9 @@ def usual_alt(card: NeuronCard, here: float | None) -> str:
     """The histogram in words."""
     told = (
         f"Histogram of neuron {card.neuron}'s CETT on {card.usual_tokens:,} tokens of ordinary text: mean "
-        f"{card.usual_mean:.2g}, largest {card.usual_max:.2g}."
+        f"{short(card.usual_mean, 2)}, largest {short(card.usual_max, 2)}."
     )
-    return told if here is None else f"{told} Here it is {here:.2g}."
+    return told if here is None else f"{told} Here it is {short(here, 2)}."
 
 
 def along(card: NeuronCard, palette: Palette, pos: int | None = None) -> go.Figure | None:
@@ -138,7 +144,8 @@ def along(card: NeuronCard, palette: Palette, pos: int | None = None) -> go.Figu
         go.Bar(
             x=places, y=found["CETT"], marker_color=tint,
             customdata=[chart_text(token, 40) for token in found["token"]],
-            hovertemplate="%{customdata}<br>CETT %{y:.3g}<extra></extra>",
+            hovertext=[short(value) for value in found["CETT"]],
+            hovertemplate="%{customdata}<br>CETT %{hovertext}<extra></extra>",
         )
     )  # fmt: skip
     palette.style(chart, ALONG_HEIGHT)
@@ -174,4 +181,5 @@ def along_alt(card: NeuronCard) -> str:
     if found.empty:
         return "The neuron was not followed along a text."
     top = found.loc[found["CETT"].idxmax()]
-    return f"Neuron {card.neuron}'s CETT at {len(found)} tokens; largest {top['CETT']:.2g} at {top['token']}."
+    told = f"Neuron {card.neuron}'s CETT at {counted(len(found), 'token')}"
+    return f"{told}; largest {short(top['CETT'], 2)} at {top['token']}."

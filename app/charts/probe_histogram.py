@@ -6,6 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.style import Palette
+from backend.types.numbers import short, signed
 from backend.types.probe import Histogram, ProbeNeuron
 
 HEIGHT = 230
@@ -23,8 +24,8 @@ def figure(held: Histogram, palette: Palette) -> go.Figure:
         total = max(sum(counts), 1)
         chart.add_bar(
             x=centres, y=[sign * 100 * n / total for n in counts], width=0.92 * width, marker_color=tint,
-            customdata=[f"{n} of {total}" for n in counts],
-            hovertemplate=f"{words}: %{{customdata}}<br>CETT about %{{x:.3g}}<extra></extra>",
+            customdata=[f"{n:,} of {total:,}<br>CETT about {short(x)}" for n, x in zip(counts, centres, strict=True)],
+            hovertemplate=f"{words}: %{{customdata}}<extra></extra>",
         )  # fmt: skip
         chart.add_annotation(
             x=1, xref="paper", y=1 if sign > 0 else 0, yref="paper", xanchor="right", showarrow=False,
@@ -47,5 +48,5 @@ def table(held: Histogram) -> pd.DataFrame:
 
 def alt(one: ProbeNeuron) -> str:
     """The histogram in words."""
-    d = "" if one.d is None else f", Cohen's d {one.d:+.2f}"
+    d = "" if one.d is None else f", Cohen's d {signed(one.d)}"
     return f"CETT of {one.neuron} on right and on wrong answers{d}."

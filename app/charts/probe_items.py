@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from app.style import Palette
 from backend.types.identify import Funnel
+from backend.types.numbers import counted, fixed, percent
 from backend.types.probe import Report
 
 HEIGHT = 300
@@ -93,7 +94,8 @@ def roc_figure(card: Report, palette: Palette) -> go.Figure:
     chart = _square(palette)
     chart.add_scatter(
         x=xs, y=ys, mode="lines", line={"color": palette.chosen, "width": 3, "shape": "hv"},
-        hovertemplate="caught %{y:.0%}, accused %{x:.0%}<extra></extra>",
+        text=[f"caught {percent(y)}, accused {percent(x)}" for x, y in card.roc],
+        hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
     chart.add_annotation(x=0.62, y=0.55, text="coin toss", showarrow=False, font={"color": palette.muted})
     chart.update_xaxes(range=[0, 1], tickformat=".0%", title={"text": "right answers accused"})
@@ -116,11 +118,13 @@ def calibration_figure(card: Report, palette: Palette) -> go.Figure:
     chart.add_scatter(
         x=[one.chance for one in bins], y=[one.share for one in bins], mode="lines+markers",
         line={"color": palette.chosen, "width": 2}, marker={"symbol": "square", "size": 10, "color": palette.chosen},
-        customdata=[one.n for one in bins],
-        hovertemplate="chance %{x:.2f}, wrong %{y:.0%} of %{customdata}<extra></extra>",
+        text=[f"chance {fixed(one.chance)}, wrong {percent(one.share)} of {one.n:,}" for one in bins],
+        hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
     chart.add_annotation(x=0.3, y=0.42, text="honest chances", showarrow=False, font={"color": palette.muted})
-    chart.update_xaxes(range=[0, 1], title={"text": f"chance given, bins of {bins[0].n if bins else 0} answers"})
+    chart.update_xaxes(
+        range=[0, 1], title={"text": f"chance given, bins of {counted(bins[0].n if bins else 0, 'answer')}"}
+    )
     chart.update_yaxes(
         range=[0, 1.02], tickformat=".0%", showgrid=True, gridcolor=palette.border, automargin=True,
         title={"text": "were wrong"},

@@ -15,6 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.style import Palette
+from backend.types.numbers import counted, fixed, short
 from backend.types.probe import Probe, ProbeNeuron, Report
 
 HEIGHT = 300
@@ -42,7 +43,7 @@ def stems_figure(probe: Probe, measure: Measure, palette: Palette) -> go.Figure:
     """A stem a neuron: triangle up for wrong answers, down for right ones."""
     chart = go.Figure()
     layers = _layers(probe)
-    for sign, tint, symbol in ((1, palette.chosen, "triangle-up"), (-1, palette.twin, "triangle-down")):
+    for sign, tint, symbol in ((1, palette.chosen, "triangle-up"), (-1, palette.against, "triangle-down")):
         found = probe.of_sign(sign)
         xs: list[float | None] = []
         ys: list[float | None] = []
@@ -53,7 +54,8 @@ def stems_figure(probe: Probe, measure: Measure, palette: Palette) -> go.Figure:
         chart.add_scatter(
             x=[one.neuron.layer for one in found], y=[size(one, measure) for one in found], mode="markers",
             marker={"symbol": symbol, "size": 12, "color": tint}, customdata=[str(one.neuron) for one in found],
-            hovertemplate="%{customdata}: %{y:.3g}<extra></extra>", name="raises the score" if sign > 0 else "",
+            text=[short(size(one, measure)) for one in found],
+            hovertemplate="%{customdata}: %{text}<extra></extra>", name="raises the score" if sign > 0 else "",
         )  # fmt: skip
     for one, left in named(probe, measure):
         chart.add_annotation(
@@ -66,7 +68,7 @@ def stems_figure(probe: Probe, measure: Measure, palette: Palette) -> go.Figure:
     )  # fmt: skip
     chart.add_annotation(
         x=0, xref="paper", y=0, yref="paper", xanchor="left", yanchor="bottom", showarrow=False,
-        text="▼ lowers the score: right", font={"color": palette.twin},
+        text="▼ lowers the score: right", font={"color": palette.against},
     )  # fmt: skip
     palette.style(chart, HEIGHT)
     chart.update_xaxes(range=[-0.7, layers + MARGIN], title={"text": "layer"}, tickvals=_ticks(layers))
@@ -135,15 +137,15 @@ def neurons_table(probe: Probe) -> pd.DataFrame:
 def stems_alt(probe: Probe, measure: Measure) -> str:
     """The stems in words."""
     top = _largest(probe.neurons, measure)[:NAMED]
-    told = ", ".join(f"{one.neuron} {size(one, measure):.2g}" for one in top)
-    return f"{MEASURES[measure].capitalize()} of {len(probe.neurons)} neurons by layer; largest: {told}."
+    told = ", ".join(f"{one.neuron} {short(size(one, measure), 2)}" for one in top)
+    return f"{MEASURES[measure].capitalize()} of {counted(len(probe.neurons), 'neuron')} by layer; largest: {told}."
 
 
 def layers_figure(probe: Probe, palette: Palette) -> go.Figure:
     """Neurons of either sign in each layer, against what an even spread would put there."""
     layers, expected = layer_counts(probe)
     chart = go.Figure()
-    for sign, tint in ((1, palette.chosen), (-1, palette.twin)):
+    for sign, tint in ((1, palette.chosen), (-1, palette.against)):
         counts = Counter(one.neuron.layer for one in probe.of_sign(sign))
         chart.add_bar(
             x=list(layers), y=[sign * counts[layer] for layer in layers], marker_color=tint,
@@ -195,8 +197,10 @@ def path_figure(card: Report, c: float | None, palette: Palette) -> go.Figure:
     xs = [point.c for point in points]
     chart.add_scatter(
         x=xs, y=[point.stability for point in points], mode="lines+markers", yaxis="y",
-        line={"color": palette.twin, "width": 2}, marker={"symbol": "diamond", "size": 9, "color": palette.twin},
-        customdata=xs, hovertemplate="C %{x:g}: overlap of two fits %{y:.2f}<extra></extra>",
+        line={"color": palette.muted, "width": 2, "dash": "dot"},
+        marker={"symbol": "cross", "size": 9, "color": palette.muted},
+        customdata=xs, text=[f"C {short(one.c)}: overlap of two fits {fixed(one.stability)}" for one in points],
+        hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
     chart.add_scatter(
         x=xs, y=[point.auroc.value for point in points], mode="lines+markers", customdata=xs,
@@ -211,7 +215,8 @@ def path_figure(card: Report, c: float | None, palette: Palette) -> go.Figure:
             "array": [point.auroc.high - point.auroc.value for point in points],
             "arrayminus": [point.auroc.value - point.auroc.low for point in points],
         },
-        hovertemplate="C %{x:g}: AUROC %{y:.3f}<extra></extra>",
+        text=[f"C {short(one.c)}: AUROC {fixed(one.auroc.value, 3)}" for one in points],
+        hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
     for point in points:
         chart.add_annotation(
@@ -221,14 +226,14 @@ def path_figure(card: Report, c: float | None, palette: Palette) -> go.Figure:
     last = points[-1]
     for y, words, tint in (
         (last.auroc.value, "AUROC, cross-validated", palette.baseline),
-        (last.stability, "overlap of two fits", palette.twin),
+        (last.stability, "overlap of two fits", palette.muted),
     ):
         chart.add_annotation(
             x=_log(last.c), y=y, text=f"  {words}", xanchor="left", showarrow=False, font={"color": tint}
         )
     palette.style(chart, HEIGHT + 40)
     chart.update_xaxes(
-        type="log", tickvals=xs, ticktext=[f"{x:g}" for x in xs],
+        type="log", tickvals=xs, ticktext=[short(x) for x in xs],
         range=[_log(xs[0]) - 0.1, _log(last.c) + 0.25 * (_log(last.c) - _log(xs[0]) + 1)],
         title={"text": "C, the inverse of the penalty; above it the number of H-neurons"},
     )  # fmt: skip
@@ -239,6 +244,23 @@ def path_figure(card: Report, c: float | None, palette: Palette) -> go.Figure:
 
 def _log(value: float) -> float:
     return math.log10(value)
+
+
+def path_shown(card: Report) -> pd.DataFrame:
+    """`path_table` with value and interval in one column, which a narrow window does not part."""
+    return pd.DataFrame(
+        [
+            {
+                "C": short(point.c),
+                "H-neurons": point.positive,
+                "negative": point.negative,
+                "AUROC, cross-validated, 95 %": f"{fixed(point.auroc.value)} [{fixed(point.auroc.low)}, "
+                f"{fixed(point.auroc.high)}]",
+                "overlap of two fits": point.stability,
+            }
+            for point in card.path
+        ]
+    )
 
 
 def path_table(card: Report) -> pd.DataFrame:

@@ -14,7 +14,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.style import Palette
+from backend.types import numbers
 from backend.types.identify import Estimate
+from backend.types.numbers import counted, fixed, per_cent, short
 from backend.types.probe import Effect, Probe, Report
 
 PAPER = (
@@ -22,8 +24,10 @@ PAPER = (
     ("Llama-3.3-70B", 0.01), ("Mistral-Small-24B", 0.01),
 )  # fmt: skip
 """H-neurons per 1,000 neurons (Gao et al. 2025, Table 1)."""
-Kind = Literal["chosen", "twin", "baseline", "null"]
-SYMBOLS: dict[Kind, str] = {"chosen": "square", "twin": "diamond", "baseline": "circle", "null": "circle-open"}
+Kind = Literal["chosen", "twin", "against", "baseline", "null"]
+SYMBOLS: dict[Kind, str] = {
+    "chosen": "square", "twin": "diamond", "against": "triangle-down", "baseline": "circle", "null": "circle-open",
+}  # fmt: skip
 ROW, HEAD = 36, 84
 
 
@@ -46,7 +50,7 @@ def density_rows(probe: Probe) -> list[tuple[str, float, str]]:
     own = density(probe)
     name = probe.model.name if probe.model else probe.name
     short = name.split("/")[-1].removesuffix("-Instruct")
-    return [(f"{short} (here)", own, f"{own:.2f} ({len(probe.h_neurons)})"), *((n, v, f"{v:.2f}") for n, v in PAPER)]
+    return [(f"{short} (here)", own, f"{fixed(own)} ({len(probe.h_neurons):,})"), *((n, v, fixed(v)) for n, v in PAPER)]
 
 
 def density_figure(probe: Probe, palette: Palette) -> go.Figure:
@@ -73,7 +77,7 @@ def density_figure(probe: Probe, palette: Palette) -> go.Figure:
     ticks = [t for t in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0) if t <= max(value for _, value, _ in rows) * 4]
     chart.update_xaxes(
         type="log", range=[math.log10(low), math.log10(max(v for _, v, _ in rows) * 5)], tickvals=ticks,
-        ticktext=[f"{t:g}" for t in ticks], showgrid=True, gridcolor=palette.border,
+        ticktext=[short(t) for t in ticks], showgrid=True, gridcolor=palette.border,
         title={"text": "H-neurons per 1,000 neurons, log scale (number here)"},
     )  # fmt: skip
     chart.update_layout(margin={"l": 8, "r": 8, "t": 24, "b": 56})
@@ -99,10 +103,9 @@ def scored(probe: Probe) -> list[Scored]:
         return []
     count = len(probe.h_neurons)
     rows = [Scored("the probe, all its neurons", "chosen", card.scores.auroc)]
-    ending = "" if count == 1 else "s"
-    rows.append(Scored(f"its {count} H-neuron{ending} alone", "chosen", card.positive_only))
+    rows.append(Scored(f"its {counted(count, 'H-neuron')} alone", "chosen", card.positive_only))
     kinds = {"layer": "same layers", "free": "any layer"}
-    rows += [Scored(f"{count} random neuron{ending}, {kinds[one.kind]}", "twin", one.auroc) for one in card.random]
+    rows += [Scored(f"{counted(count, 'random neuron')}, {kinds[one.kind]}", "twin", one.auroc) for one in card.random]
     rows.append(Scored("all neurons, L2", "baseline", card.all_neurons))
     rows += [Scored(one.name, "baseline", one.auroc) for one in card.baselines]
     if card.flagged:
@@ -113,15 +116,20 @@ def scored(probe: Probe) -> list[Scored]:
         # All of them, not 95 %: of twenty fits no tail can be told.
         low, high = min(card.null.aurocs), max(card.null.aurocs)
         span = Estimate(value=card.null.mean, low=low, high=high, n=card.test_items, clusters=len(card.null.aurocs))
-        rows.append(Scored(f"{len(card.null.aurocs)} fits of shuffled labels", "null", span))
+        rows.append(Scored(f"{counted(len(card.null.aurocs), 'fit')} of shuffled labels", "null", span))
     return rows
+
+
+def _tints(palette: Palette) -> dict[Kind, str]:
+    return {
+        "chosen": palette.chosen, "twin": palette.twin, "against": palette.against, "baseline": palette.baseline,
+        "null": palette.baseline,
+    }  # fmt: skip
 
 
 def auroc_figure(rows: Sequence[Scored], palette: Palette) -> go.Figure:
     """Dots with their 95 % intervals on one axis, the figures in a column on the right."""
-    tints: dict[Kind, str] = {
-        "chosen": palette.chosen, "twin": palette.twin, "baseline": palette.baseline, "null": palette.baseline,
-    }  # fmt: skip
+    tints = _tints(palette)
     chart = go.Figure()
     low = min(0.45, *(row.auroc.low for row in rows)) - 0.02
     high = max(0.75, *(row.auroc.high for row in rows)) + 0.02
@@ -139,7 +147,7 @@ def auroc_figure(rows: Sequence[Scored], palette: Palette) -> go.Figure:
             },
         )  # fmt: skip
         chart.add_annotation(
-            x=1, xref="paper", y=place, text=f"<b>{told.value:.2f}</b> [{told.low:.2f}, {told.high:.2f}]",
+            x=1, xref="paper", y=place, text=f"<b>{fixed(told.value)}</b> [{fixed(told.low)}, {fixed(told.high)}]",
             showarrow=False, xanchor="right", font={"color": tint if row.kind != "baseline" else palette.muted},
         )  # fmt: skip
     chart.add_vline(x=0.5, line={"color": palette.muted, "width": 1, "dash": "dash"})
@@ -154,7 +162,7 @@ def auroc_figure(rows: Sequence[Scored], palette: Palette) -> go.Figure:
     chart.update_xaxes(
         range=[low, high], domain=[0, 0.7], tickvals=[t / 10 for t in range(11) if low <= t / 10 <= high],
         showgrid=True, gridcolor=palette.border,
-        title={"text": f"AUROC on {rows[0].auroc.n} answers never trained on, 95 %"},
+        title={"text": f"AUROC on {counted(rows[0].auroc.n, 'answer')} never trained on, 95 %"},
     )  # fmt: skip
     chart.update_layout(margin={"l": 8, "r": 4, "t": 24, "b": 56})
     return chart
@@ -174,6 +182,18 @@ def auroc_table(rows: Sequence[Scored]) -> pd.DataFrame:
     )
 
 
+def auroc_shown(rows: Sequence[Scored]) -> pd.DataFrame:
+    """`auroc_table` with value and interval in one column, which a narrow window does not part."""
+    return pd.DataFrame(
+        {
+            "score": [row.name for row in rows],
+            "AUROC, 95 %": [interval(row.auroc) for row in rows],
+            "answers": [row.auroc.n for row in rows],
+            "entities (or fits)": [row.auroc.clusters for row in rows],
+        }
+    )
+
+
 def auroc_alt(rows: Sequence[Scored]) -> str:
     """The dots in words."""
     return "AUROC with 95 % intervals. " + "; ".join(f"{row.name}: {interval(row.auroc)}" for row in rows) + "."
@@ -181,10 +201,10 @@ def auroc_alt(rows: Sequence[Scored]) -> str:
 
 def interval(told: Estimate, digits: int = 2) -> str:
     """'0.74 [0.70, 0.78]'."""
-    return f"{told.value:.{digits}f} [{told.low:.{digits}f}, {told.high:.{digits}f}]"
+    return f"{fixed(told.value, digits)} [{fixed(told.low, digits)}, {fixed(told.high, digits)}]"
 
 
-ARMS: dict[str, Kind] = {"H-neurons": "chosen", "random twin": "twin", "negative weights": "baseline"}
+ARMS: dict[str, Kind] = {"H-neurons": "chosen", "random twin": "twin", "negative weights": "against"}
 Share = Literal["changed", "right_kept", "wrong_righted", "wrong_uncertain"]
 SHARES: dict[Share, str] = {
     "changed": "answers that change",
@@ -198,9 +218,7 @@ def effects_figure(card: Report, share: Share, palette: Palette) -> go.Figure:
     """A share of answers against alpha, one line an arm, with intervals; alpha 1 is the answer untouched."""
     chart = go.Figure()
     shift = {"H-neurons": 0.0, "random twin": 0.04, "negative weights": -0.04}
-    tints: dict[Kind, str] = {
-        "chosen": palette.chosen, "twin": palette.twin, "baseline": palette.baseline, "null": palette.muted,
-    }  # fmt: skip
+    tints = _tints(palette)
     for arm, kind in ARMS.items():
         rows = arm_rows(card.effects, arm, share)
         if not rows:
@@ -208,7 +226,7 @@ def effects_figure(card: Report, share: Share, palette: Palette) -> go.Figure:
         xs = [alpha + shift[arm] for alpha, _ in rows]
         chart.add_scatter(
             x=xs, y=[100 * told.value for _, told in rows], mode="lines+markers", hoverinfo="text",
-            hovertext=[f"{arm}, α = {alpha:g}: {percent(told)}, n = {told.n}" for alpha, told in rows],
+            hovertext=[f"{arm}, α = {short(alpha)}: {percent(told)}, n = {told.n}" for alpha, told in rows],
             line={"color": tints[kind], "width": 2}, marker={"symbol": SYMBOLS[kind], "size": 11, "color": tints[kind]},
             error_y={
                 "type": "data", "symmetric": False, "color": tints[kind], "thickness": 2, "width": 0,
@@ -239,7 +257,7 @@ def arm_rows(effects: Sequence[Effect], arm: str, share: Share) -> list[tuple[fl
 
 def _alpha(alpha: float) -> str:
     names = {0.0: "off", 0.5: "half", 1.0: "as it is", 2.0: "double", 3.0: "triple"}
-    return f"{alpha:g}<br>{names[alpha]}" if alpha in names else f"{alpha:g}"
+    return f"{short(alpha)}<br>{names[alpha]}" if alpha in names else short(alpha)
 
 
 def effects_table(card: Report) -> pd.DataFrame:
@@ -250,15 +268,31 @@ def effects_table(card: Report) -> pd.DataFrame:
         for share, words in SHARES.items():
             told = getattr(one, share)
             row[words] = None if told is None else told.value
-            row[f"{words}, 95 %"] = "" if told is None else f"{told.low:.3f} to {told.high:.3f}, n = {told.n}"
+            row[f"{words}, 95 %"] = (
+                "" if told is None else f"{fixed(told.low, 3)} to {fixed(told.high, 3)}, n = {told.n:,}"
+            )
         rows.append({**row, "answers cut at the longest": one.cut, "mean tokens": one.mean_tokens})
     return pd.DataFrame(rows)
+
+
+def effects_shown(card: Report, share: Share) -> pd.DataFrame:
+    """One share of `effects_table` with its interval beside it, which a narrow window does not part."""
+    rows = [(one, told) for one in card.effects if (told := getattr(one, share)) is not None]
+    return pd.DataFrame(
+        {
+            "switched": [one.arm for one, _ in rows],
+            "α": [numbers.short(one.alpha) for one, _ in rows],
+            f"{SHARES[share]}, 95 %": [percent(told) for _, told in rows],
+            "answers": [told.n for _, told in rows],
+            "sets × neurons": [f"{one.sets} × {one.neurons:,}" for one, _ in rows],
+        }
+    )
 
 
 def effects_alt(card: Report, share: Share) -> str:
     """The lines in words."""
     told = "; ".join(
-        f"{arm}: " + ", ".join(f"{percent(value)} at α {alpha:g}" for alpha, value in rows)
+        f"{arm}: " + ", ".join(f"{percent(value)} at α {short(alpha)}" for alpha, value in rows)
         for arm in ARMS
         if (rows := arm_rows(card.effects, arm, share))
     )
@@ -267,7 +301,7 @@ def effects_alt(card: Report, share: Share) -> str:
 
 def percent(told: Estimate) -> str:
     """'56 % [50, 62]'."""
-    return f"{100 * told.value:.0f} % [{100 * told.low:.0f}, {100 * told.high:.0f}]"
+    return f"{numbers.percent(told.value)} [{per_cent(told.low)}, {per_cent(told.high)}]"
 
 
 def _bold(words: str, bold: bool) -> str:

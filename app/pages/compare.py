@@ -18,6 +18,7 @@ from app.widgets import (
     frame,
     jobs,
     model_status,
+    terms,
     text,
 )
 from backend.errors import HNeuronsError
@@ -94,7 +95,8 @@ def heading(result: Comparison | None) -> None:
         st.header("What changes when neurons are switched?", anchor=False)
         st.markdown(frame.muted("The same question, once untouched and once switched, in one batch."))
         return
-    st.header(text.markdown(compare_words.heading(result)), anchor=False)
+    told = text.markdown(compare_words.heading(result))
+    st.header(told, anchor=False, help=terms.COMPARE)
     worth = f"{text.markdown(result.request.prompt)} · {compare_words.worth(result)} Model: "
     st.markdown(frame.muted(worth + text.markdown(result.model.name)))
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import session
 from app.pages import run
-from app.widgets import ask, explore_figures, explore_state, explore_words, frame, jobs, model_status, text
+from app.widgets import ask, explore_figures, explore_state, explore_words, frame, jobs, model_status, terms, text
 from backend.errors import HNeuronsError
 from backend.types import Exploration, ExploreRequest
 
@@ -68,7 +68,7 @@ def page() -> None:
     result, wanted = session.result("explore", Exploration), explore_state.wanted()
     running = jobs.running("explore")
     current = result is not None and running is None and (wanted is None or session.answers("explore", wanted))
-    st.header(_heading(result if current else None, running), anchor=False)
+    st.header(_heading(result if current else None, running), anchor=False, help=terms.EXPLORE)
     ask.draw(explore_state.ask_it, model_status.popover)
     _other_probe(result)
     frame.notes(session.link_notes())

@@ -18,6 +18,7 @@ from app.widgets import (
     identify_train,
     identify_words,
     model_status,
+    terms,
     text,
 )
 from backend.types.probe import Probe
@@ -51,7 +52,7 @@ def page() -> None:
 def _head(probe: Probe | None, room: Room) -> None:
     row = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
     words = identify_words.heading(probe) if probe is not None else "No probe of this model yet"
-    row.header(text.markdown(words), anchor=False, width="content")
+    row.header(text.markdown(words), anchor=False, width="content", help=terms.IDENTIFY)
     with row.container(horizontal=True, vertical_alignment="center", width="content"):
         _rooms(room)
         if room != "train" and st.button(

@@ -83,17 +83,21 @@ def _figures(card: NeuronCard, cell: Cell) -> None:
     palette = session.palette()
     name = f"neuron-{card.model.name}-{card.neuron}".replace(":", "-")
     here = float(card.cett[cell.pos]) if card.cett is not None and cell.pos < len(card.cett) else None
-    st.markdown("When it fires it pushes the next token **:primary[towards]** or :gray[**away from**]:")
+    st.markdown(
+        "When it fires it pushes the next token **towards** (bars to the right) or **away from** (to the left):"
+    )
     frame.figure(
         neuron_card.pushes(card, palette), key="pushes", title="What the neuron pushes", name=f"{name}-pushes",
         alt=neuron_card.pushes_alt(card), table=neuron_card.pushes_table(card), result=card,
     )  # fmt: skip
+    st.markdown(f"**How large it usually is**{'' if here is None else ', and here'}")
     frame.figure(
         neuron_card.usual(card, here, palette), key="usual", title="The neuron's usual CETT", name=f"{name}-usual",
         alt=neuron_card.usual_alt(card, here), table=neuron_card.usual_table(card), result=card,
     )  # fmt: skip
     along = neuron_card.along(card, palette, cell.pos)
     if along is not None:
+        st.markdown("**Along this question and answer**")
         frame.figure(
             along, key="along", title="The neuron along the text", name=f"{name}-along",
             alt=neuron_card.along_alt(card), table=neuron_card.along_table(card), result=card,

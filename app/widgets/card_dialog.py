@@ -52,7 +52,7 @@ def _known(probe: Probe, one: ProbeNeuron) -> None:
                 "CETT": [item.cett for item in one.top],
             }
         )
-        st.dataframe(rows, hide_index=True, key=f"card-top-{one.neuron}", alt="Answers where its CETT is largest")
+        frame.figures(rows, key=f"card-top-{one.neuron}", alt="Answers where its CETT is largest")
 
 
 def _ways(neuron: NeuronId, *, in_probe: bool) -> None:

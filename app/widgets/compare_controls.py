@@ -11,6 +11,7 @@ from app import session
 from app.widgets import compare_state, frame, neuron_sets, probe_presets, pushes, switches
 from app.widgets.compare_state import AGAINST, BESIDE_NAMES, KINDS
 from backend.types import MAX_PROMPT_CHARACTERS
+from backend.types.numbers import short
 
 POSITIONS = {"all": "all tokens", "prompt": "the question only", "answer": "the answer only"}
 FLIP = "compare.flip"
@@ -92,7 +93,7 @@ def _beside_names() -> list[str]:
 
 def _beside(name: str) -> str:
     alphas: dict[str, float] = dict(switches.BESIDE.items())
-    return f"+ {name}, α = {alphas[name]:g}" if name in alphas else name
+    return f"+ {name}, α = {short(alphas[name], 6)}" if name in alphas else name
 
 
 def runs_on_flip() -> bool:

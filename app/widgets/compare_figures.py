@@ -16,6 +16,7 @@ from app.widgets import compare_words, explore_words, frame, text
 from app.widgets.compare_words import counted
 from backend.neurons import NeuronSet
 from backend.types import Comparison, Row
+from backend.types.numbers import short
 
 KL_HELP = (
     "Both rows read the baseline's answer. At each of its tokens each gives a chance to every possible next token; "
@@ -129,7 +130,7 @@ def _moved_note(result: Comparison, row: Row, score: Score, *, template: bool) -
     shown = compare_difference.shown_columns(result, template=template)
     hidden = len(compare_difference.read_tokens(result)) - len(shown)
     told = f"{SCORES[score]}, this row minus the baseline, both reading the same text; the scale ends at ±"
-    told += f"{compare_difference.limit(row, score, shown):.2g}. "
+    told += f"{short(compare_difference.limit(row, score, shown), 2)}. "
     if hidden:
         told += f"{counted(hidden, 'template token')} not drawn."
     return told

@@ -21,6 +21,7 @@ from backend.errors import HNeuronsError
 from backend.judging import aliases
 from backend.neurons import NeuronSet
 from backend.types import CompareRequest, Comparison, Decoding, OwnAlpha, Row
+from backend.types.numbers import short
 
 TWIN = "Random twin"
 AGAINST = "Negative weights"
@@ -90,7 +91,7 @@ def _put(view: View) -> None:
     switches.put({neuron: alphas.get(neuron, main) for neuron in view.neurons})
     rest = view.alphas if view.own else view.alphas[1:]
     beside = [name for name, alpha in BESIDE.items() if alpha in rest]
-    others = [f"{alpha:g}" for alpha in rest if alpha not in BESIDE.values()]
+    others = [short(alpha, 6) for alpha in rest if alpha not in BESIDE.values()]
     if others:
         session.note(
             "This page has columns for half, double and triple beside the switches: "

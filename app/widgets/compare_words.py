@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from backend.judging import matches
-from backend.types import Comparison, Row, RowPlan
+from backend.types import Comparison, Row, RowPlan, numbers
+from backend.types.numbers import short
 
 Kind = Literal["baseline", "chosen", "control"]
 Verdict = Literal["right", "wrong", "unmarked"]
@@ -29,12 +30,12 @@ def kind(plan: RowPlan) -> Kind:
 
 def counted(number: int, noun: str) -> str:
     """'1 token', '3 tokens', '1,536 neurons'."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return numbers.counted(number, noun)
 
 
 def alpha_text(alpha: float) -> str:
     """An alpha as short as it can be written: 0, 0.5, 1.25."""
-    return f"{alpha:.3f}".rstrip("0").rstrip(".") if alpha else "0"
+    return short(alpha, 6)
 
 
 def name(plan: RowPlan) -> str:
@@ -58,7 +59,7 @@ def held(plan: RowPlan) -> str:
     at = "α = own" if plan.alpha is None else f"α = {alpha_text(plan.alpha)}"
     if plan.arm != "control":
         return f"{at} on {counted(len(plan.neurons), 'neuron')}"
-    others = f"{len(plan.neurons):,} other{'' if len(plan.neurons) == 1 else 's'}"
+    others = counted(len(plan.neurons), "other")
     return f"{at}, {others}{_whence(plan)}"
 
 
@@ -137,7 +138,7 @@ def _twins(result: Comparison, row: Row, *, changed: bool) -> str:
 def worth(result: Comparison) -> str:
     """What the finding is worth: one question, how it was decoded, where the control stands."""
     decoding = result.request.decoding
-    how = "greedy decoding" if decoding.temperature == 0 else f"sampled at temperature {decoding.temperature:g}"
+    how = "greedy decoding" if decoding.temperature == 0 else f"sampled at temperature {short(decoding.temperature)}"
     has_control = any(kind(row.plan) == "control" for row in result.rows)
     sampled = "" if decoding.temperature == 0 else " Sampled answers also differ by chance."
     return f"one question, {how}, one batch.{sampled} {ANECDOTE if has_control else NO_CONTROL}"

@@ -14,7 +14,7 @@ from app.links import Cell
 from app.widgets.text import markdown
 from backend.neurons import NeuronId
 from backend.types import Exploration, ModelInfo
-from backend.types.numbers import counted, per_cent, percent
+from backend.types.numbers import counted, per_cent, percent, short
 from backend.types.probe import Probe
 
 CAUTION = "CETT says which neurons write most here. It does not say whether the answer is true."
@@ -91,7 +91,7 @@ def ending(result: Exploration) -> str:
     count = counted(len(tokens), "token")
     decoding = result.request.decoding
     how = "always the likeliest token" if decoding.temperature == 0 else (
-        f"drawn at temperature {decoding.temperature:g}, seed {decoding.seed}"
+        f"drawn at temperature {short(decoding.temperature)}, seed {decoding.seed}"
     )  # fmt: skip
     ends = {
         "end": "ended by the model",
@@ -166,5 +166,5 @@ def strong_count(result: Exploration, cell: Cell) -> str:
     _, count = cells.strong_in(result, cell)
     over = {"layer": "this layer at this token", "token": "all layers at this token", "model": "all layers and tokens"}
     threshold = result.request.threshold
-    rule = f"CETT above mean + {threshold.k:g} standard deviations of {over[threshold.population]}"
+    rule = f"CETT above mean + {short(threshold.k)} standard deviations of {over[threshold.population]}"
     return f"{counted(count, 'strong neuron')} here: {rule}."

@@ -18,8 +18,11 @@ from streamlit.delta_generator import DeltaGenerator
 from app import session
 from app.widgets import picture, text
 from backend import spreadsheet
+from backend.types import numbers
 from backend.types.base import Frozen
 
+SMALLEST_PLAIN = 1e-4
+"""A figure closer to 0 would be zeros alone, or lose its head in a narrow column."""
 QUIET = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False, "showTips": False}
 """Plotly's settings for every chart: no mode bar; pictures are saved from under the figure."""
 
@@ -98,7 +101,7 @@ def downloads(
         if callable(table):
             table()
         else:
-            st.dataframe(table, hide_index=True, key=f"table-{key}", alt=f"{title}, as a table")
+            figures(table, key=f"table-{key}", alt=f"{title}, as a table")
         data = csv if csv is not None else (table if isinstance(table, pd.DataFrame) else pd.DataFrame())
         row = st.container(horizontal=True, vertical_alignment="center")
         file = _file_name(name)
@@ -113,6 +116,29 @@ def downloads(
         if pictures:
             with row:
                 picture.buttons(f"figure-{key}", file, title, session.palette().page, key=f"picture-{key}")
+
+
+def figures(table: pd.DataFrame, *, key: str, alt: str, **extra: Any) -> None:
+    """A table whose figures are read as elsewhere: few digits, those near 0 with a power of ten, none cut at its head.
+
+    A column stays one of numbers, which a click sorts, unless it holds a figure that needs a power of ten.
+    """
+    shown, columns = table.copy(), {}
+    for name in table.columns:
+        if not pd.api.types.is_float_dtype(table[name]):
+            continue
+        held = table[name].dropna().abs()
+        held = held[held > 0]
+        if held.empty or held.min() >= SMALLEST_PLAIN:
+            columns[name] = st.column_config.NumberColumn(format=_digits(float(held.max()) if len(held) else 0.0))
+        else:
+            shown[name] = ["" if pd.isna(value) else numbers.short(float(value)) for value in table[name]]
+    st.dataframe(shown, hide_index=True, key=key, alt=alt, column_config=columns or None, **extra)
+
+
+def _digits(largest: float) -> str:
+    """Four digits behind the point below 1, fewer above."""
+    return "%.4f" if largest < 1 else ("%.3f" if largest < 100 else "%.1f")
 
 
 def _json(data: pd.DataFrame, result: Frozen | None) -> bytes:

@@ -17,6 +17,7 @@ from app.widgets.identify_figure import figure, picked
 from backend.errors import HNeuronsError
 from backend.types import IdentifyRequest
 from backend.types.identify import Estimate
+from backend.types.numbers import counted, fixed, percent, short
 from backend.types.plan import RunView
 from backend.types.probe import Probe, Report
 
@@ -57,7 +58,7 @@ def _confounds(probe: Probe, card: Report) -> None:
         ]
     )
     st.dataframe(table, hide_index=True, key="confounds-table", alt="The probe's AUROC on harder comparisons")
-    prior = f"Before the balance, the kind of question alone would give AUROC {card.unbalanced_prior:.2f}."
+    prior = f"Before the balance, the kind of question alone would give AUROC {fixed(card.unbalanced_prior)}."
     st.markdown(muted(prior))
 
 
@@ -65,14 +66,15 @@ def _path(probe: Probe, card: Report) -> None:
     frame.heading("How the choice of C moves it", identify_words.HOW_PATH)
     key = f"chart-path-{probe.name}"
     figure("path", probe_neurons.path_figure(card, probe.c, session.palette()), probe, "Fits along C",
-            "AUROC, stability and number of H-neurons for each C.", probe_neurons.path_table(card),
-            on_select=lambda: None, chart_key=key)  # fmt: skip
+            "AUROC, stability and number of H-neurons for each C.", probe_neurons.path_shown(card),
+            csv=probe_neurons.path_table(card), on_select=lambda: None, chart_key=key)  # fmt: skip
     c = picked(key) if key in st.session_state else None
     point = next((one for one in card.path if one.c == c), None)
     if point is not None and probe.model is not None:
         st.markdown(
-            f"At C = {point.c:g}: **{point.positive} H-neurons** and {point.negative} negative weights, AUROC "
-            f"{interval(point.auroc)} in cross-validation, {100 * point.stability:.0f} % shared between two folds."
+            f"At C = {short(point.c)}: **{counted(point.positive, 'H-neuron')}** and "
+            f"{counted(point.negative, 'negative weight')}, AUROC "
+            f"{interval(point.auroc)} in cross-validation, {percent(point.stability)} shared between two folds."
         )
         _at_c(probe, point.c)
 
@@ -126,7 +128,7 @@ def _otherwise(probe: Probe, card: Report) -> None:
                 "H-neurons": one.positive if one.auroc else None,
                 "AUROC": interval(one.auroc) if one.auroc else one.note,
                 "within one relation": interval(one.within) if one.within else "",
-                "shared with the probe": None if one.overlap is None else f"{100 * one.overlap:.0f} %",
+                "shared with the probe": None if one.overlap is None else percent(one.overlap),
             }
             for one in card.variations
         ]
@@ -164,7 +166,7 @@ def _neurons(probe: Probe, card: Report) -> None:
         "rate of 5 %: a weight in the probe is no mark of importance. *Chosen in bootstraps* is the share of fits on "
         "resampled answers that give the neuron a weight of this sign.",
     )
-    st.dataframe(probe_neurons.neurons_table(probe), hide_index=True, key="neurons-table", alt="Neurons of the probe")
+    frame.figures(probe_neurons.neurons_table(probe), key="neurons-table", alt="Neurons of the probe")
 
 
 def _made(probe: Probe, card: Report) -> None:

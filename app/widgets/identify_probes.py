@@ -14,6 +14,7 @@ from app.widgets import frame, jobs, text
 from app.widgets.frame import muted
 from backend.errors import BadInput, HNeuronsError
 from backend.types.identify import Estimate
+from backend.types.numbers import fixed, short
 from backend.types.probe import Probe
 
 
@@ -56,8 +57,8 @@ def table(one: Probe, other: Probe) -> pd.DataFrame:
         ("model", lambda p: p.model.name if p.model else p.said.name or "not said"),
         ("H-neurons", lambda p: str(len(p.h_neurons))),
         ("negative weights", lambda p: str(len(p.against))),
-        ("density, per mille", lambda p: f"{density(p):.3f}" if p.model else ""),
-        ("C", lambda p: "" if p.c is None else f"{p.c:g}"),
+        ("density, per mille", lambda p: fixed(density(p), 3) if p.model else ""),
+        ("C", lambda p: "" if p.c is None else short(p.c)),
         ("held-out answers", lambda p: "" if p.report is None else str(p.report.test_items)),
         ("AUROC", lambda p: _auroc(p.report.scores.auroc if p.report else None)),
         ("within one relation", lambda p: _auroc(p.report.within if p.report else None)),

@@ -13,6 +13,7 @@ from app.charts.probe_worth import SHARES
 from app.widgets import frame, identify_more, identify_words, probe_neuron, text
 from app.widgets.identify_figure import figure, picked
 from backend.neurons import NeuronId
+from backend.types.numbers import counted, fixed, signed
 from backend.types.probe import Probe, Report
 
 
@@ -57,16 +58,20 @@ def _metrics(probe: Probe, card: Report) -> None:
     score, rival = card.scores.auroc, identify_words.better(card)
     cells: list[tuple[str, str, str]] = [
         ("H-neurons in the probe", f"{len(probe.h_neurons)}", f"of {total:,}, and {len(probe.against)} for right"),
-        ("Density", f"{probe_worth.density(probe):.2f} ‰", "paper: 0.01 to 0.35 ‰"),
-        ("AUROC, the whole probe", f"{score.value:.2f}", f"95 % {score.low:.2f} to {score.high:.2f}, n = {score.n}"),
+        ("Density", f"{fixed(probe_worth.density(probe))} ‰", "paper: 0.01 to 0.35 ‰"),
+        (
+            "AUROC, the whole probe",
+            fixed(score.value),
+            f"95 % {fixed(score.low)} to {fixed(score.high)}, n = {score.n:,}",
+        ),
     ]
     if rival is not None:
         told = rival.better
         cells.append(
             (
                 "H-neurons better than random by",
-                f"{told.value:+.2f}".replace("-", "−"),
-                f"95 % {told.low:.2f} to {told.high:.2f}, {len(rival.draws)} draws".replace("-", "−"),
+                signed(told.value),
+                f"95 % {fixed(told.low)} to {fixed(told.high)}, {counted(len(rival.draws), 'draw')}",
             )
         )
     for column, (label, value, note) in zip(st.columns(len(cells), gap="small"), cells, strict=True):
@@ -85,7 +90,7 @@ def _auroc(probe: Probe) -> None:
     frame.heading("Is it the neurons, or something simpler?", identify_words.HOW_AUROC)
     rows = probe_worth.scored(probe)
     figure("auroc", probe_worth.auroc_figure(rows, session.palette()), probe, "The probe and what is simpler",
-            probe_worth.auroc_alt(rows), probe_worth.auroc_table(rows))  # fmt: skip
+            probe_worth.auroc_alt(rows), probe_worth.auroc_shown(rows), csv=probe_worth.auroc_table(rows))  # fmt: skip
 
 
 def _funnel(probe: Probe, card: Report) -> None:
@@ -125,9 +130,12 @@ def _effects(probe: Probe, card: Report) -> None:
         key="effects-share", label_visibility="collapsed",
     )  # fmt: skip
     one = card.effects[0]
+    twins = max((e.sets for e in card.effects if e.arm == "random twin"), default=0)
     note = (
-        f"{one.changed.n} held-out questions, answered greedily; {len(probe.h_neurons)} H-neurons, twins of "
-        f"{max((e.sets for e in card.effects if e.arm == 'random twin'), default=0)} draws, 95 % intervals"
+        f"{counted(one.changed.n, 'held-out question')}, answered greedily; "
+        f"{counted(len(probe.h_neurons), 'H-neuron')}, twins "
+        f"of {counted(twins, 'draw')}, 95 % intervals"
     )
     figure("effects", probe_worth.effects_figure(card, share, session.palette()), probe, "What switching does",
-            probe_worth.effects_alt(card, share), probe_worth.effects_table(card), note=note)  # fmt: skip
+            probe_worth.effects_alt(card, share), probe_worth.effects_shown(card, share),
+            csv=probe_worth.effects_table(card), note=note)  # fmt: skip

@@ -5,6 +5,7 @@ Owns the sentences; every number in them is the report's. Pure: no Streamlit.
 
 from __future__ import annotations
 
+from backend.types.numbers import counted, fixed, per_cent, percent, signed
 from backend.types.probe import Probe, RandomSets, Report
 
 HOW_DENSITY = (
@@ -37,7 +38,7 @@ HOW_EFFECTS = (
 )
 HOW_PATH = (
     "One fit for every C: the larger it is, the more neurons get a weight. Squares and circles: AUROC in "
-    "cross-validation on the training answers. Diamonds: how many H-neurons two of its fits share (Jaccard). The "
+    "cross-validation on the training answers. Crosses: how many H-neurons two of its fits share (Jaccard). The "
     "probe's is the square: unless the plan says otherwise, the fewest neurons within a standard error of the best. "
     "Click a point to see what that C gives."
 )
@@ -104,17 +105,18 @@ def verdicts(card: Report, c: float | None) -> list[str]:
     if card.adds.low <= 0 <= card.adds.high:
         told.append("Beside the simple scores the probe adds nothing that could be told from chance.")
     else:
-        told.append(f"Beside the simple scores the probe adds {card.adds.value:+.3f} AUROC.")
+        told.append(f"Beside the simple scores the probe adds {signed(card.adds.value, 3)} AUROC.")
     if card.length_correlation is not None:
-        told.append(f"The score goes with the answer's length: Spearman {card.length_correlation:+.2f}.")
+        told.append(f"The score goes with the answer's length: Spearman {signed(card.length_correlation)}.")
     if card.unseen is not None:
         told.append(
-            f"Of {card.test_items} held-out answers {card.unseen.n} share neither subject nor words with a training "
-            f"answer; on them the AUROC is {card.unseen.value:.2f} ({card.unseen.low:.2f} to {card.unseen.high:.2f})."
+            f"Of {counted(card.test_items, 'held-out answer')} {card.unseen.n} share neither subject nor words with a "
+            f"training answer; on them the AUROC is {fixed(card.unseen.value)} ({fixed(card.unseen.low)} to "
+            f"{fixed(card.unseen.high)})."
         )
     point = next((point for point in card.path if point.c == c), None)
     if point is not None:
-        shared = f"{100 * point.stability:.0f} % of their H-neurons"
+        shared = f"{percent(point.stability)} of their H-neurons"
         told.append(f"Two fits of the cross-validation share {shared} on average.")
     return told
 
@@ -122,10 +124,10 @@ def verdicts(card: Report, c: float | None) -> list[str]:
 def agreements(card: Report) -> list[str]:
     """How the judges of the answers agree."""
     return [
-        f"{one.one.capitalize()} and {one.other} gave {100 * one.share.value:.0f} % of {one.share.n:,} answers the "
-        f"same verdict (95 % {100 * one.share.low:.0f} to {100 * one.share.high:.0f}"
-        + ("" if one.kappa is None else f"; Cohen’s kappa {one.kappa:.2f}")
-        + (f"; {one.unread} replies held no verdict" if one.unread else "")
+        f"{one.one.capitalize()} and {one.other} gave {percent(one.share.value)} of {one.share.n:,} answers the "
+        f"same verdict (95 % {per_cent(one.share.low)} to {per_cent(one.share.high)}"
+        + ("" if one.kappa is None else f"; Cohen’s kappa {fixed(one.kappa)}")
+        + (f"; {counted(one.unread, 'reply', 'replies')} held no verdict" if one.unread else "")
         + ")."
         for one in card.agreement
     ]

@@ -14,7 +14,7 @@ from app import session
 from app.widgets import frame, jobs, text
 from app.widgets.compare_words import counted
 from backend.errors import Busy, HNeuronsError, ModelTooLarge, Unknown, UnknownModel
-from backend.types import ModelChoice, ModelInfo, ModelOrder, ModelStatus
+from backend.types import ModelChoice, ModelInfo, ModelOrder, ModelStatus, numbers
 
 AUTOMATIC = "automatic"
 DTYPES = (AUTOMATIC, "float32", "bfloat16", "float16")
@@ -34,8 +34,8 @@ def size(count: int) -> str:
 def short(count: int) -> str:
     """A count as it is said of models: 135M, 7.2B."""
     if count >= 10**9:
-        return f"{count / 10**9:.3g}B"
-    return f"{count / 10**6:.3g}M" if count >= 10**6 else f"{count:,}"
+        return f"{numbers.short(count / 10**9)}B"
+    return f"{numbers.short(count / 10**6)}M" if count >= 10**6 else f"{count:,}"
 
 
 def headline(status: ModelStatus) -> str:

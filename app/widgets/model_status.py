@@ -14,6 +14,7 @@ from app.widgets.jobs import shown_error
 from app.widgets.text import markdown
 from backend.errors import HNeuronsError
 from backend.types import ModelInfo, ModelStatus
+from backend.types.numbers import percent
 
 POLL_SECONDS = 1.0
 
@@ -60,7 +61,7 @@ def waiting() -> None:
 def _state(status: ModelStatus) -> str:
     name = markdown(status.name or "The model")
     if status.state == "loading":
-        share = "" if status.fraction is None else f", {status.fraction:.0%}"
+        share = "" if status.fraction is None else f", {percent(status.fraction)}"
         return f":material/hourglass_top: {name} is loading: {markdown(status.stage or 'starting')}{share}."
     if status.state == "failed":
         return f"{name} could not be loaded." if status.name else "The engine does not answer."

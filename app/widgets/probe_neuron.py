@@ -17,6 +17,7 @@ from app.widgets.frame import muted
 from app.widgets.token_strip import StripToken
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import ExploreRequest, NeuronCard, NeuronRequest
+from backend.types.numbers import fixed, percent, short, signed
 from backend.types.probe import Probe, ProbeNeuron, TopItem
 
 HELP = """
@@ -63,19 +64,19 @@ def kind(one: ProbeNeuron) -> str:
 
 def figures(one: ProbeNeuron) -> None:
     """Its numbers in one line; what an imported probe does not know is left out."""
-    cells = [("Weight", f"{one.weight:.3g}")]
+    cells = [("Weight", short(one.weight))]
     if one.effect is not None:
-        cells.append(("Weight × spread", f"{one.effect:+.3f}"))
+        cells.append(("Weight × spread", signed(one.effect, 3)))
     if one.auroc is not None:
-        cells.append((f"Alone, AUROC (q {one.q:.2g})" if one.q is not None else "Alone, AUROC", f"{one.auroc:.2f}"))
+        cells.append(("Alone, AUROC" if one.q is None else f"Alone, AUROC (q {short(one.q, 2)})", fixed(one.auroc)))
     if one.d is not None:
-        cells.append(("Cohen’s d", f"{one.d:+.2f}"))
+        cells.append(("Cohen’s d", signed(one.d)))
     if one.leave_out is not None:
-        cells.append(("Lost without it", f"{one.leave_out:+.3f}"))
+        cells.append(("Lost without it", signed(one.leave_out, 3)))
     if one.frequency is not None:
-        cells.append(("Chosen", f"{100 * one.frequency:.0f} %"))
+        cells.append(("Chosen", percent(one.frequency)))
     for column, (label, value) in zip(st.columns(len(cells), gap="small"), cells, strict=True):
-        column.markdown(f"{muted(label)}  \n**{value.replace('-', '−')}**")
+        column.markdown(f"{muted(label)}  \n**{value}**")
 
 
 def histogram(probe: Probe, one: ProbeNeuron) -> None:
@@ -95,10 +96,10 @@ def partners(probe: Probe, one: ProbeNeuron) -> None:
     if not one.partners:
         return
     told = ", ".join(
-        f"{other} {correlation:+.2f}{' (in the probe)' if probe.find(other) else ''}"
+        f"{other} {signed(correlation)}{' (in the probe)' if probe.find(other) else ''}"
         for other, correlation in one.partners
     )
-    st.markdown(f"**Goes with** {muted('Spearman, all neurons')}  \n{told.replace('-', '−')}")
+    st.markdown(f"**Goes with** {muted('Spearman, all neurons')}  \n{told}")
 
 
 def _where(probe: Probe, one: ProbeNeuron) -> None:
@@ -122,7 +123,7 @@ def _where(probe: Probe, one: ProbeNeuron) -> None:
 
 def _named(item: TopItem) -> str:
     side = "right" if item.side == "right" else "wrong"
-    return f"{item.question}  →  {item.response}   ({side}, CETT {item.cett:.3g})"
+    return f"{item.question}  →  {item.response}   ({side}, CETT {short(item.cett)})"
 
 
 def _asked(one: ProbeNeuron, item: TopItem) -> NeuronCard | None:
@@ -149,7 +150,7 @@ def _strip(one: ProbeNeuron, shown: NeuronCard) -> None:
         tokens, session.palette(), key=f"probe-strip-{one.neuron}-{hash(shown.request.hash)}", selected=None,
         label=f"CETT of {one.neuron} along the answer", on_pick=lambda pos: None,
     )  # fmt: skip
-    st.markdown(muted(f"Tint: its CETT at each token, 0 to {largest:.3g}."))
+    st.markdown(muted(f"Tint: its CETT at each token, 0 to {short(largest)}."))
 
 
 def _pushes(shown: NeuronCard) -> None:

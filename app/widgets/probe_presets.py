@@ -14,6 +14,7 @@ from app import session
 from app.widgets import compare_state, explore_words, frame, switches
 from backend.neurons import NeuronSet
 from backend.types import ModelInfo
+from backend.types.numbers import counted, percent, short
 from backend.types.probe import Probe, Ranking
 
 PRESETS: dict[str, float] = {"off": 0.0, "half": 0.5, "double": 2.0, "triple": 3.0}
@@ -39,7 +40,7 @@ def menu(model: ModelInfo) -> None:
         for name, alpha in PRESETS.items():
             row.button(
                 f"All {name}", key=f"preset-{name}", on_click=put, args=(neurons, alpha), wrap=False,
-                help=f"α = {alpha:g}, with a random twin of as many others beside it",
+                help=f"α = {short(alpha)}, with a random twin of as many others beside it",
             )  # fmt: skip
         st.markdown(frame.muted(_worth(probe)))
 
@@ -48,7 +49,7 @@ def _which(probe: Probe) -> NeuronSet:
     """All of them, the foremost by a ranking, or those with a negative weight."""
     kinds = ["all", "foremost", *(["negative"] if probe.against else [])]
     names = {
-        "all": "The one H-neuron" if len(probe.h_neurons) == 1 else f"All {len(probe.h_neurons)} H-neurons",
+        "all": "The one H-neuron" if len(probe.h_neurons) == 1 else f"All {len(probe.h_neurons):,} H-neurons",
         "foremost": "The foremost",
         "negative": f"The {len(probe.against)} with a negative weight",
     }
@@ -82,8 +83,8 @@ def _worth(probe: Probe) -> str:
     if off is None or twin is None:
         return "What switching them does to many questions was not measured. One question is an anecdote."
     return (
-        f"Over {off.changed.n} held-out questions, all off changed {100 * off.changed.value:.0f} % of the answers; "
-        f"random twins changed {100 * twin.changed.value:.0f} %. One question is an anecdote."
+        f"Over {counted(off.changed.n, 'held-out question')}, all off changed {percent(off.changed.value)} of the "
+        f"answers; random twins changed {percent(twin.changed.value)}. One question is an anecdote."
     )
 
 

@@ -75,6 +75,6 @@ def _columns(largest: float) -> dict[Any, Any]:
         "CETT": st.column_config.ProgressColumn(
             format="%.2f", min_value=0.0, max_value=max(largest, 1e-9), color="primary", width=94
         ),
-        "Pushes towards": st.column_config.TextColumn(width=136),
+        "Pushes towards": st.column_config.TextColumn(width=118),
         "× usual": st.column_config.NumberColumn(format="%.0f×", width=58),
     }

@@ -16,8 +16,9 @@ import streamlit as st
 from app.style import Palette
 from app.widgets import text
 from backend.types import TokenInfo
+from backend.types.numbers import fixed, percent
 
-_HTML = '<div class="strip" role="group"></div>'
+_HTML = '<button class="skip" type="button">Skip the tokens</button><div class="strip" role="group"></div>'
 
 _CSS = """
 .strip {
@@ -34,6 +35,8 @@ button.prompt { font-size: 1rem; }
 .strip.long button { font-size: 1rem; line-height: 1.5; }
 .strip.long button.prompt, .strip.long button.template { font-size: 0.875rem; }
 button[aria-pressed="true"] { border: 2px solid var(--strip-chosen); }
+button.skip { position: absolute; left: -9999px; font-size: 0.875rem; background: var(--st-background-color); }
+button.skip:focus { position: static; border-color: var(--st-border-color); }
 .gap { flex-basis: 100%; height: 0; }
 """
 
@@ -67,6 +70,15 @@ export default function (component) {
     strip.appendChild(button);
     if (String(token.pos) === held) button.focus();
   }
+  const skip = parentElement.querySelector(".skip");
+  skip.hidden = data.tokens.length < 2;
+  skip.onclick = () => {
+    const own = parentElement.host || parentElement;
+    const every = [...document.querySelectorAll("button, a[href], input, select, textarea")];
+    const behind = (one) => own.compareDocumentPosition(one) & Node.DOCUMENT_POSITION_FOLLOWING && !own.contains(one);
+    const next = every.find((one) => behind(one) && one.offsetParent !== null && !one.disabled);
+    if (next) next.focus();
+  };
   strip.onkeydown = (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
@@ -135,9 +147,9 @@ def described(token: TokenInfo, pos: int) -> str:
     """A token in words: place, role, and how likely the model held it."""
     told = f"token {pos}, {token.role}, id {token.id}"
     if token.log_prob is not None:
-        told += f"; probability {exp(token.log_prob):.1%}"
+        told += f"; probability {percent(exp(token.log_prob), 1)}"
     if token.entropy is not None:
-        told += f", entropy {token.entropy:.2f} nats"
+        told += f", entropy {fixed(token.entropy)} nats"
     return told
 
 

@@ -10,7 +10,7 @@ from backend.cli.output import plain
 from backend.cli.tables import plain_table
 from backend.types import Exploration
 from backend.types.identify import Estimate, Scores
-from backend.types.numbers import fixed
+from backend.types.numbers import counted, fixed, per_cent, short
 from backend.types.probe import PathPoint, Probe, ProbeSummary, Report
 from backend.types.standing import Standing, score_of
 
@@ -22,7 +22,7 @@ def probes(console: Console, found: Iterable[ProbeSummary]) -> None:
     table = plain_table("probe", "H-neurons", "negative", "AUROC", "made", "made on")
     for one in found:
         made = "ships" if one.ships else one.made[:10] or "elsewhere"
-        reached = "-" if one.auroc is None else f"{one.auroc.value:.3f}"
+        reached = "-" if one.auroc is None else fixed(one.auroc.value, 3)
         table.add_row(plain(one.name), str(one.positive), str(one.negative), reached, made, plain(_made_on(one)))
     console.print(table)
 
@@ -33,7 +33,11 @@ def _made_on(one: ProbeSummary) -> str:
 
 def told(estimate: Estimate | None) -> str:
     """0.79 [0.74, 0.83] n 310; a dash where there is none."""
-    return "-" if estimate is None else f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}] n {estimate.n}"
+    return "-" if estimate is None else f"{_interval(estimate)} n {estimate.n:,}"
+
+
+def _interval(told: Estimate) -> str:
+    return f"{fixed(told.value, 3)} [{fixed(told.low, 3)}, {fixed(told.high, 3)}]"
 
 
 def along(console: Console, probe: Probe, told_of: Exploration, standing: Standing) -> None:
@@ -63,9 +67,15 @@ def along(console: Console, probe: Probe, told_of: Exploration, standing: Standi
 def report(console: Console, probe: Probe) -> None:
     """The report card: what the probe is worth, and what else gets as far."""
     model = probe.model
-    density = f", {1000 * len(probe.h_neurons) / model.n_neurons:.3f} per mille of {model.n_neurons:,}" if model else ""
-    console.print(plain(f"{probe.name}: {len(probe.h_neurons)} H-neurons{density}, {len(probe.against)} negative"))
-    console.print(plain(f"model {model.name}, C {probe.c:g}" if model and probe.c else probe.imported), style="dim")
+    density = (
+        f", {fixed(1000 * len(probe.h_neurons) / model.n_neurons, 3)} per mille of {model.n_neurons:,}" if model else ""
+    )
+    console.print(
+        plain(f"{probe.name}: {counted(len(probe.h_neurons), 'H-neuron')}{density}, {len(probe.against)} negative")
+    )
+    console.print(
+        plain(f"model {model.name}, C {short(probe.c)}" if model and probe.c else probe.imported), style="dim"
+    )
     if probe.forced:
         console.print(plain(f"made for another model, put on {probe.forced} all the same"))
     if probe.aside:
@@ -75,8 +85,8 @@ def report(console: Console, probe: Probe) -> None:
     neurons = plain_table("neuron", "weight", "weight x SD", "AUROC alone", "chosen in", "without it")
     for one in [*probe.of_sign(1)[:SHOWN], *probe.of_sign(-1)[:3]]:
         figures = (one.effect, one.auroc, one.frequency, one.leave_out)
-        shown = ("-" if value is None else f"{value:.3f}" for value in figures)
-        neurons.add_row(str(one.neuron), f"{one.weight:.3f}", *shown)
+        shown = ("-" if value is None else fixed(value, 3) for value in figures)
+        neurons.add_row(str(one.neuron), fixed(one.weight, 3), *shown)
     console.print(neurons)
 
 
@@ -90,7 +100,7 @@ def _card(console: Console, card: Report) -> None:
         f"held out {card.test_items}"
     )
     for one in card.agreement:
-        kappa = "" if one.kappa is None else f", kappa {one.kappa:.3f}"
+        kappa = "" if one.kappa is None else f", kappa {fixed(one.kappa, 3)}"
         console.print(plain(f"{one.one} and {one.other} agree on {told(one.share)}{kappa}, {one.unread} unread"))
     scores = plain_table("score on the held-out items", "AUROC")
     for name, estimate in scored(card):
@@ -99,8 +109,8 @@ def _card(console: Console, card: Report) -> None:
     if card.null is not None:
         console.print(
             f"shuffled labels, {len(card.null.aurocs)} probes of {min(card.null.neurons)} to "
-            f"{max(card.null.neurons)} H-neurons: AUROC {card.null.mean:.3f}, the largest {max(card.null.aurocs):.3f}, "
-            f"p {card.null.p:.3f}"
+            f"{max(card.null.neurons)} H-neurons: AUROC {fixed(card.null.mean, 3)}, "
+            f"the largest {fixed(max(card.null.aurocs), 3)}, p {fixed(card.null.p, 3)}"
         )
     if card.effects:
         _effects(console, card)
@@ -116,7 +126,7 @@ def _effects(console: Console, card: Report) -> None:
     for arm in card.effects:
         shares = (arm.changed, arm.right_kept, arm.wrong_righted, arm.wrong_uncertain)
         sets = f"{arm.sets} x " if arm.sets > 1 else ""
-        rows.add_row(f"{arm.arm} ({sets}{arm.neurons})", f"{arm.alpha:g}", *map(_per_cent, shares))
+        rows.add_row(f"{arm.arm} ({sets}{arm.neurons})", short(arm.alpha), *map(_per_cent, shares))
     console.print(rows)
 
 
@@ -124,15 +134,15 @@ def _per_cent(estimate: Estimate | None) -> str:
     """66 [61, 71]; a dash where there is none."""
     if estimate is None:
         return "-"
-    value, low, high = (f"{100 * figure:.0f}" for figure in (estimate.value, estimate.low, estimate.high))
+    value, low, high = (per_cent(figure) for figure in (estimate.value, estimate.low, estimate.high))
     return f"{value} [{low}, {high}]"
 
 
 def _variations(console: Console, card: Report) -> None:
     rows = plain_table("decided otherwise", "answers", "held out", "H-neurons", "AUROC", "shared")
     for one in card.variations:
-        reached = f"{one.auroc.value:.3f} [{one.auroc.low:.3f}, {one.auroc.high:.3f}]" if one.auroc else "-"
-        shared = "-" if one.overlap is None else f"{one.overlap:.2f}"
+        reached = _interval(one.auroc) if one.auroc else "-"
+        shared = "-" if one.overlap is None else fixed(one.overlap)
         held, found = (str(one.auroc.n), str(one.positive)) if one.auroc else ("-", "-")
         rows.add_row(plain(one.name), str(one.items), held, found, reached, shared)
     console.print(rows)
@@ -143,7 +153,7 @@ def fitted(console: Console, path: Iterable[PathPoint], scores: Scores | None) -
     rows = plain_table("C", "H-neurons", "negative", "AUROC in cross-validation", "stability")
     for point in path:
         rows.add_row(
-            f"{point.c:g}", str(point.positive), str(point.negative), told(point.auroc), f"{point.stability:.2f}"
+            short(point.c), str(point.positive), str(point.negative), told(point.auroc), fixed(point.stability)
         )
     console.print(rows)
     if scores is None:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from backend.cli.output import plain
 from backend.types import Comparison, Exploration, Lens, Logit, ModelChoice, ModelInfo, NeuronCard, Row
+from backend.types.numbers import counted, fixed, percent, short, signed
 
 SHOWN_POSITIONS = 8
 SHOWN_TOKENS = 5
@@ -31,16 +32,16 @@ def exploration(console: Console, result: Exploration) -> None:
     tokens = plain_table("token", "probability", "largest CETT", "neuron")
     for pos, token in enumerate(result.tokens[start:], start):
         layer = int(result.cett_max[:, pos].argmax())
-        probability = "" if token.log_prob is None else f"{np.exp(token.log_prob):.3f}"
+        probability = "" if token.log_prob is None else percent(float(np.exp(token.log_prob)), 1)
         largest = f"L{layer}:N{result.top_index[layer, pos, 0]}"
-        tokens.add_row(plain(token.shown), probability, f"{result.cett_max[layer, pos]:.3f}", largest)
+        tokens.add_row(plain(token.shown), probability, fixed(float(result.cett_max[layer, pos]), 3), largest)
     console.print(tokens)
     layers = plain_table("layer", "sum", "largest", "ten largest / sum", "strong neurons a token")
     columns = (result.cett_sum, result.cett_max, result.concentration, result.over)
     for layer in range(result.model.n_layers) if start < len(result.tokens) else ():
-        layers.add_row(str(layer), *(f"{column[layer, start:].mean():.3f}" for column in columns))
+        layers.add_row(str(layer), *(fixed(float(column[layer, start:].mean()), 3) for column in columns))
     if layers.row_count:
-        console.print(f"Means over the answer's {len(result.tokens) - start} tokens:")
+        console.print(f"Means over the answer's {counted(len(result.tokens) - start, 'token')}:")
         console.print(layers)
 
 
@@ -48,8 +49,8 @@ def comparison(console: Console, result: Comparison) -> None:
     """One line a row: how many of its tokens are changed, and its mean KL divergence from the baseline a token."""
     rows = plain_table("row", "alpha", "neurons", "answer", "changed", "KL (nats)")
     for row in result.rows:
-        kl = "" if row.arm == "baseline" else f"{row.kl_mean:.4f}"
-        alpha = "own" if row.alpha is None else f"{row.alpha:g}"
+        kl = "" if row.arm == "baseline" else fixed(row.kl_mean, 4)
+        alpha = "own" if row.alpha is None else short(row.alpha, 6)
         changed = f"{row.tokens_changed} of {len(row.tokens)}"
         rows.add_row(_arm(row), alpha, str(len(row.plan.neurons)), plain(row.text), changed, kl)
     console.print(rows)
@@ -60,8 +61,9 @@ def comparison(console: Console, result: Comparison) -> None:
 
 def card(console: Console, result: NeuronCard) -> None:
     """What the neuron writes, how large it usually is, and where it is largest along the text."""
-    usual = f"usual CETT: mean {result.usual_mean:.4f}, largest {result.usual_max:.4f} ({result.usual_tokens} tokens)"
-    console.print(f"{result.neuron}: output norm {result.out_norm:.3f}, {usual}")
+    usual = f"usual CETT: mean {fixed(result.usual_mean, 4)}, largest {fixed(result.usual_max, 4)}"
+    usual += f" ({counted(result.usual_tokens, 'token')})"
+    console.print(f"{result.neuron}: output norm {fixed(result.out_norm, 3)}, {usual}")
     tokens = plain_table("raises", "logit", "lowers", "logit")
     for up, down in zip(result.promotes, result.suppresses, strict=False):
         tokens.add_row(*_logit(up), *_logit(down))
@@ -70,7 +72,7 @@ def card(console: Console, result: NeuronCard) -> None:
         along = plain_table("position", "token", "CETT", "activation")
         for pos in np.argsort(-result.cett)[:SHOWN_POSITIONS]:
             shown = plain(result.tokens[pos].shown)
-            along.add_row(str(pos), shown, f"{result.cett[pos]:.4f}", f"{result.act[pos]:.3f}")
+            along.add_row(str(pos), shown, fixed(float(result.cett[pos]), 4), fixed(float(result.act[pos]), 3))
         console.print(along)
     console.print(_model(result.model), style="dim")
 
@@ -108,7 +110,7 @@ def plain_table(*columns: str) -> Table:
 
 
 def _model(model: ModelInfo) -> str:
-    return f"{model.name}, {model.n_neurons:,} neurons, {model.dtype} on {model.device}"
+    return f"{model.name}, {counted(model.n_neurons, 'neuron')}, {model.dtype} on {model.device}"
 
 
 def _arm(row: Row) -> str:
@@ -116,4 +118,4 @@ def _arm(row: Row) -> str:
 
 
 def _logit(entry: Logit) -> tuple[Text, str]:
-    return plain(entry.shown), f"{entry.logit:+.3f}"
+    return plain(entry.shown), signed(entry.logit, 3)

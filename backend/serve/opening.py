@@ -11,6 +11,7 @@ import gc
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ MODEL_VARIABLE = "HNEURONS_MODEL"
 STORE_VARIABLE = "HNEURONS_STORE_MB"
 
 _IMPORTS = threading.Lock()
+FIRST_PAGE = 1.5
+"""Seconds in which the page that began a server is drawn, before the model's packages are imported."""
 """Transformers' lazy modules break where two threads import from them at once."""
 
 Progress = Callable[[str, float], None]
@@ -100,6 +103,9 @@ def open_engine(spec: ModelSpec, store: Store | None, progress: Progress, *, ahe
 
     Raises UnknownModel, ModelUnreadable, ModelTooLarge, UnsupportedModel.
     """
+    if ahead and "torch" not in sys.modules:
+        # Importing torch holds the interpreter for seconds, and the first page with its example would wait for it.
+        time.sleep(FIRST_PAGE)
     with _IMPORTS:
         from backend.engine import Engine
         from backend.models.loading import load

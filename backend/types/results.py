@@ -56,7 +56,8 @@ class ModelInfo(Frozen):
 
 
 class TokenInfo(Frozen):
-    """One token. `text` is as decoded; `shown` has its spaces visible and its control characters named.
+    """One token. `text` is as decoded; `shown` has its spaces visible and its control characters named. Of a character
+    that several tokens make, the last has it and those before have no text and a mark.
 
     `log_prob` (nats) and `entropy` (nats) are of the distribution that predicted this token, at
     temperature 1; None where nothing predicted it (the first token).

@@ -72,10 +72,15 @@ def test_the_first_visit_shows_a_finished_example_and_asks_nothing() -> None:
     assert "does not say whether the answer is true" in everything(app)
 
 
+def test_the_heading_explains_its_words_where_they_first_stand() -> None:
+    told = opened(FakeClient()).header[0].help
+    assert "Cumulative Errors of Tail Truncation" in told and "H-neuron" in told
+
+
 def test_the_example_stands_while_the_model_still_loads_and_its_loading_is_told() -> None:
     app = opened(FakeClient(state="loading"))
     assert not app.exception and heading(app) == EXAMPLE
-    assert "is loading: converting weights, 40%" in everything(app)
+    assert "is loading: converting weights, 40 %" in everything(app)
 
 
 def test_without_an_example_the_page_says_so_and_still_answers() -> None:

@@ -12,6 +12,7 @@ from app import style
 from app.charts import compare_cost, compare_difference, compare_marks, compare_split
 from app.charts.compare_difference import Score
 from app.widgets import compare_words, diff_text
+from backend.neurons import NeuronSet
 from tests.comparisons import BASE, LAYERS, PICKED, asked, comparison
 
 RESULT = comparison(asked())
@@ -36,6 +37,14 @@ def test_exact_zero_below_the_touched_layer_is_said_only_where_it_is_true() -> N
     said = "exactly 0 below layer 3: nothing was touched there"
     assert said in _texts(compare_difference.figure(RESULT, PICK, "largest", style.LIGHT))
     assert "Below layer 3 every difference is exactly 0" in compare_difference.alt(RESULT, PICK, "largest")
+    # Three of six layers have room for the line; where one of thirty has not, it stands under the map.
+    deep = np.ones((30, PICK.delta_max.shape[1]), np.float32)
+    deep[0] = 0
+    plan = PICK.plan.model_copy(update={"neurons": NeuronSet.of("L1:N0")})
+    low = PICK.model_copy(update={"plan": plan, "delta_max": deep, "delta_sum": deep})
+    chart = compare_difference.figure(RESULT, low, "largest", style.LIGHT)
+    note = next(one for one in chart.layout.annotations if "exactly 0 below layer 1" in (one.text or ""))
+    assert note.yref == "paper" and note.y == 0 and note.yanchor == "top"
     delta = PICK.delta_max.copy()
     delta[0, 0] = 1e-7
     leaking = PICK.model_copy(update={"delta_max": delta})

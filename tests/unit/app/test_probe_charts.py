@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from app.charts import probe_neurons, probe_worth
 from app.charts.probe_neurons import MARGIN, NAME_TALL, NAME_WIDE, named
 from backend.types.probe import Probe
 from tests.fakes import INFO as SMALL
 from tests.fakes_probe import neuron, probe
 
 INFO = SMALL.model_copy(update={"n_layers": 30, "widths": (1536,) * 30})
+PROBE = probe("mine", INFO)
 
 
 def with_neurons(*places: tuple[int, int, float]) -> Probe:
@@ -34,3 +36,13 @@ def test_no_two_names_touch_and_none_leaves_the_chart() -> None:
 def told(probe: Probe) -> dict[str, bool]:
     """Name -> whether it stands on the left."""
     return {str(one.neuron): left for one, left in named(probe, "weight")}
+
+
+def test_a_table_shows_each_figure_with_its_interval_in_one_column() -> None:
+    card = PROBE.report
+    assert card is not None
+    rows = probe_worth.scored(PROBE)
+    assert list(probe_worth.auroc_shown(rows)["AUROC, 95 %"]) == [probe_worth.interval(row.auroc) for row in rows]
+    assert all("[" in told for told in probe_neurons.path_shown(card)["AUROC, cross-validated, 95 %"])
+    shown = probe_worth.effects_shown(card, "right_kept")
+    assert all("[" in told for told in shown["right answers that stay right, 95 %"]) and len(shown) == len(card.effects)

@@ -6,7 +6,10 @@ import plotly.graph_objects as go
 import pytest
 
 from app import style
+from app.charts import probe_neurons
 from app.style import DARK, LIGHT, Palette
+from tests import fakes_probe
+from tests.fakes_app import INFO
 
 
 def rgb(colour: str) -> tuple[float, ...]:
@@ -40,6 +43,33 @@ def test_the_scale_of_changes_is_neutral_in_the_middle(palette: Palette) -> None
     assert [place for place, _ in palette.diverging] == [0, 0.25, 0.5, 0.75, 1]
     neutral = rgb(palette.diverging[2][1])
     assert max(neutral) - min(neutral) <= 20
+
+
+def over(colour: str, opacity: float, ground: str) -> tuple[float, ...]:
+    return tuple(opacity * a + (1 - opacity) * b for a, b in zip(rgb(colour), rgb(ground), strict=True))
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+def test_what_is_selected_and_the_primary_button_read_at_4_5_to_1(palette: Palette) -> None:
+    # Streamlit tints what is selected with a tenth of the primary colour.
+    assert style.contrast(rgb(palette.chosen), over(palette.primary, 0.1, palette.page)) >= 4.5
+    assert style.contrast(rgb("#FFFFFF"), rgb(palette.primary)) >= 4.5
+    sheet = style.css(palette)
+    assert palette.chosen in sheet and "opacity: 1" in sheet and ":focus-visible" in sheet
+    assert sheet.count("{") == sheet.count("}") and sheet.startswith("<style>")
+
+
+def test_the_colour_of_the_random_twin_is_no_other_role_s() -> None:
+    for palette in (LIGHT, DARK):
+        others = [palette.chosen, palette.baseline, palette.against, palette.mark, palette.primary, *palette.change]
+        assert palette.twin not in others
+        card = fakes_probe.probe("mine", INFO)
+        assert card.report is not None
+        for chart in (
+            probe_neurons.stems_figure(card, "effect", palette), probe_neurons.layers_figure(card, palette),
+            probe_neurons.path_figure(card.report, card.c, palette),
+        ):  # fmt: skip
+            assert palette.twin not in chart.to_json()
 
 
 def test_roles_differ_within_a_theme_and_themes_by_name() -> None:

@@ -17,6 +17,7 @@ from backend.prompting import (
     decode,
     encode,
     encode_answer,
+    newest_token,
     spellings,
     token_infos,
     visible,
@@ -245,6 +246,22 @@ def test_part_of_a_character_is_shown_by_its_bytes_and_a_control_token_by_its_na
     piece = model.tokenizer.convert_ids_to_tokens(half)
     assert spellings(model, half)[1] == f"⟨{piece}⟩"
     assert spellings(model, model.tokenizer.eos_token_id)[1] == EOS
+
+
+@pytest.mark.parametrize("text", ["\U0001f600", "東京 is 日本", "नमस्ते", "é", "a\U0001f600b"])
+def test_a_character_of_several_tokens_is_shown_at_the_last_as_it_is_written_too(model: LoadedModel, text: str) -> None:
+    ids = model.tokenizer(text, add_special_tokens=False)["input_ids"]
+    told = token_infos(model, ids, ["answer"] * len(ids))
+    assert "".join(one.text for one in told) == text and "".join(one.shown for one in told).replace("⋯", "") == visible(
+        text
+    )
+    assert [newest_token(model, ids[: n + 1]).shown for n in range(len(ids))] == [one.shown for one in told]
+
+
+def test_an_answer_cut_inside_a_character_shows_the_bytes_that_it_has(model: LoadedModel) -> None:
+    half = model.tokenizer("\U0001f600", add_special_tokens=False)["input_ids"][:1]
+    assert token_infos(model, half, ["answer"])[0].shown == spellings(model, half[0])[1] != "⋯"
+    assert newest_token(model, half).shown == "⋯", "while it is written the rest may come"
 
 
 def test_token_infos_pair_tokens_with_their_figures(model: LoadedModel) -> None:
