@@ -50,6 +50,8 @@ def plans(request: CompareRequest) -> tuple[RowPlan, ...]:
                 alphas=tuple(one.alpha for one in own),
             )
         )  # fmt: skip
+    if request.against:
+        found.append(RowPlan(arm="against", alpha=request.against_alpha, neurons=request.against))
     for kind in request.control_kinds:
         for arm in request.control_arms:
             for draw in range(request.controls):

@@ -12,12 +12,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.style import Palette
-from app.widgets.compare_words import counted, kind, labels
+from app.widgets.compare_words import counted, kind, labels, marks
 from app.widgets.diff_text import colour
 from backend.types import Comparison, Row
 from backend.types.numbers import short
 
-SYMBOLS = {"baseline": "circle", "chosen": "square", "control": "diamond"}
 ROW_HEIGHT = 42
 
 
@@ -74,13 +73,14 @@ def figure(result: Comparison, palette: Palette) -> go.Figure:
     """Dot and 95 % interval for every row, on one log axis; a row of exactly 0 is written as such."""
     rows = moved(result)
     axis = limits([row for _, row in rows])
+    shapes = dict(zip(labels([row.plan for row in result.rows]), marks([row.plan for row in result.rows]), strict=True))
     chart = go.Figure()
     for place, (label, row) in enumerate(rows):
         tint = colour(kind(row.plan), palette)
         if axis is None or row.kl_mean == 0:
             _words(chart, place, "exactly 0: as the baseline", tint)
             continue
-        _dot(chart, place, label, row, axis, tint)
+        _dot(chart, place, label, row, axis, tint, shapes[label])
     palette.style(chart, height=max(120, ROW_HEIGHT * len(rows) + 56))
     chart.update_layout(margin={"l": 8, "r": 16, "t": 8, "b": 44})
     chart.update_yaxes(
@@ -107,13 +107,13 @@ def _ticks(axis: tuple[float, float]) -> list[float]:
     return sorted([*tens, *(3 * ten for ten in tens[:-1])])
 
 
-def _dot(chart: go.Figure, place: int, label: str, row: Row, axis: tuple[float, float], tint: str) -> None:
+def _dot(chart: go.Figure, place: int, label: str, row: Row, axis: tuple[float, float], tint: str, mark: str) -> None:
     if row.kl_interval is not None:
         ends = [max(end, axis[0]) for end in row.kl_interval]
         chart.add_scatter(x=ends, y=[place, place], mode="lines", line={"color": tint, "width": 3}, hoverinfo="skip")
     chart.add_scatter(
         x=[row.kl_mean], y=[place], mode="markers", hoverinfo="text",
-        marker={"symbol": SYMBOLS[kind(row.plan)], "size": 12, "color": tint}, hovertext=f"{label}: {figure_text(row)}",
+        marker={"symbol": mark, "size": 12, "color": tint}, hovertext=f"{label}: {figure_text(row)}",
     )  # fmt: skip
     chart.add_annotation(
         x=math.log10(row.kl_mean), y=place, text=short(row.kl_mean, 2), showarrow=False, yshift=14,

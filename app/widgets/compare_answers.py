@@ -5,6 +5,8 @@ Owns the columns and their marks. Refuses figures (`compare_figures`) and contro
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -24,34 +26,53 @@ SCORE_HELP = (
 BY_RULE, RIGHT, WRONG = "By the rule", "Right", "Wrong"
 
 
+def _lines(shown: tuple[int, ...]) -> Iterator[tuple[int, DeltaGenerator, int]]:
+    """Each row with its column and how many stand in a line: one line, or several of equal columns."""
+    lines = -(-len(shown) // compare_words.MAX_COLUMNS)
+    wide = -(-len(shown) // lines)
+    for start in range(0, len(shown), wide):
+        for column, row in zip(st.columns(wide, gap="medium"), shown[start : start + wide], strict=False):
+            yield row, column, wide
+
+
 def streaming(progress: Progress) -> None:
     """Every column as far as its answer has come."""
     if not progress.plans:
         return
-    shown = compare_words.columns(progress.plans)
-    names = compare_words.labels(progress.plans)
-    for column, row in zip(st.columns(len(shown), gap="medium"), shown, strict=True):
+    names, marks = compare_words.labels(progress.plans), compare_words.marks(progress.plans)
+    for row, column, wide in _lines(compare_words.columns(progress.plans)):
         with column.container(border=True, height="stretch"):
-            _head(progress.plans[row], names[row], len(shown))
+            _head(progress.plans[row], names[row], marks[row], wide)
             st.html(text.block(progress.texts.get(row, "")))
             count = len(progress.tokens.get(row, ()))
             st.markdown(frame.muted(compare_words.counted(count, "token")))
 
 
+def before(result: Comparison) -> None:
+    """The columns of an earlier request, without anything that asks or can be set."""
+    plans = [row.plan for row in result.rows]
+    names, marks, leaving = compare_words.labels(plans), compare_words.marks(plans), compare_words.first_picked(result)
+    for place, column, wide in _lines(compare_words.columns(plans)):
+        with column.container(border=True, height="stretch"):
+            _head(plans[place], names[place], marks[place], wide)
+            st.html(diff_text.marked(result.rows[place], leaving, session.palette()))
+            _said(result, place)
+
+
 def finished(result: Comparison) -> None:
     """The columns with their differences marked, and every other row in a table."""
     plans = [row.plan for row in result.rows]
-    shown, names = compare_words.columns(plans), compare_words.labels(plans)
+    shown, names, marks = compare_words.columns(plans), compare_words.labels(plans), compare_words.marks(plans)
     leaving = compare_words.first_picked(result)
     probe = session.probe_of(result.model)
     scores = answer_scores.told(result, [result.rows[place] for place in shown], probe) if probe is not None else []
-    for column, place in zip(st.columns(len(shown), gap="medium"), shown, strict=True):
+    for place, column, wide in _lines(shown):
         row = result.rows[place]
         with column.container(border=True, height="stretch", key=f"answer-{place}"):
-            _head(row.plan, names[place], len(shown))
+            _head(row.plan, names[place], marks[place], wide)
             st.html(diff_text.marked(row, leaving, session.palette()))
             st.space("stretch")
-            _said(result, row)
+            _said(result, place)
             # Next above the foot, so that all scores stand at one height.
             if probe is not None and (score := scores[shown.index(place)]) is not None:
                 st.markdown(
@@ -69,7 +90,7 @@ def table(result: Comparison) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "row": names,
-            "held": [compare_words.held(row.plan) for row in result.rows],
+            "held": [compare_words.own_alphas(row.plan, 10_000) or compare_words.held(row.plan) for row in result.rows],
             "answer": [text.named(row.text) for row in result.rows],
             "tokens": [len(row.token_ids) for row in result.rows],
             "tokens changed": [row.tokens_changed for row in result.rows],
@@ -79,10 +100,10 @@ def table(result: Comparison) -> pd.DataFrame:
     )
 
 
-def _head(plan: RowPlan, name: str, columns: int) -> None:
+def _head(plan: RowPlan, name: str, mark: str, columns: int) -> None:
     """Shape and word of the role on the left, what was done on the right; below it where columns are narrow."""
     palette = session.palette()
-    shape = diff_text.shape(compare_words.kind(plan), palette)
+    shape = diff_text.shape(mark, compare_words.kind(plan), palette)
     title = "display:flex;gap:10px;align-items:center;font-weight:600;font-size:1.0625rem"
     narrow = columns == compare_words.MAX_COLUMNS
     flow = "flex-direction:column" if narrow else "align-items:baseline"
@@ -93,8 +114,13 @@ def _head(plan: RowPlan, name: str, columns: int) -> None:
     )
 
 
-def _said(result: Comparison, row: Row) -> None:
-    said = [one for one in (compare_words.sameness(result, row), compare_words.proof(row)) if one]
+def _said(result: Comparison, place: int) -> None:
+    row = result.rows[place]
+    told = (
+        compare_words.sameness(result, row), compare_words.proof(row), compare_words.own_alphas(row.plan),
+        compare_words.twin_told(result, place),
+    )  # fmt: skip
+    said = [one for one in told if one]
     if said:
         st.markdown("  \n".join(frame.muted(one) for one in said))
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session
-from app.widgets import compare_state, frame, neuron_sets, probe_presets, pushes, switches
+from app.widgets import compare_state, frame, neuron_sets, probe_presets, pushes, switches, text
 from app.widgets.compare_state import AGAINST, BESIDE_NAMES, KINDS
-from backend.types import MAX_PROMPT_CHARACTERS
+from backend.types import MAX_PROMPT_CHARACTERS, CompareRequest
 from backend.types.numbers import short
 
 POSITIONS = {"all": "all tokens", "prompt": "the question only", "answer": "the answer only"}
 FLIP = "compare.flip"
 
 
-def question() -> bool:
-    """Question, known answer, Run and settings in one line; whether Run was pressed."""
+def question() -> None:
+    """Question, known answer, Run and settings in one line."""
     line = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     line.text_input(
         "Question", key="compare.prompt", max_chars=MAX_PROMPT_CHARACTERS, icon=":material/edit:",
@@ -30,13 +30,12 @@ def question() -> bool:
         placeholder="Known answer: Cairo | Al-Qahirah",
         help="Marks each answer right or wrong. Write several spellings apart by |. Left empty, nothing is marked.",
     )  # fmt: skip
-    pressed = line.button(
+    line.button(
         "Run", type="primary", icon=":material/play_arrow:", shortcut="Ctrl+Enter", key="compare.run", wrap=False,
-        on_click=compare_state.leave_example,
+        on_click=compare_state.press_run,
     )  # fmt: skip
     with line.popover("Settings", icon=":material/tune:"):
         _settings()
-    return pressed
 
 
 def _settings() -> None:
@@ -57,7 +56,10 @@ def _settings() -> None:
         "Temperature", 0.0, 5.0, step=0.1, key="compare.temperature", persist_state="session",
         help="0 takes the likeliest token each time (greedy). Above 0, answers also differ by chance.",
     )  # fmt: skip
-    st.toggle("Run at every flip of a switch", value=True, key=FLIP, persist_state="session")
+    st.toggle(
+        "Run at every flip of a switch", key=session.follow(FLIP, session.view().flips),
+        on_change=lambda: session.change(flips=st.session_state[FLIP]),
+    )  # fmt: skip
 
 
 def switchboard() -> None:
@@ -98,10 +100,19 @@ def _beside(name: str) -> str:
 
 def runs_on_flip() -> bool:
     """Whether a flipped switch runs at once."""
-    return bool(st.session_state.get(FLIP, True))
+    return session.view().flips
 
 
-def stale(wanted_hash: str, shown_hash: str) -> None:
-    """Say that what is shown answers other switches than those that stand now."""
-    if wanted_hash != shown_hash:
-        st.info("These answers belong to other switches. Press Run for the present ones.", icon=":material/history:")
+def stale(wanted: CompareRequest, shown: CompareRequest) -> None:
+    """Say where what is shown answers other switches than those that stand now, or another question than the box."""
+    typed = session.view().typed
+    asked = text.markdown(shown.prompt[:90])
+    if typed is not None and typed != shown.prompt:
+        words = f"These answers are to “{asked}”. The box holds another question: Run asks it, and so does a flip."
+    elif wanted.prompt != shown.prompt:
+        words = f"These answers are to “{asked}”, asked before. Press Run for the present question."
+    elif wanted.hash != shown.hash:
+        words = "These answers belong to other switches. Press Run for the present ones."
+    else:
+        return
+    st.info(words, icon=":material/history:")

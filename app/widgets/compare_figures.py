@@ -60,7 +60,7 @@ def split(result: Comparison) -> None:
         st.markdown("No row leaves the baseline: all answers are the same, token for token, so there is no split.")
         return
     head = st.container()
-    name = _which("Row at its split", list(parted), "compare.split")
+    name = _which("Row at its split", list(parted), "split_row")
     row = parted[name]
     assert row.split is not None
     read = compare_split.tail(row.split.before, 10)
@@ -83,12 +83,17 @@ def difference(result: Comparison) -> None:
         return
     frame.heading("What else moved", MOVED_HELP)
     with st.container(horizontal=True, vertical_alignment="center"):
-        name = _which("Row of the map", list(moved), "compare.moved")
-        score: Score = st.segmented_control(
-            "Score of the map", get_args(Score), key="compare.score", format_func=lambda s: SCORES[s], required=True,
-            default="largest", label_visibility="collapsed", persist_state="session",
+        name = _which("Row of the map", list(moved), "moved_row")
+        score, template = session.view().moved_score, session.view().template
+        st.segmented_control(
+            "Score of the map", get_args(Score), key=session.follow("compare.score", score), required=True,
+            format_func=lambda s: SCORES[s], on_change=_take, args=("compare.score", "moved_score"),
+            label_visibility="collapsed",
         )  # fmt: skip
-        template = st.toggle("Template tokens", key="compare.template", persist_state="session")
+        st.toggle(
+            "Template tokens", key=session.follow("compare.template", template), on_change=_take,
+            args=("compare.template", "template"),
+        )  # fmt: skip
     row = moved[name]
     probe = session.probe_of(result.model)
     note = _moved_note(result, row, score, template=template)
@@ -104,15 +109,25 @@ def difference(result: Comparison) -> None:
     )  # fmt: skip
 
 
-def _which(label: str, names: list[str], key: str) -> str:
-    """Which row is looked at; nothing to choose where there is one."""
+def _take(key: str, field: str) -> None:
+    """Put what the widget of `key` now says into the view."""
+    session.change(**{field: st.session_state[key]})
+
+
+def _which(label: str, names: list[str], field: str) -> str:
+    """Which row is looked at, as the view's `field` names it; nothing to choose where there is one."""
     if len(names) == 1:
         return names[0]
-    if st.session_state.get(key) not in names:
-        st.session_state[key] = names[0]
+    held = getattr(session.view(), field)
+    name = held if held in names else names[0]
+    key = session.follow(f"compare.{field}", name)
     if len(names) <= compare_words.MAX_COLUMNS:
-        return st.segmented_control(label, names, key=key, required=True, label_visibility="collapsed") or names[0]
-    return st.selectbox(label, names, key=key, label_visibility="collapsed")
+        st.segmented_control(
+            label, names, key=key, required=True, label_visibility="collapsed", on_change=_take, args=(key, field)
+        )
+    else:
+        st.selectbox(label, names, key=key, label_visibility="collapsed", on_change=_take, args=(key, field))
+    return str(name)
 
 
 def _cells(result: Comparison, row: Row, score: Score) -> None:

@@ -36,13 +36,13 @@ def take_up() -> bool:
     So a link, the Back button and another page's choices reach the switches.
     """
     view = session.view()
-    asked, mine = (view.prompt, view.draft), _mine(view)
+    asked, mine = (view.prompt, view.typed), _mine(view)
     other = st.session_state.get("compare.view") != mine or st.session_state.get("compare.asked") != asked
     if st.session_state.get("compare.view") != mine:
         _put(view)
         st.session_state["compare.view"] = mine
     if st.session_state.get("compare.asked") != asked:
-        st.session_state["compare.prompt"] = view.draft or view.prompt or ""
+        st.session_state["compare.prompt"] = view.typed if view.typed is not None else view.prompt or ""
         st.session_state["compare.asked"] = asked
     return other
 
@@ -58,7 +58,17 @@ def show_example(result: Comparison) -> None:
     )  # fmt: skip
 
 
-def leave_example() -> None:
+def press_run() -> None:
+    """Run was pressed: told before the page is drawn, so that its fields can still be set."""
+    st.session_state["compare.pressed"] = True
+
+
+def pressed() -> bool:
+    """Whether Run was pressed, told once."""
+    return bool(st.session_state.pop("compare.pressed", False))
+
+
+def _leave_example() -> None:
     """Let another question than the example's have answers of the usual length, not the example's short ones."""
     shown = session.result("compare", Comparison)
     if shown is None or session.result_key("compare") != "example":
@@ -143,22 +153,37 @@ def keep() -> None:
     values = set(alphas.values())
     main = tuple(values) if len(values) == 1 else ()
     own = () if len(values) < 2 else tuple(OwnAlpha(neuron=neuron, alpha=alphas[neuron]) for neuron in alphas)
+    # A column at the alpha of the switches stands twice: it is one row, and two choices.
     beside = tuple(BESIDE[name] for name in chosen.beside)
     typed = st.session_state["compare.prompt"]
     view = session.change(
-        alphas=(*main, *(alpha for alpha in beside if alpha not in main)) if alphas else (0.0, *beside), own=own,
+        alphas=(*main, *beside) if alphas else (0.0, *beside), own=own,
         controls=chosen.twins, kinds=chosen.twin_kinds, control_seed=chosen.seed, positions=chosen.positions,
         decoding=chosen.decoding, against=AGAINST in (st.session_state["compare.beside"] or ()),
         known=st.session_state["compare.known"] or None,
-        draft=typed if typed != (session.view().prompt or "") else None,
+        typed=typed if typed != (session.view().prompt or "") else None,
     )  # fmt: skip
     st.session_state["compare.view"] = _mine(view)
-    st.session_state["compare.asked"] = (view.prompt, view.draft)
+    st.session_state["compare.asked"] = (view.prompt, view.typed)
 
 
 def commit_prompt() -> None:
-    """Let what is typed be what is asked, as when Run is pressed."""
-    session.change(prompt=st.session_state["compare.prompt"], draft=None)
+    """Let what is typed be what is asked, as when Run is pressed. Before the field is drawn."""
+    _leave_example()
+    session.change(prompt=st.session_state["compare.prompt"], typed=None)
+    st.session_state["compare.asked"] = (session.view().prompt, None)
+
+
+def settle_box() -> None:
+    """Let the field and what is about to be asked say the same, before the field is drawn.
+
+    What was typed is asked; a field that was emptied says again what is asked.
+    """
+    if st.session_state["compare.prompt"].strip():
+        commit_prompt()
+    else:
+        st.session_state["compare.prompt"] = session.view().prompt or ""
+    keep()
 
 
 def wanted() -> CompareRequest | HNeuronsError:

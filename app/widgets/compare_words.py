@@ -70,9 +70,26 @@ def _whence(plan: RowPlan) -> str:
     return f" of layer {layers[0]}" if len(layers) == 1 else ", same layers"
 
 
+def main(plans: Sequence[RowPlan]) -> int | None:
+    """The row that the switches themselves make, which the heading is about; None where nothing was switched.
+
+    Switches that differ make the row of own alphas; what else was chosen then stands beside it.
+    """
+    for arm in ("own", "chosen", "against"):
+        found = next((place for place, plan in enumerate(plans) if plan.arm == arm), None)
+        if found is not None:
+            return found
+    return None
+
+
 def labels(plans: Sequence[RowPlan]) -> tuple[str, ...]:
-    """A name for every row, no two alike: twins and arms of one name are told apart by number."""
-    names = [name(plan) for plan in plans]
+    """A name for every row, no two alike: a twin says whose it is, rows of one name are told apart by number."""
+    first = main(plans)
+    names = []
+    for plan in plans:
+        of = plan.control_of if plan.arm == "control" else None
+        beside = of is not None and of != first and of < len(plans)
+        names.append(f"{name(plan)} of {name(plans[of]).lower()}" if beside and of is not None else name(plan))
     seen: dict[str, int] = {}
     told = []
     for one in names:
@@ -81,17 +98,80 @@ def labels(plans: Sequence[RowPlan]) -> tuple[str, ...]:
     return tuple(told)
 
 
+MARKS = ("square", "triangle-up", "star", "hexagon", "cross", "pentagon", "hourglass", "bowtie")
+TWIN_MARKS = ("diamond", "diamond-wide", "diamond-tall", "diamond-x", "diamond-cross")
+
+
+def marks(plans: Sequence[RowPlan]) -> tuple[str, ...]:
+    """A shape for every row, by Plotly's names: circle the baseline, square what the switches make, diamonds the twins.
+
+    A triangle that points down is the probe's negative weights. Where twins outnumber the diamonds their names differ.
+    """
+    first, others, twins = main(plans), list(MARKS[1:]), 0
+    told = []
+    for place, plan in enumerate(plans):
+        if plan.arm == "baseline":
+            told.append("circle")
+        elif plan.arm == "control":
+            told.append(TWIN_MARKS[twins % len(TWIN_MARKS)])
+            twins += 1
+        elif place == first:
+            told.append(MARKS[0])
+        else:
+            told.append("triangle-down" if plan.arm == "against" else others.pop(0) if others else MARKS[-1])
+    return tuple(told)
+
+
 def columns(plans: Sequence[RowPlan]) -> tuple[int, ...]:
-    """Which rows stand side by side: the baseline, what was picked, at least one twin if any; at most four."""
-    picked = [row for row, plan in enumerate(plans) if kind(plan) == "chosen"]
-    twins = [row for row, plan in enumerate(plans) if kind(plan) == "control"]
-    room = MAX_COLUMNS - 1 - bool(twins)
-    return (0, *picked[:room], *twins)[:MAX_COLUMNS]
+    """Which rows stand side by side: the baseline, what the switches make, its first twin, then all else picked.
+
+    `MAX_COLUMNS` of them stand in a line. Other twins are told of beside their own row, and stand in the table.
+    """
+    first = main(plans)
+    if first is None:
+        return (0,)
+    of = {place: plan.control_of for place, plan in enumerate(plans) if kind(plan) == "control"}
+    twin = next((place for place, whose in of.items() if whose == first), next(iter(of), None))
+    picked = [place for place, plan in enumerate(plans) if kind(plan) == "chosen" and place != first]
+    return (0, first, *([] if twin is None else [twin]), *picked)
 
 
 def first_picked(result: Comparison) -> Row | None:
-    """The first row with a chosen intervention, None where there is only the baseline."""
-    return next((row for row in result.rows if kind(row.plan) == "chosen"), None)
+    """The row that the switches made, None where there is only the baseline."""
+    place = main([row.plan for row in result.rows])
+    return None if place is None else result.rows[place]
+
+
+def own_alphas(plan: RowPlan, most: int = 4) -> str:
+    """'α = 0: L17:N412, L17:N1033; α = 2: L17:N98' where a row's neurons have each their own; else nothing."""
+    if plan.alpha is not None or not plan.alphas:
+        return ""
+    by_alpha: dict[float, list[str]] = {}
+    for neuron, alpha in zip(plan.neurons, plan.alphas, strict=True):
+        by_alpha.setdefault(alpha, []).append(str(neuron))
+    told = [
+        f"α = {alpha_text(alpha)}: {', '.join(names[:most])}"
+        + (f" and {len(names) - most:,} more" if len(names) > most else "")
+        for alpha, names in sorted(by_alpha.items())
+    ]
+    return "; ".join(told[:6]) + (f"; and {len(told) - 6} more values" if len(told) > 6 else "")
+
+
+def twin_told(result: Comparison, place: int) -> str:
+    """What the twins of a picked row did where none of them stands beside it; that it has none, where it has none."""
+    row = result.rows[place]
+    if kind(row.plan) != "chosen":
+        return ""
+    twins = [other for other in result.rows if other.plan.control_of == place]
+    if not twins:
+        return "No random twin was run at this α."
+    shown = {one for one in columns([one.plan for one in result.rows]) if result.rows[one].plan.control_of == place}
+    moved = sum(twin.split is not None for twin in twins)
+    if len(twins) > 1:
+        return f"{moved} of its {len(twins)} random twins leave the baseline."
+    if shown:
+        return ""
+    return "Its random twin leaves the baseline too." if moved else "Its random twin’s answer is the baseline’s."
 
 
 def split_token(result: Comparison, row: Row) -> str:
@@ -141,7 +221,16 @@ def worth(result: Comparison) -> str:
     how = "greedy decoding" if decoding.temperature == 0 else f"sampled at temperature {short(decoding.temperature)}"
     has_control = any(kind(row.plan) == "control" for row in result.rows)
     sampled = "" if decoding.temperature == 0 else " Sampled answers also differ by chance."
-    return f"one question, {how}, one batch.{sampled} {ANECDOTE if has_control else NO_CONTROL}"
+    batch = "batches with the same baseline" if joined(result) else "one batch"
+    return f"one question, {how}, {batch}.{sampled} {ANECDOTE if has_control else NO_CONTROL}"
+
+
+JOINED = "Computed in the batch before, beside the same baseline"
+
+
+def joined(result: Comparison) -> bool:
+    """Whether some rows come from the batch before."""
+    return any(note.startswith(JOINED) for note in result.notes)
 
 
 def verdict(text: str, known: Sequence[str], overruled: Verdict | None = None) -> Verdict:

@@ -23,17 +23,28 @@ def colour(role: Kind, palette: Palette) -> str:
     return {"baseline": palette.baseline, "chosen": palette.chosen, "control": palette.twin}[role]
 
 
-def shape(role: Kind, palette: Palette) -> str:
-    """The role's shape: circle, square, hatched square. A word always stands beside it."""
-    tint = colour(role, palette)
-    base = "display:inline-block;width:16px;height:16px;flex:none;vertical-align:-2px;"
-    if role == "baseline":
-        look = f"border-radius:50%;background:{tint}"
-    elif role == "chosen":
-        look = f"border-radius:3px;background:{tint}"
+_STAR = "50% 0,62% 36%,100% 36%,69% 58%,81% 95%,50% 72%,19% 95%,31% 58%,0 36%,38% 36%"
+_OUTLINES = {
+    "triangle-up": "50% 4%,100% 94%,0 94%", "triangle-down": "0 6%,100% 6%,50% 96%", "star": _STAR,
+    "hexagon": "25% 4%,75% 4%,100% 50%,75% 96%,25% 96%,0 50%", "pentagon": "50% 0,100% 38%,81% 98%,19% 98%,0 38%",
+    "cross": "33% 0,67% 0,67% 33%,100% 33%,100% 67%,67% 67%,67% 100%,33% 100%,33% 67%,0 67%,0 33%,33% 33%",
+    "hourglass": "0 0,100% 0,50% 50%,100% 100%,0 100%,50% 50%", "bowtie": "0 0,50% 50%,100% 0,100% 100%,50% 50%,0 100%",
+    "diamond": "50% 0,100% 50%,50% 100%,0 50%", "diamond-wide": "50% 20%,100% 50%,50% 80%,0 50%",
+    "diamond-tall": "50% 0,80% 50%,50% 100%,20% 50%", "diamond-x": "50% 0,100% 50%,50% 100%,0 50%",
+    "diamond-cross": "50% 0,100% 50%,50% 100%,0 50%",
+}  # fmt: skip
+
+
+def shape(mark: str, role: Kind, palette: Palette) -> str:
+    """A row's mark, by Plotly's names, in its role's colour. A word always stands beside it."""
+    look = f"background:{colour(role, palette)};"
+    if mark == "circle":
+        look += "border-radius:50%"
+    elif mark in _OUTLINES:
+        look += f"clip-path:polygon({_OUTLINES[mark]})"
     else:
-        stripes = f"repeating-linear-gradient(45deg,{tint} 0 3px,{palette.page} 3px 5px)"
-        look = f"border-radius:3px;border:2px solid {tint};box-sizing:border-box;background:{stripes}"
+        look += "border-radius:3px"
+    base = "display:inline-block;width:16px;height:16px;flex:none;vertical-align:-2px;"
     return f'<span aria-hidden="true" style="{base}{look}"></span>'
 
 

@@ -192,11 +192,12 @@ def told(job: Job) -> tuple[str, float]:
 
 
 @contextmanager
-def dimmed(verb: Verb, words: str) -> Iterator[None]:
+def dimmed(key: str, words: str = "") -> Iterator[None]:
     """Draw what belongs to an earlier request, pale and out of reach of clicks; `words`, Markdown, say what it is."""
-    st.html(f"<style>.st-key-before-{verb} {{ opacity: 0.45; pointer-events: none; }}</style>")
-    st.markdown(muted(words))
-    with st.container(key=f"before-{verb}"):
+    st.html(f"<style>.st-key-before-{key} {{ opacity: 0.45; pointer-events: none; }}</style>")
+    if words:
+        st.markdown(muted(words))
+    with st.container(key=f"before-{key}"):
         yield
 
 

@@ -167,7 +167,7 @@ def _try(one: ProbeNeuron) -> None:
     change = {"neurons": NeuronSet((one.neuron,)), "own": (), "alphas": (0.0,)}
     if one.top:
         asked = session.view().asking(ExploreRequest(prompt=one.top[0].prompt))
-        session.change(prompt=asked.prompt, answer=None, draft=None)
+        session.change(prompt=asked.prompt, answer=None, draft=None, typed=None)
     session.change(**change)
     st.switch_page(FOLDER / "compare.py")
 

@@ -18,7 +18,7 @@ from app.widgets import card_dialog, text
 from app.widgets.compare_words import alpha_text, counted
 from backend.errors import BadNeurons, BadSettings
 from backend.neurons import NeuronId, NeuronSet
-from backend.types import MAX_ALPHA, CompareRequest, Decoding, OwnAlpha, Positions
+from backend.types import MAX_ALPHA, MAX_ROWS, CompareRequest, Decoding, OwnAlpha, Positions
 
 Choice = Literal["Suppress", "Normal", "Amplify", "Own α"]
 Beside = Literal["Half", "Double", "Triple"]
@@ -51,8 +51,8 @@ class Options:
 def compose(prompt: str, alphas: Mapping[NeuronId, float], options: Options) -> CompareRequest:
     """The request that these switches stand for. Neurons at Normal are left out: nothing is done to them.
 
-    Neurons that share one alpha make a row of `alphas`, mixed ones a row of `own`; the twins are
-    those of this row and of the further arm, whatever stands beside it.
+    Neurons that share one alpha make a row of `alphas`, mixed ones a row of `own`. Every row has its twins; where
+    a batch has no room for so many, this row and the further arm have them.
 
     Raises BadNeurons where no neuron is given, BadSettings where every switch stands at Normal,
     pydantic.ValidationError where the prompt or a number is refused.
@@ -72,6 +72,7 @@ def compose(prompt: str, alphas: Mapping[NeuronId, float], options: Options) -> 
     main = tuple(values) if one else ()
     rows = (*main, *(alpha for alpha in beside if alpha not in main))
     arm = 0 if one else len(rows)
+    arms = _with_twins(arm, len(rows) + (not one), bool(options.against), options)
     return CompareRequest(
         prompt=prompt,
         chat=options.chat,
@@ -83,11 +84,25 @@ def compose(prompt: str, alphas: Mapping[NeuronId, float], options: Options) -> 
         against_alpha=main[0] if main else 0.0,
         controls=options.twins,
         control_kinds=options.twin_kinds,
-        control_arms=(arm, *((len(rows) + (not one),) if options.against else ())),
+        control_arms=arms,
         control_seed=options.seed,
         positions=options.positions,
         decoding=options.decoding,
     )
+
+
+def _with_twins(main: int, switched: int, against: bool, options: Options) -> tuple[int, ...]:
+    """Which rows have twins, the switches' own first: all of them, as far as a batch has room for that.
+
+    Args:
+        main: the row of the switches themselves.
+        switched: rows of the switched neurons; behind them the row of the further arm, if there is one.
+    """
+    arms = (main, *(arm for arm in range(switched + against) if arm != main))
+    each = options.twins * len(options.twin_kinds)
+    both = (main, switched) if against else (main,)
+    fits = (some for some in (arms, both) if 1 + len(arms) + len(some) * each <= MAX_ROWS)
+    return next(fits, (main,))
 
 
 def settings(request: CompareRequest) -> dict[NeuronId, float]:

@@ -239,9 +239,97 @@ def test_half_and_double_are_further_columns_and_the_twin_stays() -> None:
     app.button_group(key="compare.beside").set_value(["Half", "Random twin"]).run()
     assert asked(client)[-1].alphas == (0.0, 0.5) and asked(client)[-1].controls == 1
     assert sum('class="answer"' in one for one in htmls(app)) == 4
+    count = len(asked(client))
     app.button_group(key="compare.beside").set_value([]).run()
-    assert asked(client)[-1].controls == 0
     assert any("no random twin was run" in one.value for one in app.markdown)
+    assert len(asked(client)) == count, "columns taken away are not computed anew"
+
+
+def written(app: AppTest) -> dict[str, str]:
+    return {key: value if isinstance(value, str) else value[0] for key, value in app.query_params.items()}
+
+
+def test_the_column_double_survives_a_reload_while_the_switches_stand_at_amplify() -> None:
+    app = opened(Answering(comparisons.comparison))
+    for neuron in ("L17:N98", "L17:N412", "L17:N1033"):
+        app.button_group(key=f"switch.{neuron}").set_value("Amplify").run()
+    app.button_group(key="compare.beside").set_value(["Double", "Random twin"]).run()
+    again = opened(Answering(comparisons.comparison), **written(app))
+    assert again.button_group(key="compare.beside").value == ["Double", "Random twin"]
+    assert again.button_group(key="switch.L17:N98").value == "Amplify"
+
+
+BESIDE = ("Half", "Double", "Triple", "Negative weights", "Random twin")
+
+
+@pytest.mark.parametrize("choice", ["Suppress", "Normal", "Amplify", "Own α"])
+@pytest.mark.parametrize("beside", [(), *((name,) for name in BESIDE), ("Half", "Double", "Triple"), BESIDE])
+def test_switches_and_columns_come_back_from_the_address(choice: str, beside: tuple[str, ...]) -> None:
+    app = opened(Answering(comparisons.comparison))
+    app.toggle(key="compare.flip").set_value(False).run()
+    app.button_group(key="compare.beside").set_value(list(beside)).run()
+    for neuron in ("L17:N98", "L17:N412"):
+        app.button_group(key=f"switch.{neuron}").set_value(choice).run()
+    again = opened(Answering(comparisons.comparison), **written(app))
+    assert set(again.button_group(key="compare.beside").value) == set(beside)
+    alphas = {own.neuron: own.alpha for own in again.session_state["view"].own}
+    assert alphas == {own.neuron: own.alpha for own in app.session_state["view"].own}
+    assert again.toggle(key="compare.flip").value is False
+    assert written(again) == written(app)
+
+
+def test_what_the_figures_show_is_in_the_address() -> None:
+    client = Answering(comparisons.comparison)
+    app = opened(client)
+    app.button_group(key="compare.beside").set_value(["Half", "Random twin"]).run()
+    app.button_group(key="compare.split_row").set_value("Half").run()
+    app.button_group(key="compare.moved_row").set_value("Random twin").run()
+    app.button_group(key="compare.score").set_value("sum").run()
+    app.toggle(key="compare.template").set_value(True).run()
+    again = opened(client, **written(app)).run()
+    assert again.button_group(key="compare.split_row").value == "Half"
+    assert again.button_group(key="compare.moved_row").value == "Random twin"
+    assert again.button_group(key="compare.score").value == "sum" and again.toggle(key="compare.template").value
+
+
+def test_the_heading_is_about_the_switches_that_were_flipped_and_not_about_a_column_beside_them() -> None:
+    app = opened(Answering(comparisons.comparison))
+    app.button_group(key="compare.beside").set_value(["Half", "Random twin"]).run()
+    app.button_group(key="switch.L17:N98").set_value("Amplify").run()
+    assert "3 neurons at their own α" in heading(app) and "no random twin" not in heading(app)
+    words = html.unescape(" ".join(one.value for one in app.markdown))
+    assert "α = 0: L17:N412, L17:N1033; α = 2: L17:N98" in words
+    assert "Its random twin’s answer is the baseline’s." in words, "of the column Half"
+
+
+def test_a_flip_asks_what_the_box_says_and_an_emptied_box_says_what_is_asked() -> None:
+    client = Answering(comparisons.comparison)
+    app = opened(client)
+    app.text_input(key="compare.prompt").set_value("Who leads Nortel?").run()
+    assert "The box holds another question" in app.info[0].value
+    app.button_group(key="switch.L17:N98").set_value("Amplify").run()
+    assert asked(client)[-1].prompt == app.text_input(key="compare.prompt").value == "Who leads Nortel?"
+    app.text_input(key="compare.prompt").set_value(" ").run()
+    app.button_group(key="switch.L17:N98").set_value("Normal").run()
+    assert asked(client)[-1].prompt == app.text_input(key="compare.prompt").value == "Who leads Nortel?"
+
+
+def test_a_question_typed_on_explore_and_not_run_does_not_stand_in_compares_box() -> None:
+    client = Answering(comparisons.comparison)
+    app = opened(client, prompt="Who leads Nortel?", neurons="L3:N5", draft="Half a quest")
+    assert asked(client)[-1].prompt == app.text_input(key="compare.prompt").value == "Who leads Nortel?"
+
+
+def test_a_flip_asks_for_the_new_rows_alone_and_keeps_the_others() -> None:
+    client = Answering(comparisons.comparison)
+    app = opened(client)
+    app.text_input(key="compare.prompt").set_value("Who leads Nortel?").run()
+    press(app, "compare.run")
+    app.button_group(key="compare.beside").set_value(["Half", "Random twin"]).run()
+    assert asked(client)[-1].alphas == (0.5,) and asked(client)[-1].control_arms == (0,)
+    assert sum('class="answer"' in one for one in htmls(app)) == 4
+    assert any("batches with the same baseline" in one.value for one in app.markdown)
+    assert any("Computed in the batch before" in one.value for one in app.markdown)
 
 
 def test_a_preset_chooses_the_h_neurons_sets_their_switches_and_puts_a_twin_beside() -> None:

@@ -148,9 +148,9 @@ def test_the_heading_is_computed_from_the_result() -> None:
     )
 
 
-def test_columns_are_at_most_four_and_a_twin_is_always_among_them() -> None:
+def test_every_picked_row_has_a_column_and_the_twin_of_the_switches_stands_beside_them() -> None:
     plans = [row.plan for row in comparison(asked(alphas=(0.0, 0.5, 2.0), controls=5)).rows]
-    assert compare_words.columns(plans) == (0, 1, 2, 4)
+    assert compare_words.columns(plans) == (0, 1, 4, 2, 3)
     assert compare_words.columns([row.plan for row in RESULT.rows]) == (0, 1, 2)
     assert compare_words.columns([row.plan for row in comparison(asked(controls=0)).rows]) == (0, 1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,19 +31,27 @@ def test_a_neuron_at_normal_is_left_out_of_the_request() -> None:
     assert tuple(compose("Q", {A: 0.0, B: 1.0}, Options()).neurons) == (A,)
 
 
-def test_rows_beside_are_added_once_and_the_twin_stays_with_the_switched_row() -> None:
+def test_rows_beside_are_added_once_and_every_row_has_its_twin_the_switches_own_first() -> None:
     request = compose("Q", {A: 2.0}, Options(beside=("Half", "Double")))
-    assert request.alphas == (2.0, 0.5) and request.control_arms == (0,)
+    assert request.alphas == (2.0, 0.5) and request.control_arms == (0, 1)
     mixed = compose("Q", {A: 0.0, B: 2.0}, Options(beside=("Half",)))
-    assert mixed.alphas == (0.5,) and mixed.control_arms == (1,) and mixed.intervened_rows == 2
+    assert mixed.alphas == (0.5,) and mixed.control_arms == (1, 0) and mixed.intervened_rows == 2
 
 
 def test_negative_weights_are_a_further_arm_at_the_alpha_of_the_switches_with_a_twin_of_their_own() -> None:
     request = compose("Q", {A: 2.0}, Options(beside=("Half",), against=NeuronSet((C,))))
     assert request.against == NeuronSet((C,)) and request.against_alpha == 2.0
-    assert request.intervened_rows == 3 and request.control_arms == (0, 2)
+    assert request.intervened_rows == 3 and request.control_arms == (0, 1, 2)
     mixed = compose("Q", {A: 0.0, B: 2.0}, Options(against=NeuronSet((C,))))
     assert mixed.against_alpha == 0.0 and mixed.control_arms == (0, 1)
+
+
+def test_where_a_batch_has_no_room_for_all_twins_the_switches_own_and_the_further_arm_have_them() -> None:
+    many = Options(beside=("Half", "Triple"), against=NeuronSet((C,)), twins=14, twin_kinds=("layer", "free"))
+    request = compose("Q", {A: 2.0}, many)
+    assert request.control_arms == (0, 3) and request.control_rows == 56
+    more = compose("Q", {A: 2.0}, replace(many, twins=20))
+    assert more.control_arms == (0,) and more.control_rows == 40
 
 
 def test_nothing_chosen_and_nothing_moved_are_refused_with_what_to_do() -> None:
