@@ -61,12 +61,7 @@ def load(
     chosen = devices.choose_device(device)
     number = devices.choose_dtype(chosen, dtype)
     tell = rising(progress)
-    if source.kind == "gguf" or not is_here(source):
-        _check_fits(source.name, _announced(source), chosen, number)
-    folder = local_path(source, part(tell, 0.0, 0.7))
-    _check_fits(source.name, _least(folder), chosen, number)
-    described = describe(folder)
-    _check_fits(source.name, described.shape, chosen, number)
+    folder, described = _checked(source, chosen, number, part(tell, 0.0, 0.7))
     tell(f"loading {source.name}", 0.7)
     hf_model, tokenizer, told = _read(source, folder, described, chosen, number)
     tell(f"wrapping {source.name}", 0.9)
@@ -104,7 +99,7 @@ def shape_alone(name: str) -> tuple[str, memory.Shape]:
     source = resolve(name)
     if source.row is not None or source.kind == "gguf" or not is_here(source):
         return source.name, _announced(source)
-    return source.name, folder_shape(local_path(source, rising(None)))
+    return source.name, _config_shape(local_path(source, rising(None)))
 
 
 def _announced(source: Source) -> memory.Shape:
@@ -116,9 +111,31 @@ def _announced(source: Source) -> memory.Shape:
     else:
         folder = hub.config_folder(source.place)
         folders.check_config(folders.read_config(folder), source.name)
-        config, _ = _config(folder)
-    memory.least(config)
+        return _config_shape(folder)
+    return _shape(config, source.name)
+
+
+def _config_shape(folder: Path) -> memory.Shape:
+    """The shape that the configuration in a folder tells."""
+    return _shape(_config(folder)[0], folder.name)
+
+
+def _shape(config: Any, name: str) -> memory.Shape:
+    _least(config, name)
     return memory.shape_of(config, memory.count_parameters(config))
+
+
+def _checked(
+    source: Source, device: devices.Device, dtype: devices.Dtype, tell: Progress, freed: int = 0
+) -> tuple[Path, Described]:
+    """The folder of a model and what it holds, once all is seen that can be seen before its weights are read."""
+    if source.kind == "gguf" or not is_here(source):
+        _check_fits(source.name, _announced(source), device, dtype, freed)
+    folder = local_path(source, tell)
+    _check_fits(source.name, _least(_config(folder)[0], folder.name), device, dtype, freed)
+    described = describe(folder)
+    _check_fits(source.name, described.shape, device, dtype, freed)
+    return folder, described
 
 
 def _check_fits(name: str, shape: memory.Shape, device: devices.Device, dtype: devices.Dtype, freed: int = 0) -> None:
@@ -127,13 +144,12 @@ def _check_fits(name: str, shape: memory.Shape, device: devices.Device, dtype: d
     memory.check_fits(name, memory.estimate(shape, dtype), device, free, half=half)
 
 
-def _least(folder: Path) -> memory.Shape:
-    """A shape no larger than that of the folder's model, before anything of it is built."""
-    config, _ = _config(folder)
+def _least(config: Any, name: str) -> memory.Shape:
+    """A shape no larger than that of the model, before anything of it is built."""
     try:
         return memory.least(config)
     except ValueError as error:
-        raise _unreadable(folder.name, error) from error
+        raise _unreadable(name, error) from error
 
 
 def describe(folder: Path) -> Described:
@@ -273,8 +289,4 @@ def prepare(
     source = resolve(name)
     chosen = devices.choose_device(device)
     number = devices.choose_dtype(chosen, dtype)
-    tell = rising(progress)
-    if source.kind == "gguf" or not is_here(source):
-        _check_fits(source.name, _announced(source), chosen, number, freed)
-    folder = local_path(source, part(tell, 0.0, 1.0))
-    _check_fits(source.name, folder_shape(folder), chosen, number, freed)
+    _checked(source, chosen, number, rising(progress), freed)
