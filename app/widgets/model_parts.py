@@ -177,6 +177,7 @@ def loader(choice: ModelChoice | None, free: int | None) -> None:
             jobs.shown_error(refusal(choice, free))
     else:
         st.markdown(frame.muted("Tick a row to load that model."))
+    _refused()
     line = st.container(horizontal=True, vertical_alignment="bottom")
     named = line.text_input(
         "Or any other: hub name, local directory, or GGUF file", key="models.name", max_chars=300,
@@ -186,6 +187,10 @@ def loader(choice: ModelChoice | None, free: int | None) -> None:
     line.selectbox("Runs on", DEVICES, key="models.device", width=150, persist_state="session")
     with line:
         _button("Load what is named", (named or "").strip(), primary=False, key="models.load-named")
+
+
+def _refused() -> None:
+    """Why the last model that was asked for is not loaded; above the buttons, where it is seen."""
     asked, error = st.session_state.get(ASKED), st.session_state.get(REFUSED)
     if isinstance(error, Busy) and asked is not None:
         _confirmation(error, asked)
