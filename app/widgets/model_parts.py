@@ -201,11 +201,19 @@ def _refused() -> None:
 def _confirmation(error: Busy, asked: ModelOrder) -> None:
     """Who is at work, and the choice between them and the model that was asked for."""
     what, why = (text.markdown(part) for part in (error.what, error.why[:1].upper() + error.why[1:]))
-    st.warning(f"**{what}.** {why}.", icon=":material/group:")
-    line = st.container(horizontal=True)
-    name = text.markdown(asked.name)
-    line.button(f"Load {name} all the same", key="models.confirm", on_click=_load, args=(asked, True))
-    line.button("Leave it", key="models.leave", on_click=_forget)
+
+    @st.dialog("Others are at work", on_dismiss=_forget)
+    def shown() -> None:
+        st.warning(f"**{what}.** {why}.", icon=":material/group:")
+        line = st.container(horizontal=True)
+        name = text.markdown(asked.name)
+        # Callbacks in a dialog run it alone once more; the page has to follow.
+        if line.button(f"Load {name} all the same", key="models.confirm", on_click=_load, args=(asked, True)):
+            st.rerun()
+        if line.button("Leave it", key="models.leave", on_click=_forget):
+            st.rerun()
+
+    shown()
 
 
 def back(status: ModelStatus) -> None:
