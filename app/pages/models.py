@@ -14,6 +14,7 @@ from backend.errors import HNeuronsError
 from backend.types import ModelStatus
 
 POLL_SECONDS = 0.5
+LISTED = "models.listed"
 
 
 def page() -> None:
@@ -24,22 +25,34 @@ def page() -> None:
         st.header("The engine does not answer", anchor=False)
         jobs.shown_error(error)
         return
+    early = starting(status)
     if under_way(status):
-        watched()
+        watched(early)
     else:
         shown(status)
     model_parts.back(status)
     st.subheader("What can be loaded", anchor=False)
     st.markdown(frame.muted("Memory is worked out before loading. What cannot fit is not started."))
+    if early:
+        st.markdown(frame.muted("The list comes when the engine has started."))
+    else:
+        listed((status.memory or {}).get("free"))
+
+
+def listed(free: int | None) -> None:
+    """What can be loaded, and the way to load it."""
     try:
-        with st.spinner("Looking at what fits this machine"):
-            choices = session.client().models()
+        choices = session.client().models()
     except HNeuronsError as error:
         jobs.shown_error(error)
         return
-    choice = model_parts.selected(choices)
-    free = (status.memory or {}).get("free")
-    model_parts.loader(choice, free)
+    st.session_state[LISTED] = True
+    model_parts.loader(model_parts.selected(choices), free)
+
+
+def starting(status: ModelStatus) -> bool:
+    """Whether the engine is not there yet: asking it for its list would keep this page, and Cancel, waiting."""
+    return status.state == "loading" and status.stage in ("waiting", "starting") and not st.session_state.get(LISTED)
 
 
 def under_way(status: ModelStatus) -> bool:
@@ -58,14 +71,14 @@ def shown(status: ModelStatus) -> None:
 
 
 @st.fragment(run_every=POLL_SECONDS)
-def watched() -> None:
-    """The progress of a model that is on its way, until it is over; then the whole page once more."""
+def watched(early: bool) -> None:
+    """The progress of a model that is on its way, until it is over, or no longer `early`; then the page once more."""
     try:
         status = session.client().status()
     except HNeuronsError as error:
         jobs.shown_error(error)
         return
-    if not under_way(status):
+    if not under_way(status) or starting(status) != early:
         st.rerun(scope="app")
     shown(status)
 

@@ -179,6 +179,7 @@ def loader(choice: ModelChoice | None, free: int | None) -> None:
             jobs.shown_error(refusal(choice, free))
     else:
         st.markdown(frame.muted("Tick a row to load that model."))
+    _refused()
     line = st.container(horizontal=True, vertical_alignment="bottom")
     named = line.text_input(
         "Or any other: hub name, local directory, or GGUF file", key="models.name", max_chars=300,
@@ -188,6 +189,10 @@ def loader(choice: ModelChoice | None, free: int | None) -> None:
     line.selectbox("Runs on", DEVICES, key="models.device", width=150, persist_state="session")
     with line:
         _button("Load what is named", (named or "").strip(), primary=False, key="models.load-named")
+
+
+def _refused() -> None:
+    """Why the last model that was asked for is not loaded; above the buttons, where it is seen."""
     asked, error = st.session_state.get(ASKED), st.session_state.get(REFUSED)
     if isinstance(error, Busy) and asked is not None:
         _confirmation(error, asked)
@@ -198,11 +203,19 @@ def loader(choice: ModelChoice | None, free: int | None) -> None:
 def _confirmation(error: Busy, asked: ModelOrder) -> None:
     """Who is at work, and the choice between them and the model that was asked for."""
     what, why = (text.markdown(part) for part in (error.what, error.why[:1].upper() + error.why[1:]))
-    st.warning(f"**{what}.** {why}.", icon=":material/group:")
-    line = st.container(horizontal=True)
-    name = text.markdown(asked.name)
-    line.button(f"Load {name} all the same", key="models.confirm", on_click=_load, args=(asked, True))
-    line.button("Leave it", key="models.leave", on_click=_forget)
+
+    @st.dialog("Others are at work", on_dismiss=_forget)
+    def shown() -> None:
+        st.warning(f"**{what}.** {why}.", icon=":material/group:")
+        line = st.container(horizontal=True)
+        name = text.markdown(asked.name)
+        # Callbacks in a dialog run it alone once more; the page has to follow.
+        if line.button(f"Load {name} all the same", key="models.confirm", on_click=_load, args=(asked, True)):
+            st.rerun()
+        if line.button("Leave it", key="models.leave", on_click=_forget):
+            st.rerun()
+
+    shown()
 
 
 def back(status: ModelStatus) -> None:

@@ -1,8 +1,8 @@
 """The client that runs the engine in this process.
 
-Owns the worker and the store it reads results from. The first call returns at once: the heavy
-packages are imported by the worker's thread while the model loads. Refuses behaviour of its own: what
-a verb does is the engine's, what a model needs is `backend.models`'.
+Owns the worker and the store it reads results from. The first call returns at once: the heavy packages are imported
+by the worker's thread while the model loads, and what reads runs (`shelf`) when a run is asked for. Refuses behaviour
+of its own: what a verb does is the engine's, what a model needs is `backend.models`'.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from backend.errors import StoreError, Unknown
 from backend.identify import library
-from backend.serve import long_links, opening, shelf
+from backend.serve import long_links, opening
 from backend.serve.failures import explain
 from backend.serve.opening import Answering, ModelSpec, Opener, Progress
 from backend.serve.worker import Worker
@@ -191,27 +191,39 @@ class LocalClient:
 
     def runs(self) -> tuple[RunView, ...]:
         """Runs in their folders, those at work with their job."""
+        from backend.serve import shelf
+
         return shelf.runs(self._worker.long_runs())
 
     def run_answers(self, name: str, limit: int = 200, offset: int = 0) -> tuple[AnswerView, ...]:
         """What the questions of a run were answered, and how each answer was judged."""
+        from backend.serve import shelf
+
         return shelf.answers(name, limit, offset)
 
     def overrule(self, name: str, question: str, response: str, verdict: Verdict) -> None:
         """Keep a person's verdict on an answer of a run."""
+        from backend.serve import shelf
+
         shelf.overrule(name, question, response, verdict)
 
     def mark_words(self, name: str, question: str, response: str, words: str) -> None:
         """Keep which words of an answer are the answer, by a person."""
+        from backend.serve import shelf
+
         shelf.mark(name, question, response, words)
 
     def read_questions(self, payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
         """The questions of a person's file, at most `limit` of them, drawn by `seed`, and what is left out."""
+        from backend.serve import shelf
+
         return shelf.parse(payload, file, limit, seed)
 
     def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:
         """Keep a probe from the files of others, for the loaded model where there is one."""
         now = self.status()
+        from backend.serve import shelf
+
         return shelf.take(files, name, now.info, force, now.name or "" if now.state == "loading" else "")
 
     def keep_link(self, params: Mapping[str, str]) -> str:

@@ -43,8 +43,9 @@ class Records:
         return job
 
     def sessions(self, since: float) -> set[str]:
-        """Whose jobs were looked at since then."""
-        return {job.session for job in self._jobs.values() if job.looked >= since}
+        """Whose questions were looked at since then; what a page looks up by itself is no question."""
+        asked = [job for job in self._jobs.values() if job.verb not in ("neuron", "lens")]
+        return {job.session for job in asked if job.looked >= since}
 
     def end(self, job: Job, outcome: Outcome, now: float) -> None:
         """The job has ended so; the oldest finished ones are forgotten."""

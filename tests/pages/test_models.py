@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.widgets import model_parts
 from backend.errors import BackendUnavailable, Busy, ModelUnreadable, UnknownModel
-from backend.types import ModelChange, ModelOrder, ModelStatus
+from backend.types import ModelChange, ModelChoice, ModelOrder, ModelStatus
 from tests import pages_run
 from tests.fakes_app import INFO, FakeClient
 
@@ -96,6 +96,16 @@ def test_while_loading_the_stage_is_shown_and_questions_may_wait() -> None:
     (bar,) = app.get("progress")
     assert bar.proto.text == "writing the weights" and bar.proto.value == 40
     assert "2 questions waiting" in words(app)
+
+
+def test_while_the_engine_starts_the_page_does_not_wait_for_its_list() -> None:
+    class Starting(Loader):
+        def models(self) -> tuple[ModelChoice, ...]:
+            raise AssertionError("this would wait for the engine")
+
+    app = opened(Starting(now=ModelStatus(state="loading", name="M", stage="starting")))
+    assert not app.exception and "M is loading" in app.header[0].value
+    assert "when the engine has started" in words(app)
 
 
 LOADED = ModelStatus(state="ready", name=INFO.name, info=INFO, memory=MEMORY)

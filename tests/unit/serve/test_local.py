@@ -125,7 +125,7 @@ def test_a_model_that_is_refused_at_once_leaves_the_loaded_one() -> None:
 def test_the_first_page_waits_for_no_heavy_import() -> None:
     code = (
         "import sys, backend.serve.local, backend.serve.remote, backend.serve.http, backend.cli.main\n"
-        "heavy = {'torch', 'transformers', 'transformer_lens', 'streamlit'} & set(sys.modules)\n"
+        "heavy = {'torch', 'transformers', 'transformer_lens', 'streamlit', 'sklearn', 'scipy'} & set(sys.modules)\n"
         "import json; print(json.dumps(sorted(heavy)))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from backend.errors import BackendUnavailable, Busy, ModelUnreadable, QueueFull, Unknown, UnknownModel
+from backend.neurons import NeuronSet
 from backend.serve.opening import Answering, ModelSpec, Progress
 from backend.serve.worker import MAX_QUEUED, Worker
-from backend.types import Decoding, ExploreRequest, IdentifyRequest, JobView, ModelChange, TokenEvent
+from backend.types import Decoding, ExploreRequest, IdentifyRequest, JobView, LensRequest, ModelChange, TokenEvent
 from tests.doors import result_of, told
 from tests.fakes import INFO, FakeEngine
 
@@ -723,6 +724,7 @@ def test_whoever_takes_the_model_from_others_is_asked_before() -> None:
             worker.load(ModelSpec("new"), session="ann", confirmed=False)
         assert worker.status().info == old.info and worker.status().change is None
         now[0] = 301.0
+        ended(worker, worker.submit("lens", LensRequest(neurons=NeuronSet.of("L0:N1")), "a page that is open"))
         worker.load(ModelSpec("new"), session="ann", confirmed=False)
         wait_for(lambda: worker.status().name == "new" and worker.status().state == "ready")
         worker.load(ModelSpec("old"), session="bob", confirmed=True)
