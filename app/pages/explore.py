@@ -1,7 +1,6 @@
 """Explore: put a question, see layer by layer and token by token which neurons carried the answer.
 
-Owns the order in which things stand on the page. Everything drawn comes from a result of the engine;
-everything chosen goes into the view, and so into the address.
+Owns the order of the page. Drawn is a result of the engine; chosen is the view, and so the address.
 """
 
 from __future__ import annotations
@@ -99,9 +98,11 @@ def page() -> None:
     _other_probe(result)
     frame.notes(session.link_notes())
     jobs.shown_failure("explore")
-    model_status.waiting()
+    running = jobs.running("explore") is not None
+    if result is None or running or session.status().state == "failed":
+        model_status.waiting()
     jobs.watch_job("explore", explore_figures.streaming)
-    if result is not None and jobs.running("explore") is None:
+    if result is not None and not running:
         explore_figures.draw(result)
         if session.view().prompt is not None:
             session.change(model=result.model.name)
