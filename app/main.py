@@ -57,8 +57,8 @@ def _import() -> None:
     """What every page needs, which takes seconds in a new server: meanwhile the page says what it will show."""
     if READY in sys.modules:
         return
-    waiting = st.container()
-    with (first := waiting.empty()).container():
+    first = st.empty()
+    with first.container():
         st.header("Which neurons write the model’s answer?", anchor=False)
         st.markdown(":small[:gray[The page is being made ready; an example comes first, the model loads behind it.]]")
     import_module(READY)

@@ -1,7 +1,6 @@
 """Explore: put a question, see layer by layer and token by token which neurons carried the answer.
 
-Owns the order in which things stand on the page. Everything drawn comes from a result of the engine;
-everything chosen goes into the view, and so into the address.
+Owns the order of the page. Drawn is a result of the engine; chosen is the view, and so the address.
 """
 
 from __future__ import annotations
@@ -73,7 +72,8 @@ def page() -> None:
     _other_probe(result)
     frame.notes(session.link_notes())
     jobs.shown_failure("explore")
-    model_status.waiting()
+    if result is None or running is not None or session.status().state == "failed":
+        model_status.waiting()
     jobs.watch_job("explore", explore_figures.streaming)
     if result is not None and current:
         explore_state.keep_draft()

@@ -20,6 +20,7 @@ from app.widgets import (
     explore_words,
     frame,
     heatmap,
+    model_status,
     neuron_sets,
     probe_neuron,
     ranked,
@@ -110,6 +111,9 @@ def _strip(result: Exploration, cell: Cell) -> str:
 
 
 def _worth(result: Exploration) -> None:
+    # Here it moves no figure while the model loads behind the example.
+    if session.status().state == "loading":
+        model_status.waiting()
     known = explore_words.truth(result)
     st.markdown(f"{known}  \n{explore_words.CAUTION}" if known else explore_words.CAUTION)
     st.markdown(muted(f"{explore_words.certainty(result) or ''} {explore_words.ending(result)}.".strip()))

@@ -187,7 +187,9 @@ def test_a_probe_from_a_file_is_marked_scores_the_answer_and_is_switched_off_as_
     settled(page)
     go(page, "Explore")
     expect(page.get_by_text("▲ 2 H-neurons of theirs, ▼ 1 negative weight", exact=False)).to_be_visible()
-    expect(page.get_by_text("scores the whole answer", exact=False)).to_be_visible()
+    expect(page.get_by_text("what it is worth is not known", exact=False)).to_be_visible()
+    page.get_by_text("The probe’s score of this answer", exact=True).click()
+    expect(page.get_by_text("It came from a file that holds no judged answers", exact=False)).to_be_visible()
     expect(page.locator(".st-key-figure-score .nsewdrag")).to_have_count(1)
     go(page, "Compare")
     off = page.get_by_role("button", name="All off", exact=True)
@@ -358,3 +360,34 @@ def test_the_page_answers_under_no_foreign_name_and_opens_its_websocket_to_no_fo
                 assert "HNEURONS_HOSTS" in answer.read().decode()
         finally:
             line.close()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1280, 720)])
+def test_a_first_look_has_the_whole_map_above_the_fold(page: Page, width: int, height: int) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    drawn = page.locator(".st-key-figure-map .js-plotly-plot")
+    expect(drawn).to_have_count(1)
+    settled(page)
+    box = drawn.bounding_box()
+    assert box is not None and box["y"] + box["height"] <= height
+    expect(page.get_by_role("heading", name="An invented answer", exact=False)).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["", "identify"])
+def test_a_phone_moves_a_page_up_and_down_alone(page: Page, address: str, path: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{address}/{path}")
+    settled(page)
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390
+
+
+def test_the_keyboard_goes_past_the_tokens_and_its_focus_is_seen(page: Page) -> None:
+    style = "(() => { const s = getComputedStyle(document.activeElement); return s.outlineStyle + s.outlineWidth })()"
+    page.get_by_role("link", name="Compare").focus()
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate(style) == "solid2px"
+    skip = page.get_by_role("button", name="Skip the tokens").first
+    skip.focus()
+    page.keyboard.press("Enter")
+    focused = "document.activeElement.shadowRoot === null && document.activeElement !== document.body"
+    assert page.evaluate(focused), "the focus is behind the strip, in no token"
