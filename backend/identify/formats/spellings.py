@@ -40,10 +40,14 @@ _TOKEN = re.compile(
 _NAMES = {"None": None, "null": None, "nan": None, "NaN": None, "NaT": None, "<NA>": None, "NA": None,
           "True": True, "true": True, "False": False, "false": False}  # fmt: skip
 _CALLS = re.compile(
-    r"(?:\w+\.)*(?:array|asarray|list|tuple|set|frozenset|dict|OrderedDict|deque|str_?|bytes_?|string_|bool_?|u?int\d*"
+    r"(?:\w+\.)*(?:array|asarray|list|tuple|set|frozenset|dict|dict_keys|dict_values|Index|OrderedDict|deque|str_?|bytes_?|string_|bool_?|u?int\d*"
     r"|float\d*|Decimal|Timestamp)"
 )
-_CALLED = re.compile(r"(?:\w+\.)*(?:array|list|tuple|set|frozenset|dict|OrderedDict|deque)\(\s*[\[({]")
+_CALLED = re.compile(
+    r"(?:\w+\.)*(?:array|list|tuple|set|frozenset|dict|dict_keys|dict_values|Index|OrderedDict|deque)\(\s*[\[({]"
+)
+_OBJECT = re.compile(r"\[?<(?:[\w.]+(?:Scalar|Array)\b|.{1,200} at 0x[0-9a-f]+>)|.*\bdtype: \w+\)?\Z", re.DOTALL)
+"""How pandas, Arrow and Python print what is no list of theirs: of a column, of a single value, of a generator."""
 _CLOSES = {"[": "]", "(": ")", "{": "}"}
 
 
@@ -132,6 +136,8 @@ def _read(text: str, is_element: bool) -> list[Any] | dict[str, Any] | None:
 
     Raises Unclear.
     """
+    if _OBJECT.match(text):
+        raise Unclear("what another program printed of an object of its own")
     if text[:1] not in _CLOSES and not _CALLED.match(text):
         return None
     if text[:1] in "[{":
