@@ -22,6 +22,8 @@ from backend.outside import MAX_DEPTH, json_value
 
 MISSING = frozenset({"nan", "NaN", "NaT", "<NA>", "None", "null"})
 """How tools write that nothing is there, where a table was turned into text."""
+_NO_NUMBER = frozenset({"nan", "NaN", "NaT", "<NA>"})
+"""Of these, what is no text in a list either: there "None" is a word, since nothing has a sign of its own."""
 _KEYS = ("value", "text", "answer", "answers", "aliases", "normalized_aliases")
 """Parts of an object that hold spellings: TriviaQA's, SQuAD's."""
 _WHOLE = re.compile(r"-?\d+\.0|-?\d(?:\.\d+)?[eE]\+?\d{1,2}")
@@ -63,13 +65,13 @@ class Tuple(list[Any]):
     """A tuple or a set that a text spells: of texts it is a list, of numbers it may be a point or an interval."""
 
 
-def word(value: Any) -> str:
+def word(value: Any, missing: frozenset[str] = MISSING) -> str:
     """A cell as text; '' for nothing, and for lists and objects. Raises Unclear for what no text stands for."""
     if value is None or isinstance(value, (list, tuple, set, Mapping)) or value != value:
         return ""
     if isinstance(value, str):
         stripped = value.strip()
-        return "" if stripped in MISSING else stripped
+        return "" if stripped in missing else stripped
     if isinstance(value, bytes):
         with suppress(UnicodeDecodeError):
             return word(value.decode())
@@ -100,7 +102,8 @@ def whole(text: str) -> str | None:
 def spellings(value: Any) -> tuple[str, ...]:
     """Every spelling of a cell of answers, in order, each once. Raises Unclear."""
     try:
-        words = (word(one).strip('"').strip() for one in _flat(value, bars=True))
+        missing = MISSING if isinstance(value, str) else _NO_NUMBER
+        words = (word(one, missing).strip('"').strip() for one in _flat(value, bars=True))
         return tuple(dict.fromkeys(one for one in words if one))
     except RecursionError as error:
         raise Unclear("lists too deep in each other") from error

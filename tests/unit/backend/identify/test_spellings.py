@@ -60,6 +60,7 @@ def printed(values: tuple[str, ...]) -> np.ndarray:
         (str(np.array([1969.0, 1970.0])), ("1969", "1970")),
         ("[1969, 1970]", ("1969", "1970")),
         ("Rome|Roma", ("Rome", "Roma")),
+        (["None", "zero", "nan"], ("None", "zero")),
         (str(pd.Index(["Rome", "x"], dtype=object)), ("Rome", "x")),
         (str({"Rome": 1, "Roma": 2}.keys()), ("Rome", "Roma")),
         ({"text": ["Rome"], "answer_start": [3]}, ("Rome",)),
