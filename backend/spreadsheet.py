@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 """What a cell begins with that is taken for a formula; the last four are the wide forms, which some take too."""
@@ -29,7 +30,8 @@ def text(cell: str) -> str:
 
 def csv(table: pd.DataFrame) -> bytes:
     """The table as CSV, UTF-8, without its index; headings are texts too."""
-    safe = table.map(cell) if table.shape[1] else table
+    columns = [one if is_numeric_dtype(one) else one.map(cell) for _, one in table.items()]
+    safe = pd.concat(columns, axis=1) if columns else table
     headed = safe.set_axis([cell(name) for name in table.columns], axis=1)
     # With both line ends in it, a text with either of them is put between quotation marks.
     return headed.to_csv(index=False, lineterminator="\r\n").encode()

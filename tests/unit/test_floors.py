@@ -22,6 +22,7 @@ APP_MAY_IMPORT = (
     "backend.errors",
     "backend.neurons",
     "backend.neuron_files",
+    "backend.spreadsheet",
     "backend.judging",
     "backend.serve.client",
     "backend.serve.hosts",

@@ -41,4 +41,6 @@ def test_other_texts_stay_as_they_are(text: str) -> None:
 def test_numbers_and_missing_values_stay_numbers_and_missing() -> None:
     table = pd.DataFrame({"a": [-1.5, float("nan")], "b": [-2, 3], "c": [True, False]})
     assert pd.read_csv(io.BytesIO(spreadsheet.csv(table))).equals(table)
+    kinds = pd.DataFrame({"a": pd.Categorical(["=1", "b"]), "b": pd.array(["=1", None], dtype="string")})
+    assert cells(spreadsheet.csv(kinds))[1:] == [["'=1", "'=1"], ["b", ""]]
     assert spreadsheet.csv(pd.DataFrame()) == b"\r\n"

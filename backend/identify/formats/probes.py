@@ -132,6 +132,8 @@ def _coefficients(file: str, payload: bytes, name: str, info: ModelInfo | None, 
         raise BadInput(f"{file} is no classifier", f"it has no {missing[0]}", f"make it by {UNPICKLE}")
     coef = _finite(held["coef"], f"coef of {file}")
     told = _whole(held["widths"], f"widths of {file}").tolist() if "widths" in held else []
+    if len(told) > neuron_files.MAX_LAYERS:
+        raise BadInput(f"{file} does not fit", f"it has {len(told):,} layers, beyond any model", "save it again")
     widths = told or list(info.widths if info else meant.widths)
     if sum(widths) != len(coef):
         why = f"it has {len(coef):,} weights, and " + (

@@ -22,6 +22,8 @@ from backend.outside import MAX_DEPTH, json_value
 
 MISSING = frozenset({"nan", "NaN", "NaT", "<NA>", "None", "null"})
 """How tools write that nothing is there, where a table was turned into text."""
+_NO_NUMBER = frozenset({"nan", "NaN", "NaT", "<NA>"})
+"""Of these, what is no text in a list either: there "None" is a word, since nothing has a sign of its own."""
 _KEYS = ("value", "text", "answer", "answers", "aliases", "normalized_aliases")
 """Parts of an object that hold spellings: TriviaQA's, SQuAD's."""
 _WHOLE = re.compile(r"-?\d+\.0|-?\d(?:\.\d+)?[eE]\+?\d{1,2}")
@@ -40,10 +42,14 @@ _TOKEN = re.compile(
 _NAMES = {"None": None, "null": None, "nan": None, "NaN": None, "NaT": None, "<NA>": None, "NA": None,
           "True": True, "true": True, "False": False, "false": False}  # fmt: skip
 _CALLS = re.compile(
-    r"(?:\w+\.)*(?:array|asarray|list|tuple|set|frozenset|dict|OrderedDict|deque|str_?|bytes_?|string_|bool_?|u?int\d*"
+    r"(?:\w+\.)*(?:array|asarray|list|tuple|set|frozenset|dict|dict_keys|dict_values|Index|OrderedDict|deque|str_?|bytes_?|string_|bool_?|u?int\d*"
     r"|float\d*|Decimal|Timestamp)"
 )
-_CALLED = re.compile(r"(?:\w+\.)*(?:array|list|tuple|set|frozenset|dict|OrderedDict|deque)\(\s*[\[({]")
+_CALLED = re.compile(
+    r"(?:\w+\.)*(?:array|list|tuple|set|frozenset|dict|dict_keys|dict_values|Index|OrderedDict|deque)\(\s*[\[({]"
+)
+_OBJECT = re.compile(r"\[?<(?:[\w.]+(?:Scalar|Array)\b|.{1,200} at 0x[0-9a-f]+>)|.*\bdtype: \w+\)?\Z", re.DOTALL)
+"""How pandas, Arrow and Python print what is no list of theirs: of a column, of a single value, of a generator."""
 _CLOSES = {"[": "]", "(": ")", "{": "}"}
 
 
@@ -59,13 +65,13 @@ class Tuple(list[Any]):
     """A tuple or a set that a text spells: of texts it is a list, of numbers it may be a point or an interval."""
 
 
-def word(value: Any) -> str:
+def word(value: Any, missing: frozenset[str] = MISSING) -> str:
     """A cell as text; '' for nothing, and for lists and objects. Raises Unclear for what no text stands for."""
     if value is None or isinstance(value, (list, tuple, set, Mapping)) or value != value:
         return ""
     if isinstance(value, str):
         stripped = value.strip()
-        return "" if stripped in MISSING else stripped
+        return "" if stripped in missing else stripped
     if isinstance(value, bytes):
         with suppress(UnicodeDecodeError):
             return word(value.decode())
@@ -96,7 +102,8 @@ def whole(text: str) -> str | None:
 def spellings(value: Any) -> tuple[str, ...]:
     """Every spelling of a cell of answers, in order, each once. Raises Unclear."""
     try:
-        words = (word(one).strip('"').strip() for one in _flat(value, bars=True))
+        missing = MISSING if isinstance(value, str) else _NO_NUMBER
+        words = (word(one, missing).strip('"').strip() for one in _flat(value, bars=True))
         return tuple(dict.fromkeys(one for one in words if one))
     except RecursionError as error:
         raise Unclear("lists too deep in each other") from error
@@ -132,6 +139,8 @@ def _read(text: str, is_element: bool) -> list[Any] | dict[str, Any] | None:
 
     Raises Unclear.
     """
+    if _OBJECT.match(text):
+        raise Unclear("what another program printed of an object of its own")
     if text[:1] not in _CLOSES and not _CALLED.match(text):
         return None
     if text[:1] in "[{":

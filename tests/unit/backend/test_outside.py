@@ -122,6 +122,12 @@ def test_an_array_that_promises_more_than_it_holds_is_not_waited_for(shape: tupl
         outside.array(lying(shape), "act.npy")
 
 
+def test_more_layers_than_any_model_has_are_refused() -> None:
+    files = {"p.npz": packed(coef=np.zeros(4), intercept=np.zeros(1), widths=np.zeros(1_000_000, np.int8))}
+    with at_most(50 * MEGABYTE), pytest.raises(BadInput, match="it has 1,000,000 layers"):
+        probes.read(files, "x", None)
+
+
 def test_the_largest_models_weights_fit() -> None:
     widths = 126 * 53_248
     assert outside.arrays(packed(coef=np.zeros((1, widths))), "p.npz", ("coef",))["coef"].size == widths

@@ -60,6 +60,9 @@ def printed(values: tuple[str, ...]) -> np.ndarray:
         (str(np.array([1969.0, 1970.0])), ("1969", "1970")),
         ("[1969, 1970]", ("1969", "1970")),
         ("Rome|Roma", ("Rome", "Roma")),
+        (["None", "zero", "nan"], ("None", "zero")),
+        (str(pd.Index(["Rome", "x"], dtype=object)), ("Rome", "x")),
+        (str({"Rome": 1, "Roma": 2}.keys()), ("Rome", "Roma")),
         ({"text": ["Rome"], "answer_start": [3]}, ("Rome",)),
         ([{"text": "Rome"}, {"text": "Roma"}], ("Rome", "Roma")),
         (("Rome", ("Roma",)), ("Rome", "Roma")),
@@ -97,6 +100,8 @@ def test_a_cell_gives_the_spellings_that_were_in_it(value: object, expected: tup
         "['a', 'b' 'c']", "['a''b']", "(1, 2)", "{1, 2}", "array(['a', 'b'",
         "array(['a'], dtype=object", "['Rome', name]", "[" * 200 + "'a'" + "]" * 200, {"foo": "bar"}, float("inf"),
         b"\xff", ["Rome", {"foo": 1}], ["['Rome' ... 'x']"],
+        str(pd.Series(["Rome", "x"])), str(pd.array(["Rome", "x"], dtype="string")), str(x for x in "ab"),
+        str([pa.scalar("Rome")]), str(map(str, "ab")),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_back_is_no_spelling(value: object) -> None:
