@@ -102,12 +102,19 @@ def _announced(source: Source) -> memory.Shape:
         return memory.row_shape(source.row)
     if source.kind == "gguf":
         config = gguf.header_config(Path(source.place))
+        held = gguf.parameters(Path(source.place))
     else:
         folder = hub.config_folder(source.place)
         folders.check_config(folders.read_config(folder), source.name)
         config, _ = _config(folder)
-    memory.least(config)
-    return memory.shape_of(config, memory.count_parameters(config))
+        held = 0
+    try:
+        memory.least(config)
+        return memory.shape_of(config, max(held, memory.count_parameters(config)))
+    except HNeuronsError:
+        raise
+    except Exception as error:  # a model's class may refuse its configuration with any error
+        raise _unreadable(source.name, error) from error
 
 
 def _check_fits(name: str, shape: memory.Shape, device: devices.Device, dtype: devices.Dtype) -> None:
