@@ -26,7 +26,16 @@ _NAMES = {
 _OUTSIDE = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
 
 
-def make_gguf(folder: Path, path: Path, *, architecture: str = "llama", leave_out: str = "") -> Path:
+def make_gguf(
+    folder: Path,
+    path: Path,
+    *,
+    architecture: str = "llama",
+    leave_out: str = "",
+    blocks: int | None = None,
+    extra: dict[str, np.ndarray] | None = None,
+    scaling: str = "",
+) -> Path:
     """Write the Llama model of `folder` as one GGUF file.
 
     Args:
@@ -34,10 +43,15 @@ def make_gguf(folder: Path, path: Path, *, architecture: str = "llama", leave_ou
         path: the file to write.
         architecture: the name the file gives itself.
         leave_out: a tensor, by its GGUF name, that the file is to lack.
+        blocks: how many its header is to say that it has.
+        extra: tensors that it is to hold besides.
+        scaling: how its header is to say that positions are scaled.
     """
     config = json.loads((folder / "config.json").read_text("utf-8"))
     writer = gguf.GGUFWriter(path, architecture)
-    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_block_count(config["num_hidden_layers"] if blocks is None else blocks)
+    if scaling:
+        writer.add_rope_scaling_type(gguf.RopeScalingType(scaling))
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(config["hidden_size"])
     writer.add_feed_forward_length(config["intermediate_size"])
@@ -53,6 +67,8 @@ def make_gguf(folder: Path, path: Path, *, architecture: str = "llama", leave_ou
             heads = {"attn_q": config["num_attention_heads"], "attn_k": config["num_key_value_heads"]}
             count = heads.get(stem.split(".")[-1])
             writer.add_tensor(f"{stem}.weight", _turned(weight, count) if count else weight)
+    for name, tensor in (extra or {}).items():
+        writer.add_tensor(name, tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -115,7 +115,8 @@ def check_config(config: dict[str, Any], where: str) -> None:
     Raises UnsupportedModel, with `where` the model came from in the sentence.
     """
     kind = config.get("model_type")
-    names = ", ".join(map(str, config.get("architectures") or [])) or "none named"
+    named = config.get("architectures")
+    names = ", ".join(map(str, named)) if isinstance(named, list) and named else "none named"
     if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
         own_code = "; it would run code of its own, which is never allowed here" if config.get("auto_map") else ""
         raise UnsupportedModel(

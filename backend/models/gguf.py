@@ -9,26 +9,33 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock
+from gguf import GGUFReader
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
 
 from backend.errors import ModelUnreadable, StoreError, UnsupportedModel
+from backend.models import memory
 from backend.models.progress import Progress, part
 from cache.paths import models_dir
 
 MARKER = "converted.json"
 PARTIAL = ".partial-"
 MAGIC = b"GGUF"
+_ROPE = ("rope_freqs", "rope_factors")
+_BLOCK = re.compile(r"blk\.(\d+)\.")
+_ASIDE = re.compile(r"^rope_|_exps|_shexp|exp_probs|ffn_gate_inp|nextn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,38 @@ def header_config(file: Path) -> Any:
         raise _refused(file, error) from error
 
 
+def parameters(file: Path) -> int:
+    """Numbers in the file's tensors, from its header, once that is seen to describe them.
+
+    Raises ModelUnreadable for another number of blocks than it says or a damaged header, UnsupportedModel for scaled
+    positions: Transformers reads none of them from a GGUF file, and the model would be another one.
+    """
+    try:
+        reader = GGUFReader(file)
+        architecture = _field(reader, "general.architecture")
+        blocks = _field(reader, f"{architecture}.block_count")
+        scaling = _field(reader, f"{architecture}.rope.scaling.type")
+        shapes = {tensor.name: [int(axis) for axis in tensor.shape] for tensor in reader.tensors}
+        scaled = next((t.name for t in reader.tensors if t.name.startswith(_ROPE) and not (t.data == 1).all()), None)
+    except Exception as error:  # the reader raises whatever a damaged header runs into
+        raise _refused(file, error) from error
+    held = 1 + max((int(found[1]) for name in shapes if (found := _BLOCK.match(name))), default=-1)
+    if isinstance(blocks, int) and held and blocks != held:
+        raise _refused(file, ValueError(f"its header says {blocks:,} blocks and it holds {held:,}"))
+    if scaled or (scaling not in (None, "none", "") and architecture != "gpt-oss"):
+        raise UnsupportedModel(
+            f"{file.name} cannot be converted",
+            f"its positions are scaled ({scaled or scaling}), which Transformers does not read from a GGUF file",
+            "choose the same model as safetensors",
+        )
+    return sum(math.prod(shape) for shape in shapes.values())
+
+
+def _field(reader: GGUFReader, key: str) -> Any:
+    field = reader.get_field(key)
+    return None if field is None else field.contents()
+
+
 def convert(file: Path, name: str, progress: Progress, pin: Pin | None = None) -> Path:
     """The directory converted from `file`: the finished one, or made now (about half a minute for 135M).
 
@@ -149,11 +188,12 @@ def _save(file: Path, name: str, into: Path, progress: Progress) -> None:
     The dequantised model still calls itself quantised, and Transformers refuses to save such a one: the mark goes.
     """
     where: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
+    _check_room(file, name)
     try:
         progress(f"reading the tokenizer of {name}", 0.1)
         tokenizer = AutoTokenizer.from_pretrained(file.parent, **where)
         progress(f"reading the weights of {name} (once, about half a minute)", 0.3)
-        with _watched(f"unpacking the weights of {name} (once)", part(progress, 0.3, 0.85)):
+        with _watched(f"unpacking the weights of {name} (once)", part(progress, 0.3, 0.85)) as left:
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 file.parent, dtype=torch.float32, output_loading_info=True, **where
             )
@@ -162,6 +202,10 @@ def _save(file: Path, name: str, into: Path, progress: Progress) -> None:
         raise _refused(file, error) from error
     if report["missing_keys"]:
         raise _refused(file, ValueError(f"it lacks {len(report['missing_keys'])} of the weights of its architecture"))
+    if left:
+        raise _refused(
+            file, ValueError(f"it holds {len(left)} tensors that its header has no place for ({left[0]} is the first)")
+        )
     for mark in ("quantization_config", "_pre_quantization_dtype"):
         if hasattr(model.config, mark):
             delattr(model.config, mark)
@@ -176,22 +220,42 @@ def _save(file: Path, name: str, into: Path, progress: Progress) -> None:
             os.fsync(opened.fileno())
 
 
+def _check_room(file: Path, name: str) -> None:
+    """Let pass what can be unpacked: in float32, whatever format the model runs in later. Raises ModelTooLarge."""
+    config = header_config(file)
+    shape = memory.least(config)
+    shape = replace(shape, parameters=max(shape.parameters, parameters(file)))
+    memory.check_fits(f"Unpacking {name}", memory.estimate(shape, "float32", tokens=0), "cpu")
+
+
 @contextmanager
-def _watched(stage: str, progress: Progress) -> Iterator[None]:
-    """Hear of each tensor that Transformers unpacks. It offers no callback, only the bar it would draw."""
+def _watched(stage: str, progress: Progress) -> Iterator[list[str]]:
+    """Hear of each tensor that Transformers unpacks. It offers no callback, only the bar it would draw.
+
+    Yields the names that it passed over in silence, once it is done; those of routed experts go by other names.
+    """
+    reader: Any = modeling_gguf_pytorch_utils
+    drawn, named = reader.tqdm, reader.get_gguf_hf_weights_map
+    places: set[str] = set()
+    left: list[str] = []
 
     def bar(tensors: list[Any], **_drawing: Any) -> Iterator[Any]:
         for done, tensor in enumerate(tensors):
             progress(stage, done / max(1, len(tensors)))
+            if tensor.name not in places and not _ASIDE.search(tensor.name):
+                left.append(tensor.name)
             yield tensor
 
-    reader: Any = modeling_gguf_pytorch_utils
-    drawn = reader.tqdm
-    reader.tqdm = bar
+    def watched_map(*arguments: Any, **settings: Any) -> dict[str, str]:
+        found: dict[str, str] = named(*arguments, **settings)
+        places.update(found)
+        return found
+
+    reader.tqdm, reader.get_gguf_hf_weights_map = bar, watched_map
     try:
-        yield
+        yield left
     finally:
-        reader.tqdm = drawn
+        reader.tqdm, reader.get_gguf_hf_weights_map = drawn, named
 
 
 def _refused(file: Path, error: Exception) -> ModelUnreadable | UnsupportedModel:

@@ -99,7 +99,8 @@ def shape_alone(name: str) -> tuple[str, memory.Shape]:
     source = resolve(name)
     if source.row is not None or source.kind == "gguf" or not is_here(source):
         return source.name, _announced(source)
-    return source.name, _config_shape(local_path(source, rising(None)))
+    folder = local_path(source, rising(None))
+    return source.name, _shape(_config(folder)[0], source.name)
 
 
 def _announced(source: Source) -> memory.Shape:
@@ -108,21 +109,23 @@ def _announced(source: Source) -> memory.Shape:
         return memory.row_shape(source.row)
     if source.kind == "gguf":
         config = gguf.header_config(Path(source.place))
+        held = gguf.parameters(Path(source.place))
     else:
         folder = hub.config_folder(source.place)
         folders.check_config(folders.read_config(folder), source.name)
-        return _config_shape(folder)
-    return _shape(config, source.name)
+        config, held = _config(folder)[0], 0
+    return _shape(config, source.name, held)
 
 
-def _config_shape(folder: Path) -> memory.Shape:
-    """The shape that the configuration in a folder tells."""
-    return _shape(_config(folder)[0], folder.name)
-
-
-def _shape(config: Any, name: str) -> memory.Shape:
-    _least(config, name)
-    return memory.shape_of(config, memory.count_parameters(config))
+def _shape(config: Any, name: str, held: int = 0) -> memory.Shape:
+    """The shape that a configuration tells, of at least `held` parameters."""
+    try:
+        memory.least(config)
+        return memory.shape_of(config, max(held, memory.count_parameters(config)))
+    except HNeuronsError:
+        raise
+    except Exception as error:  # a model's class may refuse its configuration with any error
+        raise _unreadable(name, error) from error
 
 
 def _checked(
@@ -178,9 +181,9 @@ def _config(folder: Path) -> tuple[Any, bool]:
     try:
         whole = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         config = whole.get_text_config()
+        kind = str(config.model_type)
     except Exception as error:  # a configuration class may refuse a value with any error
         raise _unreadable(folder.name, error) from error
-    kind = config.model_type
     if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise UnsupportedModel(
             f"{folder.name} is of an unknown kind",
@@ -194,8 +197,8 @@ def _config(folder: Path) -> tuple[Any, bool]:
             f"as a model of type {kind!r} whose configuration is no decoder's it reads forwards and backwards",
             "choose a model of the table or of a known family",
         )
-    # A text part names no class of its own, and TransformerLens goes by that name.
-    config.architectures = config.architectures or [MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[kind]]
+    # TransformerLens goes by the name of the class: it must be that of the one which is loaded.
+    config.architectures = [MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[kind]]
     padding = getattr(config, "pad_token_id", None)
     if isinstance(padding, int) and not 0 <= padding < getattr(config, "vocab_size", math.inf):
         # What stands there is never read, and no row of the embedding can be kept for it.
@@ -244,7 +247,9 @@ def _out_of_memory(name: str, device: str) -> ModelTooLarge:
 
 
 def _unreadable(name: str, error: Exception) -> ModelUnreadable:
-    first = next((line for line in str(error).splitlines() if line.strip(" :.")), type(error).__name__).strip()
+    lines = [line.strip() for line in str(error).splitlines() if line.strip(" :.")] or [type(error).__name__]
+    # Transformers names the field in the first line and what is wrong with it in the second.
+    first = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
     if isinstance(error, KeyError):
         first = f"one of its files lacks {first}"
     return ModelUnreadable(f"{name} cannot be read", first[:200].rstrip(".:"), _INSTEAD)

@@ -53,6 +53,10 @@ def checked(name: str, model: Any, tokenizer: Any, folder: Path) -> list[str]:
     rows = int(model.get_input_embeddings().weight.shape[0])
     _check_vocabulary(name, tokenizer, rows)
     _take_template(tokenizer, folder)
+    if not isinstance(tokenizer.model_max_length, (int, float)):
+        raise folders.missing(
+            folder, f"its tokenizer_config.json says that model_max_length is {_short(tokenizer.model_max_length)}"
+        )
     told = _ends(model, tokenizer, rows)
     if (tokenizer.pad_token_id is None or tokenizer.pad_token_id >= rows) and tokenizer.eos_token is not None:
         # Padding is never read, but must be a token of the model.
@@ -90,7 +94,7 @@ def _ends(model: Any, tokenizer: Any, rows: int) -> list[str]:
     for place in (model.generation_config, model.config.get_text_config(), tokenizer):
         ends = getattr(place, "eos_token_id", None)
         listed = ends if isinstance(ends, (list, tuple)) else [] if ends is None else [ends]
-        kept = [end for end in listed if isinstance(end, int) and 0 <= end < rows]
+        kept = [end for end in listed if type(end) is int and 0 <= end < rows]
         if len(kept) == len(listed):
             continue
         outside = next(end for end in listed if end not in kept)

@@ -16,8 +16,8 @@ import pytest
 from safetensors.numpy import load_file
 from transformers import AutoTokenizer, modeling_gguf_pytorch_utils
 
-from backend.errors import ModelUnreadable, StoreError, UnsupportedModel
-from backend.models import folders, gguf
+from backend.errors import ModelTooLarge, ModelUnreadable, StoreError, UnsupportedModel
+from backend.models import folders, gguf, memory
 from backend.models.progress import silent
 from cache.paths import models_dir
 from tests.tiny_gguf import make_gguf
@@ -176,6 +176,57 @@ def test_weights_that_the_file_lacks_are_not_made_up(tiny_folder: Callable[[str]
     with pytest.raises(ModelUnreadable) as refused:
         gguf.convert(file, "holed", silent)
     assert "lacks 1 of the weights" in refused.value.why
+
+
+@pytest.mark.parametrize("says", [1, 2, 4, 10**9])
+def test_a_header_that_says_another_number_of_blocks_than_the_file_holds_is_refused(
+    says: int, tiny_folder: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """With fewer it would be converted to another model, without a word."""
+    file = make_gguf(tiny_folder("llama"), tmp_path / "odd.gguf", blocks=says)
+    with pytest.raises(ModelUnreadable, match=f"says {says:,} blocks and it holds 3"):
+        gguf.parameters(file)
+    with pytest.raises((ModelUnreadable, UnsupportedModel), match=f"{says:,}"):
+        gguf.convert(file, "odd", silent)
+    assert _folders() == []
+
+
+def test_a_tensor_without_a_place_is_refused_and_is_not_left_out(
+    tiny_folder: Callable[[str], Path], tmp_path: Path
+) -> None:
+    extra = {"blk.1.attn_q.bias": np.ones(32, np.float32)}
+    file = make_gguf(tiny_folder("llama"), tmp_path / "odd.gguf", extra=extra)
+    with pytest.raises(ModelUnreadable, match="no place for.*blk.1.attn_q.bias"):
+        gguf.convert(file, "odd", silent)
+
+
+def test_scaled_positions_are_refused_since_transformers_does_not_read_them(
+    tiny_folder: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """As in the files of Llama 3.1: unscaled it would be another model."""
+    factors = {"rope_freqs.weight": np.array([1, 1, 4, 8], np.float32)}
+    for file in (
+        make_gguf(tiny_folder("llama"), tmp_path / "freqs.gguf", extra=factors),
+        make_gguf(tiny_folder("llama"), tmp_path / "yarn.gguf", scaling="yarn"),
+    ):
+        with pytest.raises(UnsupportedModel, match="positions are scaled"):
+            gguf.convert(file, "odd", silent)
+    ones = {"rope_freqs.weight": np.ones(4, np.float32)}
+    gguf.convert(make_gguf(tiny_folder("llama"), tmp_path / "ones.gguf", extra=ones), "fine", silent)
+
+
+def test_a_file_that_cannot_be_unpacked_in_float32_is_refused_whatever_it_runs_in(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "free_bytes", lambda _device: gguf.parameters(file) * 2)
+    with pytest.raises(ModelTooLarge, match="Unpacking tiny does not fit"):
+        gguf.convert(file, "tiny", silent)
+    assert _folders() == []
+
+
+def test_the_numbers_of_the_file_are_counted_from_its_header(file: Path, tiny_folder: Callable[[str], Path]) -> None:
+    stored = load_file(tiny_folder("llama") / "model.safetensors")
+    assert gguf.parameters(file) == sum(weight.size for weight in stored.values())
 
 
 def test_an_architecture_that_has_no_reader_is_unsupported(tiny_folder: Callable[[str], Path], tmp_path: Path) -> None:

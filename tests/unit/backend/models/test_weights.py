@@ -420,6 +420,30 @@ def test_the_estimate_covers_what_the_weights_take(vocabulary: int, tied: bool, 
     assert np.isclose(estimate.weights, held, rtol=0.15)
 
 
+@pytest.mark.parametrize(
+    ("file", "name", "value", "says"),
+    [
+        ("config.json", "text_config", 5, "cannot be read"),
+        ("config.json", "max_position_embeddings", -1, "max_position_embeddings is -1"),
+        ("config.json", "hidden_size", 1.5, "hidden_size.*float"),
+        ("tokenizer_config.json", "model_max_length", "x", "model_max_length is x"),
+    ],
+)
+def test_a_value_that_means_nothing_is_named(folder: Path, file: str, name: str, value: Any, says: str) -> None:
+    put(folder, file, **{name: value})
+    with pytest.raises(ModelUnreadable, match=says):
+        loading.load(str(folder))
+
+
+@pytest.mark.parametrize("named", [5, [], ["MistralForCausalLM"], ["NoSuchModel"]])
+def test_the_class_that_is_loaded_is_taken_apart_whatever_name_the_configuration_gives_it(
+    folder: Path, named: Any
+) -> None:
+    before = logits(folder)
+    put(folder, architectures=named)
+    assert torch.equal(logits(folder), before)
+
+
 def test_every_refusal_of_a_folder_is_one_sentence(folder: Path) -> None:
     put(folder, num_hidden_layers=2)
     with pytest.raises(ModelError) as refused:
