@@ -145,7 +145,7 @@ def _of_probe(chart: go.Figure, result: Exploration, measure: Measure, probe: Pr
     """The probe's neurons where they sit, large on the map or not; a click on one opens its card."""
     found = array(result, measure)
     for sign, symbol, tint, words in (
-        (1, "triangle-up", palette.mark, "H-neuron"), (-1, "triangle-down", palette.twin, "speaks for right"),
+        (1, "triangle-up", palette.mark, "H-neuron"), (-1, "triangle-down", palette.against, "speaks for right"),
     ):  # fmt: skip
         held = [one for one in probe.of_sign(sign) if one.neuron.layer < len(found)]
         unseen = {"marker": {"opacity": 1}}

@@ -42,7 +42,7 @@ def stems_figure(probe: Probe, measure: Measure, palette: Palette) -> go.Figure:
     """A stem a neuron: triangle up for wrong answers, down for right ones."""
     chart = go.Figure()
     layers = _layers(probe)
-    for sign, tint, symbol in ((1, palette.chosen, "triangle-up"), (-1, palette.twin, "triangle-down")):
+    for sign, tint, symbol in ((1, palette.chosen, "triangle-up"), (-1, palette.against, "triangle-down")):
         found = probe.of_sign(sign)
         xs: list[float | None] = []
         ys: list[float | None] = []
@@ -66,7 +66,7 @@ def stems_figure(probe: Probe, measure: Measure, palette: Palette) -> go.Figure:
     )  # fmt: skip
     chart.add_annotation(
         x=0, xref="paper", y=0, yref="paper", xanchor="left", yanchor="bottom", showarrow=False,
-        text="▼ lowers the score: right", font={"color": palette.twin},
+        text="▼ lowers the score: right", font={"color": palette.against},
     )  # fmt: skip
     palette.style(chart, HEIGHT)
     chart.update_xaxes(range=[-0.7, layers + MARGIN], title={"text": "layer"}, tickvals=_ticks(layers))
@@ -143,7 +143,7 @@ def layers_figure(probe: Probe, palette: Palette) -> go.Figure:
     """Neurons of either sign in each layer, against what an even spread would put there."""
     layers, expected = layer_counts(probe)
     chart = go.Figure()
-    for sign, tint in ((1, palette.chosen), (-1, palette.twin)):
+    for sign, tint in ((1, palette.chosen), (-1, palette.against)):
         counts = Counter(one.neuron.layer for one in probe.of_sign(sign))
         chart.add_bar(
             x=list(layers), y=[sign * counts[layer] for layer in layers], marker_color=tint,
@@ -195,7 +195,7 @@ def path_figure(card: Report, c: float | None, palette: Palette) -> go.Figure:
     xs = [point.c for point in points]
     chart.add_scatter(
         x=xs, y=[point.stability for point in points], mode="lines+markers", yaxis="y",
-        line={"color": palette.twin, "width": 2}, marker={"symbol": "diamond", "size": 9, "color": palette.twin},
+        line={"color": palette.muted, "width": 2}, marker={"symbol": "cross", "size": 8, "color": palette.muted},
         customdata=xs, hovertemplate="C %{x:g}: overlap of two fits %{y:.2f}<extra></extra>",
     )  # fmt: skip
     chart.add_scatter(
@@ -221,7 +221,7 @@ def path_figure(card: Report, c: float | None, palette: Palette) -> go.Figure:
     last = points[-1]
     for y, words, tint in (
         (last.auroc.value, "AUROC, cross-validated", palette.baseline),
-        (last.stability, "overlap of two fits", palette.twin),
+        (last.stability, "overlap of two fits", palette.muted),
     ):
         chart.add_annotation(
             x=_log(last.c), y=y, text=f"  {words}", xanchor="left", showarrow=False, font={"color": tint}

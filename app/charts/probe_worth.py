@@ -13,6 +13,7 @@ from typing import Literal
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.compare_marks import plain
 from app.style import Palette
 from backend.types.identify import Estimate
 from backend.types.probe import Effect, Probe, Report
@@ -22,8 +23,10 @@ PAPER = (
     ("Llama-3.3-70B", 0.01), ("Mistral-Small-24B", 0.01),
 )  # fmt: skip
 """H-neurons per 1,000 neurons (Gao et al. 2025, Table 1)."""
-Kind = Literal["chosen", "twin", "baseline", "null"]
-SYMBOLS: dict[Kind, str] = {"chosen": "square", "twin": "diamond", "baseline": "circle", "null": "circle-open"}
+Kind = Literal["chosen", "twin", "baseline", "against", "null"]
+SYMBOLS: dict[Kind, str] = {
+    "chosen": "square", "twin": "diamond", "baseline": "circle", "against": "triangle-down", "null": "circle-open",
+}  # fmt: skip
 ROW, HEAD = 36, 84
 
 
@@ -62,7 +65,8 @@ def density_figure(probe: Probe, palette: Palette) -> go.Figure:
         )
         chart.add_scatter(
             x=[shown], y=[place], mode="markers+text", text=[f"  {label}"], textposition="middle right",
-            textfont={"color": tint if place == 0 else palette.muted}, hoverinfo="text", hovertext=f"{name}: {label}",
+            textfont={"color": tint if place == 0 else palette.muted}, hoverinfo="text",
+            hovertext=f"{plain(name)}: {label}",
             marker={"symbol": "square" if place == 0 else "circle", "size": 13 if place == 0 else 10, "color": tint},
         )  # fmt: skip
     palette.style(chart, HEAD + ROW * len(rows))
@@ -121,6 +125,7 @@ def auroc_figure(rows: Sequence[Scored], palette: Palette) -> go.Figure:
     """Dots with their 95 % intervals on one axis, the figures in a column on the right."""
     tints: dict[Kind, str] = {
         "chosen": palette.chosen, "twin": palette.twin, "baseline": palette.baseline, "null": palette.baseline,
+        "against": palette.against,
     }  # fmt: skip
     chart = go.Figure()
     low = min(0.45, *(row.auroc.low for row in rows)) - 0.02
@@ -132,7 +137,7 @@ def auroc_figure(rows: Sequence[Scored], palette: Palette) -> go.Figure:
         )
         chart.add_scatter(
             x=[told.value], y=[place], mode="markers", hoverinfo="text",
-            hovertext=f"{row.name}: {interval(told)}, n = {told.n}",
+            hovertext=f"{plain(row.name)}: {interval(told)}, n = {told.n}",
             marker={
                 "symbol": SYMBOLS[row.kind], "size": 12, "color": tint if row.kind != "null" else palette.page,
                 "line": {"color": tint, "width": 2},
@@ -184,7 +189,7 @@ def interval(told: Estimate, digits: int = 2) -> str:
     return f"{told.value:.{digits}f} [{told.low:.{digits}f}, {told.high:.{digits}f}]"
 
 
-ARMS: dict[str, Kind] = {"H-neurons": "chosen", "random twin": "twin", "negative weights": "baseline"}
+ARMS: dict[str, Kind] = {"H-neurons": "chosen", "random twin": "twin", "negative weights": "against"}
 Share = Literal["changed", "right_kept", "wrong_righted", "wrong_uncertain"]
 SHARES: dict[Share, str] = {
     "changed": "answers that change",
@@ -200,6 +205,7 @@ def effects_figure(card: Report, share: Share, palette: Palette) -> go.Figure:
     shift = {"H-neurons": 0.0, "random twin": 0.04, "negative weights": -0.04}
     tints: dict[Kind, str] = {
         "chosen": palette.chosen, "twin": palette.twin, "baseline": palette.baseline, "null": palette.muted,
+        "against": palette.against,
     }  # fmt: skip
     for arm, kind in ARMS.items():
         rows = arm_rows(card.effects, arm, share)
@@ -271,4 +277,4 @@ def percent(told: Estimate) -> str:
 
 
 def _bold(words: str, bold: bool) -> str:
-    return f"<b>{words}</b>" if bold else words
+    return f"<b>{plain(words)}</b>" if bold else plain(words)
