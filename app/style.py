@@ -90,12 +90,14 @@ class Palette:
 LIGHT = Palette(
     theme="light", page="#FFFFFF", second="#F4F6F8", text="#16212C", muted="#55636F", border="#D5DCE3",
     primary="#A3195B", chosen="#A3195B", baseline="#66747F", twin="#1F7A8C", against="#1F5FA8", mark="#C2186B",
-    mark_line="#FFFFFF", callout="#16212C", callout_text="#FFFFFF", change=("#1F5FA8", "#8DB6DE", "#F7F7F5", "#EDA766", "#B4520A"),
+    mark_line="#FFFFFF", callout="#16212C", callout_text="#FFFFFF",
+    change=("#1F5FA8", "#8DB6DE", "#F7F7F5", "#EDA766", "#B4520A"),
 )  # fmt: skip
 DARK = Palette(
     theme="dark", page="#10161C", second="#1A232C", text="#E9EEF3", muted="#A7B4C0", border="#34414D",
     primary="#C24480", chosen="#F28BB8", baseline="#93A2AF", twin="#5CC0D4", against="#7FB8F0", mark="#C2186B",
-    mark_line="#FFFFFF", callout="#05080B", callout_text="#FFFFFF", change=("#7FB8F0", "#33618F", "#1C252E", "#93571F", "#FFAE5C"),
+    mark_line="#FFFFFF", callout="#05080B", callout_text="#FFFFFF",
+    change=("#7FB8F0", "#33618F", "#1C252E", "#93571F", "#FFAE5C"),
 )  # fmt: skip
 
 
