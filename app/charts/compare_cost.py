@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.compare_marks import plain
 from app.style import Palette
 from app.widgets.compare_words import counted, kind, labels, marks
 from app.widgets.diff_text import colour
@@ -84,7 +85,7 @@ def figure(result: Comparison, palette: Palette) -> go.Figure:
     palette.style(chart, height=max(120, ROW_HEIGHT * len(rows) + 56))
     chart.update_layout(margin={"l": 8, "r": 16, "t": 8, "b": 44})
     chart.update_yaxes(
-        range=[len(rows) - 0.5, -0.5], tickvals=list(range(len(rows))), ticktext=[label for label, _ in rows],
+        range=[len(rows) - 0.5, -0.5], tickvals=list(range(len(rows))), ticktext=[plain(label) for label, _ in rows],
         automargin="left", tickfont={"color": palette.text},
     )  # fmt: skip
     if axis is None:
@@ -113,7 +114,7 @@ def _dot(chart: go.Figure, place: int, label: str, row: Row, axis: tuple[float, 
         chart.add_scatter(x=ends, y=[place, place], mode="lines", line={"color": tint, "width": 3}, hoverinfo="skip")
     chart.add_scatter(
         x=[row.kl_mean], y=[place], mode="markers", hoverinfo="text",
-        marker={"symbol": mark, "size": 12, "color": tint}, hovertext=f"{label}: {figure_text(row)}",
+        marker={"symbol": mark, "size": 12, "color": tint}, hovertext=f"{plain(label)}: {figure_text(row)}",
     )  # fmt: skip
     chart.add_annotation(
         x=math.log10(row.kl_mean), y=place, text=short(row.kl_mean, 2), showarrow=False, yshift=14,

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from app.widgets.text import named
+
 CHARACTER = 7.2
 """Pixels a character takes at 12 px, on the wide side."""
 PADDING = 8.0
@@ -16,8 +18,16 @@ LONGEST = 14
 
 def chart_text(shown: str, longest: int = LONGEST) -> str:
     """A token as a chart label: cut to `longest` characters with an ellipsis, tags shown as text."""
-    cut = shown if len(shown) <= longest else shown[: longest - 1] + "…"
-    return escape(cut, quote=False)
+    return plain(shown if len(shown) <= longest else shown[: longest - 1] + "…")
+
+
+def plain(words: str) -> str:
+    """Words of a model, a person or a file as Plotly shows them: the one way in which they reach a chart.
+
+    Plotly reads tags (bold, links, breaks) in every text, label and hover, and fills what stands in `%{}` of a
+    template; so both are written as characters, and characters that cannot be seen by their names.
+    """
+    return escape(named(words), quote=False).replace("%{", "%&#123;")
 
 
 def text_width(shown: str) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.compare_marks import chart_text
+from app.charts.compare_marks import chart_text, plain
 from app.style import Palette
 from app.widgets.compare_words import kind
 from app.widgets.diff_text import colour
@@ -111,7 +111,7 @@ def figure(row: Row, label: str, palette: Palette) -> go.Figure:
         hatch = {"shape": "/", "fillmode": "overlay", "fgcolor": palette.page, "size": 6, "solidity": 0.25}
     chart.add_bar(
         y=places, x=theirs, orientation="h", marker={"color": tint, "pattern": hatch}, offsetgroup="1",
-        customdata=names, hovertemplate=f"%{{customdata}}<br>{label} %{{x:.2%}}<extra></extra>",
+        customdata=names, hovertemplate=f"%{{customdata}}<br>{plain(label)} %{{x:.2%}}<extra></extra>",
     )  # fmt: skip
     _labels(chart, found, row.split, label, tint, palette)
     widest = max([*theirs, *(value for value in ours if value is not None), 0.01])
@@ -133,7 +133,7 @@ def _labels(chart: go.Figure, found: tuple[Pair, ...], split: Split, label: str,
     first_choice = split.row[0].id if split.row else None
     for place, pair in enumerate(found):
         loud = place == 0 or pair.token_id == first_choice
-        whose = (" baseline", f" {label.lower()}") if place == 0 else ("", "")
+        whose = (" baseline", f" {plain(label.lower())}") if place == 0 else ("", "")
         if pair.baseline is None:
             _note(chart, 0.0, place - 0.18, f"baseline: at most {per_cent(bound(split))}", palette.muted)
         elif loud:

@@ -13,6 +13,7 @@ from typing import Literal
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.compare_marks import plain
 from app.style import Palette
 from backend.types import numbers
 from backend.types.identify import Estimate
@@ -66,7 +67,8 @@ def density_figure(probe: Probe, palette: Palette) -> go.Figure:
         )
         chart.add_scatter(
             x=[shown], y=[place], mode="markers+text", text=[f"  {label}"], textposition="middle right",
-            textfont={"color": tint if place == 0 else palette.muted}, hoverinfo="text", hovertext=f"{name}: {label}",
+            textfont={"color": tint if place == 0 else palette.muted}, hoverinfo="text",
+            hovertext=f"{plain(name)}: {label}",
             marker={"symbol": "square" if place == 0 else "circle", "size": 13 if place == 0 else 10, "color": tint},
         )  # fmt: skip
     palette.style(chart, HEAD + ROW * len(rows))
@@ -140,7 +142,7 @@ def auroc_figure(rows: Sequence[Scored], palette: Palette) -> go.Figure:
         )
         chart.add_scatter(
             x=[told.value], y=[place], mode="markers", hoverinfo="text",
-            hovertext=f"{row.name}: {interval(told)}, n = {told.n}",
+            hovertext=f"{plain(row.name)}: {interval(told)}, n = {told.n}",
             marker={
                 "symbol": SYMBOLS[row.kind], "size": 12, "color": tint if row.kind != "null" else palette.page,
                 "line": {"color": tint, "width": 2},
@@ -305,4 +307,4 @@ def percent(told: Estimate) -> str:
 
 
 def _bold(words: str, bold: bool) -> str:
-    return f"<b>{words}</b>" if bold else words
+    return f"<b>{plain(words)}</b>" if bold else plain(words)

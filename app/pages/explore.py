@@ -9,9 +9,23 @@ import streamlit as st
 
 from app import session
 from app.pages import run
-from app.widgets import ask, explore_figures, explore_state, explore_words, frame, jobs, model_status, terms, text
+from app.widgets import (
+    ask,
+    explore_figures,
+    explore_state,
+    explore_words,
+    frame,
+    into_view,
+    jobs,
+    model_status,
+    terms,
+    text,
+)
 from backend.errors import HNeuronsError
 from backend.types import Exploration, ExploreRequest
+
+TURN = "explore.turn"
+"""Key of how often a link or Back named a cell, which is then brought into the window."""
 
 
 def open_page() -> None:
@@ -20,6 +34,8 @@ def open_page() -> None:
     if opened:
         session.fail("explore", None)
         _other_model()
+        if session.view().cell is not None:
+            st.session_state[TURN] = st.session_state.get(TURN, 0) + 1
     wanted = explore_state.wanted()
     if wanted is not None and not session.answers("explore", wanted):
         running = jobs.running("explore")
@@ -79,6 +95,7 @@ def page() -> None:
         explore_state.keep_draft()
         explore_state.say_not_run(result)
         explore_figures.draw(result)
+        into_view.bring("figure-map", st.session_state.get(TURN, 0))
         if wanted is not None:
             session.change(model=result.model.name)
     elif result is not None:

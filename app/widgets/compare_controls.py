@@ -57,9 +57,12 @@ def _settings() -> None:
         help="0 takes the likeliest token each time (greedy). Above 0, answers also differ by chance.",
     )  # fmt: skip
     st.toggle(
-        "Run at every flip of a switch", key=session.follow(FLIP, session.view().flips),
-        on_change=lambda: session.change(flips=st.session_state[FLIP]),
+        "Run at every flip of a switch", key=session.follow(FLIP, session.view().flips), on_change=_flips
     )  # fmt: skip
+
+
+def _flips() -> None:
+    session.change(flips=st.session_state[FLIP])
 
 
 def switchboard() -> None:

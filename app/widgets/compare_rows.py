@@ -108,7 +108,8 @@ def join(wanted: CompareRequest, shown: Comparison, new: Comparison | None) -> C
         for place in (wanted.control_arms if found else ())
         for key in [(found[place], kind, seed)]
     ]
-    for of, key in [*((None, arm) for arm in found), *drawn]:
+    wanted_rows: list[tuple[int | None, Arm | Twin]] = [*((None, arm) for arm in found), *drawn]
+    for of, key in wanted_rows:
         row = now.get(key) or held.get(key)
         if row is None:
             return None

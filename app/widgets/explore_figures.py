@@ -51,6 +51,9 @@ def draw(result: Exploration) -> None:
     """All figures of `result`, with the view's score, cell and switches."""
     view = session.view()
     cell = view.cell if view.cell is not None and cells.valid(result, view.cell) else None
+    if view.cell is not None and cell is None:
+        gone = f"This answer has no layer {view.cell.layer} at token {view.cell.pos}"
+        st.markdown(muted(f"{gone}: the cell that stands out most is shown instead."))
     cell = cell or cells.standing_out(result, view.score)
     probe = session.probe_of(result.model)
     left, right = st.columns(SPLIT, gap="medium")

@@ -25,7 +25,7 @@ RANKINGS: dict[Ranking, str] = {
     "frequency": "chosen in bootstraps",
     "leave_out": "lost without it",
 }
-_SET, _BY, _COUNT = "preset.set", "preset.by", "preset.count"
+_SET, _BY, _COUNT, _TAKEN = "preset.set", "preset.by", "preset.count", "preset.taken"
 
 
 def menu(model: ModelInfo) -> None:
@@ -33,7 +33,9 @@ def menu(model: ModelInfo) -> None:
     probe = session.probe_of(model)
     if probe is None or not probe.h_neurons:
         return
-    with st.popover("H-neurons", icon=":material/neurology:", type="tertiary", key="presets"):
+    # Under a new key the popover is closed: once a preset is taken, it must not stand over the switches it set.
+    key = f"presets-{st.session_state.get(_TAKEN, 0)}"
+    with st.popover("H-neurons", icon=":material/neurology:", type="tertiary", key=key):
         neurons = _which(probe)
         st.markdown(f"**{_told(probe, neurons)}**")
         row = st.container(horizontal=True, gap="small")
@@ -91,6 +93,7 @@ def _worth(probe: Probe) -> str:
 def put(neurons: NeuronSet, alpha: float) -> None:
     """Choose these neurons, set all their switches, and put a random twin beside."""
     session.choose(neurons)
+    st.session_state[_TAKEN] = st.session_state.get(_TAKEN, 0) + 1
     switches.put_all(neurons.ids, alpha)
     beside: list[Any] = st.session_state.get("compare.beside") or []
     if compare_state.TWIN not in beside:

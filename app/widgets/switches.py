@@ -30,6 +30,15 @@ MOST_ROWS = 12
 """Beyond so many neurons one switch moves the whole set, and a table holds each one's alpha."""
 WHOLE = "set"
 _EDITS = "switch.table"
+_NARROW = """<style>
+@media (max-width: 640px) {
+  [class*="st-key-switchrow-"] { flex-wrap: wrap; row-gap: 0.25rem; padding-bottom: 0.5rem; }
+  [class*="st-key-switchrow-"] > :has([data-testid="stButtonGroup"]) { flex: 1 1 100%; order: 3; }
+  .st-key-compare-beside [role="toolbar"] { flex-wrap: wrap; overflow: visible; }
+  [class*="st-key-switchrow-"] > :nth-child(2) { flex: 1 1 0; min-width: 0; }
+}
+</style>"""
+"""On a phone a switch takes two lines: name, what it pushes towards and alpha, then its positions; pills wrap."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +176,7 @@ def draw(chosen: NeuronSet, pushes: Mapping[NeuronId, str]) -> None:
         chosen: the neurons, in the order of the model.
         pushes: what each neuron's output direction raises most, where it is known.
     """
+    st.html(_NARROW)
     if len(chosen) > MOST_ROWS:
         _draw_set(chosen)
         return
@@ -215,7 +225,10 @@ def edited(neurons: Sequence[NeuronId], rows: Mapping[Any, Mapping[str, Any]]) -
 def _row(name: str, label: str, note: str, on_change: Callable[[], None] | None = None) -> None:
     """One switch: its name, what it pushes towards, the four positions, its alpha or the field for it."""
     key, field = f"switch.{name}", f"switch.alpha.{name}"
-    with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
+    with st.container(
+        horizontal=True, wrap=False, vertical_alignment="center", gap="small",
+        key=f"switchrow-{name}".replace(":", "-"),
+    ):  # fmt: skip
         with st.container(width=96):
             if name == WHOLE:
                 st.markdown(f"**{text.markdown(label)}**")
