@@ -6,6 +6,7 @@ Owns the columns and their marks. Refuses figures (`compare_figures`) and contro
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
@@ -17,13 +18,16 @@ from app.widgets.compare_words import Verdict
 from app.widgets.jobs import Progress
 from backend.types import Comparison, Row, RowPlan
 
-BADGES: dict[Verdict, tuple[str, str]] = {"right": ("Right", "check_circle"), "wrong": ("Wrong", "cancel")}
+BADGES: dict[Verdict, tuple[str, str]] = {
+    "right": ("Right", "check_circle"), "wrong": ("Wrong", "cancel"), "uncertain": ("Uncertain", "help"),
+}  # fmt: skip
+COLOURS: dict[Verdict, Literal["blue", "orange", "gray"]] = {"right": "blue", "wrong": "orange", "uncertain": "gray"}
 SCORE_HELP = (
     "The probe's weighted sum over the words that answer, beside its own held-out answers. The untouched model "
     "reads every answer for it: under a switch the score would follow the switch itself. Of a single answer it proves "
     "nothing."
 )
-BY_RULE, RIGHT, WRONG = "By the rule", "Right", "Wrong"
+BY_RULE, RIGHT, WRONG, UNCERTAIN = "By the rule", "Right", "Wrong", "Uncertain"
 
 
 def _lines(shown: tuple[int, ...]) -> Iterator[tuple[int, DeltaGenerator, int]]:
@@ -131,7 +135,7 @@ def _foot(result: Comparison, row: Row, place: int, name: str) -> None:
     with line.container(horizontal=True, width="content", gap="xsmall", vertical_alignment="center"):
         if verdict in BADGES:
             word, icon = BADGES[verdict]
-            st.badge(word, icon=f":material/{icon}:", color="blue" if verdict == "right" else "orange")
+            st.badge(word, icon=f":material/{icon}:", color=COLOURS[verdict])
         _mark(result, row, place, name)
     line.markdown(frame.muted(compare_words.length(row)), width="content")
 
@@ -143,7 +147,7 @@ def _verdict(result: Comparison, row: Row) -> Verdict:
 def _mark(result: Comparison, row: Row, place: int, name: str) -> DeltaGenerator:
     """The person's own mark: it stands above the rule until it is taken back."""
     key = f"mark-{place}-{result.request.hash[:12]}"
-    choices: dict[str, Verdict | None] = {BY_RULE: None, RIGHT: "right", WRONG: "wrong"}
+    choices: dict[str, Verdict | None] = {BY_RULE: None, RIGHT: "right", WRONG: "wrong", UNCERTAIN: "uncertain"}
     own = compare_state.overruled(result, row)
     st.session_state[key] = next(word for word, mark in choices.items() if mark == own)
 
@@ -155,8 +159,9 @@ def _mark(result: Comparison, row: Row, place: int, name: str) -> DeltaGenerator
         st.segmented_control(f"Mark of the answer of {name}", list(choices), key=key, on_change=take, required=True)
         st.markdown(
             frame.muted(
-                "The rule finds the known answer as whole words; case, accents, punctuation and a/an/the do not "
-                "matter. It does not read meaning: “it is not Cairo” holds Cairo. Your mark stands above it."
+                "Uncertain is an answer that says that it does not know. Else the rule finds the known answer as whole "
+                "words and numbers; case, accents, punctuation and a/an/the do not matter, and right behind “not” it "
+                "does not count. It does not read meaning. Your mark stands above it."
             )
         )
     return where

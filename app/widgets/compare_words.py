@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from backend.judging import matches
+from backend import judging
 from backend.types import Comparison, Row, RowPlan, numbers
 from backend.types.numbers import short
 
 Kind = Literal["baseline", "chosen", "control"]
-Verdict = Literal["right", "wrong", "unmarked"]
+Verdict = Literal["right", "wrong", "uncertain", "unmarked"]
 
 MAX_COLUMNS = 4
 ANECDOTE = "A single example is an anecdote; the random twin beside it is the control."
@@ -234,12 +234,12 @@ def joined(result: Comparison) -> bool:
 
 
 def verdict(text: str, known: Sequence[str], overruled: Verdict | None = None) -> Verdict:
-    """Right or wrong against the known answer's spellings; a person's own mark stands above the rule."""
+    """By the rule that Identify uses, against the known answer's spellings; a person's own mark stands above it."""
     if overruled is not None:
         return overruled
     if not known:
         return "unmarked"
-    return "right" if matches(text, known) else "wrong"
+    return judging.verdict(text, known)
 
 
 def length(row: Row) -> str:

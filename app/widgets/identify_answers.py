@@ -49,9 +49,10 @@ def draw() -> None:
         return
     frame.heading(
         "What the model answered, and how it was judged",
-        "An answer with a word of doubt is *uncertain*; else it is *right* where one of the known spellings stands in "
-        "it as whole words, and *wrong* otherwise. The rules know no meaning: “not Cairo” counts as right. Choose "
-        "another verdict in the table; it stands above rules and LLM when the probe is made again. *The words that "
+        "An answer that says that it does not know is *uncertain*; else it is *right* where one of the known spellings "
+        "stands in it as whole words, and *wrong* otherwise. Right behind “not” it does not count; beyond that the "
+        "rules know no meaning. Choose another verdict in the table; it stands above rules and LLM when the probe "
+        "is made again. *The words that "
         "answer* are those that features are read over: copy other words of the answer into the cell to mark them, "
         "empty it to leave them to the rules.",
     )

@@ -181,9 +181,10 @@ def _fitting() -> None:
     if choice == "fixed":
         st.number_input("This C", 0.001, 1e5, 1.0, format="%g", key="train.c", width=220)
     st.segmented_control(
-        "The words that answer", ["blind", "known"], default="blind", required=True, key="train.words",
+        "The words that answer", ["phrase", "blind", "known"], default="phrase", required=True, key="train.words",
         format_func=lambda name: {
-            "blind": "found alike in right and wrong answers", "known": "of right answers the known spelling"
+            "phrase": "the phrase that answers, alike in right and wrong",
+            "blind": "the first new words, alike in both", "known": "of right answers the known spelling"
         }[name],
         help="Found by one rule on right answers and by another on wrong ones, words can be told apart by the "
         "rules alone, and a probe learns to.",

@@ -62,7 +62,7 @@ def run(
     choice: Annotated[str | None, typer.Option(help="of C: one-se, cross-validation, paper or fixed")] = None,
     c: Annotated[float | None, typer.Option("--c", help="this C, not a chosen one")] = None,
     standardise: Annotated[bool | None, typer.Option("--standardise/--no-standardise", help="per SD")] = None,
-    words: Annotated[str | None, typer.Option(help="that answer: blind to right and wrong, or known spellings")] = None,
+    words: Annotated[str | None, typer.Option(help="that answer: phrase, blind (first new words) or known")] = None,
     pooling: Annotated[str | None, typer.Option(help="mean or max over the answer's tokens")] = None,
     position: Annotated[str | None, typer.Option(help="answer or predicting")] = None,
     judge: Annotated[str | None, typer.Option(help="model of an LLM judge, at HNEURONS_JUDGE_URL")] = None,

@@ -53,7 +53,7 @@ def choose(
     seed: int,
     overrules: Overrules | None = None,
     marked: Marked | None = None,
-    words: WordRule = "blind",
+    words: WordRule = "phrase",
 ) -> tuple[list[Item], Funnel]:
     """The items, equally many right and wrong ones of each relation, drawn by `seed`, and what was left on the way."""
     fates, standing = kept(answered, filter, overrules or {})

@@ -31,6 +31,7 @@ from backend.identify.judge import verdict
 from backend.identify.judges import deciding, judged, worded
 from backend.identify.probe import Fit, h_neurons
 from backend.identify.questions import digest as questions_digest
+from backend.identify.records import records
 from backend.identify.report import Found, chosen, report
 from backend.identify.responses import greedy_answers, samples
 from backend.identify.statistics import auroc, share
@@ -40,7 +41,7 @@ from backend.identify.training import Trained, train
 from backend.identify.variations import variations
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
-from backend.types.identify import CONSISTENCIES, Consistency, Estimate, Funnel, Item, Question
+from backend.types.identify import CONSISTENCIES, Consistency, Estimate, Funnel, Item, Question, Samples
 from backend.types.plan import Plan
 from backend.types.probe import Effect, Flagged, Null, Probe
 from backend.watch import SILENT, Watch
@@ -137,12 +138,17 @@ def answered(ground: Ground, questions: Sequence[Question]) -> list[Answered]:
     """Every question with its answers; those that were not drawn for have the greedy one alone."""
     plan, model, watch = ground.plan, ground.model, ground.watch
     greedy = greedy_answers(model, questions, plan.sampling, Journal(ground.folder / "greedy.jsonl"), watch)
+    journal = Journal(ground.folder / "samples.jsonl")
     wanted = questions
     if plan.screening is not None:
         # By the rules alone: a person's verdict on an answer does not change for which questions answers are drawn.
         sides = {one.question: verdict(one.answer.text, ground.questions[one.question]) for one in greedy}
-        wanted = screen.screened(questions, sides, plan.screening.at_most, plan.seed)
-    drawn = samples(model, wanted, plan.sampling, Journal(ground.folder / "samples.jsonl"), watch)
+        has = {one.question for one in records(journal, Samples)}
+        wanted = screen.rather_drawn(
+            screen.screened(questions, sides, plan.screening.at_most, plan.seed),
+            [question for question in questions if question.id in has],
+        )
+    drawn = samples(model, wanted, plan.sampling, journal, watch)
     by_id = {one.question: one for one in drawn}
     return [Answered(ground.questions[one.question], one, by_id.get(one.question)) for one in greedy]
 

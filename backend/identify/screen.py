@@ -2,7 +2,8 @@
 
 Owns the choice. Ten samples cost ten answers, and a small model answers most questions wrongly: questions whose
 greedy answer leaves them no partner of the other side in their relation are not drawn for. The paper draws for every
-question, which is what a plan without screening does.
+question, which is what a plan without screening does. What has been drawn stays drawn: a verdict that has changed
+since, by a better rule, does not choose other questions while these would do.
 """
 
 from __future__ import annotations
@@ -37,3 +38,13 @@ def screened(
         chosen += map(int, draw.choice(right, min(len(right), RIGHT_PER_WRONG * len(wrong)), replace=False))
         chosen += map(int, draw.choice(wrong, min(len(wrong), len(right)), replace=False))
     return [questions[place] for place in draw.permutation(chosen)[:at_most].astype(int)]
+
+
+def rather_drawn(chosen: Sequence[Question], drawn: Sequence[Question]) -> list[Question]:
+    """As many questions as `chosen`: of it those that are `drawn`, then others that are, then the rest of `chosen`.
+
+    The same as `chosen` where verdicts are as they were when the answers were drawn.
+    """
+    has, wanted = {one.id for one in drawn}, {one.id for one in chosen}
+    there = [one for one in chosen if one.id in has] + [one for one in drawn if one.id not in wanted]
+    return [*there, *(one for one in chosen if one.id not in has)][: len(chosen)]

@@ -87,7 +87,7 @@ def _other_words(ground: Ground, items: Sequence[Item]) -> dict[str, list[Item]]
     told: dict[str, list[Item]] = {
         "words: the whole answer": [_over(item, Span(0, len(item.response.rstrip()))) for item in items]
     }
-    if ground.plan.words == "blind":
+    if ground.plan.words != "known":
         told["words: the known spelling of right answers"] = [
             _over(item, known_words(item.response, ground.questions[item.question].answers))
             if item.side == "right"

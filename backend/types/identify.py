@@ -21,11 +21,12 @@ SUFFIX = " Respond with the answer only, without any explanation."
 Side = Literal["right", "wrong"]
 Verdict = Literal["right", "wrong", "uncertain"]
 Pooling = Literal["mean", "max"]
-WordRule = Literal["blind", "known"]
+WordRule = Literal["phrase", "blind", "known"]
 """Which words answer.
 
-blind: found by one rule for right and wrong answers; a right answer whose words hold nothing of a known spelling is
-left out and counted. known: in right answers where a known spelling stands, in wrong ones by that rule.
+phrase: the phrase that answers, and blind: the first new words, both found by one rule for right and wrong answers; a
+right answer whose words hold nothing of a known spelling is left out and counted. known: in right answers where a known
+spelling stands, in wrong ones as by blind.
 """
 Fate = Literal["right", "wrong", "mixed", "uncertain"]
 """What the consistency filter makes of a question: kept on one side, or set aside and why."""

@@ -142,7 +142,7 @@ class Plan(Strict):
     sampling: Sampling = Sampling()
     screening: Screening | None = Screening()
     filter: Consistency = CONSISTENCIES["greedy and half"]
-    words: WordRule = "blind"
+    words: WordRule = "phrase"
     rule: RegionRule = RegionRule()
     training: Training = Training()
     checks: Checks = Checks()

@@ -163,6 +163,7 @@ def test_rows_of_one_name_are_numbered() -> None:
 def test_the_mark_of_a_person_stands_above_the_rule_and_no_known_answer_means_no_mark() -> None:
     assert compare_words.verdict("It is Cairo.", ["cairo"]) == "right"
     assert compare_words.verdict("It is Giza.", ["cairo"]) == "wrong"
+    assert compare_words.verdict("I am not sure, it may be Cairo.", ["cairo"]) == "uncertain"
     assert compare_words.verdict("It is Giza.", ()) == "unmarked"
     assert compare_words.verdict("It is not Cairo.", ["cairo"], "wrong") == "wrong"
 

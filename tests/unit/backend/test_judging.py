@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from backend.judging import aliases, matches, normalise
+from backend.judging import aliases, matches, normalise, places, verdict
+from backend.spelling import tokens
+from backend.types.identify import Verdict
 
 
 @pytest.mark.parametrize(
@@ -76,8 +81,237 @@ def test_typed_aliases_are_apart_by_bars_without_blank_or_doubled_ones() -> None
     assert aliases(" | ") == ()
 
 
+NAMED = [
+    # Latin
+    ("It was written by Cervantes's hand.", "Cervantes"),
+    ("It is Cervantes\u2019 novel.", "Cervantes"),
+    ("It is the United States' capital.", "United States"),
+    ("We ate at McDonald's.", "McDonald's"),
+    ("Hans Christian Orsted", "Hans Christian Ørsted"),
+    ("It is in Łódź.", "Lodz"),
+    ("Die Antwort ist Großglockner", "Grossglockner"),
+    ("Caesar and Æthelred", "Aethelred"),
+    ("Đoković won", "Dokovic"),
+    ("İstanbul, Diyarbakır", "Diyarbakir"),
+    ("Ħamrun is a town", "Hamrun"),
+    ("Ankara'dır.", "Ankara"),
+    ("C'est l\u2019Italie.", "Italie"),
+    ("Sœur Emmanuelle", "Soeur Emmanuelle"),
+    ("Hà Nội là thủ đô", "thu do"),
+    ("Reykjavík, Þingvellir", "Thingvellir"),
+    ("Johnson & Johnson makes it", "Johnson and Johnson"),
+    ("Ｃａｉｒｏ", "Cairo"),
+    # Chinese
+    ("澳大利亚的首都是堪培拉。", "堪培拉"),
+    ("中国的首都是北京", "北京"),
+    ("这种元素是金。", "金"),
+    # Japanese
+    ("日本の首都は東京です。", "東京"),
+    ("日本の京都です", "京都"),
+    ("フランスの首都はパリです", "パリ"),
+    ("アメリカ合衆国", "アメリカ"),
+    ("答えはﾊﾟﾘです", "パリ"),
+    # Korean
+    ("한국의 수도는 서울입니다.", "서울"),
+    ("서울은 수도이다", "서울"),
+    # Thai, Lao, Khmer, Burmese
+    (
+        "เมืองหลวงของไทยคือกรุงเทพ",
+        "กรุงเทพ",
+    ),
+    (
+        "ນະຄອນຫຼວງຂອງລາວຄືວຽງຈັນ",
+        "ວຽງຈັນ",
+    ),
+    # Arabic
+    (
+        "عاصمة مصر هي القَاهِرَةُ.",
+        "القاهرة",
+    ),
+    (
+        "ولد بالقاهرة",
+        "القاهرة",
+    ),
+    ("أحمد", "احمد"),
+    # Hebrew
+    (
+        "הבירה היא יְרוּשָׁלַיִם",
+        "ירושלים",
+    ),
+    (
+        "נולד בירושלים",
+        "ירושלים",
+    ),
+    # Cyrillic
+    ("Это Королёв.", "Королев"),
+    (
+        "Столица \u2014 Москва́",
+        "москва",
+    ),
+    # Greek
+    (
+        "Η πρωτεύουσα είναι η Αθήνα",
+        "ΑΘΗΝΑ",
+    ),
+    ("Οδυσσέας", "ΟΔΥΣΣΕΑΣ"),
+    # Devanagari, Armenian, Georgian
+    (
+        "भारत की राजधानी दिल्ली है\u0964",
+        "दिल्ली",
+    ),
+    ("Երևանը", "երեւանը"),
+    ("თბილისი", "ᲗᲑᲘᲚᲘᲡᲘ"),
+    # Numbers
+    ("It has 2,500 seats", "2500"),
+    ("It has 2500 seats", "2,500"),
+    ("2\u202f500", "2500"),
+    ("about 12 345 678 people", "12,345,678"),
+    ("２５００", "2500"),
+    ("٣٥", "35"),
+    ("१२", "12"),
+    ("It is 3.50 km", "3.5"),
+    ("3,5 km", "3.5"),
+    ("It is \u22127 \u00b0C", "-7"),
+    ("minus 7 degrees", "-7"),
+    ("+7", "7"),
+    ("It is 5km away", "5 km"),
+    ("1939\u20131945", "1945"),
+    ("on 12/05/1990", "1990"),
+    ("3 million people", "3,000,000"),
+    ("3 \u00d7 10^8 m/s", "3x10⁸"),
+    ("3½ hours", "3.5"),
+    ("The answer is 7.", "7"),
+    ("H₂O", "H2O"),
+    ("COVID-19", "19"),
+]
+
+NOT_NAMED = [
+    ("It is Cervantesville.", "Cervantes"),
+    ("O'Brien", "Brien"),
+    ("O'Brien", "O"),
+    ("McDonald", "McDonald's"),
+    ("Краи", "край"),
+    ("ばば", "はは"),
+    ("インドネシアです", "インド"),
+    ("旧金山", "金"),
+    ("首都は東京都です", "京都"),
+    ("上海是城市", "北京"),
+    ("서울대학교", "서울"),
+    ("दिल", "दिल्ली"),
+    ("दिल्ली", "दलल"),
+    ("กรุง", "กรุงเทพ"),
+    ("לונדון", "פריז"),
+    ("2,500", "2"),
+    ("2,500", "500"),
+    ("2500", "25"),
+    ("2.5", "2"),
+    ("2.5", "25"),
+    ("3.5 km", "3"),
+    ("3.5 km", "5"),
+    ("-7", "7"),
+    ("\u22127", "7"),
+    ("minus 7", "7"),
+    ("7", "-7"),
+    ("17th", "17"),
+    ("1990s", "1990"),
+    ("3/4", "3"),
+    ("10:30", "10"),
+    ("10²", "102"),
+    ("10^3", "10"),
+    ("3 million", "3"),
+    ("007", "7"),
+    ("v2.0", "2"),
+    ("1.234.567", "1.234"),
+]
+
+
+@pytest.mark.parametrize(("answer", "known"), NAMED)
+def test_a_name_or_number_is_found_in_every_script(answer: str, known: str) -> None:
+    assert verdict(answer, [known]) == "right"
+
+
+@pytest.mark.parametrize(("answer", "known"), NOT_NAMED)
+def test_another_name_or_number_is_not_taken_for_it(answer: str, known: str) -> None:
+    assert verdict(answer, [known]) == "wrong"
+
+
+def test_the_table_holds_ten_scripts() -> None:
+    names = {unicodedata.name(letter).split()[0] for text, _ in NAMED for letter in text if letter.isalpha()}
+    assert len(names - {"FULLWIDTH", "HALFWIDTH"}) >= 10 and len(NAMED) >= 60
+
+
+@pytest.mark.parametrize(
+    ("answer", "known", "expected"),
+    [
+        ("I am not sure, it may be Cairo.", "Cairo", "uncertain"),
+        ("I don't know. Cairo?", "Cairo", "uncertain"),
+        ("It is not explicitly mentioned, but perhaps Cairo", "Cairo", "uncertain"),
+        ("It cannot be determined.", "Cairo", "uncertain"),
+        ("I do not have enough information.", "Cairo", "uncertain"),
+        ("It is not known for certain.", "Cairo", "uncertain"),
+        ("It isn\u2019t known.", "Cairo", "uncertain"),
+        ("It is unknown.", "Cairo", "uncertain"),
+        ("THERE IS NO RECORD OF IT", "Cairo", "uncertain"),
+        ("As an AI, I say Cairo", "Cairo", "uncertain"),
+        ("Could you clarify the question?", "Cairo", "uncertain"),
+        ("", "Cairo", "uncertain"),
+        ("?!", "Cairo", "uncertain"),
+        ("The.", "Cairo", "uncertain"),
+        ("The metal is not a known alloy.", "Radium", "wrong"),
+        ("He was not the sure heir.", "Radium", "wrong"),
+        ("She is not known for that; it was Radium.", "Radium", "right"),
+        ("He is not known as a painter but as a poet.", "poet", "right"),
+        ("The bird that cannot fly is the penguin.", "penguin", "right"),
+        ("It was unable to swim, the dodo.", "dodo", "right"),
+        ("Butter is clarified: ghee.", "ghee", "right"),
+        ("He set no record in Rome.", "Rome", "right"),
+        ("It is the Tomb of the Unknown Soldier.", "Tomb of the Unknown Soldier", "right"),
+        ("Elvis sang \u201cCan\u2019t help falling in love\u201d", "Can't Help Falling in Love", "right"),
+        ("The Tomb of the Unknown Soldier is unknown to me", "Tomb of the Unknown Soldier", "uncertain"),
+        ("I don't know, perhaps the Tomb of the Unknown Soldier", "Tomb of the Unknown Soldier", "uncertain"),
+        ("It is not Cairo.", "Cairo", "wrong"),
+        ("It isn't in Cairo", "Cairo", "wrong"),
+        ("Giza rather than Cairo", "Cairo", "wrong"),
+        ("It is not Giza, but Cairo.", "Cairo", "right"),
+        ("Not Giza. Cairo.", "Cairo", "right"),
+        ("It is not Cairo? It is Cairo.", "Cairo", "right"),
+        ("No. Cairo", "Cairo", "right"),
+        ("Not Without My Daughter", "Not Without My Daughter", "right"),
+    ],
+)
+def test_an_answer_that_does_not_know_is_uncertain_and_one_that_denies_is_wrong(
+    answer: str, known: str, expected: Verdict
+) -> None:
+    assert verdict(answer, [known]) == expected
+
+
+def test_places_are_characters_of_the_answer() -> None:
+    text = "Das ist die Straße \u2013 ２５００"
+    assert [text[slice(*place)] for place in places(text, ["strasse", "2500"])] == [
+        "Straße",
+        "２５００",
+    ]
+
+
+@given(st.text(max_size=60))
+def test_words_stand_in_their_order_and_apart(text: str) -> None:
+    end = 0
+    for token in tokens(text):
+        assert end <= token.start < token.stop <= len(text) and token.key
+        end = token.stop
+
+
+@given(st.integers(-(10**12), 10**12))
+def test_a_whole_number_is_found_however_its_figures_are_grouped(number: int) -> None:
+    for spelled in (f"{number:,}", f"{number:,}".replace(",", " "), f"{number:,}".replace(",", "\u202f"), str(number)):
+        assert matches(f"It is {spelled} or so", [str(number)])
+    assert not matches(f"It is {number:,}", [str(number + 1)])
+
+
 @given(st.text(max_size=80) | st.text(st.sampled_from("athe C+#. "), max_size=20))
 def test_normalising_twice_is_normalising_once(text: str) -> None:
+    # Numbers that a comma parts would, with a space alone between them, be one: "1, 200".
+    assume(not re.search(r"\d\D+\d", normalise(text)))
     assert normalise(normalise(text)) == normalise(text)
 
 
