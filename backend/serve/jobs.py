@@ -92,8 +92,8 @@ class Outcome:
 class Job:
     """One request of one session. Times are of the worker's clock, in seconds.
 
-    `number` counts the jobs of the worker; `looked` is when its owner last viewed it and `viewers` how
-    many do so now; `stop` is set once somebody wants it to end.
+    `left` says that a person stopped it; `number` counts the jobs of the worker; `looked` is when its owner
+    last viewed it and `viewers` how many do so now; `stop` is set once somebody wants it to end.
     """
 
     verb: Verb
@@ -105,6 +105,7 @@ class Job:
     state: JobState = "queued"
     events: EventLog = field(default_factory=EventLog)
     stop: threading.Event = field(default_factory=threading.Event)
+    left: bool = False
     viewers: int = 0
     finished: float | None = None
     outcome: Outcome | None = None

@@ -13,13 +13,24 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from backend.errors import StoreError, Unknown
+from backend.errors import HNeuronsError, StoreError, Unknown
 from backend.identify import library
 from backend.serve import opening, shelf
 from backend.serve.failures import explain
 from backend.serve.opening import Answering, ModelSpec, Opener
 from backend.serve.worker import Worker
-from backend.types import RESULTS, JobView, ModelChoice, ModelStatus, Request, Result, StoredResult, Verb
+from backend.types import (
+    RESULTS,
+    IdentifyRequest,
+    JobView,
+    ModelChoice,
+    ModelInfo,
+    ModelStatus,
+    Request,
+    Result,
+    StoredResult,
+    Verb,
+)
 from backend.types.identify import ReadQuestions, Verdict
 from backend.types.plan import AnswerView, RunView
 from backend.types.probe import Probe, ProbeSummary
@@ -57,7 +68,7 @@ class LocalClient:
         abandoned_after: float = 60.0,
     ) -> None:
         self._store, self._choices, self._check, self._examples = store, choices, check, examples
-        self._worker = Worker(opener, memory=memory, abandoned_after=abandoned_after)
+        self._worker = Worker(opener, memory=memory, abandoned_after=abandoned_after, ready=self._go_on)
 
     @classmethod
     def start(
@@ -92,6 +103,17 @@ class LocalClient:
         loaded = self.status().memory or {}
         self._check(spec, loaded.get("weights", 0))
         self._worker.load(spec)
+
+    def _go_on(self, info: ModelInfo) -> None:
+        """Take up the runs of this model that were broken off by a load or the end of the program."""
+        try:
+            for run in shelf.runs(self._worker.long_runs()):
+                if run.waits and run.fingerprint == info.fingerprint:
+                    log.info("The run %s goes on.", run.name)
+                    request = IdentifyRequest(name=run.name, plan=run.plan)
+                    self._worker.submit("identify", request, f"run {run.name}")
+        except (HNeuronsError, OSError) as error:
+            log.warning("runs that were broken off do not go on: %s", error)
 
     def submit(self, verb: Verb, request: Request, session: str) -> str:
         """Queue a request of `session`; the job's id."""
@@ -169,6 +191,10 @@ class LocalClient:
     def mark_words(self, name: str, question: str, response: str, words: str) -> None:
         """Keep which words of an answer are the answer, by a person."""
         shelf.mark(name, question, response, words)
+
+    def delete(self, name: str) -> None:
+        """Delete a run or probe with all its answers."""
+        shelf.delete(name, self._worker.long_runs())
 
     def read_questions(self, payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
         """The questions of a person's file, at most `limit` of them, drawn by `seed`, and what is left out."""

@@ -24,7 +24,7 @@ from backend.serve.fair import FairQueue
 from backend.serve.jobs import Job, Outcome
 from backend.serve.opening import Answering, ModelSpec, Opener
 from backend.serve.records import Records
-from backend.types import LONG, Event, IdentifyRequest, JobView, ModelStatus, Request, Result, Verb
+from backend.types import LONG, Event, IdentifyRequest, JobView, ModelInfo, ModelStatus, Request, Result, Verb
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,7 @@ class Worker:
         abandoned_after: seconds after which a running job that nobody views is stopped.
         keep, keep_seconds: how many finished jobs are remembered, and how long.
         clock: seconds from any origin, never going back.
+        ready: told of each model that was opened, in the worker's thread; may submit. Must not raise.
     """
 
     def __init__(
@@ -58,9 +59,10 @@ class Worker:
         keep: int = 200,
         keep_seconds: float = 3600.0,
         clock: Callable[[], float] = time.monotonic,
+        ready: Callable[[ModelInfo], None] = lambda info: None,
     ) -> None:
         self._opener, self._memory, self._clock = opener, memory, clock
-        self._abandoned_after = abandoned_after
+        self._abandoned_after, self._ready = abandoned_after, ready
         self._changed = threading.Condition()
         self._queue: FairQueue[Job] = FairQueue()
         self._records = Records(keep, keep_seconds)
@@ -138,6 +140,7 @@ class Worker:
         """Take a queued job out; tell a running one to end. One that has ended stays as it is. Raises Unknown."""
         with self._changed:
             job = self._records.job(job_id)
+            job.left = True
             job.stop.set()
             if self._queue.remove(job):
                 self._end(job, Outcome.of(Stopped()))
@@ -219,6 +222,8 @@ class Worker:
             # While another load waits, its state is the one to show.
             self._status = status if self._load is None else self._status
             self._changed.notify_all()
+        if engine is not None:
+            self._ready(engine.info)
 
     def _progress(self, stage: str, fraction: float | None) -> None:
         with self._changed:
@@ -335,6 +340,10 @@ class _JobWatch:
     def rest(self) -> None:
         """Let others go first."""
         self.worker._interlude(self.job)
+
+    def goes_on(self) -> bool:
+        """A load, or the end of the program, breaks a run off; a person leaves it."""
+        return not self.job.left
 
 
 def _told(error: Exception, doing: str) -> Outcome:

@@ -1,7 +1,7 @@
 """Typed requests and results: what crosses every boundary (page, command line, HTTP, disk)."""
 
 from backend.types.base import COMPACT, METRIC_VERSION, Array, Frozen, figures, result_key
-from backend.types.events import Event, JobState, JobView, ModelStatus, PromptEvent, StageEvent, TokenEvent
+from backend.types.events import Event, JobState, JobView, ModelStatus, NoteEvent, PromptEvent, StageEvent, TokenEvent
 from backend.types.models import ModelChoice, StoredResult
 from backend.types.plan import IdentifyRequest
 from backend.types.probe import Probe
@@ -80,6 +80,7 @@ __all__ = [
     "ModelStatus",
     "NeuronCard",
     "NeuronRequest",
+    "NoteEvent",
     "OwnAlpha",
     "Population",
     "Positions",
