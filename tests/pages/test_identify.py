@@ -361,7 +361,8 @@ class Standing(FakeClient):
         self.fields = fields
 
     def runs(self) -> tuple[RunView, ...]:
-        return tuple(run.model_copy(update=self.fields) for run in super().runs())
+        found = {run.name: run.model_copy(update=self.fields) for run in super().runs()}
+        return tuple(found.values())
 
 
 def test_a_run_that_was_started_is_seen_under_the_button_at_once() -> None:
