@@ -207,7 +207,7 @@ class Engine:
         plan, questions = request.plan, request.questions
         folder = runs.opened(request.name)
         if request.answers_of is not None:
-            questions = runs.branch(request.answers_of, request.name, plan, self.info)
+            questions = runs.branch(request.answers_of, request.name, plan, self.info, questions)
         questions = questions or runs.questions(folder, plan.source) or asked_by(plan.source)
         return run(self.model, plan, questions, folder, request.name, request.command, watch)
 

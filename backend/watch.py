@@ -27,6 +27,10 @@ class Watch(Protocol):
         """A long run is between two batches: whoever waits may go first. No hook is on, the model is free."""
         ...
 
+    def goes_on(self) -> bool:
+        """Whether a long run that is broken off now is taken up again by itself, as nobody pressed Stop."""
+        ...
+
 
 class Silent:
     """A watch that listens to nothing and never stops."""
@@ -40,6 +44,10 @@ class Silent:
 
     def rest(self) -> None:
         """Nobody waits."""
+
+    def goes_on(self) -> bool:
+        """Whoever began it takes it up again."""
+        return False
 
 
 SILENT = Silent()

@@ -380,6 +380,12 @@ class FakeClient:
             raise BadInput(f"{words!r} does not stand in the answer", "words are marked, not written", "copy them")
         self.words[question] = words
 
+    def delete(self, name: str) -> None:
+        if name == "shipped":
+            raise BadInput(f"{name} cannot be deleted", "it ships with the program", "delete one of your own")
+        self.shelf.pop(name, None)
+        self.jobs = {id: job for id, job in self.jobs.items() if getattr(job.request, "name", "") != name}
+
     def read_questions(self, payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
         if b"question" not in payload:
             raise BadInput(f"{file} has no column of questions", "its columns are a, b", "name them so")

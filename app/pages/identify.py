@@ -15,6 +15,7 @@ from app.widgets import (
     identify_answers,
     identify_probes,
     identify_report,
+    identify_runs,
     identify_train,
     identify_words,
     model_status,
@@ -46,6 +47,7 @@ def page() -> None:
         identify_report.draw(probe)
     else:
         _none()
+    identify_runs.asked_to_delete()
     session.close_view("identify")
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import session
 from app.charts.probe_worth import density, interval
-from app.widgets import frame, jobs, text
+from app.widgets import frame, identify_runs, jobs, text
 from app.widgets.frame import muted
 from backend.errors import BadInput, HNeuronsError
 from backend.types.identify import Estimate
@@ -48,6 +48,12 @@ def _compared(probe: Probe | None) -> None:
         st.markdown(muted("Both are the same probe. Train another, or take one from a file, to compare."))
     st.dataframe(table(one, other), hide_index=True, height="content", key="pair-table", alt="Two probes side by side")
     st.markdown(text.markdown(shared(one, other)))
+    chosen = next(summary for summary in here if summary.name == picked[1])
+    if not chosen.ships and st.button(
+        f"Delete {text.markdown(chosen.name)}", icon=":material/delete:", key="delete-probe"
+    ):
+        st.session_state[identify_runs.DELETING] = chosen.name
+        st.rerun()
 
 
 def table(one: Probe, other: Probe) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from backend.types.plan import RunView
 POLL_SECONDS = 1.0
 FAILED = "train:failed"
 """Why the last run could not begin or go on; it stands under the form."""
+CHANGE, DELETING, STARTED = "train:change", "train:deleting", "train:started"
 _JOBS = "train:jobs"
 
 
@@ -26,6 +27,7 @@ def start(request: IdentifyRequest) -> None:
     """Begin or go on with a run. Raises HNeuronsError."""
     job = session.client().submit("identify", request, session.session_id())
     st.session_state[_JOBS] = {**st.session_state.get(_JOBS, {}), request.name: job}
+    st.session_state[STARTED] = request.name
 
 
 @st.fragment(run_every=POLL_SECONDS)
@@ -51,7 +53,7 @@ def _waiting(name: str, job: str) -> None:
     """A run that has written nothing yet."""
     with st.container(border=True):
         st.markdown(f"**{text.markdown(name)}**")
-        if not _progress(name, job):
+        if not progress(name, job):
             _ended(name, job)
 
 
@@ -61,20 +63,94 @@ def _run(run: RunView, job: str | None) -> None:
         line.markdown(f"**{text.markdown(run.name)}**", width="content")
         when = datetime.fromtimestamp(run.changed).astimezone()
         line.markdown(muted(f"{text.markdown(run.model)} · {when:%d %b %H:%M}"), width="content")
-        going = run.job is not None and _progress(run.name, run.job)
+        going = run.job is not None and progress(run.name, run.job)
+        if run.outlook and not run.done:
+            (st.warning if run.short else st.markdown)(text.markdown(run.outlook))
         if going:
             return
-        _ended(run.name, job)
+        _standing(run, job)
         told = f"{run.questions:,} questions, {run.sampled:,} answered in samples"
-        row = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
-        row.markdown(muted(told + ("" if run.done else ", not finished")), width="content")
-        if run.done and row.button("Open", key=f"open-{run.name}", icon=":material/open_in_new:"):
-            session.probes(fresh=True)
-            session.change(probe=run.name, room="report", card=None)
-            st.rerun(scope="app")
-        if not run.done and row.button("Resume", key=f"resume-{run.name}", icon=":material/play_arrow:"):
-            resume(run)
-            st.rerun(scope="fragment")
+        st.markdown(muted(told + ("" if run.done else ", not finished")))
+        _actions(run)
+
+
+def _standing(run: RunView, job: str | None) -> None:
+    """Why the run is not at work: it failed, or waits for its model; else how this session's job ended."""
+    if run.error is not None:
+        jobs.shown_error(HNeuronsError.from_json(run.error))
+    elif run.waits:
+        st.info(
+            f"It was broken off, by another model or the end of the program. It goes on by itself when "
+            f"{text.markdown(run.model)} is loaded.",
+            icon=":material/hourglass_top:",
+        )
+    else:
+        _ended(run.name, job)
+
+
+def _actions(run: RunView) -> None:
+    row = st.container(horizontal=True, vertical_alignment="center")
+    if run.done and row.button("Open", key=f"open-{run.name}", icon=":material/open_in_new:"):
+        session.probes(fresh=True)
+        session.change(probe=run.name, room="report", card=None)
+        st.rerun(scope="app")
+    if not run.done and row.button("Resume", key=f"resume-{run.name}", icon=":material/play_arrow:"):
+        resume(run)
+        st.rerun(scope="fragment")
+    if row.button(
+        "Change or widen", key=f"change-{run.name}", icon=":material/tune:",
+        help="Its settings into the form: more questions or samples, another filter or fit. No answer is lost.",
+    ):  # fmt: skip
+        st.session_state[CHANGE] = run
+        st.rerun(scope="app")
+    if not run.ships and row.button("Delete", key=f"delete-{run.name}", icon=":material/delete:"):
+        st.session_state[DELETING] = run.name
+        st.rerun(scope="app")
+
+
+@st.dialog("Delete?")
+def ask_delete(name: str) -> None:
+    """Ask before a run or probe is deleted, and do it."""
+    st.markdown(f"**{text.markdown(name)}** goes with all its answers and verdicts. This cannot be undone.")
+    row = st.container(horizontal=True)
+    # By a callback: it runs whether or not the dialog is drawn once more.
+    if row.button("Delete", type="primary", icon=":material/delete:", key="delete-yes", on_click=_delete, args=(name,)):
+        st.rerun()
+    if row.button("Keep it", key="delete-no"):
+        st.rerun()
+
+
+def _delete(name: str) -> None:
+    try:
+        session.client().delete(name)
+    except HNeuronsError as error:
+        st.session_state[FAILED] = error
+        return
+    mine = st.session_state.get(_JOBS, {})
+    st.session_state[_JOBS] = {held: job for held, job in mine.items() if held != name}
+    session.probes(fresh=True)
+    if session.view().probe == name:
+        session.change(probe=None, card=None)
+
+
+def asked_to_delete() -> None:
+    """The dialog, where Delete was pressed. To be called once a page, outside fragments."""
+    name = st.session_state.pop(DELETING, None)
+    if name is not None:
+        ask_delete(name)
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def just_started() -> None:
+    """The run that this session began last, under the button that began it, as long as it is at work."""
+    name = str(st.session_state.get(STARTED, ""))
+    job = st.session_state.get(_JOBS, {}).get(name)
+    if job is None:
+        return
+    with st.container(border=True, key="just-started"):
+        st.markdown(f"**{text.markdown(name)}** " + muted("is under way. Beside the form it stands with all runs."))
+        if not progress(name, job, "started"):
+            _ended(name, job)
 
 
 def resume(run: RunView) -> None:
@@ -91,7 +167,7 @@ def resume(run: RunView) -> None:
         st.session_state[FAILED] = error
 
 
-def _progress(name: str, job: str) -> bool:
+def progress(name: str, job: str, place: str = "") -> bool:
     """How far a job is, with Stop; whether it still goes on."""
     try:
         seen = session.client().view(job)
@@ -105,7 +181,7 @@ def _progress(name: str, job: str) -> bool:
         words = f"waiting: {seen.position} before it" if seen.position else "waiting for the model"
     line = st.container(horizontal=True, vertical_alignment="center", wrap=False)
     line.progress(min(max(fraction or 0.0, 0.0), 1.0), text=text.markdown(words))
-    if line.button("Stop", icon=":material/stop_circle:", key=f"stop-{name}"):
+    if line.button("Stop", icon=":material/stop_circle:", key=f"stop-{place}{name}"):
         try:
             session.client().stop(job)
         except HNeuronsError as error:

@@ -5,57 +5,27 @@ Owns the form. The runs beside it are `identify_runs`'s.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import streamlit as st
 from pydantic import ValidationError
 
 from app import session
-from app.widgets import frame, identify_runs, jobs, text
+from app.widgets import frame, identify_form, identify_runs, jobs, text
 from app.widgets.frame import muted
+from app.widgets.identify_form import AS_BEGUN, SIZES, Size, plan
 from app.widgets.identify_runs import FAILED
 from app.widgets.refusals import bad_input
 from backend.errors import BadInput, HNeuronsError
 from backend.types import IdentifyRequest
-from backend.types.identify import CONSISTENCIES, Consistency, Question, ReadQuestions, RegionRule, Sampling
-from backend.types.plan import Checks, LlmJudge, Plan, Screening, Source, Training
+from backend.types.identify import CONSISTENCIES, Question, ReadQuestions, Sampling
+from backend.types.plan import RunView, Training
 from backend.types.probe import Probe
+from backend.types.results import ModelInfo
 
 OWN = "my own numbers"
+LEAST = 10
+"""Right and wrong answers that a probe needs of each: `backend.identify.run.MIN_SIDE`, a test holds them equal."""
 _READ = "train:read"
 """The file that was read last: what was asked of it, and its questions or why there are none."""
-
-
-@dataclass(frozen=True)
-class Size:
-    """How much is asked: questions of each kind, questions answered in samples, and how thorough the checks are."""
-
-    per_relation: int
-    at_most: int
-    checks: Checks
-    thorough: str
-    words: str
-    """Of the shipped questions."""
-
-    def told(self, own: tuple[Question, ...] | None) -> str:
-        """What it comes to: of the shipped questions, or of `own`, none of which is left out."""
-        if own is None:
-            return self.words
-        asked = f"all {len(own):,} questions that were read" if own else "every question of the file"
-        return f"{asked} answered greedily, at most {self.at_most:,} of them in samples; {self.thorough}"
-
-
-SIZES = {
-    "A look": Size(
-        40, 300,
-        Checks(refits=5, bootstraps=20, random_sets=10, twins=1, alphas=(0.0, 2.0), answers=40, variations=False),
-        "few checks", "some 1,500 questions; half an hour on a laptop with the small model",
-    ),
-    "Thorough": Size(
-        500, 3000, Checks(), "every check",
-        "some 9,600 questions and every check; hours on a laptop, in the background",
-    ),
-}  # fmt: skip
 
 
 def draw(probe: Probe | None) -> None:
@@ -83,19 +53,68 @@ def _form() -> None:
     if info is None:
         st.markdown(muted("It can begin when the model is loaded."))
         return
+    changed = identify_form.open_form()
+    if changed is not None:
+        _changing(changed)
     st.text_input("Name of the run", key="train.name", value="", placeholder="my-first-probe", max_chars=64)
     source = st.segmented_control(
-        "Questions", ["Those that ship", "My file"], default="Those that ship", required=True, key="train.source"
-    )
+        "Questions", [*([AS_BEGUN] if changed else []), "Those that ship", "My file"],
+        default=AS_BEGUN if changed else "Those that ship", required=True, key="train.source",
+    )  # fmt: skip
     uploaded = _uploaded() if source == "My file" else None
-    size = st.segmented_control("How much", list(SIZES), default="A look", required=True, key="train.size")
-    st.markdown(muted(SIZES[size].told(uploaded)))
+    sizes = {AS_BEGUN: _size_of(changed), **SIZES} if changed else SIZES
+    size = st.segmented_control("How much", list(sizes), default="A look", required=True, key="train.size")
+    st.markdown(muted(sizes[size].told(uploaded)))
     _settings()
+    _needed(info, sizes[size], uploaded, changed if source == AS_BEGUN else None)
     if st.button("Start", type="primary", icon=":material/play_arrow:", key="train.start"):
-        _start(uploaded, SIZES[size])
+        _start(uploaded, sizes[size], changed)
+    identify_form.close_form()
     failed = st.session_state.get(FAILED)
     if isinstance(failed, HNeuronsError):
         jobs.shown_error(failed)
+    identify_runs.just_started()
+
+
+def _changing(run: RunView) -> None:
+    row = st.container(horizontal=True, vertical_alignment="center")
+    row.markdown(
+        f"Changing **{text.markdown(run.name)}**: its {run.questions:,} questions and its answers stay. Give it more, "
+        "or decide otherwise; under another name a new run begins with its answers.",
+        width="stretch",
+    )
+    if row.button("Leave it", key="train.leave"):
+        identify_form.leave()
+        st.rerun()
+
+
+def _size_of(run: RunView) -> Size:
+    at_most = run.plan.screening.at_most if run.plan.screening is not None else None
+    return Size(
+        run.plan.source.per_relation or 500, at_most or 50_000, run.plan.checks, "its checks",
+        f"as {run.name} was begun: {run.questions:,} questions, "
+        + (f"at most {at_most:,} of them answered in samples" if at_most else "all that qualify answered in samples"),
+        run.questions,
+    )  # fmt: skip
+
+
+def _needed(info: ModelInfo, size: Size, own: tuple[Question, ...] | None, changed: RunView | None) -> None:
+    """What a run must come to, and how long it takes, before it is begun."""
+    state = st.session_state
+    samples = int(state["train.samples"])
+    filter = CONSISTENCIES.get(state["train.filter"])
+    right = filter.right if filter else int(state.get("train.right", 5))
+    wrong = filter.wrong if filter else int(state.get("train.wrong", 9))
+    agree = ", the greedy answer with them" if (filter.greedy if filter else state.get("train.greedy", True)) else ""
+    least = max(Training().held_out, Training().folds + 1)
+    st.markdown(
+        f"**Needed:** {LEAST} right and {LEAST} wrong answers, each beside one of the same kind of question, about "
+        f"{least} or more subjects. A question is kept as right where {right} of {samples} samples are, as wrong where "
+        f"{wrong} of {samples} are{agree}."
+    )
+    asked = size.asked if own is None else len(own)
+    asked = changed.questions if changed is not None else asked
+    st.markdown(f"**Time:** {identify_form.time_words(info, asked, min(size.at_most, asked))}")
 
 
 def _uploaded() -> tuple[Question, ...]:
@@ -109,21 +128,38 @@ def _uploaded() -> tuple[Question, ...]:
         help="Drawn from the file at random, by the seed of the settings.",
     )  # fmt: skip
     if file is None:
-        return ()
+        return _held_file()
     # Without a limit nothing is drawn, and a file need not be read again for another seed.
     asked = (file.file_id, limit, int(st.session_state.get("train.seed", 0)) if limit else 0)
     held = st.session_state.get(_READ)
     if held is None or held[0] != asked:
-        held = st.session_state[_READ] = (asked, _read(file.getvalue(), file.name, limit, asked[2]))
-    if isinstance(held[1], HNeuronsError):
-        jobs.shown_error(held[1])
+        held = st.session_state[_READ] = (asked, _read(file.getvalue(), file.name, limit, asked[2]), file.name)
+    return _shown_file(held[1])
+
+
+def _held_file() -> tuple[Question, ...]:
+    """The file that was read before this page was left: the browser has let it go, its questions are here."""
+    held = st.session_state.get(_READ)
+    if held is None or isinstance(held[1], HNeuronsError):
         return ()
-    found: tuple[Question, ...] = held[1].questions
+    row = st.container(horizontal=True, vertical_alignment="center")
+    row.markdown(f"Read before: **{text.markdown(held[2])}**", width="content")
+    if row.button("Let it go", key="train.let_go"):
+        st.session_state.pop(_READ)
+        st.rerun()
+    return _shown_file(held[1])
+
+
+def _shown_file(read: ReadQuestions | HNeuronsError) -> tuple[Question, ...]:
+    if isinstance(read, HNeuronsError):
+        jobs.shown_error(read)
+        return ()
+    found = read.questions
     kinds = len({question.relation for question in found})
     st.markdown(f"{len(found):,} questions of {kinds} {'kind' if kinds == 1 else 'kinds'}. The first:")
     st.html(text.block(f"{found[0].text}  →  {' | '.join(found[0].answers[:4])}"))
-    if held[1].left_out:
-        st.markdown(muted(held[1].left_out))
+    if read.left_out:
+        st.markdown(muted(read.left_out))
     return found
 
 
@@ -219,51 +255,11 @@ def _judging() -> None:
     )  # fmt: skip
 
 
-def plan(own_file: str, size: Size) -> Plan:
-    """The plan that the form says; `own_file` names a person's file, none the shipped questions. Raises BadInput."""
-    state = st.session_state
-    seed = int(state["train.seed"])
-    filter = CONSISTENCIES.get(state["train.filter"])
-    try:
-        if filter is None:
-            filter = Consistency(
-                right=state["train.right"], wrong=state["train.wrong"], greedy=state["train.greedy"], uncertain=3
-            )
-        return Plan(
-            source=Source(file=own_file, per_relation=None, limit=state["train.limit"])
-            if own_file
-            else Source(per_relation=size.per_relation),
-            sampling=Sampling(
-                samples=state["train.samples"], temperature=state["train.temperature"], top_k=state["train.top_k"],
-                top_p=state["train.top_p"], suffix=state["train.suffix"], seed=seed,
-                max_new_tokens=state["train.max_new_tokens"],
-            ),
-            screening=Screening(at_most=size.at_most),
-            filter=filter,
-            words=state["train.words"],
-            rule=RegionRule(position=state["train.position"], pooling=state["train.pooling"]),
-            training=Training(
-                labels=state["train.labels"], choice=state["train.choice"],
-                c=state["train.c"] if state["train.choice"] == "fixed" else None,
-            ),
-            checks=size.checks,
-            judge=_judge(),
-            seed=seed,
-        )  # fmt: skip
-    except ValidationError as error:
-        raise bad_input(error) from error
+def _start(own: tuple[Question, ...] | None, size: Size, changed: RunView | None) -> None:
+    """Begin the run with the questions of a person's file, or with the shipped ones where there is no `own`.
 
-
-def _judge() -> LlmJudge | None:
-    state = st.session_state
-    model = state["train.judge"].strip()
-    if not model:
-        return None
-    return LlmJudge(model=model, decides=state["train.judging"] == "decides", words=state["train.judge_words"])
-
-
-def _start(own: tuple[Question, ...] | None, size: Size) -> None:
-    """Begin the run with the questions of a person's file, or with the shipped ones where there is no `own`."""
+    A run that is changed goes on under its name; under another one a new run begins with its answers.
+    """
     state = st.session_state
     state[FAILED] = None
     file = state.get("train.file")
@@ -271,14 +267,18 @@ def _start(own: tuple[Question, ...] | None, size: Size) -> None:
         if own is not None and not own:
             raise BadInput("There is no question to ask", "no file was read", "choose a file, or those that ship")
         name = state["train.name"].strip()
-        if any(run.name == name for run in session.client().runs()):
+        again = changed is not None and changed.name == name
+        if not again and any(run.name == name for run in session.client().runs()):
             raise BadInput(f"There is a run {name} already", "it has its own questions", "choose another name")
-        if any(one.name == name for one in session.probes(fresh=True)):
+        if not again and any(one.name == name for one in session.probes(fresh=True)):
             raise BadInput(f"There is a probe {name} already", "the run would write over it", "choose another name")
-        made = plan(file.name if own and file is not None else "", size)
-        identify_runs.start(
-            IdentifyRequest(name=name, plan=made, questions=own or (), command="made on the page Identify")
-        )
+        held = state.get(_READ)
+        read = file.name if file is not None else held[2] if held is not None else ""
+        request = IdentifyRequest(
+            name=name, plan=plan(read if own else "", size, changed), questions=own or (),
+            answers_of=None if changed is None or again else changed.name, command="made on the page Identify",
+        )  # fmt: skip
+        identify_runs.start(request)
     except ValidationError as error:
         state[FAILED] = bad_input(error)
     except HNeuronsError as error:

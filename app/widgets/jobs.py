@@ -52,7 +52,8 @@ class Progress:
             return replace(self, stage=event.stage, fraction=event.fraction)
         if isinstance(event, PromptEvent):
             return replace(self, prompt=event.tokens, plans=event.rows)
-        assert isinstance(event, TokenEvent)
+        if not isinstance(event, TokenEvent):
+            return self
         held = self.tokens.get(event.row, ())
         return replace(
             self,

@@ -165,6 +165,24 @@ def report(name: ProbeName, json: options.Json = False) -> None:
     _show(library.read(name), json)
 
 
+@app.command("delete")
+def delete(
+    name: Annotated[str, typer.Argument(help="a run's or probe's name, see hneurons identify list")],
+    yes: Annotated[bool, typer.Option("--yes", help="without being asked again")] = False,
+    json: options.Json = False,
+) -> None:
+    """Delete a run or probe with all its answers. What ships stays."""
+    from backend.identify import library, runs
+
+    if not yes and library.folder_of(name).exists():
+        if not sys.stdin.isatty():
+            raise BadSettings(f"{name} is not deleted", "nobody can be asked whether it should be", "give --yes")
+        if not typer.confirm(f"Delete {name} with all its answers?", err=True):
+            return
+    runs.delete(name)
+    _tell({"deleted": name}, f"{name} is deleted", json)
+
+
 @app.command("import")
 def import_probe(
     files: Annotated[list[Path], typer.Argument(help="the probe's file, or hprobes' two")],

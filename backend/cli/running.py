@@ -21,6 +21,7 @@ from backend.types import (
     JobView,
     ModelInfo,
     ModelStatus,
+    NoteEvent,
     PromptEvent,
     Request,
     Result,
@@ -130,6 +131,8 @@ class Teller:
         """What a run says."""
         if isinstance(event, StageEvent):
             self.say(event.stage)
+        elif isinstance(event, NoteEvent):
+            self.say(event.text)
         elif isinstance(event, PromptEvent):
             self._rows = max(1, len(event.rows))
         elif isinstance(event, TokenEvent) and self._streams and self._rows == 1:
@@ -174,3 +177,7 @@ class Listening:
 
     def rest(self) -> None:
         """Nobody waits."""
+
+    def goes_on(self) -> bool:
+        """The command can be given again."""
+        return False

@@ -54,9 +54,9 @@ def unpack(packed: Path, folder: Path) -> None:
             "try again in a minute",
         ) from error
     except (OSError, EOFError, zlib.error) as error:
-        whole_file = isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile)
-        why = error.strerror or str(error) if whole_file else "the packed file is damaged"
-        what = remedy(error) if whole_file else "install the program again"
+        why, what = "the packed file is damaged", "install the program again"
+        if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
+            why, what = error.strerror or str(error), remedy(error)
         raise StoreError(f"The answers of {folder.name} cannot be unpacked", why, what) from error
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +23,7 @@ from backend.types.probe import Probe, ProbeSummary, Said, bare
 from backend.types.results import ModelInfo
 from backend.whole import whole
 from cache.errors import PathEscapes, remedy
+from cache.files import signature
 from cache.paths import home, inside
 
 log = logging.getLogger(__name__)
@@ -115,13 +117,25 @@ def listed() -> tuple[ProbeSummary, ...]:
     for root, ships in ((runs_dir(), False), (SHIPPED, True)):
         for path in sorted(root.glob(f"*/{PROBE}"), key=_written, reverse=True):
             try:
-                probe = read_file(path)
-            except StoreError as error:
-                # One damaged file must not hide the others; asked for by its name it says what is wrong.
-                log.warning("the probe %s is left out of the list: %s", path.parent.name, error)
+                told = _summed(path, signature(path), ships)
+            except OSError:
+                # Deleted since it was listed.
                 continue
-            found.setdefault(path.parent.name, summary(probe, ships))
+            if isinstance(told, StoreError):
+                # One damaged file must not hide the others; asked for by its name it says what is wrong.
+                log.warning("the probe %s is left out of the list: %s", path.parent.name, told)
+                continue
+            found.setdefault(path.parent.name, told)
     return tuple(found.values())
+
+
+@lru_cache(maxsize=1024)
+def _summed(path: Path, state: tuple[int, int, int], ships: bool) -> ProbeSummary | StoreError:
+    """A probe's line in a list, or why there is none; read once for each state of the file, since pages ask often."""
+    try:
+        return summary(read_file(path), ships)
+    except StoreError as error:
+        return error
 
 
 def _written(path: Path) -> float:

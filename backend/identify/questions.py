@@ -7,6 +7,7 @@ Owns the shipped questions and the bound and order of any set. Refuses to read f
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import count
 
@@ -115,6 +116,72 @@ def chosen(questions: Sequence[Question], source: Source, seed: int) -> tuple[Qu
     if source.per_relation is not None:
         kept = thinned(kept, source.per_relation, seed)
     return drawn(kept, source.limit, seed)
+
+
+def widened(
+    held: Sequence[Question], before: Source, given: Sequence[Question], source: Source, seed: int
+) -> tuple[Question, ...] | None:
+    """The questions of a run that has asked `held` and is now to ask `given`; None where these are fewer, or others.
+
+    What was asked stays, with the known answers that it has now; a question is known by its text, since a row that was
+    put into a file moves the numbers of all behind it. Where a limit draws another part of the same questions, those
+    that were asked are a part of it, and the rest is filled up.
+
+    Args:
+        before, source: where `held` and `given` are from.
+    """
+    now = {question.text: question for question in given}
+    lost = [question for question in held if question.text not in now]
+    asked = {question.text for question in held}
+    new = [question for question in given if question.text not in asked]
+    if lost:
+        if len(given) <= len(held) or not _larger_draw(held, before, source, len(lost) < len(held)):
+            return None
+        new = _room(held, new, source, seed)
+    kept = (
+        now[question.text].model_copy(update={"id": question.id}) if question.text in now else question
+        for question in held
+    )
+    return tuple(_unique([*kept, *new]))
+
+
+def matched(held: Sequence[Question], given: Sequence[Question]) -> tuple[Question, ...] | None:
+    """`given` under the ids that the same texts have in `held`; None where none of them is there."""
+    ids = {question.text: question.id for question in held}
+    same = [question.model_copy(update={"id": ids[question.text]}) for question in given if question.text in ids]
+    if not same:
+        return None
+    taken = {question.id: question for question in _unique([*held, *(one for one in given if one.text not in ids)])}
+    new = [question for id, question in taken.items() if id not in set(ids.values())]
+    return (*same, *new)
+
+
+def _larger_draw(held: Sequence[Question], before: Source, source: Source, overlap: bool) -> bool:
+    """Whether `held` can be a part of what `source` draws at random from the same questions."""
+    if source.file != before.file or not (overlap or (source.file and source.limit)):
+        return False
+    if source.limit is None and source.per_relation is None:
+        return False
+    counts = Counter(question.relation for question in held)
+    named = not source.relations or all(relation in source.relations for relation in counts)
+    fits = source.per_relation is None or all(
+        count <= source.per_relation for relation, count in counts.items() if relation
+    )
+    return named and fits and (source.limit is None or len(held) <= source.limit)
+
+
+def _room(held: Sequence[Question], new: Sequence[Question], source: Source, seed: int) -> list[Question]:
+    """Of `new` as many, at random, as the source's limits leave beside `held`."""
+    counts = Counter(question.relation for question in held)
+    room = len(new) if source.limit is None else source.limit - len(held)
+    kept: set[int] = set()
+    for place in np.random.default_rng(seed).permutation(len(new)).tolist():
+        relation = new[place].relation
+        full = source.per_relation is not None and relation and counts[relation] >= source.per_relation
+        if len(kept) < room and not full:
+            kept.add(place)
+            counts[relation] += 1
+    return [question for place, question in enumerate(new) if place in kept]
 
 
 def checked(questions: Sequence[Question]) -> tuple[Question, ...]:

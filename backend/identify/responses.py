@@ -48,30 +48,63 @@ def greedy_answers(
 
 
 def samples(
-    model: LoadedModel, questions: Sequence[Question], sampling: Sampling, journal: Journal, watch: Watch = SILENT
+    model: LoadedModel,
+    questions: Sequence[Question],
+    sampling: Sampling,
+    journal: Journal,
+    watch: Watch = SILENT,
+    seen: Callable[[list[Samples]], None] = lambda found: None,
 ) -> list[Samples]:
     """Each question's samples, in their order; those that `journal` has are not drawn again.
 
-    A sample hangs on its question, its number and the seed alone, not on what else is asked.
+    A sample hangs on its question, its number and the seed alone, not on what else is asked, nor on how many are.
+
+    Args:
+        seen: told of each batch when it is kept.
 
     Raises BadPrompt for a question too long for the model, StoreProblem where the journal cannot be written,
     StoreError where it is damaged, Stopped between two tokens: the batches that were finished are kept.
     """
     count = sampling.samples
+    held = {one.question: one.answers for one in records(journal, Samples)}
 
     def batch(prompts: Prompts) -> list[Samples]:
-        seeds = [row_seed(sampling.seed, question.id, number) for question, _ in prompts for number in range(count)]
-        decoded = decode(
-            model, [ids for _, ids in prompts], sampling.drawn, copies=count, seeds=seeds, lean=True, watch=watch
-        )
-        drawn = [sample(answer) for answer in decoded.answers]
-        return [
-            Samples(question=question.id, answers=tuple(drawn[place * count : (place + 1) * count]))
-            for place, (question, _) in enumerate(prompts)
-        ]
+        found: list[Samples] = []
+        # Where a run was widened to more samples, those that are there stay, and the next numbers are drawn.
+        for have in sorted({len(held.get(question.id, ())) for question, _ in prompts}):
+            part = [one for one in prompts if len(held.get(one[0].id, ())) == have]
+            drawn = _drawn(model, part, sampling, range(have, count), watch)
+            found += [
+                Samples(question=question.id, answers=(*held.get(question.id, ()), *answers))
+                for (question, _), answers in zip(part, drawn, strict=True)
+            ]
+        return found
 
     size = max(1, ROWS // count)
-    return resumed(model, questions, sampling, journal, watch, Samples, batch, size, "drawing answers")
+    told = resumed(
+        model, questions, sampling, journal, watch, Samples, batch, size, "drawing answers",
+        whole=lambda one: len(one.answers) >= count, seen=seen,
+    )  # fmt: skip
+    return [one.model_copy(update={"answers": one.answers[:count]}) for one in told]
+
+
+def _drawn(
+    model: LoadedModel, prompts: Prompts, sampling: Sampling, numbers: range, watch: Watch
+) -> list[tuple[Sample, ...]]:
+    """The samples of these numbers to each question."""
+    copies = len(numbers)
+    seeds = [row_seed(sampling.seed, question.id, number) for question, _ in prompts for number in numbers]
+    decoded = decode(
+        model, [ids for _, ids in prompts], sampling.drawn, copies=copies, seeds=seeds, lean=True, watch=watch
+    )
+    drawn = [sample(answer) for answer in decoded.answers]
+    return [tuple(drawn[place * copies : (place + 1) * copies]) for place in range(len(prompts))]
+
+
+def put(model: LoadedModel, sampling: Sampling) -> str:
+    """The hash of how a question is put to the model: of a question that is always the same, with all around it."""
+    ids = encode(model, Asked(prompt="Who wrote Emma?" + sampling.suffix), sampling.max_new_tokens).ids
+    return hashlib.sha256(",".join(map(str, ids)).encode()).hexdigest()
 
 
 def resumed(
@@ -84,10 +117,16 @@ def resumed(
     batch: Callable[[Prompts], list[Told]],
     size: int,
     doing: str,
+    whole: Callable[[Told], bool] = lambda found: True,
+    seen: Callable[[list[Told]], None] = lambda found: None,
 ) -> list[Told]:
-    """What the journal has, and the rest in batches of `size` questions of like length, each kept when done."""
+    """What the journal has, and the rest in batches of `size` questions of like length, each kept when done.
+
+    Args:
+        whole: whether a record is all of what is asked for now; else it is made again.
+    """
     with journal.writing():
-        done: dict[str, Told] = {found.question: found for found in records(journal, kind)}
+        done: dict[str, Told] = {one.question: one for one in records(journal, kind) if whole(one)}
         missing = [(question, _ids(model, question, sampling)) for question in questions if question.id not in done]
         missing.sort(key=lambda prompt: len(prompt[1]))
         pace = Pace(len(questions), len(questions) - len(missing))
@@ -98,6 +137,7 @@ def resumed(
             journal.append(one.model_dump(mode="json") for one in found)
             done.update((one.question, one) for one in found)
             pace.add(len(found))
+            seen(found)
     return [done[question.id] for question in questions]
 
 

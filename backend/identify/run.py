@@ -12,7 +12,7 @@ loses at most one batch. Refuses every stage's own work, and files (`backend.ide
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,18 +22,19 @@ import pandas as pd
 
 from backend.columns import named
 from backend.errors import BadInput
-from backend.identify import describe, library, nulls, runs, screen
+from backend.identify import describe, library, nulls, run_status, runs, screen
 from backend.identify.effects import Arm, arms, effects
 from backend.identify.extract import read_as
 from backend.identify.ground import Ground, Pool
-from backend.identify.items import Answered, choose, refuse_few
+from backend.identify.items import Answered, choose, kept, refuse_few
 from backend.identify.judge import verdict
 from backend.identify.judges import deciding, judged, worded
 from backend.identify.probe import Fit, h_neurons
 from backend.identify.questions import digest as questions_digest
+from backend.identify.questions import drawn
 from backend.identify.records import records
 from backend.identify.report import Found, chosen, report
-from backend.identify.responses import greedy_answers, samples
+from backend.identify.responses import greedy_answers, put, samples
 from backend.identify.statistics import auroc, share
 from backend.identify.study import Study, split
 from backend.identify.threshold import POPULATIONS, count, flagged
@@ -41,12 +42,14 @@ from backend.identify.training import Trained, train
 from backend.identify.variations import variations
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
-from backend.types.identify import CONSISTENCIES, Consistency, Estimate, Funnel, Item, Question, Samples
+from backend.types.identify import CONSISTENCIES, Consistency, Estimate, Funnel, Greedy, Item, Question, Samples
 from backend.types.plan import Plan
 from backend.types.probe import Effect, Flagged, Null, Probe
 from backend.watch import SILENT, Watch
 from cache.journal import Journal
 
+PILOT = 60
+"""Questions that are answered first, to tell what is to be expected of all."""
 MIN_SIDE = 10
 """Fewest items of each side: a third of them is held out, and the rest is split again."""
 
@@ -78,12 +81,14 @@ def run(
     """
     refuse_few(questions, plan.training)
     with runs.working(folder):
-        command = runs.begin(folder, plan, questions, model.info, command)
+        questions = runs.joined(folder, plan, questions)
+        command = runs.begin(folder, plan, questions, model.info, command, put(model, plan.sampling))
         by_id = {question.id: question for question in questions}
-        ground = Ground(model, plan, by_id, folder, runs.overrules(folder), runs.marked(folder), watch)
-        found, tables = _made(ground, questions)
-        probe = found.model_copy(update={"name": name, "command": command})
-        library.write(folder, probe, tables)
+        with run_status.told(folder, watch):
+            ground = Ground(model, plan, by_id, folder, runs.overrules(folder), runs.marked(folder), watch)
+            found, tables = _made(ground, questions)
+            probe = found.model_copy(update={"name": name, "command": command})
+            library.write(folder, probe, tables)
         return probe
 
 
@@ -136,20 +141,46 @@ def _made(ground: Ground, questions: Sequence[Question]) -> tuple[Probe, dict[st
 
 def answered(ground: Ground, questions: Sequence[Question]) -> list[Answered]:
     """Every question with its answers; those that were not drawn for have the greedy one alone."""
+    asked = {question.id for question in questions}
+    held = {one.question for one in records(Journal(ground.folder / "greedy.jsonl"), Greedy)} & asked
+    pilot = drawn(questions, PILOT, ground.plan.seed)
+    if len(questions) > len(pilot) and len(held) < len(questions):
+        # A part at random first, to the end: whether enough of both sides will be there is told before the hours.
+        _answered(ground, pilot, questions, {one.id for one in pilot})
+    return _answered(ground, questions, questions, {one.id for one in pilot})
+
+
+def _answered(
+    ground: Ground, part: Sequence[Question], questions: Sequence[Question], pilot: Collection[str]
+) -> list[Answered]:
+    """A part of the questions with its answers, and what is to be expected of all told as they come in."""
     plan, model, watch = ground.plan, ground.model, ground.watch
-    greedy = greedy_answers(model, questions, plan.sampling, Journal(ground.folder / "greedy.jsonl"), watch)
+    answers = Journal(ground.folder / "greedy.jsonl")
+    known = {one.question for one in records(answers, Greedy)}
+    with run_status.timed(ground.folder, "greedy", sum(question.id not in known for question in part)):
+        greedy = greedy_answers(model, part, plan.sampling, answers, watch)
     journal = Journal(ground.folder / "samples.jsonl")
-    wanted = questions
+    # By the rules alone: a person's verdict on an answer does not change for which questions answers are drawn.
+    sides = {one.question: verdict(one.answer.text, ground.questions[one.question]) for one in greedy}
+    held = {one.question: one for one in records(journal, Samples) if one.question in sides}
+    wanted = part
     if plan.screening is not None:
-        # By the rules alone: a person's verdict on an answer does not change for which questions answers are drawn.
-        sides = {one.question: verdict(one.answer.text, ground.questions[one.question]) for one in greedy}
-        has = {one.question for one in records(journal, Samples)}
         wanted = screen.rather_drawn(
-            screen.screened(questions, sides, plan.screening.at_most, plan.seed),
-            [question for question in questions if question.id in has],
+            screen.screened(part, sides, plan.screening.at_most, plan.seed, held, pilot),
+            [question for question in part if question.id in held],
         )
-    drawn = samples(model, wanted, plan.sampling, journal, watch)
-    by_id = {one.question: one for one in drawn}
+    by_greedy = {one.question: one for one in greedy}
+
+    def seen(found: list[Samples]) -> None:
+        held.update((one.question, one) for one in found)
+        known = [Answered(ground.questions[id], by_greedy[id], one) for id, one in held.items()]
+        fates = kept(known, plan.filter, ground.overrules)[0]
+        run_status.expect(ground.folder, screen.outlook(questions, sides, fates, MIN_SIDE), watch)
+
+    if held or not wanted:
+        seen([])
+    with run_status.timed(ground.folder, "drawn", sum(question.id not in held for question in wanted)):
+        by_id = {one.question: one for one in samples(model, wanted, plan.sampling, journal, watch, seen)}
     return [Answered(ground.questions[one.question], one, by_id.get(one.question)) for one in greedy]
 
 
@@ -177,20 +208,20 @@ def _read(ground: Ground, mine: Chosen, others: dict[str, Chosen]) -> tuple[Pool
             "No question is left to draw answers for",
             f"of {funnel.asked:,} answered greedily, none is of a kind in which the model is right on one and wrong "
             "on another",
-            "ask more questions of one kind, or draw for every question",
+            "ask more questions of one kind (the run can be widened), or draw for every question",
         )
     if not mine.items:
         raise BadInput(
             "No question is left in which a right and a wrong answer stand side by side",
             f"of {funnel.sampled:,} answered in samples, {funnel.right:,} were kept right and {funnel.wrong:,} wrong, "
             f"{funnel.right_without_span + funnel.wrong_without_span:,} of them without words that answer",
-            "ask more questions of one kind, or soften the filter",
+            "ask more questions of one kind (the run can be widened), or soften the filter",
         )
     if funnel.balanced < MIN_SIDE:
         raise BadInput(
             f"{funnel.balanced} right and {funnel.balanced} wrong answers are too few",
             f"a probe of fewer than {MIN_SIDE} of each tells nothing",
-            "ask more questions, or soften the filter",
+            "widen the run: ask more questions, or soften the filter; the answers that are there stay",
         )
     _, held = split(mine.items, ground.questions, ground.plan)
     every = [*mine.items, *(item for one in others.values() for item in one.items)]

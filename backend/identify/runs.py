@@ -7,9 +7,13 @@ a second run out, the plan, the questions, verdicts and marks of a person, and b
 from __future__ import annotations
 
 import json
+import os
+import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import Field
@@ -18,13 +22,15 @@ from backend.errors import BadSettings, StoreError, Unknown
 from backend.identify import archive, library
 from backend.identify.archive import PLAN, QUESTIONS
 from backend.identify.library import folder_of, write_text
+from backend.identify.questions import asked_by, matched, widened
 from backend.identify.records import keep, reason, records
+from backend.identify.run_status import LOCK
 from backend.types import Frozen
 from backend.types.identify import Question, Verdict
 from backend.types.plan import Plan, Source
 from backend.types.results import ModelInfo
 from cache.errors import remedy
-from cache.files import Taken, own_folder, turn
+from cache.files import Taken, own_folder, signature, turn
 from cache.journal import Journal
 
 
@@ -38,6 +44,8 @@ class Begun:
     command: str
     asked: int
     """Its questions."""
+    put: str = ""
+    """The hash of how a question is put to the model; '' where an older version did not keep it."""
 
 
 class Overruled(Frozen):
@@ -57,14 +65,13 @@ class Marking(Frozen):
     end: int = Field(ge=0)
 
 
-LOCK = ".lock"
 _ANEW = "begin the run anew, under another name"
 _REMOVE = "remove that line: what a person decided there is lost"
 
 
 @contextmanager
-def working(folder: Path, wait: float = 0.0) -> Iterator[None]:
-    """Be the only run in `folder`; waits `wait` seconds for another one to end.
+def working(folder: Path, wait: float = 0.5) -> Iterator[None]:
+    """Be the only run in `folder`; waits `wait` seconds for another one to end, or for a look at whether one is there.
 
     Raises StoreError where another one is there, or the folder cannot be made.
     """
@@ -91,15 +98,21 @@ def opened(name: str) -> Path:
     return folder
 
 
-def branch(source: str, name: str, plan: Plan, info: ModelInfo) -> tuple[Question, ...]:
-    """Let the run `name` begin with the answers of `source`, unless it has begun; the questions that they answer.
+def branch(source: str, name: str, plan: Plan, info: ModelInfo, given: Sequence[Question] = ()) -> tuple[Question, ...]:
+    """Let the run `name` begin with the answers of `source`, unless it has begun; the questions that it asks.
+
+    These are those of `source`, or others (`given`, or shipped ones by the plan) of which it has answered some.
 
     Raises Unknown, StoreError, BadSettings where its plan or model is another in what answers hang on, or the folder
     holds a probe that no run made.
     """
     held, questions = begun(source)
     folder = folder_of(name)
-    changed = _changed(held, plan, info, held.plan.source == plan.source)
+    found: tuple[Question, ...] | None = questions
+    if given or held.plan.source != plan.source:
+        wanted = tuple(given) or asked_by(plan.source)
+        found = widened(questions, held.plan.source, wanted, plan.source, plan.seed) or matched(questions, wanted)
+    changed = _changed(held, plan, info, found is not None)
     if changed:
         raise BadSettings(
             f"{name} cannot begin from {source}",
@@ -111,23 +124,51 @@ def branch(source: str, name: str, plan: Plan, info: ModelInfo) -> tuple[Questio
         with working(folder):
             if begun_in(folder) is None:
                 archive.copy(folder_of(source), folder)
-    return questions
+    assert found is not None, "else the questions changed"
+    return found
 
 
-def _changed(held: Begun, plan: Plan, info: ModelInfo, same_questions: bool) -> str:
-    """What of all that answers hang on is another than `held` was begun with; '' where nothing is."""
+def joined(folder: Path, plan: Plan, given: Sequence[Question]) -> tuple[Question, ...]:
+    """The questions of the run in `folder` when it is now asked for `given`: what it asked stays, and more can come.
+
+    Raises BadSettings where fewer or other ones are asked for, StoreError.
+    """
+    if begun_in(folder) is None:
+        return tuple(given)
+    before, held = _begun_at(folder)
+    found = widened(held, before.plan.source, given, plan.source, plan.seed)
+    if found is None:
+        raise BadSettings(
+            f"The run {folder.name} asks {len(held):,} questions that are not all among these",
+            "its questions can become more, and its answers are never thrown away",
+            "ask all of them and more, or give this run another name and begin it with the answers of that one",
+        )
+    return found
+
+
+def _changed(held: Begun, plan: Plan, info: ModelInfo, same_questions: bool, put: str = "") -> str:
+    """What of all that answers hang on is another than `held` was begun with; '' where nothing is.
+
+    More samples are no other ones: each hangs on its number.
+    """
+    drawn = held.plan.sampling.model_copy(update={"samples": plan.sampling.samples})
     told = {
         "the model": held.fingerprint == info.fingerprint,
-        "how answers are drawn": held.plan.sampling == plan.sampling,
+        "how answers are drawn": drawn == plan.sampling,
+        "how a question is put to the model": not (put and held.put) or put == held.put,
         "the questions": same_questions,
     }
     return " and ".join(what for what, same in told.items() if not same)
 
 
-def begin(folder: Path, plan: Plan, questions: Sequence[Question], info: ModelInfo, command: str) -> str:
+def begin(folder: Path, plan: Plan, questions: Sequence[Question], info: ModelInfo, command: str, put: str = "") -> str:
     """Write what the run is made from, or see that it is what the folder's answers were made from.
 
-    The filter, the probe and the checks may change from one call to the next; questions, sampling and model may not.
+    The filter, the probe and the checks may change from one call to the next, and questions and samples become more;
+    what was asked, how answers are drawn and the model may not change.
+
+    Args:
+        put: the hash of how a question is put to the model (`responses.put`).
 
     Returns the command that the run was begun with. Raises BadSettings where something else changed, or the folder
     holds a probe that no run made.
@@ -137,8 +178,7 @@ def begin(folder: Path, plan: Plan, questions: Sequence[Question], info: ModelIn
     path = folder / QUESTIONS
     held = begun_in(folder)
     if held is not None:
-        same = path.exists() and path.read_bytes() == asked.encode()
-        changed = _changed(held, plan, info, same)
+        changed = _changed(held, plan, info, _asks_all(path, held, questions), put)
         if changed:
             raise BadSettings(
                 f"The run {folder.name} was begun otherwise",
@@ -149,15 +189,28 @@ def begin(folder: Path, plan: Plan, questions: Sequence[Question], info: ModelIn
     command = command if held is None else held.command
     record = {
         "plan": plan.model_dump(mode="json"), "fingerprint": info.fingerprint, "model": info.name,
-        "command": command, "asked": len(questions),
+        "command": command, "asked": len(questions), "put": put or (held.put if held is not None else ""),
     }  # fmt: skip
     write_text(folder / PLAN, json.dumps(record, indent=1))
     return command
 
 
+def _asks_all(path: Path, held: Begun, questions: Sequence[Question]) -> bool:
+    """Whether every question in `path` is among these under its id, and the file is as it was written."""
+    texts = {question.id: question.text for question in questions}
+    try:
+        lines = [Question.model_validate_json(line) for line in path.read_bytes().split(b"\n") if line]
+    except (OSError, ValueError):
+        return False
+    return len(lines) == held.asked and all(texts.get(one.id) == one.text for one in lines)
+
+
 def begun(name: str) -> tuple[Begun, tuple[Question, ...]]:
     """What the run `name` was begun with, and its questions. Raises Unknown where there is none, StoreError."""
-    folder = opened(name)
+    return _begun_at(opened(name), name)
+
+
+def _begun_at(folder: Path, name: str = "") -> tuple[Begun, tuple[Question, ...]]:
     held = begun_in(folder)
     if held is None:
         raise Unknown(f"There is no run {name[:40]!r}", f"{folder} holds no plan", "see hneurons identify list")
@@ -174,13 +227,58 @@ def questions(folder: Path, source: Source) -> tuple[Question, ...]:
     return begun(folder.name)[1] if held is not None and held.plan.source == source else ()
 
 
-def begun_in(folder: Path) -> Begun | None:
-    """What the run in `folder` was begun with; None where there is none. Raises StoreError."""
+def delete(name: str) -> None:
+    """Delete the run or probe of that name with all its answers.
+
+    Its folder gets another name first, so that it is gone at once and whole, whatever ends the deleting.
+    Raises Unknown, BadInput, BadSettings for what ships, StoreError where it is at work or cannot be deleted.
+    """
+    folder = folder_of(name)
+    if (library.runs_dir() / name).is_symlink():
+        raise BadSettings(f"{name} cannot be deleted", "its folder is a link", "remove the link by hand")
+    if (library.SHIPPED / name).exists():
+        raise BadSettings(f"{name} cannot be deleted", "it ships with the program", "delete one of your own")
+    if not any((folder / held).exists() for held in (PLAN, library.PROBE)):
+        raise Unknown(f"There is no run or probe {name[:40]!r}", f"{folder} holds none", "see hneurons identify list")
+    gone = folder.with_name(f".deleted-{secrets.token_hex(6)}")
+    try:
+        with working(folder):
+            os.replace(folder, gone)
+        shutil.rmtree(gone)
+    except OSError as error:
+        raise StoreError(f"{name} cannot be deleted", reason(error), remedy(error)) from error
+
+
+def begun_in(folder: Path, known: bool = False) -> Begun | None:
+    """What the run in `folder` was begun with; None where there is none. Raises StoreError.
+
+    Args:
+        known: read once for each state of the file, for a list that is asked for every second.
+    """
+    if not known:
+        return _read_plan(folder)
+    try:
+        return _known_plan(folder, signature(folder / PLAN))
+    except FileNotFoundError:
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _known_plan(folder: Path, state: tuple[int, int, int]) -> Begun | None:
+    return _read_plan(folder)
+
+
+def _read_plan(folder: Path) -> Begun | None:
     try:
         record = json.loads((folder / PLAN).read_text("utf-8"))
         plan = Plan.model_validate(record["plan"])
         return Begun(
-            plan, str(record["fingerprint"]), str(record["model"]), str(record["command"]), int(record["asked"])
+            plan,
+            str(record["fingerprint"]),
+            str(record["model"]),
+            str(record["command"]),
+            int(record["asked"]),
+            str(record.get("put", "")),
         )
     except FileNotFoundError:
         return None

@@ -109,6 +109,10 @@ class Client(Protocol):
         """Keep which words of an answer are the answer, by a person; none leaves it to the rules. Raises BadInput."""
         ...
 
+    def delete(self, name: str) -> None:
+        """Delete a run or probe with all its answers. Raises Unknown, BadSettings for what ships, StoreError."""
+        ...
+
     def read_questions(self, payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
         """The questions of a person's file, at most `limit` of them, drawn by `seed`, and what is left out.
 

@@ -38,6 +38,12 @@ class Answers(BaseModel):
     answers: tuple[AnswerView, ...]
 
 
+class Deleted(BaseModel):
+    """The run or probe that is no more."""
+
+    deleted: str
+
+
 class Overrule(Body):
     """A person's verdict on an answer."""
 
@@ -112,6 +118,12 @@ def add_probes(app: FastAPI, client: Client) -> None:
     ) -> Answers:
         """What the questions of a run were answered, and how each answer was judged, a part at a time."""
         return Answers(answers=client.run_answers(name, limit, offset))
+
+    @app.delete("/v1/runs/{name}")
+    def delete(name: Name) -> Deleted:
+        """Delete a run or probe with all its answers; what ships stays."""
+        client.delete(name)
+        return Deleted(deleted=name)
 
     @app.post("/v1/runs/{name}/overrules", status_code=201)
     def overrule(name: Name, body: Overrule) -> Overrule:

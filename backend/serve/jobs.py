@@ -99,9 +99,10 @@ class Outcome:
 class Job:
     """One request of one session. Times are of the worker's clock, in seconds.
 
-    `number` counts the jobs of the worker; `looked` is when its owner last viewed it and `viewers` how
-    many do so now; `stop` is set once somebody wants it to end. `interrupted` says that it was only another model
-    that wanted it to: then it waits in `waits_for`, the name and fingerprint of the model it was begun on.
+    `left` says that a person stopped it; `number` counts the jobs of the worker; `looked` is when its owner last
+    viewed it and `viewers` how many do so now; `stop` is set once somebody wants it to end. `interrupted` says that it
+    was only another model that wanted it to: then it waits in `waits_for`, the name and fingerprint of the model it was
+    begun on.
     """
 
     verb: Verb
@@ -113,6 +114,7 @@ class Job:
     state: JobState = "queued"
     events: EventLog = field(default_factory=EventLog)
     stop: threading.Event = field(default_factory=threading.Event)
+    left: bool = False
     viewers: int = 0
     interrupted: bool = False
     waits_for: tuple[str, str] | None = None
@@ -176,6 +178,10 @@ class JobWatch:
     def rest(self) -> None:
         """Let others go first."""
         self.interlude(self.job)
+
+    def goes_on(self) -> bool:
+        """A change of model, or the end of the program, breaks a run off; a person leaves it."""
+        return not self.job.left
 
 
 def told(error: Exception, doing: str) -> Outcome:

@@ -13,13 +13,25 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from backend.errors import StoreError, Unknown
+from backend.errors import HNeuronsError, StoreError, Unknown
 from backend.identify import library
 from backend.serve import long_links, opening
 from backend.serve.failures import explain
 from backend.serve.opening import Answering, ModelSpec, Opener, Progress
 from backend.serve.worker import Worker
-from backend.types import RESULTS, Asked, JobView, ModelChoice, ModelStatus, Request, Result, StoredResult, Verb
+from backend.types import (
+    RESULTS,
+    Asked,
+    IdentifyRequest,
+    JobView,
+    ModelChoice,
+    ModelInfo,
+    ModelStatus,
+    Request,
+    Result,
+    StoredResult,
+    Verb,
+)
 from backend.types.identify import ReadQuestions, Verdict
 from backend.types.plan import AnswerView, RunView
 from backend.types.probe import Probe, ProbeSummary
@@ -66,6 +78,7 @@ class LocalClient:
             check=lambda spec, progress: prepare(spec, progress, *self._given_back()),
             memory=memory,
             abandoned_after=abandoned_after,
+            ready=self._go_on,
         )
 
     @classmethod
@@ -120,6 +133,19 @@ class LocalClient:
         """Bytes that the loaded model gives back when it goes, and the device that has them then."""
         now = self.status()
         return (now.memory or {}).get("weights", 0), now.info.device if now.info is not None else ""
+
+    def _go_on(self, info: ModelInfo) -> None:
+        """Take up the runs of this model that were broken off by a load or the end of the program."""
+        from backend.serve import shelf
+
+        try:
+            for run in shelf.runs(self._worker.long_runs()):
+                if run.waits and run.fingerprint == info.fingerprint:
+                    log.info("The run %s goes on.", run.name)
+                    request = IdentifyRequest(name=run.name, plan=run.plan)
+                    self._worker.submit("identify", request, f"run {run.name}")
+        except (HNeuronsError, OSError) as error:
+            log.warning("runs that were broken off do not go on: %s", error)
 
     def submit(self, verb: Verb, request: Request, session: str) -> str:
         """Queue a request of `session`; the job's id."""
@@ -212,6 +238,12 @@ class LocalClient:
         from backend.serve import shelf
 
         shelf.mark(name, question, response, words)
+
+    def delete(self, name: str) -> None:
+        """Delete a run or probe with all its answers."""
+        from backend.serve import shelf
+
+        shelf.delete(name, self._worker.long_runs())
 
     def read_questions(self, payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
         """The questions of a person's file, at most `limit` of them, drawn by `seed`, and what is left out."""

@@ -143,6 +143,10 @@ class HttpClient:
         body = {"question": question, "response": response, "words": words}
         self._call("POST", f"/v1/runs/{_name(name)}/marks", body)
 
+    def delete(self, name: str) -> None:
+        """Delete a run or probe there with all its answers."""
+        self._call("DELETE", f"/v1/runs/{_name(name)}")
+
     def read_questions(self, payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
         """The questions of a person's file, read there, at most `limit` of them, drawn by `seed`."""
         body = _packed({file: payload}) | {"limit": limit, "seed": seed}

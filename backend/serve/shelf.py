@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from backend.errors import BadInput, HNeuronsError
-from backend.identify import archive, library, llm
+from backend.errors import BadInput, HNeuronsError, StoreError
+from backend.identify import archive, library, llm, run_status
 from backend.identify import runs as folders
 from backend.identify.formats import probes as probe_files
 from backend.identify.formats import questions as question_files
@@ -27,7 +27,7 @@ from backend.types.identify import Greedy, Question, ReadQuestions, Samples, Ver
 from backend.types.plan import AnswerView, Plan, RunView
 from backend.types.probe import Probe, Said
 from backend.types.results import ModelInfo
-from cache.files import TURN
+from cache.files import TURN, signature
 from cache.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
     shipped = {path.parent.name: path.parent for path in library.SHIPPED.glob(f"*/{archive.PLAN}")}
     for folder in {**shipped, **own}.values():
         try:
-            begun = folders.begun_in(folder)
+            begun = folders.begun_in(folder, known=True)
         except HNeuronsError as error:
             # One damaged folder must not hide the others; resuming it by its name says what is wrong.
             log.warning("the run %s is left out of the list: %s", folder.name, error)
@@ -49,17 +49,24 @@ def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
             continue
         written = [file.stat().st_mtime for file in folder.glob("*") if file.is_file()]
         ships = folder.parent == library.SHIPPED
+        outlook, short = run_status.expected(folder)
         found.append(
             RunView(
                 name=folder.name,
                 model=begun.model,
                 fingerprint=begun.fingerprint,
                 questions=begun.asked,
-                sampled=_lines(folder / f"samples.jsonl{archive.PACKED if ships else ''}"),
+                sampled=min(begun.asked, _lines(folder / f"samples.jsonl{archive.PACKED if ships else ''}")),
                 done=_done(folder, begun.plan),
                 changed=max(written),
                 job=jobs.get(folder.name),
                 plan=begun.plan,
+                error=run_status.failure(folder) if folder.name not in jobs else None,
+                waits=folder.name not in jobs and run_status.broken_off(folder),
+                outlook=outlook,
+                short=short,
+                speed=run_status.speed(folder),
+                ships=folder.name in shipped,
             )
         )
     return tuple(sorted(found, key=lambda run: -run.changed))
@@ -73,14 +80,13 @@ def _done(folder: Path, plan: Plan) -> bool:
     own, packed = folder / library.PROBE, library.SHIPPED / folder.name / library.PROBE
     path = own if own.exists() else packed
     try:
-        held = path.stat()
+        return _plan_of(path, signature(path)) == plan
     except FileNotFoundError:
         return False
-    return _plan_of(path, held.st_mtime_ns, held.st_size) == plan
 
 
-@lru_cache(maxsize=256)
-def _plan_of(path: Path, changed: int, size: int) -> Plan | None:
+@lru_cache(maxsize=1024)
+def _plan_of(path: Path, state: tuple[int, int, int]) -> Plan | None:
     """The plan that a probe was made from; read once for each state of the file. None where it cannot be read."""
     try:
         return library.read_file(path).plan
@@ -91,14 +97,13 @@ def _plan_of(path: Path, changed: int, size: int) -> Plan | None:
 def _lines(path: Path) -> int:
     """Lines of a journal; counted once for each state of the file, since a page asks every second."""
     try:
-        held = path.stat()
+        return _counted(path, signature(path))
     except FileNotFoundError:
         return 0
-    return _counted(path, held.st_mtime_ns, held.st_size)
 
 
-@lru_cache(maxsize=256)
-def _counted(path: Path, changed: int, size: int) -> int:
+@lru_cache(maxsize=1024)
+def _counted(path: Path, state: tuple[int, int, int]) -> int:
     payload = path.read_bytes()
     return (gzip.decompress(payload) if path.suffix == archive.PACKED else payload).count(b"\n")
 
@@ -199,6 +204,16 @@ def _refuse_other(name: str, question: str) -> None:
     _, questions = folders.begun(name)
     if question not in {one.id for one in questions}:
         raise BadInput(f"{question[:60]!r} is no question of {name}", "its questions are fixed", "name one of them")
+
+
+def delete(name: str, jobs: Mapping[str, str]) -> None:
+    """Delete the run or probe of that name with all its answers. `jobs` are those at work: name -> job.
+
+    Raises Unknown, BadSettings for what ships, StoreError where it is at work or cannot be deleted.
+    """
+    if name in jobs:
+        raise StoreError(f"The run {name} is at work", "a job writes in its folder", "stop it first")
+    folders.delete(name)
 
 
 def parse(payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:

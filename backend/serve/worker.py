@@ -39,6 +39,7 @@ class Worker:
         abandoned_after: seconds after which a running job that nobody views is stopped.
         keep, keep_seconds: how many finished jobs are remembered, and how long.
         clock: seconds from any origin, never going back.
+        ready: told of each model that was opened, in the worker's thread; may submit. Must not raise.
     """
 
     def __init__(
@@ -51,9 +52,10 @@ class Worker:
         keep: int = 200,
         keep_seconds: float = 3600.0,
         clock: Callable[[], float] = time.monotonic,
+        ready: Callable[[ModelInfo], None] = lambda info: None,
     ) -> None:
         self._memory, self._clock = memory, clock
-        self._abandoned_after = abandoned_after
+        self._abandoned_after, self._ready = abandoned_after, ready
         self._changed = threading.Condition()
         self._queue: FairQueue[Job] = FairQueue()
         self._records = Records(keep, keep_seconds)
@@ -136,6 +138,7 @@ class Worker:
         """Take a queued job out; tell a running one to end. One that has ended stays as it is. Raises Unknown."""
         with self._changed:
             job = self._records.job(job_id)
+            job.left = True
             job.stop.set()
             job.interrupted = False
             if job in self._paused or self._queue.remove(job):
@@ -176,7 +179,7 @@ class Worker:
             if isinstance(task, Job):
                 self._run(task)
             else:
-                self._models.open(task)
+                self._open(task)
             del task
         self._models.let_go()
 
@@ -220,6 +223,13 @@ class Worker:
             runs=[job.request.name for job in long if isinstance(job.request, IdentifyRequest)],
             other=self._models.asked_by_other(session),
         )
+
+    def _open(self, change: Change) -> None:
+        self._models.open(change)
+        with self._changed:
+            engine = self._models.engine
+        if engine is not None:
+            self._ready(engine.info)
 
     def _make_way(self, info: ModelInfo | None) -> int:
         """A change is settled: long runs on the loaded model wait until it is loaded again. Number of jobs so far."""

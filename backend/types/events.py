@@ -36,7 +36,14 @@ class TokenEvent(Frozen):
     text: str
 
 
-Event = Annotated[StageEvent | PromptEvent | TokenEvent, Field(discriminator="type")]
+class NoteEvent(Frozen):
+    """Something that a person should know while a long run goes on; it stays when the stage moves on."""
+
+    type: Literal["note"] = "note"
+    text: str
+
+
+Event = Annotated[StageEvent | NoteEvent | PromptEvent | TokenEvent, Field(discriminator="type")]
 
 JobState = Literal["queued", "running", "done", "failed", "stopped"]
 

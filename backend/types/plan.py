@@ -6,7 +6,7 @@ Source of the steps and defaults: Gao et al. 2025, section 6.1, and the authors'
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -180,6 +180,16 @@ class RunView(Frozen):
     """Seconds since 1970 when it last wrote."""
     job: str | None = None
     plan: Plan
+    error: dict[str, Any] | None = None
+    """Why it failed when it was last at work, as an error's parts."""
+    waits: bool = False
+    """It was broken off by nobody's wish, and goes on by itself when its model is loaded."""
+    outlook: str = ""
+    """What is to be expected of its answers; `short` where that is too little for a probe."""
+    short: bool = False
+    speed: tuple[float, float] | None = None
+    """Seconds that a greedy answer, and the samples of a question, took."""
+    ships: bool = False
 
 
 class AnswerView(Frozen):

@@ -8,9 +8,12 @@ from html import unescape
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.widgets import identify_train
+from backend.errors import BadInput
+from backend.identify.run import MIN_SIDE
 from backend.types import IdentifyRequest
 from backend.types.identify import Verdict
-from backend.types.plan import LlmJudge, Source
+from backend.types.plan import LlmJudge, RunView, Source
 from backend.types.probe import Baseline
 from tests import fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient
@@ -326,3 +329,89 @@ def test_the_page_watches_a_model_that_loads_and_shows_the_tokens_when_it_is_the
     assert "is loading" in words(opened(client, room="train"))
     client.state = "ready"
     assert "Its tokens come when" not in words(opened(client))
+
+
+def test_the_form_keeps_what_was_typed_while_the_report_card_is_looked_at() -> None:
+    app = opened(FakeClient(), room="train")
+    app.text_input(key="train.name").set_value("mine")
+    app.number_input(key="train.samples").set_value(7).run()
+    app.button_group(key="room-train").set_value("report").run()
+    assert "Train on this model" not in words(app)
+    app.button(key="go-train").click().run()
+    assert not app.exception
+    assert app.text_input(key="train.name").value == "mine" and app.number_input(key="train.samples").value == 7
+
+
+def test_what_a_run_needs_and_how_long_it_takes_stand_before_start() -> None:
+    assert identify_train.LEAST == MIN_SIDE
+    app = opened(FakeClient(), room="train")
+    assert "**Needed:** 10 right and 10 wrong answers" in words(app)
+    assert "right where 5 of 10 samples are, as wrong where 9 of 10 are, the greedy answer with them" in words(app)
+    assert "no run has measured this model here yet" in words(app)
+    client = Standing(speed=(0.2, 2.0))
+    started(client)
+    assert "**Time:** 5 min to 15 min for the answers to 1,500 questions" in words(opened(client, room="train"))
+
+
+class Standing(FakeClient):
+    """Whose runs stand as they are told to."""
+
+    def __init__(self, **fields: object) -> None:
+        super().__init__(pace=1000.0)
+        self.fields = fields
+
+    def runs(self) -> tuple[RunView, ...]:
+        found = {run.name: run.model_copy(update=self.fields) for run in super().runs()}
+        return tuple(found.values())
+
+
+def test_a_run_that_was_started_is_seen_under_the_button_at_once() -> None:
+    app = started(FakeClient(pace=1000.0))
+    assert "**mine** " in written(app) and "is under way" in words(app)
+    assert app.button(key="stop-startedmine").label == "Stop"
+
+
+def test_a_failed_run_keeps_its_reason_over_a_reload_and_is_changed_with_its_own_settings() -> None:
+    error = BadInput("6 right and 6 wrong answers are too few", "10 are needed", "widen the run").to_json()
+    client = Standing(job=None, done=False, error=error)
+    first = opened(client, room="train")
+    first.text_input(key="train.name").set_value("mine")
+    first.number_input(key="train.temperature").set_value(0.5)
+    first.button(key="train.start").click().run()
+    app = opened(client, room="train")
+    assert "6 right and 6 wrong answers are too few" in words(app), "in a session that did not begin it"
+    app.button(key="change-mine").click().run()
+    assert "Changing **mine**: its 9,000 questions" in words(app)
+    assert app.number_input(key="train.temperature").value == 0.5
+    app.number_input(key="train.samples").set_value(20).run()
+    app.button(key="train.start").click().run()
+    assert not app.exception
+    request = client.submitted[-1][1]
+    assert isinstance(request, IdentifyRequest) and request.name == "mine" and request.answers_of is None
+    assert (request.plan.sampling.samples, request.plan.sampling.temperature) == (20, 0.5)
+    assert request.plan.source == Source(per_relation=40), "its own questions"
+    app.text_input(key="train.name").set_value("other")
+    app.button(key="train.start").click().run()
+    request = client.submitted[-1][1]
+    assert isinstance(request, IdentifyRequest) and (request.name, request.answers_of) == ("other", "mine")
+
+
+def test_a_run_that_was_broken_off_and_one_with_too_little_to_expect_say_so() -> None:
+    client = Standing(job=None, done=False, waits=True)
+    started(client)
+    assert "It goes on by itself when Fake-135M-Instruct is loaded" in words(opened(client, room="train"))
+    client = Standing(outlook="Of the first 60 answers 2 were right: about 6 right.", short=True)
+    started(client)
+    assert "Of the first 60 answers 2 were right" in "".join(
+        str(one.value) for one in opened(client, room="train").warning
+    )
+
+
+def test_a_run_is_deleted_only_when_it_was_asked_for_twice() -> None:
+    client = Standing(job=None, done=False)
+    started(client)
+    app = opened(client, room="train")
+    app.button(key="delete-mine").click().run()
+    assert client.runs() and "This cannot be undone" in words(app)
+    app.button(key="delete-yes").click().run()
+    assert not app.exception and not client.runs()

@@ -1,0 +1,156 @@
+"""How runs stand, through every door: failed and why, broken off and taken up again, deleted."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backend.cli.main import main
+from backend.errors import BadInput, BadSettings, HNeuronsError, StoreError, Unknown
+from backend.identify import library, run_status, runs
+from backend.identify.screen import Outlook
+from backend.serve import shelf
+from backend.serve.client import Client
+from backend.serve.remote import HttpClient
+from backend.types import IdentifyRequest
+from backend.types.plan import Plan
+from backend.watch import SILENT
+from tests.doors import local, served
+from tests.fakes import INFO, FakeEngine, probe
+from tests.unit.serve.test_probes import begun, kept
+from tests.unit.serve.test_worker import wait_for
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HNEURONS_HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+@pytest.fixture(params=["here", "over HTTP"])
+def client(request: pytest.FixtureRequest) -> Iterator[Client]:
+    with local(FakeEngine()) as opened:
+        if request.param == "here":
+            yield opened
+        else:
+            with served(opened) as address:
+                far = HttpClient(address)
+                yield far
+                far.close()
+
+
+def test_why_a_run_failed_and_what_is_to_be_expected_stay_with_it(client: Client) -> None:
+    folder = begun()
+    with pytest.raises(BadInput), run_status.told(folder, SILENT):
+        run_status.expect(folder, Outlook(180, 60, 2, 6.0, 10), SILENT)
+        raise BadInput("6 right and 6 wrong answers are too few", "10 are needed", "widen the run")
+    run = client.runs()[0]
+    assert run.error is not None and run.error["what"] == "6 right and 6 wrong answers are too few"
+    assert run.short and "about 6 right" in run.outlook and not run.waits
+    with run_status.told(folder, SILENT):
+        """It is at work again, and ends well."""
+    assert client.runs()[0].error is None
+
+
+def test_a_run_that_was_broken_off_goes_on_by_itself_when_its_model_is_there() -> None:
+    (begun() / run_status.GOING).write_text(json.dumps({"tries": 1}))
+    (begun("other") / run_status.GOING).write_text(json.dumps({"tries": 1}))
+    plan = library.folder_of("other") / "plan.json"
+    plan.write_text(json.dumps({**json.loads(plan.read_text()), "fingerprint": "0" * 64}))
+    begun("stopped")
+    assert {run.name for run in shelf.runs({}) if run.waits} == {"mine", "other"}
+    engine = FakeEngine()
+    with local(engine):
+        wait_for(lambda: bool(engine.computed))
+        assert [one.name for one in engine.computed if isinstance(one, IdentifyRequest)] == ["mine"], (
+            "not the run of another model, nor one that a person stopped"
+        )
+
+
+def test_a_run_is_deleted_with_all_that_it_kept_and_its_name_is_free(client: Client) -> None:
+    begun()
+    kept("other")
+    client.delete("mine")
+    assert not library.folder_of("mine").exists() and [run.name for run in client.runs() if not run.ships] == []
+    client.delete("other")
+    assert "other" not in {one.name for one in client.probes()}
+    assert [path.name for path in library.runs_dir().iterdir()] == []
+    begun()
+    assert client.runs()[0].name == "mine"
+
+
+@pytest.mark.parametrize("name", ["nobody", "..", ".", "a/b", "../home", "", ".lock"])
+def test_what_is_not_there_or_outside_is_not_deleted(name: str, client: Client, data: Path) -> None:
+    begun()
+    with pytest.raises(HNeuronsError):
+        client.delete(name)
+    assert runs.begun("mine")[1]
+
+
+def test_what_ships_is_not_deleted_whether_or_not_it_was_used(client: Client) -> None:
+    for _ in range(2):
+        with pytest.raises(BadSettings, match="cannot be deleted: it ships with the program"):
+            client.delete("smollm2-135m-instruct")
+        client.run_answers("smollm2-135m-instruct", 1)
+    assert "smollm2-135m-instruct" in {one.name for one in client.probes()}
+
+
+def test_a_run_at_work_and_a_link_are_not_deleted(data: Path) -> None:
+    folder = begun()
+    with runs.working(folder), pytest.raises(StoreError, match="being worked on"):
+        runs.delete("mine")
+    with pytest.raises(StoreError, match="is at work: .*; stop it first"):
+        shelf.delete("mine", {"mine": "job"})
+    outside = data / "outside"
+    outside.mkdir()
+    (outside / "plan.json").write_text("{}")
+    for name, place in (("away", outside), ("near", folder)):
+        os.symlink(place, library.runs_dir() / name)
+        with pytest.raises(BadInput):
+            runs.delete(name)
+    assert (outside / "plan.json").exists() and runs.begun("mine")[1]
+
+
+def test_the_command_asks_before_it_deletes(capsys: pytest.CaptureFixture[str]) -> None:
+    begun()
+    assert main(["identify", "delete", "mine"]) == 2
+    assert "nobody can be asked" in capsys.readouterr().err and runs.begun("mine")[1]
+    assert main(["identify", "delete", "mine", "--yes", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"deleted": "mine"}
+    assert main(["identify", "delete", "mine", "--yes"]) == 2
+    with pytest.raises(Unknown):
+        runs.begun("mine")
+
+
+def test_a_list_reads_a_probe_or_plan_once_for_each_state_of_its_file(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(5):
+        kept(f"p{number}")
+    begun()
+    (library.folder_of("p4") / "probe.json").write_text("{}")
+    read: list[str] = []
+    plain = library.read_file
+
+    def counting(path: Path) -> object:
+        read.append(path.parent.name)
+        return plain(path)
+
+    monkeypatch.setattr(library, "read_file", counting)
+    first = library.listed()
+    assert {f"p{number}" for number in range(5)} <= set(read)
+    before = len(read)
+    assert library.listed() == first and len(read) == before
+    library.write(library.folder_of("p0"), probe("p0").model_copy(update={"made": "2030-01-01T00:00:00+00:00"}), {})
+    again = {one.name: one for one in library.listed()}
+    assert read[before:] == ["p0"] and again["p0"].made.startswith("2030")
+    assert "the probe p4 is left out" in caplog.text, "also when it was read before"
+    assert shelf.runs({})[-1].plan == shelf.runs({})[-1].plan
+    with runs.working(library.folder_of("mine")):
+        other = Plan(seed=5)
+        runs.begin(library.folder_of("mine"), other, runs.begun("mine")[1], INFO, "")
+    assert next(run for run in shelf.runs({}) if run.name == "mine").plan == other
