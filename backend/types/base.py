@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, PlainValidator, SerializationInfo, WithJsonSchema
 from pydantic.functional_serializers import PlainSerializer
 
-METRIC_VERSION = 1
+METRIC_VERSION = 2
 """Raised whenever a stored figure would be computed differently today."""
 
 COMPACT = {"arrays": "base64"}

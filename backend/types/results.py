@@ -33,6 +33,8 @@ class ModelInfo(Frozen):
     dtype: str
     device: str
     versions: dict[str, str]
+    notes: tuple[str, ...] = ()
+    """What is done in another or a slower way for this model, because the usual one was found to differ."""
 
     @property
     def n_neurons(self) -> int:
