@@ -6,6 +6,9 @@ statistics over question sets.
 
 from __future__ import annotations
 
+import math
+
+from backend.cett import not_finite
 from backend.lens import pushed
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
@@ -16,12 +19,14 @@ from backend.types import Exploration, NeuronCard, NeuronRequest
 def card(model: LoadedModel, request: NeuronRequest, usual: Usual, text: Exploration | None) -> NeuronCard:
     """The card of `request.neuron`; `text` is the exploration of `request.text` with this neuron chosen.
 
-    Raises BadNeurons for a neuron that the model does not have.
+    Raises BadNeurons for a neuron that the model does not have, NotFinite, UnsupportedModel (`backend.lens`).
     """
     neuron = request.neuron
     one = NeuronSet((neuron,))
     one.check(model.info.widths)
     (found,) = pushed(model, one, request.top)
+    if not math.isfinite(float(model.w_norms[neuron.layer][neuron.index])):
+        raise not_finite(f"the output direction of {neuron} is NaN or infinite")
     return NeuronCard(
         request=request,
         model=model.info,

@@ -1,26 +1,28 @@
 """CETT, the metric: from z and h of a layer to what leaves the layer's hook.
 
-Owns the formula and the summaries. Refuses hooks (`backend.models.hooks`) and models: everything here
-takes tensors, reduces them at once (single tokens a few at a time), and keeps nothing of size [pos neuron]
-unless the population of the threshold asks for it.
+Owns the formula, the summaries, and the refusal of what is no number. Refuses hooks (`backend.models.hooks`) and
+models: everything here takes tensors, reduces them at once (single tokens a few at a time), and keeps nothing of size
+[pos neuron] unless the population of the threshold asks for it.
 
     CETT_j = |z_j| * ||W_out[j]|| / ||h||        Gao et al. 2025, Eq. 2-3
 
 h is the MLP's raw output, not the residual stream. Unsigned, without unit, not a share: contributions
 cancel, so their sum is at least 1. We differ from the official code in having no epsilon under the
-division; where h is 0 there is no CETT, and `ZeroOutput` says so.
+division; where h is 0 there is no CETT, and `ZeroOutput` says so. NaN or infinity in weights or activations always
+shows in ||h||: h is a sum over all of z, and 0 times infinity is NaN. So the norms are kept, and looked at once, when a
+forward is over; `NotFinite` names the layer and the token.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from backend.errors import ZeroOutput
+from backend.errors import NotFinite, ZeroOutput
 from backend.types import Threshold
 
 TOP_SHARE = 10
@@ -36,16 +38,93 @@ def cett(
 ) -> Float[Tensor, "row pos neuron"]:
     """|act| * ||W_out[n]|| / ||MLP output||, in float32 whatever comes in.
 
-    Raises ZeroOutput where an output's norm is 0: padding must be given real activations, as models do.
+    Raises ZeroOutput where an output's norm is 0, NotFinite where it is none: padding must be given real activations,
+    as models do.
     """
-    norm = out.float().norm(dim=-1, keepdim=True)
-    if bool((norm == 0).any()):
-        raise ZeroOutput(
-            "CETT is not defined here",
-            "an MLP output of this text has norm 0, and CETT divides by it",
-            "use another text, or check the model's weights",
-        )
-    return act.float().abs() * w_norm / norm
+    norm = out_norm(out)
+    check_norms(norm[None])
+    return divided(act, w_norm, norm)
+
+
+def out_norm(out: Float[Tensor, "row pos d_model"]) -> Float[Tensor, "row pos"]:
+    """||MLP output||, in float32."""
+    return out.float().norm(dim=-1)
+
+
+def divided(
+    act: Float[Tensor, "row pos neuron"], w_norm: Float[Tensor, " neuron"], norm: Float[Tensor, "row pos"]
+) -> Float[Tensor, "row pos neuron"]:
+    """CETT unchecked: for hooks, which must not wait for the device. `check_norms` is due when the forward is over."""
+    return act.float().abs() * w_norm / norm[..., None]
+
+
+def check_norms(
+    norms: Float[Tensor, "layer row pos"],
+    real: Bool[Tensor, "row pos"] | None = None,
+    used: Bool[Tensor, "row pos"] | None = None,
+    before: int = 0,
+    blame: Callable[[int], None] | None = None,
+) -> None:
+    """Refuse norms of MLP outputs of which no figure can be made.
+
+    Args:
+        real: positions that belong to a text; a NaN or infinity at any of them is refused. None: all.
+        used: positions whose CETT is asked for; a norm of 0 elsewhere does no harm. None: all that are real.
+        before: positions of the text that stand before the first of these.
+        blame: called with the first row that is not finite; may raise NotFinite with a better place.
+    Raises NotFinite or ZeroOutput, with the first such layer and its first such token.
+    """
+    wild, zero = ~norms.isfinite(), norms == 0
+    used = real if used is None else used
+    wild = wild if real is None else wild & real
+    zero = zero if used is None else zero & used
+    if not bool((wild | zero).any()):
+        return
+    bad = wild if bool(wild.any()) else zero
+    layer = int(bad.any(2).any(1).nonzero()[0])
+    place = f"layer {layer}, token {before + int(bad[layer].any(0).nonzero()[0])} (the first is 0)"
+    if bad is wild:
+        if blame:
+            blame(int(wild.any(2).any(0).nonzero()[0]))
+        raise not_finite(f"what the MLP writes in {place} is NaN or infinite")
+    raise ZeroOutput(
+        "CETT is not defined here",
+        f"the MLP output in {place} has norm 0, and CETT divides by it",
+        "use another text, or check the model's weights",
+    )
+
+
+def not_finite(why: str) -> NotFinite:
+    """The refusal of NaN and infinity; `why` says where they are."""
+    return NotFinite(
+        "There is no figure for this",
+        f"{why}: the weights hold such values, or the number type is too narrow (float16 ends at 65,504)",
+        "open the model in float32 or bfloat16, and if that does not help, fetch its files again",
+    )
+
+
+@dataclass
+class Norms:
+    """||h|| of every layer and position that an observer met, to be looked at when all has been read."""
+
+    seen: dict[int, list[Float[Tensor, "row pos"]]] = field(default_factory=dict)
+    looked_at: bool = True
+
+    def add(self, layer: int, norm: Float[Tensor, "row pos"]) -> None:
+        """One forward of one layer; forwards follow one another along `pos`."""
+        self.seen.setdefault(layer, []).append(norm)
+        self.looked_at = False
+
+    def stacked(self) -> Float[Tensor, "layer row pos"]:
+        """All of them, on the first layer's device."""
+        whole = [torch.cat(self.seen[layer], dim=1) for layer in sorted(self.seen)]
+        return torch.stack([part.to(whole[0].device) for part in whole])
+
+    def check(self) -> None:
+        """Raises NotFinite or ZeroOutput as `check_norms`, where every position is real and asked for."""
+        if not self.looked_at:
+            check_norms(self.stacked())
+            self.looked_at = True
 
 
 @dataclass(frozen=True)
@@ -115,7 +194,7 @@ class SummarySink:
         w_norms, usual: for each layer, ||W_out[n]|| and the usual CETT of each neuron.
         chosen: layer -> neuron numbers whose CETT is kept at every token.
     `answer` names the next forward's positions that belong to the answer: set before it to a slice, or None.
-    Raises ZeroOutput, at the latest when a result is read.
+    Raises ZeroOutput and NotFinite when a result is read.
     """
 
     w_norms: Sequence[Tensor]
@@ -129,6 +208,7 @@ class SummarySink:
     _held: dict[int, list[Tensor]] = field(default_factory=dict)
     _answer_sum: dict[int, Tensor] = field(default_factory=dict)
     _gathered: dict[int, _Gathered] = field(default_factory=dict)
+    _norms: Norms = field(default_factory=Norms)
 
     @property
     def hold(self) -> bool:
@@ -164,13 +244,15 @@ class SummarySink:
         if layer in self._gathered and self._gathered[layer].answer != answer:
             self._reduce_one(layer)
         held = self._gathered.setdefault(layer, _Gathered(answer))
-        held.forwards.append((z, h))
+        # Copies, for what a hook is shown is only lent to it.
+        held.forwards.append((z.clone(), h.clone()))
         if len(held.forwards) * z.numel() >= GATHERED:
             self._reduce_one(layer)
 
     def _reduce_all(self) -> None:
         for layer in list(self._gathered):
             self._reduce_one(layer)
+        self._norms.check()
 
     def _reduce_one(self, layer: int) -> None:
         held = self._gathered.pop(layer, None)
@@ -180,7 +262,9 @@ class SummarySink:
             self._reduce(layer, torch.cat(acts, dim=1), torch.cat(outs, dim=1), answer)
 
     def _reduce(self, layer: int, z: Tensor, h: Tensor, answer: slice | None) -> None:
-        values = cett(z, self.w_norms[layer], h)
+        norm = out_norm(h)
+        self._norms.add(layer, norm)
+        values = divided(z, self.w_norms[layer], norm)
         usual = None if self.usual is None else self.usual[layer]
         chosen = torch.tensor(self.chosen.get(layer, ()), dtype=torch.long, device=z.device)
         part = summarise(values, z, usual, self.top, self.threshold.k, chosen)
@@ -207,14 +291,18 @@ class PeakSink:
     w_norms: Sequence[Tensor]
     sums: dict[int, list[Tensor]] = field(default_factory=dict)
     maxima: dict[int, list[Tensor]] = field(default_factory=dict)
+    norms: Norms = field(default_factory=Norms)
 
     def __call__(self, layer: int, z: Tensor, h: Tensor) -> None:
-        values = cett(z, self.w_norms[layer], h)
+        norm = out_norm(h)
+        self.norms.add(layer, norm)
+        values = divided(z, self.w_norms[layer], norm)
         self.sums.setdefault(layer, []).append(values.sum(-1))
         self.maxima.setdefault(layer, []).append(values.amax(-1))
 
     def stacked(self) -> tuple[Float[Tensor, "layer row pos"], Float[Tensor, "layer row pos"]]:
-        """(sums, maxima) of all forwards in a line, on the CPU."""
+        """(sums, maxima) of all forwards in a line, on the CPU. Raises NotFinite or ZeroOutput."""
+        self.norms.check()
         sums = torch.stack([torch.cat(self.sums[layer], dim=1).cpu() for layer in sorted(self.sums)])
         maxima = torch.stack([torch.cat(self.maxima[layer], dim=1).cpu() for layer in sorted(self.maxima)])
         return sums, maxima

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from backend import prompting
 from backend.arms import plan
-from backend.cett import PeakSink
-from backend.explore import answer_tokens, teller
+from backend.cett import PeakSink, not_finite
+from backend.explore import answer_tokens, blamed, teller
 from backend.generation import Answer, Decoded, decode
 from backend.interventions import Live, prove, scaled
 from backend.models.hooks import observe
@@ -51,14 +51,18 @@ END = -1
 def compare(model: LoadedModel, request: CompareRequest, watch: Watch) -> Comparison:
     """Answer under every arm and measure what moved.
 
-    Raises BadPrompt, BadNeurons, InterventionUnused, ZeroOutput, Stopped.
+    Raises BadPrompt, BadNeurons, InterventionUnused, ZeroOutput, NotFinite, Stopped.
     """
     plans = plan(request, model.info.widths)
     prompt = prompting.encode(model, request, room=request.decoding.max_new_tokens)
     told = prompting.token_infos(model, prompt.ids, prompt.roles)
     watch.emit(PromptEvent(tokens=told, rows=plans))
     before, along = PeakSink(model.w_norms), PeakSink(model.w_norms)
-    with scaled(model, plans, request.positions) as live, torch.inference_mode():
+    with (
+        blamed(model, prompt.ids),
+        scaled(model, plans, request.positions) as live,
+        torch.inference_mode(),
+    ):
         decoded = _answer_all(model, request, prompt, plans, live, before, watch)
         touched = prove(live, plans)
         watch.emit(StageEvent(stage="reading the baseline's answer in every row"))
@@ -79,9 +83,14 @@ def _answer_all(
     sink: PeakSink,
     watch: Watch,
 ) -> Decoded:
-    """Decode every row; `sink` sees the prompt only."""
+    """Decode every row; `sink` sees the prompt only, and is asked at once whether it is finite."""
     with ExitStack() as reading:
         reading.enter_context(observe(model, sink))
+
+        def read() -> None:
+            reading.close()
+            sink.norms.check()
+
         return decode(
             model,
             [prompt.ids] * len(plans),
@@ -89,7 +98,7 @@ def _answer_all(
             live=live,
             watch=watch,
             on_token=teller(model, watch),
-            on_prompt=reading.close,
+            on_prompt=read,
             keep_cache=True,
         )
 
@@ -116,16 +125,22 @@ def _read_baseline(model: LoadedModel, decoded: Decoded, live: Live, sink: PeakS
     baseline = decoded.answers[0]
     rows = len(decoded.answers)
     places = {row: first_split(sequence(baseline), sequence(answer)) for row, answer in enumerate(decoded.answers)}
-    live.rows, live.phase, live.padding = list(range(rows)), "answer", None
+    live.rows, live.phase, live.padding, live.done = list(range(rows)), "answer", None, set()
     forced = Forced(torch.zeros(rows, 0))
     logits = decoded.first_logits[:, None]
     _note(forced, logits, 0, places)
+    chunk = CHUNK if model.proof.pieces else 1
     with observe(model, sink):
-        for start in range(0, len(baseline.ids), CHUNK):
+        for start in range(0, len(baseline.ids), chunk):
             check(watch)
-            piece = torch.tensor([baseline.ids[start : start + CHUNK]] * rows, device=model.device)
+            piece = torch.tensor([baseline.ids[start : start + chunk]] * rows, device=model.device)
             logits = model.plain(piece, past_key_values=decoded.cache, use_cache=True).logits.float()
             _note(forced, logits, start + 1, places)
+    sink.norms.check()
+    bad = (~forced.kl.isfinite()).nonzero()
+    if len(bad):
+        row, place = bad[0].tolist()
+        raise not_finite(f"row {row}'s logits that predict token {place} of the baseline's answer are NaN or infinite")
     return forced
 
 

@@ -7,6 +7,7 @@
     │   └── BadSettings          a number outside its range
     ├── InterventionUnused       an intervention touched nothing: never shown as an answer
     ├── ZeroOutput               CETT is undefined: an MLP output of norm 0
+    ├── NotFinite                NaN or infinity in weights or activations: no figure is made of it
     ├── Stopped                  the person pressed Stop (not a failure)
     ├── ModelError
     │   ├── UnknownModel         no such name, directory or file
@@ -86,6 +87,10 @@ class InterventionUnused(HNeuronsError):
 
 class ZeroOutput(HNeuronsError):
     code = "zero_output"
+
+
+class NotFinite(HNeuronsError):
+    code = "not_finite"
 
 
 class Stopped(HNeuronsError):

@@ -1,19 +1,24 @@
 """The verb explore: one answer, seen inside.
 
-Owns how an `Exploration` comes about: generated answers are captured while they are decoded, given
-answers in one pass through the bridge; both reduce with the same sink. Refuses loading and storing.
+Owns how an `Exploration` comes about: generated answers are captured while they are decoded, given answers in one pass
+through the bridge, where that was proven to give the same; both reduce with the same sink. Refuses loading and storing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import cast
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from backend import prompting
-from backend.cett import Summary, SummarySink, cett, count_over, population
+from backend.cett import Norms, Summary, SummarySink, count_over, divided, not_finite, out_norm, population
+from backend.errors import NotFinite
+from backend.finite import refuse_text
 from backend.generation import Answer, decode, prompt_token_scores
 from backend.models.hooks import observe
 from backend.models.loaded import LoadedModel
@@ -26,7 +31,7 @@ from backend.watch import Watch, check
 def explore(model: LoadedModel, request: ExploreRequest, usual: Usual, watch: Watch) -> Exploration:
     """Generate or read the answer and reduce CETT at every layer and token.
 
-    Raises BadPrompt, BadNeurons, ZeroOutput, Stopped.
+    Raises BadPrompt, BadNeurons, ZeroOutput, NotFinite, Stopped.
     """
     request.neurons.check(model.info.widths)
     sink = SummarySink(
@@ -84,17 +89,41 @@ def answer_tokens(model: LoadedModel, answer: Answer) -> tuple[TokenInfo, ...]:
 def _read(
     model: LoadedModel, request: ExploreRequest, sink: SummarySink, watch: Watch
 ) -> tuple[tuple[TokenInfo, ...], str, Finish]:
-    """One pass of the bridge over prompt and given answer."""
+    """One pass over prompt and given answer."""
     prompt = prompting.encode(model, request)
     whole = prompt + prompting.encode_answer(model, request, prompt, request.answer or "")
     check(watch)
     watch.emit(StageEvent(stage="reading the given answer"))
     sink.answer = slice(len(prompt), None)
-    with torch.inference_mode(), observe(model, sink, "bridge"):
-        logits = model.bridge(torch.tensor([whole.ids], device=model.device))[0]
+    with torch.inference_mode(), observe(model, sink, model.tree(len(whole))):
+        logits = whole_text(model, whole.ids)
+    with blamed(model, whole.ids):
+        _ = sink.parts
+    bad = (~logits.isfinite().any(-1) | logits.isnan().any(-1)).nonzero()
+    if len(bad):
+        raise not_finite(f"the logits behind token {int(bad[0])} (the first is 0) are NaN or infinite")
     check(watch)
     log_probs, entropies = prompt_token_scores(logits, whole.ids)
     return prompting.token_infos(model, whole.ids, whole.roles, log_probs, entropies), request.answer or "", "given"
+
+
+@contextmanager
+def blamed(model: LoadedModel, ids: Sequence[int]) -> Iterator[None]:
+    """Within the block, a refusal of what is not finite names the token of `ids` that it comes from. No hook is on."""
+    try:
+        yield
+    except NotFinite:
+        refuse_text(model, ids)
+        raise
+
+
+def whole_text(model: LoadedModel, ids: Sequence[int]) -> Float[Tensor, "pos vocab"]:
+    """Logits of a finished text, read once in the tree that `model.tree` names for its length."""
+    batch = torch.tensor([list(ids)], device=model.device)
+    if model.tree(len(ids)) == "bridge":
+        logits: Tensor = model.bridge(batch)[0]
+        return logits
+    return cast("Tensor", model.plain(batch, use_cache=False).logits[0])
 
 
 def _assemble(
@@ -181,11 +210,19 @@ def usual_floor(model: LoadedModel, usual: Usual) -> np.ndarray:
 
 
 def full_array(model: LoadedModel, encoded: Encoded, into: np.ndarray) -> None:
-    """CETT of every neuron at every token, from the bridge, written layer by layer into [layer pos neuron]."""
+    """CETT of every neuron at every token, written layer by layer into [layer pos neuron].
+
+    Raises ZeroOutput, NotFinite: then what was written is of no use.
+    """
+    norms = Norms()
 
     def keep(layer: int, z: Tensor, h: Tensor) -> None:
-        values = cett(z, model.w_norms[layer], h)[0]
+        norm = out_norm(h)
+        norms.add(layer, norm)
+        values = divided(z, model.w_norms[layer], norm)[0]
         into[layer, :, : values.shape[1]] = values.cpu().numpy()
 
-    with torch.inference_mode(), observe(model, keep, "bridge"):
-        model.bridge(torch.tensor([encoded.ids], device=model.device))
+    with torch.inference_mode(), observe(model, keep, model.tree(len(encoded))):
+        whole_text(model, encoded.ids)
+    with blamed(model, encoded.ids):
+        norms.check()

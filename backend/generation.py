@@ -1,7 +1,8 @@
 """Decoding: rows of one batch, token by token, on the plain tree.
 
-Owns the loop: prefill, choosing, stopping, rows that leave when they are done. Hooks are the caller's:
-`Live` and `SummarySink` are only told what the next forward reads. Refuses templates and text of prompts.
+Owns the loop: prefill, choosing, stopping, rows that leave when they are done. Rows share a batch only as far as the
+model's `Proof` says that they may. Hooks are the caller's: `Live` and `SummarySink` are only told what the next forward
+reads. Refuses templates and text of prompts.
 """
 
 from __future__ import annotations
@@ -9,18 +10,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from transformers.generation.logits_process import (
-    LogitsProcessorList,
-    TemperatureLogitsWarper,
-    TopPLogitsWarper,
-)
 
-from backend.cett import SummarySink
+from backend.cett import SummarySink, not_finite
+from backend.choosing import Chooser, scores
+from backend.errors import BadPrompt
+from backend.finite import refuse_text
 from backend.interventions import Live
 from backend.models.loaded import LoadedModel
 from backend.prompting import decode as to_text
@@ -47,7 +46,8 @@ class Decoded:
     """All rows' answers, and the state behind the prompt.
 
     prompt_log_probs, prompt_entropies: for each row, of its prompt tokens (None for the first); empty unless asked.
-    first_logits [row vocab] predict the first answer token; `cache` is as it was behind the prompt, if kept.
+    first_logits [row vocab] predict the first answer token; `cache` is as it was behind the prompt, if kept (where
+    all prompts are of one length).
     """
 
     answers: list[Answer]
@@ -61,46 +61,6 @@ OnToken = Callable[[int, Answer], None]
 """Called with the row's number and its answer, after each new token."""
 
 
-def scores(
-    logits: Float[Tensor, "row vocab"], chosen: Int[Tensor, " row"]
-) -> tuple[Float[Tensor, " row"], Float[Tensor, " row"]]:
-    """(log-probability of the chosen token, entropy) of each row's distribution, in nats."""
-    log_probs = logits.float().log_softmax(-1)
-    entropy = -(log_probs.exp() * log_probs.clamp_min(-1e4)).sum(-1)
-    return log_probs.gather(-1, chosen[:, None])[:, 0], entropy
-
-
-class Chooser:
-    """Picks each row's next token. Every row has its own generator: its draws depend on nothing but its seed."""
-
-    def __init__(self, decoding: Decoding, seeds: Sequence[int]) -> None:
-        self.greedy = decoding.temperature == 0.0
-        self.top_k = decoding.top_k
-        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self.warp = LogitsProcessorList()
-        if not self.greedy:
-            self.warp.append(TemperatureLogitsWarper(decoding.temperature))
-            if decoding.top_p < 1.0:
-                self.warp.append(TopPLogitsWarper(decoding.top_p))
-
-    def __call__(self, logits: Float[Tensor, "row vocab"], rows: Sequence[int]) -> Int[Tensor, " row"]:
-        """The next token of each of `rows`, whose logits these are."""
-        if self.greedy:
-            return logits.argmax(-1)
-        index = None
-        if 0 < self.top_k < logits.shape[-1]:
-            # First of all: what follows sorts what is left, and 50 tokens are sorted sooner than a vocabulary.
-            logits, index = logits.topk(self.top_k, dim=-1)
-        none = cast("torch.LongTensor", torch.empty((len(rows), 0), dtype=torch.long, device=logits.device))
-        chances = self.warp(none, cast("torch.FloatTensor", logits.float())).softmax(-1).cpu()
-        drawn = [
-            torch.multinomial(chance, 1, generator=self.generators[row])
-            for chance, row in zip(chances, rows, strict=True)
-        ]
-        places = torch.stack(drawn).to(logits.device)
-        return (places if index is None else index.gather(-1, places))[:, 0]
-
-
 @dataclass
 class _Batch:
     """The rows still running: their numbers, cache and mask (None where no row is padded)."""
@@ -111,6 +71,7 @@ class _Batch:
     lengths: Int[Tensor, " row"]
 
     def keep(self, places: list[int]) -> None:
+        """Only the rows at `places` go on."""
         index = torch.tensor(places, device=self.lengths.device)
         self.rows = [self.rows[place] for place in places]
         self.cache.batch_select_indices(index)
@@ -121,7 +82,7 @@ class _Batch:
     def multiply(self, copies: int) -> None:
         """`copies` rows in the place of each, one behind another."""
         self.cache.batch_repeat_interleave(copies)
-        self.rows = list(range(len(self.rows) * copies))
+        self.rows = [row * copies + number for row in self.rows for number in range(copies)]
         self.lengths = self.lengths.repeat_interleave(copies)
         if self.mask is not None:
             self.mask = self.mask.repeat_interleave(copies, 0)
@@ -153,7 +114,7 @@ def decode(
     seeds: Sequence[int] | None = None,
     lean: bool = False,
 ) -> Decoded:
-    """Answer every prompt, all rows in one batch.
+    """Answer every prompt, all rows in one batch where the model can be trusted with it.
 
     Args:
         copies: answers to each prompt, which is read once for all of them; its rows stand one behind another.
@@ -163,75 +124,178 @@ def decode(
         on_prompt: called when the prompts have been read.
         keep_cache: give back a copy of the cache as it was behind the prompts.
         ignore_ends: go on to max_new_tokens whatever is chosen (measurements).
-    Raises Stopped between two tokens.
+    Raises Stopped between two tokens, NotFinite, BadPrompt where an answer could cross the model's seam.
     """
+    check_seam(model, prompts, decoding.max_new_tokens)
+    if not model.proof.copied:
+        prompts, copies = [prompt for prompt in prompts for _ in range(copies)], 1
+    rows = len(prompts) * copies
+    whole = Decoded([Answer() for _ in range(rows)], torch.empty(0))
+    chooser = Chooser(decoding, seeds or [decoding.seed] * rows)
+    ends = frozenset() if ignore_ends else model.ends
+    loop = _Loop(model, prompts, copies, decoding, chooser, ends, whole.answers, live, sink, watch, on_token, lean)
+    first: dict[int, Tensor] = {}
     with torch.inference_mode():
-        batch, logits, decoded = _prefill(model, prompts, live, prompt_scores, copies)
-        if keep_cache:
-            decoded.cache = copy.deepcopy(batch.cache)
-        if on_prompt:
-            on_prompt()
-        chooser = Chooser(decoding, seeds or [decoding.seed] * len(decoded.answers))
-        ends = frozenset() if ignore_ends else model.ends
+        for group in _groups(model, prompts):
+            batch, logits = _prefill(model, prompts, group, live, prompt_scores, copies, whole)
+            whole.cache = copy.deepcopy(batch.cache) if keep_cache else None
+            first.update(zip(batch.rows, logits.float().clone(), strict=True))
+            if on_prompt:
+                on_prompt()
+            loop.run(batch, logits)
+        whole.first_logits = torch.stack([first[row] for row in range(rows)])
+    if lean and not decoding.stop:
+        for answer in whole.answers:
+            answer.text = to_text(model, answer.ids)
+    return whole
+
+
+@dataclass
+class _Loop:
+    """What stays the same from token to token, whichever rows a batch holds. `prompts[row // copies]` is a row's."""
+
+    model: LoadedModel
+    prompts: Sequence[Sequence[int]]
+    copies: int
+    decoding: Decoding
+    chooser: Chooser
+    ends: frozenset[int]
+    answers: list[Answer]
+    live: Live | None
+    sink: SummarySink | None
+    watch: Watch
+    on_token: OnToken | None
+    lean: bool
+
+    def run(self, batch: _Batch, logits: Float[Tensor, "row vocab"]) -> None:
+        """Answer the rows of a batch to their ends; `logits` predict their first tokens. Raises Stopped, NotFinite."""
+        every = list(batch.rows)
         while True:
-            check(watch)
-            chosen = chooser(logits, batch.rows)
-            told = _nothing(len(batch.rows)) if lean else tuple(map(Tensor.tolist, scores(logits, chosen)))
-            _note(model, batch, chosen, told, decoded.answers, decoding, ends, on_token, lean)
-            running = [place for place, row in enumerate(batch.rows) if decoded.answers[row].finish is None]
+            check(self.watch)
+            self._refuse_wild(batch, logits)
+            chosen = self.chooser(logits, batch.rows)
+            told = _nothing(len(batch.rows)) if self.lean else tuple(map(Tensor.tolist, scores(logits, chosen)))
+            self._note(batch, chosen, told)
+            running = [place for place, row in enumerate(batch.rows) if self.answers[row].finish is None]
             if not running:
                 break
-            if len(running) < len(batch.rows) and sink is None:
-                batch.keep(running)
-                chosen = chosen[torch.tensor(running, device=chosen.device)]
-                if live:
-                    live.keep(running)
-            logits = _step(model, batch, chosen, live, sink)
-        if sink is not None and any(answer.finish in ("length", "stop_text") for answer in decoded.answers):
-            _step(model, batch, chosen, live, sink)
-    if lean and not decoding.stop:
-        for answer in decoded.answers:
-            answer.text = to_text(model, answer.ids)
-    return decoded
+            if len(running) < len(batch.rows):
+                chosen = self._drop(batch, chosen, running)
+            logits = self._step(batch, chosen)
+        if self.sink is not None and any(self.answers[row].finish in ("length", "stop_text") for row in every):
+            self._step(batch, chosen)
+
+    def _drop(self, batch: _Batch, chosen: Int[Tensor, " row"], running: list[int]) -> Int[Tensor, " row"]:
+        """Rows that are done leave, where neither the observer nor the cache holds them; else they count no more."""
+        if self.sink is not None or not self.model.proof.dropped:
+            if self.live:
+                self.live.done = {row for row in batch.rows if self.answers[row].finish is not None}
+            return chosen
+        batch.keep(running)
+        if self.live:
+            self.live.keep(running)
+        return chosen[torch.tensor(running, device=chosen.device)]
+
+    def _step(self, batch: _Batch, chosen: Int[Tensor, " row"]) -> Float[Tensor, "row vocab"]:
+        if self.live:
+            self.live.phase, self.live.padding = "answer", None
+        if self.sink:
+            self.sink.answer = slice(0, 1)
+        return batch.forward(self.model, chosen[:, None])
+
+    def _refuse_wild(self, batch: _Batch, logits: Float[Tensor, "row vocab"]) -> None:
+        """Raises NotFinite where a next token cannot be chosen; the first layer is named where that can be seen."""
+        found = logits.amax(-1).isfinite()
+        if bool(found.all()):
+            return
+        row = batch.rows[int((~found).nonzero()[0])]
+        ids = [*self.prompts[row // self.copies], *self.answers[row].ids]
+        if self.live is None:
+            refuse_text(self.model, ids)
+        raise not_finite(f"the logits behind token {len(ids) - 1} of row {row} (the first is 0) are NaN or infinite")
+
+    def _note(self, batch: _Batch, chosen: Int[Tensor, " row"], told: tuple[list[float], ...]) -> None:
+        """Note each row's next token; rows that are done are marked so."""
+        for row, token, log_prob, entropy in zip(batch.rows, chosen.tolist(), *told, strict=True):
+            answer = self.answers[row]
+            if answer.finish is not None:
+                continue
+            if token in self.ends:
+                answer.finish = "end"
+                continue
+            answer.ids.append(token)
+            stopped = False
+            if not self.lean:
+                answer.log_probs.append(log_prob)
+                answer.entropies.append(entropy)
+            if not self.lean or self.decoding.stop:
+                answer.text, stopped = cut(to_text(self.model, answer.ids), self.decoding.stop)
+            if stopped:
+                answer.finish = "stop_text"
+            elif len(answer.ids) == self.decoding.max_new_tokens:
+                answer.finish = "length"
+            if self.on_token:
+                self.on_token(row, answer)
 
 
-def _step(
-    model: LoadedModel, batch: _Batch, chosen: Int[Tensor, " row"], live: Live | None, sink: SummarySink | None
-) -> Float[Tensor, "row vocab"]:
-    if live:
-        live.phase, live.padding = "answer", None
-    if sink:
-        sink.answer = slice(0, 1)
-    return batch.forward(model, chosen[:, None])
+def check_seam(model: LoadedModel, prompts: Sequence[Sequence[int]], room: int) -> None:
+    """Raises BadPrompt where an answer could begin on one side of the model's seam and go on beyond it.
+
+    What lies in the cache was read with the factors of the near side, and would be read on with those of the far one:
+    figures before and behind would be of two models.
+    """
+    seam = model.proof.seam
+    across = [len(prompt) for prompt in prompts if seam is not None and len(prompt) <= seam < len(prompt) + room]
+    if seam is not None and across:
+        raise BadPrompt(
+            f"The answer could cross token {seam:,}",
+            f"{model.info.name} reads texts beyond it with other rotary factors, the prompt has {max(across):,} tokens "
+            f"and the answer may take {room:,}",
+            "ask for a shorter answer or shorten the prompt",
+        )
+
+
+def _groups(model: LoadedModel, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Which prompts may share a batch: those on one side of the seam; of one length where padding does not hold."""
+    seam = model.proof.seam
+    groups: dict[tuple[bool, int], list[int]] = {}
+    for place, prompt in enumerate(prompts):
+        far = seam is not None and len(prompt) > seam
+        groups.setdefault((far, 0 if model.proof.left else len(prompt)), []).append(place)
+    return list(groups.values())
 
 
 def _prefill(
-    model: LoadedModel, prompts: Sequence[Sequence[int]], live: Live | None, prompt_scores: bool, copies: int
-) -> tuple[_Batch, Float[Tensor, "row vocab"], Decoded]:
-    """Read the prompts: left-padded where they differ in length."""
-    ids, mask = left_padded(prompts, min(model.ends, default=0), model.device)
+    model: LoadedModel,
+    prompts: Sequence[Sequence[int]],
+    group: list[int],
+    live: Live | None,
+    prompt_scores: bool,
+    copies: int,
+    decoded: Decoded,
+) -> tuple[_Batch, Float[Tensor, "row vocab"]]:
+    """Read the prompts of a group, left-padded where they differ in length: the batch and its logits."""
+    told = [prompts[place] for place in group]
+    ids, mask = left_padded(told, min(model.ends, default=0), model.device)
     if live:
-        live.phase, live.padding = "prompt", mask
+        live.rows, live.phase, live.padding = list(group), "prompt", mask
     extra: dict[str, Any] = {} if prompt_scores else {"logits_to_keep": 1}
-    lengths = torch.tensor([len(prompt) for prompt in prompts], device=model.device)
     if mask is not None:
         extra["attention_mask"] = mask.long()
         extra["position_ids"] = (mask.long().cumsum(1) - 1).clamp_min(0)
     out = model.plain(ids, use_cache=True, **extra)
     logits = out.logits[:, -1]
-    decoded = Decoded([Answer() for _ in prompts], logits.float().clone())
     if prompt_scores:
-        for row, prompt in enumerate(prompts):
-            told = prompt_token_scores(out.logits[row, ids.shape[1] - len(prompt) :], prompt)
-            decoded.prompt_log_probs.append(told[0])
-            decoded.prompt_entropies.append(told[1])
-    batch = _Batch(list(range(len(prompts))), out.past_key_values, mask, lengths)
+        for row, prompt in enumerate(told):
+            scored = prompt_token_scores(out.logits[row, ids.shape[1] - len(prompt) :], prompt)
+            decoded.prompt_log_probs.append(scored[0])
+            decoded.prompt_entropies.append(scored[1])
+    lengths = torch.tensor([len(prompt) for prompt in told], device=model.device)
+    batch = _Batch(group, out.past_key_values, mask, lengths)
     if copies > 1:
         batch.multiply(copies)
         logits = logits.repeat_interleave(copies, 0)
-        decoded.first_logits = decoded.first_logits.repeat_interleave(copies, 0)
-        decoded.answers = [Answer() for _ in batch.rows]
-    return batch, logits, decoded
+    return batch, logits
 
 
 def left_padded(
@@ -263,40 +327,6 @@ def prompt_token_scores(
 
 def _nothing(rows: int) -> tuple[list[float], list[float]]:
     return [0.0] * rows, [0.0] * rows
-
-
-def _note(
-    model: LoadedModel,
-    batch: _Batch,
-    chosen: Int[Tensor, " row"],
-    told: tuple[list[float], ...],
-    answers: list[Answer],
-    decoding: Decoding,
-    ends: frozenset[int],
-    on_token: OnToken | None,
-    lean: bool,
-) -> None:
-    """Note each row's next token; rows that are done are marked so."""
-    for row, token, log_prob, entropy in zip(batch.rows, chosen.tolist(), *told, strict=True):
-        answer = answers[row]
-        if answer.finish is not None:
-            continue
-        if token in ends:
-            answer.finish = "end"
-            continue
-        answer.ids.append(token)
-        stopped = False
-        if not lean:
-            answer.log_probs.append(log_prob)
-            answer.entropies.append(entropy)
-        if not lean or decoding.stop:
-            answer.text, stopped = cut(to_text(model, answer.ids), decoding.stop)
-        if stopped:
-            answer.finish = "stop_text"
-        elif len(answer.ids) == decoding.max_new_tokens:
-            answer.finish = "length"
-        if on_token:
-            on_token(row, answer)
 
 
 def cut(text: str, stops: Sequence[str]) -> tuple[str, bool]:

@@ -44,6 +44,8 @@ class Live:
     padding: Bool[Tensor, "row pos"] | None = None
     tokens: dict[int, int] = field(default_factory=dict)
     changed: dict[int, Tensor] = field(default_factory=dict)
+    done: set[int] = field(default_factory=set)
+    """Rows that are in the batch and have ended: what happens to them is counted no more."""
 
     @property
     def acts(self) -> bool:
@@ -69,6 +71,8 @@ class Live:
         first = layer == min(self.layers)
         real = None if self.padding is None else self.padding.sum(1).tolist()
         for place, row in enumerate(self.rows):
+            if row in self.done:
+                continue
             if first:
                 self.tokens[row] = self.tokens.get(row, 0) + (width if real is None else int(real[place]))
             self.changed[row] = changed[place] + self.changed.get(row, 0)

@@ -7,13 +7,17 @@ CETT may be a neuron that is always high; "against usual" divides by that neuron
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from backend.cett import cett
+from backend.cett import check_norms, divided, out_norm
+from backend.features import batches, right_padded
+from backend.finite import refuse_text
 from backend.models.hooks import observe
 from backend.models.loaded import LoadedModel
 from backend.types import Array, Frozen
@@ -67,6 +71,7 @@ class _Tally:
     def __init__(self, model: LoadedModel) -> None:
         self.w_norms = model.w_norms
         self.real = torch.empty(0)
+        self.norms: list[Tensor] = []
         self.edges = torch.from_numpy(EDGES[1:-1].copy()).to(model.w_norms[0].device)
         self.sums = [torch.zeros_like(norm, dtype=torch.float64) for norm in model.w_norms]
         self.peaks = [torch.zeros_like(norm) for norm in model.w_norms]
@@ -75,27 +80,40 @@ class _Tally:
         ]
 
     def __call__(self, layer: int, z: Tensor, h: Tensor) -> None:
-        values = cett(z, self.w_norms[layer], h)[self.real]
+        norm = out_norm(h)
+        self.norms.append(norm)
+        values = divided(z, self.w_norms[layer], norm)[self.real]
         self.sums[layer] += values.sum(0)
         self.peaks[layer] = torch.maximum(self.peaks[layer], values.amax(0))
         bins = torch.bucketize(values, self.edges, right=True).T.contiguous()
         self.counts[layer].scatter_add_(1, bins, torch.ones_like(bins, dtype=torch.int32))
 
+    def check(self, text: Tensor, blame: Callable[[int], None]) -> None:
+        """After a forward: raises NotFinite and ZeroOutput; `text` [row pos] is True at tokens, False at padding."""
+        norms = torch.stack([norm.to(text.device) for norm in self.norms])
+        self.norms.clear()
+        check_norms(norms, text, self.real, blame=blame)
+
 
 def measure(model: LoadedModel, watch: Watch = SILENT) -> Usual:
-    """Work out the statistics of the shipped text: padded batches of similar length, reduced in the hook."""
-    coded = sorted((model.tokenizer(line)["input_ids"] for line in sentences()), key=len)
+    """Work out the statistics of the shipped text: padded batches of similar length, reduced in the hook.
+
+    Raises NotFinite, ZeroOutput, Stopped between two batches.
+    """
+    coded = [model.tokenizer(line)["input_ids"] for line in sentences()]
     tally = _Tally(model)
-    with torch.inference_mode(), observe(model, tally):
-        for start in range(0, len(coded), BATCH):
+    with torch.inference_mode():
+        for places in batches(model, list(map(len, coded)), BATCH):
             check(watch)
-            rows = coded[start : start + BATCH]
-            width = max(map(len, rows))
-            ids = torch.tensor([row + [row[-1]] * (width - len(row)) for row in rows], device=model.device)
-            mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows], device=model.device)
-            tally.real = mask.bool()
+            rows = [coded[place] for place in places]
+            ids, mask = right_padded(rows, model.device)
+            tally.real = mask.clone()
             tally.real[:, 0] = False
-            model.plain.base_model(ids, attention_mask=mask, use_cache=False)
+            if not bool(tally.real.any()):
+                continue
+            with observe(model, tally):
+                model.plain.base_model(ids, attention_mask=mask.long(), use_cache=False)
+            tally.check(mask, partial(_blame, model, rows))
     tokens = sum(len(row) - 1 for row in coded)
     widest = max(model.info.widths)
     return Usual(
@@ -104,6 +122,10 @@ def measure(model: LoadedModel, watch: Watch = SILENT) -> Usual:
         peak=np.stack([_wide(peak.cpu().numpy(), widest) for peak in tally.peaks]),
         counts=np.stack([np.pad(count.cpu().numpy(), ((0, widest - len(count)), (0, 0))) for count in tally.counts]),
     )
+
+
+def _blame(model: LoadedModel, rows: list[list[int]], row: int) -> None:
+    refuse_text(model, rows[row])
 
 
 def _wide(values: np.ndarray, widest: int) -> np.ndarray:

@@ -30,9 +30,9 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
 from backend.arrays import is_whole, new_array
+from backend.choosing import scores
 from backend.errors import StoreError
 from backend.features import RegionText, region_means
-from backend.generation import scores
 from backend.identify.library import write_text
 from backend.identify.pace import Pace
 from backend.identify.records import reason, records

@@ -14,8 +14,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from backend.cett import cett
-from backend.features import BATCH, RegionText, right_padded
+from backend.cett import check_norms, divided, out_norm
+from backend.features import RegionText, batches, right_padded
+from backend.finite import refuse_text
 from backend.identify.statistics import auroc, estimate, share
 from backend.models.hooks import observe
 from backend.models.loaded import LoadedModel
@@ -46,9 +47,12 @@ class _Sink:
     values: list[Float[Tensor, "place neuron"]] = field(default_factory=list)
     sums: list[Float[Tensor, "row pos"]] = field(default_factory=list)
     squares: list[Float[Tensor, "row pos"]] = field(default_factory=list)
+    norms: list[Float[Tensor, "row pos"]] = field(default_factory=list)
 
     def __call__(self, layer: int, z: Tensor, h: Tensor) -> None:
-        here = cett(z, self.w_norms[layer], h)
+        norm = out_norm(h)
+        self.norms.append(norm)
+        here = divided(z, self.w_norms[layer], norm)
         self.values.append(here[self.rows, self.positions])
         self.sums.append(here.sum(-1))
         self.squares.append(here.square().sum(-1))
@@ -59,11 +63,9 @@ def count(
 ) -> dict[Population, Counts]:
     """Count in the first region of each text. Raises Stopped between two batches."""
     found = {population: (np.zeros(len(texts)), np.zeros(len(texts))) for population in POPULATIONS}
-    order = sorted(range(len(texts)), key=lambda place: len(texts[place].ids))
     with torch.inference_mode():
-        for start in range(0, len(order), BATCH):
+        for places in batches(model, [len(text.ids) for text in texts]):
             between(watch)
-            places = order[start : start + BATCH]
             _read(model, [texts[place] for place in places], places, k, chosen, found)
     return {population: Counts(*pair) for population, pair in found.items()}
 
@@ -82,6 +84,8 @@ def _read(
     sink = _Sink(model.w_norms, rows, positions)
     with observe(model, sink):
         model.plain.base_model(ids, attention_mask=mask.long(), use_cache=False)
+    norms = torch.stack([norm.to(mask.device) for norm in sink.norms])
+    check_norms(norms, mask, blame=lambda row: refuse_text(model, texts[row].ids))
     widths, by_layer = model.info.widths, chosen.by_layer()
     for population in POPULATIONS:
         limits = _limits(sink, mask, widths, population, k)
@@ -113,7 +117,7 @@ def _limits(
     else:
         lengths = mask.sum(1)
         size = (sizes.sum() * lengths)[sink.rows][None]
-        total, square = ((part.sum(0) * mask).sum(1)[sink.rows][None] for part in (sums, squares))
+        total, square = (part.sum(0).where(mask, 0).sum(1)[sink.rows][None] for part in (sums, squares))
     mean = total / size
     limit = mean + k * (square / size - mean.square()).clamp_min(0).sqrt()
     return list(limit.expand(len(widths), -1))

@@ -6,14 +6,16 @@ place: `blocks.{l}.mlp.out` of the bridge, and the same weights' module in the p
 over one set of weights, since the bridge's wrappers cost a decode step more than the step itself; that
 both give the same numbers is held by test.
 
-`observe` reads and `rewrite` replaces; each is a block, and every hook is off when it is left.
+`observe` reads and `rewrite` replaces; each is a block, and every hook is off when it is left. What a hook is shown
+is lent to it: a family may write into the same tensor right after (Falcon adds the attention's output to h in place),
+so whoever needs it later takes a copy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from torch import Tensor, nn
 
@@ -35,7 +37,7 @@ def bridge_outs(bridge: Any) -> tuple[Any, ...]:
     Raises UnsupportedModel for a layer whose neurons are not reached there (routed experts, recurrent blocks).
     """
     outs = []
-    for layer, block in enumerate(bridge.blocks):
+    for layer, block in enumerate(getattr(bridge, "blocks", None) or ()):
         out = getattr(getattr(block, "mlp", None), "out", None)
         if out is None or not hasattr(out, "hook_in") or getattr(out, "original_component", None) is None:
             raise UnsupportedModel(
@@ -44,44 +46,86 @@ def bridge_outs(bridge: Any) -> tuple[Any, ...]:
                 "choose a dense model, for instance a distilled one",
             )
         outs.append(out)
+    if not outs:
+        raise UnsupportedModel(
+            "this model has no layers that can be taken apart one by one",
+            "TransformerLens names no row of blocks in it",
+            "choose a model of the table or of a known family",
+        )
     return tuple(outs)
 
 
 def plain_outs(plain: nn.Module, bridged: Sequence[Any]) -> tuple[nn.Module, ...]:
-    """The same down projections in the plain tree: those that hold the very same weight."""
+    """The same down projections in the plain tree: those that hold the very same weight.
+
+    Raises UnsupportedModel where a layer's is not there, or is another layer's as well.
+    """
     holders = {id(module.weight): module for module in plain.modules() if hasattr(module, "weight")}
-    return tuple(holders[id(out.original_component.weight)] for out in bridged)
+    outs = [holders.get(id(getattr(out.original_component, "weight", None))) for out in bridged]
+    if len({id(out) for out in outs}) < len(outs) or None in outs:
+        raise UnsupportedModel(
+            "this model's neurons cannot be told apart by layer",
+            "some of its layers share one feed-forward part, or keep its weights in a form of their own",
+            "choose a model of the table or of a known family",
+        )
+    return tuple(out for out in outs if out is not None)
 
 
 @contextmanager
 def observe(model: LoadedModel, observer: Observer, tree: Tree = "plain") -> Iterator[None]:
     """Within the block, `observer` sees z and h of every layer at every forward of `tree`."""
     with ExitStack() as stack:
+        rows = _Rows(stack, model, tree)
         if tree == "bridge":
             layers = range(model.info.n_layers)
-            pairs = [pair for layer in layers for pair in _bridge_observers(layer, observer)]
+            pairs = [pair for layer in layers for pair in _bridge_observers(layer, observer, rows)]
             stack.enter_context(model.bridge.hooks(fwd_hooks=pairs))
         else:
             for layer, out in enumerate(model.outs):
-                stack.callback(out.register_forward_hook(_plain_observer(layer, observer)).remove)
+                stack.callback(out.register_forward_hook(_plain_observer(layer, observer, rows)).remove)
         yield
 
 
-def _plain_observer(layer: int, observer: Observer) -> Callable[[nn.Module, Any, Tensor], None]:
+class _Rows:
+    """How many rows the running forward has.
+
+    Some families (OPT) put all tokens of a batch in one line before their MLP: only here is known how many are a row's.
+    """
+
+    def __init__(self, stack: ExitStack, model: LoadedModel, tree: Tree) -> None:
+        self.count = 1
+        stack.callback(_embedding(model, tree).register_forward_pre_hook(self._note, with_kwargs=True).remove)
+
+    def _note(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
+        self.count = len(args[0] if args else next(iter(kwargs.values())))
+
+    def apart(self, tokens: Tensor) -> Tensor:
+        """[row pos ...] of a tensor that may have both in one axis."""
+        return tokens if tokens.ndim > 2 else tokens.unflatten(0, (self.count, -1))
+
+
+def _embedding(model: LoadedModel, tree: Tree) -> nn.Module:
+    """Where every forward of a tree begins, with or without the output head (OPT's goes round its own base model)."""
+    whole: Any = model.plain if tree == "plain" else model.bridge.original_model
+    found: nn.Module = whole.get_input_embeddings()
+    return found
+
+
+def _plain_observer(layer: int, observer: Observer, rows: _Rows) -> Callable[[nn.Module, Any, Tensor], None]:
     def hook(module: nn.Module, args: Any, output: Tensor) -> None:
-        observer(layer, args[0], output)
+        observer(layer, rows.apart(args[0]), rows.apart(output))
 
     return hook
 
 
-def _bridge_observers(layer: int, observer: Observer) -> list[tuple[str, Callable[..., None]]]:
+def _bridge_observers(layer: int, observer: Observer, rows: _Rows) -> list[tuple[str, Callable[..., None]]]:
     held: list[Tensor] = []
 
     def keep(z: Tensor, hook: Any) -> None:
         held.append(z)
 
     def tell(h: Tensor, hook: Any) -> None:
-        observer(layer, held.pop(), h)
+        observer(layer, rows.apart(held.pop()), rows.apart(h))
 
     return [(f"blocks.{layer}.mlp.out.hook_in", keep), (f"blocks.{layer}.mlp.out.hook_out", tell)]
 
@@ -90,32 +134,38 @@ def _bridge_observers(layer: int, observer: Observer) -> list[tuple[str, Callabl
 def rewrite(model: LoadedModel, layers: Sequence[int], rewriter: Rewriter, tree: Tree = "plain") -> Iterator[None]:
     """Within the block, z of each of `layers` is replaced before its down projection. Enter before `observe`."""
     with ExitStack() as stack:
+        rows = _Rows(stack, model, tree)
         if tree == "bridge":
-            pairs = [(f"blocks.{layer}.mlp.out.hook_in", _bridge_rewriter(layer, rewriter)) for layer in layers]
+            pairs = [(f"blocks.{layer}.mlp.out.hook_in", _bridge_rewriter(layer, rewriter, rows)) for layer in layers]
             stack.enter_context(model.bridge.hooks(fwd_hooks=pairs))
         else:
             for layer in layers:
-                handle = model.outs[layer].register_forward_pre_hook(_plain_rewriter(layer, rewriter))
+                handle = model.outs[layer].register_forward_pre_hook(_plain_rewriter(layer, rewriter, rows))
                 stack.callback(handle.remove)
         yield
 
 
-def _plain_rewriter(layer: int, rewriter: Rewriter) -> Callable[[nn.Module, Any], tuple[Any, ...]]:
+def _plain_rewriter(layer: int, rewriter: Rewriter, rows: _Rows) -> Callable[[nn.Module, Any], tuple[Any, ...]]:
     def hook(module: nn.Module, args: Any) -> tuple[Any, ...]:
-        return (rewriter(layer, args[0]), *args[1:])
+        return (rewriter(layer, rows.apart(args[0])).view_as(args[0]), *args[1:])
 
     return hook
 
 
-def _bridge_rewriter(layer: int, rewriter: Rewriter) -> Callable[..., Tensor]:
+def _bridge_rewriter(layer: int, rewriter: Rewriter, rows: _Rows) -> Callable[..., Tensor]:
     def hook(z: Tensor, hook: Any) -> Tensor:
-        return rewriter(layer, z)
+        return rewriter(layer, rows.apart(z)).view_as(z)
 
     return hook
 
 
 def hook_count(model: LoadedModel) -> int:
-    """Hooks on either tree's down projections now. Zero outside every block, whatever happened inside."""
+    """Hooks on either tree now, but for those that TransformerLens itself keeps on some families for good (OPT).
+
+    Zero outside every block, whatever happened inside.
+    """
+    begun = sum(len(_embedding(model, tree)._forward_pre_hooks) for tree in get_args(Tree))
     plain = sum(len(out._forward_hooks) + len(out._forward_pre_hooks) for out in model.outs)
-    bridged = sum(len(out.hook_in.fwd_hooks) + len(out.hook_out.fwd_hooks) for out in model.bridge_outs)
-    return plain + bridged
+    points = [point for out in model.bridge_outs for point in (out.hook_in, out.hook_out)]
+    bridged = sum(not hook.is_permanent for point in points for hook in point.fwd_hooks)
+    return begun + plain + bridged

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import importlib.metadata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -18,7 +18,8 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from backend.errors import UnsupportedModel
-from backend.models.hooks import bridge_outs, plain_outs
+from backend.models.hooks import Tree, bridge_outs, plain_outs
+from backend.models.selfcheck import Proof, prove
 from backend.types import ModelInfo
 
 
@@ -35,6 +36,8 @@ class LoadedModel:
     w_norms: tuple[Float[Tensor, " neuron"], ...]
     ends: frozenset[int]
     """Tokens that end an answer."""
+    proof: Proof = field(default_factory=Proof)
+    """Which ways of running it give Transformers' own figures."""
     extras: dict[str, Any] = field(default_factory=dict)
     """What is worked out once for this model and kept with it."""
 
@@ -43,6 +46,11 @@ class LoadedModel:
         """Where inputs go: the device of the embedding."""
         weight = self.plain.get_input_embeddings().weight
         return torch.device(weight.device) if isinstance(weight, Tensor) else torch.device("cpu")
+
+    def tree(self, tokens: int) -> Tree:
+        """The tree in which a finished text of so many tokens is read: the bridge, as far as it was proven."""
+        beyond = self.proof.seam is not None and tokens > self.proof.seam
+        return "bridge" if self.proof.bridge and not beyond else "plain"
 
     def w_out(self, layer: int) -> Float[Tensor, "neuron d_model"]:
         """Output directions of a layer's neurons, one a row."""
@@ -75,8 +83,11 @@ def wrap(
 
     No weight is processed: without compatibility mode the bridge folds and centres nothing.
 
-    Raises UnsupportedModel for a model whose neurons cannot be named, or that is more than a language model:
-    the bridge would ask for packages of its other parts.
+    Every way in which the verbs run it is tried on a few tokens: `proof` says which of them hold.
+
+    Raises UnsupportedModel for a model whose neurons cannot be named or whose cache cannot be relied on, or that is
+    more than a language model: the bridge would ask for packages of its other parts. NotFinite where its weights or
+    activations hold NaN or infinity.
     """
     if hf_model.config.get_text_config() is not hf_model.config:
         raise UnsupportedModel(
@@ -86,14 +97,32 @@ def wrap(
         )
     hf_model.eval().requires_grad_(False)
     plain = twin(hf_model)
-    bridge = TransformerBridge.boot_transformers(
-        source, hf_model=hf_model, tokenizer=copy.deepcopy(tokenizer), device=str(next(hf_model.parameters()).device)
-    )
+    bridge = _bridge(hf_model, tokenizer, name, source)
     bridged = bridge_outs(bridge)
     outs = plain_outs(plain, bridged)
     norms = tuple(output_directions(out).float().norm(dim=1) for out in outs)
     info = _info(plain, tokenizer, norms, name=name, fingerprint=fingerprint, device=device, dtype=dtype)
-    return LoadedModel(info, bridge, plain, tokenizer, outs, bridged, norms, _ends(plain, tokenizer))
+    model = LoadedModel(info, bridge, plain, tokenizer, outs, bridged, norms, _ends(plain, tokenizer))
+    proof = prove(model)
+    return replace(model, proof=proof, info=info.model_copy(update={"notes": proof.notes}))
+
+
+def _bridge(hf_model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, source: str) -> TransformerBridge:
+    """TransformerLens around the model. Raises UnsupportedModel for a family that it cannot take apart."""
+    device = str(next(hf_model.parameters()).device)
+    try:
+        return TransformerBridge.boot_transformers(
+            source, hf_model=hf_model, tokenizer=copy.deepcopy(tokenizer), device=device
+        )
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # an adapter that does not fit fails with whatever it runs into
+        first = (str(error).strip() or type(error).__name__).split("\n")[0].split(" Available ")[0]
+        raise UnsupportedModel(
+            f"{name} cannot be taken apart",
+            f"TransformerLens does not know this form of {type(hf_model).__name__} ({first[:160].rstrip('.:')})",
+            "choose a model of the table or of a known family",
+        ) from error
 
 
 def _info(

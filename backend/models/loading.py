@@ -70,7 +70,7 @@ def load(
     for note in told:
         log.warning("%s: %s", source.name, note)
     tell("ready", 1.0)
-    return replace(model, info=model.info.model_copy(update={"notes": tuple(told)}))
+    return replace(model, info=model.info.model_copy(update={"notes": (*told, *model.info.notes)}))
 
 
 def _wrapped(hf_model: Any, tokenizer: Any, **named: str) -> LoadedModel:

@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic.functional_serializers import PlainSerializer
 from pydantic_core import CoreSchema
 
-METRIC_VERSION = 1
+METRIC_VERSION = 2
 """Raised whenever a stored figure would be computed differently today."""
 
 COMPACT = {"arrays": "base64"}

@@ -36,7 +36,8 @@ class ModelInfo(Frozen):
     device: str
     versions: dict[str, str]
     notes: tuple[str, ...] = ()
-    """What its files ask for and do not get here, a sentence each."""
+    """A sentence each: what its files ask for and do not get here, and what is done in a slower way for this model
+    because the usual one was found to differ."""
 
     @property
     def basis(self) -> str:

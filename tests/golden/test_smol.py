@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +22,19 @@ from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
 from backend.types import Asked, CettRequest, CompareRequest, Decoding, RowPlan
 from backend.watch import SILENT
-from tests.plain import Plain, largest_gap, naive_cett
+from tests.plain import Plain, naive_cett, relative_gap
 
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("smol")]
 
+AGAIN = "HNEURONS_TESTED_AGAIN"
+"""Set in the runs of this module that it starts itself, each as on another processor."""
 EGYPT, NORTEL = "What is the capital of Egypt?", "Who is the CEO of Nortel?"
 TREES: tuple[Tree, ...] = ("plain", "bridge")
 CHOSEN = NeuronSet.of("L0:N5", "L8:N700", "L17:N98", "L17:N1033", "L29:N1535")
 
-CACHE_TOLERANCE = 1e-4
-"""Logits reach 25 in float32; seen: 3e-5 between one step with the cache and the full forward."""
-LOGITS_TOLERANCE = 1e-4
-CETT_TOLERANCE = 1e-5
-"""Relative to the largest CETT of the text."""
+TOLERANCE = 5e-5
+"""Of the largest logit, CETT or activation that is compared. float32 rounds at 6e-8; 30 layers, each of sums of up to
+1,536 terms in an order that hangs on processor and threads, made 4e-6 of it here. A mistake moves hundredths."""
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +109,8 @@ def test_a_typed_end_of_turn_stays_text(smol: LoadedModel) -> None:
 def test_logits_are_those_of_an_untouched_model(
     tree: Tree, smol: LoadedModel, expected: torch.Tensor, ids: list[int]
 ) -> None:
-    gap = largest_gap(forward(smol, tree, ids), expected)
-    assert gap <= LOGITS_TOLERANCE, f"largest difference {gap:.1e}"
+    gap = relative_gap(forward(smol, tree, ids), expected)
+    assert gap <= TOLERANCE, f"largest difference {gap:.1e}"
 
 
 @pytest.mark.parametrize("tree", TREES)
@@ -124,9 +127,9 @@ def test_one_step_with_the_cache_is_the_full_forward(
             past = smol.plain(first, use_cache=True).past_key_values
             step = smol.plain(last, past_key_values=past, use_cache=True).logits[0, -1]
     assert past.get_seq_length() == len(ids)
-    gap = largest_gap(step, expected[-1])
-    assert gap <= CACHE_TOLERANCE, f"largest difference {gap:.1e}"
-    assert largest_gap(plain.logits([ids[-1:]])[0, -1], expected[-1]) > 1000 * CACHE_TOLERANCE
+    gap = relative_gap(step, expected[-1])
+    assert gap <= TOLERANCE, f"largest difference {gap:.1e}"
+    assert relative_gap(plain.logits([ids[-1:]])[0, -1], expected[-1]) > 1000 * TOLERANCE
 
 
 def test_cett_is_the_papers_formula_in_both_trees(smol: LoadedModel, plain: Plain, ids: list[int]) -> None:
@@ -142,8 +145,8 @@ def test_cett_is_the_papers_formula_in_both_trees(smol: LoadedModel, plain: Plai
         expected = naive_cett(z[0], plain.directions(layer), h[0])
         assert expected.sum(-1).min() >= 1
         for tree in TREES:
-            gap = largest_gap(found[tree][layer], expected) / expected.max()
-            assert gap <= CETT_TOLERANCE, f"{tree}, layer {layer}: largest difference {gap:.1e} of the largest"
+            gap = relative_gap(found[tree][layer], expected)
+            assert gap <= TOLERANCE, f"{tree}, layer {layer}: largest difference {gap:.1e} of the largest"
 
 
 @pytest.mark.parametrize("alpha", [0.0, 2.0])
@@ -157,10 +160,10 @@ def test_alpha_scales_rows_of_the_output_weight(
     with torch.no_grad():
         for neuron, column in kept.items():
             plain.down(neuron.layer).get_parameter("weight")[:, neuron.index] = column
-    assert largest_gap(expected, edited) > 100 * LOGITS_TOLERANCE
+    assert relative_gap(expected, edited) > 100 * TOLERANCE
     for tree in TREES:
         with scaled(smol, [RowPlan(arm="chosen", alpha=alpha, neurons=CHOSEN)], tree=tree):
-            assert largest_gap(forward(smol, tree, ids), edited) <= LOGITS_TOLERANCE, tree
+            assert relative_gap(forward(smol, tree, ids), edited) <= TOLERANCE, tree
 
 
 @pytest.mark.parametrize("tree", TREES)
@@ -179,7 +182,7 @@ def test_rows_of_one_batch_are_as_if_alone_padded_or_not(smol: LoadedModel) -> N
     for row, prompt in enumerate(prompts):
         alone = decode(smol, [prompt], asked)
         assert together.answers[row].ids == alone.answers[0].ids
-        assert largest_gap(together.first_logits[row], alone.first_logits[0]) <= LOGITS_TOLERANCE
+        assert relative_gap(together.first_logits[row], alone.first_logits[0]) <= TOLERANCE
 
 
 def test_a_comparison_changes_the_answer_and_leaves_no_hook(smol: LoadedModel) -> None:
@@ -201,4 +204,18 @@ def test_the_full_array_is_written_as_plain_hooks_give_it(smol: LoadedModel, pla
     expected = plain.cett(plain.tokenizer(text)["input_ids"])
     array = np.load(tmp_path / "x.npy", allow_pickle=False)
     assert array.shape == told.shape == (30, expected.shape[1], 1536)
-    assert largest_gap(array, expected) <= CETT_TOLERANCE * expected.max()
+    assert relative_gap(array, expected) <= TOLERANCE
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(AGAIN in os.environ, reason="it is such a run itself")
+@pytest.mark.parametrize("capability", ["default", "avx2"])
+def test_all_of_this_holds_with_the_instructions_of_another_processor_on_one_thread(capability: str) -> None:
+    """Sums come in another order there: a tolerance that is too close to this machine's own shows."""
+    own = {"ATEN_CPU_CAPABILITY": capability, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", AGAIN: "1"}
+    left_out = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", __file__],
+        env=left_out | own, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=900, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-1000:]

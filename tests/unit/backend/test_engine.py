@@ -30,7 +30,7 @@ from backend.types import (
 from backend.watch import SILENT
 from cache.errors import StoreProblem
 from cache.store import Store
-from tests.plain import Plain, largest_gap
+from tests.plain import FLOAT32, Plain, largest_gap
 from tests.tiny import D_MLP, FAMILIES, LAYERS
 
 SHORT = Decoding(max_new_tokens=4)
@@ -189,7 +189,7 @@ def test_a_card_shows_its_own_neuron_along_the_text_whatever_was_asked_before(
         asked = NeuronRequest.model_validate({"neuron": f"L1:N{index}", "text": EXPLORE})
         told = engine.neuron(asked)
         assert told.cett is not None
-        assert largest_gap(told.cett, full[1, :, index]) <= 1e-5 * full.max()
+        assert largest_gap(told.cett, full[1, :, index]) <= FLOAT32 * full.max()
         assert [token.id for token in told.tokens] == [token.id for token in base.tokens]
     assert engine.explore(EXPLORE).set_cett.shape[1] == 0
 
@@ -215,7 +215,7 @@ def test_the_full_array_is_brute_forces_with_its_axes_beside_it(
     expected = untouched(family).cett(ids)
     assert array.dtype == np.float32
     assert array.shape == told.shape == (LAYERS, len(ids), D_MLP)
-    assert largest_gap(array, expected) <= 1e-5 * expected.max()
+    assert largest_gap(array, expected) <= FLOAT32 * expected.max()
     beside = json.loads((tmp_path / "x.json").read_text("utf-8"))
     assert beside["token_ids"] == ids == list(told.token_ids)
     assert beside["shape"] == list(array.shape)

@@ -18,11 +18,11 @@ from backend.neurons import NeuronSet
 from backend.reference import Usual
 from backend.types import Decoding, Event, Exploration, ExploreRequest, Population, PromptEvent, Threshold, TokenEvent
 from backend.watch import SILENT, Silent
-from tests.plain import Plain, largest_gap
+from tests.plain import FLOAT32, Plain, largest_gap, relative_gap
 from tests.tiny import D_MLP, FAMILIES, LAYERS
 
 ASK = "What is the capital of Egypt?"
-RELATIVE = 2e-5
+RELATIVE = FLOAT32
 """Of the largest value: float32 against numpy's float64; seen: 5e-6."""
 CHOSEN = NeuronSet.of("L0:N3", "L2:N40", "L2:N1")
 
@@ -162,8 +162,8 @@ def test_log_probability_and_entropy_of_every_token_equal_brute_force(
     first, *others = told.tokens
     assert first.log_prob is first.entropy is None
     expected = [chances[place, token.id] for place, token in enumerate(others)]
-    assert largest_gap([token.log_prob for token in others], expected) <= 1e-5
-    assert largest_gap([token.entropy for token in others], -(np.exp(chances) * chances).sum(-1)[:-1]) <= 1e-5
+    assert relative_gap([token.log_prob for token in others], expected) <= FLOAT32
+    assert relative_gap([token.entropy for token in others], -(np.exp(chances) * chances).sum(-1)[:-1]) <= FLOAT32
 
 
 ARRAYS = [name for name, field in Exploration.model_fields.items() if "ndarray" in str(field.annotation)]
@@ -186,7 +186,7 @@ def test_a_given_answer_is_seen_as_if_it_had_been_generated(
         else:
             assert close(one, other), name
     told = [[(t.log_prob or 0, t.entropy or 0) for t in told.tokens] for told in (made, given)]
-    assert largest_gap(*told) <= 1e-5
+    assert relative_gap(*told) <= FLOAT32
 
 
 def test_another_given_answer_has_other_figures(explored: Callable[[str, ExploreRequest], Exploration]) -> None:

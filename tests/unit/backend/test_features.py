@@ -11,11 +11,11 @@ from backend.errors import BadInput
 from backend.features import RegionText, region_means
 from backend.models.loaded import LoadedModel
 from backend.types.identify import Pooling
-from tests.plain import Plain, largest_gap, some_ids
+from tests.plain import FLOAT32, Plain, largest_gap, some_ids
 from tests.tiny import D_MLP, FAMILIES, LAYERS
 
 HEAD = some_ids(1, 20, seed=5)[0].tolist()
-RELATIVE = 1e-5
+RELATIVE = FLOAT32
 
 
 def texts(head: list[int]) -> list[RegionText]:

@@ -10,19 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.cett import SummarySink
+from backend.choosing import Chooser
 from backend.errors import Stopped
-from backend.generation import Answer, Chooser, cut, decode, left_padded, prompt_token_scores
+from backend.generation import Answer, cut, decode, left_padded, prompt_token_scores
 from backend.interventions import scaled
 from backend.models.hooks import hook_count, observe
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
 from backend.types import Decoding, Event, RowPlan, Threshold
 from backend.watch import Silent
-from tests.plain import Plain, largest_gap, some_ids
+from tests.plain import FLOAT32, Plain, relative_gap, some_ids
 from tests.tiny import FAMILIES
 
-TOLERANCE = 1e-5
-"""Logits reach 3.5; seen: 3e-6."""
+TOLERANCE = FLOAT32
 PROMPTS = [some_ids(1, length, seed=length)[0].tolist() for length in (24, 7, 15, 24)]
 GREEDY = Decoding(max_new_tokens=16)
 SAMPLED = Decoding(max_new_tokens=16, temperature=1.0, top_k=50, top_p=0.95, seed=3)
@@ -60,8 +60,8 @@ def test_one_step_with_the_cache_is_the_full_forward(
         plain = model.plain(ids[:, -1:], past_key_values=past, use_cache=True).logits[:, -1]
         _, bridged = model.bridge(ids[:, :-1], use_cache=True, return_type="logits_and_cache")
         bridge = model.bridge(ids[:, -1:], past_key_values=bridged, use_cache=True)[:, -1]
-    assert max(largest_gap(plain, expected), largest_gap(bridge, expected)) <= TOLERANCE
-    assert largest_gap(without_past, expected) > 1000 * TOLERANCE, "an empty cache must show"
+    assert max(relative_gap(plain, expected), relative_gap(bridge, expected)) <= TOLERANCE
+    assert relative_gap(without_past, expected) > 1000 * TOLERANCE, "an empty cache must show"
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -72,16 +72,16 @@ def test_a_row_alone_is_the_same_row_in_a_padded_batch(family: str, tiny: Callab
     for row, prompt in enumerate(PROMPTS):
         alone = decode(model, [prompt], GREEDY, ignore_ends=True)
         assert together.answers[row].ids == alone.answers[0].ids
-        assert largest_gap(together.first_logits[row], alone.first_logits[0]) <= TOLERANCE
-        assert largest_gap(together.answers[row].log_probs, alone.answers[0].log_probs) <= TOLERANCE
-        assert largest_gap(together.answers[row].entropies, alone.answers[0].entropies) <= TOLERANCE
+        assert relative_gap(together.first_logits[row], alone.first_logits[0]) <= TOLERANCE
+        assert relative_gap(together.answers[row].log_probs, alone.answers[0].log_probs) <= TOLERANCE
+        assert relative_gap(together.answers[row].entropies, alone.answers[0].entropies) <= TOLERANCE
 
 
 def test_padding_that_is_read_as_text_would_show(untouched: Callable[[str], Plain]) -> None:
     """Guard of the test above."""
     plain, short = untouched("llama"), PROMPTS[1]
     padded = plain.logits([[1] * 17 + short])[0, -1]
-    assert largest_gap(padded, plain.logits([short])[0, -1]) > 1000 * TOLERANCE
+    assert relative_gap(padded, plain.logits([short])[0, -1]) > 1000 * TOLERANCE
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma3_text", "gpt2"])
@@ -97,7 +97,7 @@ def test_a_row_that_leaves_the_batch_changes_no_other(family: str, tiny: Callabl
     for before, after in zip(free, found, strict=True):
         assert after.ids == before.ids[: len(after.ids)]
         assert after.finish == ("stop_text" if early in before.text else "length")
-        assert largest_gap(after.log_probs, before.log_probs[: len(after.ids)]) <= TOLERANCE
+        assert relative_gap(after.log_probs, before.log_probs[: len(after.ids)]) <= TOLERANCE
 
 
 def test_the_same_seed_draws_the_same_tokens_alone_or_in_a_batch(tiny: Callable[[str], LoadedModel]) -> None:
@@ -117,7 +117,7 @@ def test_copies_of_a_prompt_are_rows_with_their_own_draws(family: str, tiny: Cal
         (alone,) = decode(model, [PROMPTS[row // 2]], SAMPLED, seeds=[seeds[row]], ignore_ends=True).answers
         assert answer.ids == alone.ids == bare.ids
         assert answer.text == bare.text
-        assert largest_gap(answer.log_probs, alone.log_probs) <= TOLERANCE
+        assert relative_gap(answer.log_probs, alone.log_probs) <= TOLERANCE
         assert not bare.log_probs
     assert len({tuple(answer.ids) for answer in copied.answers}) == len(seeds)
 
@@ -151,7 +151,7 @@ def test_draws_follow_the_distribution(tiny: Callable[[str], LoadedModel]) -> No
     chances = torch.tensor([[0.1, 0.2, 0.7]])
     choose = Chooser(Decoding(temperature=1.0, seed=0), [0])
     counts = torch.bincount(torch.cat([choose(chances.log(), [0]) for _ in range(3000)]), minlength=3) / 3000
-    assert largest_gap(counts, chances[0]) < 0.03
+    assert relative_gap(counts, chances[0]) < 0.045
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt_neox"])
@@ -168,8 +168,8 @@ def test_log_probability_and_entropy_are_those_of_the_predicting_distribution(
     entropies = (-(told.exp() * told).sum(-1))[:-1]
     assert decoded.prompt_log_probs[0][0] is None
     assert decoded.prompt_entropies[0][0] is None
-    assert largest_gap(decoded.prompt_log_probs[0][1:] + answer.log_probs, expected) <= TOLERANCE
-    assert largest_gap(decoded.prompt_entropies[0][1:] + answer.entropies, entropies) <= TOLERANCE
+    assert relative_gap(decoded.prompt_log_probs[0][1:] + answer.log_probs, expected) <= TOLERANCE
+    assert relative_gap(decoded.prompt_entropies[0][1:] + answer.entropies, entropies) <= TOLERANCE
 
 
 def test_scores_of_a_long_prompt_do_not_hang_on_the_chunk() -> None:
@@ -177,7 +177,7 @@ def test_scores_of_a_long_prompt_do_not_hang_on_the_chunk() -> None:
     ids = torch.randint(0, 30, (200,)).tolist()
     found, entropies = prompt_token_scores(logits, ids)
     expected = logits.double().log_softmax(-1)
-    assert largest_gap(found[1:], [float(expected[place, ids[place + 1]]) for place in range(199)]) <= TOLERANCE
+    assert relative_gap(found[1:], [float(expected[place, ids[place + 1]]) for place in range(199)]) <= TOLERANCE
     assert len(entropies) == 200
     assert prompt_token_scores(logits[:1], ids[:1]) == ([None], [None])
 
@@ -191,7 +191,7 @@ def test_the_kept_cache_is_as_it_was_behind_the_prompt(tiny: Callable[[str], Loa
         answer = torch.tensor([decoded.answers[0].ids] * 2)
         logits = model.plain(answer, past_key_values=decoded.cache, use_cache=True).logits
         whole = model.plain(torch.tensor([PROMPTS[0] + decoded.answers[0].ids])).logits
-    assert largest_gap(logits[0], whole[0, len(PROMPTS[0]) :]) <= TOLERANCE
+    assert relative_gap(logits[0], whole[0, len(PROMPTS[0]) :]) <= TOLERANCE
 
 
 def test_every_token_is_told_at_once_with_the_text_so_far(tiny: Callable[[str], LoadedModel]) -> None:

@@ -14,7 +14,7 @@ from backend.lens import lens, logits
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import MAX_LENS, LensRequest
-from tests.plain import Plain, largest_gap
+from tests.plain import FLOAT32, Plain, relative_gap
 from tests.tiny import D_MLP, FAMILIES, LAYERS
 
 FINAL = {"gpt2": "transformer.ln_f", "gpt_neox": "gpt_neox.final_layer_norm"}
@@ -39,8 +39,8 @@ def test_the_lens_is_the_output_direction_through_norm_and_unembedding(
     with torch.inference_mode():
         found = logits(tiny(family), (NeuronId(0, 2), NeuronId(1, 5)))[1]
     expected = naive_lens(untouched(family), 1, 5)
-    assert largest_gap(found, expected) <= 2e-5
-    assert largest_gap(naive_lens(untouched(family), 1, 6), expected) > 1000 * 2e-5, "another neuron must show"
+    assert relative_gap(found, expected) <= FLOAT32
+    assert relative_gap(naive_lens(untouched(family), 1, 6), expected) > 1000 * FLOAT32, "another neuron must show"
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
@@ -64,7 +64,7 @@ def test_pushing_along_the_direction_moves_the_logits_as_the_lens_says(
         step = 1e-2
         moved = (head(norm((stream + step * sideways).float())) - head(norm(stream.float()))) / step
         pull = head(norm(stream.float()) - (0 if family not in FINAL else norm.bias)) * float(direction @ stream) / 32
-    assert largest_gap(moved + pull, naive_lens(plain, 2, 3)) <= 5e-3
+    assert relative_gap(moved + pull, naive_lens(plain, 2, 3)) <= 5e-3
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
@@ -79,7 +79,7 @@ def test_several_neurons_are_told_in_order_and_each_as_if_alone(
         for side in ("promotes", "suppresses"):
             here, there = getattr(one, side), getattr(alone, side)
             assert [entry.id for entry in here] == [entry.id for entry in there]
-            assert largest_gap([entry.logit for entry in here], [entry.logit for entry in there]) <= 1e-6
+            assert relative_gap([entry.logit for entry in here], [entry.logit for entry in there]) <= FLOAT32
         raised, lowered = ([entry.logit for entry in side] for side in (one.promotes, one.suppresses))
         assert raised == sorted(raised, reverse=True) and lowered == sorted(lowered)
     assert len({one.promotes for one in told.pushed}) == 3, "different neurons push different tokens"

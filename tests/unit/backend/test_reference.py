@@ -12,7 +12,7 @@ from backend.errors import Stopped
 from backend.models.loaded import LoadedModel
 from backend.reference import EDGES, Usual
 from backend.watch import Silent
-from tests.plain import Plain, largest_gap
+from tests.plain import FLOAT32, Plain, largest_gap
 from tests.tiny import D_MLP, LAYERS
 
 
@@ -33,8 +33,8 @@ def test_mean_and_peak_are_those_of_every_sentence_read_alone(usual: Usual, brut
     """Padded batches change nothing, in sliding windows neither."""
     assert usual.tokens == brute.shape[1]
     assert usual.mean.shape == usual.peak.shape == (LAYERS, D_MLP)
-    assert largest_gap(usual.mean, brute.mean(1)) <= 1e-5 * brute.max()
-    assert largest_gap(usual.peak, brute.max(1)) <= 1e-4 * brute.max()
+    assert largest_gap(usual.mean, brute.mean(1)) <= FLOAT32 * brute.max()
+    assert largest_gap(usual.peak, brute.max(1)) <= FLOAT32 * brute.max()
 
 
 def test_first_tokens_would_have_changed_the_mean(usual: Usual, untouched: Callable[[str], Plain]) -> None:

@@ -15,7 +15,7 @@ from backend.identify import exact, library, statistics
 from backend.identify.formats import thunlp
 from backend.models.loaded import LoadedModel
 from backend.prompting import decode
-from tests.plain import Plain, largest_gap
+from tests.plain import FLOAT32, Plain, largest_gap
 
 RIGHT = ("Cairo", "Rome", "Oslo")
 WRONG = ("not known", "the book", "a neuron")
@@ -79,7 +79,7 @@ def test_cett_is_read_over_the_named_tokens_and_over_all_others_of_the_answered_
         whole = plain.cett(list(text.ids))
         for read, region in ((given.answer, inside), (given.other, outside)):
             expected = whole[:, region].mean(1).reshape(-1)
-            assert largest_gap(read[place], expected) / expected.max() <= 1e-5
+            assert largest_gap(read[place], expected) / expected.max() <= FLOAT32
 
 
 def test_every_answer_that_is_not_read_is_counted_by_its_reason(

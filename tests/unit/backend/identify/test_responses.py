@@ -18,6 +18,7 @@ from backend.types import Event, StageEvent
 from backend.types.identify import Question, Sampling
 from backend.watch import Silent
 from cache.journal import Journal
+from tests.plain import FLOAT32
 
 QUESTIONS = [Question(id=f"q{i}", text="Who " + "asks " * i + "this?", answers=("a",)) for i in range(7)]
 SAMPLING = Sampling(samples=3, max_new_tokens=8, suffix=" Say it.", top_k=20)
@@ -53,7 +54,7 @@ def test_greedy_answers_are_those_of_decoding_with_their_figures(
     ):
         (alone,) = decode(model, [encode(model, asked(question, SAMPLING)).ids], SAMPLING.greedy).answers
         assert one.answer.text == alone.text and len(one.log_probs) == len(one.entropies) == one.answer.tokens
-        assert one.log_probs == pytest.approx(alone.log_probs, abs=1e-5)
+        assert one.log_probs == pytest.approx(alone.log_probs, rel=FLOAT32)
 
 
 class StopAfter(Silent):

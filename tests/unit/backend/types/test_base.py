@@ -126,5 +126,5 @@ def test_the_key_hangs_on_request_model_and_metric(monkeypatch: pytest.MonkeyPat
     one, other = Holder(values=[1.0]), Holder(values=[2.0])
     keys = {result_key(one, "a" * 64), result_key(other, "a" * 64), result_key(one, "b" * 64)}
     assert result_key(one, "a" * 64) in keys
-    monkeypatch.setattr("backend.types.base.METRIC_VERSION", 2)
+    monkeypatch.setattr("backend.types.base.METRIC_VERSION", 3)
     assert len({*keys, result_key(one, "a" * 64)}) == 4
