@@ -29,18 +29,21 @@ from backend.types.identify import Verdict
 
 ARTICLES = frozenset({"a", "an", "the"})
 _SAYING = (
-    "say|tell|answer|provide|determine|confirm|verify|find|recall|remember|be (?:sure|certain|determined|known|"
-    "confirmed|verified|answered|found|identified|said)|give|identify|help|access|assist|speak|guess|know|specify|name|respond"
+    "say|tell|answer|provide|determine|confirm|verify|recall|remember|be (?:sure|certain|determined|known|confirmed|"
+    "verified|answered|found|identified|said)|know|specify|respond"
 )
+_DOING = "find|give|identify|help|access|assist|speak|guess|name"
+"""What anybody may have been unable to do once: a hedge in the past only where the one who answers says it."""
 _ADVERBS = (
     "(?:(?:explicitly|currently|yet|publicly|clearly|entirely|exactly|really|quite|completely|fully|directly|"
-    "specifically|actually|been|being|so|too|very|at all|well|widely|100|even) )*"
+    "specifically|actually|been|being|so|too|very|at all|100|even) )*"
 )
 HEDGES = (
     rf"(?:do not|dont|does not|doesnt|did not|didnt) {_ADVERBS}(?:know|recall|remember)",
     rf"(?:do not|dont) have {_ADVERBS}(?:any |enough |sufficient |the |access|that |specific )*"
     "(?:information|data|access|knowledge|context|details)",
-    rf"(?:cannot|can not|cant|could not|couldnt|unable to|not able to) {_ADVERBS}(?:{_SAYING})",
+    rf"(?:cannot|can not|cant|unable to|not able to) {_ADVERBS}(?:{_SAYING}|{_DOING})",
+    rf"(?:could not|couldnt) {_ADVERBS}(?:{_SAYING})|(?:i|we) (?:could not|couldnt) {_ADVERBS}(?:{_DOING})",
     rf"(?:not|isnt|wasnt|arent|werent) {_ADVERBS}(?:provided|specified|mentioned|stated|disclosed|documented)",
     rf"(?:not|isnt|wasnt|im not|arent|werent) {_ADVERBS}(?:sure|certain|clear)(?! footed)(?! cut)",
     rf"(?:not|isnt|wasnt|arent|werent) {_ADVERBS}known"

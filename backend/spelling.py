@@ -11,8 +11,8 @@ name ("в Москве"), simplified for traditional characters and numbers in w
 3. An apostrophe joins ("O'Brien" is "obrien"); what is before a suffix or behind an elided article is the word as
    well ("Cervantes's", "Ankara'da", "l'Italie"), and so is an Arabic or Hebrew word without its one-letter prefixes,
    a Korean one without its particle.
-4. A number is one word, compared by value: 2,500 is 2500 is 2 500, 3.50 is 3.5, ٣ is 3, 3 million is 3,000,000; -7 is
-   not 7, and 3.5, 3/4, 3:30 and 10^3 are not 3. Units are words of their own: "5km" is 5 and km.
+4. A number is one word, compared by value: 2,500 is 2500 is 2 500, 3.50 is 3.5, ٣ is 3, 3 million is 3,000,000 and
+   3万 is 30,000; the full stop is the decimal one, so 2.500 is 2.5 and 2.500.000 is 2,500,000; -7 is not 7, and 3.5, 3/4, 3:30 and 10^3 are not 3. Units are words of their own: "5km" is 5 and km.
 
 Library: `regex` for scripts and grapheme clusters, which the standard `re` does not know.
 """
@@ -27,7 +27,7 @@ from functools import lru_cache
 
 import regex
 
-APOSTROPHES = "'\u2018\u2019\u02bc\u02b9\uff07\u05f3"
+APOSTROPHES = "'\u2018\u2019\u00b4\u02bb\u02bc\u02bd\u02be\u02bf\u02b9\uff07\u05f3"
 SIGNED = r"(?<![^\W_])[^\W\d_](?:\+\+|[#\u266f](?!\w))"
 """A single letter with its sign, which makes another name of it: C++, C#. Other signs say less (K+, Disney+)."""
 UNSPACED = r"\p{Han}\p{Hiragana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
@@ -36,20 +36,24 @@ UNSPACED = r"\p{Han}\p{Hiragana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
 _JOINERS = "\u00ad\u200c\u200d\u2060\ufeff\u0640\u05f4"
 """Format characters, the Arabic tatweel and Hebrew gershayim: inside a word, and no part of its spelling."""
 _SCALES = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_SCALES |= {"\u5343": 3, "\u4e07": 4, "\u842c": 4, "\ub9cc": 4, "\u5104": 8, "\u4ebf": 8, "\uc5b5": 8, "\u5146": 12}
+_MYRIADS = "".join(one for one in _SCALES if not one.isascii())
+_SPACED = rf"(?![{UNSPACED}\p{{Katakana}}\p{{Hangul}}])[\p{{L}}\p{{M}}\p{{N}}]"
+"""A letter or digit that makes one word with the figures beside it."""
 _UNITS = "km|cm|mm|nm|kg|mg|lb|lbs|ft|mph|kmh|ml|hz|khz|mhz|ghz|kw|kwh|mw|gb|mb|kb|tb|am|pm"
 _SPACE = " \u00a0\u2009\u202f"
 _GROUP = rf"[,.{_SPACE}\u066c\uff0c'\u2019]"
 _NUMBER = (
-    rf"(?<![\p{{L}}\p{{M}}\p{{N}}])(?P<number>"
+    rf"(?<!{_SPACED})(?P<number>"
     rf"(?P<sign>(?:(?<![\p{{N}}\)\]\u00b0%][{_SPACE}]?)(?<!\p{{L}})[-\u2212\u2013\u2010\u2011\uff0d]"
     rf"|(?:\bminus|\bnegative)[{_SPACE}])?)"
     rf"(?P<digits>\p{{Nd}}+(?:[{_SPACE},.'\u2019\u066b\u066c\uff0c\uff0e:]\p{{Nd}}+)*|(?<![\p{{Nd}}.])\.\p{{Nd}}+)"
     rf"(?P<vulgar>[\u00bc-\u00be\u2150-\u215e])?"
     rf"(?P<part>/\p{{Nd}}{{1,3}}(?![\p{{Nd}}/]))?"
     rf"(?P<power>\^[-\u2212]?\p{{Nd}}+|[\u207b]?[\u00b2\u00b3\u00b9\u2070\u2074-\u2079]+)?"
-    rf")(?=(?:{_UNITS})?(?![\p{{L}}\p{{M}}\p{{N}}])|x10[\^\u2070-\u207b\u00b2\u00b3\u00b9])"
+    rf")(?=(?:{_UNITS})?(?!{_SPACED})|x10[\^\u2070-\u207b\u00b2\u00b3\u00b9])"
     rf"(?P<times>[{_SPACE}]?[x\u00d7*\u00b7][{_SPACE}]?10(?:\^(?P<ten>[-\u2212]?\p{{Nd}}+)|(?P<up>[\u207b]?[\u00b2\u00b3\u00b9\u2070\u2074-\u2079]+)))?"
-    rf"(?P<scaled>[{_SPACE}-](?P<scale>{'|'.join(_SCALES)})s?(?!\p{{L}}))?"
+    rf"(?P<scaled>(?:[{_SPACE}-](?P<scale>thousand|million|billion|trillion)s?(?!\p{{L}})|(?P<myriad>[{_MYRIADS}])))?"
 )
 _LETTER = rf"(?![\u00bc-\u00be\u2150-\u215e])[\p{{L}}\p{{M}}\p{{N}}{_JOINERS}\u30fc]"
 _WORD = (
@@ -75,7 +79,15 @@ _PARTICLED = regex.compile(
     r"(\p{Hangul}+?)(?:은|는|이|가|을|를|의|에|도|와|과|로|으로|에서|에게|부터|까지|이나|이며|이고|이라고|라고|만|입니다|이다|이에요|예요|였다|이었다|였습니다|이었습니다|인|이란|란)"
 )
 _PLAIN = {"æ": "ae", "œ": "oe", "ð": "d", "þ": "th", "ı": "i", "ŋ": "n", "ĸ": "k", "\u0259": "e"}
-_ARABIC = {"\u0671": "\u0627", "\u0649": "\u064a", "\u06cc": "\u064a", "\u06a9": "\u0643", "\u06c0": "\u0647"}
+_ARABIC = {
+    "\u0671": "\u0627",
+    "\u0649": "\u064a",
+    "\u06cc": "\u064a",
+    "\u06a9": "\u0643",
+    "\u06c0": "\u0647",
+    "\u06c1": "\u0647",
+    "\u06be": "\u0647",
+}
 _STROKED = regex.compile(r"LATIN SMALL LETTER ([A-Z]) WITH .+")
 _SUPERSCRIPT = str.maketrans("\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u2212", "-0123456789-")
 _ACCENTS = {"\u0300", "\u0301"}
@@ -212,7 +224,8 @@ def _value(match: regex.Match[str], digits: str, *, is_first: bool, is_last: boo
         value += Decimal(str(unicodedata.numeric(match["vulgar"])))
     exponent = match["ten"] or match["up"]
     shift = int(exponent.translate(_SUPERSCRIPT)) if exponent else 0
-    shift += _SCALES[match["scale"].lower()] if match["scale"] else 0
+    scale = match["scale"] or match["myriad"]
+    shift += _SCALES[scale.lower()] if scale else 0
     if abs(shift) < 100:
         value = value.scaleb(shift)
     power = (match["power"] or "").lstrip("^").translate(_SUPERSCRIPT)
