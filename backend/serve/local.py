@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from backend.errors import HNeuronsError, StoreError, Unknown
+from backend.errors import HNeuronsError, NotAllowed, StoreError, Unknown
 from backend.identify import library
 from backend.serve import long_links, opening
 from backend.serve.failures import explain
@@ -261,7 +261,9 @@ class LocalClient:
     def keep_link(self, params: Mapping[str, str]) -> str:
         """Keep the parameters of a link that is too long for an address; their key."""
         if self._links is None:
-            raise StoreError("The link cannot be kept", "nothing is written to disk here", "choose fewer neurons")
+            raise NotAllowed(
+                "The link cannot be kept", "nothing is written to disk here", "choose fewer neurons for a shorter one"
+            )
         return long_links.keep(self._links, params)
 
     def kept_link(self, key: str) -> Mapping[str, str] | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import BadInput, HNeuronsError, StoreError
+from backend.errors import BadInput, HNeuronsError, NotAllowed
 from backend.serve import long_links
 from backend.serve.remote import HttpClient
 from cache.store import Store
@@ -51,6 +51,6 @@ def test_links_take_a_bounded_room_and_the_newest_stay(tmp_path: Path) -> None:
 
 def test_where_nothing_is_written_to_disk_no_link_is_kept_and_that_is_said() -> None:
     with doors.local(FakeEngine(), None) as client:
-        with pytest.raises(StoreError, match="cannot be kept"):
+        with pytest.raises(NotAllowed, match="cannot be kept"):
             client.keep_link(PARAMS)
         assert client.kept_link("0" * 64) is None

@@ -236,7 +236,7 @@ def test_a_whole_number_stands_for_one_with_a_point_and_lists_for_tuples() -> No
     ("request_", "known"),
     [
         (ExploreRequest(prompt=ASK), "26e66f85ad4da91bf838c3d945cc592e84adf7c93e813843f418b05d22a220c1"),
-        (IdentifyRequest(name="a"), "507eef76c03d3a2833d4c898f6f0221603486f32049bd289e577f0cc98f92677"),
+        (IdentifyRequest(name="a"), "856d8baf30cfafa3ad0467fc31a2d811ca865338fa0fd6796c35762dc7909b88"),
     ],
 )
 def test_what_is_accepted_has_the_key_it_always_had(request_: Frozen, known: str) -> None:
