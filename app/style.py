@@ -104,7 +104,11 @@ DARK = Palette(
 
 
 def css(palette: Palette) -> str:
-    """What the theme's settings do not reach: contrast of 4.5:1 and more, focus that is seen, and narrow screens."""
+    """What the theme's settings do not reach: contrast of 4.5:1 and more, focus that is seen, and narrow screens.
+
+    Streamlit's own download of a table is left out: it writes a text that begins like a formula as one. Ours, under
+    each table, does not (`backend.spreadsheet`).
+    """
     checked = '[data-testid="stButtonGroup"] button:is([aria-checked="true"], [aria-pressed="true"])'
     wide = ", ".join(f".st-key-figure-{name}" for name in WIDE)
     return f"""<style>
@@ -114,6 +118,7 @@ button kbd {{ opacity: 1 !important; color: inherit !important; }}
 :is(a, button, summary, [role="tab"], [role="radio"]):focus-visible {{
   outline: 2px solid {palette.chosen} !important; outline-offset: 2px !important;
 }}
+[data-testid="stElementToolbarButton"]:has(button[aria-label^="Download as CSV"]) {{ display: none; }}
 [data-testid="stPopoverBody"]:has([data-testid="stDataFrame"]) {{ min-width: min(46rem, 94vw); }}
 @media (max-width: 640px) {{
   [data-testid="stMainBlockContainer"] {{ padding-left: 1rem; padding-right: 1rem; }}

@@ -43,9 +43,15 @@ def draw(probe: Probe) -> None:
 
 
 def _imported(probe: Probe) -> None:
+    here = session.status().info
+    if here is not None and (probe.is_of(here) or probe.forced == here.name):
+        use = "Its neurons can be marked on Explore and switched on Compare"
+    else:
+        name = text.markdown(probe.model.name) if probe.model else "its model"
+        use = f"Its neurons can be marked on Explore and switched on Compare once {name} is loaded"
     st.markdown(
-        f"It came from **{text.markdown(probe.imported)}** without a report. Its neurons can be marked on Explore and "
-        "switched on Compare; what it is worth on this model is not known until answers are judged."
+        f"It came from **{text.markdown(probe.imported)}** without a report. {use}; what it is worth is not known "
+        "until answers are judged."
     )
     if probe.aside:
         st.markdown(f"{text.markdown(probe.aside_told)}.")

@@ -100,8 +100,8 @@ def test_a_cell_gives_the_spellings_that_were_in_it(value: object, expected: tup
         "['a', 'b' 'c']", "['a''b']", "(1, 2)", "{1, 2}", "array(['a', 'b'",
         "array(['a'], dtype=object", "['Rome', name]", "[" * 200 + "'a'" + "]" * 200, {"foo": "bar"}, float("inf"),
         b"\xff", ["Rome", {"foo": 1}], ["['Rome' ... 'x']"],
-        str(pd.Series(["Rome", "x"])), str(pd.array(["Rome", "x"], dtype="string")), "<generator object names at 0x7f19b04005f0>",
-        str([pa.scalar("Rome")]), "<map object at 0x7f19af907bb0>",
+        str(pd.Series(["Rome", "x"])), str(pd.array(["Rome", "x"], dtype="string")),
+        "<generator object names at 0x7f19b04005f0>", str([pa.scalar("Rome")]), "<map object at 0x7f19af907bb0>",
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_back_is_no_spelling(value: object) -> None:
