@@ -273,7 +273,8 @@ def as_csv() -> dict[str, bytes]:
 @pytest.mark.parametrize("made", [as_npz, as_hprobes, as_jhammant, as_csv])
 def test_a_foreign_probe_scores_the_same_items_the_same(made: Callable[[], dict[str, bytes]]) -> None:
     probe = probes.read(made(), "x", INFO)
-    assert np.allclose(logits(probe), FITTED.decision_function(FEATURES), atol=1e-9)
+    expected = FITTED.decision_function(FEATURES)
+    assert np.allclose(logits(probe), expected, rtol=0, atol=1e-9 * np.abs(expected).max())
     assert probe.imported and probe.report is None
     assert set(probe.h_neurons) == {
         NeuronId(int(n // WIDTH), int(n % WIDTH)) for n in np.flatnonzero(FITTED.coef_[0] > 0)
@@ -317,7 +318,7 @@ def test_what_is_written_is_read_back(kind: str) -> None:
     files = {f"p{ending}": payload for ending, payload in probes.write(probe, kind).items()}
     again = probes.read(files, "x", INFO)
     assert again.h_neurons == probe.h_neurons and again.against == probe.against
-    assert np.allclose(logits(again), logits(probe), atol=1e-12)
+    assert np.allclose(logits(again), logits(probe), rtol=0, atol=1e-12 * np.abs(logits(probe)).max())
 
 
 def test_for_hprobes_weights_are_per_sd_where_each_is_known() -> None:
@@ -329,7 +330,7 @@ def test_for_hprobes_weights_are_per_sd_where_each_is_known() -> None:
     held = load_safetensors(written[".safetensors"])
     assert np.allclose(held["clf_coef"][0], [one.weight * 0.5 for one in known.neurons])
     again = probes.read({"p.json": written[".json"], "p.safetensors": written[".safetensors"]}, "x", None)
-    assert np.allclose(logits(again), logits(plain), atol=1e-12)
+    assert np.allclose(logits(again), logits(plain), rtol=0, atol=1e-12 * np.abs(logits(plain)).max())
     ragged = known.model_copy(update={"model": INFO.model_copy(update={"widths": (3, 4)})})
     with pytest.raises(BadInput, match="layers of one width"):
         probes.write(ragged, "hprobes")
