@@ -18,6 +18,7 @@ from app.widgets.identify_runs import CHANGE
 from app.widgets.refusals import bad_input
 from backend.errors import HNeuronsError
 from backend.types.identify import CONSISTENCIES, Consistency, Question, RegionRule, Sampling
+from backend.types.numbers import fixed
 from backend.types.plan import Checks, LlmJudge, Plan, RunView, Screening, Source, Training
 from backend.types.results import ModelInfo
 
@@ -131,8 +132,8 @@ def time_words(info: ModelInfo, asked: int, drawn: int) -> str:
 
 def _long(seconds: float) -> str:
     if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        return f"{fixed(max(seconds, 1), 0)} s"
+    return f"{fixed(seconds / 60, 0)} min" if seconds < 5400 else f"{fixed(seconds / 3600, 1)} h"
 
 
 def plan(own_file: str, size: Size, changed: RunView | None = None) -> Plan:

@@ -82,11 +82,9 @@ def _wrapped(hf_model: Any, tokenizer: Any, **named: str) -> LoadedModel:
         raise _out_of_memory(named["name"], named["device"]) from error
     except Exception as error:  # an architecture that is not known surfaces as whatever its absence runs into
         log.info("%s cannot be wrapped", named["name"], exc_info=True)
-        kind = type(hf_model).__name__
-        knows = "does not know" if isinstance(error, ValueError) else "cannot follow"
         raise UnsupportedModel(
             f"{named['name']} cannot be taken apart",
-            f"TransformerLens {knows} its architecture ({kind})",
+            f"the parts of {type(hf_model).__name__} are not laid out as this program follows them",
             "choose a model of the table or of a known family",
         ) from error
 

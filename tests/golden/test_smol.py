@@ -215,7 +215,7 @@ def test_all_of_this_holds_with_the_instructions_of_another_processor_on_one_thr
     own = {"ATEN_CPU_CAPABILITY": capability, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", AGAIN: "1"}
     left_out = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", __file__],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
         env=left_out | own, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-1000:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -52,7 +53,9 @@ def answered(kind: str, headers: list[tuple[str, str]], hosts: Hosts = LOOPBACK_
         "type": kind, "path": "/", "method": "GET", "server": ("127.0.0.1", 1),
         "headers": [(name.encode(), value.encode("utf-8")) for name, value in headers], **scope,
     }  # fmt: skip
-    asyncio.run(TrustedHosts(_let_in, hosts)(asked, receive, send))
+    # In a thread of its own: a browser test in the same process may keep a loop running in this one.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(TrustedHosts(_let_in, hosts)(asked, receive, send))).result()
     first = sent[0]
     return {"let in": 200, "websocket.close": 403}.get(first["type"]) or int(first["status"])
 

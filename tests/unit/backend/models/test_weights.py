@@ -343,10 +343,10 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {
     "mixtral": ({"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
                  "intermediate_size": 48, "num_local_experts": 2}, "mixture-of-experts"),
     "biogpt": ({"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48},
-               "TransformerLens does not know its architecture"),
+               "TransformerLens does not know this form of BioGptForCausalLM"),
     "blenderbot": ({"d_model": 32, "decoder_layers": 2, "encoder_layers": 1, "decoder_attention_heads": 4,
                     "decoder_ffn_dim": 48, "encoder_attention_heads": 4, "encoder_ffn_dim": 48},
-                   "TransformerLens cannot follow its architecture"),
+                   "TransformerLens does not know this form of BlenderbotForCausalLM"),
 }  # fmt: skip
 
 
