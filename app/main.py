@@ -55,9 +55,10 @@ def bound() -> str:
 
 def _import() -> None:
     """What every page needs, which takes seconds in a new server: meanwhile the page says what it will show."""
+    # There in every run: were it in the first alone, the second would draw all below it anew and close popovers.
+    first = st.empty()
     if READY in sys.modules:
         return
-    first = st.empty()
     with first.container():
         st.header("Which neurons write the model’s answer?", anchor=False)
         st.markdown(":small[:gray[The page is being made ready; an example comes first, the model loads behind it.]]")

@@ -72,7 +72,8 @@ def answers(result: Comparison | None, wanted: CompareRequest | HNeuronsError) -
     """What streams, or what has ended; above it, why a run ended badly or does not fit the switches."""
     frame.notes(session.link_notes())
     jobs.shown_failure(VERB)
-    model_status.waiting()
+    with st.container():
+        model_status.waiting()
     jobs.watch_job(VERB, compare_answers.streaming)
     if result is None:
         return

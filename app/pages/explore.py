@@ -88,8 +88,9 @@ def page() -> None:
     _other_probe(result)
     frame.notes(session.link_notes())
     jobs.shown_failure("explore")
-    if result is None or running is not None or session.status().state == "failed":
-        model_status.waiting()
+    with st.container():
+        if result is None or running is not None or session.status().state == "failed":
+            model_status.waiting()
     jobs.watch_job("explore", explore_figures.streaming)
     if result is not None and current:
         explore_state.keep_draft()

@@ -36,7 +36,8 @@ def page() -> None:
     room = session.view().room
     _head(probe, room)
     frame.notes(session.link_notes())
-    model_status.waiting()
+    with st.container():
+        model_status.waiting()
     if room == "train":
         identify_train.draw(probe)
     elif room == "answers":

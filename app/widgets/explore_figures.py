@@ -63,7 +63,9 @@ def draw(result: Exploration) -> None:
         st.markdown(muted(tint))
         fold = st.container()
     with right:
-        _worth(result)
+        # In a place of its own: what comes and goes there must not close a popover below it.
+        with st.container():
+            _worth(result)
         line = st.container()
         _ranked(result, cell, probe)
     left, right = st.columns(SPLIT, gap="medium")
@@ -184,7 +186,8 @@ def _map_settings() -> None:
 
 def _ranked(result: Exploration, cell: Cell, probe: Probe | None) -> None:
     frame.heading(explore_words.place(result, cell), explore_words.HOW_RANKED)
-    ranked.table(result, cell, session.view().score, probe)
+    with st.container():
+        ranked.table(result, cell, session.view().score, probe)
     count = len(session.chosen())
     try:
         session.chosen().check(result.model.widths)
