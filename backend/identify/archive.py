@@ -12,9 +12,8 @@ import zlib
 from pathlib import Path
 
 from backend.errors import StoreError
-from backend.whole import whole
 from cache.errors import remedy
-from cache.files import Taken, own_folder, turn
+from cache.files import Taken, own_folder, turn, whole
 
 PLAN = "plan.json"
 QUESTIONS = "questions.jsonl"

@@ -21,9 +21,8 @@ from backend.identify.records import reason
 from backend.types.plan import run_name
 from backend.types.probe import Probe, ProbeSummary, Said, bare
 from backend.types.results import ModelInfo
-from backend.whole import whole
 from cache.errors import PathEscapes, remedy
-from cache.files import signature
+from cache.files import signature, whole
 from cache.paths import home, inside
 
 log = logging.getLogger(__name__)

@@ -83,7 +83,17 @@ class ProbeFiles(Body):
 
 def add_probes(app: FastAPI, client: Client) -> None:
     """Put the routes on `app`."""
+    _add_shelf(app, client)
+    _add_runs(app, client)
 
+    @app.post("/v1/questions")
+    def questions(body: QuestionFile) -> ReadQuestions:
+        """The questions of a file, and which of its rows are left out and why."""
+        file, payload = next(iter(body.files.items()))
+        return client.read_questions(payload, file, body.limit, body.seed)
+
+
+def _add_shelf(app: FastAPI, client: Client) -> None:
     @app.get("/v1/probes")
     def probes() -> Probes:
         """The probes that are here."""
@@ -105,6 +115,8 @@ def add_probes(app: FastAPI, client: Client) -> None:
         probe's own."""
         return client.standing(name, Asked(prompt=body.prompt, chat=body.chat, system=body.system), body.answer)
 
+
+def _add_runs(app: FastAPI, client: Client) -> None:
     @app.get("/v1/runs")
     def runs() -> Runs:
         """Runs in their folders; those at work have a job, to be watched at /v1/jobs."""
@@ -136,9 +148,3 @@ def add_probes(app: FastAPI, client: Client) -> None:
         """Keep which words answer; it counts when the run is made again."""
         client.mark_words(name, body.question, body.response, body.words)
         return body
-
-    @app.post("/v1/questions")
-    def questions(body: QuestionFile) -> ReadQuestions:
-        """The questions of a file, and which of its rows are left out and why."""
-        file, payload = next(iter(body.files.items()))
-        return client.read_questions(payload, file, body.limit, body.seed)

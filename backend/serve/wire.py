@@ -27,6 +27,7 @@ class PatientProtocol(H11Protocol):
     head_seconds, rest_seconds = HEAD_SECONDS, REST_SECONDS
     _deadline: asyncio.TimerHandle | None = None
 
+    # Uvicorn itself narrows the type of asyncio's protocol in this way.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
         super().connection_made(transport)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.whole import whole
+from cache.files import whole
 
 
 def test_what_was_written_stands_under_its_name_alone(tmp_path: Path) -> None:
