@@ -10,7 +10,7 @@ name ("в Москве"), simplified for traditional characters and numbers in w
    Katakana in a row is one word, since it stands for a foreign one (インド is not in インドネシア).
 3. An apostrophe joins ("O'Brien" is "obrien"); what is before a suffix or behind an elided article is the word as
    well ("Cervantes's", "Ankara'da", "l'Italie"), and so is an Arabic or Hebrew word without its one-letter prefixes,
-   a Korean one without its particle.
+   a Korean one without its particles.
 4. A number is one word, compared by value: 2,500 is 2500 is 2 500, 3.50 is 3.5, ٣ is 3, 3 million is 3,000,000 and
    3万 is 30,000; the full stop is the decimal one, so 2.500 is 2.5 and 2.500.000 is 2,500,000;
    -7 is not 7, and 3.5, 3/4, 3:30 and 10^3 are not 3. Units are words of their own: "5km" is 5 and km.
@@ -34,8 +34,9 @@ SIGNED = r"(?<![^\W_])[^\W\d_](?:\+\+|[#\u266f](?!\w))"
 UNSPACED = r"\p{Han}\p{Hiragana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
 """Scripts that are written without spaces between words, as a character class."""
 
-_JOINERS = "\u00ad\u200c\u200d\u2060\ufeff\u0640\u05f4"
-"""Format characters, the Arabic tatweel and Hebrew gershayim: inside a word, and no part of its spelling."""
+_JOINERS = "\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\u0640\u05f4"
+"""Format characters and marks of direction, the Arabic tatweel and Hebrew gershayim: inside a word, and no part of its
+spelling. As a character class."""
 _SCALES = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _SCALES |= {"\u5343": 3, "\u4e07": 4, "\u842c": 4, "\ub9cc": 4, "\u5104": 8, "\u4ebf": 8, "\uc5b5": 8, "\u5146": 12}
 _MYRIADS = "".join(one for one in _SCALES if not one.isascii())
@@ -50,9 +51,9 @@ _NUMBER = (
     rf"|(?:\bminus|\bnegative)[{_SPACE}])?)"
     rf"(?P<digits>\p{{Nd}}+(?:[{_SPACE},.'\u2019\u066b\u066c\uff0c\uff0e:]\p{{Nd}}+)*|(?<![\p{{Nd}}.])\.\p{{Nd}}+)"
     rf"(?P<vulgar>[\u00bc-\u00be\u2150-\u215e])?"
-    rf"(?P<part>/\p{{Nd}}{{1,3}}(?![\p{{Nd}}/]))?"
+    rf"(?P<part>[/\u2044]\p{{Nd}}{{1,3}}(?![\p{{Nd}}/]))?"
     rf"(?P<power>\^[-\u2212]?\p{{Nd}}+|[\u207b]?[\u00b2\u00b3\u00b9\u2070\u2074-\u2079]+)?"
-    rf")(?=(?:{_UNITS})?(?!{_SPACED})|x10[\^\u2070-\u207b\u00b2\u00b3\u00b9])"
+    rf")(?!(?<=\p{{Nd}}{{3}})(?<=0)[{APOSTROPHES}]s(?!{_SPACED}))(?=(?:{_UNITS})?(?!{_SPACED})|x10[\^\u2070-\u207b\u00b2\u00b3\u00b9])"
     rf"(?P<times>[{_SPACE}]?[x\u00d7*\u00b7][{_SPACE}]?10(?:\^(?P<ten>[-\u2212]?\p{{Nd}}+)|(?P<up>[\u207b]?[\u00b2\u00b3\u00b9\u2070\u2074-\u2079]+)))?"
     rf"(?P<scaled>(?:[{_SPACE}-](?P<scale>thousand|million|billion|trillion)s?(?!\p{{L}})|(?P<myriad>[{_MYRIADS}])))?"
 )
@@ -70,14 +71,22 @@ _SUFFIXED = regex.compile(
     rf"(\p{{L}}[\p{{L}}\p{{M}}]+)[{APOSTROPHES}](?:[sS]|(?<=\p{{Lu}}[\p{{L}}\p{{M}}]{{2,}}[{APOSTROPHES}])\p{{Ll}}{{1,6}})"
 )
 _ELIDED = regex.compile(rf"(?:[ldcjmnstLDCJMNST]|[qQ]u|(?:[dD]e|[nN]e|[sS]u)?ll|[uU]n)[{APOSTROPHES}](\p{{L}}.+)")
+_AND, _TO = "[\u0648\u0641]", "[\u0628\u0643\u0644]"
 _PREFIXED = (
-    regex.compile("[\u0648\u0641]?[\u0628\u0643\u0644]?(\\p{Arabic}{3,})"),
-    regex.compile("[\u0648\u0641]?(?:[\u0628\u0643]?\u0627\u0644|\u0644\u0644)(\\p{Arabic}{3,})"),
+    *(regex.compile(f"{before}(\\p{{Arabic}}{{3,}})") for before in (_AND, f"{_AND}?{_TO}")),
+    regex.compile(f"{_AND}?(?:[\u0628\u0643]?\u0627\u0644|\u0644\u0644)(\\p{{Arabic}}{{3,}})"),
+    regex.compile(f"{_AND}?[\u0628\u0643](\u0627\u0644\\p{{Arabic}}{{3,}})"),
     regex.compile("[\u05d5\u05e9\u05db\u05dc\u05d1\u05de\u05d4]{1,2}(\\p{Hebrew}{3,})"),
 )
 """Arabic and, so, in, as, to; those with the article; Hebrew and, that, as, to, in, from, the."""
-_PARTICLED = regex.compile(
-    r"(\p{Hangul}+?)(?:은|는|이|가|을|를|의|에|도|와|과|로|으로|에서|에게|부터|까지|이나|이며|이고|이라고|라고|만|입니다|이다|이에요|예요|였다|이었다|였습니다|이었습니다|인|이란|란)"
+_TO_THE = regex.compile(f"{_AND}?\u0644\u0644(\\p{{Arabic}}{{3,}})")
+"""To the, which hides the article's first letter."""
+_HANGUL = regex.compile(r"\p{Hangul}+")
+_PARTICLES = (
+    *("은", "는", "이", "가", "을", "를", "의", "에", "도", "와", "과", "로", "으로", "에서", "에게", "부터", "까지"),
+    *("만", "이나", "이며", "이고", "이라고", "라고", "입니다", "이다", "이에요", "예요", "였다", "이었다", "였습니다"),
+    *("인", "이었습니다", "이란", "란", "께서", "한테", "처럼", "보다", "이라", "이라는", "라는", "이야", "이죠"),
+    "이지만",
 )
 _PLAIN = {"æ": "ae", "œ": "oe", "ð": "d", "þ": "th", "ı": "i", "ŋ": "n", "ĸ": "k", "\u0259": "e"}
 _ARABIC = {
@@ -85,6 +94,7 @@ _ARABIC = {
     "\u0649": "\u064a",
     "\u06cc": "\u064a",
     "\u06a9": "\u0643",
+    "\u0629": "\u0647",
     "\u06c0": "\u0647",
     "\u06c1": "\u0647",
     "\u06be": "\u0647",
@@ -119,7 +129,7 @@ def tokens(text: str) -> Iterator[Token]:
         elif match["and"]:
             yield Token(start, stop, "and")
         elif match["fraction"]:
-            yield Token(start, stop, _spelled(Decimal(str(unicodedata.numeric(raw)))))
+            yield Token(start, stop, _spelled(Decimal(str(unicodedata.numeric(raw)))), (_parted(raw),))
         elif match["signed"]:
             yield Token(start, stop, fold(raw).replace("\u266f", "#"))
         else:
@@ -171,8 +181,19 @@ def _also(raw: str, key: str) -> tuple[str, ...]:
         match = pattern.fullmatch(raw)
         if match:
             told.append(fold(_CUT.sub("", match[1])))
-    told += [match[1] for pattern in (*_PREFIXED, _PARTICLED) if (match := pattern.fullmatch(key))]
+    told += [match[1] for pattern in _PREFIXED if (match := pattern.fullmatch(key))]
+    told += [f"\u0627\u0644{match[1]}" for match in [_TO_THE.fullmatch(key)] if match]
+    told += _stems(key)
     return tuple(dict.fromkeys(one for one in told if one and one != key))
+
+
+def _stems(key: str) -> list[str]:
+    """A Korean word without its particle, and without the one before that: "도쿄에는" holds "도쿄에" and "도쿄"."""
+    if not _HANGUL.fullmatch(key):
+        return []
+    once = [key.removesuffix(one) for one in _PARTICLES if key.endswith(one)]
+    twice = [stem.removesuffix(one) for stem in once for one in _PARTICLES if stem.endswith(one)]
+    return [*once, *(stem for stem in twice if len(stem) > 1)]
 
 
 def _number(match: regex.Match[str]) -> Iterator[Token]:
@@ -192,7 +213,21 @@ def _number(match: regex.Match[str]) -> Iterator[Token]:
             )
             place = end + 1
         return
-    yield Token(start, stop, _value(match, digits, is_first=True, is_last=True))
+    key = _value(match, digits, is_first=True, is_last=True)
+    yield Token(start, stop, key, _quotient(key))
+
+
+def _parted(vulgar: str) -> str:
+    """A fraction in one character as two numbers: "2/3"."""
+    return unicodedata.normalize("NFKD", vulgar).replace("\u2044", "/")
+
+
+def _quotient(key: str) -> tuple[str, ...]:
+    """The value of a fraction below one, which may be written so as well: 1/2 is 0.5. Of no other: 7/4 may be a day."""
+    above, _, below = key.partition("/")
+    if not (above.isdecimal() and below.isdecimal() and int(above) < int(below)):
+        return ()
+    return (_spelled(Decimal(str(int(above) / int(below)))),)
 
 
 def _parts(digits: str) -> list[str]:
@@ -229,20 +264,23 @@ def _value(match: regex.Match[str], digits: str, *, is_first: bool, is_last: boo
     shift += _SCALES[scale.lower()] if scale else 0
     if abs(shift) < 100:
         value = value.scaleb(shift)
+    part = "/" + fold(match["part"][1:]) if match["part"] else ""
     power = (match["power"] or "").lstrip("^").translate(_SUPERSCRIPT)
-    return _spelled(-value if sign else value) + (match["part"] or "") + (f"^{power}" if power else "")
+    return _spelled(-value if sign else value) + part + (f"^{power}" if power else "")
 
 
 def _decimal(digits: str) -> Decimal | None:
-    """The value; commas, spaces and apostrophes group by three, the full stop is the decimal one, as the last comma is
-    where it does not group. None where the figures are no number."""
+    """The value; commas, spaces and apostrophes group by three, commas as in India too, the full stop is the decimal
+    one, as the last comma is where it does not group. None where the figures are no number."""
+    if regex.fullmatch(rf"[1-9]\d{{0,2}}(?:[{_SPACE}'\u2019\u066c]\d{{3}})+,\d+", digits):
+        digits = digits.replace(",", ".")
     plain = (
         regex.sub(rf"[{_SPACE}'\u2019\u066c]", ",", digits)
         .replace("\uff0c", ",")
         .replace("\uff0e", ".")
         .replace("\u066b", ".")
     )
-    if regex.fullmatch(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", plain):
+    if regex.fullmatch(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?|[1-9]\d?(?:,\d\d)+,\d{3}(?:\.\d+)?", plain):
         plain = plain.replace(",", "")
     elif regex.fullmatch(r"[1-9]\d{0,2}(?:\.\d{3}){2,}(?:,\d+)?|[1-9]\d{0,2}(?:\.\d{3})+,\d+", plain):
         plain = plain.replace(".", "").replace(",", ".")

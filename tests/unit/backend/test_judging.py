@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from backend.judging import aliases, matches, normalise, places, verdict
+from backend.judging import SMALL, aliases, matches, normalise, places, verdict
 from backend.spelling import tokens
 from backend.types.identify import Verdict
 
@@ -255,6 +255,35 @@ NAMED = [
     ("Massstab", "Maßstab"),
     ("中国首都北京", "北京"),
     ("パリだ", "パリ"),
+    # Initials and names that are small words
+    ("It is J. K. Rowling.", "JK Rowling"),
+    ("JK Rowling", "J.K. Rowling"),
+    ("J.R.R. Tolkien wrote it", "J. R. R. Tolkien"),
+    ("The U.S. president", "US"),
+    ("the USA", "U.S.A."),
+    ("Washington, D.C.", "Washington DC"),
+    ("It is A.I.", "AI"),
+    ("A.A. Milne", "A. A. Milne"),
+    ("It is the US.", "US"),
+    ("The symbol is He.", "He"),
+    ("It was in May.", "May"),
+    ("us", "US"),
+    # More prefixes, particles and figures
+    ("وباريس", "باريس"),
+    ("ذهب للقاهرة", "القاهرة"),
+    ("مدرسة", "مدرسه"),
+    ("도쿄에는 많다", "도쿄"),
+    ("도쿄입니다만", "도쿄"),
+    ("1 234 567,89", "1234567.89"),
+    ("12,34,567", "1234567"),
+    ("1,00,000 rupees", "100000"),
+    ("in 1969's summer", "1969"),
+    ("the 1960's", "1960s"),
+    ("½", "1/2"),
+    ("1/2", "0.5"),
+    ("2⁄3", "⅔"),
+    ("Pa\u200bris", "Paris"),
+    ("\u2067Pa\u200fris\u2069", "Paris"),
 ]
 
 NOT_NAMED = [
@@ -323,6 +352,16 @@ NOT_NAMED = [
     ("H2O", "2"),
     ("3rd", "3"),
     ("x2", "2"),
+    ("I think it is Rome", "A.I."),
+    ("John Milne", "A. A. Milne"),
+    ("Let us see, Canada", "US"),
+    ("Let us see, Canada", "U.S."),
+    ("Who is it? Rome", "WHO"),
+    ("He is a man of iron", "He"),
+    ("It may be June", "May"),
+    ("I think Fe", "I"),
+    ("the 1960's", "1960"),
+    ("7/4", "1.75"),
 ]
 
 
@@ -403,6 +442,51 @@ def test_the_table_holds_ten_scripts() -> None:
         ("It isn't Radium", "Radium", "wrong"),
         ("Radium isn't it; polonium is", "Radium", "right"),
         ("It’s not Radium", "Radium", "wrong"),
+        ("It is not Paris or Radium.", "Radium", "wrong"),
+        ("It cannot be Radium", "Radium", "wrong"),
+        ("It ain't Radium", "Radium", "wrong"),
+        ("It is not only Radium", "Radium", "right"),
+        ("Either Paris or Radium", "Radium", "right"),
+        ("I have no clue.", "Radium", "uncertain"),
+        ("N/A", "Radium", "uncertain"),
+        ("Who knows?", "Radium", "uncertain"),
+        ("I refuse to answer.", "Radium", "uncertain"),
+        ("There is not enough information.", "Radium", "uncertain"),
+        ("The text does not mention it.", "Radium", "uncertain"),
+        ("I'm not familiar with that.", "Radium", "uncertain"),
+        ("There is no way to know.", "Radium", "uncertain"),
+        ("He didn't know that it was Radium", "Radium", "right"),
+        ("The Greeks could not remember Radium", "Radium", "right"),
+        ("I did not know it", "Radium", "uncertain"),
+        ("It could not be determined", "Radium", "uncertain"),
+        ("Unknown Pleasures was recorded by Joy Division", "Joy Division", "right"),
+        ("The Unknown Citizen was written by Auden", "Auden", "right"),
+        ("\u201cDon\u2019t Know Why\u201d by Norah Jones", "Norah Jones", "right"),
+        ("UNKNOWN TO ME", "Radium", "uncertain"),
+        ("Unknown. Radium", "Radium", "uncertain"),
+        ("It Is Unknown To Me", "Radium", "uncertain"),
+        ("My friend, I am Not Sure.", "Radium", "uncertain"),
+        ("我不知道", "北京", "uncertain"),
+        ("我不确定，可能是北京", "北京", "uncertain"),
+        ("不是北京，是上海", "北京", "wrong"),
+        ("不是北京，是上海", "上海", "right"),
+        ("分かりません", "東京", "uncertain"),
+        ("東京ではありません", "東京", "wrong"),
+        ("모르겠습니다", "도쿄", "uncertain"),
+        ("파리가 아니다", "파리", "wrong"),
+        ("لا أعرف", "باريس", "uncertain"),
+        ("ليس باريس", "باريس", "wrong"),
+        ("Не знаю.", "Москва", "uncertain"),
+        ("Это не Москва, а Киев", "Москва", "wrong"),
+        ("Это не Москва, а Киев", "Киев", "right"),
+        ("Ich weiß es nicht.", "Köln", "uncertain"),
+        ("Es ist nicht Köln", "Köln", "wrong"),
+        ("Je ne sais pas", "Lyon", "uncertain"),
+        ("Ce n\u2019est pas Lyon", "Lyon", "wrong"),
+        ("No lo sé", "Lima", "uncertain"),
+        ("Bilmiyorum", "Ankara", "uncertain"),
+        ("मुझे नहीं पता", "दिल्ली", "uncertain"),
+        ("दिल्ली नहीं है", "दिल्ली", "wrong"),
     ],
 )
 def test_an_answer_that_does_not_know_is_uncertain_and_one_that_denies_is_wrong(
@@ -443,5 +527,6 @@ def test_normalising_twice_is_normalising_once(text: str) -> None:
 
 @given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=40))
 def test_a_known_answer_between_spaces_is_always_found(before: str, known: str, after: str) -> None:
-    # Holds unless nothing of the known answer is left after normalising.
+    # Holds unless nothing of the known answer is left after normalising; small words count as they are written alone.
+    assume(normalise(known) not in SMALL)
     assert matches(f"{before} {known} {after}", [known]) == bool(normalise(known))
