@@ -50,7 +50,7 @@ HEDGES = (
     rf"(?:i|we) (?:will not|wont|refuse to|decline to|must decline to) {_ADVERBS}(?:{_SAYING}|{_DOING})",
     rf"(?:text|passage|context|article|question|prompt|it) (?:does not|doesnt) {_ADVERBS}(?:mention|say|state|specify)",
     rf"(?:not|isnt|wasnt|arent|werent) {_ADVERBS}(?:provided|specified|mentioned|stated|disclosed|documented)",
-    rf"(?:not|isnt|wasnt|im not|arent|werent) {_ADVERBS}(?:sure|certain|clear)(?! footed)(?! cut)",
+    rf"(?:not|isnt|wasnt|im not|arent|werent) {_ADVERBS}(?:for )?(?:sure|certain|clear)(?! footed)(?! cut)",
     rf"(?:not|isnt|wasnt|arent|werent) {_ADVERBS}known"
     r"(?! (?:for(?! certain| sure)|as|by|to (?:be|have|do|play|speak|make|exist))\b)",
     rf"(?:not|im not) {_ADVERBS}aware|(?:i am|im|we are) not {_ADVERBS}familiar with",
@@ -83,7 +83,8 @@ OTHER_HEDGES = (
 """The same in other languages, as it is written."""
 _PARTED = re.compile(r"[,.;:!?()\n\u3001\u3002\uff0c\uff1b\uff01\uff1f]")
 _DENIAL = (
-    r"(?:(?:not|never|neither|nor|isnt|wasnt|arent|werent|aint|no longer|rather than|instead of|other than)(?: be)?"
+    r"(?:(?:not|never|neither|nor|isnt|wasnt|arent|werent|aint|no longer|rather than|instead of"
+    r"|(?<!none )(?<!no )other than)(?: be)?"
     r"|(?:cannot|cant|couldnt) be)(?: (?:in|at|from|by|called|named|actually|really|quite|exactly))?"
     r"(?: (?:\S+ ){1,3}or)?(?: (?:a|an|the))?"
 )
@@ -205,11 +206,12 @@ SMALL = frozenset(
         *("as", "at", "be", "am", "he", "in", "i", "it", "no", "so", "us", "or", "me", "who", "is", "was", "are", "of"),
         *("on", "to", "for", "by", "do", "does", "did", "has", "had", "will", "would", "may", "can", "could", "we"),
         *("you", "she", "they", "him", "her", "his", "its", "this", "that", "there", "which", "what", "also", "but"),
-        *("if", "than", "then", "and", "not", "from", "with", "were"),
+        *("if", "than", "then", "and", "not", "from", "with", "were", "la", "le", "el", "il", "al", "de", "da", "di"),
+        *("du", "en", "es", "et", "un", "une", "des", "der", "die", "das", "oh", "hi", "ok"),
     ]
 )
 """Words that are names only where they are written as such: US, WHO, IT, As, He, In, No, May, Will."""
-_CAPITALS = re.compile(r"[A-Z]{2,4}")
+_CAPITALS = re.compile(r"[A-Z]{2,4}|[ap]m")
 
 
 # The same question's aliases are asked for once for each of its answers.
@@ -281,7 +283,7 @@ def _is_meant(text: str, held: Sequence[Token], place: int, aliases: Sequence[st
     token = held[place]
     if token.key not in SMALL or len(held) == 1:
         return True
-    spelled = {alias.strip().replace(".", "") for alias in aliases if token.key in (*words(alias), _joined(alias))}
+    spelled = {_bare(alias) for alias in aliases if _bare(alias).casefold() == token.key}
     if not spelled or any(alias.islower() for alias in spelled):
         return True
     raw = text[token.start : token.stop]
@@ -292,8 +294,9 @@ def _is_meant(text: str, held: Sequence[Token], place: int, aliases: Sequence[st
     return (len(raw) > 1 and raw.isupper()) or not is_begun or not re.match(r"\s\w", behind)
 
 
-def _joined(alias: str) -> str:
-    return alias.replace(".", "").replace(" ", "").casefold()
+def _bare(alias: str) -> str:
+    """A name as it is written, without article and full stops: "Who" of "The Who", "US" of "U.S."."""
+    return re.sub(r"^(?:a|an|the)\s+|[.\s]", "", alias.strip(), flags=re.IGNORECASE)
 
 
 def _end(held: Sequence[Token], start: int, spelling: Sequence[Token]) -> int | None:
@@ -307,14 +310,16 @@ def _end(held: Sequence[Token], start: int, spelling: Sequence[Token]) -> int | 
         if place == len(held) or word.key not in (held[place].key, *held[place].also):
             return None
         place += 1
-    if len(spelling) == 1 and spelling[0].is_character and not _stands_alone(held, start):
+    if len(spelling) == len(spelling[0].key) == 1 and spelling[0].is_character and not _stands_alone(held, start):
         return None
-    return None if spelling[-1].key in _KINDS and _touches(held, start - 1) else place
+    is_within = spelling[-1].key in _KINDS and _touches(held, start - 1) and held[start - 1].key not in _KANA
+    return None if is_within else place
 
 
 _KINDS = frozenset("都府県县市州省国國道区區")
 """Characters that end a place's name and begin no other: 京都 is not in 東京都."""
-_FRAMES = frozenset("是为為的在叫和与與或即了也就不很名称稱用于於には和がのですをでと中")
+_KANA = frozenset(map(chr, range(0x3041, 0x3097)))
+_FRAMES = frozenset("だ是为為的在叫和与與或即了也就不很名称稱用于於には和がのですをでと中")
 
 
 def _stands_alone(held: Sequence[Token], place: int) -> bool:

@@ -62,8 +62,10 @@ _WORD = (
     rf"(?![{_JOINERS}])(?:(?![{UNSPACED}]){_LETTER})(?:(?![{UNSPACED}]){_LETTER}"
     rf"|[{APOSTROPHES}\"](?<=\p{{Hebrew}}.)(?=\p{{Hebrew}})|[{APOSTROPHES}]+(?=\p{{L}})|(?<=\p{{N}})\.(?=\p{{N}}))*"
 )
+_AM = "(?:(?<=[\u0e4d\u0ecd][\u0e48-\u0e4b\u0ec8-\u0ecb]?)[\u0e32\u0eb2])?"
+"""Thai and Lao am, written as its two parts, which Unicode makes of it."""
 _TOKEN = regex.compile(
-    rf"(?P<signed>{SIGNED})|{_NUMBER}|(?P<fraction>[\u00bc-\u00be\u2150-\u215e])|(?P<character>(?=[{UNSPACED}])(?=[\p{{L}}\p{{M}}\p{{N}}])\X)|(?P<word>{_WORD})|(?P<and>(?<=\s)&(?=\s))",
+    rf"(?P<signed>{SIGNED})|{_NUMBER}|(?P<fraction>[\u00bc-\u00be\u2150-\u215e])|(?P<character>(?=[{UNSPACED}])(?=[\p{{L}}\p{{M}}\p{{N}}])\X{_AM})|(?P<word>{_WORD})|(?P<and>(?<=\s)&(?=\s))",
     regex.IGNORECASE,
 )
 _CUT = regex.compile(rf"[{_JOINERS}{APOSTROPHES}\"]")

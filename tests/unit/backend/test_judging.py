@@ -268,6 +268,11 @@ NAMED = [
     ("The symbol is He.", "He"),
     ("It was in May.", "May"),
     ("us", "US"),
+    ("คือน้ํา", "น้ำ"),
+    ("They are The Who.", "The Who"),
+    ("at 3 p.m.", "3 pm"),
+    ("答えは金だった", "金"),
+    ("東京ではなく京都", "京都"),
     # More prefixes, particles and figures
     ("وباريس", "باريس"),
     ("ذهب للقاهرة", "القاهرة"),
@@ -362,6 +367,8 @@ NOT_NAMED = [
     ("I think Fe", "I"),
     ("the 1960's", "1960"),
     ("7/4", "1.75"),
+    ("The one who sang it", "The Who"),
+    ("la ville", "L.A."),
 ]
 
 
@@ -446,6 +453,8 @@ def test_the_table_holds_ten_scripts() -> None:
         ("It cannot be Radium", "Radium", "wrong"),
         ("It ain't Radium", "Radium", "wrong"),
         ("It is not only Radium", "Radium", "right"),
+        ("It is none other than Radium", "Radium", "right"),
+        ("Not for sure, but Radium", "Radium", "uncertain"),
         ("Either Paris or Radium", "Radium", "right"),
         ("I have no clue.", "Radium", "uncertain"),
         ("N/A", "Radium", "uncertain"),
