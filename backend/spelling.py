@@ -12,8 +12,9 @@ name ("в Москве"), simplified for traditional characters and numbers in w
    well ("Cervantes's", "Ankara'da", "l'Italie"), and so is an Arabic or Hebrew word without its one-letter prefixes,
    a Korean one without its particles.
 4. A number is one word, compared by value: 2,500 is 2500 is 2 500, 3.50 is 3.5, ٣ is 3, 3 million is 3,000,000 and
-   3万 is 30,000; the full stop is the decimal one, so 2.500 is 2.5 and 2.500.000 is 2,500,000;
-   -7 is not 7, and 3.5, 3/4, 3:30 and 10^3 are not 3. Units are words of their own: "5km" is 5 and km.
+   3万 is 30,000; the full stop is the decimal one, so 2.500 is 2.5 and 2.500.000 is 2,500,000; 12,34,567 is
+   1,234,567 and 1/2 is 0.5; -7 is not 7, and 3.5, 3/4, 3:30 and 10^3 are not 3. Units are words of their own: "5km"
+   is 5 and km.
 
 Library: `regex` for scripts and grapheme clusters, which the standard `re` does not know.
 """

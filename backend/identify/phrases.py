@@ -115,13 +115,16 @@ def phrase(response: str, question: str) -> Span | None:
     found = _candidates(words, response, asked)
     if not found:
         return None
-    best = _best([one for one in found if one.sentence == found[0].sentence], words, response, question, asked)
+    best = _best(found, words, response, question, asked)
     return Span(words[best.start].start, words[best.stop - 1].end)
 
 
 def _candidates(words: Sequence[Word], response: str, asked: set[str]) -> list[_Phrase]:
-    told = []
+    """Those of the first sentence that has any: a long response is not read to its end for each."""
+    told: list[_Phrase] = []
     for one in _phrases(words, asked):
+        if told and one.sentence > told[0].sentence:
+            break
         cut = _cut(one, words, asked)
         if cut is not None:
             told.append(cut)
@@ -136,7 +139,8 @@ def _phrases(words: Sequence[Word], asked: set[str]) -> list[_Phrase]:
     sentence = clause = 0
     behind_be = echoed = is_open = False
     for place, word in enumerate(words):
-        run = words[told[-1].start : place] if is_open else ()
+        # The end of the run says all that is asked of it.
+        run = words[max(told[-1].start, place - 2) : place] if is_open else ()
         if is_parted(words, place, run):
             is_open = False
             clause += 1
@@ -180,8 +184,8 @@ def _joins(words: Sequence[Word], place: int) -> bool:
     """Whether this word stands between two capitals and joins them: "University of the Arts"."""
     if not set(words[place].pieces) <= _JOINS or not words[place].raw.islower():
         return False
-    before = next((one for one in reversed(words[:place]) if not set(one.pieces) <= _JOINS), None)
-    after = next((one for one in words[place + 1 :] if not set(one.pieces) <= _JOINS), None)
+    before = next((words[at] for at in range(place - 1, -1, -1) if not set(words[at].pieces) <= _JOINS), None)
+    after = next((words[at] for at in range(place + 1, len(words)) if not set(words[at].pieces) <= _JOINS), None)
     return before is not None and after is not None and _is_name(before) and _is_name(after)
 
 
@@ -225,7 +229,7 @@ def _is_again(one: _Phrase, words: Sequence[Word], response: str) -> bool:
     while place >= 0 and set(words[place].pieces) <= _ADVERBS | {"a", "an", "the", "also"}:
         place -= 1
     is_led = place >= 0 and bool(set(words[place].pieces) & BE)
-    if not is_led and not _NAMED.search(response[: words[one.start].start]):
+    if not is_led and not _is_named(one, words, response):
         return False
     said = {piece for word in words[: one.start] for piece in word.pieces}
     held = [piece for word in words[one.start : one.stop] for piece in word.pieces]
@@ -247,12 +251,18 @@ def _best(found: Sequence[_Phrase], words: Sequence[Word], response: str, questi
         and _is_name(words[first.start])
     ):
         return first
-    named = [one for one in found if _NAMED.search(response[: words[one.start].start]) and one.clause == first.clause]
+    named = [one for one in found if one.clause == first.clause and _is_named(one, words, response)]
     if named:
         return named[0]
     if has_verb or _is_subject(first, words, asked):
         return first
     return next((one for one in found if one.behind_be), first)
+
+
+def _is_named(one: _Phrase, words: Sequence[Word], response: str) -> bool:
+    """Whether "called" or its like, a colon or "=" stands right before it."""
+    start = words[one.start].start
+    return bool(_NAMED.search(response[max(0, start - 80) : start]))
 
 
 def _is_figure(one: _Phrase, words: Sequence[Word]) -> bool:

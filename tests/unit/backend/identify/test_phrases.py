@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import regex
@@ -120,3 +122,11 @@ def test_a_phrase_lies_in_its_response_and_begins_in_a_word(response: str, quest
     if span is not None:
         assert 0 <= span.start < span.end <= len(response)
         assert regex.match(r"[\p{L}\p{N}]", response[span.start])
+
+
+@pytest.mark.parametrize("part", ["not really ", "北京", "do not have any ", "3 x 10^", "J. "])
+def test_the_words_of_a_response_of_many_pages_are_found_in_seconds(part: str) -> None:
+    started = time.process_time()
+    phrase(part * (100_000 // len(part)), "What is the capital?")
+    # Half a second to two on a slow core; a time that grows with the square of the length was minutes.
+    assert time.process_time() - started < 15
