@@ -2,21 +2,21 @@
 
 Owns the rendering. A template is a program that comes with the model: whatever it runs into is a refusal in words,
 and so is a prompt that it leaves out, cuts or writes twice. Content is given as a text; to a template that makes
-nothing of one, as a list of parts. Refuses tokens (`backend.prompting`).
+nothing of one, as a list of parts. Refuses tokens (`backend.prompting`), and the process that templates run in
+(`backend.templating`).
 """
 
 from __future__ import annotations
 
-import ctypes
 import re
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
+from backend import templating
 from backend.errors import BadPrompt
 from backend.outside import clause
 from backend.types import Asked
@@ -39,6 +39,8 @@ class Rendered:
     before: str
     said: str
     after: str
+    clock: tuple[str, ...] = ()
+    """What the template read off the clock."""
 
     @property
     def text(self) -> str:
@@ -46,8 +48,8 @@ class Rendered:
         return self.before + self.said + self.after
 
 
-class _OutOfTime(Exception):
-    """Raised inside a template that has run for too long."""
+class _OutOfBounds(BadPrompt):
+    """A template that took more time or memory than it is given: what else is tried with it would, too."""
 
 
 def has_template(tokenizer: PreTrainedTokenizerBase) -> bool:
@@ -71,10 +73,26 @@ def render(tokenizer: PreTrainedTokenizerBase, asked: Asked) -> Rendered:
             rendered = _placed(tokenizer, asked, form)
             _check_system(tokenizer, asked, form, rendered)
             return rendered
+        except _OutOfBounds:
+            raise
         except BadPrompt as refusal:
             refusals.append(refusal)
     # A template's own words say more than what it ran into with content of the other form.
-    raise next((one for one in refusals if type(one.__cause__) is TemplateError), refusals[0])
+    raise next((one for one in refusals if _is_its_own(one.__cause__)), refusals[0])
+
+
+def _is_its_own(error: BaseException | None) -> bool:
+    return isinstance(error, templating.Failed) and error.kind == TemplateError.__name__
+
+
+def clock(tokenizer: PreTrainedTokenizerBase, asked: Asked) -> tuple[str, ...]:
+    """What the template reads off the clock around this prompt now: with it, other tokens on another day."""
+    if not asked.chat or "strftime_now" not in source(tokenizer):
+        return ()
+    try:
+        return render(tokenizer, asked).clock
+    except BadPrompt:  # said when the prompt is read
+        return ()
 
 
 def _as_text(content: str) -> str:
@@ -92,13 +110,14 @@ def _placed(tokenizer: PreTrainedTokenizerBase, asked: Asked, form: Form) -> Ren
     """
     sign = _sign(tokenizer, asked)
     mark = sign * len(asked.prompt)
-    marked = _applied(tokenizer, form(mark), asked.system and form(asked.system))
+    marked = _applied(tokenizer, form(mark), asked.system and form(asked.system)).text
     if marked.count(sign) != len(mark) or mark not in marked:
         raise _misplaced(marked.count(sign), marked.count(mark))
     before, _, after = marked.partition(mark)
     if form is _as_parts and _LISTED.search(before):
         raise _misplaced(0, 0)
-    return _split(_applied(tokenizer, form(asked.prompt), asked.system and form(asked.system)), before, after, asked)
+    written = _applied(tokenizer, form(asked.prompt), asked.system and form(asked.system))
+    return replace(_split(written.text, before, after, asked), clock=written.clock)
 
 
 def _sign(tokenizer: PreTrainedTokenizerBase, asked: Asked) -> str:
@@ -128,7 +147,7 @@ def _check_system(tokenizer: PreTrainedTokenizerBase, asked: Asked, form: Form, 
     if not asked.system or asked.system.strip() in rendered.text:
         return
     mark = _sign(tokenizer, asked) * len(asked.system)
-    if mark not in _applied(tokenizer, form(asked.prompt), form(mark)):
+    if mark not in _applied(tokenizer, form(asked.prompt), form(mark)).text:
         raise BadPrompt(
             "This model's chat template leaves the system text out",
             "the model would never read it",
@@ -145,27 +164,39 @@ def _misplaced(signs: int, whole: int) -> BadPrompt:
 
 
 def _refusal(why: str) -> BadPrompt:
-    return BadPrompt("This model's chat template cannot be used for this prompt", why, _INSTEAD)
+    return BadPrompt(*_refused(why))
 
 
-def _applied(tokenizer: PreTrainedTokenizerBase, content: Any, system: Any) -> str:
+def _refused(why: str) -> tuple[str, str, str]:
+    return "This model's chat template cannot be used for this prompt", why, _INSTEAD
+
+
+def _applied(tokenizer: PreTrainedTokenizerBase, content: Any, system: Any) -> templating.Written:
     """The template with this content, in bounds. Raises BadPrompt, whatever it runs into."""
     messages = [{"role": "user", "content": content}]
     if system is not None:
         messages.insert(0, {"role": "system", "content": system})
     try:
-        text = _in_time(
-            lambda: str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-        )
-    except _OutOfTime as error:
-        raise _refusal(f"it was not done after {SECONDS:g} s") from error
+        return written(tokenizer, messages)
+    except templating.OutOfBounds as error:
+        raise _OutOfBounds(*_refused(str(error))) from error
     except Exception as error:  # a program of others: it may raise anything
         raise BadPrompt(
             "This model's chat template refuses the prompt", _said(error, tokenizer), _way_out(system)
         ) from error
-    if len(text) > MAX_CHARACTERS:
-        raise _refusal(f"it makes {len(text):,} characters of it, and {MAX_CHARACTERS:,} are read at most")
-    return text
+
+
+def written(
+    tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, Any]], answering: bool = True
+) -> templating.Written:
+    """What Transformers' `apply_chat_template` writes, with the head of an answer's turn behind it if `answering`.
+
+    Raises templating.OutOfBounds, templating.Failed, and what Transformers raises where no template is the default.
+    """
+    template: str = tokenizer.get_chat_template()
+    return templating.rendered(
+        template, messages, tokenizer.special_tokens_map, SECONDS, MAX_CHARACTERS, answering=answering
+    )
 
 
 def _said(error: Exception, tokenizer: PreTrainedTokenizerBase) -> str:
@@ -173,34 +204,8 @@ def _said(error: Exception, tokenizer: PreTrainedTokenizerBase) -> str:
     if isinstance(template, dict) and "default" not in template:
         names = ", ".join(sorted(map(str, template))[:8])
         return clause(f"it has templates named {names} and none that is the default")
-    return clause(str(error)) or type(error).__name__
+    return clause(str(error)) or getattr(error, "kind", type(error).__name__)
 
 
 def _way_out(system: Any) -> str:
     return "leave out the system text or the template" if system is not None else _INSTEAD
-
-
-def _in_time(work: Callable[[], str]) -> str:
-    """The result of `work`, which gets `SECONDS`: then an exception is raised inside it.
-
-    A loop in a template is Python's, so the exception ends it; no other way to stop one leaves the process as it is.
-    """
-    done: list[str] = []
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            done.append(work())
-        except BaseException as error:  # handed to the caller, who waits for it
-            failed.append(error)
-
-    thread = threading.Thread(target=run, name="chat-template", daemon=True)
-    thread.start()
-    thread.join(SECONDS)
-    if thread.is_alive():
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_OutOfTime))
-        thread.join(SECONDS)
-        raise _OutOfTime
-    if failed:
-        raise failed[0]
-    return done[0]

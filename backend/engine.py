@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from backend import reference
 from backend.arrays import new_array
 from backend.cards import card
+from backend.chat import clock
 from backend.compare import compare
 from backend.errors import BadSettings, StoreError
 from backend.explore import explore, full_array
@@ -27,6 +28,7 @@ from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
 from backend.prompting import Encoded, encode, token_infos
 from backend.reference import Usual
+from backend.templating import one_moment
 from backend.types import (
     LONG,
     RESULTS,
@@ -74,8 +76,11 @@ class Engine:
         return self.model.info
 
     def key(self, request: Frozen) -> str:
-        """Where the result of `request` on this model is stored."""
-        return result_key(request, self.info.basis)
+        """Where the result of `request` on this model is stored, with its template as it reads the clock now."""
+        text = request.text if isinstance(request, NeuronRequest) else request
+        read = clock(self.model.tokenizer, text) if isinstance(text, Asked) else ()
+        basis = "\0".join((self.info.basis, *read))
+        return result_key(request, basis)
 
     def lookup(self, verb: Verb, request: Request) -> Result | None:
         """The stored result of `request`, or None. A long run keeps its own folder, and is never looked up."""
@@ -89,13 +94,15 @@ class Engine:
 
         A full disk loses nothing but the keeping: the result comes back all the same.
         """
-        found = self.lookup(verb, request)
-        if found is not None:
-            return found
-        result = self._compute(request, watch)
-        if verb not in LONG:
-            self._keep(verb, request, result)
-        return result
+        # A figure is kept under the moment that its template took for now, also where midnight passes meanwhile.
+        with one_moment():
+            found = self.lookup(verb, request)
+            if found is not None:
+                return found
+            result = self._compute(request, watch)
+            if verb not in LONG:
+                self._keep(verb, request, result)
+            return result
 
     def explore(self, request: ExploreRequest, watch: Watch = SILENT) -> Exploration:
         """One answer, seen inside. See `backend.explore.explore`."""

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from backend import chat
 from backend.errors import BadInput, BadPrompt
 from backend.features import RegionText, region_means
 from backend.identify.fitted import Given
@@ -151,10 +152,10 @@ def conversation(model: LoadedModel, question: str, response: str) -> Conversati
     sizes = []
     for messages in ([turn], [turn, {"role": "assistant", "content": response}]):
         try:
-            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=False)
+            text = chat.written(tokenizer, messages, answering=False).text
         except Exception as error:  # a template may raise anything
             raise BadPrompt("The template refuses the answer", str(error)[:200], "leave it out") from error
-        sizes.append(tuple(tokenizer(str(text), add_special_tokens=False)["input_ids"]))
+        sizes.append(tuple(tokenizer(text, add_special_tokens=False)["input_ids"]))
     check_length(model, len(sizes[1]))
     return Conversation(sizes[1], len(sizes[0]))
 

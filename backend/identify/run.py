@@ -42,6 +42,7 @@ from backend.identify.training import Trained, train
 from backend.identify.variations import variations
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
+from backend.templating import at
 from backend.types.identify import CONSISTENCIES, Consistency, Estimate, Funnel, Greedy, Item, Question, Samples
 from backend.types.plan import Plan
 from backend.types.probe import Effect, Flagged, Null, Probe
@@ -80,7 +81,7 @@ def run(
     folder, another plan's answers are there, or the disk is full; Stopped.
     """
     refuse_few(questions, plan.training)
-    with runs.working(folder):
+    with runs.working(folder), at(runs.moment(folder)):
         questions = runs.joined(folder, plan, questions)
         command = runs.begin(folder, plan, questions, model.info, command, put(model, plan.sampling))
         by_id = {question.id: question for question in questions}

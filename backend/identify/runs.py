@@ -13,11 +13,13 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
 from pydantic import Field
 
+from backend import templating
 from backend.errors import BadSettings, StoreError, Unknown
 from backend.identify import archive, library
 from backend.identify.archive import PLAN, QUESTIONS
@@ -46,6 +48,8 @@ class Begun:
     """Its questions."""
     put: str = ""
     """The hash of how a question is put to the model; '' where an older version did not keep it."""
+    moment: datetime | None = None
+    """What templates that write the date take for now, at every stage and each time the run goes on."""
 
 
 class Overruled(Frozen):
@@ -190,9 +194,16 @@ def begin(folder: Path, plan: Plan, questions: Sequence[Question], info: ModelIn
     record = {
         "plan": plan.model_dump(mode="json"), "fingerprint": info.fingerprint, "model": info.name,
         "command": command, "asked": len(questions), "put": put or (held.put if held is not None else ""),
+        "moment": moment(folder).isoformat(),
     }  # fmt: skip
     write_text(folder / PLAN, json.dumps(record, indent=1))
     return command
+
+
+def moment(folder: Path) -> datetime:
+    """What the run in `folder` takes for now: when it was begun, or where nothing is begun, now. Raises StoreError."""
+    held = begun_in(folder)
+    return templating.now() if held is None or held.moment is None else held.moment
 
 
 def _asks_all(path: Path, held: Begun, questions: Sequence[Question]) -> bool:
@@ -279,6 +290,7 @@ def _read_plan(folder: Path) -> Begun | None:
             str(record["command"]),
             int(record["asked"]),
             str(record.get("put", "")),
+            datetime.fromisoformat(record["moment"]) if "moment" in record else None,
         )
     except FileNotFoundError:
         return None

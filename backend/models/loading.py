@@ -20,6 +20,7 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.utils import logging as transformers_logging
 
+from backend import templating
 from backend.errors import HNeuronsError, ModelTooLarge, ModelUnreadable, UnsupportedModel
 from backend.models import devices, folders, gguf, hub, memory, settings, weights
 from backend.models.fingerprint import fingerprint
@@ -64,6 +65,8 @@ def load(
     folder, described = _checked(source, chosen, number, part(tell, 0.0, 0.7))
     tell(f"loading {source.name}", 0.7)
     hf_model, tokenizer, told = _read(source, folder, described, chosen, number)
+    if tokenizer.chat_template:
+        templating.warm()
     tell(f"wrapping {source.name}", 0.9)
     named = {"name": source.name, "source": str(folder), "device": chosen, "dtype": number}
     model = _wrapped(hf_model, tokenizer, fingerprint=fingerprint(folder, number), **named)

@@ -1,12 +1,11 @@
 """The worker: one thread that owns the engine and does one thing at a time.
 
-Owns the queue, the running job and those that wait for their model.
-Refuses transport (clients and HTTP are beside it), meaning (what a verb does is the engine's) and how a model is
-changed (`backend.serve.changing`). It imports no torch; whoever opens the engine does so in this thread.
+Owns the queue, the running job and those that wait for their model. Refuses transport, meaning (what a verb does is
+the engine's) and how a model is changed. It imports no torch; the engine is opened in this thread.
 
-A change of model waits for the jobs submitted before it and goes before those submitted after it, so that no request
-meets another model than the one its sender saw. A long run (`LONG`) lets others go first between its batches, goes on
-when nobody looks, and waits for its model where another is loaded: then it takes up again where it was.
+A change of model waits for the jobs submitted before it and goes before those after it, so that no request meets
+another model than its sender saw. A long run (`LONG`) lets others go first between its batches, goes on when nobody
+looks, and waits for its model where another is loaded: then it takes up again where it was.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ from backend.serve.fair import FairQueue
 from backend.serve.jobs import Job, JobWatch, Outcome, told
 from backend.serve.opening import Answering, ModelSpec, Opener, free_memory
 from backend.serve.records import Records
+from backend.templating import one_moment
 from backend.types import LONG, Event, IdentifyRequest, JobView, ModelInfo, ModelStatus, Request, Result, Verb
 
 log = logging.getLogger(__name__)
-
 MAX_QUEUED = 200
 
 
@@ -35,11 +34,10 @@ class Worker:
     Args:
         opener: makes the engine of a model; called in the worker's thread.
         check: raises where a model is known not to open; called in a thread of its own while the loaded one answers.
-        memory: the bytes that an engine's model needs and those free, for `status`.
+        memory: the bytes that an engine's model needs and those free.
         abandoned_after: seconds after which a running job that nobody views is stopped.
-        keep, keep_seconds: how many finished jobs are remembered, and how long.
-        clock: seconds from any origin, never going back.
-        ready: told of each model that was opened, in the worker's thread; may submit. Must not raise.
+        keep, keep_seconds: how many finished jobs are remembered, how long.
+        clock: seconds, never going back. ready: told of each opened model, in that thread; may submit, must not raise.
     """
 
     def __init__(
@@ -284,6 +282,7 @@ class Worker:
         self._running, job.state, job.looked = job, "running", self._clock()
         self._changed.notify_all()
 
+    @one_moment()
     def _compute(self, engine: Answering, job: Job) -> Outcome:
         try:
             if job.stop.is_set():
@@ -295,6 +294,7 @@ class Worker:
         except Exception as error:
             return told(error, f"The {job.verb} job {job.id}")
 
+    @one_moment()
     def _look_up(self, engine: Answering, verb: Verb, request: Request) -> Outcome | None:
         """What a finished job would say of `request`, or None where nothing is stored for it."""
         try:

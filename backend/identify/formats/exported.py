@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from backend import templating
 from backend.errors import BadInput, BadPrompt, StoreError
 from backend.features import RegionText
 from backend.identify import exact, library, runs
@@ -123,6 +124,11 @@ def _widths(name: str) -> tuple[int, ...]:
 
 def write(model: LoadedModel, run: Finished, folder: Path, watch: Watch = SILENT) -> Written:
     """Write the run's items to `folder`. Raises BadInput where none can be written, BadSettings, Stopped."""
+    with templating.at(run.begun.moment or templating.now()):
+        return _written(model, run, folder, watch)
+
+
+def _written(model: LoadedModel, run: Finished, folder: Path, watch: Watch) -> Written:
     texts: dict[int, RegionText] = {}
     tokens: dict[int, tuple[str, ...]] = {}
     lost = {"elsewhere": 0, "otherwise": 0}

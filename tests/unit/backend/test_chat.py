@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 import re
+import resource
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from backend import chat, prompting
+from backend import chat, prompting, templating
 from backend.errors import BadPrompt
 from backend.models.loaded import LoadedModel
 from backend.prompting import encode, encode_answer
@@ -170,6 +172,59 @@ def test_a_template_without_end_is_stopped_and_the_next_prompt_is_read(
         encode(with_template(model, endless), Asked(prompt="Who?"))
     assert time.monotonic() - started < 10
     assert encode(model, Asked(prompt="Who?")).ids
+
+
+GREEDY = {
+    "a text repeated": "{{ 'x' * 10 ** 10 }}",
+    "a list repeated": "{{ [0] * 10 ** 9 }}",
+    "a width": "{{ '%1000000000d' % 1 }}",
+    "a filter": "{{ 'x' | center(10 ** 10) }}",
+    "doubling": "{% set n = namespace(x='x') %}{% for i in range(60) %}{% set n.x = n.x ~ n.x %}{% endfor %}{{ n.x }}",
+    "doubling behind a condition": "{% if '?' in messages[0].content %}{{ 'x' * 10 ** 10 }}{% endif %}",
+}
+
+
+@pytest.mark.parametrize("name", GREEDY)
+def test_a_template_that_asks_for_much_memory_is_refused_and_takes_none_of_this_process(
+    model: LoadedModel, name: str
+) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(BadPrompt, match="it asked for more than 256 MB of memory; switch the chat template off"):
+        encode(with_template(model, GREEDY[name] + CHAT_TEMPLATE), Asked(prompt="Who?"))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000, "kilobytes"
+    assert encode(model, Asked(prompt="Who?")).ids
+
+
+def test_a_computation_that_nothing_interrupts_is_ended_with_its_process(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power is worked out inside one call, where no exception reaches it."""
+    assert encode(model, Asked(prompt="Who?")).ids
+    monkeypatch.setattr(chat, "SECONDS", 0.5)
+    started = time.monotonic()
+    with pytest.raises(BadPrompt, match="it was not done after 0.5 s"):
+        encode(with_template(model, "{{ 10 ** (10 ** 10) }}" + CHAT_TEMPLATE), Asked(prompt="Who?"))
+    assert time.monotonic() - started < 10, "and it is not tried again with content of another form"
+    monkeypatch.undo()
+    assert encode(model, Asked(prompt="Who?")).ids
+
+
+def test_what_a_template_draws_is_the_same_each_time(model: LoadedModel) -> None:
+    one = with_template(model, "{% for i in range(20) %}{{ range(9) | list | random }}{% endfor %}" + CHAT_TEMPLATE)
+    assert encode(one, Asked(prompt="Who?")) == encode(one, Asked(prompt="Who?"))
+
+
+DATED = "{{ strftime_now('%d %b %Y') }}" + CHAT_TEMPLATE
+
+
+def test_the_moment_that_a_template_reads_is_the_one_that_is_given(model: LoadedModel) -> None:
+    one = with_template(model, DATED)
+    with templating.at(datetime(2024, 2, 29)):
+        encoded = encode(one, Asked(prompt="Who?"))
+        assert chat.clock(one.tokenizer, Asked(prompt="Who?")) == ("29 Feb 2024",)
+    assert one.tokenizer.decode(list(encoded.ids)).startswith("29 Feb 2024")
+    assert chat.clock(model.tokenizer, Asked(prompt="Who?")) == ()
+    assert chat.clock(one.tokenizer, Asked(prompt="Who?", chat=False)) == ()
 
 
 def test_a_template_that_writes_without_measure_is_refused(model: LoadedModel) -> None:

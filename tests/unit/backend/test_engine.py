@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import errno
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,12 @@ from backend.engine import Engine, read_result
 from backend.errors import BadNeurons, BadPrompt, StoreError
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
+from backend.templating import at
 from backend.types import (
     CettRequest,
     CompareRequest,
     Decoding,
+    Exploration,
     ExploreRequest,
     Frozen,
     LensRequest,
@@ -75,6 +80,24 @@ def test_the_same_request_again_comes_from_the_store_byte_for_byte(
     forbid(monkeypatch)
     assert engine.run(verb, request_).to_bytes() == first.to_bytes()
     assert Engine(engine.model, Store(store.root)).run(verb, request_).to_bytes() == first.to_bytes()
+
+
+def test_a_figure_kept_on_one_day_is_not_that_of_another_where_the_template_writes_the_date(
+    engine: Engine, store: Store
+) -> None:
+    tokenizer = copy.deepcopy(engine.model.tokenizer)
+    tokenizer.chat_template = "{{ strftime_now('%d') }}" + str(tokenizer.chat_template)
+    dated = Engine(dataclasses.replace(engine.model, tokenizer=tokenizer, extras={}), store)
+    found: dict[int, Exploration] = {}
+    for day in (1, 2, 1):
+        with at(datetime(2024, 5, day)):
+            found[day] = dated.explore(EXPLORE)
+            assert dated.key(NEURON) != engine.key(NEURON)
+            assert dated.key(LENS) == engine.key(LENS), "no template around it"
+            kept = dated.lookup("explore", EXPLORE)
+            assert kept is not None and kept.to_bytes() == found[day].to_bytes()
+    assert [token.id for token in found[1].tokens] != [token.id for token in found[2].tokens]
+    assert len(store.entries()) == 3, "two explorations and what is usual"
 
 
 def test_what_is_kept_names_its_request_and_its_model(engine: Engine, store: Store) -> None:

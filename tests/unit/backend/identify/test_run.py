@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from backend.errors import BadInput, BadSettings, Stopped, StoreError
 from backend.identify import library, runs, statistics
 from backend.identify.run import run
 from backend.models.loaded import LoadedModel
+from backend.templating import at
 from backend.types import Event, StageEvent
 from backend.types.identify import Question
 from backend.types.plan import Plan
@@ -163,6 +167,32 @@ def test_stop_keeps_what_is_done(tiny: Callable[[str], LoadedModel], tmp_path: P
         run(model, PLAN, asked, tmp_path / "a", "a", watch=StopAt())
     assert not (tmp_path / "a" / "probe.json").exists()
     assert isinstance(run(model, PLAN, asked, tmp_path / "a", "a"), Probe)
+
+
+def test_a_run_that_goes_on_the_next_day_puts_its_questions_with_the_date_it_was_begun_on(
+    tiny: Callable[[str], LoadedModel], tmp_path: Path
+) -> None:
+    plain = tiny("llama")
+    tokenizer = copy.deepcopy(plain.tokenizer)
+    tokenizer.chat_template = "{{ strftime_now('%B') }}" + str(tokenizer.chat_template)
+    model = dataclasses.replace(plain, tokenizer=tokenizer, extras={})
+    with at(datetime(2024, 5, 1)):
+        asked = questions(model)
+        run(model, PLAN, asked, tmp_path / "whole", "a")
+        assert runs.moment(tmp_path / "whole") == datetime(2024, 5, 1)
+
+    class StopAt(Silent):
+        left = 4
+
+        def stopped(self) -> bool:
+            self.left -= 1
+            return self.left < 0
+
+    with at(datetime(2024, 5, 1)), pytest.raises(Stopped):
+        run(model, PLAN, asked, tmp_path / "cut", "a", watch=StopAt())
+    with at(datetime(2024, 6, 1)):
+        run(model, PLAN, asked, tmp_path / "cut", "a")
+    assert whole(tmp_path / "cut" / "probe.json") == whole(tmp_path / "whole" / "probe.json")
 
 
 def test_another_filter_uses_the_answers_that_are_there(
