@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from backend import chat
 from backend.columns import named
 from backend.errors import BadInput
 from backend.identify import describe, library, nulls, run_status, runs, screen
@@ -127,7 +128,7 @@ def _made(ground: Ground, questions: Sequence[Question]) -> tuple[Probe, dict[st
         name="probe",
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         model=info,
-        template=str(ground.model.tokenizer.chat_template or ""),
+        template=chat.source(ground.model.tokenizer),
         questions=questions_digest(questions),
         plan=plan,
         c=fit.c,
