@@ -21,6 +21,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from backend.serve.hosts import TrustedHosts, trusted
+from backend.serve.wire import Patience
 
 READY = "app.widgets.explore_figures"
 """Imports charts, tables and the client of the engine."""
@@ -69,4 +70,4 @@ def _import() -> None:
 if __name__ == "__main__":
     main()
 else:
-    app = st.App(__file__, middleware=[Middleware(TrustedHosts, hosts=trusted(bound()))])
+    app = st.App(__file__, middleware=[Middleware(Patience), Middleware(TrustedHosts, hosts=trusted(bound()))])

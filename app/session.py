@@ -302,14 +302,14 @@ def followed() -> NeuronSet:
 
 def read_probe(summary: ProbeSummary) -> Probe | None:
     """A probe of the list, kept for the session; None where it cannot be read, which is told."""
-    key = f"probe:{summary.name}:{summary.made}"
-    if key not in st.session_state:
+    key, state = f"probe:{summary.name}", summary.digest or summary.made
+    if st.session_state.get(key, ("", None))[0] != state:
         try:
-            st.session_state[key] = client().probe(summary.name)
+            st.session_state[key] = (state, client().probe(summary.name))
         except HNeuronsError as error:
             note(error.sentence)
             return None
-    found = st.session_state[key]
+    found = st.session_state[key][1]
     return found if isinstance(found, Probe) else None
 
 

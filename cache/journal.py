@@ -115,7 +115,10 @@ def _records(payload: bytes, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
             continue
         try:
             record = json.loads(line)
-        except ValueError as error:
+            if b"\\ud" in line.lower():
+                # Half a character, which nobody can pass on.
+                json.dumps(record, ensure_ascii=False).encode()
+        except (ValueError, RecursionError) as error:
             raise JournalDamaged(
                 f"{name} is damaged", f"line {number} is not JSON", "remove the line, or start the run anew"
             ) from error

@@ -23,7 +23,7 @@ from backend.types.results import ModelInfo
 
 OWN = "my own numbers"
 LEAST = 10
-"""Right and wrong answers that a probe needs of each: `backend.identify.run.MIN_SIDE`, a test holds them equal."""
+"""Right and wrong answers that a probe needs of each: `backend.identify.items.MIN_SIDE`, a test holds them equal."""
 _READ = "train:read"
 """The file that was read last: what was asked of it, and its questions or why there are none."""
 

@@ -6,6 +6,7 @@ only asks for.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +27,8 @@ Overrules = Mapping[tuple[str, str], Verdict]
 """(question, response) -> a verdict that stands above the rules."""
 Marked = Mapping[tuple[str, str], tuple[int, int]]
 """(question, response) -> the characters that answer, where they are not found by the rules."""
+MIN_SIDE = 10
+"""Fewest items of each side: a third of them is held out, and the rest is split again."""
 
 
 @dataclass(frozen=True)
@@ -147,8 +150,24 @@ def _entity(question: Question) -> str:
     return normalise(question.entity) or question.id
 
 
+def needed(training: Training) -> int:
+    """Fewest items of each side that the plan can split: each part that is held out has one, and so has each fold."""
+    count = max(MIN_SIDE, training.held_out)
+    while count - math.ceil(count / training.held_out) < training.folds:
+        count += 1
+    return count
+
+
 def refuse_few(questions: Iterable[Question], training: Training) -> None:
-    """Raises BadInput where the questions are about too few entities to be split, however they will be answered."""
+    """Raises BadInput where the questions, or the entities that they are about, are too few, however they will be
+    answered."""
+    questions, each = tuple(questions), needed(training)
+    if len(questions) < 2 * each:
+        raise BadInput(
+            f"{len(questions)} question{' is' if len(questions) == 1 else 's are'} too few",
+            f"each gives one answer at most, and a probe needs {each} right and {each} wrong ones",
+            "ask more questions; several times as many, since the model is seldom right on just half of them",
+        )
     count = len({_entity(question) for question in questions})
     if count < max(training.held_out, training.folds + 1):
         raise BadInput(

@@ -7,6 +7,7 @@ from a file. What a run keeps in its folder besides is `backend.identify.runs`'s
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from functools import lru_cache
@@ -95,7 +96,8 @@ def read(name: str) -> Probe:
     """The probe of that name: a person's own, else one that ships. Raises Unknown, StoreError."""
     for folder in (folder_of(name), SHIPPED / folder_of(name).name):
         if (folder / PROBE).is_file():
-            return read_file(folder / PROBE)
+            # By the name of its folder, which may be a copy under another one.
+            return read_file(folder / PROBE).model_copy(update={"name": folder.name})
     known = ", ".join(found.name for found in listed()) or "none"
     raise Unknown(f"There is no probe {name[:40]!r}", f"there are: {known}", "train one, or import a file")
 
@@ -115,6 +117,9 @@ def listed() -> tuple[ProbeSummary, ...]:
     found: dict[str, ProbeSummary] = {}
     for root, ships in ((runs_dir(), False), (SHIPPED, True)):
         for path in sorted(root.glob(f"*/{PROBE}"), key=_written, reverse=True):
+            if path.parent.name.startswith("."):
+                # What is left of one whose deleting was broken off.
+                continue
             try:
                 told = _summed(path, signature(path), ships)
             except OSError:
@@ -132,9 +137,19 @@ def listed() -> tuple[ProbeSummary, ...]:
 def _summed(path: Path, state: tuple[int, int, int], ships: bool) -> ProbeSummary | StoreError:
     """A probe's line in a list, or why there is none; read once for each state of the file, since pages ask often."""
     try:
-        return summary(read_file(path), ships)
+        name = run_name(path.parent.name)
+        return summary(read_file(path), ships).model_copy(update={"name": name, "digest": _digest(path)})
+    except BadSettings as error:
+        return StoreError(error.what, error.why, "give its folder another name")
+    except OSError as error:
+        return StoreError(f"{path.name} cannot be read", error.strerror or str(error), "look at its rights")
     except StoreError as error:
         return error
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _written(path: Path) -> float:

@@ -20,13 +20,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from backend import chat
 from backend.columns import named
 from backend.errors import BadInput
 from backend.identify import describe, library, nulls, run_status, runs, screen
 from backend.identify.effects import Arm, arms, effects
 from backend.identify.extract import read_as
 from backend.identify.ground import Ground, Pool
-from backend.identify.items import Answered, choose, kept, refuse_few
+from backend.identify.items import Answered, choose, kept, needed, refuse_few
 from backend.identify.judge import verdict
 from backend.identify.judges import deciding, judged, worded
 from backend.identify.probe import Fit, h_neurons
@@ -36,7 +37,7 @@ from backend.identify.records import records
 from backend.identify.report import Found, chosen, report
 from backend.identify.responses import greedy_answers, put, samples
 from backend.identify.statistics import auroc, share
-from backend.identify.study import Study, split
+from backend.identify.study import Study, refuse_unsplit, split
 from backend.identify.threshold import POPULATIONS, count, flagged
 from backend.identify.training import Trained, train
 from backend.identify.variations import variations
@@ -51,8 +52,6 @@ from cache.journal import Journal
 
 PILOT = 60
 """Questions that are answered first, to tell what is to be expected of all."""
-MIN_SIDE = 10
-"""Fewest items of each side: a third of them is held out, and the rest is split again."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def _made(ground: Ground, questions: Sequence[Question]) -> tuple[Probe, dict[st
         name="probe",
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         model=info,
-        template=str(ground.model.tokenizer.chat_template or ""),
+        template=chat.source(ground.model.tokenizer),
         questions=questions_digest(questions),
         plan=plan,
         c=fit.c,
@@ -176,7 +175,7 @@ def _answered(
         held.update((one.question, one) for one in found)
         known = [Answered(ground.questions[id], by_greedy[id], one) for id, one in held.items()]
         fates = kept(known, plan.filter, ground.overrules)[0]
-        run_status.expect(ground.folder, screen.outlook(questions, sides, fates, MIN_SIDE), watch)
+        run_status.expect(ground.folder, screen.outlook(questions, sides, fates, needed(plan.training)), watch)
 
     if held or not wanted:
         seen([])
@@ -218,13 +217,14 @@ def _read(ground: Ground, mine: Chosen, others: dict[str, Chosen]) -> tuple[Pool
             f"{funnel.right_without_span + funnel.wrong_without_span:,} of them without words that answer",
             "ask more questions of one kind (the run can be widened), or soften the filter",
         )
-    if funnel.balanced < MIN_SIDE:
+    if funnel.balanced < (least := needed(ground.plan.training)):
         raise BadInput(
             f"{funnel.balanced} right and {funnel.balanced} wrong answers are too few",
-            f"a probe of fewer than {MIN_SIDE} of each tells nothing",
+            f"a probe of fewer than {least} of each tells nothing",
             "widen the run: ask more questions, or soften the filter; the answers that are there stay",
         )
     _, held = split(mine.items, ground.questions, ground.plan)
+    refuse_unsplit(mine.items, ground.questions, held, ground.plan)
     every = [*mine.items, *(item for one in others.values() for item in one.items)]
     items = tuple({(item.question, item.response): item for item in every}.values())
     pool = Pool(items, ground.features(items, ground.plan.rule, "features"), held)

@@ -11,13 +11,15 @@ Owns the small files beside a run's answers that say so, for whoever looks later
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from backend.errors import HNeuronsError, Stopped
+from backend.identify.archive import LOCK
 from backend.identify.library import write_text
 from backend.identify.screen import Outlook
 from backend.types import NoteEvent
@@ -26,7 +28,6 @@ from cache.errors import StoreProblem
 from cache.files import Taken, turn
 
 GOING, FAILED, OUTLOOK, SPEED = "going.json", "failed.json", "outlook.json", "speed.json"
-LOCK = ".lock"
 FEW = 10
 """Fewer answers say nothing of how long one takes."""
 TRIES = 3
@@ -36,7 +37,7 @@ TRIES = 3
 @contextmanager
 def told(folder: Path, watch: Watch) -> Iterator[None]:
     """Keep how the run in `folder` stands while the block works on it, and how it ended."""
-    tries = int(_read(folder / GOING).get("tries", 0))
+    tries = _tries(folder) or 0
     (folder / FAILED).unlink(missing_ok=True)
     if watch.goes_on():
         write_text(folder / GOING, json.dumps({"tries": tries + 1}))
@@ -65,8 +66,14 @@ def failure(folder: Path) -> dict[str, Any] | None:
 
 def broken_off(folder: Path) -> bool:
     """Whether the run was broken off, nobody having stopped it, and goes on by itself when its model is there."""
-    held = _read(folder / GOING)
-    return bool(held) and int(held.get("tries", 0)) < TRIES and not at_work(folder)
+    tries = _tries(folder)
+    return tries is not None and tries < TRIES and not at_work(folder)
+
+
+def _tries(folder: Path) -> int | None:
+    """How often the run was begun without coming to an end; None where it is not under way."""
+    tries = _read(folder / GOING).get("tries")
+    return tries if isinstance(tries, int) and not isinstance(tries, bool) else None
 
 
 def at_work(folder: Path) -> bool:
@@ -101,7 +108,7 @@ def timed(folder: Path, stage: Literal["greedy", "drawn"], count: int) -> Iterat
     began = time.monotonic()
     yield
     if count >= FEW:
-        held = {name: value for name, value in _read(folder / SPEED).items() if isinstance(value, float)}
+        held = {name: value for name, value in _read(folder / SPEED).items() if _is_speed(value)}
         write_text(folder / SPEED, json.dumps({**held, stage: (time.monotonic() - began) / count}))
 
 
@@ -109,12 +116,19 @@ def speed(folder: Path) -> tuple[float, float] | None:
     """(seconds that a greedy answer took, seconds that a question's samples took); None where not both are known."""
     held = _read(folder / SPEED)
     greedy, drawn = held.get("greedy"), held.get("drawn")
-    return (greedy, drawn) if isinstance(greedy, float) and isinstance(drawn, float) else None
+    return (greedy, drawn) if _is_speed(greedy) and _is_speed(drawn) else None
+
+
+def _is_speed(value: Any) -> TypeGuard[float]:
+    return isinstance(value, float) and math.isfinite(value) and value > 0
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """What a small file says; nothing where it is not there, or cannot be what was written."""
     try:
         held = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        # What cannot be written again would fail the whole list that it is told in.
+        json.dumps(held, ensure_ascii=False, allow_nan=False).encode()
+    except (OSError, ValueError, RecursionError):
         return {}
     return held if isinstance(held, dict) else {}

@@ -282,6 +282,8 @@ def _known_plan(folder: Path, state: tuple[int, int, int]) -> Begun | None:
 def _read_plan(folder: Path) -> Begun | None:
     try:
         record = json.loads((folder / PLAN).read_text("utf-8"))
+        # Half a character would fail every list that the run is told in.
+        json.dumps(record, ensure_ascii=False).encode()
         plan = Plan.model_validate(record["plan"])
         return Begun(
             plan,
@@ -294,7 +296,7 @@ def _read_plan(folder: Path) -> Begun | None:
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise StoreError(
             f"{folder / PLAN} cannot be read", reason(error), "correct it there, or begin the run anew"
         ) from error

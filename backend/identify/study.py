@@ -59,6 +59,21 @@ def split(
     return frozenset(item.question for item in items) - test, test
 
 
+def refuse_unsplit(
+    items: Sequence[Item], questions: Mapping[str, Question], test: frozenset[str], plan: Plan
+) -> np.ndarray:
+    """The folds of the training part: [item]. Known before a feature is read.
+
+    Raises BadInput where the held-out part has one side alone, or the training part makes no folds.
+    """
+    train = [item for item in items if item.question not in test]
+    sides = {item.side for item in items if item.question in test}
+    if len(sides) < 2:
+        count = len(items) - len(train)
+        raise BadInput("The held-out items are all of one side", f"there are {count}", "ask more questions")
+    return folds(train, questions, plan.training.folds, plan.seed)
+
+
 def study(
     items: Sequence[Item],
     rows: Sequence[int],
@@ -69,10 +84,8 @@ def study(
 ) -> Study:
     """Both parts of `items`, whose features stand in `rows`. Raises BadInput where a part is too small."""
     held = np.array([item.question in test for item in items])
+    inner = refuse_unsplit(items, questions, test, plan)
     train, out = (_part(items, rows, features, questions, np.flatnonzero(held == side), plan) for side in (0, 1))
-    if len(np.unique(out.seen.labels)) < 2:
-        raise BadInput("The held-out items are all of one side", f"there are {len(out.items)}", "ask more questions")
-    inner = folds(train.items, questions, plan.training.folds, plan.seed)
     return Study(replace(train, seen=replace(train.seen, folds=inner)), out)
 
 

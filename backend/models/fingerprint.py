@@ -52,7 +52,7 @@ def _memory() -> Path:
 def _read() -> dict[str, str]:
     try:
         told = json.loads(_memory().read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return {str(k): str(v) for k, v in told.items()} if isinstance(told, dict) else {}
 

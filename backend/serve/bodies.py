@@ -6,7 +6,6 @@ allow; a sum over all requests under way keeps many large ones from filling the 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import time
@@ -21,6 +20,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from backend.serve.wire import IDLE_SECONDS, in_time
 from backend.types.identify import MAX_QUESTIONS, MAX_TEXT
 
 MAX_BODY = 2 * 1024**2
@@ -30,10 +30,6 @@ MAX_LARGE = MAX_QUESTIONS * (MAX_TEXT + 600)
 LARGE = re.compile(r"/v1/(jobs|questions|probes/[^/]+)")
 MAX_TOGETHER = 4 * MAX_LARGE
 """Bytes of all bodies that are held at the same time."""
-IDLE_SECONDS = 20.0
-"""So long may a body pause."""
-SLOWEST = 16 * 1024
-"""Bytes a second that a body must keep up after a first `IDLE_SECONDS`."""
 _IN_THREAD = 256 * 1024
 """From this length on a body is parsed beside the loop that serves everybody."""
 _JSON = re.compile(r"application/(?:json|[\w.+-]+\+json)\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
@@ -71,11 +67,7 @@ class Bodies:
                 return await receive()
             if declared.isdigit() and len(declared) < 20 and int(declared) > limit:
                 raise _too_long(limit)
-            left = min(self._idle, self._idle + read / SLOWEST - (time.monotonic() - begun))
-            try:
-                message = await asyncio.wait_for(receive(), max(left, 0.0))
-            except TimeoutError as error:
-                raise _too_slow() from error
+            message = await in_time(receive, self._idle, read, begun)
             length = len(message.get("body", b""))
             read, self._held = read + length, self._held + length
             over = not message.get("more_body", False)
@@ -94,7 +86,7 @@ class Bodies:
 class JsonOnly:
     """Middleware: a request that brings a body says that it is JSON, which no form of a web page can say."""
 
-    def __init__(self, app: ASGIApp, refuse: Callable[[str], Response]) -> None:
+    def __init__(self, app: ASGIApp, refuse: Callable[..., Response]) -> None:
         self._app, self._refuse = app, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,6 +97,9 @@ class JsonOnly:
             empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
             if not empty and not _JSON.fullmatch(kind.strip()):
                 await self._refuse(kind)(scope, receive, send)
+                return
+            if (packed := headers.get("content-encoding", "identity").strip().lower()) not in ("", "identity"):
+                await self._refuse(kind, packed)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -159,7 +154,3 @@ def _once(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
 
 def _too_long(limit: int) -> HTTPException:
     return HTTPException(413, f"at most {limit / 1024**2:.3g} MB are read here")
-
-
-def _too_slow() -> HTTPException:
-    return HTTPException(408, "the rest of the body did not come in time", headers={"Connection": "close"})

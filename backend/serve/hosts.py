@@ -25,7 +25,7 @@ from backend.errors import BadSettings, HNeuronsError, NotAllowed
 VARIABLE = "HNEURONS_HOSTS"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _EVERYWHERE = ("", "0.0.0.0", "::")
-_HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]{0,252}))(?::([0-9]{1,5}))?", re.ASCII)
+_HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]{0,252}))(?::([0-9]{0,5}))?", re.ASCII)
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 Refuse = Callable[[HNeuronsError, int], Response]
@@ -120,12 +120,14 @@ def _untrusted(name: str) -> NotAllowed:
 def _foreign_page(scope: Scope, headers: Headers, hosts: Hosts) -> tuple[HNeuronsError, int] | None:
     """What is wrong with a request that another web page makes a browser send."""
     changes = scope["type"] == "websocket" or scope["method"] not in _SAFE
-    origin = headers.get("origin")
+    origin = ", ".join(headers.getlist("origin")) if "origin" in headers else None
     if origin is not None and _same(origin, headers["host"], hosts):
         return None
     if origin is not None and changes:
         return _by_another(origin), 403
-    opened = not changes and headers.get("sec-fetch-mode") == "navigate"
+    # In a window of its own: in a frame, a foreign page could have a person press buttons that they do not see.
+    alone = headers.get("sec-fetch-dest", "document") == "document"
+    opened = not changes and headers.get("sec-fetch-mode") == "navigate" and alone
     if headers.get("sec-fetch-site", "none") not in ("same-origin", "none") and not opened:
         return _by_another(origin or "another site"), 403
     return None

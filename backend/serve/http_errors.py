@@ -45,7 +45,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         (408, "the body came too slowly"),
         (409, "the run was stopped, or others are at work"),
         (413, "the body is too long"),
-        (415, "the body is not JSON"),
+        (415, "the body is not JSON, or it is packed"),
         (422, "the request cannot be honoured"),
         (500, "a failure"),
         (503, "not now"),
@@ -93,7 +93,10 @@ def add_error_handlers(app: FastAPI) -> None:
         return error_response(explain(error))
 
 
-def not_json(kind: str) -> JSONResponse:
-    """The refusal of a body of another `kind` than JSON."""
+def not_json(kind: str, packed: str = "") -> JSONResponse:
+    """The refusal of a body of another `kind` than JSON, or of one that is packed."""
+    if packed:
+        told = BadInput("The body is packed", f"it says that it is {packed[:40]!r}", "send it as it is")
+        return error_response(told, 415)
     why = f"it says that it is {kind[:60]!r}" if kind else "it does not say what it is"
     return error_response(BadInput("The body is not said to be JSON", why, "send Content-Type: application/json"), 415)

@@ -65,6 +65,6 @@ def read(store: Store, key: str) -> dict[str, str] | None:
         return None
     try:
         found = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else None

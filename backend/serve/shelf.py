@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import logging
 import re
+import stat
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from backend.identify.items import span_of
 from backend.identify.judge import verdict
 from backend.identify.records import by_question
 from backend.types.identify import Greedy, Question, ReadQuestions, Samples, Verdict, WordRule
-from backend.types.plan import AnswerView, Plan, RunView
+from backend.types.plan import AnswerView, Plan, RunView, run_name
 from backend.types.probe import Probe, Said
 from backend.types.results import ModelInfo
 from cache.files import TURN, signature
@@ -35,41 +36,61 @@ log = logging.getLogger(__name__)
 
 def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
     """Every run, the last written first. `jobs` are those at work: name -> job."""
-    found = []
     own = {path.parent.name: path.parent for path in library.runs_dir().glob(f"*/{archive.PLAN}")}
     shipped = {path.parent.name: path.parent for path in library.SHIPPED.glob(f"*/{archive.PLAN}")}
-    for folder in {**shipped, **own}.values():
+    found = []
+    for name, folder in {**shipped, **own}.items():
+        if name.startswith("."):
+            # What is left of one whose deleting was broken off.
+            continue
         try:
-            begun = folders.begun_in(folder, known=True)
-        except HNeuronsError as error:
+            run_name(name)
+            if name in own and name in shipped:
+                # A copy of what shipped with an earlier version is no run of its own.
+                folders.opened(name)
+            found.append(_seen(folder, jobs.get(name), name in shipped))
+        except FileNotFoundError:
+            # Deleted since it was listed.
+            continue
+        except (HNeuronsError, OSError, ValueError) as error:
             # One damaged folder must not hide the others; resuming it by its name says what is wrong.
-            log.warning("the run %s is left out of the list: %s", folder.name, error)
-            continue
-        if begun is None:
-            continue
-        written = [file.stat().st_mtime for file in folder.glob("*") if file.is_file()]
-        ships = folder.parent == library.SHIPPED
-        outlook, short = run_status.expected(folder)
-        found.append(
-            RunView(
-                name=folder.name,
-                model=begun.model,
-                fingerprint=begun.fingerprint,
-                questions=begun.asked,
-                sampled=min(begun.asked, _lines(folder / f"samples.jsonl{archive.PACKED if ships else ''}")),
-                done=_done(folder, begun.plan),
-                changed=max(written),
-                job=jobs.get(folder.name),
-                plan=begun.plan,
-                error=run_status.failure(folder) if folder.name not in jobs else None,
-                waits=folder.name not in jobs and run_status.broken_off(folder),
-                outlook=outlook,
-                short=short,
-                speed=run_status.speed(folder),
-                ships=folder.name in shipped,
-            )
-        )
+            log.warning("the run %s is left out of the list: %s", name, error)
     return tuple(sorted(found, key=lambda run: -run.changed))
+
+
+def _seen(folder: Path, job: str | None, ships: bool) -> RunView:
+    """The run in `folder`. Raises FileNotFoundError where there is none, StoreError, ValueError where it is damaged."""
+    begun = folders.begun_in(folder, known=True)
+    if begun is None:
+        raise FileNotFoundError(folder)
+    outlook, short = run_status.expected(folder)
+    packed = archive.PACKED if folder.parent == library.SHIPPED else ""
+    return RunView(
+        name=folder.name,
+        model=begun.model,
+        fingerprint=begun.fingerprint,
+        questions=begun.asked,
+        sampled=min(begun.asked, _lines(folder / f"samples.jsonl{packed}")),
+        done=_done(folder, begun.plan),
+        changed=max(map(_written, folder.iterdir())),
+        job=job,
+        plan=begun.plan,
+        error=run_status.failure(folder) if job is None else None,
+        waits=job is None and run_status.broken_off(folder),
+        outlook=outlook,
+        short=short,
+        speed=run_status.speed(folder),
+        ships=ships,
+    )
+
+
+def _written(path: Path) -> float:
+    """When a file was written, in seconds since 1970; 0 for what is none, or no longer there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0.0
+    return found.st_mtime if stat.S_ISREG(found.st_mode) else 0.0
 
 
 def _done(folder: Path, plan: Plan) -> bool:

@@ -396,7 +396,8 @@ def _known(figure: float | None) -> float:
 
 
 class ProbeSummary(Frozen):
-    """A probe in a list. `model` is the name that a file of others gives, where there is no fingerprint."""
+    """A probe in a list. `model` is the name that a file of others gives, where there is no fingerprint; `digest` the
+    hash of its file: another probe may come under the same name within the same second."""
 
     name: str
     model: str
@@ -408,3 +409,4 @@ class ProbeSummary(Frozen):
     ships: bool
     imported: str = ""
     forced: str = ""
+    digest: str = ""

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.widgets import identify_train
 from backend.errors import BadInput
-from backend.identify.run import MIN_SIDE
+from backend.identify.items import MIN_SIDE
 from backend.types import IdentifyRequest
 from backend.types.identify import Verdict
 from backend.types.plan import LlmJudge, RunView, Source

@@ -104,3 +104,14 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
         assert journal.read() == RECORDS[:1]
         journal.append(RECORDS[1:])
     assert journal.read() == RECORDS
+
+
+@pytest.mark.parametrize("line", ["[" * 200_000, '{"text": "\\ud800"}', '{"text": "\\uD800"}'])
+def test_a_line_that_nobody_can_read_or_pass_on_is_named(line: str, tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "run" / "greedy.jsonl")
+    with journal.writing():
+        journal.append([{"text": "\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16")}])
+    with journal.path.open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(JournalDamaged, match="line 2"):
+        journal.read()

@@ -152,10 +152,23 @@ def test_what_a_foreign_page_embeds_is_refused_and_a_link_from_there_is_followed
     assert answered("http", [*PAGE, ("sec-fetch-site", site), ("sec-fetch-mode", "navigate")]) == 200
     posted = [*PAGE, ("sec-fetch-site", site), ("sec-fetch-mode", "navigate")]
     assert answered("http", posted, method="POST") == 403, "a form of another page"
+    for frame in ("iframe", "frame", "embed", "object"):
+        framed = [*PAGE, ("sec-fetch-site", site), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", frame)]
+        assert answered("http", framed) == 403, "there buttons can be pressed unseen"
+    alone = [*PAGE, ("sec-fetch-site", site), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")]
+    assert answered("http", alone) == 200
+
+
+def test_two_origins_are_none_of_ours() -> None:
+    ours = dict(PAGE)["host"]
+    twice = [*PAGE, ("origin", f"http://{ours}"), ("origin", "http://evil.example")]
+    assert answered("http", [*PAGE, ("origin", f"http://{ours}")], method="POST") == 200
+    assert answered("http", twice, method="POST") == 403
 
 
 @pytest.mark.parametrize(
-    ("header", "name"), [("LocalHost.:80", "localhost"), ("[::0001]", "::1"), ("a_b-c.d", "a_b-c.d")]
+    ("header", "name"),
+    [("LocalHost.:80", "localhost"), ("localhost:", "localhost"), ("[::0001]", "::1"), ("a_b-c.d", "a_b-c.d")],
 )
 def test_a_host_header_is_read_in_one_spelling(header: str, name: str) -> None:
     assert host_name(header) == name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -154,3 +155,50 @@ def test_a_list_reads_a_probe_or_plan_once_for_each_state_of_its_file(
         other = Plan(seed=5)
         runs.begin(library.folder_of("mine"), other, runs.begun("mine")[1], INFO, "")
     assert next(run for run in shelf.runs({}) if run.name == "mine").plan == other
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("plan.json", "[" * 200_000),
+        ("plan.json", '{"plan": {}, "fingerprint": "f", "model": "m", "command": "", "asked": 1e999}'),
+        ("plan.json", '{"plan": {}, "fingerprint": "f", "model": "\\ud800", "command": "", "asked": 1}'),
+        ("going.json", '{"tries": []}'),
+        ("going.json", "[" * 200_000),
+        ("failed.json", '{"what": "\\ud800"}'),
+        ("speed.json", '{"greedy": NaN, "drawn": 1.0}'),
+        ("outlook.json", '{"words": "\\ud800", "short": 3}'),
+    ],
+)
+def test_one_damaged_file_of_a_run_hides_no_other_run(file: str, content: str, client: Client) -> None:
+    begun("whole")
+    (begun("hurt") / file).write_text(content)
+    assert "whole" in {run.name for run in client.runs()}
+
+
+def test_what_a_broken_off_deleting_left_and_a_folder_of_no_run_s_name_are_no_runs_and_no_probes(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = begun("mine")
+    kept("mine")
+    for name in (".deleted-0123", "mine (copy)"):
+        shutil.copytree(folder, folder.with_name(name))
+    assert [one.name for one in client.runs() if not one.ships] == ["mine"]
+    assert [one.name for one in client.probes() if not one.ships] == ["mine"]
+    assert "mine (copy)" in caplog.text
+
+
+def test_a_probe_goes_by_the_name_of_its_folder(client: Client) -> None:
+    kept("mine")
+    shutil.copytree(library.folder_of("mine"), library.folder_of("copy"))
+    assert {one.name for one in client.probes() if not one.ships} == {"mine", "copy"}
+    assert client.probe("copy").name == "copy"
+
+
+def test_another_probe_of_the_same_name_and_second_is_told_apart_in_the_list(client: Client) -> None:
+    kept("mine")
+    before = next(one for one in client.probes() if one.name == "mine")
+    other = probe("mine").model_copy(update={"intercept": 3.5})
+    library.write(library.folder_of("mine"), other, {})
+    after = next(one for one in client.probes() if one.name == "mine")
+    assert before.made == after.made and before.digest != after.digest

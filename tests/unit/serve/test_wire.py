@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 import json
 import socket
 import threading
@@ -10,7 +12,15 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+from websockets.sync.client import connect
 
 from backend.serve import bodies, http, wire
 from backend.serve.http import create_app
@@ -33,6 +43,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire.PatientProtocol, "head_seconds", SOON)
     monkeypatch.setattr(wire.PatientProtocol, "rest_seconds", SOON)
     monkeypatch.setattr(bodies.Bodies.__init__, "__defaults__", (SOON, bodies.MAX_TOGETHER))
+    monkeypatch.setattr(wire.Patience.__init__, "__defaults__", (SOON,))
 
 
 def connected(address: str) -> socket.socket:
@@ -148,3 +159,64 @@ def test_many_long_bodies_at_once_are_refused_before_they_fill_the_memory(
         assert refused.status_code == 503
         assert_error_shape(refused.json())
         assert one.post("/v1/explore", json={"prompt": "x"}).status_code == 200
+
+
+async def reading(request: Request) -> Response:
+    """A foreign application that reads the whole body and then answers."""
+    return PlainTextResponse(str(len(await request.body())))
+
+
+@pytest.fixture
+def page(impatient: None) -> Iterator[str]:
+    """An application behind `Patience` in a server that is configured by somebody else, as the page's."""
+    app = Starlette(
+        routes=[Route("/", reading, methods=["GET", "POST"]), WebSocketRoute("/ws", opened_socket)],
+        middleware=[Middleware(wire.Patience)],
+    )
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(PATIENCE)
+
+
+async def opened_socket(line: WebSocket) -> None:
+    await line.accept()
+    await asyncio.sleep(3 * SOON)
+    await line.send_text("still here")
+    await line.close()
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        ("", b""),
+        ("GET / HTTP/1.1\r\nHost: local", b""),
+        ("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nabc", b"408"),
+    ],
+)
+def test_the_page_s_server_gives_up_on_what_does_not_come(page: str, sent: str, answer: bytes) -> None:
+    with connected(page) as line:
+        line.sendall(sent.encode())
+        begun = time.monotonic()
+        told = heard(line)
+        assert (answer in told) if answer else told == b""
+        assert SOON / 2 < time.monotonic() - begun < PATIENCE
+
+
+def test_a_body_that_comes_reaches_the_page_s_server_whole(page: str) -> None:
+    assert httpx.post(page, content=iter([b"a" * 1000] * 50), timeout=PATIENCE).text == "50000"
+
+
+def test_a_websocket_of_the_page_stays_open_while_nothing_is_said(page: str) -> None:
+    with connect(page.replace("http", "ws") + "/ws") as line:
+        assert line.recv(timeout=PATIENCE) == "still here"
+
+
+def test_a_packed_body_is_refused_as_packed(client: LocalClient) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    with TestClient(create_app(client), base_url="http://localhost") as service:
+        told = service.post("/v1/explore", content=gzip.compress(b'{"prompt": "a"}'), headers=headers)
+    assert told.status_code == 415 and told.json()["error"]["what"] == "The body is packed"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 from backend.engine import Engine
 from backend.errors import BadSettings, StoreError, Unknown
-from backend.identify import archive, library, statistics
+from backend.identify import archive, library, runs, statistics
 from backend.models.loaded import LoadedModel
 from backend.serve import shelf
 from backend.types import IdentifyRequest
@@ -126,3 +128,90 @@ def test_a_full_disk_while_unpacking_says_so(
         with pytest.raises(StoreError, match="cannot be unpacked: No space left on device"):
             shelf.answers("a")
     assert shelf.answers("a"), "the next request works"
+
+
+def shipped(model: LoadedModel, folder: Path) -> Path:
+    """The answers of the run in `folder`, packed as those of a run `b` that ships."""
+    packed = library.SHIPPED / "b"
+    archive.pack(folder, packed)
+    return packed
+
+
+def test_a_copy_of_what_shipped_earlier_is_renewed_and_what_a_person_decided_in_it_stays(
+    tiny: Callable[[str], LoadedModel], tmp_path: Path
+) -> None:
+    model = tiny("llama")
+    asked = questions(model)
+    folder = library.folder_of("a")
+    with runs.working(folder):
+        runs.begin(folder, PLAN, asked, model.info, "earlier")
+    packed = shipped(model, folder)
+    copy = runs.opened("b")
+    runs.overrule(copy, asked[0].id, "an answer", "wrong")
+    (folder / archive.PLAN).write_text((folder / archive.PLAN).read_text().replace("earlier", "later"))
+    (folder / "greedy.jsonl").write_text("")
+    archive.pack(folder, packed)
+    assert runs.begun("b")[0].command == "later" and (copy / "greedy.jsonl").exists()
+    assert runs.overrules(copy) == {(asked[0].id, "an answer"): "wrong"}
+    assert not archive.outdated(packed, copy)
+
+
+@pytest.mark.parametrize("kept_hashes", [True, False])
+@pytest.mark.parametrize("done", ["more answers", "a probe", "nothing"])
+def test_a_copy_that_somebody_went_on_from_is_a_run_of_their_own(
+    done: str, kept_hashes: bool, tiny: Callable[[str], LoadedModel]
+) -> None:
+    model = tiny("llama")
+    folder = library.folder_of("a")
+    with runs.working(folder):
+        runs.begin(folder, PLAN, questions(model), model.info, "earlier")
+    (folder / "greedy.jsonl").write_text("")
+    packed = shipped(model, folder)
+    copy = runs.opened("b")
+    if not kept_hashes:
+        (copy / archive.UNPACKED).unlink()
+    if done == "more answers":
+        with (copy / "greedy.jsonl").open("a") as journal:
+            journal.write("{}\n")
+        later = time.time() + 2 * archive.AT_ONCE
+        os.utime(copy / "greedy.jsonl", (later, later))
+    elif done == "a probe":
+        (copy / library.PROBE).write_text("{}")
+    (folder / archive.PLAN).write_text((folder / archive.PLAN).read_text().replace("earlier", "later"))
+    archive.pack(folder, packed)
+    assert runs.begun("b")[0].command == ("later" if done == "nothing" else "earlier")
+
+
+def test_a_renewal_that_was_broken_off_is_made_once_more(
+    tiny: Callable[[str], LoadedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny("llama")
+    folder = library.folder_of("a")
+    with runs.working(folder):
+        runs.begin(folder, PLAN, questions(model), model.info, "earlier")
+    packed = shipped(model, folder)
+    runs.opened("b")
+    (folder / archive.PLAN).write_text((folder / archive.PLAN).read_text().replace("earlier", "later"))
+    archive.pack(folder, packed)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("backend.identify.archive.shutil.copyfile", interrupted)
+        runs.opened("b")
+    assert runs.begun("b")[0].command == "later"
+
+
+def test_a_copy_whose_run_is_at_work_is_left_alone(tiny: Callable[[str], LoadedModel]) -> None:
+    model = tiny("llama")
+    folder = library.folder_of("a")
+    with runs.working(folder):
+        runs.begin(folder, PLAN, questions(model), model.info, "earlier")
+    packed = shipped(model, folder)
+    copy = runs.opened("b")
+    (folder / archive.PLAN).write_text((folder / archive.PLAN).read_text().replace("earlier", "later"))
+    archive.pack(folder, packed)
+    with runs.working(copy):
+        assert runs.begun("b")[0].command == "earlier"
+    assert runs.begun("b")[0].command == "later"
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt

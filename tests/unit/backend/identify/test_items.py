@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 
 from backend.errors import BadInput
-from backend.identify.items import Answered, choose, folds, groups, labels, refuse_few
+from backend.identify.items import MIN_SIDE, Answered, choose, folds, groups, labels, needed, refuse_few
+from backend.identify.study import refuse_unsplit, split
 from backend.types.identify import Consistency, Greedy, Item, Question, Sample, Samples, Verdict
-from backend.types.plan import Training
+from backend.types.plan import Plan, Training
 
 SOFT = Consistency(right=2, wrong=3, greedy=True)
 PAPER = Consistency(right=3, wrong=3)
@@ -127,3 +129,39 @@ def test_questions_are_refused_only_where_no_answers_could_be_split() -> None:
     for training in (Training(folds=6, held_out=2), Training(folds=2, held_out=7)):
         with pytest.raises(BadInput, match="Questions about 6 entities are too few"):
             refuse_few(questions.values(), training)
+
+
+@pytest.mark.parametrize(
+    ("folds", "held_out", "each"), [(5, 3, 10), (2, 3, 10), (20, 2, 40), (20, 20, 22), (2, 20, 20), (9, 3, 14)]
+)
+def test_as_many_of_each_side_are_needed_as_fill_each_fold_and_the_held_out_part(
+    folds: int, held_out: int, each: int
+) -> None:
+    training = Training(folds=folds, held_out=held_out)
+    assert needed(training) == each
+    for count in (each, each - 1):
+        left = count - math.ceil(count / held_out)
+        assert (left >= folds and count >= max(MIN_SIDE, held_out)) == (count == each)
+
+
+def test_fewer_questions_than_answers_are_needed_are_refused_before_they_are_asked() -> None:
+    _, questions = many_items(60)
+    twenty = list(questions.values())[:20]
+    refuse_few(twenty, Training())
+    with pytest.raises(BadInput, match="19 questions are too few: .* 10 right and 10 wrong"):
+        refuse_few(twenty[:19], Training())
+    with pytest.raises(BadInput, match="20 questions are too few: .* 14 right and 14 wrong"):
+        refuse_few(twenty, Training(folds=9))
+
+
+def test_a_training_part_that_makes_no_folds_is_refused_before_a_feature_is_read() -> None:
+    items, questions = many_items(24)
+    plan = Plan(training=Training(folds=5, held_out=3))
+    _, test = split(items, questions, plan)
+    assert len(refuse_unsplit(items, questions, test, plan)) == sum(item.question not in test for item in items)
+    one_entity = {id: one.model_copy(update={"entity": "e"}) for id, one in questions.items()}
+    with pytest.raises(BadInput, match="whole entities together make no 5 folds"):
+        refuse_unsplit(items, one_entity, test, plan)
+    right = frozenset(item.question for item in items if item.side == "right")
+    with pytest.raises(BadInput, match="The held-out items are all of one side"):
+        refuse_unsplit(items, questions, right, plan)

@@ -236,7 +236,7 @@ def test_two_runs_in_one_folder(tiny: Callable[[str], LoadedModel], tmp_path: Pa
 )
 def test_too_little_to_tell_apart(kept: str, words: str, tiny: Callable[[str], LoadedModel], tmp_path: Path) -> None:
     model = tiny("llama")
-    asked = questions(model)
+    asked = questions(model, 72)
     right = [q for q in asked if q.answers != ("none",)]
     wrong = [q for q in asked if q.answers == ("none",)]
     few = {"right": right, "wrong": wrong, "five": [*right[:3], *wrong[:3]]}[kept]

@@ -113,7 +113,7 @@ def test_a_run_that_had_too_few_answers_is_widened_and_draws_none_of_them_again(
     every = [question.model_copy(update={"relation": "one"}) for question in questions(model, 60)]
     folder, told = tmp_path / "a", Noting()
     with pytest.raises(BadInput, match=r"are too few: .*; widen the run: ask more questions, or soften the filter"):
-        run(model, PLAN, every[:12], folder, "a", watch=told)
+        run(model, PLAN, every[:20], folder, "a", watch=told)
     assert any("and 10 of each are needed. Widen the run to about" in note for note in told.notes)
     held = run_status.failure(folder)
     assert held is not None and "are too few" in held["what"]
@@ -122,7 +122,7 @@ def test_a_run_that_had_too_few_answers_is_widened_and_draws_none_of_them_again(
     probe = run(model, PLAN, every, folder, "a", watch=told)
     assert probe.report is not None and probe.report.asked == len(every)
     assert run_status.failure(folder) is None and "about" in run_status.expected(folder)[0]
-    assert "answering greedily: 12 of 60" in told.stages[0], "counting goes on where it was"
+    assert "answering greedily: 20 of 60" in told.stages[0], "counting goes on where it was"
     for name, records in before.items():
         now = Journal(folder / f"{name}.jsonl").read()
         assert now[: len(records)] == records and len({one["question"] for one in now}) == len(now)
