@@ -17,6 +17,7 @@ from urllib.parse import quote
 from pydantic import Field, TypeAdapter, ValidationError
 
 from app.charts.scores import Score
+from app.marks import Marks
 from backend.errors import BadInput
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import (
@@ -115,6 +116,10 @@ class View(Frozen):
     """Whether Compare has the probe's negative weights as a further arm."""
     known: str | None = None
     """The known answer of the question, for Compare."""
+    known_of: str | None = None
+    """The question it was typed for, where another is asked: there it marks nothing."""
+    marks: Marks | None = None
+    """What a person marked by hand on the comparison that is shown."""
     flips: bool = True
     """Whether Compare runs at every flip."""
     split_row: str | None = None
@@ -209,6 +214,8 @@ PARAMS: dict[str, _Param] = {
     "positions": _Param("positions", Positions),
     "against": _Param("against", bool, write=_flag),
     "known": _Param("known", _Text),
+    "known_of": _Param("known_of", _Text),
+    "marks": _Param("marks", Marks, Marks.parse),
     "flips": _Param("flips", bool, write=_flag),
     "split_row": _Param("split_row", _Name),
     "moved_row": _Param("moved_row", _Name),
@@ -226,7 +233,7 @@ OWN: dict[Page, frozenset[str]] = {
     ),
     "compare": frozenset(
         (*ASKED, "typed", "neurons", "alphas", "own", "controls", "kinds", "control_seed", "positions", "against",
-         "known", "flips", "split_row", "moved_row", "moved_score", "template", "probe")
+         "known", "known_of", "marks", "flips", "split_row", "moved_row", "moved_score", "template", "probe")
     ),
     "identify": frozenset(("probe", "room", "card")),
     "models": frozenset(),

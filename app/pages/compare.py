@@ -20,6 +20,7 @@ from app.widgets import (
     compare_state,
     compare_words,
     frame,
+    hand_marks,
     jobs,
     model_status,
     terms,
@@ -37,12 +38,14 @@ def page() -> None:
     compare_run.put_together()
     compare_run.first_visit(opened)
     arrived = compare_state.take_up() or opened
+    hand_marks.take_up(opened)
     pressed = compare_state.pressed()
     if pressed:
         compare_state.commit_prompt()
     compare_state.keep()
     compare_run.start(pressed=pressed, arrived=arrived)
     result, asking = session.result(VERB, Comparison), jobs.running(VERB)
+    hand_marks.keep(result if asking is None else None)
     heading(result if asking is None else None)
     compare_controls.question()
     answers(result, compare_state.wanted())

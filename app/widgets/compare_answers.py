@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import session
-from app.widgets import answer_scores, compare_state, compare_words, diff_text, explore_words, frame, text
+from app.widgets import answer_scores, compare_state, compare_words, diff_text, explore_words, frame, hand_marks, text
 from app.widgets.compare_words import Verdict
 from app.widgets.jobs import Progress
 from backend.types import Comparison, Row, RowPlan
@@ -83,9 +83,23 @@ def finished(result: Comparison) -> None:
                     frame.muted(f"Score of {explore_words.named(probe)}: {text.markdown(score)}."), help=SCORE_HELP
                 )
             _foot(result, row, place, names[place])
+    _other_known(result)
     if len(shown) < len(plans):
         with st.expander(f"All {len(plans)} answers", icon=":material/table_rows:"):
             st.dataframe(table(result), hide_index=True, key="all-answers", alt="Every row's answer, as a table")
+
+
+def _other_known(result: Comparison) -> None:
+    """Say where the known answer was typed for another question, and marks nothing here."""
+    other = compare_state.known_of_another(result.request.prompt)
+    if other is None:
+        return
+    line = st.container(horizontal=True, vertical_alignment="center")
+    line.markdown(
+        f"The known answer was written for “{text.markdown(other[:90])}”, so it marks nothing here.", width="content"
+    )
+    if session.view().typed is None:
+        line.button("It is known of this question too", key="compare.known-too", on_click=compare_state.known_here_too)
 
 
 def table(result: Comparison) -> pd.DataFrame:
@@ -98,7 +112,7 @@ def table(result: Comparison) -> pd.DataFrame:
             "answer": [text.named(row.text) for row in result.rows],
             "tokens": [len(row.token_ids) for row in result.rows],
             "tokens changed": [row.tokens_changed for row in result.rows],
-            "mark": [_verdict(result, row) for row in result.rows],
+            "mark": [_verdict(result, place) for place in range(len(result.rows))],
             "ended by": [row.finish for row in result.rows],
         }
     )
@@ -131,28 +145,29 @@ def _said(result: Comparison, place: int) -> None:
 
 def _foot(result: Comparison, row: Row, place: int, name: str) -> None:
     line = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", wrap=True)
-    verdict = _verdict(result, row)
+    verdict = _verdict(result, place)
     with line.container(horizontal=True, width="content", gap="xsmall", vertical_alignment="center"):
         if verdict in BADGES:
             word, icon = BADGES[verdict]
             st.badge(word, icon=f":material/{icon}:", color=COLOURS[verdict])
-        _mark(result, row, place, name)
+        _mark(result, place, name)
     line.markdown(frame.muted(compare_words.length(row)), width="content")
 
 
-def _verdict(result: Comparison, row: Row) -> Verdict:
-    return compare_words.verdict(row.text, compare_state.known(), compare_state.overruled(result, row))
+def _verdict(result: Comparison, place: int) -> Verdict:
+    mine = hand_marks.of(result).get(place)
+    return compare_words.verdict(result.rows[place].text, compare_state.known(result.request.prompt), mine)
 
 
-def _mark(result: Comparison, row: Row, place: int, name: str) -> DeltaGenerator:
+def _mark(result: Comparison, place: int, name: str) -> DeltaGenerator:
     """The person's own mark: it stands above the rule until it is taken back."""
     key = f"mark-{place}-{result.request.hash[:12]}"
     choices: dict[str, Verdict | None] = {BY_RULE: None, RIGHT: "right", WRONG: "wrong", UNCERTAIN: "uncertain"}
-    own = compare_state.overruled(result, row)
+    own = hand_marks.of(result).get(place)
     st.session_state[key] = next(word for word, mark in choices.items() if mark == own)
 
     def take() -> None:
-        compare_state.overrule(result, row, choices[st.session_state[key]])
+        hand_marks.set_mark(result, place, choices[st.session_state[key]])
 
     where = st.popover("Marked by you" if own else "Mark", type="tertiary", key=f"popover-{key}")
     with where:

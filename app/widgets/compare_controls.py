@@ -27,7 +27,7 @@ def question() -> None:
     )  # fmt: skip
     line.text_input(
         "Known answer", key="compare.known", label_visibility="collapsed", width=250, persist_state="session",
-        placeholder="Known answer: Cairo | Al-Qahirah",
+        placeholder="Known answer: Cairo | Al-Qahirah", on_change=compare_state.known_typed,
         help="Marks each answer right or wrong. Write several spellings apart by |. Left empty, nothing is marked.",
     )  # fmt: skip
     line.button(

@@ -14,20 +14,20 @@ from pydantic import ValidationError
 from app import session
 from app.links import View
 from app.widgets import switches
-from app.widgets.compare_words import Verdict
 from app.widgets.refusals import bad_input
 from app.widgets.switches import BESIDE, Options
 from backend.errors import HNeuronsError
 from backend.judging import aliases
 from backend.neurons import NeuronSet
-from backend.types import CompareRequest, Comparison, Decoding, OwnAlpha, Row
+from backend.types import CompareRequest, Comparison, Decoding, OwnAlpha
 from backend.types.numbers import short
 
 TWIN = "Random twin"
 AGAINST = "Negative weights"
 BESIDE_NAMES = (*BESIDE, AGAINST, TWIN)
 KINDS = {"layer": "same layers", "free": "any layer"}
-_MARKS = "compare.marks"
+_KNOWN_OF = "compare.known_of"
+"""The question that the known answer was typed for."""
 
 
 def take_up() -> bool:
@@ -90,7 +90,7 @@ def _mine(view: View) -> tuple[Any, ...]:
     """The fields of the view that only this page writes."""
     return (
         view.alphas, view.own, view.controls, view.kinds, view.control_seed, view.positions, view.known, view.decoding,
-        view.against,
+        view.against, view.known_of,
     )  # fmt: skip
 
 
@@ -116,6 +116,7 @@ def _put(view: View) -> None:
     state["compare.seed"] = view.control_seed
     state["compare.positions"] = view.positions
     state["compare.known"] = view.known or ""
+    state[_KNOWN_OF] = view.known_of or view.prompt
     state["compare.longest"] = view.decoding.max_new_tokens
     state["compare.temperature"] = view.decoding.temperature
 
@@ -160,7 +161,7 @@ def keep() -> None:
         alphas=(*main, *beside) if alphas else (0.0, *beside), own=own,
         controls=chosen.twins, kinds=chosen.twin_kinds, control_seed=chosen.seed, positions=chosen.positions,
         decoding=chosen.decoding, against=AGAINST in (st.session_state["compare.beside"] or ()),
-        known=st.session_state["compare.known"] or None,
+        known=st.session_state["compare.known"] or None, known_of=_other_question(),
         typed=typed if typed != (session.view().prompt or "") else None,
     )  # fmt: skip
     st.session_state["compare.view"] = _mine(view)
@@ -196,21 +197,30 @@ def wanted() -> CompareRequest | HNeuronsError:
         return error
 
 
-def known() -> tuple[str, ...]:
-    """The spellings of the known answer that the person typed."""
+def known_typed() -> None:
+    """A known answer was typed: it is that of the question in the box, asked or not yet."""
+    st.session_state[_KNOWN_OF] = st.session_state["compare.prompt"]
+
+
+def known_here_too() -> None:
+    """The known answer was typed for another question, and holds for the one that was asked as well."""
+    st.session_state[_KNOWN_OF] = session.view().prompt
+
+
+def _other_question() -> str | None:
+    """The question that the known answer was typed for, where that is not the one asked."""
+    of = st.session_state.get(_KNOWN_OF)
+    return of if st.session_state["compare.known"] and of and of != session.view().prompt else None
+
+
+def known(prompt: str) -> tuple[str, ...]:
+    """The spellings of the known answer that the person typed for `prompt`; none where it was typed for another."""
+    if st.session_state.get(_KNOWN_OF) != prompt:
+        return ()
     return aliases(st.session_state.get("compare.known") or "")
 
 
-def overruled(result: Comparison, row: Row) -> Verdict | None:
-    """The person's own mark on this row's answer, if there is one."""
-    return st.session_state.get(_MARKS, {}).get((result.request.hash, row.text))
-
-
-def overrule(result: Comparison, row: Row, mark: Verdict | None) -> None:
-    """Mark this row's answer by hand, or leave it to the rule again."""
-    marks = dict(st.session_state.get(_MARKS, {}))
-    marks.pop((result.request.hash, row.text), None)
-    if mark is not None:
-        marks[(result.request.hash, row.text)] = mark
-    # Marks are small, but a session may last all day: the newest five hundred are kept.
-    st.session_state[_MARKS] = dict(list(marks.items())[-500:])
+def known_of_another(prompt: str) -> str | None:
+    """The question that the known answer was typed for, where there is one and it is not `prompt`."""
+    of = st.session_state.get(_KNOWN_OF)
+    return of if of and of != prompt and aliases(st.session_state.get("compare.known") or "") else None

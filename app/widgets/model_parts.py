@@ -69,12 +69,17 @@ def coming(status: ModelStatus) -> None:
         st.progress(min(max(change.fraction or 0.0, 0.0), 1.0), text=text.markdown(words))
         st.markdown(frame.muted(f"{loaded} goes on answering until it is known that the other opens."))
         _cancel(status)
-    elif change is not None and change.error is not None and status.state == "ready":
+    elif change is not None and change.error is not None and not _refused_since() and status.state == "ready":
         jobs.shown_error(HNeuronsError.from_json(change.error))
         st.markdown(frame.muted(f"{loaded} is loaded and answers."))
     if status.paused:
         words = f"Waiting until their model is loaded again, then they go on by themselves: {', '.join(status.paused)}."
         st.markdown(frame.muted(text.markdown(words)))
+
+
+def _refused_since() -> bool:
+    """Whether this person asked for another model since and was refused: then that is what is told, not the older."""
+    return st.session_state.get(REFUSED) is not None
 
 
 def _cancel(status: ModelStatus) -> None:

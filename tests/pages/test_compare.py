@@ -142,6 +142,68 @@ def test_without_a_known_answer_nothing_is_marked_and_a_person_may_mark() -> Non
     assert not [one for one in app.markdown if "-badge[" in one.value]
 
 
+def address(app: AppTest) -> dict[str, str]:
+    return {key: value if isinstance(value, str) else value[0] for key, value in app.query_params.items()}
+
+
+def badges(app: AppTest) -> list[str]:
+    return [str(one.value) for one in app.markdown if "-badge[" in one.value]
+
+
+def test_the_known_answer_of_another_question_marks_nothing_until_it_is_said_to_hold() -> None:
+    app = opened(FakeClient())
+    app.text_input(key="compare.known").set_value("elon musk").run()
+    assert len(badges(app)) == 3
+    app.text_input(key="compare.prompt").set_value("Who wrote Hamlet?").run()
+    press(app, "compare.run")
+    assert not badges(app), "no answer is wrong for want of another question's answer"
+    assert any("written for “Who is the CEO of Nortel?”" in html.unescape(one.value) for one in app.markdown)
+    assert app.text_input(key="compare.known").value == "elon musk", "nothing typed is lost"
+    assert address(app)["known_of"] == "Who is the CEO of Nortel?", "nor does a reload forget whose it is"
+    press(app, "compare.known-too")
+    assert len(badges(app)) == 3 and "known_of" not in app.query_params
+
+
+def test_a_known_answer_typed_for_the_question_in_the_box_does_not_judge_the_answers_to_another() -> None:
+    app = opened(FakeClient())
+    app.text_input(key="compare.prompt").set_value("Who wrote Hamlet?").run()
+    app.text_input(key="compare.known").set_value("elon musk").run()
+    assert not badges(app)
+    press(app, "compare.run")
+    assert len(badges(app)) == 3
+
+
+def test_a_question_put_on_another_page_is_not_judged_by_the_known_answer_of_the_one_before() -> None:
+    params = {
+        "prompt": "Who wrote Hamlet?",
+        "neurons": "L17:N98",
+        "known": "elon musk",
+        "known_of": "Who leads Nortel?",
+    }
+    assert not badges(opened(FakeClient(), **params))
+    assert len(badges(opened(FakeClient(), **{**params, "known_of": ""}))) == 3
+
+
+def test_marks_made_by_hand_outlive_a_reload_and_belong_to_their_comparison_alone() -> None:
+    client = FakeClient()
+    app = opened(client, prompt="Who leads Nortel?", neurons="L17:N98")
+    mark = next(one for one in app.button_group if one.key and one.key.startswith("mark-1-"))
+    mark.set_value("Wrong").run()
+    assert address(app)["marks"].endswith(":1=wrong")
+    again = opened(client, **address(app))
+    assert [one for one in badges(again) if "Wrong" in one] == badges(again) != []
+    other = opened(client, **{**address(app), "neurons": "L17:N412"})
+    assert not badges(other) and "marks" not in other.query_params
+
+
+@pytest.mark.parametrize(
+    "spelled", ["x", "0123456789ab:1=great", "0123456789ab:", "0123456789ab:1", "0123456789ab:-1=right"]
+)
+def test_marks_that_cannot_be_read_are_told_of_and_left_out(spelled: str) -> None:
+    app = opened(FakeClient(), marks=spelled)
+    assert any("marks" in one.value and "left out" in one.value for one in app.info)
+
+
 def test_stop_ends_the_run_and_keeps_everything_that_was_set() -> None:
     client = FakeClient(pace=1000.0)
     app = opened(client)

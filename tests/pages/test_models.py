@@ -122,6 +122,15 @@ def test_while_another_model_is_checked_the_loaded_one_stands_there_and_it_can_b
     assert client.cancelled == 1 and not app.get("progress")
 
 
+def test_a_refusal_stands_alone_and_not_beside_the_failure_of_a_model_asked_for_before() -> None:
+    older = ModelUnreadable("o/n cannot be read", "it is cut", "fetch it again").to_json()
+    now = LOADED.model_copy(update={"change": ModelChange(name="o/n", state="failed", error=older)})
+    app = opened(Loader(now=now, refuse=UnknownModel("There is no model zzz", "it is not in the table", "see there")))
+    app.text_input(key="models.name").set_value("zzz").run()
+    app.button(key="models.load-named").click().run()
+    assert ["zzz" in one.value for one in app.error] == [True]
+
+
 def test_a_change_that_came_to_nothing_says_why_and_that_the_loaded_model_answers() -> None:
     error = ModelUnreadable("o/n cannot be read", "it is cut off", "fetch it again").to_json()
     app = opened(Loader(now=LOADED.model_copy(update={"change": ModelChange(name="o/n", state="failed", error=error)})))

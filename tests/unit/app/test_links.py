@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from app import links
 from app.charts.scores import SCORES
 from app.links import Cell, Unrun, View
+from app.marks import Marks
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Decoding, ExploreRequest, OwnAlpha, Threshold
 
@@ -26,6 +27,15 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "system": st.none() | words,
     "draft": st.none() | words,
     "known": st.none() | words,
+    "known_of": st.none() | words,
+    "marks": st.none()
+    | st.builds(
+        Marks,
+        st.text("0123456789abcdef", min_size=12, max_size=12),
+        st.dictionaries(
+            st.integers(0, 99), st.sampled_from(["right", "wrong", "uncertain"]), min_size=1, max_size=5
+        ).map(lambda rows: tuple(sorted(rows.items()))),
+    ),
     "decoding": st.builds(
         Decoding,
         max_new_tokens=st.integers(1, 2048),
