@@ -394,6 +394,7 @@ def test_for_hprobes_weights_are_per_sd_where_each_is_known() -> None:
         (as_hprobes(clf_intercept=np.array([np.inf])), "intercept of p.safetensors holds what is no number"),
         ({"p.json": b"[" * 10_000, "p.safetensors": b"x"}, "lie too deep in each other"),
         ({"p.json": b"[" * 10_000}, "lie too deep in each other"),
+        ({"p.csv": TABLE + b"intercept,,0.1\nintercept,,0.2\n"}, "has no proper intercept"),
         ({"p.csv": TABLE + b"intercept,,nan\n"}, "p.csv is a damaged probe: intercept: "),
         ({"p.csv": TABLE + b"intercept,,-inf\n"}, "p.csv is a damaged probe: intercept: "),
         ({"p.csv": TABLE + b"intercept,," + b"9" * 400 + b"\n"}, "p.csv is a damaged probe: intercept: "),
