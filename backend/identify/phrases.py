@@ -8,8 +8,8 @@ A response is read sentence by sentence; the first sentence with a candidate hol
 2. A phrase is a candidate if it has a word that the question has not. Words of the question at its ends are cut
    off, save beside words of their own case ("New York City", "soil sampler", but "constellation | Andromeda"). A phrase
    right behind "be" is a candidate too if the response says it for the second time ("hit is hit").
-3. Passed over, where another candidate is left: "Answer" before a colon, a verb ("Hendrix *plays* the guitar"), a kind before what is of that
-   kind ("a *type* of sauce", "a *city* in Japan").
+3. Passed over, where another candidate is left: "Answer" before a colon, a verb ("Hendrix *plays* the guitar"), a
+   kind before what is of that kind ("a *type* of sauce", "a *city* in Japan"). The number of a point in a list is none.
 4. Of the rest: a figure where the question asks for one; a place or time put first ("In Japan, ...") where it asks
    where or when; what is "called" so, or stands behind a colon or "="; a subject that has no word of the
    question ("Zirconium is a chemical element"); the first candidate behind a form of "be"; the first.
