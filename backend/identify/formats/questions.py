@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 from pydantic import ValidationError
 
 from backend.errors import BadInput
-from backend.identify.formats.limits import LARGE, MAX_BYTES, beyond, refuse_twice
+from backend.identify.formats.limits import LARGE, MAX_BYTES, MAX_LIST, beyond, refuse_twice
 from backend.identify.formats.rows import ENDINGS, rows
 from backend.identify.formats.spellings import Unclear, spellings, whole, word
 from backend.identify.questions import checked, chosen, same
@@ -137,13 +137,18 @@ class _Told:
                     "name them 'question' and 'answers'",
                 )
             return "incomplete"
+        if any(isinstance(cells[key], (list, tuple)) and len(cells[key]) > MAX_LIST for key in held):
+            return "long"
         try:
-            text, answers = word(cells[text_key]), self._answers(cells, held, place)
+            text = word(cells[text_key])
+            answers = self._answers(cells, held, place) if len(text) <= MAX_TEXT else ()
         except Unclear:
             return "unclear"
+        if len(text) > MAX_TEXT:
+            return "long"
         if not text or not answers:
             return "incomplete"
-        if len(text) > MAX_TEXT or sum(map(len, answers)) > MAX_ANSWERS:
+        if sum(map(len, answers)) > MAX_ANSWERS:
             return "long"
         found = self._made(cells, id, text, answers)
         if isinstance(found, Question) and all(isinstance(cells[key], str) for key in held):

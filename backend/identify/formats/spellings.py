@@ -56,10 +56,10 @@ _CALLED = re.compile(
     r"|(?:set|frozenset|list|tuple|dict|c|character)\(\s*(?:\)|\d*\))\Z|(?:c|list|character)\(\s*[\"']"
 )
 _OBJECT = re.compile(
-    r"\[object \w+\]|\w+(?:\{\w+\})?\[\s*\".*\]\Z"
-    r"|\[?<(?:[\w.]+(?:Scalar|Array)\b|.{1,200} at 0x[0-9a-f]+>)|.*\bdtype: \w+\)?\Z",
+    r"\[object \w+\]|\w{1,40}(?:\{\w+\})?\[\s*\".*\]\Z|\[?<(?:[\w.]+(?:Scalar|Array)\b|.{1,200} at 0x[0-9a-f]+>)",
     re.DOTALL,
 )
+_COLUMN = re.compile(r"\bdtype: \w+\)?\Z")
 """How pandas, Arrow and Python print what is no list of theirs: of a column, of a single value, of a generator; how
 JavaScript prints an object and Julia a list."""
 _CLOSES = {"[": "]", "(": ")", "{": "}"}
@@ -150,10 +150,11 @@ def _barred(text: str) -> list[str]:
 
     A worked answer of a problem ("... #### 72") is what stands behind its mark.
     """
-    worked = re.search(r"(?:\A|\n)####\s*([^\n]+)\Z", text.strip())
+    text = text.strip()
+    worked = re.search(r"(?:\A|\n)####\s*([^\n]+)\Z", text) if "####" in text else None
     if worked:
         return [worked[1]]
-    if "\n" in text.strip() or re.search(r";\s*\S", re.sub(r"&#?\w{1,8};", "", text)):
+    if "\n" in text or ";" in text and re.search(r";\s*\S", re.sub(r"&#?\w{1,8};", "", text)):
         raise Unclear("a list with another mark than bars")
     return text.split("|")
 
@@ -165,7 +166,7 @@ def _read(text: str, is_element: bool) -> list[Any] | dict[str, Any] | None:
 
     Raises Unclear.
     """
-    if _OBJECT.match(text):
+    if _OBJECT.match(text) or _COLUMN.search(text[-60:]):
         raise Unclear("what another program printed of an object of its own")
     if text[:1] not in _CLOSES and not _CALLED.match(text):
         return None
