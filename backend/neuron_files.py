@@ -2,7 +2,8 @@
 
 Owns the formats. Read are
 - text: L12:N345 words, apart by commas, semicolons or white space; lines from # on are remarks;
-- CSV with columns layer, neuron[, expert][, weight] (neuron may be called index, position or neuron_idx),
+- CSV with columns layer, neuron[, expert][, weight] (neuron may be called index, position or neuron_idx, weight
+  coefficient or coef) [, feature_type],
   or two or three columns of numbers without a heading;
 - JSON: a list of L12:N345, of [layer, neuron] pairs, or of {"layer", "neuron"[, "weight"]}; an object that
   holds such a list under "neurons", "h_neurons" or "neuron_labels", or under "fit"; or {layer: [neuron, ...]}.
@@ -43,6 +44,7 @@ _BINARY = {
     b"\xfe\xff": "UTF-16 text",
 }
 _INDEX = ("neuron", "index", "position", "neuron_idx")
+_WEIGHT = ("weight", "coefficient", "coef")
 _LISTS = ("neurons", "h_neurons", "neuron_labels", "fit")
 _LAYER = re.compile(r"(?:L|layer_?)?(\d{1,6})", re.IGNORECASE)
 ANSWER = "answer"
@@ -213,10 +215,18 @@ def _entry(entry: Any, place: str) -> _Found:
     if isinstance(entry, list) and len(entry) in (2, 3):
         return _found(entry[0], entry[1], place, weight=entry[2] if len(entry) == 3 else None)
     if isinstance(entry, dict) and "layer" in entry:
-        index = next((entry[key] for key in _INDEX if key in entry), None)
-        weight = entry.get("weight", entry.get("coefficient"))
+        index, weight = _one(entry, _INDEX, place), _one(entry, _WEIGHT, place)
         return replace(_found(entry["layer"], index, place, entry.get("expert"), weight), kind=_kind(entry, place))
     _refuse(f"{place} is no neuron", f"it is {_shown(entry)}")
+
+
+def _one(entry: Mapping[str, Any], names: Sequence[str], place: str) -> Any:
+    """What stands under any of these names, which mean the same."""
+    held = [entry[name] for name in names if entry.get(name) not in (None, "")]
+    if any(one != held[0] for one in held):
+        two = [name for name in names if entry.get(name) not in (None, "")]
+        _refuse(f"{place} says two things", f"{two[0]} and {two[1]} mean the same and differ", "leave one of them out")
+    return held[0] if held else None
 
 
 def _kind(entry: Mapping[str, Any], place: str) -> str:
@@ -275,8 +285,7 @@ def _lines(text: str, name: str) -> Iterator[_Found]:
 
 
 def _table(lines: Iterable[tuple[int, str]], heading: list[str], name: str) -> Iterator[_Found]:
-    column = next((word for word in _INDEX if word in heading), None)
-    if column is None:
+    if not set(_INDEX) & set(heading):
         _refuse(f"{name} has no column of neurons", f"its columns are {', '.join(heading)[:80]}")
     for number, line in lines:
         place = f"{name}, line {number}"
@@ -284,14 +293,15 @@ def _table(lines: Iterable[tuple[int, str]], heading: list[str], name: str) -> I
         if len(cells) < 2 or len(cells) > len(heading):
             _refuse(f"{place} is no row of the table", f"it has {len(cells)} columns and the table {len(heading)}")
         row = dict(zip(heading, cells, strict=False))
-        expert, weight = row.get("expert", ""), row.get("weight", "")
-        yield _found(
+        expert, weight = row.get("expert", ""), _one(row, _WEIGHT, place)
+        found = _found(
             _whole(row.get("layer", ""), place),
-            _whole(row.get(column, ""), place),
+            _whole(_one(row, _INDEX, place) or "", place),
             place,
             _whole(expert, place) if expert else None,
             _decimal(weight, place) if weight else None,
         )
+        yield replace(found, kind=_kind(row, place))
 
 
 def _cells(line: str) -> list[str]:

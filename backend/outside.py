@@ -97,7 +97,11 @@ def json_value(
             "take a part of it, or write an object a line",
         )
     try:
-        return _bounded(json.loads(text, parse_constant=constant))
+        return _bounded(json.loads(text, parse_constant=constant, object_pairs_hook=_once))
+    except _Twice as error:
+        raise kind(
+            f"{name} has {str(error)[:60]!r} twice in one object", "one of them would not be read", "leave one of them"
+        ) from error
     except json.JSONDecodeError as error:
         line = f"line {error.lineno}, " if "\n" in error.doc.strip() else ""
         why = f"{line}column {error.colno}: {error.msg}"
@@ -113,6 +117,18 @@ def json_value(
             "its lists lie too deep in each other",
             f"write it with at most {MAX_DEPTH} in each other",
         ) from error
+
+
+class _Twice(Exception):
+    """An object names a part twice."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    told = dict(pairs)
+    if len(told) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Twice(next(name for name in names if names.count(name) > 1))
+    return told
 
 
 def _bounded(value: Any) -> Any:

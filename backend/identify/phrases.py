@@ -8,8 +8,8 @@ A response is read sentence by sentence; the first sentence with a candidate hol
 2. A phrase is a candidate if it has a word that the question has not. Words of the question at its ends are cut
    off, save beside words of their own case ("New York City", "soil sampler", but "constellation | Andromeda"). A phrase
    right behind "be" is a candidate too if the response says it for the second time ("hit is hit").
-3. Passed over, where another candidate is left: a verb ("Hendrix *plays* the guitar"), a kind before what is of that
-   kind ("a *type* of sauce", "a *city* in Japan").
+3. Passed over, where another candidate is left: "Answer" before a colon, a verb ("Hendrix *plays* the guitar"), a
+   kind before what is of that kind ("a *type* of sauce", "a *city* in Japan"). The number of a point in a list is none.
 4. Of the rest: a figure where the question asks for one; a place or time put first ("In Japan, ...") where it asks
    where or when; what is "called" so, or stands behind a colon or "="; a subject that has no word of the
    question ("Zirconium is a chemical element"); the first candidate behind a form of "be"; the first.
@@ -85,6 +85,10 @@ _NAME_ASKED = re.compile(
     re.IGNORECASE,
 )
 _FRONT = re.compile(r"(?:in|on|at|from|during)\W+(?:the\W+)?", re.IGNORECASE)
+_WRITTEN = frozenset({"May", "Will"})
+"""Names, written so within a sentence."""
+_LINE = re.compile(r"\n\W*$")
+_POINT = re.compile(r"[.)]\W*\s")
 _SENTENCE_END = re.compile(r"[.!?\u3002\uff01\uff1f]|\n")
 _QUOTE = re.compile(r"[\"\u201c\u201d\u201e\u00ab\u00bb\u300c-\u300f\u3008-\u300b]")
 _MADE = re.compile(
@@ -166,9 +170,14 @@ def _is_empty(words: Sequence[Word], place: int) -> bool:
     word = words[place]
     if word.is_quoted or (len(word.raw) > 1 and word.raw.isupper()):
         return False
+    following = words[place + 1] if place + 1 < len(words) else None
+    if word.raw.isdecimal() and _LINE.search(word.gap if place else "\n") and following is not None:
+        # The number of a point in a list says nothing of it.
+        return bool(_POINT.match(following.gap))
+    if word.raw in _WRITTEN and place and not is_parted(words, place, ()):
+        return False
     if set(word.pieces) <= _EMPTY:
         return not _is_letter(words, place)
-    following = words[place + 1] if place + 1 < len(words) else None
     return following is not None and bool(_MADE.fullmatch(word.raw)) and bool(set(following.pieces) & _PLACING)
 
 
@@ -292,6 +301,8 @@ def _is_kind(one: _Phrase, words: Sequence[Word]) -> bool:
     """A noun that only says of which kind the answer is, or small words before "of"."""
     last = words[one.stop - 1]
     following = words[one.stop] if one.stop < len(words) else None
+    if last.raw in ("Answer", "Response") and following is not None and ":" in following.gap:
+        return True
     if last.raw.islower() and last.pieces[-1:] and last.pieces[-1] in _KINDS:
         return True
     is_small = not any(_is_name(word) for word in words[one.start : one.stop])

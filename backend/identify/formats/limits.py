@@ -13,6 +13,10 @@ from backend.errors import BadInput
 
 MAX_BYTES = 400 * 1024**2
 """Of a file, and of the columns of a Parquet file that are read, unpacked."""
+MAX_LIST = 10_000
+"""Values of one list of answers."""
+MAX_WRITTEN = 2 * 10**9
+"""Bytes of the rows of a Parquet file that are read, where a text that lies there once stands many times."""
 MAX_ROWS = 350_000
 MAX_COLUMNS = 1_000
 MAX_CELLS = 20_000_000

@@ -38,10 +38,14 @@ def parquet(payload: bytes, name: str, wanted: Collection[str]) -> Iterator[Row]
         columns, leaves = _measured(file, name, wanted)
         # Texts that stand many times are kept once each; otherwise a small file would unpack without bound.
         file = pq.ParquetFile(io.BytesIO(payload), read_dictionary=leaves)
-        number = 0
+        number = weight = 0
         for batch in file.iter_batches(BATCH, columns=columns):
             for part in _light(batch):
                 told = _plain(part)
+                weight += _weight(part) if told is not None else 0
+                if weight > limits.MAX_WRITTEN:
+                    why = "with each text written out as often as it stands there, it has more"
+                    raise beyond(name, why, f"{limits.MAX_WRITTEN / 1e9:g} GB")
                 for row in told if told is not None else [LARGE] * part.num_rows:
                     number += 1
                     yield f"row {number}", row
@@ -78,14 +82,14 @@ def _measured(file: pq.ParquetFile, name: str, wanted: Collection[str]) -> tuple
 
 def _light(batch: pa.RecordBatch) -> Iterable[pa.RecordBatch]:
     """The batch, or its rows one by one where it would be heavy as objects of Python."""
-    if _weight(batch) <= MAX_ROW:
+    if not _is_heavy(batch):
         return [batch]
     return (batch.slice(place, 1) for place in range(batch.num_rows))
 
 
 def _plain(batch: pa.RecordBatch) -> Sequence[Mapping[str, Any]] | None:
     """Its rows as objects of Python; None where they would be heavier than a row may be."""
-    if _weight(batch) > MAX_ROW:
+    if _is_heavy(batch):
         return None
     held = {
         name: [_value(kind, one) for one in batch.column(place).to_pylist()]
@@ -94,18 +98,26 @@ def _plain(batch: pa.RecordBatch) -> Sequence[Mapping[str, Any]] | None:
     return [dict(zip(held, row, strict=True)) for row in zip(*held.values(), strict=True)] or [{}] * batch.num_rows
 
 
+def _is_heavy(batch: pa.RecordBatch) -> bool:
+    """Whether its rows together hold more than one row may, or one of them a list too long."""
+    lists = [column for column in batch.columns if pa.types.is_list(column.type) or pa.types.is_large_list(column.type)]
+    longest = max((pc.max(pc.list_value_length(column)).as_py() or 0 for column in lists), default=0)
+    return longest > limits.MAX_LIST or _weight(batch) > MAX_ROW
+
+
 def _weight(batch: pa.RecordBatch) -> int:
     return sum(_bytes(column) for column in batch.columns)
 
 
 def _bytes(array: pa.Array) -> int:
-    """At most so many bytes are in its values, each counted as often as it stands there."""
+    """So many bytes are in its values, each counted as often as it stands there."""
     kind = array.type
     if pa.types.is_dictionary(kind):
         words = array.dictionary
-        lengths = pc.binary_length(words) if _is_text(words.type) else None
-        longest = (pc.max(lengths).as_py() or 0) if lengths is not None and len(words) else words.nbytes
-        return len(array) * (longest + 8)
+        if not _is_text(words.type):
+            return int(len(array) * (words.nbytes + 8))
+        lengths = pc.take(pc.binary_length(words), array.indices)
+        return int((pc.sum(lengths).as_py() or 0) + 8 * len(array))
     if pa.types.is_struct(kind):
         return sum(_bytes(part) for part in array.flatten())
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):

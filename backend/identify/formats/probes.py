@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -38,6 +39,7 @@ from backend.types.results import ModelInfo
 
 FORMATS = ("json", "csv", "jhammant", "npz", "hprobes")
 """What a probe is written as: our own artefact, or what others read."""
+_INTERCEPT = ("intercept", "intercept_", "bias")
 ENDINGS = (".json", ".csv", ".npz", ".safetensors")
 """Of the files that these are."""
 _NOBODY = Said()
@@ -91,6 +93,9 @@ def _listed(file: str, payload: bytes, name: str, info: ModelInfo | None) -> Pro
         return ours.model_copy(update={"name": name, "model": ours.model or _fitting(info, ours.said)})
     intercept, payload = _intercept(file, payload, about)
     held = neuron_files.read_file(payload, file)
+    if held.weights and (bare := next((one for one in held.neurons if one not in held.weights), None)) is not None:
+        why = f"{bare} has none, beside {len(held.weights):,} that have one"
+        raise BadInput(f"{file} gives only some neurons a weight", why, "give each one, or none")
     neurons = tuple(
         ProbeNeuron(neuron=neuron, weight=held.weights.get(neuron, 1.0))
         for neuron in held.neurons
@@ -110,16 +115,20 @@ def _fitting(info: ModelInfo | None, said: Said) -> ModelInfo | None:
 def _intercept(file: str, payload: bytes, about: Any) -> tuple[Any, bytes]:
     """The intercept of a list, as it stands there, and the list without it: a key of JSON, or a line of CSV whose
     layer is the word."""
-    if isinstance(about, dict) and (told := about.get("intercept")) is not None:
-        if isinstance(told, bool) or not isinstance(told, (int, float)):
+    names = [name for name in _INTERCEPT if isinstance(about, dict) and about.get(name) is not None]
+    if names:
+        told = about[names[0]]
+        told = told[0] if isinstance(told, list) and len(told) == 1 else told
+        if len(names) > 1 or isinstance(told, bool) or not isinstance(told, (int, float)):
             raise BadInput(f"{file} has no proper intercept", f"{str(told)[:40]!r} is no number", "write it as 0.5")
         return told, payload
     lines = payload.split(b"\n")
-    marked = [line for line in lines if line.lower().startswith(b"intercept")]
+    marked = [line for line in lines if line.lower().lstrip(b'"(').startswith(b"intercept")]
     if not marked:
         return 0.0, payload
     try:
-        value = float(marked[0].decode("ascii").replace(";", ",").split(",")[-1])
+        (line,) = marked
+        value = float(re.split("[,;\t]", line.decode("ascii"))[-1].strip().strip('"'))
     except ValueError as error:
         raise BadInput(f"{file} has no proper intercept", f"{marked[0][:40]!r}", "write intercept,,0.5") from error
     return value, b"\n".join(line for line in lines if line not in marked)

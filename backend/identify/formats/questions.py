@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 from pydantic import ValidationError
 
 from backend.errors import BadInput
-from backend.identify.formats.limits import LARGE, MAX_BYTES, beyond, refuse_twice
+from backend.identify.formats.limits import LARGE, MAX_BYTES, MAX_LIST, beyond, refuse_twice
 from backend.identify.formats.rows import ENDINGS, rows
 from backend.identify.formats.spellings import Unclear, spellings, whole, word
 from backend.identify.questions import checked, chosen, same
@@ -25,11 +25,15 @@ from backend.types.identify import MAX_TEXT, Question, ReadQuestions
 from backend.types.plan import Source
 
 _QUESTION = ("question", "prompt", "query")
-_ANSWERS = ("answers", "answer", "possible_answers", "aliases", "ground_truth", "objects", "answer_aliases")
+_ANSWERS = ("answers", "answer", "possible_answers", "ground_truth", "objects")
+_ALIASES = ("aliases", "answer_aliases")
+"""More spellings of the answer that stands in another column, or all of them."""
+_CHOICES = ("choices", "options")
+"""Where an answer like 1 or "B" says which of them, and by which count is not known."""
 _RELATION = ("relation", "prop", "category", "kind", "topic")
 _ENTITY = ("entity", "subj", "subject")
 _ID = ("id", "question_id", "qid")
-_KNOWN = {*_QUESTION, *_ANSWERS, *_RELATION, *_ENTITY, *_ID}
+_KNOWN = {*_QUESTION, *_ANSWERS, *_ALIASES, *_CHOICES, *_RELATION, *_ENTITY, *_ID}
 MAX_ANSWERS = 200_000
 """Characters of one question's answers together."""
 MAX_KEPT = 200_000_000
@@ -123,8 +127,9 @@ class _Told:
 
     def _question(self, cells: Mapping[str, Any], row: Mapping[Any, Any], place: str, id: str) -> Question | Lost:
         """The question of a row, or why it is none. Raises BadInput for a table without both columns."""
-        text_key, answers_key = (next((key for key in known if key in cells), None) for known in (_QUESTION, _ANSWERS))
-        if text_key is None or answers_key is None:
+        text_key = next((key for key in _QUESTION if key in cells), None)
+        held = [key for key in (*_ANSWERS, *_ALIASES) if key in cells]
+        if text_key is None or not held:
             if self.rows == 1:
                 raise BadInput(
                     f"{self.name} has no column of {'questions' if text_key is None else 'answers'}",
@@ -132,18 +137,37 @@ class _Told:
                     "name them 'question' and 'answers'",
                 )
             return "incomplete"
+        if any(isinstance(cells[key], (list, tuple)) and len(cells[key]) > MAX_LIST for key in held):
+            return "long"
         try:
-            text, answers = word(cells[text_key]), spellings(cells[answers_key])
+            text = word(cells[text_key])
+            answers = self._answers(cells, held, place) if len(text) <= MAX_TEXT else ()
         except Unclear:
             return "unclear"
+        if len(text) > MAX_TEXT:
+            return "long"
         if not text or not answers:
             return "incomplete"
-        if len(text) > MAX_TEXT or sum(map(len, answers)) > MAX_ANSWERS:
+        if sum(map(len, answers)) > MAX_ANSWERS:
             return "long"
         found = self._made(cells, id, text, answers)
-        if isinstance(found, Question) and isinstance(cells[answers_key], str):
+        if isinstance(found, Question) and all(isinstance(cells[key], str) for key in held):
             self._note(answers)
         return found
+
+    def _answers(self, cells: Mapping[str, Any], held: Sequence[str], place: str) -> tuple[str, ...]:
+        """The spellings of a row. Raises Unclear; BadInput where two columns give other answers."""
+        told = {key: found for key in held if (found := spellings(cells[key]))}
+        given = [key for key in told if key in _ANSWERS]
+        if len({told[key] for key in given}) > 1:
+            raise BadInput(
+                f"{self.name}, {place} has other answers in the column {given[0]!r} than in {given[1]!r}",
+                "one of them may hold choices, or what a model said",
+                "leave only the column of known answers",
+            )
+        if any(cells.get(key) is not None for key in _CHOICES) and any(map(_is_choice, told.values())):
+            raise Unclear("the number of a choice")
+        return tuple(dict.fromkeys(one for found in told.values() for one in found))
 
     def _made(self, cells: Mapping[str, Any], id: str, text: str, answers: Sequence[str]) -> Question | Lost:
         told = {
@@ -218,3 +242,7 @@ def _first(cells: Mapping[str, Any], names: Sequence[str]) -> str:
         except Unclear:
             continue
     return ""
+
+
+def _is_choice(answers: Sequence[str]) -> bool:
+    return len(answers) == 1 and len(answers[0]) == 1

@@ -10,7 +10,8 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -22,6 +23,13 @@ from backend.identify.formats.parquet import parquet
 from backend.outside import json_value
 
 _END = "\x1eend"
+_PACKED = {
+    b"PK\x03\x04": "an Excel workbook or another ZIP file",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook of the older kind",
+    b"\x1f\x8b": "packed with gzip",
+    b"PAR1": "a Parquet file",
+}
+_QUOTED = re.compile(r'"[^"]*"(?:[,;\t]"[^"]*")+\s*')
 ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 
 
@@ -34,6 +42,8 @@ def rows(payload: bytes, name: str, ending: str, wanted: Collection[str]) -> Ite
         raise beyond(name, f"it has {len(payload) / 1e6:,.0f} MB", f"{MAX_BYTES / 1024**2:,.0f} MB")
     if ending == ".parquet":
         found = parquet(payload, name, wanted)
+    elif packed := next((kind for magic, kind in _PACKED.items() if payload.startswith(magic)), None):
+        raise BadInput(f"{name} is no text", f"it is {packed}", "save the table in it as CSV")
     elif payload.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise _no_utf8(name, 0)
     elif b"\0" in payload:
@@ -72,13 +82,15 @@ def _no_utf8(name: str, place: int) -> BadInput:
 
 def _table(payload: bytes, name: str, separator: str | None, wanted: Collection[str]) -> Iterator[Row]:
     lines = _bounded_lines(payload, name)
-    first = next((line for line in lines if line.strip()), None)
-    if first is None:
+    first, mark, before = _heading(lines, separator)
+    if not first:
         return
-    mark = separator or max(",;\t", key=first.count)
+    if _QUOTED.fullmatch(first):
+        # R puts every text between quotation marks, so this is no "NA" of a text, as Namibia's sign is.
+        lines = _without_na(lines, mark)
     csv.field_size_limit(MAX_ROW)
     # A line behind the last: where it is no row of its own, a quotation mark before it was never closed.
-    reader = csv.reader(chain([first], lines, [_END]), delimiter=mark)
+    reader = csv.reader(chain([first], lines, [_END]), delimiter=mark, strict=True)
     start = ended = 0
     try:
         heading = [spreadsheet.text(cell) for cell in next(reader)]
@@ -87,16 +99,16 @@ def _table(payload: bytes, name: str, separator: str | None, wanted: Collection[
         refuse_twice(heading, name, wanted)
         kept = [(place, cell) for place, cell in enumerate(heading) if cell.strip().lower() in wanted]
         every = dict.fromkeys(heading)
-        ended = reader.line_num
+        ended = reader.line_num + before
         for cells in reader:
-            start, ended = ended + 1, reader.line_num
+            start, ended = ended + 1, reader.line_num + before
             if cells == [_END]:
                 return
             if not cells:
                 continue
             if len(cells) > len(heading) and any(cell.strip() for cell in cells[len(heading) :]):
                 raise BadInput(
-                    f"{name}, line {reader.line_num} has more cells than the table has columns",
+                    f"{name}, line {reader.line_num + before} has more cells than the table has columns",
                     f"the heading has {len(heading)}",
                     f"put quotation marks around a text with {mark!r} in it",
                 )
@@ -104,15 +116,56 @@ def _table(payload: bytes, name: str, separator: str | None, wanted: Collection[
                 told = {cell: spreadsheet.text(cells[place]) for place, cell in kept if place < len(cells)}
                 yield f"line {start}", {**every, **told}
     except csv.Error as error:
-        why = f"line {reader.line_num}: {error}"
+        why = f"line {reader.line_num + before}: {error}"
         if "field limit" in str(error):
             raise beyond(name, why, f"{MAX_ROW:,} characters in a cell") from error
-        raise BadInput(f"{name} is no table", why, "save it as CSV again") from error
+        if "expected after" in str(error):
+            raise BadInput(
+                f"{name}, line {ended + 1} has a quotation mark within a cell",
+                "it does not end the cell, and is not written twice as those of a text are",
+                "write it twice",
+            ) from error
+        if "unexpected end" not in str(error):
+            raise BadInput(f"{name} is no table", why, "save it as CSV again") from error
+        start = ended + 1
     raise BadInput(
         f"{name}, line {start or 1} opens a quotation mark that is never closed",
         "the rest of the file would be one cell",
         "close it, or write it twice if it belongs to the text",
     )
+
+
+def _heading(lines: Iterator[str], separator: str | None) -> tuple[str, str, int]:
+    """(the first line that is not blank, what parts its cells, the lines before it); '' where there is none.
+
+    Excel's own "sep=;" says what parts them.
+    """
+    before, first = 0, ""
+    for first in lines:
+        told = re.fullmatch(r"\W?sep=(.)\s*", first, re.IGNORECASE)
+        if told:
+            separator = told[1]
+        if first.strip() and not told:
+            break
+        before += 1
+        first = ""
+    # What stands between quotation marks parts nothing.
+    bare = re.sub(r'"[^"]*"', "", first)
+    return first, separator or max(",;\t", key=bare.count), before
+
+
+def _without_na(lines: Iterable[str], mark: str) -> Iterator[str]:
+    """The lines of a table with nothing in the place of R's NA."""
+    pattern, is_within = re.compile(rf"(?<![^{mark}])NA(?=[{mark}\r\n]|\Z)"), False
+    for line in lines:
+        if not is_within and not line.startswith('"'):
+            yield line
+            continue
+        parts = line.split('"')
+        yield '"'.join(
+            part if (place % 2 == 1) != is_within else pattern.sub("", part) for place, part in enumerate(parts)
+        )
+        is_within ^= len(parts) % 2 == 0
 
 
 def _bounded_lines(payload: bytes, name: str) -> Iterator[str]:

@@ -20,13 +20,19 @@ from typing import Any
 from backend.errors import BadInput
 from backend.outside import MAX_DEPTH, json_value
 
-MISSING = frozenset({"nan", "NaN", "NaT", "<NA>", "None", "null"})
-"""How tools write that nothing is there, where a table was turned into text."""
+MISSING = frozenset(
+    {"nan", "NaN", "NaT", "<NA>", "None", "null", "\\N", "undefined"}
+    | {"#N/A", "#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!", "#ERROR!"}
+)
+"""How tools write that nothing is there, where a table was turned into text; spreadsheets what they could not work
+out."""
 _NO_NUMBER = frozenset({"nan", "NaN", "NaT", "<NA>"})
 """Of these, what is no text in a list either: there "None" is a word, since nothing has a sign of its own."""
 _KEYS = ("value", "text", "answer", "answers", "aliases", "normalized_aliases")
 """Parts of an object that hold spellings: TriviaQA's, SQuAD's."""
 _WHOLE = re.compile(r"-?\d+\.0|-?\d(?:\.\d+)?[eE]\+?\d{1,2}")
+_MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]00:00:00(?:\.0+)?(?:Z|[+-]00:?00)?")
+"""A day, as tools write it that know no days without a time."""
 _TOKEN = re.compile(
     r"""\s*(?:
     (?P<text>[bBuUrR]{0,2}(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"))
@@ -42,14 +48,20 @@ _TOKEN = re.compile(
 _NAMES = {"None": None, "null": None, "nan": None, "NaN": None, "NaT": None, "<NA>": None, "NA": None,
           "True": True, "true": True, "False": False, "false": False}  # fmt: skip
 _CALLS = re.compile(
-    r"(?:\w+\.)*(?:array|asarray|list|tuple|set|frozenset|dict|dict_keys|dict_values|Index|OrderedDict|deque|str_?|bytes_?|string_|bool_?|u?int\d*"
+    r"(?:\w+\.)*(?:c|character|array|asarray|list|tuple|set|frozenset|dict|dict_keys|dict_values|Index|OrderedDict|deque|str_?|bytes_?|string_|bool_?|u?int\d*"
     r"|float\d*|Decimal|Timestamp)"
 )
 _CALLED = re.compile(
     r"(?:\w+\.)*(?:array|list|tuple|set|frozenset|dict|dict_keys|dict_values|Index|OrderedDict|deque)\(\s*[\[({]"
+    r"|(?:set|frozenset|list|tuple|dict|c|character)\(\s*(?:\)|\d*\))\Z|(?:c|list|character)\(\s*[\"']"
 )
-_OBJECT = re.compile(r"\[?<(?:[\w.]+(?:Scalar|Array)\b|.{1,200} at 0x[0-9a-f]+>)|.*\bdtype: \w+\)?\Z", re.DOTALL)
-"""How pandas, Arrow and Python print what is no list of theirs: of a column, of a single value, of a generator."""
+_OBJECT = re.compile(
+    r"\[object \w+\]|\w{1,40}(?:\{\w+\})?\[\s*\".*\]\Z|\[?<(?:[\w.]+(?:Scalar|Array)\b|.{1,200} at 0x[0-9a-f]+>)",
+    re.DOTALL,
+)
+_COLUMN = re.compile(r"\bdtype: \w+\)?\Z")
+"""How pandas, Arrow and Python print what is no list of theirs: of a column, of a single value, of a generator; how
+JavaScript prints an object and Julia a list."""
 _CLOSES = {"[": "]", "(": ")", "{": "}"}
 
 
@@ -71,7 +83,8 @@ def word(value: Any, missing: frozenset[str] = MISSING) -> str:
         return ""
     if isinstance(value, str):
         stripped = value.strip()
-        return "" if stripped in missing else stripped
+        midnight = _MIDNIGHT.fullmatch(stripped)
+        return midnight[1] if midnight else "" if stripped in missing else stripped
     if isinstance(value, bytes):
         with suppress(UnicodeDecodeError):
             return word(value.decode())
@@ -118,7 +131,7 @@ def _flat(value: Any, bars: bool, depth: int = 0) -> Iterable[Any]:
         if held is not None:
             yield from _flat(held, bars, depth + 1)
         else:
-            yield from value.split("|") if bars else [value]
+            yield from _barred(value) if bars else [value]
     elif isinstance(value, Mapping):
         told = {str(key).strip().lower(): inner for key, inner in value.items()}
         if value and not set(_KEYS) & set(told):
@@ -132,6 +145,20 @@ def _flat(value: Any, bars: bool, depth: int = 0) -> Iterable[Any]:
         yield value
 
 
+def _barred(text: str) -> list[str]:
+    """The spellings of a cell that is no list. Raises Unclear for several lines, and for what semicolons part.
+
+    A worked answer of a problem ("... #### 72") is what stands behind its mark.
+    """
+    text = text.strip()
+    worked = re.search(r"(?:\A|\n)####\s*([^\n]+)\Z", text) if "####" in text else None
+    if worked:
+        return [worked[1]]
+    if "\n" in text or ";" in text and re.search(r";\s*\S", re.sub(r"&#?\w{1,8};", "", text)):
+        raise Unclear("a list with another mark than bars")
+    return text.split("|")
+
+
 def _read(text: str, is_element: bool) -> list[Any] | dict[str, Any] | None:
     """The list or object that a text spells; None where the text is a spelling itself.
 
@@ -139,7 +166,7 @@ def _read(text: str, is_element: bool) -> list[Any] | dict[str, Any] | None:
 
     Raises Unclear.
     """
-    if _OBJECT.match(text):
+    if _OBJECT.match(text) or _COLUMN.search(text[-60:]):
         raise Unclear("what another program printed of an object of its own")
     if text[:1] not in _CLOSES and not _CALLED.match(text):
         return None
@@ -219,6 +246,9 @@ class _Literal:
 
     def _called(self, name: str, depth: int) -> Any:
         held, keyed, _ = self._inside("(", depth)
+        if len(held) > 1 or (held and name in ("c", "character", "list") and isinstance(held[0], str)):
+            # As R prints a vector or a list.
+            return held
         value = held[0] if held else keyed or []
         if name.endswith("Timestamp") and isinstance(value, str):
             return value.removesuffix(" 00:00:00")

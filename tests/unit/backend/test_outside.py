@@ -210,8 +210,13 @@ def test_rows_are_counted_while_they_are_read(name: str, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     "payload",
-    [equal(300, "W" * MEGABYTE), equal(300, "Who?", "W" * MEGABYTE), one_row(200_000, "W" * 100_000)],
-    ids=["questions", "answers", "one list of long ones"],
+    [
+        equal(300, "W" * MEGABYTE),
+        equal(300, "Who?", "W" * MEGABYTE),
+        one_row(200_000, "W" * 100_000),
+        one_row(5_000_000, "Rome"),
+    ],
+    ids=["questions", "answers", "one list of long ones", "one long list"],
 )
 def test_rows_that_are_too_heavy_are_counted_and_not_made(payload: bytes) -> None:
     assert len(payload) < MEGABYTE
@@ -219,6 +224,13 @@ def test_rows_that_are_too_heavy_are_counted_and_not_made(payload: bytes) -> Non
         at_most(100 * MEGABYTE),
         pytest.raises(BadInput, match="none has both that can be used: .* of more than 2,000"),
     ):
+        questions.read(payload, "q.parquet")
+
+
+def test_a_text_that_stands_many_times_counts_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    payload = equal(2_000, answers="W" * 250_000)
+    monkeypatch.setattr(limits, "MAX_WRITTEN", 100 * MEGABYTE)
+    with pytest.raises(BadInput, match="written out as often as it stands there, it has more"):
         questions.read(payload, "q.parquet")
 
 

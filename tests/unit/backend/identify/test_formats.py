@@ -150,6 +150,10 @@ def test_spellings_are_whole_words_however_they_are_listed(answers: object, expe
         (b'{"question": "Who?", "answer": ' + b"[" * 900 + b"]" * 900 + b"}", "q.jsonl", "lie too deep in each other"),
         (b"PAR1 and nothing", "q.parquet", "cannot be read"),
         (b"", "q.pkl", "is of no kind that is read"),
+        (b"PK\x03\x04 and more", "q.csv", "Excel workbook"),
+        (b"\x1f\x8b and more", "q.jsonl", "packed with gzip"),
+        (csv('{"question": "Who?", "answers": "A", "answers": "B"}'), "q.jsonl", "'answers' twice in one object"),
+        (csv("question,answers,answer\nWho?,A,B\n"), "q.csv", "line 2 has other answers in the column 'answers' than"),
     ],
     ids=lambda value: value if isinstance(value, str) and " " in value else None,
 )
@@ -173,11 +177,37 @@ def test_of_a_large_file_the_kinds_that_a_plan_asks_are_read() -> None:
         ('question,answer\nWho?,A\n"What?,B\nWhich?,C\n', "line 3 opens a quotation mark that is never closed"),
         ('"question,answer\nWho?,A\n', "line 1 opens a quotation mark that is never closed"),
         ("question,answer,Answer\nWho?,A,B\n", "two columns 'answer'"),
+        ('\nquestion,answer\nWho?,A\n"Who is \\"B\\"?",B\n', "line 4 has a quotation mark within a cell"),
+        ("\nquestion,answer\nWho?,A,B\n", "line 3 has more cells"),
     ],
 )
 def test_a_table_that_would_lose_answers_is_refused(text: str, said: str) -> None:
     with pytest.raises(BadInput, match=said):
         questions.read(csv(text), "q.csv")
+
+
+def test_a_table_says_by_which_mark_its_cells_are_apart() -> None:
+    for text in ("sep=;\r\nquestion;answers\r\nWho?;Ann\r\n", 'question;answers;"a,b,c"\nWho?;Ann;x\n'):
+        assert questions.read(csv(text), "q.csv").questions[0].answers == ("Ann",)
+
+
+def test_nothing_as_r_writes_it_is_no_answer_and_namibias_sign_is_one() -> None:
+    text = '"","question","answers"\n"1","Nobody?",NA\n"2","Of Namibia, NA?","NA"\n'
+    found = questions.read(csv(text), "q.csv")
+    assert [(one.text, one.answers) for one in found.questions] == [("Of Namibia, NA?", ("NA",))]
+    assert found.incomplete == 1 and found.where["incomplete"] == ("line 2",)
+    assert questions.read(csv("question,answers\nNamibia?,NA\n"), "q.csv").questions[0].answers == ("NA",)
+
+
+def test_spellings_in_a_column_of_their_own_are_added_to_the_answer() -> None:
+    row = {"question": "Who?", "answer": "Ann", "answer_aliases": ["Anna", "Ann"]}
+    assert questions.read(json.dumps(row).encode(), "q.json").questions[0].answers == ("Ann", "Anna")
+
+
+def test_the_number_of_a_choice_is_no_answer() -> None:
+    rows = [{"question": "Who?", "choices": ["Ann", "Bo"], "answer": one} for one in (1, "B", "Ann")]
+    found = questions.read(json.dumps(rows).encode(), "q.json")
+    assert [one.answers for one in found.questions] == [("Ann",)] and found.unclear == 2
 
 
 def test_a_list_as_python_writes_it_is_a_list() -> None:
@@ -364,6 +394,7 @@ def test_for_hprobes_weights_are_per_sd_where_each_is_known() -> None:
         (as_hprobes(clf_intercept=np.array([np.inf])), "intercept of p.safetensors holds what is no number"),
         ({"p.json": b"[" * 10_000, "p.safetensors": b"x"}, "lie too deep in each other"),
         ({"p.json": b"[" * 10_000}, "lie too deep in each other"),
+        ({"p.csv": TABLE + b"intercept,,0.1\nintercept,,0.2\n"}, "has no proper intercept"),
         ({"p.csv": TABLE + b"intercept,,nan\n"}, "p.csv is a damaged probe: intercept: "),
         ({"p.csv": TABLE + b"intercept,,-inf\n"}, "p.csv is a damaged probe: intercept: "),
         ({"p.csv": TABLE + b"intercept,," + b"9" * 400 + b"\n"}, "p.csv is a damaged probe: intercept: "),

@@ -130,3 +130,22 @@ def test_the_words_of_a_response_of_many_pages_are_found_in_seconds(part: str) -
     phrase(part * (100_000 // len(part)), "What is the capital?")
     # Half a second to two on a slow core; a time that grows with the square of the length was minutes.
     assert time.process_time() - started < 15
+
+
+@pytest.mark.parametrize(
+    ("response", "question", "expected"),
+    [
+        ("Answer: Microsoft Corporation", "Which company makes Windows?", "Microsoft Corporation"),
+        ("**Answer:** Paris", "What is the capital of France?", "Paris"),
+        ("1. Iran", "In which country is Shiraz?", "Iran"),
+        ("1) Paris\n2) Rome", "What is the capital of France?", "Paris"),
+        ("The cities:\n1. Lyon", "Which cities are large?", "Lyon"),
+        ("1", "How many are there?", "1"),
+        ("1.5 million", "How many are there?", "1.5 million"),
+        ("He was born on 5 May 1969.", "When was he born?", "5 May 1969"),
+        ("It was Theresa May.", "Who was it?", "Theresa May"),
+        ("It may be Rome.", "Which city is it?", "Rome"),
+    ],
+)
+def test_labels_and_numbers_of_points_are_no_answer(response: str, question: str, expected: str) -> None:
+    assert said(response, question) == expected

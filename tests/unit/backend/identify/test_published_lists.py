@@ -64,11 +64,36 @@ def test_two_features_of_a_neuron_are_kept_apart_and_the_answers_alone_is_scored
         ({"h_neurons": [entry(1, 1, "prompt", 0.5), entry(1, 1, "prompt", 0.4)]}, "two weights: both are on prompt"),
         ({"h_neurons": [entry(1, 1, "prompt", 0.5)]}, "names no neuron: its 1 weights are on other features"),
         ({"h_neurons": [{**entry(1, 1, "answer", 0.5), "feature_type": 3}]}, "no proper feature_type"),
+        ({"h_neurons": [{**entry(1, 1, "answer", 0.5), "weight": 0.4}]}, "weight and coefficient mean the same"),
+        ({"h_neurons": [{**entry(1, 1, "answer", 0.5), "index": 2}]}, "mean the same and differ"),
+        ({"h_neurons": [entry(1, 1, "answer", 0.5), entry(1, 2, "answer", None)]}, "gives only some neurons a weight"),
     ],
 )
 def test_a_list_that_contradicts_itself_is_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises((BadInput, BadNeurons), match=said):
         probes.read({"c.json": clinical(**given)}, "c", None)
+
+
+def test_a_table_has_the_same_columns_as_a_list() -> None:
+    text = b"layer,neuron,feature_type,coefficient\n1,2,answer,0.5\n1,2,prompt,-0.3\n3,4,answer,-1\n"
+    probe = probes.read({"c.csv": text}, "c", None)
+    assert [(str(one.neuron), one.weight) for one in probe.neurons] == [("L1:N2", 0.5), ("L3:N4", -1.0)]
+    assert [(str(one.neuron), one.weight, one.kind) for one in probe.aside] == [("L1:N2", -0.3, "prompt")]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"p.csv": b"layer,neuron,coef\n1,2,0.5\n(Intercept),,0.3\n"},
+        {"p.csv": b"layer\tneuron\tweight\n1\t2\t0.5\nintercept\t\t0.3\n"},
+        {"p.csv": b'"layer","neuron","weight"\n1,2,0.5\n"intercept","",0.3\n'},
+        {"p.json": b'{"neurons": [{"layer": 1, "neuron": 2, "coef": 0.5}], "bias": 0.3}'},
+        {"p.json": b'{"neurons": [[1, 2, 0.5]], "intercept_": [0.3]}'},
+    ],
+)
+def test_weights_and_intercept_are_found_under_the_names_that_solvers_give_them(files: dict[str, bytes]) -> None:
+    probe = probes.read(files, "p", None)
+    assert ([one.weight for one in probe.neurons], probe.intercept) == ([0.5], 0.3)
 
 
 @needs_shared

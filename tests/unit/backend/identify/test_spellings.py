@@ -93,6 +93,19 @@ def test_a_cell_gives_the_spellings_that_were_in_it(value: object, expected: tup
 
 
 @pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ('c("Rome", "Roma")', ("Rome", "Roma")), ('list("Rome")', ("Rome",)), ("set()", ()), ("\\N", ()), ("#N/A", ()),
+        ("1969-07-20 00:00:00", ("1969-07-20",)), ("1969-07-20T00:00:00.000Z", ("1969-07-20",)),
+        ("1969-07-20 20:17:00", ("1969-07-20 20:17:00",)), ("6 * 12 = 72\n#### 72", ("72",)),
+        ("Johnson &amp; Johnson", ("Johnson &amp; Johnson",)), ("c(3)PO", ("c(3)PO",)),
+    ],
+)  # fmt: skip
+def test_what_r_databases_and_spreadsheets_write_is_read_back(value: object, expected: tuple[str, ...]) -> None:
+    assert spellings(value) == expected
+
+
+@pytest.mark.parametrize(
     "value",
     [
         "['Rome' 'Roma' ... 'Urbs' 'x']", "['Rome', 'the ete...", "['Ann", "('Rome', 'Ro...",
@@ -101,6 +114,7 @@ def test_a_cell_gives_the_spellings_that_were_in_it(value: object, expected: tup
         "array(['a'], dtype=object", "['Rome', name]", "[" * 200 + "'a'" + "]" * 200, {"foo": "bar"}, float("inf"),
         b"\xff", ["Rome", {"foo": 1}], ["['Rome' ... 'x']"],
         str(pd.Series(["Rome", "x"])), str(pd.array(["Rome", "x"], dtype="string")),
+        "Ann; Bo", "Ann\nBo", "- Ann\n- Bo", "[object Object]", 'Any["Rome", "Roma"]', 'String["Rome"]',
         "<generator object names at 0x7f19b04005f0>", str([pa.scalar("Rome")]), "<map object at 0x7f19af907bb0>",
     ],
 )  # fmt: skip
