@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
 from backend.errors import HNeuronsError, Stopped
+from backend.identify import queued
 from backend.identify.archive import LOCK
 from backend.identify.library import write_text
 from backend.identify.screen import Outlook
@@ -41,6 +42,7 @@ def told(folder: Path, watch: Watch) -> Iterator[None]:
     (folder / FAILED).unlink(missing_ok=True)
     if watch.goes_on():
         write_text(folder / GOING, json.dumps({"tries": tries + 1}))
+        queued.begun(folder.name)
     try:
         yield
     except Stopped:
