@@ -20,11 +20,10 @@ from pydantic import Field
 
 from backend.errors import BadSettings, StoreError, Unknown
 from backend.identify import archive, library
-from backend.identify.archive import PLAN, QUESTIONS
+from backend.identify.archive import LOCK, PLAN, QUESTIONS
 from backend.identify.library import folder_of, write_text
 from backend.identify.questions import asked_by, matched, widened
 from backend.identify.records import keep, reason, records
-from backend.identify.run_status import LOCK
 from backend.types import Frozen
 from backend.types.identify import Question, Verdict
 from backend.types.plan import Plan, Source

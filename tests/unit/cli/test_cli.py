@@ -217,11 +217,32 @@ BAD = [
     ("cett", "--text-file", __file__, "--out", "x.csv"),
     ("cett", "--text-file", __file__, "--out", "n" * 300 + ".npy"),
     ("cett", "--text-file", __file__, "--out", "/nowhere/at/all/x.npy"),
+    ("cett", "--text-file", __file__, "--out", "/proc/x.npy"),
+    ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--against"),
+    ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--foremost", "3"),
+    ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--by", "weight"),
+    ("explore", "--prompt", "Who?", "--force"),
+    ("compare", "--prompt", "Who?", "--probe", "smollm2-135m-instruct", "--foremost", "0"),
+    ("identify", "run", "a", "--limit", "3"),
+    ("identify", "run", "a", "--at-most", "5"),
+    ("identify", "run", "a", "--all", "--at-most", "500"),
+    ("identify", "run", "a", "--judge", "m"),
+    ("identify", "run", "a", "--judge-words"),
+    ("identify", "run", "a", "--plan", __file__, "--answers-of", "smollm2-135m-instruct"),
+    ("identify", "resume", "smollm2-135m-instruct", "--relations", "nothing"),
+    ("identify", "resume", "smollm2-135m-instruct", "--filter", "11,11"),
+    ("identify", "export", "smollm2-135m-instruct", "--out", "-"),
+    ("identify", "fit", "a", "--ids", "/nowhere/at/all.json", "--answers", __file__),
 ]
 
 
 @pytest.mark.parametrize("words", BAD, ids=[" ".join(words)[-60:] for words in BAD])
-def test_bad_input_exits_2_with_the_error_as_json_and_in_words(run: Run, words: tuple[str, ...]) -> None:
+def test_bad_input_exits_2_with_the_error_as_json_and_in_words(
+    run: Run, words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HNEURONS_HOME", str(tmp_path))
+    monkeypatch.delenv("HNEURONS_JUDGE_URL", raising=False)
+    monkeypatch.setattr(opening, "open_engine", lambda *_, **__: pytest.fail("a model was loaded"))
     status, out, err = run(*words, "--json")
     assert status == 2
     assert_error_shape(json.loads(out))
