@@ -26,7 +26,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
 
 from backend.errors import ModelUnreadable, StoreError, UnsupportedModel
-from backend.models import memory
+from backend.models import folders, memory
 from backend.models.progress import Progress, part
 from cache.paths import models_dir
 
@@ -82,8 +82,18 @@ def converted(pin: Pin) -> Path | None:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether a conversion was finished there and its weights were not taken away since."""
-    return (folder / MARKER).is_file() and any(folder.glob("*.safetensors"))
+    """Whether a conversion was finished there by this version of Transformers, which reads the file, and its weights
+    were not taken away since."""
+    try:
+        told = folders.read_object(folder / MARKER)
+    except ModelUnreadable:
+        return False
+    # Weights, tokenizer and configuration are what the version makes of the file; the probe that ships was made so.
+    return told.get("transformers") == _version() and any(folder.glob("*.safetensors"))
+
+
+def _version() -> str:
+    return importlib.metadata.version("transformers")
 
 
 def header_config(file: Path) -> Any:
@@ -174,7 +184,7 @@ def _convert(file: Path, name: str, digest: str, folder: Path, progress: Progres
     partial = folder.parent / f"{PARTIAL}{folder.name}-{os.getpid()}"
     try:
         _save(file, name, partial, progress)
-        marker = {"name": name, "sha256": digest, "transformers": importlib.metadata.version("transformers")}
+        marker = {"name": name, "sha256": digest, "transformers": _version()}
         (partial / MARKER).write_text(json.dumps(marker), "utf-8")
         os.replace(partial, folder)
     finally:
