@@ -24,8 +24,8 @@ from backend.neurons import NeuronSet
 from backend.serve import opening
 from backend.serve.local import LocalClient
 from backend.types import CompareRequest, Comparison, Exploration, Lens, NeuronCard, Probe
-from tests.doors import CHOICE, assert_error_shape, local
-from tests.fakes import FakeEngine, probe
+from tests.doors import CHOICE, assert_error_shape, local, served
+from tests.fakes import INFO, FakeEngine, probe
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -323,6 +323,20 @@ def test_models_list_path_and_fetch(run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert run("models", "path") == (0, f"/models/{DEFAULT}\n", "converting\n")
     assert run("models", "path", "other")[1] == "/models/other\n"
     assert json.loads(run("models", "fetch", "other", "--json")[1]) == {"path": "/models/other"}
+
+
+def test_what_is_to_be_known_of_a_service_s_model_is_told(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = FakeEngine(INFO.model_copy(update={"notes": ("its penalties are not used [bold]",)}))
+    with local(engine) as client, served(client) as address:
+        assert main(["models", "list", "--backend", address]) == 0
+        assert "its penalties are not used [bold]" in capfd.readouterr().out
+        assert main(["models", "list", "--backend", address, "--json"]) == 0
+        assert json.loads(capfd.readouterr().out)["loaded"]["notes"] == ["its penalties are not used [bold]"]
+        assert main(["explore", "--prompt", "Who?", "--backend", address, "--json"]) == 0
+        told = capfd.readouterr()
+        assert "its penalties are not used [bold]" in told.err and json.loads(told.out)
 
 
 def test_a_model_that_cannot_be_had_exits_2(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
