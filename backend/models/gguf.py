@@ -6,6 +6,7 @@ end; what an interruption left behind is removed by the next one. Two processes 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.metadata
 import json
@@ -28,6 +29,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, modeli
 from backend.errors import ModelUnreadable, StoreError, UnsupportedModel
 from backend.models import folders, memory
 from backend.models.progress import Progress, part
+from backend.outside import clause
+from cache.errors import remedy
 from cache.paths import models_dir
 
 MARKER = "converted.json"
@@ -155,9 +158,10 @@ def convert(file: Path, name: str, progress: Progress, pin: Pin | None = None) -
             if not is_whole(folder):
                 _convert(file, name, digest, folder, progress)
     except (OSError, SafetensorError) as error:
-        raise StoreError(
-            f"{name} cannot be converted", str(error), "free a few gigabytes or set HNEURONS_HOME to a larger disk"
-        ) from error
+        instead = "free a few gigabytes or set HNEURONS_HOME to a larger disk"
+        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            instead = remedy(error)
+        raise StoreError(f"{name} cannot be converted", clause(str(error)), instead) from error
     return folder
 
 

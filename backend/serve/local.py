@@ -143,14 +143,19 @@ class LocalClient:
         from backend.serve import shelf
 
         try:
-            for _, one in tuple(queued.left()):
-                if one.is_for(info) and one.tries < queued.TRIES and one.request.name not in self._worker.long_runs():
-                    self._enqueue(one.model_copy(update={"tries": one.tries + 1}))
+            waiting = [one for _, one in queued.left()]
             for run in shelf.runs(self._worker.long_runs()):
-                if run.waits and run.fingerprint == info.fingerprint:
+                if (
+                    run.waits
+                    and run.fingerprint == info.fingerprint
+                    and run.name not in {w.request.name for w in waiting}
+                ):
                     log.info("The run %s goes on.", run.name)
                     request = IdentifyRequest(name=run.name, plan=run.plan)
                     self._enqueue(Queued(request=request, model=info.name, fingerprint=info.fingerprint))
+            for one in waiting:
+                if one.is_for(info) and one.tries < queued.TRIES and one.request.name not in self._worker.long_runs():
+                    self._enqueue(one.model_copy(update={"tries": one.tries + 1}))
         # It runs in the worker's thread, which must outlive whatever lies on the disk.
         except Exception as error:
             log.warning("runs that were broken off do not go on: %s", error, exc_info=True)

@@ -131,6 +131,18 @@ def test_a_data_folder_that_cannot_be_made_is_told(file: Path, tmp_path: Path, m
     assert "HNEURONS_HOME" in refused.value.instead
 
 
+def test_a_folder_without_the_right_to_write_is_not_told_as_a_full_disk(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_arguments: Any) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(os, "replace", refused)
+    with pytest.raises(StoreError) as told:
+        gguf.convert(file, "tiny", silent)
+    assert "make the folder writable" in told.value.instead and "gigabytes" not in told.value.sentence
+
+
 def test_a_conversion_by_another_version_of_transformers_is_made_anew(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
