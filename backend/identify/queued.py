@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from backend.types import Frozen, IdentifyRequest, ModelInfo
 from cache.errors import remedy
-from cache.files import FILE, Taken, own_folder, turn, whole
+from cache.files import FILE, Taken, content, own_folder, turn, whole
 from cache.paths import home
 
 log = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ def left() -> Iterator[tuple[Path, Queued]]:
     for _, path in sorted((_written(path), path) for path in folder().glob("*.json") if path.name[0] != "."):
         try:
             with turn(path.with_suffix(".lock"), 0):
-                one = Queued.model_validate_json(path.read_bytes())
+                one = Queued.model_validate_json(content(path))
         except (Taken, FileNotFoundError):
             continue
         except (OSError, ValidationError) as error:

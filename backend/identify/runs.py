@@ -29,7 +29,7 @@ from backend.types.identify import Question, Verdict
 from backend.types.plan import Plan, Source
 from backend.types.results import ModelInfo
 from cache.errors import remedy
-from cache.files import Taken, own_folder, signature, turn
+from cache.files import Taken, content, own_folder, signature, turn
 from cache.journal import Journal
 
 
@@ -269,7 +269,7 @@ def _known_plan(folder: Path, state: tuple[int, int, int]) -> Begun | None:
 
 def _read_plan(folder: Path) -> Begun | None:
     try:
-        record = json.loads((folder / PLAN).read_text("utf-8"))
+        record = json.loads(content(folder / PLAN))
         # Half a character would fail every list that the run is told in.
         json.dumps(record, ensure_ascii=False).encode()
         plan = Plan.model_validate(record["plan"])

@@ -28,7 +28,7 @@ from backend.types.identify import Greedy, Question, ReadQuestions, Samples, Ver
 from backend.types.plan import AnswerView, Plan, RunView, run_name
 from backend.types.probe import Probe, Said
 from backend.types.results import ModelInfo
-from cache.files import TURN, signature
+from cache.files import TURN, content, signature
 from cache.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ def _lines(path: Path) -> int:
 
 @lru_cache(maxsize=1024)
 def _counted(path: Path, state: tuple[int, int, int]) -> int:
-    payload = path.read_bytes()
+    payload = content(path)
     return (gzip.decompress(payload) if path.suffix == archive.PACKED else payload).count(b"\n")
 
 
