@@ -276,6 +276,7 @@ def test_ctrl_c_stops_the_run(run: Run, engine: FakeEngine, monkeypatch: pytest.
     monkeypatch.setattr(running, "_follow", interrupt)
     status, out, err = run("explore", "--prompt", "Who?", "--max-new-tokens", "64", "--json")
     assert (status, out) == (130, "")
+    assert err.endswith("Stopped.\n")
 
 
 def test_a_file_that_ends_too_early_is_no_person_who_stopped(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,6 +338,29 @@ def test_what_is_to_be_known_of_a_service_s_model_is_told(
         assert main(["explore", "--prompt", "Who?", "--backend", address, "--json"]) == 0
         told = capfd.readouterr()
         assert "its penalties are not used [bold]" in told.err and json.loads(told.out)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        ("identify list > /dev/full", 1, "The result could not be written to standard output: No space left on device"),
+        ("identify list --json > /dev/full", 1, "The result could not be written to standard output"),
+        ("identify list >&-", 0, ""),
+        ("identify list --json >&-", 0, ""),
+        ("identify list <&- 2>&-", 0, ""),
+        ("identify report nobody 2>&-", 2, ""),
+    ],
+)
+def test_an_output_that_takes_nothing_ends_in_words_and_not_in_a_traceback(
+    words: str, status: int, said: str, tmp_path: Path
+) -> None:
+    told = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m backend {words}"],
+        capture_output=True, text=True, env={**os.environ, "HNEURONS_HOME": str(tmp_path)}, check=False,
+    )  # fmt: skip
+    assert told.returncode == status and said in told.stderr
+    assert "Traceback" not in told.stderr and "Exception" not in told.stderr
 
 
 def test_a_model_that_cannot_be_had_exits_2(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
