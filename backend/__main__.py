@@ -1,7 +1,19 @@
-"""`python -m backend` is the command line."""
+"""`python -m backend` is the command line, and so is `hneurons`."""
+
+from __future__ import annotations
 
 import sys
 
-from backend.cli.main import main
 
-sys.exit(main())
+def run() -> int:
+    """Run the command of this process; its exit status. Ctrl+C while its modules are read is Ctrl+C too."""
+    try:
+        from backend.cli.main import main
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped.\n")
+        return 130
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -7,8 +7,10 @@ the caller's (`cache.errors.remedy` has what can be done about one).
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -82,6 +84,18 @@ def turn(path: Path, seconds: float = TURN) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def content(path: Path) -> bytes:
+    """What a regular file holds. Raises OSError, also for a pipe or a device in its place: reading may never end."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(handle)
 
 
 def signature(path: Path) -> tuple[int, int, int]:

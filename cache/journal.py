@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.errors import JournalDamaged, StoreProblem, StoreUnreadable, not_written
-from cache.files import FILE, Taken, own_folder, turn
+from cache.files import FILE, Taken, content, own_folder, turn
 
 
 class Journal:
@@ -41,7 +41,7 @@ class Journal:
     def numbered(self) -> list[tuple[int, dict[str, Any]]]:
         """`read`, each record with the number of its line, from 1."""
         try:
-            payload = self.path.read_bytes()
+            payload = content(self.path)
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -96,7 +96,7 @@ class Journal:
     def _cut(self) -> None:
         """Drop a torn tail."""
         try:
-            payload = self.path.read_bytes() if self.path.exists() else b""
+            payload = content(self.path) if self.path.exists() else b""
             if _whole(payload) < len(payload):
                 with self.path.open("r+b") as file:
                     file.truncate(_whole(payload))

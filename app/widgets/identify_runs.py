@@ -157,7 +157,11 @@ def resume(run: RunView) -> None:
     """Go on with a run; a refusal stands under the form."""
     info = session.status().info
     try:
-        if info is not None and info.fingerprint != run.fingerprint:
+        # One that was never begun may wait for a model of which the name alone was known.
+        is_other = info is not None and (
+            info.fingerprint != run.fingerprint if run.fingerprint else info.name != run.model
+        )
+        if info is not None and is_other:
             raise BadInput(
                 f"{run.name} asks {run.model}", f"{info.name} is loaded", "load that model on the page Models first"
             )

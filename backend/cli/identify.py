@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli import options, probe_tables
+from backend.cli import options, plans, probe_tables
 from backend.cli.output import plain, quiet_stdout, stderr_console, stdout_console, write_line
 from backend.cli.running import Listening, Teller
 from backend.errors import BadSettings
-from backend.outside import json_value
 from backend.serve import opening
 from backend.serve.opening import ModelSpec
 from backend.types import IdentifyRequest
-from backend.types.identify import CONSISTENCIES, Consistency, Question
 from backend.types.plan import Plan
 from backend.types.probe import Probe
 from backend.types.results import ModelInfo
@@ -34,6 +32,14 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Find H-neurons: questions, answers, a probe and its report card.", rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(help="the run's name, a folder's name")]
+QuestionFile = Annotated[Path | None, typer.Option(help="CSV, TSV, JSON, JSON lines or Parquet of questions")]
+Relations = Annotated[str | None, typer.Option(help="kinds of questions, that ship or of the file, apart by commas")]
+PerRelation = Annotated[int | None, typer.Option(help="at most so many questions of each kind")]
+Limit = Annotated[int | None, typer.Option(help="at most so many questions in all")]
+Samples = Annotated[int | None, typer.Option(help="answers drawn for each question")]
+DrawForAll = Annotated[bool, typer.Option("--all", help="draw for every question, as the paper does")]
+AtMost = Annotated[int | None, typer.Option(help="draw for at most so many questions")]
+Filter = Annotated[str | None, typer.Option(help="a named filter, or right,wrong like 5,9")]
 ProbeName = Annotated[str, typer.Argument(help="a probe's name, see hneurons identify list")]
 
 
@@ -43,21 +49,19 @@ def run(
     plan_file: Annotated[
         Path | None, typer.Option("--plan", help="the whole plan as JSON, or plan.json of a run")
     ] = None,
-    questions: Annotated[Path | None, typer.Option(help="CSV, TSV, JSON, JSON lines or Parquet of questions")] = None,
-    relations: Annotated[
-        str | None, typer.Option(help="kinds of questions, that ship or of the file, apart by commas")
-    ] = None,
-    per_relation: Annotated[int | None, typer.Option(help="at most so many questions of each kind")] = None,
-    limit: Annotated[int | None, typer.Option(help="at most so many questions in all")] = None,
-    samples: Annotated[int | None, typer.Option(help="answers drawn for each question")] = None,
+    questions: QuestionFile = None,
+    relations: Relations = None,
+    per_relation: PerRelation = None,
+    limit: Limit = None,
+    samples: Samples = None,
     max_new_tokens: options.MaxNewTokens = None,
     temperature: Annotated[float | None, typer.Option(help="of the draws")] = None,
     top_k: options.TopK = None,
     top_p: options.TopP = None,
     suffix: Annotated[str | None, typer.Option(help="what stands behind every question")] = None,
-    draw_for_all: Annotated[bool, typer.Option("--all", help="draw for every question, as the paper does")] = False,
-    at_most: Annotated[int | None, typer.Option(help="draw for at most so many questions")] = None,
-    filter: Annotated[str | None, typer.Option(help="a named filter, or right,wrong like 5,9")] = None,
+    draw_for_all: DrawForAll = False,
+    at_most: AtMost = None,
+    filter: Filter = None,
     labels: Annotated[str | None, typer.Option(help="1-vs-1 or 3-vs-1")] = None,
     choice: Annotated[str | None, typer.Option(help="of C: one-se, cross-validation, paper or fixed")] = None,
     c: Annotated[float | None, typer.Option("--c", help="this C, not a chosen one")] = None,
@@ -80,19 +84,17 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Make a probe; a run of that name goes on where it was."""
-    from backend.identify.questions import shipping
-
-    plan = (_plan(plan_file) if answers_of is None else _plan_of(answers_of)).model_dump(mode="json")
-    if questions is not None and plan["source"]["file"] != questions.name:
-        # Which of the shipped questions a plan asks, or of another file, says nothing of this one.
-        plan["source"] |= {"relations": (), "per_relation": None}
+    if plan_file is not None and answers_of is not None:
+        raise BadSettings(
+            "--plan and --answers-of do not go together", "both bring a plan of their own", "name one of them"
+        )
+    if judge is None and (judge_only or judge_words):
+        raise BadSettings(
+            "No LLM judge is named", "--judge-compares and --judge-words say what it does", "give --judge"
+        )
+    plan = (plans.of_file(plan_file) if answers_of is None else plans.of_run(answers_of)).model_dump(mode="json")
+    plans.asking(plan, questions, relations, per_relation=per_relation, limit=limit)
     given: dict[str, dict[str, Any]] = {
-        "source": {
-            "file": None if questions is None else questions.name,
-            "relations": [name.strip() for name in relations.split(",")] if relations else None,
-            "per_relation": per_relation,
-            "limit": limit,
-        },
         "sampling": {
             "samples": samples, "max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k,
             "top_p": top_p, "suffix": suffix, "seed": seed,
@@ -114,17 +116,11 @@ def run(
         plan["judge"] = {"model": judge, "decides": not judge_only, "words": judge_words}
     if seed is not None:
         plan["seed"] = seed
-    if draw_for_all:
-        plan["screening"] = None
-    elif at_most is not None:
-        plan["screening"] = {"at_most": at_most}
-    if filter is not None:
-        plan["filter"] = _filter(filter).model_dump()
+    plans.drawing(plan, draw_for_all, at_most, filter)
     made = options.validated(Plan, plan)
-    asked = _read(questions, made) if questions is not None else ()
-    if not made.source.file:
-        # Before a model is loaded.
-        shipping(made.source.relations)
+    asked = plans.read(questions, made) if questions is not None else ()
+    if answers_of is None:
+        plans.refuse_hopeless(name, made, asked)
     command = shlex.join(["hneurons", *sys.argv[1:]])
     request = options.request_of(
         IdentifyRequest, name=name, plan=made, questions=asked, command=command, answers_of=answers_of
@@ -134,14 +130,39 @@ def run(
 
 @app.command("resume")
 def resume(
-    name: Name, model: options.Model = None, device: options.Device = None, dtype: options.Dtype = None,
+    name: Name,
+    questions: QuestionFile = None,
+    relations: Relations = None,
+    per_relation: PerRelation = None,
+    limit: Limit = None,
+    samples: Samples = None,
+    draw_for_all: DrawForAll = False,
+    at_most: AtMost = None,
+    filter: Filter = None,
+    model: options.Model = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
     json: options.Json = False,
-) -> None:  # fmt: skip
-    """Go on with a run as it was begun."""
+) -> None:
+    """Go on with a run as it was begun, or with more questions or samples, or another filter: no answer is lost."""
     from backend.identify import runs
 
-    begun, questions = runs.begun(name)
-    request = IdentifyRequest(name=name, plan=begun.plan, questions=questions, command=begun.command)
+    begun, asked = runs.begun(name)
+    plan = begun.plan.model_dump(mode="json")
+    plans.asking(plan, questions, relations, per_relation=per_relation, limit=limit)
+    if samples is not None:
+        plan["sampling"]["samples"] = samples
+    plans.drawing(plan, draw_for_all, at_most, filter)
+    made = options.validated(Plan, plan)
+    if questions is not None:
+        asked = runs.joined(runs.opened(name), made, plans.read(questions, made))
+    elif made.source != begun.plan.source:
+        if made.source.file:
+            why = f"of {made.source.file} it has those that it asked, and no others"
+            raise BadSettings(f"{name} cannot be widened", why, "name the file: --questions FILE")
+        asked = ()
+    plans.refuse_hopeless(name, made, asked)
+    request = IdentifyRequest(name=name, plan=made, questions=asked, command=begun.command)
     _finish(request, ModelSpec(model or begun.model, device, dtype), json)
 
 
@@ -284,6 +305,7 @@ def fit(
 ) -> None:
     """Fit a probe on features or on answers with their tokens, in the layout of thunlp/H-Neurons."""
     from backend.identify import fitted, library, runs
+    from backend.identify.formats import thunlp
 
     if (features is None) == (answers is None):
         raise BadSettings(
@@ -293,6 +315,11 @@ def fit(
     training |= {} if c is None else {"choice": "fixed", "c": c}
     plan = options.validated(Plan, {"training": training, "seed": seed})
     folder = library.folder_of(name)
+    # Before a folder is made and a model loaded.
+    library.refuse_taken(folder)
+    thunlp.read_ids(ids)
+    if answers is not None:
+        thunlp.read_answers(answers)
     with runs.working(folder):
         library.refuse_taken(folder)
         if answers is not None:
@@ -328,44 +355,6 @@ def _info(model: str | None) -> ModelInfo | None:
         teller = Teller(stderr_console())
         spec = ModelSpec(model, None, None)
         return opening.open_engine(spec, None, lambda stage, fraction: teller.say(stage)).info
-
-
-def _plan(path: Path | None) -> Plan:
-    """The plan in a file; by default that of every run. Raises BadSettings."""
-    if path is None:
-        return Plan()
-    held = json_value(options.bytes_of(path), str(path), BadSettings)
-    # A run keeps its plan together with what else it was begun with.
-    return options.validated(Plan, held["plan"] if isinstance(held, dict) and "plan" in held else held)
-
-
-def _plan_of(name: str) -> Plan:
-    from backend.identify import runs
-
-    return runs.begun(name)[0].plan
-
-
-def _filter(words: str) -> Consistency:
-    if words in CONSISTENCIES:
-        return CONSISTENCIES[words]
-    numbers = options.numbers(words, "--filter", int) if words.replace(",", "").isdigit() else None
-    if numbers is None or len(numbers) != 2:
-        raise BadSettings(
-            f"--filter {words[:40]!r} is not known",
-            f"named ones are {', '.join(map(repr, CONSISTENCIES))}",
-            "write one of them, or how many must be right and wrong, like 5,9",
-        )
-    return options.request_of(Consistency, right=numbers[0], wrong=numbers[1], greedy=True, uncertain=3)
-
-
-def _read(path: Path, plan: Plan) -> tuple[Question, ...]:
-    """The questions of a person's file that the plan asks; what of the file is left out is said. Raises BadInput."""
-    from backend.identify.formats import questions
-
-    found = questions.read_path(path, plan.source, plan.seed)
-    if found.left_out:
-        Teller(stderr_console()).say(found.left_out)
-    return found.questions
 
 
 def _finish(request: IdentifyRequest, spec: ModelSpec, json: bool) -> None:

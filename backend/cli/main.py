@@ -5,6 +5,7 @@ Owns the list of commands and the exit status: 0 done, 2 input that cannot be ho
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -14,9 +15,11 @@ from typer.exceptions import Abort, TyperException
 
 from backend.cli import cett, identify, models, serve, verbs
 from backend.cli.output import write_error
-from backend.errors import BadInput, HNeuronsError
+from backend.errors import BadInput, HNeuronsError, StoreError
 from backend.serve.failures import explain
-from cache.errors import StoreProblem
+from cache.errors import StoreProblem, remedy
+
+STOPPED = 130
 
 app = typer.Typer(
     name="hneurons",
@@ -39,9 +42,14 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; its exit status. `argv` leaves out the program's name."""
     arguments = sys.argv[1:] if argv is None else argv
     as_json = "--json" in arguments
+    _open_streams()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     try:
-        return app(args=arguments, prog_name="hneurons", standalone_mode=False) or 0
+        status = app(args=arguments, prog_name="hneurons", standalone_mode=False) or 0
+        if status == STOPPED:
+            # Typer tells Ctrl+C so, where nothing was asked at the terminal.
+            sys.stderr.write("Stopped.\n")
+        return status
     except TyperException as error:
         return _usage(error, as_json)
     except (HNeuronsError, StoreProblem) as error:
@@ -53,13 +61,37 @@ def main(argv: list[str] | None = None) -> int:
             # No command asks at the terminal: this is a file that ends too early, not a person who left.
             return _failed(error.__cause__, as_json)
         sys.stderr.write("Stopped.\n")
-        return 130
+        return STOPPED
     except BrokenPipeError:
         # Whoever read the output has gone; nothing may be flushed to it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
+    except OSError as error:
+        # Of the files that a command names every error is told by it: this is what the result was written to.
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF):
+            return _unwritten(error)
+        return _failed(error, as_json)
     except Exception as error:
         return _failed(error, as_json)
+
+
+def _unwritten(error: OSError) -> int:
+    """The result could not be written where standard output goes; nothing more may be flushed to it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    told = StoreError("The result could not be written to standard output", error.strerror or str(error), remedy(error))
+    write_error(told, as_json=False)
+    return told.exit_status
+
+
+def _open_streams() -> None:
+    """Whoever closed a stream for us wants nothing of it; the first file opened would stand in its place."""
+    for number, name, mode in ((0, "stdin", os.O_RDONLY), (1, "stdout", os.O_WRONLY), (2, "stderr", os.O_WRONLY)):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, mode)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, "r" if mode == os.O_RDONLY else "w", encoding="utf-8", closefd=False))
 
 
 def _failed(error: BaseException, as_json: bool) -> int:

@@ -21,11 +21,16 @@ Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="by default t
 def list_models(backend: options.Backend = None, json: options.Json = False) -> None:
     """The models known by name, what each needs, and whether it fits."""
     with quiet_stdout():
-        rows = HttpClient(backend).models() if backend else opening.choices()
+        there = HttpClient(backend) if backend else None
+        rows = there.models() if there is not None else opening.choices()
+        info = there.status().info if there is not None else None
     if json:
-        write_line(jsonlib.dumps({"models": [row.model_dump(mode="json") for row in rows]}))
-    else:
-        tables.choices(stdout_console(), rows)
+        loaded = {} if there is None else {"loaded": None if info is None else info.model_dump(mode="json")}
+        write_line(jsonlib.dumps({"models": [row.model_dump(mode="json") for row in rows], **loaded}))
+        return
+    tables.choices(stdout_console(), rows)
+    if info is not None:
+        tables.loaded(stdout_console(), info)
 
 
 @app.command("path")

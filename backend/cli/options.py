@@ -6,6 +6,7 @@ every default stays in `backend.types`. Refuses to judge values: the request typ
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -75,6 +76,13 @@ def check_place(out: Path) -> None:
             raise BadSettings(f"{out} is a folder", "a file of that name is written", "name a file in it")
         if not out.parent.is_dir():
             raise BadSettings(f"{out.parent} is no folder", f"{out.name} is written into it", "make it first")
+        if out.name == "-":
+            raise BadSettings("- is no file", "nothing but tables and --json goes to standard output", "name a file")
+        if not out.exists() or out.is_file():
+            # Whether there may be a file is not all that rights say: a disk may be full, or for reading alone.
+            with tempfile.TemporaryFile(dir=out.parent) as file:
+                file.write(b"\0")
+                file.flush()
     except OSError as error:
         raise BadSettings(f"{out} cannot be written", error.strerror or str(error), "name another file") from error
 

@@ -72,6 +72,10 @@ def answer(verb: Verb, asked: Callable[[Client], Request], door: Door) -> Result
         result = client.result(view.key)
         if result is None:
             raise StoreError("The result is gone", "it was dropped from the store right after the run", "run it again")
+        if door.backend is not None and (info := client.status().info) is not None:
+            # A model that is loaded here has its notes in the log.
+            for note in info.notes:
+                stderr_console().print(plain(f"{info.name}: {note}"))
         return result
 
 

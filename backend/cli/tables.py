@@ -101,6 +101,13 @@ def choices(console: Console, rows: Iterable[ModelChoice]) -> None:
     console.width = window
 
 
+def loaded(console: Console, model: ModelInfo) -> None:
+    """The model that a service has loaded, and what is to be known of it."""
+    console.print(plain(f"loaded there: {_model(model)}"))
+    for note in model.notes:
+        console.print(plain(f"  {note}"))
+
+
 def plain_table(*columns: str) -> Table:
     """A table without lines; columns of `PROSE` may be broken."""
     table = Table(box=None, pad_edge=False, header_style="bold")

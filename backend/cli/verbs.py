@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import typer
@@ -80,7 +80,7 @@ def compare(
     probe: options.Probe = None,
     against: Annotated[bool, typer.Option("--against", help="its negative weights as a further arm")] = False,
     foremost: Annotated[int | None, typer.Option(help="only so many of its H-neurons, the foremost")] = None,
-    by: Annotated[str, typer.Option(help="by effect, weight, auroc, frequency or leave_out")] = "weight",
+    by: Annotated[str | None, typer.Option(help="by weight, effect, auroc, frequency or leave_out")] = None,
     force: options.Force = False,
     alphas: Annotated[str | None, typer.Option(metavar="0,2", help="one row with all neurons at each")] = None,
     own: Annotated[str | None, typer.Option(metavar="L1:N2=0.5", help="a row with an alpha for each neuron")] = None,
@@ -105,7 +105,9 @@ def compare(
     json: options.Json = False,
 ) -> None:
     """The same prompt with chosen neurons scaled, beside the baseline and random twins."""
-    held = Held(probe, force)
+    held = Held(probe, force, needs={"--against": against, "--foremost": foremost is not None, "--by": by is not None})
+    if foremost is not None and foremost < 1:
+        raise BadSettings(f"--foremost is {foremost}", "so many of a probe's H-neurons are taken", "take 1 or more")
     fields: dict[str, Any] = {
         "prompt": prompt,
         "neurons": chosen(neurons, neurons_file),
@@ -126,7 +128,7 @@ def compare(
 
     def asked(client: Client) -> Request:
         if (found := held.read(client)) is not None:
-            mine = found.h_neurons if foremost is None else found.top(foremost, ranking(found, by))
+            mine = found.h_neurons if foremost is None else found.top(foremost, ranking(found, by or "weight"))
             fields["neurons"] |= mine
             fields["against"] = found.against if against else None
         return request_of(CompareRequest, **fields)
@@ -180,11 +182,23 @@ def _given(**fields: Any) -> dict[str, Any]:
 
 @dataclass
 class Held:
-    """The probe that a command names, read where the model is known: `found` is None until then."""
+    """The probe that a command names, read where the model is known: `found` is None until then.
+
+    needs: options that say something of a probe, and whether each was given. Raises BadSettings where one was and no
+    probe is named: what is not understood is not ignored.
+    """
 
     name: str | None
     force: bool
     found: Probe | None = None
+    needs: Mapping[str, bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        lost = [option for option, given in {**self.needs, "--force": self.force}.items() if given]
+        if self.name is None and lost:
+            raise BadSettings(
+                f"{lost[0]} says nothing here", "it is of a probe, and none is named", "give --probe NAME"
+            )
 
     def read(self, client: Client) -> Probe | None:
         """The probe, if one is named. Raises BadInput where it is of another model and not forced, Unknown."""

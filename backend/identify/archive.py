@@ -18,7 +18,7 @@ from typing import Any
 
 from backend.errors import StoreError
 from cache.errors import remedy
-from cache.files import TURN, Taken, own_folder, signature, turn, whole
+from cache.files import TURN, Taken, content, own_folder, signature, turn, whole
 
 PLAN = "plan.json"
 QUESTIONS = "questions.jsonl"
@@ -98,7 +98,7 @@ def outdated(packed: Path, folder: Path) -> bool:
 
 def _told(folder: Path) -> dict[str, Any] | None:
     try:
-        told = json.loads((folder / UNPACKED).read_bytes())
+        told = json.loads(content(folder / UNPACKED))
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError):

@@ -21,7 +21,7 @@ from backend.identify.judge import verdict
 from backend.identify.spans import Span, answering
 from backend.judging import normalise
 from backend.types.identify import Consistency, Fate, Funnel, Greedy, Item, Question, Samples, Side, Verdict, WordRule
-from backend.types.plan import Training
+from backend.types.plan import Screening, Training
 
 Overrules = Mapping[tuple[str, str], Verdict]
 """(question, response) -> a verdict that stands above the rules."""
@@ -158,15 +158,18 @@ def needed(training: Training) -> int:
     return count
 
 
-def refuse_few(questions: Iterable[Question], training: Training) -> None:
-    """Raises BadInput where the questions, or the entities that they are about, are too few, however they will be
-    answered."""
+def refuse_few(questions: Iterable[Question], training: Training, screening: Screening | None = None) -> None:
+    """Raises BadInput where the questions, those that answers are drawn for, or the entities that they are about are
+    too few, however they will be answered."""
     questions, each = tuple(questions), needed(training)
-    if len(questions) < 2 * each:
+    most = len(questions)
+    if screening is not None and screening.at_most is not None:
+        most = min(most, screening.at_most)
+    if most < 2 * each:
         raise BadInput(
-            f"{len(questions)} question{' is' if len(questions) == 1 else 's are'} too few",
+            f"{most} question{' is' if most == 1 else 's are'} too few",
             f"each gives one answer at most, and a probe needs {each} right and {each} wrong ones",
-            "ask more questions; several times as many, since the model is seldom right on just half of them",
+            "ask more questions: several times as many, since the model is seldom right on just half of them",
         )
     count = len({_entity(question) for question in questions})
     if count < max(training.held_out, training.folds + 1):

@@ -23,7 +23,7 @@ from backend.types.plan import run_name
 from backend.types.probe import Probe, ProbeSummary, Said, bare
 from backend.types.results import ModelInfo
 from cache.errors import PathEscapes, remedy
-from cache.files import signature, whole
+from cache.files import content, signature, whole
 from cache.paths import home, inside
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ def read(name: str) -> Probe:
 def read_file(path: Path) -> Probe:
     """The artefact in `path`. Raises StoreError."""
     try:
-        return Probe.model_validate_json(path.read_bytes())
+        return Probe.model_validate_json(content(path))
     except OSError as error:
         raise StoreError(f"{path.name} cannot be read", error.strerror or str(error), "look at its rights") from error
     except ValidationError as error:
@@ -148,8 +148,7 @@ def _summed(path: Path, state: tuple[int, int, int], ships: bool) -> ProbeSummar
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(content(path)).hexdigest()
 
 
 def _written(path: Path) -> float:

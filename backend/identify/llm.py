@@ -72,6 +72,13 @@ _QUOTES = "\"'\u201c\u201d\u2018\u2019`"
 _AROUND = _QUOTES + "*_#.!,;:()[]{}<>- \t"
 
 
+def refuse_absent(judge: LlmJudge | None, folder: Path) -> None:
+    """Raises BadSettings where a judge is wanted, none can be asked, and none was asked before in the run's folder:
+    known before the answers that it would judge are drawn."""
+    if judge is not None and not any(folder.glob("judged-*.jsonl")):
+        address()
+
+
 def address() -> str:
     """Where the judge is, up to and with its version: http://localhost:11434/v1. Raises BadSettings."""
     found = os.environ.get(ADDRESS, "").strip().rstrip("/")

@@ -23,7 +23,7 @@ import pandas as pd
 from backend import chat
 from backend.columns import named
 from backend.errors import BadInput
-from backend.identify import describe, library, nulls, run_status, runs, screen
+from backend.identify import describe, library, llm, nulls, run_status, runs, screen
 from backend.identify.effects import Arm, arms, effects
 from backend.identify.extract import read_as
 from backend.identify.ground import Ground, Pool
@@ -79,7 +79,8 @@ def run(
     Raises BadInput where nothing is left to tell apart, StoreError or StoreProblem where another run works in the
     folder, another plan's answers are there, or the disk is full; Stopped.
     """
-    refuse_few(questions, plan.training)
+    refuse_few(questions, plan.training, plan.screening)
+    llm.refuse_absent(plan.judge, folder)
     with runs.working(folder), at(runs.moment(folder)):
         questions = runs.joined(folder, plan, questions)
         command = runs.begin(folder, plan, questions, model.info, command, put(model, plan.sampling))

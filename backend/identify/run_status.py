@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
 from backend.errors import HNeuronsError, Stopped
+from backend.identify import queued
 from backend.identify.archive import LOCK
 from backend.identify.library import write_text
 from backend.identify.screen import Outlook
 from backend.types import NoteEvent
 from backend.watch import Watch
 from cache.errors import StoreProblem
-from cache.files import Taken, turn
+from cache.files import Taken, content, turn
 
 GOING, FAILED, OUTLOOK, SPEED = "going.json", "failed.json", "outlook.json", "speed.json"
 FEW = 10
@@ -41,6 +42,7 @@ def told(folder: Path, watch: Watch) -> Iterator[None]:
     (folder / FAILED).unlink(missing_ok=True)
     if watch.goes_on():
         write_text(folder / GOING, json.dumps({"tries": tries + 1}))
+        queued.begun(folder.name)
     try:
         yield
     except Stopped:
@@ -126,7 +128,7 @@ def _is_speed(value: Any) -> TypeGuard[float]:
 def _read(path: Path) -> dict[str, Any]:
     """What a small file says; nothing where it is not there, or cannot be what was written."""
     try:
-        held = json.loads(path.read_bytes())
+        held = json.loads(content(path))
         # What cannot be written again would fail the whole list that it is told in.
         json.dumps(held, ensure_ascii=False, allow_nan=False).encode()
     except (OSError, ValueError, RecursionError):

@@ -22,17 +22,16 @@ from pydantic import Field
 from backend import templating
 from backend.errors import BadSettings, StoreError, Unknown
 from backend.identify import archive, library
-from backend.identify.archive import PLAN, QUESTIONS
+from backend.identify.archive import LOCK, PLAN, QUESTIONS
 from backend.identify.library import folder_of, write_text
 from backend.identify.questions import asked_by, matched, widened
 from backend.identify.records import keep, reason, records
-from backend.identify.run_status import LOCK
 from backend.types import Frozen
 from backend.types.identify import Question, Verdict
 from backend.types.plan import Plan, Source
 from backend.types.results import ModelInfo
 from cache.errors import remedy
-from cache.files import Taken, own_folder, signature, turn
+from cache.files import Taken, content, own_folder, signature, turn
 from cache.journal import Journal
 
 
@@ -281,7 +280,7 @@ def _known_plan(folder: Path, state: tuple[int, int, int]) -> Begun | None:
 
 def _read_plan(folder: Path) -> Begun | None:
     try:
-        record = json.loads((folder / PLAN).read_text("utf-8"))
+        record = json.loads(content(folder / PLAN))
         # Half a character would fail every list that the run is told in.
         json.dumps(record, ensure_ascii=False).encode()
         plan = Plan.model_validate(record["plan"])

@@ -6,6 +6,7 @@ end; what an interruption left behind is removed by the next one. Two processes 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.metadata
 import json
@@ -26,8 +27,10 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
 
 from backend.errors import ModelUnreadable, StoreError, UnsupportedModel
-from backend.models import memory
+from backend.models import folders, memory
 from backend.models.progress import Progress, part
+from backend.outside import clause
+from cache.errors import remedy
 from cache.paths import models_dir
 
 MARKER = "converted.json"
@@ -82,8 +85,18 @@ def converted(pin: Pin) -> Path | None:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether a conversion was finished there and its weights were not taken away since."""
-    return (folder / MARKER).is_file() and any(folder.glob("*.safetensors"))
+    """Whether a conversion was finished there by this version of Transformers, which reads the file, and its weights
+    were not taken away since."""
+    try:
+        told = folders.read_object(folder / MARKER)
+    except ModelUnreadable:
+        return False
+    # Weights, tokenizer and configuration are what the version makes of the file; the probe that ships was made so.
+    return told.get("transformers") == _version() and any(folder.glob("*.safetensors"))
+
+
+def _version() -> str:
+    return importlib.metadata.version("transformers")
 
 
 def header_config(file: Path) -> Any:
@@ -145,9 +158,10 @@ def convert(file: Path, name: str, progress: Progress, pin: Pin | None = None) -
             if not is_whole(folder):
                 _convert(file, name, digest, folder, progress)
     except (OSError, SafetensorError) as error:
-        raise StoreError(
-            f"{name} cannot be converted", str(error), "free a few gigabytes or set HNEURONS_HOME to a larger disk"
-        ) from error
+        instead = "free a few gigabytes or set HNEURONS_HOME to a larger disk"
+        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            instead = remedy(error)
+        raise StoreError(f"{name} cannot be converted", clause(str(error)), instead) from error
     return folder
 
 
@@ -174,7 +188,7 @@ def _convert(file: Path, name: str, digest: str, folder: Path, progress: Progres
     partial = folder.parent / f"{PARTIAL}{folder.name}-{os.getpid()}"
     try:
         _save(file, name, partial, progress)
-        marker = {"name": name, "sha256": digest, "transformers": importlib.metadata.version("transformers")}
+        marker = {"name": name, "sha256": digest, "transformers": _version()}
         (partial / MARKER).write_text(json.dumps(marker), "utf-8")
         os.replace(partial, folder)
     finally:

@@ -70,10 +70,11 @@ def load(
     tell(f"wrapping {source.name}", 0.9)
     named = {"name": source.name, "source": str(folder), "device": chosen, "dtype": number}
     model = _wrapped(hf_model, tokenizer, fingerprint=fingerprint(folder, number), **named)
-    for note in told:
+    notes = (*told, *model.info.notes)
+    for note in notes:
         log.warning("%s: %s", source.name, note)
     tell("ready", 1.0)
-    return replace(model, info=model.info.model_copy(update={"notes": (*told, *model.info.notes)}))
+    return replace(model, info=model.info.model_copy(update={"notes": notes}))
 
 
 def _wrapped(hf_model: Any, tokenizer: Any, **named: str) -> LoadedModel:

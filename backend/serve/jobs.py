@@ -20,6 +20,7 @@ from backend.types import Event, JobState, JobView, ModelInfo, Request, StageEve
 
 log = logging.getLogger(__name__)
 
+Ended = Callable[["Job"], None]
 MAX_EVENTS = 4096
 """Most events kept of one job."""
 MAX_SHOWN = 500
@@ -95,6 +96,10 @@ class Outcome:
         return cls(state, error=parts(explain(error)))
 
 
+def nobody(job: Job) -> None:
+    """Nobody is told of its end."""
+
+
 @dataclass(eq=False)
 class Job:
     """One request of one session. Times are of the worker's clock, in seconds.
@@ -102,7 +107,7 @@ class Job:
     `left` says that a person stopped it; `number` counts the jobs of the worker; `looked` is when its owner last
     viewed it and `viewers` how many do so now; `stop` is set once somebody wants it to end. `interrupted` says that it
     was only another model that wanted it to: then it waits in `waits_for`, the name and fingerprint of the model it was
-    begun on.
+    begun on. `ended` is told when nothing more will happen to it.
     """
 
     verb: Verb
@@ -120,11 +125,13 @@ class Job:
     waits_for: tuple[str, str] | None = None
     finished: float | None = None
     outcome: Outcome | None = None
+    ended: Ended = nobody
 
     def end(self, outcome: Outcome, now: float) -> None:
         """Nothing more will happen to it."""
         self.waits_for = None
         self.state, self.outcome, self.finished = outcome.state, outcome, now
+        self.ended(self)
 
     def pause(self, info: ModelInfo) -> None:
         """It waits until the model that it was begun on is loaded again."""

@@ -14,9 +14,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from backend.errors import HNeuronsError, NotAllowed, StoreError, Unknown
-from backend.identify import library
+from backend.identify import library, queued
+from backend.identify.queued import Queued
 from backend.serve import long_links, opening
 from backend.serve.failures import explain
+from backend.serve.jobs import Job
 from backend.serve.opening import Answering, ModelSpec, Opener, Progress
 from backend.serve.worker import Worker
 from backend.types import (
@@ -73,6 +75,7 @@ class LocalClient:
     ) -> None:
         self._store, self._choices, self._check, self._examples = store, choices, check, examples
         self._links = None if store is None else long_links.store_beside(store)
+        self._queue = queued.Queue()
         self._worker = Worker(
             opener,
             check=lambda spec, progress: prepare(spec, progress, *self._given_back()),
@@ -135,21 +138,64 @@ class LocalClient:
         return (now.memory or {}).get("weights", 0), now.info.device if now.info is not None else ""
 
     def _go_on(self, info: ModelInfo) -> None:
-        """Take up the runs of this model that were broken off by a load or the end of the program."""
+        """Take up the runs of this model that were broken off by a load or the end of the program, or were never
+        begun."""
         from backend.serve import shelf
 
         try:
+            waiting = [one for _, one in queued.left()]
             for run in shelf.runs(self._worker.long_runs()):
-                if run.waits and run.fingerprint == info.fingerprint:
+                if (
+                    run.waits
+                    and run.fingerprint == info.fingerprint
+                    and run.name not in {w.request.name for w in waiting}
+                ):
                     log.info("The run %s goes on.", run.name)
                     request = IdentifyRequest(name=run.name, plan=run.plan)
-                    self._worker.submit("identify", request, f"run {run.name}")
-        except (HNeuronsError, OSError) as error:
-            log.warning("runs that were broken off do not go on: %s", error)
+                    self._enqueue(Queued(request=request, model=info.name, fingerprint=info.fingerprint))
+            for one in waiting:
+                if one.is_for(info) and one.tries < queued.TRIES and one.request.name not in self._worker.long_runs():
+                    self._enqueue(one.model_copy(update={"tries": one.tries + 1}))
+        # It runs in the worker's thread, which must outlive whatever lies on the disk.
+        except Exception as error:
+            log.warning("runs that were broken off do not go on: %s", error, exc_info=True)
 
     def submit(self, verb: Verb, request: Request, session: str) -> str:
         """Queue a request of `session`; the job's id."""
-        return self._worker.submit(verb, request, session)
+        if not isinstance(request, IdentifyRequest):
+            return self._worker.submit(verb, request, session)
+        held = queued.waiting(request.name)
+        if held is not None and not request.questions and held.request.plan.source == request.plan.source:
+            # Its questions are where it waited, until it has a folder.
+            request = request.model_copy(update={"questions": held.request.questions})
+        now = self.status()
+        info = now.info if now.change is None or now.change.state == "checking" else None
+        model = info.name if info is not None else now.name or ""
+        job = self._enqueue(
+            Queued(request=request, model=model, fingerprint=info.fingerprint if info is not None else ""), session
+        )
+        assert job is not None, "without a session of its own it is left to whoever keeps it"
+        return job
+
+    def _enqueue(self, one: Queued, session: str = "") -> str | None:
+        """Queue a run, kept until it has begun; the job's id. Without a `session` one that another program keeps is
+        left to that."""
+        name = one.request.name
+        is_ours = self._queue.keep(one)
+        if not is_ours and not session:
+            return None
+
+        def ended(job: Job) -> None:
+            # At the end of the program it waits on: nobody took it back.
+            if is_ours and (job.left or job.state != "stopped"):
+                self._queue.drop(name)
+
+        try:
+            return self._worker.submit("identify", one.request, session or f"run {name}", ended)
+        except HNeuronsError:
+            if is_ours:
+                self._queue.drop(name)
+            raise
 
     def view(self, job: str, after: int = 0, wait: float = 0.0) -> JobView:
         """The job and its events from number `after`; waits up to `wait` seconds for something new."""
@@ -243,7 +289,13 @@ class LocalClient:
         """Delete a run or probe with all its answers."""
         from backend.serve import shelf
 
-        shelf.delete(name, self._worker.long_runs())
+        waited = queued.waiting(name) is not None
+        try:
+            shelf.delete(name, self._worker.long_runs())
+        except Unknown:
+            if not waited:
+                raise
+        queued.begun(name)
 
     def read_questions(self, payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
         """The questions of a person's file, at most `limit` of them, drawn by `seed`, and what is left out."""
@@ -273,6 +325,7 @@ class LocalClient:
     def close(self) -> None:
         """Stop all work and free the model."""
         self._worker.close()
+        self._queue.close()
 
 
 def _read(verb: str, payload: bytes) -> Result | None:

@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from backend.errors import BadInput, HNeuronsError, StoreError
-from backend.identify import archive, library, llm, run_status
+from backend.identify import archive, library, llm, queued, run_status
 from backend.identify import runs as folders
 from backend.identify.formats import probes as probe_files
 from backend.identify.formats import questions as question_files
@@ -28,7 +28,7 @@ from backend.types.identify import Greedy, Question, ReadQuestions, Samples, Ver
 from backend.types.plan import AnswerView, Plan, RunView, run_name
 from backend.types.probe import Probe, Said
 from backend.types.results import ModelInfo
-from cache.files import TURN, signature
+from cache.files import TURN, content, signature
 from cache.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,8 @@ def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
         except (HNeuronsError, OSError, ValueError) as error:
             # One damaged folder must not hide the others; resuming it by its name says what is wrong.
             log.warning("the run %s is left out of the list: %s", name, error)
+    known = {run.name for run in found} | set(jobs)
+    found += [_unbegun(path, one) for path, one in queued.left() if one.request.name not in known]
     return tuple(sorted(found, key=lambda run: -run.changed))
 
 
@@ -81,6 +83,21 @@ def _seen(folder: Path, job: str | None, ships: bool) -> RunView:
         short=short,
         speed=run_status.speed(folder),
         ships=ships,
+    )
+
+
+def _unbegun(path: Path, one: queued.Queued) -> RunView:
+    """A run that was asked for and has written nothing yet."""
+    return RunView(
+        name=one.request.name,
+        model=one.model,
+        fingerprint=one.fingerprint,
+        questions=len(one.request.questions),
+        sampled=0,
+        done=False,
+        changed=_written(path),
+        plan=one.request.plan,
+        waits=one.tries < queued.TRIES,
     )
 
 
@@ -125,7 +142,7 @@ def _lines(path: Path) -> int:
 
 @lru_cache(maxsize=1024)
 def _counted(path: Path, state: tuple[int, int, int]) -> int:
-    payload = path.read_bytes()
+    payload = content(path)
     return (gzip.decompress(payload) if path.suffix == archive.PACKED else payload).count(b"\n")
 
 

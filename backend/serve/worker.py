@@ -18,7 +18,7 @@ from collections.abc import Callable
 from backend.errors import BackendUnavailable, QueueFull, Stopped
 from backend.serve.changing import RECENT, Change, Check, Models, ask
 from backend.serve.fair import FairQueue
-from backend.serve.jobs import Job, JobWatch, Outcome, told
+from backend.serve.jobs import Ended, Job, JobWatch, Outcome, nobody, told
 from backend.serve.opening import Answering, ModelSpec, Opener, free_memory
 from backend.serve.records import Records
 from backend.templating import one_moment
@@ -91,8 +91,8 @@ class Worker:
         memory = self._memory(engine) if engine is not None and status.state == "ready" else None
         return status.model_copy(update={"memory": memory})
 
-    def submit(self, verb: Verb, request: Request, session: str) -> str:
-        """Queue a request; the job's id. One whose result is stored is finished at once, whatever else runs.
+    def submit(self, verb: Verb, request: Request, session: str, ended: Ended = nobody) -> str:
+        """Queue a request; the job's id. One whose result is stored is finished at once. `ended` is told of its end.
 
         Raises QueueFull, and BackendUnavailable once the worker is closed.
         """
@@ -101,7 +101,7 @@ class Worker:
         outcome = self._look_up(engine, verb, request) if engine is not None else None
         with self._changed:
             self._accept(outcome)
-            job = Job(verb, request, session, self._count, self._clock())
+            job = Job(verb, request, session, self._count, self._clock(), ended=ended)
             self._count += 1
             self._records.add(job)
             if outcome is not None:

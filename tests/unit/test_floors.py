@@ -26,6 +26,7 @@ APP_MAY_IMPORT = (
     "backend.judging",
     "backend.serve.client",
     "backend.serve.hosts",
+    "backend.serve.wire",
 )
 HEAVY = ("torch", "transformers", "transformer_lens")
 HOOKS_MODULE = "backend/models/hooks.py"

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from backend import neuron_files, outside
-from backend.cli import cett, identify, options
+from backend.cli import cett, options, plans
 from backend.errors import BadInput
 from backend.identify.formats import limits, probes, questions, thunlp
 from backend.types.plan import Plan
@@ -30,8 +30,8 @@ DOORS: dict[str, Callable[[Path], object]] = {
     "neurons": neuron_files.read_path,
     "chosen neurons": lambda path: options.chosen(None, path),
     "a probe or plan": options.bytes_of,
-    "a plan": identify._plan,
-    "questions of a run": lambda path: identify._read(path, Plan()),
+    "a plan": plans.of_file,
+    "questions of a run": lambda path: plans.read(path, Plan()),
     "a text": cett._text,
     "ids": thunlp.read_ids,
     "answers": thunlp.read_answers,

@@ -24,8 +24,8 @@ from backend.neurons import NeuronSet
 from backend.serve import opening
 from backend.serve.local import LocalClient
 from backend.types import CompareRequest, Comparison, Exploration, Lens, NeuronCard, Probe
-from tests.doors import CHOICE, assert_error_shape, local
-from tests.fakes import FakeEngine, probe
+from tests.doors import CHOICE, assert_error_shape, local, served
+from tests.fakes import INFO, FakeEngine, probe
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -217,11 +217,32 @@ BAD = [
     ("cett", "--text-file", __file__, "--out", "x.csv"),
     ("cett", "--text-file", __file__, "--out", "n" * 300 + ".npy"),
     ("cett", "--text-file", __file__, "--out", "/nowhere/at/all/x.npy"),
+    ("cett", "--text-file", __file__, "--out", "/proc/x.npy"),
+    ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--against"),
+    ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--foremost", "3"),
+    ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--by", "weight"),
+    ("explore", "--prompt", "Who?", "--force"),
+    ("compare", "--prompt", "Who?", "--probe", "smollm2-135m-instruct", "--foremost", "0"),
+    ("identify", "run", "a", "--limit", "3"),
+    ("identify", "run", "a", "--at-most", "5"),
+    ("identify", "run", "a", "--all", "--at-most", "500"),
+    ("identify", "run", "a", "--judge", "m"),
+    ("identify", "run", "a", "--judge-words"),
+    ("identify", "run", "a", "--plan", __file__, "--answers-of", "smollm2-135m-instruct"),
+    ("identify", "resume", "smollm2-135m-instruct", "--relations", "nothing"),
+    ("identify", "resume", "smollm2-135m-instruct", "--filter", "11,11"),
+    ("identify", "export", "smollm2-135m-instruct", "--out", "-"),
+    ("identify", "fit", "a", "--ids", "/nowhere/at/all.json", "--answers", __file__),
 ]
 
 
 @pytest.mark.parametrize("words", BAD, ids=[" ".join(words)[-60:] for words in BAD])
-def test_bad_input_exits_2_with_the_error_as_json_and_in_words(run: Run, words: tuple[str, ...]) -> None:
+def test_bad_input_exits_2_with_the_error_as_json_and_in_words(
+    run: Run, words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HNEURONS_HOME", str(tmp_path))
+    monkeypatch.delenv("HNEURONS_JUDGE_URL", raising=False)
+    monkeypatch.setattr(opening, "open_engine", lambda *_, **__: pytest.fail("a model was loaded"))
     status, out, err = run(*words, "--json")
     assert status == 2
     assert_error_shape(json.loads(out))
@@ -255,6 +276,7 @@ def test_ctrl_c_stops_the_run(run: Run, engine: FakeEngine, monkeypatch: pytest.
     monkeypatch.setattr(running, "_follow", interrupt)
     status, out, err = run("explore", "--prompt", "Who?", "--max-new-tokens", "64", "--json")
     assert (status, out) == (130, "")
+    assert err.endswith("Stopped.\n")
 
 
 def test_a_file_that_ends_too_early_is_no_person_who_stopped(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,6 +324,43 @@ def test_models_list_path_and_fetch(run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert run("models", "path") == (0, f"/models/{DEFAULT}\n", "converting\n")
     assert run("models", "path", "other")[1] == "/models/other\n"
     assert json.loads(run("models", "fetch", "other", "--json")[1]) == {"path": "/models/other"}
+
+
+def test_what_is_to_be_known_of_a_service_s_model_is_told(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = FakeEngine(INFO.model_copy(update={"notes": ("its penalties are not used [bold]",)}))
+    with local(engine) as client, served(client) as address:
+        assert main(["models", "list", "--backend", address]) == 0
+        assert "its penalties are not used [bold]" in capfd.readouterr().out
+        assert main(["models", "list", "--backend", address, "--json"]) == 0
+        assert json.loads(capfd.readouterr().out)["loaded"]["notes"] == ["its penalties are not used [bold]"]
+        assert main(["explore", "--prompt", "Who?", "--backend", address, "--json"]) == 0
+        told = capfd.readouterr()
+        assert "its penalties are not used [bold]" in told.err and json.loads(told.out)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        ("identify list > /dev/full", 1, "The result could not be written to standard output: No space left on device"),
+        ("identify list --json > /dev/full", 1, "The result could not be written to standard output"),
+        ("identify list >&-", 0, ""),
+        ("identify list --json >&-", 0, ""),
+        ("identify list <&- 2>&-", 0, ""),
+        ("identify report nobody 2>&-", 2, ""),
+    ],
+)
+def test_an_output_that_takes_nothing_ends_in_words_and_not_in_a_traceback(
+    words: str, status: int, said: str, tmp_path: Path
+) -> None:
+    told = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m backend {words}"],
+        capture_output=True, text=True, env={**os.environ, "HNEURONS_HOME": str(tmp_path)}, check=False,
+    )  # fmt: skip
+    assert told.returncode == status and said in told.stderr
+    assert "Traceback" not in told.stderr and "Exception" not in told.stderr
 
 
 def test_a_model_that_cannot_be_had_exits_2(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from backend.serve import shelf
 from backend.serve.client import Client
 from backend.serve.remote import HttpClient
 from backend.types import Asked, IdentifyRequest
-from backend.types.identify import Greedy, Question, Sample, Samples
+from backend.types.identify import CONSISTENCIES, Greedy, Question, Sample, Samples
 from backend.types.plan import Plan, Source
 from cache.journal import Journal
 from tests.doors import assert_error_shape, local, served
@@ -542,3 +542,47 @@ def test_what_a_score_can_be_held_to_is_the_same_through_each_door(client: Clien
     if isinstance(client, HttpClient):
         with pytest.raises(HNeuronsError):
             client.standing("mine", half, "Cairo")
+
+
+def opened_with(monkeypatch: pytest.MonkeyPatch) -> list[IdentifyRequest]:
+    """Let the command line's engine be a fake one; the runs that it is asked for."""
+    engine = FakeEngine()
+    monkeypatch.setattr("backend.serve.opening.open_engine", lambda *_, **__: engine)
+    return engine.computed  # type: ignore[return-value]
+
+
+def test_a_run_is_resumed_as_it_was_begun_or_wider(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = opened_with(monkeypatch)
+    name = "smollm2-135m-instruct"
+    plan = runs.begun(name)[0].plan
+    assert main(["identify", "resume", name]) == 0
+    assert asked[-1].plan == plan and len(asked[-1].questions) == runs.begun(name)[0].asked
+    wider = ["--per-relation", "500", "--samples", "12", "--all", "--filter", "greedy alone"]
+    assert main(["identify", "resume", name, *wider]) == 0
+    told = asked[-1].plan
+    assert (told.source.per_relation, told.sampling.samples, told.screening) == (500, 12, None)
+    assert told.filter == CONSISTENCIES["greedy alone"] and asked[-1].questions == ()
+    assert told.training == plan.training and told.rule == plan.rule and told.words == plan.words
+
+
+def test_a_run_on_a_person_s_file_is_widened_with_the_file_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = opened_with(monkeypatch)
+    rows = [f"Who wrote book {n}?,A{n}" for n in range(40)]
+    file = tmp_path / "mine.csv"
+    file.write_text("question,answer\n" + "\n".join(rows[:24]) + "\n")
+    plan = Plan(source=Source(file="mine.csv", per_relation=None))
+    given = questions.read_path(file, plan.source, plan.seed).questions
+    folder = library.folder_of("mine")
+    with runs.working(folder):
+        runs.begin(folder, plan, given, INFO, "as it was begun")
+    assert main(["identify", "resume", "mine", "--limit", "30"]) == 2
+    assert "name the file: --questions FILE" in capsys.readouterr().err
+    file.write_text("question,answer\n" + "\n".join(rows) + "\n")
+    assert main(["identify", "resume", "mine", "--questions", str(file)]) == 0
+    assert len(asked[-1].questions) == 40 and asked[-1].questions[:24] == given
+    assert asked[-1].command == "as it was begun"
+    file.write_text("question,answer\n" + "\n".join(rows[5:]) + "\n")
+    assert main(["identify", "resume", "mine", "--questions", str(file)]) == 2
+    assert "its answers are never thrown away" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -202,3 +203,19 @@ def test_another_probe_of_the_same_name_and_second_is_told_apart_in_the_list(cli
     library.write(library.folder_of("mine"), other, {})
     after = next(one for one in client.probes() if one.name == "mine")
     assert before.made == after.made and before.digest != after.digest
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
+@pytest.mark.parametrize(
+    "file", ["samples.jsonl", "plan.json", "probe.json", "going.json", "speed.json", "greedy.jsonl"]
+)
+def test_a_pipe_in_the_place_of_a_file_is_never_waited_for(file: str) -> None:
+    begun("whole")
+    folder = begun("hurt")
+    (folder / file).unlink(missing_ok=True)
+    os.mkfifo(folder / file)
+    assert "whole" in {run.name for run in shelf.runs({})}
+    library.listed()
+    for look in (lambda: shelf.answers("hurt", 1), lambda: library.read("hurt")):
+        with suppress(HNeuronsError):
+            look()

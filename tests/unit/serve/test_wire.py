@@ -153,7 +153,7 @@ def test_who_waits_for_news_does_not_hold_up_those_who_ask(
 def test_many_long_bodies_at_once_are_refused_before_they_fill_the_memory(
     client: LocalClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies.Bodies.__init__, "__defaults__", (bodies.IDLE_SECONDS, 1000))
+    monkeypatch.setattr(bodies.Bodies.__init__, "__defaults__", (wire.IDLE_SECONDS, 1000))
     with TestClient(create_app(client), "http://localhost") as one:
         refused = one.post("/v1/explore", json={"prompt": "x" * 2000})
         assert refused.status_code == 503

@@ -131,6 +131,31 @@ def test_a_data_folder_that_cannot_be_made_is_told(file: Path, tmp_path: Path, m
     assert "HNEURONS_HOME" in refused.value.instead
 
 
+def test_a_folder_without_the_right_to_write_is_not_told_as_a_full_disk(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_arguments: Any) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(os, "replace", refused)
+    with pytest.raises(StoreError) as told:
+        gguf.convert(file, "tiny", silent)
+    assert "make the folder writable" in told.value.instead and "gigabytes" not in told.value.sentence
+
+
+def test_a_conversion_by_another_version_of_transformers_is_made_anew(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = gguf.convert(file, "tiny", silent)
+    assert gguf.is_whole(folder)
+    marker = folder / gguf.MARKER
+    marker.write_text(json.dumps({**json.loads(marker.read_text()), "transformers": "4.0.0"}))
+    assert not gguf.is_whole(folder)
+    assert gguf.is_whole(gguf.convert(file, "tiny", silent))
+    marker.write_text("[" * 200_000)
+    assert not gguf.is_whole(folder), "a damaged note is none"
+
+
 @pytest.mark.parametrize("lost", [gguf.MARKER, "model.safetensors"])
 def test_a_conversion_that_lost_something_is_made_anew(file: Path, lost: str) -> None:
     folder = gguf.convert(file, "tiny", silent)
