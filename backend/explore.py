@@ -22,7 +22,7 @@ from backend.finite import refuse_text
 from backend.generation import Answer, decode, prompt_token_scores
 from backend.models.hooks import Tree, observe
 from backend.models.loaded import LoadedModel
-from backend.models.selfcheck import tree_of
+from backend.models.readings import tree_of
 from backend.prompting import Encoded
 from backend.reference import Usual
 from backend.types import Exploration, ExploreRequest, Finish, PromptEvent, StageEvent, TokenEvent, TokenInfo

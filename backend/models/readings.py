@@ -4,11 +4,14 @@ Owns `Read` and `Tolerance`. Two ways of running a model add up in other orders:
 roundings of the number type. In float32 that is far below anything that a mistake moves. In bfloat16 and float16 it is
 not, and how much a rounding grows on its way up hangs on the weights; so it is measured: the text is read again with
 each number of its embedding moved by one rounding.
+
+Owns too in which tree a text is read: one longer than any that was tried is read in both, and the two are compared.
 """
 
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,12 +21,17 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from backend.cett import out_norm
 from backend.errors import UnsupportedModel
 from backend.models.hooks import Tree, observe
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from backend.models.loaded import LoadedModel
 
+TOKENS = 16
+"""Length of the text that is tried when a model is loaded."""
 FLOOR = 2e-4
 """Below this no two ways differ in kind: a wrong position, mask or bias moves a layer by hundredths. It leaves the
 fused kernels of other devices their room; in float32 nothing else is needed at any depth that is loaded here."""
@@ -146,3 +154,55 @@ class Tolerance:
             return read(self._model, lambda: plain(self._ids[:1], use_cache=False))[0]
         finally:
             handle.remove()
+
+
+def tree_of(model: LoadedModel, ids: Sequence[int]) -> Tree:
+    """In which tree this finished text is read.
+
+    A text longer than any that was tried is read in both first; where they differ, such texts are read in the plain one
+    from then on.
+    """
+    tree = model.tree(len(ids))
+    tried, differs = model.extras.get("tried", (TOKENS, False))
+    if tree == "plain" or len(ids) <= tried:
+        return tree
+    if differs:
+        return "plain"
+    same = _agree(model, ids, tried)
+    if same is not None:
+        model.extras["tried"] = (len(ids), False) if same else (tried, True)
+    return "bridge" if same else "plain"
+
+
+def _agree(model: LoadedModel, ids: Sequence[int], tried: int) -> bool | None:
+    """Whether both trees give the same behind the first `tried` tokens; None where the text has no finite figures."""
+    batch = torch.tensor([list(ids)], device=model.device)
+    sizes: dict[Tree, list[Tensor]] = {"plain": [], "bridge": []}
+    ways: dict[Tree, Callable[[], Tensor]] = {
+        "plain": lambda: model.plain(batch, use_cache=False).logits,
+        "bridge": lambda: model.bridge(batch),
+    }
+    for tree, way in ways.items():
+
+        def keep(layer: int, z: Tensor, h: Tensor, into: list[Tensor] = sizes[tree]) -> None:
+            into.append(torch.stack([z.float().norm(dim=-1), out_norm(h)])[..., tried:].cpu())
+
+        try:
+            with torch.inference_mode(), observe(model, keep, tree):
+                sizes[tree].append(way()[:, tried:].float().logsumexp(-1).cpu())
+        except (torch.OutOfMemoryError, MemoryError):
+            raise
+        except Exception as error:  # what a family cannot do it says with any error
+            log.info("%s: %d tokens not read by the %s forward (%s)", model.info.name, len(ids), tree, error)
+            return False
+    if not all(bool(size.isfinite().all()) for size in sizes["plain"]):
+        return None
+    pairs = zip(sizes["bridge"], sizes["plain"], strict=True)
+    told = [gap(one, other) <= allowed(model.plain.dtype, layer) for layer, (one, other) in enumerate(pairs, 1)]
+    if not all(told):
+        log.warning(
+            "%s: TransformerLens' forward of %d tokens differs from Transformers' own, which is used for such texts",
+            model.info.name,
+            len(ids),
+        )
+    return all(told)

@@ -4,14 +4,14 @@ Owns `Proof`: a row alone, read whole by Transformers' own forward, is the truth
 take (TransformerLens' forward, one token behind a cache, rows of unequal length in one batch, rows that leave or are
 copied) is held to it, in logits and in every layer's z and h. A way that differs is not taken: there is a slower one.
 Where there is none the model is refused. Nothing is assumed of a family by its name. What holds on a few tokens need
-not hold far behind them: TransformerLens' forward is held to Transformers' again at each text longer than those before.
+not hold far behind them: there TransformerLens' forward is looked at again (`backend.models.readings.tree_of`).
 """
 
 from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,17 +21,15 @@ from torch import Tensor
 
 from backend.cett import check_norms, not_finite, out_norm
 from backend.errors import HNeuronsError, UnsupportedModel
-from backend.models.hooks import Tree, observe
-from backend.models.readings import Read, Tolerance, allowed, gap, read
+from backend.models.readings import TOKENS, Read, Tolerance, allowed, gap, read
 
 if TYPE_CHECKING:
     from backend.models.loaded import LoadedModel
 
 log = logging.getLogger(__name__)
 
-TOKENS, SHORTER, STEPS, BEGINNING = 16, 5, 3, 5
-"""Length of the text that is tried; by how much the other row is shorter; tokens left for behind the cache; tokens
-read once for both rows."""
+SHORTER, STEPS, BEGINNING = 5, 3, 5
+"""By how much the other row is shorter; tokens left for behind the cache; tokens read once for both rows."""
 TEXT = "What is the capital of Egypt? The capital of Egypt is Cairo, a city of twenty million people on the Nile."
 
 
@@ -53,6 +51,8 @@ class Proof:
     """Several tokens at once behind a cache."""
     shared: bool = True
     """Rows of unequal length behind one beginning that was read once for all."""
+    whole: bool = True
+    """Every layer reads every position of a prompt, also where only the last logits are asked for."""
     seam: int | None = None
     """Length of a batch beyond which it is read with other rotary factors (longrope)."""
 
@@ -100,59 +100,7 @@ def prove(model: LoadedModel) -> Proof:
         moved = ways.holds(ways.moved)
         known = dict.fromkeys(("copied", "dropped"), True) if moved else {}
         tried = {name: known.get(name) or ways.holds(getattr(ways, name)) for name in _OPTIONAL}
-    return Proof(**tried, seam=turn)
-
-
-def tree_of(model: LoadedModel, ids: Sequence[int]) -> Tree:
-    """In which tree this finished text is read.
-
-    A text longer than any that was tried is read in both first; where they differ, such texts are read in the plain one
-    from then on.
-    """
-    tree = model.tree(len(ids))
-    tried, differs = model.extras.get("tried", (TOKENS, False))
-    if tree == "plain" or len(ids) <= tried:
-        return tree
-    if differs:
-        return "plain"
-    same = _agree(model, ids, tried)
-    if same is not None:
-        model.extras["tried"] = (len(ids), False) if same else (tried, True)
-    return "bridge" if same else "plain"
-
-
-def _agree(model: LoadedModel, ids: Sequence[int], tried: int) -> bool | None:
-    """Whether both trees give the same behind the first `tried` tokens; None where the text has no finite figures."""
-    batch = torch.tensor([list(ids)], device=model.device)
-    sizes: dict[Tree, list[Tensor]] = {"plain": [], "bridge": []}
-    ways: dict[Tree, Callable[[], Tensor]] = {
-        "plain": lambda: model.plain(batch, use_cache=False).logits,
-        "bridge": lambda: model.bridge(batch),
-    }
-    for tree, way in ways.items():
-
-        def keep(layer: int, z: Tensor, h: Tensor, into: list[Tensor] = sizes[tree]) -> None:
-            into.append(torch.stack([z.float().norm(dim=-1), out_norm(h)])[..., tried:].cpu())
-
-        try:
-            with torch.inference_mode(), observe(model, keep, tree):
-                sizes[tree].append(way()[:, tried:].float().logsumexp(-1).cpu())
-        except (torch.OutOfMemoryError, MemoryError):
-            raise
-        except Exception as error:  # what a family cannot do it says with any error
-            log.info("%s: %d tokens not read by the %s forward (%s)", model.info.name, len(ids), tree, error)
-            return False
-    if not all(bool(size.isfinite().all()) for size in sizes["plain"]):
-        return None
-    pairs = zip(sizes["bridge"], sizes["plain"], strict=True)
-    told = [gap(one, other) <= allowed(model.plain.dtype, layer) for layer, (one, other) in enumerate(pairs, 1)]
-    if not all(told):
-        log.warning(
-            "%s: TransformerLens' forward of %d tokens differs from Transformers' own, which is used for such texts",
-            model.info.name,
-            len(ids),
-        )
-    return all(told)
+    return Proof(**tried, whole=ways.whole, seam=turn)
 
 
 _OPTIONAL = ("bridge", "left", "right", "copied", "dropped", "pieces", "shared")
@@ -199,7 +147,7 @@ class _Ways:
         self.beginning = min(BEGINNING, self.short - 1)
         self.tolerance = Tolerance(model, ids, truth)
         self._same = self.tolerance.same
-        self.uncached = False
+        self.uncached, self.whole = False, True
         self.cache: Any = None
 
     def holds(self, way: Callable[[], bool]) -> bool:
@@ -334,10 +282,16 @@ class _Ways:
         return read(self.model, lambda: self.model.plain(ids, use_cache=True, logits_to_keep=1, **extra))
 
     def _is_prompt(self, found: Read, row: int, length: int) -> bool:
-        """Whether the last `length` positions of a row are the first of the truth."""
+        """Whether the last `length` positions of a row are the first of the truth.
+
+        Where only the last logits are asked for, some families (Gemma 4) read the last position alone in some layers.
+        """
         wanted = self.truth.part(0, slice(0, length))
-        layers = found.part(row, slice(found.layers[0][0].shape[1] - length, None)).layers
-        return self._same(Read(found.logits[row : row + 1, -1:], layers), Read(wanted.logits[:, -1:], wanted.layers))
+        seen = [min(length, z.shape[1]) for z, _ in found.layers]
+        self.whole = self.whole and min(seen) == length
+        ours = [(z[row : row + 1, -n:], h[row : row + 1, -n:]) for n, (z, h) in zip(seen, found.layers, strict=True)]
+        theirs = [(z[:, -n:], h[:, -n:]) for n, (z, h) in zip(seen, wanted.layers, strict=True)]
+        return self._same(Read(found.logits[row : row + 1, -1:], ours), Read(wanted.logits[:, -1:], theirs))
 
     def _behind(self, cache: Any, ids: Tensor, **extra: Tensor) -> Read:
         found, _ = read(self.model, lambda: self.model.plain(ids, past_key_values=cache, use_cache=True, **extra))

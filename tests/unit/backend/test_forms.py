@@ -170,6 +170,7 @@ def test_a_family_that_writes_into_its_mlps_output_would_show(tiny: Models) -> N
         ("opt", set()),
         ("falcon_alibi", {"bridge"}),
         ("opt_after", {"bridge"}),
+        ("gemma4_shared", {"whole"}),
         ("lfm2", {"copied", "dropped", "shared"}),
         ("falcon_h1", {"copied", "dropped", "shared"}),
         ("jamba", {"copied", "dropped", "shared", "pieces"}),
@@ -309,7 +310,7 @@ def test_a_bridge_that_is_wrong_far_behind_the_first_tokens_is_found_when_it_is_
         return torch.cat([h[:, :25], 1.02 * h[:, 25:]], dim=1)
 
     with model.bridge.hooks(fwd_hooks=[("blocks.0.mlp.out.hook_out", wrong)]):
-        told = [selfcheck.tree_of(model, ids[:length]) for length in (16, 25, 26, 60, 25, 16)]
+        told = [readings.tree_of(model, ids[:length]) for length in (16, 25, 26, 60, 25, 16)]
         assert told == ["bridge", "bridge", "plain", "plain", "bridge", "bridge"]
         request = ExploreRequest(prompt="Is it so?", chat=False, answer="It is Cairo, as the author of this book says.")
         found = explore(model, request, usual(model), SILENT)
@@ -317,7 +318,7 @@ def test_a_bridge_that_is_wrong_far_behind_the_first_tokens_is_found_when_it_is_
     assert len(found.tokens) > 26
     assert relative_gap(found.cett_sum, expected.sum(-1)) <= FLOAT32
     sound = replace(model, extras={})
-    assert [selfcheck.tree_of(sound, ids[:length]) for length in (16, 60, 20)] == ["bridge"] * 3
+    assert [readings.tree_of(sound, ids[:length]) for length in (16, 60, 20)] == ["bridge"] * 3
 
 
 def narrow(model: LoadedModel, dtype: torch.dtype) -> LoadedModel:
