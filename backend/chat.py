@@ -78,10 +78,10 @@ def render(tokenizer: PreTrainedTokenizerBase, asked: Asked) -> Rendered:
         except BadPrompt as refusal:
             refusals.append(refusal)
     # A template's own words say more than what it ran into with content of the other form.
-    refusal = next((one for one in refusals if _is_its_own(one.__cause__)), refusals[0])
-    if _is_its_own(refusal.__cause__) and not asked.system and _renders(tokenizer, asked, "Answer the question."):
-        refusal = BadPrompt(refusal.what, refusal.why, f"give a system text, {_INSTEAD}")
-    raise refusal
+    told = next((one for one in refusals if _is_its_own(one.__cause__)), refusals[0])
+    if _is_its_own(told.__cause__) and not asked.system and _renders(tokenizer, asked, "Answer the question."):
+        raise BadPrompt(told.what, told.why, f"give a system text, {_INSTEAD}") from told
+    raise told
 
 
 def _renders(tokenizer: PreTrainedTokenizerBase, asked: Asked, system: str) -> bool:

@@ -210,13 +210,14 @@ def _answered(request: Mapping[str, Any]) -> dict[str, Any]:
         random.seed(0)
         compiled = chat_template_utils._compile_jinja_template(request["template"])
         compiled.environment.globals["strftime_now"] = strftime_now
-        texts, _ = chat_template_utils.render_jinja_template(
+        # Its texts, and where the answers in them are.
+        told: Any = chat_template_utils.render_jinja_template(
             conversations=[request["messages"]],
             chat_template=request["template"],
             add_generation_prompt=request["answering"],
             **request["variables"],
         )
-        text = str(texts[0])
+        text = str(told[0][0])
     except Exception as error:  # a program of others: it may raise anything
         return {"error": type(error).__name__, "said": str(error)[:2000]}
     return {"characters": len(text)} if len(text) > request["most"] else {"text": text, "clock": clock}

@@ -323,7 +323,8 @@ def test_a_bridge_that_is_wrong_far_behind_the_first_tokens_is_found_when_it_is_
 
 def narrow(model: LoadedModel, dtype: torch.dtype) -> LoadedModel:
     """The same model with its weights rounded to `dtype`."""
-    hf_model = copy.deepcopy(model.plain).to(dtype)
+    hf_model: Any = copy.deepcopy(model.plain)
+    hf_model = hf_model.to(dtype)
     named = {"name": "narrow", "fingerprint": "e" * 64, "device": "cpu", "dtype": str(dtype).removeprefix("torch.")}
     return wrap(hf_model, model.tokenizer, source=str(model.tokenizer.name_or_path), **named)
 
