@@ -34,6 +34,10 @@ class OutOfBounds(Exception):
     """A template took more time or memory than it is given; the text says which."""
 
 
+class _Ended(OutOfBounds):
+    """The process ended in the middle: by the template, or by somebody who needed its memory."""
+
+
 class Failed(Exception):
     """A template ran into an error: `kind` is the name of its class."""
 
@@ -86,13 +90,19 @@ class _Process:
             self._begun()
 
     def ask(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """Its reply. Raises OutOfBounds."""
+        """Its reply; where it ended meanwhile, that of another one, once. Raises OutOfBounds."""
         with self._turn:
-            running = self._begun()
-            if not self._ready:
-                self._exchange(running, b"", SECONDS_TO_START)
-                self._ready = True
-            return self._exchange(running, json.dumps(request).encode() + b"\n", seconds)
+            try:
+                return self._told(request, seconds)
+            except _Ended:
+                return self._told(request, seconds)
+
+    def _told(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        running = self._begun()
+        if not self._ready:
+            self._exchange(running, b"", SECONDS_TO_START)
+            self._ready = True
+        return self._exchange(running, json.dumps(request).encode() + b"\n", seconds)
 
     def end(self) -> None:
         """End it; the next request begins another."""
@@ -134,7 +144,7 @@ class _Process:
             raise OutOfBounds(f"it was not done after {seconds:g} s")
         if not got[0]:
             self.end()
-            raise OutOfBounds("the process that ran it ended in the middle")
+            raise _Ended("the process that ran it ended in the middle")
         reply: dict[str, Any] = json.loads(got[0])
         if reply.get("error") == MemoryError.__name__:
             self.end()

@@ -8,6 +8,7 @@ import re
 import resource
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -210,6 +211,17 @@ def test_a_computation_that_nothing_interrupts_is_ended_with_its_process(
     assert time.monotonic() - started < 10, "and it is not tried again with content of another form"
     monkeypatch.undo()
     assert encode(model, Asked(prompt="Who?")).ids
+
+
+def test_a_process_that_somebody_ends_is_begun_again_and_nobody_notices(model: LoadedModel) -> None:
+    before = encode(model, Asked(prompt="Who?"))
+    running = templating._PROCESS._running
+    assert running is not None
+    with ThreadPoolExecutor() as pool:
+        found = [pool.submit(encode, model, Asked(prompt="Who?")) for _ in range(20)]
+        running.kill()
+        assert all(one.result() == before for one in found)
+    assert templating._PROCESS._running is not running
 
 
 def test_what_a_template_draws_is_the_same_each_time(model: LoadedModel) -> None:
