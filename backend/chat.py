@@ -78,7 +78,19 @@ def render(tokenizer: PreTrainedTokenizerBase, asked: Asked) -> Rendered:
         except BadPrompt as refusal:
             refusals.append(refusal)
     # A template's own words say more than what it ran into with content of the other form.
-    raise next((one for one in refusals if _is_its_own(one.__cause__)), refusals[0])
+    told = next((one for one in refusals if _is_its_own(one.__cause__)), refusals[0])
+    if _is_its_own(told.__cause__) and not asked.system and _renders(tokenizer, asked, "Answer the question."):
+        raise BadPrompt(told.what, told.why, f"give a system text, {_INSTEAD}") from told
+    raise told
+
+
+def _renders(tokenizer: PreTrainedTokenizerBase, asked: Asked, system: str) -> bool:
+    """Whether the template takes the prompt behind a system text."""
+    try:
+        _applied(tokenizer, asked.prompt, system)
+    except BadPrompt:
+        return False
+    return True
 
 
 def _is_its_own(error: BaseException | None) -> bool:
@@ -135,10 +147,13 @@ def _split(text: str, before: str, after: str, asked: Asked) -> Rendered:
         rendered = Rendered(*text.partition(core))
     else:
         raise _refusal("it treats this prompt otherwise than others, and the prompt's place in it is not found")
-    if not rendered.said.strip():
+    said = rendered.said.strip()
+    if not said:
         raise _misplaced(0, 0)
-    if rendered.said.count(core) > 1:
-        raise _misplaced(1, rendered.said.count(core))
+    if said != core and said in core:
+        raise _misplaced(1, 0)
+    if said.count(core) > 1:
+        raise _misplaced(1, said.count(core))
     return rendered
 
 

@@ -23,6 +23,7 @@ from backend.chat import clock
 from backend.compare import compare
 from backend.errors import BadSettings, StoreError
 from backend.explore import explore, full_array
+from backend.lens import VERSION as LENS
 from backend.lens import lens
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
@@ -79,7 +80,8 @@ class Engine:
         """Where the result of `request` on this model is stored, with its template as it reads the clock now."""
         text = request.text if isinstance(request, NeuronRequest) else request
         read = clock(self.model.tokenizer, text) if isinstance(text, Asked) else ()
-        basis = "\0".join((self.info.basis, *read))
+        told = (f"lens {LENS}",) if isinstance(request, (LensRequest, NeuronRequest)) else ()
+        basis = "\0".join((self.info.basis, *read, *told))
         return result_key(request, basis)
 
     def lookup(self, verb: Verb, request: Request) -> Result | None:

@@ -20,8 +20,9 @@ from backend.cett import Norms, Summary, SummarySink, count_over, divided, not_f
 from backend.errors import NotFinite
 from backend.finite import refuse_text
 from backend.generation import Answer, decode, prompt_token_scores
-from backend.models.hooks import observe
+from backend.models.hooks import Tree, observe
 from backend.models.loaded import LoadedModel
+from backend.models.readings import tree_of
 from backend.prompting import Encoded
 from backend.reference import Usual
 from backend.types import Exploration, ExploreRequest, Finish, PromptEvent, StageEvent, TokenEvent, TokenInfo
@@ -95,8 +96,9 @@ def _read(
     check(watch)
     watch.emit(StageEvent(stage="reading the given answer"))
     sink.answer = slice(len(prompt), None)
-    with torch.inference_mode(), observe(model, sink, model.tree(len(whole))):
-        logits = whole_text(model, whole.ids)
+    tree = tree_of(model, whole.ids)
+    with torch.inference_mode(), observe(model, sink, tree):
+        logits = whole_text(model, whole.ids, tree)
     with blamed(model, whole.ids):
         _ = sink.parts
     bad = (~logits.isfinite().any(-1) | logits.isnan().any(-1)).nonzero()
@@ -117,10 +119,10 @@ def blamed(model: LoadedModel, ids: Sequence[int]) -> Iterator[None]:
         raise
 
 
-def whole_text(model: LoadedModel, ids: Sequence[int]) -> Float[Tensor, "pos vocab"]:
-    """Logits of a finished text, read once in the tree that `model.tree` names for its length."""
+def whole_text(model: LoadedModel, ids: Sequence[int], tree: Tree) -> Float[Tensor, "pos vocab"]:
+    """Logits of a finished text, read once in this tree."""
     batch = torch.tensor([list(ids)], device=model.device)
-    if model.tree(len(ids)) == "bridge":
+    if tree == "bridge":
         logits: Tensor = model.bridge(batch)[0]
         return logits
     return cast("Tensor", model.plain(batch, use_cache=False).logits[0])
@@ -222,7 +224,8 @@ def full_array(model: LoadedModel, encoded: Encoded, into: np.ndarray) -> None:
         values = divided(z, model.w_norms[layer], norm)[0]
         into[layer, :, : values.shape[1]] = values.cpu().numpy()
 
-    with torch.inference_mode(), observe(model, keep, model.tree(len(encoded))):
-        whole_text(model, encoded.ids)
+    tree = tree_of(model, encoded.ids)
+    with torch.inference_mode(), observe(model, keep, tree):
+        whole_text(model, encoded.ids, tree)
     with blamed(model, encoded.ids):
         norms.check()

@@ -137,7 +137,8 @@ def decode(
     first: dict[int, Tensor] = {}
     with torch.inference_mode():
         for group in _groups(model, prompts):
-            batch, logits = _prefill(model, prompts, group, live, prompt_scores, copies, whole)
+            watched = live is not None or sink is not None
+            batch, logits = _prefill(model, prompts, group, live, prompt_scores, copies, whole, watched)
             whole.cache = copy.deepcopy(batch.cache) if keep_cache else None
             first.update(zip(batch.rows, logits.float().clone(), strict=True))
             if on_prompt:
@@ -273,13 +274,15 @@ def _prefill(
     prompt_scores: bool,
     copies: int,
     decoded: Decoded,
+    watched: bool,
 ) -> tuple[_Batch, Float[Tensor, "row vocab"]]:
     """Read the prompts of a group, left-padded where they differ in length: the batch and its logits."""
     told = [prompts[place] for place in group]
     ids, mask = left_padded(told, min(model.ends, default=0), model.device)
     if live:
         live.rows, live.phase, live.padding = list(group), "prompt", mask
-    extra: dict[str, Any] = {} if prompt_scores else {"logits_to_keep": 1}
+    every = prompt_scores or (watched and not model.proof.whole)
+    extra: dict[str, Any] = {} if every else {"logits_to_keep": 1}
     if mask is not None:
         extra["attention_mask"] = mask.long()
         extra["position_ids"] = (mask.long().cumsum(1) - 1).clamp_min(0)

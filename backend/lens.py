@@ -1,12 +1,13 @@
 """The verb lens: which vocabulary tokens each of several neurons raises and lowers.
 
-Owns the logit lens of output directions: W_out[n], the final norm's scale, W_U. Refuses what depends on a text, and
-models in which something else stands before the vocabulary.
+Owns the logit lens of output directions: W_out[n], the scale of a norm that stands between the MLP's output and the
+residual stream (Gemma 2, OLMo 2), the final norm's scale, W_U. Refuses what depends on a text, and models in which
+something else stands before the vocabulary.
 """
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -14,11 +15,14 @@ from torch import Tensor, nn
 
 from backend.cett import not_finite
 from backend.errors import UnsupportedModel
+from backend.models.hooks import observe
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronId, NeuronSet
 from backend.prompting import token_info
 from backend.types import Lens, LensRequest, Logit, Pushed
 
+VERSION = 2
+"""Raised when a stored lens would be told differently today."""
 FOLLOWS = 0.99
 """Correlation of logits with W_U times the last hidden states. Seen: 0.996 under Gemma-2's cap, 1.000 elsewhere."""
 
@@ -49,17 +53,20 @@ def pushed(model: LoadedModel, neurons: NeuronSet, top: int) -> tuple[Pushed, ..
 def logits(model: LoadedModel, neurons: tuple[NeuronId, ...]) -> Float[Tensor, "set vocab"]:
     """How far a unit of each neuron's output direction moves each vocabulary token's logit.
 
-    The final norm's scale is applied, its division by the residual stream's size is not: that depends on the
-    text. Source: the logit lens on W_out rows (Geva et al. 2021, "Feed-Forward Layers Are Key-Value Memories").
+    The scales of the norm behind the MLP, where there is one, and of the final norm are applied; their divisions by the
+    size of what goes in are not: those depend on the text. The unit is one of what enters the residual stream. Source:
+    the logit lens on W_out rows (Geva et al. 2021, "Feed-Forward Layers Are Key-Value Memories").
     """
     w_u = _unembedding(model)
     rows = [model.w_out(neuron.layer)[neuron.index].float().to(w_u.device) for neuron in neurons]
+    behind = [_norms_behind(model).get(neuron.layer) for neuron in neurons]
+    rows = [row if norm is None else _scaled(model, norm, row) for row, norm in zip(rows, behind, strict=True)]
     directions = torch.stack(rows)
     # A direction of size 0 stays 0: such a neuron moves nothing.
     units = directions / directions.norm(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
     final = _final_norm(model)
     if final is not None:
-        units = (units - units.mean(1, keepdim=True) if _centres(model, final) else units) * _norm_scale(model, final)
+        units = _scaled(model, final, units)
     moved = units @ w_u
     bad = (~moved.isfinite()).any(1).nonzero()
     if len(bad):
@@ -97,6 +104,45 @@ def _final_norm(model: LoadedModel) -> nn.Module | None:
     """The norm behind the last layer, None for a model without one (some OPT)."""
     found: nn.Module | None = getattr(getattr(model.bridge, "ln_final", None), "original_component", None)
     return found
+
+
+def _norms_behind(model: LoadedModel) -> dict[int, nn.Module]:
+    """Of each layer the norm, where there is one, between its MLP's output and the residual stream.
+
+    Each family has its own name for it; it is known by being given that very output.
+    """
+    known: dict[int, nn.Module] | None = model.extras.get("norms behind")
+    if known is not None:
+        return known
+    found: dict[int, nn.Module] = {}
+    written: list[tuple[int, Tensor]] = []
+
+    def look(norm: nn.Module, args: tuple[Any, ...]) -> None:
+        if written and args and isinstance(args[0], Tensor) and args[0].numel() == written[0][1].numel():
+            layer, out = written[0]
+            if torch.equal(args[0].reshape(-1), out.reshape(-1)):
+                found[layer] = norm
+
+    def note(layer: int, z: Tensor, h: Tensor) -> None:
+        written[:] = [(layer, h.clone())]
+
+    sizes = ((module, getattr(module, "weight", None)) for module in model.plain.modules())
+    norms = [norm for norm, size in sizes if isinstance(size, Tensor) and size.shape == (model.info.d_model,)]
+    handles = [norm.register_forward_pre_hook(look) for norm in norms]
+    some = torch.arange(5, 13, device=model.device)[None] % model.info.n_vocab
+    try:
+        with torch.inference_mode(), observe(model, note):
+            model.plain.base_model(some, use_cache=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    model.extras["norms behind"] = found
+    return found
+
+
+def _scaled(model: LoadedModel, norm: nn.Module, rows: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
+    """Directions behind a norm, but for its division."""
+    return (rows - rows.mean(-1, keepdim=True) if _centres(model, norm) else rows) * _norm_scale(model, norm)
 
 
 def _probe(model: LoadedModel, final: nn.Module) -> Tensor:

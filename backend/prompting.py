@@ -113,7 +113,7 @@ def _ids(tokenizer: PreTrainedTokenizerBase, asked: Asked, answer: str) -> list[
     """Prompt and answer as one text."""
     if asked.chat and chat.has_template(tokenizer):
         return _plain_ids(tokenizer, chat.render(tokenizer, asked).text + answer)
-    return list(tokenizer(asked.prompt + answer)["input_ids"])
+    return _open_ids(tokenizer, asked.prompt + answer)
 
 
 def _plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
@@ -175,10 +175,17 @@ def _behind(encode: Callable[[str], list[int]], text: str) -> list[int]:
 
 def _encode_plain(tokenizer: PreTrainedTokenizerBase, text: str) -> Encoded:
     """The text as it stands, with the tokenizer's own first token where it adds one."""
-    ids = list(tokenizer(text)["input_ids"])
+    ids = _open_ids(tokenizer, text)
     special = set(tokenizer.all_special_ids)
     roles: tuple[Role, ...] = tuple("template" if token in special else "prompt" for token in ids)
     return Encoded(tuple(ids), roles)
+
+
+def _open_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Ids of a text that goes on: without what some tokenizers put behind a whole one, after which nothing follows."""
+    ids, bare = list(tokenizer(text)["input_ids"]), _plain_ids(tokenizer, text)
+    start = next((at for at in range(len(ids) - len(bare) + 1) if ids[at : at + len(bare)] == bare), None)
+    return ids if start is None or not bare else ids[: start + len(bare)]
 
 
 def _holds(tokens: set[str], text: str) -> bool:

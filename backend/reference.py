@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from backend.cett import check_norms, divided, out_norm
+from backend.errors import NotFinite, ZeroOutput
 from backend.features import batches, right_padded
 from backend.finite import refuse_text
 from backend.models.hooks import observe
@@ -65,6 +66,9 @@ def request() -> UsualRequest:
     return UsualRequest(text_hash=hashlib.sha256("\n".join(sentences()).encode()).hexdigest())
 
 
+_INSTEAD = "open the model in float32 or bfloat16, and if that does not help, fetch its files again"
+
+
 class _Tally:
     """An observer that adds up CETT where `real` is true."""
 
@@ -100,7 +104,17 @@ def measure(model: LoadedModel, watch: Watch = SILENT) -> Usual:
 
     Raises NotFinite, ZeroOutput, Stopped between two batches.
     """
-    coded = [model.tokenizer(line)["input_ids"] for line in sentences()]
+    try:
+        return _measured(model, watch)
+    except (NotFinite, ZeroOutput) as error:
+        # Whoever asked has another text before them.
+        why = f"in the shipped text, by which is told what is usual for each neuron, {error.why}"
+        raise type(error)(error.what, why, _INSTEAD) from error
+
+
+def _measured(model: LoadedModel, watch: Watch) -> Usual:
+    # A sentence longer than the model reads is read as far as it does.
+    coded = [model.tokenizer(line)["input_ids"][: model.info.context] for line in sentences()]
     tally = _Tally(model)
     with torch.inference_mode():
         for places in batches(model, list(map(len, coded)), BATCH):

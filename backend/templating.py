@@ -34,6 +34,10 @@ class OutOfBounds(Exception):
     """A template took more time or memory than it is given; the text says which."""
 
 
+class _Ended(OutOfBounds):
+    """The process ended in the middle: by the template, or by somebody who needed its memory."""
+
+
 class Failed(Exception):
     """A template ran into an error: `kind` is the name of its class."""
 
@@ -86,13 +90,19 @@ class _Process:
             self._begun()
 
     def ask(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """Its reply. Raises OutOfBounds."""
+        """Its reply; where it ended meanwhile, that of another one, once. Raises OutOfBounds."""
         with self._turn:
-            running = self._begun()
-            if not self._ready:
-                self._exchange(running, b"", SECONDS_TO_START)
-                self._ready = True
-            return self._exchange(running, json.dumps(request).encode() + b"\n", seconds)
+            try:
+                return self._told(request, seconds)
+            except _Ended:
+                return self._told(request, seconds)
+
+    def _told(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        running = self._begun()
+        if not self._ready:
+            self._exchange(running, b"", SECONDS_TO_START)
+            self._ready = True
+        return self._exchange(running, json.dumps(request).encode() + b"\n", seconds)
 
     def end(self) -> None:
         """End it; the next request begins another."""
@@ -134,7 +144,7 @@ class _Process:
             raise OutOfBounds(f"it was not done after {seconds:g} s")
         if not got[0]:
             self.end()
-            raise OutOfBounds("the process that ran it ended in the middle")
+            raise _Ended("the process that ran it ended in the middle")
         reply: dict[str, Any] = json.loads(got[0])
         if reply.get("error") == MemoryError.__name__:
             self.end()
@@ -210,13 +220,14 @@ def _answered(request: Mapping[str, Any]) -> dict[str, Any]:
         random.seed(0)
         compiled = chat_template_utils._compile_jinja_template(request["template"])
         compiled.environment.globals["strftime_now"] = strftime_now
-        texts, _ = chat_template_utils.render_jinja_template(
+        # Its texts, and where the answers in them are.
+        told: Any = chat_template_utils.render_jinja_template(
             conversations=[request["messages"]],
             chat_template=request["template"],
             add_generation_prompt=request["answering"],
             **request["variables"],
         )
-        text = str(texts[0])
+        text = str(told[0][0])
     except Exception as error:  # a program of others: it may raise anything
         return {"error": type(error).__name__, "said": str(error)[:2000]}
     return {"characters": len(text)} if len(text) > request["most"] else {"text": text, "clock": clock}

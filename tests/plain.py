@@ -38,6 +38,7 @@ DOWN = {
     "cohere": "model.layers.{}.mlp.down_proj",
     "gemma2": "model.layers.{}.mlp.down_proj",
     "stablelm": "model.layers.{}.mlp.down_proj",
+    "gemma4_shared": "model.layers.{}.mlp.down_proj",
 }
 NEURON_FIRST = {"gpt2"}
 """Families whose weight is [neuron, d_model] (Conv1D); the others keep it [d_model, neuron] (Linear)."""

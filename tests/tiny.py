@@ -55,6 +55,15 @@ FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "cohere": ("cohere", {}),
     "gemma2": ("gemma2", {"sliding_window": 16, "query_pre_attn_scalar": 8}),
     "stablelm": ("stablelm", {}),
+    # Layers that use the keys and values of others, and read the last position alone where no other logits are asked.
+    "gemma4_shared": (
+        "gemma4_text",
+        {
+            "global_head_dim": 8, "hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": 300,
+            "num_kv_shared_layers": 1, "sliding_window": 16,
+            "layer_types": ["full_attention", "sliding_attention", "full_attention"],
+        },
+    ),
 }  # fmt: skip
 """Other forms of models, each with what is special about it: a `model_type` and its settings."""
 VOCABULARY = 300

@@ -35,6 +35,7 @@ def make_gguf(
     blocks: int | None = None,
     extra: dict[str, np.ndarray] | None = None,
     scaling: str = "",
+    keys: dict[str, float | int | bool] | None = None,
 ) -> Path:
     """Write the Llama model of `folder` as one GGUF file.
 
@@ -46,6 +47,7 @@ def make_gguf(
         blocks: how many its header is to say that it has.
         extra: tensors that it is to hold besides.
         scaling: how its header is to say that positions are scaled.
+        keys: what its header is to say besides, without the architecture's name.
     """
     config = json.loads((folder / "config.json").read_text("utf-8"))
     writer = gguf.GGUFWriter(path, architecture)
@@ -57,8 +59,12 @@ def make_gguf(
     writer.add_feed_forward_length(config["intermediate_size"])
     writer.add_head_count(config["num_attention_heads"])
     writer.add_head_count_kv(config["num_key_value_heads"])
-    writer.add_rope_dimension_count(config["head_dim"])
-    writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
+    told = {
+        "rope.freq_base": config["rope_parameters"]["rope_theta"], "rope.dimension_count": config["head_dim"],
+    } | (keys or {})  # fmt: skip
+    add = {bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32}
+    for key, value in told.items():
+        add[type(value)](f"{architecture}.{key}", value)
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     _add_tokenizer(writer, folder, config)
     for name, weight in load_file(folder / "model.safetensors").items():

@@ -14,13 +14,16 @@ from cache.files import whole
 from cache.paths import models_dir
 
 log = logging.getLogger(__name__)
-_COUNTED = {".safetensors", ".json", ".jinja", ".model", ".txt"}
+_COUNTED = {".safetensors", ".json", ".jinja", ".model", ".txt", ".tiktoken", ".bpe", ".spm"}
+_TEMPLATES = "additional_chat_templates"
+"""The folder in which Transformers looks for templates besides, the one that is used among them."""
 _LEFT_OUT = {"converted.json"}
 
 
 def fingerprint(folder: Path, dtype: str) -> str:
     """sha256 over names and contents of the model's files, and the format it runs in: 64 hexadecimal digits."""
     files = sorted(f for f in folder.iterdir() if f.suffix in _COUNTED and f.is_file() and f.name not in _LEFT_OUT)
+    files += sorted(f for f in folder.glob(f"{_TEMPLATES}/*.jinja") if f.is_file())
     known = _read()
     told = hashlib.sha256(dtype.encode())
     fresh: dict[str, str] = {}
@@ -28,7 +31,7 @@ def fingerprint(folder: Path, dtype: str) -> str:
         mark = _mark(file)
         digest = known.get(mark) or _hash(file)
         fresh[mark] = digest
-        told.update(f"\n{file.name}:{digest}".encode())
+        told.update(f"\n{file.relative_to(folder).as_posix()}:{digest}".encode())
     if any(mark not in known for mark in fresh):
         _write({**known, **fresh})
     return told.hexdigest()

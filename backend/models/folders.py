@@ -48,12 +48,23 @@ def inspect(folder: Path) -> dict[str, Any]:
     check_config(config, str(folder))
     adapter = next((name for name in _ADAPTERS if (folder / name).exists()), None)
     if adapter:
-        raise UnsupportedModel(
-            f"{folder} holds a model and an adapter beside it",
-            f"what {adapter} changes in the weights is not applied here, so the answers would be another model's",
-            "merge it into the model with merge_and_unload of PEFT and save that, or take the adapter's files away",
-        )
+        raise adapted(folder, adapter)
     return config
+
+
+def adapted(folder: Path, what: str) -> UnsupportedModel:
+    """The refusal of a model with an adapter, of which `what` was found."""
+    return UnsupportedModel(
+        f"{folder} holds a model and an adapter beside it",
+        f"what {what} changes in the weights is not applied here, so the answers would be another model's",
+        "merge it into the model with merge_and_unload of PEFT and save that, or take the adapter's files away",
+    )
+
+
+def adapters_below(folder: Path) -> list[str]:
+    """A sentence about adapters in folders of its own, as training leaves them: none is applied."""
+    found = sorted(path.parent.name for path in folder.glob("*/adapter_config.json"))
+    return [f"The adapter in its folder {found[0]} is not applied: answers are the bare model's."] if found else []
 
 
 def check_files(folder: Path) -> dict[str, Any]:
@@ -126,8 +137,9 @@ def check_config(config: dict[str, Any], where: str) -> None:
         raise UnsupportedModel(
             f"{where} is not a language model", f"models of type {kind!r} ({names}) do not continue text", _TO_SUPPORTED
         )
-    quantised = config.get("quantization_config")
-    if quantised:
+    texts = [part for part in config.values() if isinstance(part, dict)]
+    quantised = next((one for part in (config, *texts) if (one := part.get("quantization_config")) is not None), None)
+    if quantised is not None:
         method = quantised.get("quant_method", "unknown") if isinstance(quantised, dict) else "unknown"
         raise UnsupportedModel(
             f"{where} has quantised weights",

@@ -27,10 +27,12 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
 
 from backend.errors import ModelUnreadable, StoreError, UnsupportedModel
-from backend.models import folders, memory
-from backend.models.progress import Progress, part
+from backend.models import folders, gguf_header, memory
+from backend.models.progress import Progress
+from backend.models.progress import part as part_of
 from backend.outside import clause
 from cache.errors import remedy
+from cache.files import whole
 from cache.paths import models_dir
 
 MARKER = "converted.json"
@@ -102,12 +104,23 @@ def _version() -> str:
 def header_config(file: Path) -> Any:
     """The Transformers configuration that a GGUF file's header describes. No weight is read.
 
-    Raises UnsupportedModel for an architecture Transformers cannot convert, ModelUnreadable for a damaged header.
+    Raises UnsupportedModel for an architecture or a setting that Transformers cannot convert, ModelUnreadable for a
+    damaged header.
     """
     try:
-        return AutoConfig.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True)
+        config = AutoConfig.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True)
+        told = _told(file)
     except Exception as error:  # the reader raises whatever a damaged header runs into
         raise _refused(file, error) from error
+    gguf_header.follow(file.name, told, config)
+    return config
+
+
+def _told(file: Path) -> dict[str, Any]:
+    """The keys of the file's own architecture, without its name before them. Raises whatever the reader does."""
+    reader = GGUFReader(file)
+    before = f"{_field(reader, 'general.architecture')}."
+    return {key.removeprefix(before): _field(reader, key) for key in reader.fields if key.startswith(before)}
 
 
 def parameters(file: Path) -> int:
@@ -157,12 +170,22 @@ def convert(file: Path, name: str, progress: Progress, pin: Pin | None = None) -
         with FileLock(folder.with_suffix(".lock")):
             if not is_whole(folder):
                 _convert(file, name, digest, folder, progress)
+            else:
+                _follow_again(file, folder)
     except (OSError, SafetensorError) as error:
         instead = "free a few gigabytes or set HNEURONS_HOME to a larger disk"
         if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             instead = remedy(error)
         raise StoreError(f"{name} cannot be converted", clause(str(error)), instead) from error
     return folder
+
+
+def _follow_again(file: Path, folder: Path) -> None:
+    """Bring a configuration in line that an earlier version left as Transformers makes it."""
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    if gguf_header.follow(file.name, _told(file), config):
+        with whole(folder / "config.json") as part:
+            part.write_text(config.to_json_string(), "utf-8")
 
 
 def _checked_hash(file: Path, pin: Pin | None) -> str:
@@ -207,7 +230,7 @@ def _save(file: Path, name: str, into: Path, progress: Progress) -> None:
         progress(f"reading the tokenizer of {name}", 0.1)
         tokenizer = AutoTokenizer.from_pretrained(file.parent, **where)
         progress(f"reading the weights of {name} (once, about half a minute)", 0.3)
-        with _watched(f"unpacking the weights of {name} (once)", part(progress, 0.3, 0.85)) as left:
+        with _watched(f"unpacking the weights of {name} (once)", part_of(progress, 0.3, 0.85)) as left:
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 file.parent, dtype=torch.float32, output_loading_info=True, **where
             )
@@ -223,6 +246,7 @@ def _save(file: Path, name: str, into: Path, progress: Progress) -> None:
     for mark in ("quantization_config", "_pre_quantization_dtype"):
         if hasattr(model.config, mark):
             delattr(model.config, mark)
+    gguf_header.follow(file.name, _told(file), model.config)
     model.is_quantized = False
     model.hf_quantizer = None
     progress(f"writing {name}", 0.85)
@@ -274,6 +298,8 @@ def _watched(stage: str, progress: Progress) -> Iterator[list[str]]:
 
 def _refused(file: Path, error: Exception) -> ModelUnreadable | UnsupportedModel:
     first = (str(error).strip() or type(error).__name__).split("\n")[0][:160].rstrip(".")
+    if "ignore_mismatched_sizes" in first:
+        first = "its weights have other shapes than its header describes"
     if "not supported" in first:
         return UnsupportedModel(f"{file.name} cannot be converted", first, "choose a model of another family")
     return ModelUnreadable(f"{file.name} cannot be read", first, "download it again, or choose another file")

@@ -42,7 +42,7 @@ def bridge_outs(bridge: Any) -> tuple[Any, ...]:
         if out is None or not hasattr(out, "hook_in") or getattr(out, "original_component", None) is None:
             raise UnsupportedModel(
                 f"layer {layer} of this model has no feed-forward neurons that can be named",
-                "its MLP is not one dense down projection (mixture-of-experts layers route around it)",
+                "TransformerLens names no down projection in it (its kind has mixture-of-experts or recurrent layers)",
                 "choose a dense model, for instance a distilled one",
             )
         outs.append(out)
@@ -69,6 +69,26 @@ def plain_outs(plain: nn.Module, bridged: Sequence[Any]) -> tuple[nn.Module, ...
             "choose a model of the table or of a known family",
         )
     return tuple(out for out in outs if out is not None)
+
+
+def refuse_experts(plain: nn.Module, outs: Sequence[nn.Module]) -> None:
+    """Raises UnsupportedModel where a layer has experts beside the MLP that is read: its neurons would be a part of
+    the layer's, and its output another one than the layer's.
+    """
+    names = {id(module): name for name, module in plain.named_modules()}
+    experts = [name for name, _ in plain.named_parameters() if "expert" in name]
+    for layer, out in enumerate(outs):
+        parts = names[id(out)].split(".")
+        number = max((place for place, part in enumerate(parts) if part.isdigit()), default=0)
+        block = ".".join(parts[: number + 1]) + "."
+        beside = next((name for name in experts if name.startswith(block)), None)
+        if beside is not None:
+            raise UnsupportedModel(
+                f"layer {layer} of this model has experts beside its MLP",
+                f"their neurons are not reached ({beside.removeprefix(block)}), and those of the MLP alone are not the "
+                "layer's",
+                "choose a dense model, for instance a distilled one",
+            )
 
 
 @contextmanager

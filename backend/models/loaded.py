@@ -18,7 +18,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from backend.errors import UnsupportedModel
-from backend.models.hooks import Tree, bridge_outs, plain_outs
+from backend.models.hooks import Tree, bridge_outs, plain_outs, refuse_experts
 from backend.models.selfcheck import Proof, prove
 from backend.types import ModelInfo
 
@@ -100,6 +100,7 @@ def wrap(
     bridge = _bridge(hf_model, tokenizer, name, source)
     bridged = bridge_outs(bridge)
     outs = plain_outs(plain, bridged)
+    refuse_experts(plain, outs)
     norms = tuple(output_directions(out).float().norm(dim=1) for out in outs)
     info = _info(plain, tokenizer, norms, name=name, fingerprint=fingerprint, device=device, dtype=dtype)
     model = LoadedModel(info, bridge, plain, tokenizer, outs, bridged, norms, _ends(plain, tokenizer))

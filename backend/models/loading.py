@@ -21,7 +21,7 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils import logging as transformers_logging
 
 from backend import templating
-from backend.errors import HNeuronsError, ModelTooLarge, ModelUnreadable, UnsupportedModel
+from backend.errors import HNeuronsError, ModelError, ModelTooLarge, ModelUnreadable, UnsupportedModel
 from backend.models import devices, folders, gguf, hub, memory, settings, weights
 from backend.models.fingerprint import fingerprint
 from backend.models.loaded import LoadedModel, wrap
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 
 _INSTEAD = "fetch its files again, or choose another model"
+_UNKNOWN = "its configuration names {}, which Transformers does not know"
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _shape(config: Any, name: str, held: int = 0) -> memory.Shape:
     except HNeuronsError:
         raise
     except Exception as error:  # a model's class may refuse its configuration with any error
-        raise _unreadable(name, error) from error
+        raise _unreadable(name, error, _UNKNOWN) from error
 
 
 def _checked(
@@ -167,6 +168,7 @@ def describe(folder: Path) -> Described:
         stored = weights.stored(folder)
         memory.least(config)
         skeleton = memory.skeleton(config)
+        weights.refuse_adapted(folder, stored, skeleton)
         mapping = weights.mapping(stored, skeleton) if partial else {}
         built = sum(parameter.numel() for parameter in skeleton.parameters())
         kept = sum(math.prod(shape) for shape in stored.values())
@@ -174,7 +176,7 @@ def describe(folder: Path) -> Described:
     except HNeuronsError:
         raise
     except Exception as error:  # a model's class may refuse its configuration with any error
-        raise _unreadable(folder.name, error) from error
+        raise _unreadable(folder.name, error, _UNKNOWN) from error
     return Described(config, shape, stored, partial, mapping)
 
 
@@ -205,11 +207,22 @@ def _config(folder: Path) -> tuple[Any, bool]:
     if isinstance(padding, int) and not 0 <= padding < getattr(config, "vocab_size", math.inf):
         # What stands there is never read, and no row of the embedding can be kept for it.
         config.pad_token_id = None
+    _plain_forward(config)
     partial = config is not whole
     if partial:
         # The whole model goes by its own setting, whatever its text part says.
         config.tie_word_embeddings = getattr(whole, "tie_word_embeddings", config.tie_word_embeddings)
     return config, partial
+
+
+def _plain_forward(config: Any) -> None:
+    """Let the forward give what is read here, computed by the kernels that are here, whatever a configuration asks for.
+
+    Another kernel of attention gives the same figures, and may be one that is fetched from elsewhere.
+    """
+    config.output_attentions = config.output_hidden_states = False
+    config.return_dict = True
+    config._attn_implementation = None
 
 
 def _read(source: Source, folder: Path, described: Described, device: str, dtype: str) -> tuple[Any, Any, list[str]]:
@@ -248,12 +261,19 @@ def _out_of_memory(name: str, device: str) -> ModelTooLarge:
     )
 
 
-def _unreadable(name: str, error: Exception) -> ModelUnreadable:
+def _unreadable(name: str, error: Exception, lacking: str = "one of its files lacks {}") -> ModelError:
+    """The refusal of files whose reader ran into `error`. `lacking` says what is wrong where a key was not found."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip(" :.")] or [type(error).__name__]
     # Transformers names the field in the first line and what is wrong with it in the second.
     first = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
     if isinstance(error, KeyError):
-        first = f"one of its files lacks {first}"
+        first = lacking.format(first)
+    if "trust_remote_code" in str(error):
+        return UnsupportedModel(
+            f"{name} brings code of its own",
+            "its model or tokenizer is a program in its folder, and none of these is ever run here",
+            "choose a model of a known family, or its copy in the form of Transformers",
+        )
     return ModelUnreadable(f"{name} cannot be read", first[:200].rstrip(".:"), _INSTEAD)
 
 

@@ -63,7 +63,9 @@ def shape_of(config: Any, parameters: int) -> Shape:
             "its layers are of another kind than a transformer's, whose MLP neurons are read here",
             "choose a dense transformer, for instance a model of the table",
         )
-    _number(text, "max_position_embeddings")  # a context of no length is refused as well
+    # XLNet has no limit: its class, and no file, says that this is -1.
+    if not isinstance(getattr(type(text), "max_position_embeddings", None), property):
+        _number(text, "max_position_embeddings")  # a context of no length is refused as well
     head = _number(text, "head_dim") or max(1, width // heads)
     key_heads = _number(text, "num_key_value_heads") or heads
     neurons = _number(text, "intermediate_size") or _number(text, "n_inner") or 4 * width

@@ -61,7 +61,7 @@ def checked(name: str, model: Any, tokenizer: Any, folder: Path) -> list[str]:
     if (tokenizer.pad_token_id is None or tokenizer.pad_token_id >= rows) and tokenizer.eos_token is not None:
         # Padding is never read, but must be a token of the model.
         tokenizer.pad_token = tokenizer.eos_token
-    return [*told, *unused(model.generation_config)]
+    return [*told, *unused(model.generation_config), *folders.adapters_below(folder)]
 
 
 def _check_vocabulary(name: str, tokenizer: Any, rows: int) -> None:

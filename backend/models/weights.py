@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from backend.errors import ModelError, ModelUnreadable, UnsupportedModel
 from backend.models import folders
@@ -27,6 +27,9 @@ _BUFFERS = re.compile(
 _MASKS = re.compile(r"(^|\.)(attn|attention|self_attn|self_attention)\.(bias|causal_mask)$")
 """A causal mask of four axes, which old files keep; a bias of that name has one."""
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block|layer)\.(\d+)\.")
+
+_ADAPTED = re.compile(r"(^|[._])(lora_|ia3_l|hada_w|lokr_w|oft_r|vera_lambda)")
+"""Parts of what PEFT, diffusers and MLX call the weights of an adapter."""
 
 Shape = tuple[int, ...]
 
@@ -64,6 +67,31 @@ def _check_one(folder: Path, name: str, shape: Shape, dtype: str, home: Mapping[
             f"{name} is kept as {dtype}, so the output direction of a neuron cannot be read from it",
             "choose its copy in bfloat16, or a GGUF file, which is unpacked here",
         )
+
+
+def refuse_adapted(folder: Path, stored: Iterable[str], skeleton: Any) -> None:
+    """Raises UnsupportedModel where weights of an adapter lie among those of the model, or in a file beside them.
+
+    They would be left out, and the answers be another model's.
+    """
+    if any(_ADAPTED.search(name) for name in skeleton.state_dict()):
+        return
+    found = next((name for name in stored if _ADAPTED.search(name)), None)
+    read = set(folders.weight_files(folder))
+    for file in sorted(folder.glob("*.safetensors")):
+        if file not in read and found is None:
+            found = next((name for name in _names(file) if _ADAPTED.search(name)), None)
+    if found is not None:
+        raise folders.adapted(folder, found)
+
+
+def _names(file: Path) -> list[str]:
+    """The weights in a file beside the model's; none where it cannot be read, which nobody asked for."""
+    try:
+        with safe_open(file, framework="pt") as weights:
+            return list(weights.keys())
+    except (OSError, SafetensorError):
+        return []
 
 
 def mapping(names: Iterable[str], skeleton: Any) -> dict[str, str]:
@@ -112,7 +140,7 @@ def judged(name: str, model: Any, report: Mapping[str, Any], shapes: Mapping[str
     layers, depth = int(model.config.num_hidden_layers), _depth(shapes)
     missing = sorted(report["missing_keys"])
     if missing:
-        raise _lacking(name, missing, layers, depth)
+        raise _lacking(name, missing, layers, depth, report["unexpected_keys"])
     left = [key for key in sorted(report["unexpected_keys"]) if not _harmless(key, shapes)]
     inside = [key for key in left if _is_inside(key, model)]
     if inside:
@@ -138,10 +166,17 @@ def _depth(shapes: Iterable[str]) -> int:
     return 1 + max((int(found[1]) for name in shapes if (found := _LAYER.search(name))), default=-1)
 
 
-def _lacking(name: str, missing: list[str], layers: int, depth: int) -> ModelError:
+def _lacking(name: str, missing: list[str], layers: int, depth: int, others: Iterable[str]) -> ModelError:
     found = [_LAYER.search(key) for key in missing]
     if 0 < depth < layers and all(place and int(place[1]) >= depth for place in found):
         return _differs(name, f"its config.json says {layers} layers and its files hold {depth}")
+    called = next((other for other in sorted(others) if other.endswith(f".{missing[0]}")), None)
+    if called is not None:
+        return ModelUnreadable(
+            f"{name} cannot be read",
+            f"its weights have other names than Transformers gives them ({called} instead of {missing[0]})",
+            "save it once more with save_pretrained of the model itself, not of what was put around it",
+        )
     return ModelUnreadable(
         f"{name} cannot be read",
         f"its files lack {len(missing)} of its weights ({missing[0]} is the first)",

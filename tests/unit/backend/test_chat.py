@@ -8,13 +8,14 @@ import re
 import resource
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 from backend import chat, prompting, templating
@@ -131,6 +132,9 @@ def test_a_given_answer_stands_behind_the_same_tokens(model: LoadedModel, name: 
         (loop("{{ m['content'][:5] }}"), "cuts the prompt"),
         (loop("{{ m['content'] | truncate(8) }}"), "cuts the prompt"),
         (loop("{% for c in m['content'] %}{{ c }}-{% endfor %}"), "takes it apart"),
+        (loop("{{ m['content'].split(' of ')[0] }}"), "cuts the prompt"),
+        (loop("{{ m['content'].split('?')[0] }}"), "cuts the prompt"),
+        (loop("{{ m['content'].rstrip('?') }}"), "cuts the prompt"),
         (loop("{% if m['content'] is string %}{% else %}{{ m['content'] }}{% endif %}"), "leaves the prompt out"),
         (loop("{% if '?' in m['content'] %}{{ m['content'] }}{% endif %}{{ m['content'] }}"), "writes the prompt 2"),
         (loop("{% if '?' not in m['content'] %}{{ m['content'] }}{% endif %}"), "leaves the prompt out"),
@@ -209,6 +213,17 @@ def test_a_computation_that_nothing_interrupts_is_ended_with_its_process(
     assert encode(model, Asked(prompt="Who?")).ids
 
 
+def test_a_process_that_somebody_ends_is_begun_again_and_nobody_notices(model: LoadedModel) -> None:
+    before = encode(model, Asked(prompt="Who?"))
+    running = templating._PROCESS._running
+    assert running is not None
+    with ThreadPoolExecutor() as pool:
+        found = [pool.submit(encode, model, Asked(prompt="Who?")) for _ in range(20)]
+        running.kill()
+        assert all(one.result() == before for one in found)
+    assert templating._PROCESS._running is not running
+
+
 def test_what_a_template_draws_is_the_same_each_time(model: LoadedModel) -> None:
     one = with_template(model, "{% for i in range(20) %}{{ range(9) | list | random }}{% endfor %}" + CHAT_TEMPLATE)
     assert encode(one, Asked(prompt="Who?")) == encode(one, Asked(prompt="Who?"))
@@ -222,7 +237,7 @@ def test_the_moment_that_a_template_reads_is_the_one_that_is_given(model: Loaded
     with templating.at(datetime(2024, 2, 29)):
         encoded = encode(one, Asked(prompt="Who?"))
         assert chat.clock(one.tokenizer, Asked(prompt="Who?")) == ("29 Feb 2024",)
-    assert one.tokenizer.decode(list(encoded.ids)).startswith("29 Feb 2024")
+    assert str(one.tokenizer.decode(list(encoded.ids))).startswith("29 Feb 2024")
     assert chat.clock(model.tokenizer, Asked(prompt="Who?")) == ()
     assert chat.clock(one.tokenizer, Asked(prompt="Who?", chat=False)) == ()
 
@@ -239,6 +254,23 @@ def test_a_system_text_that_the_template_leaves_out_is_refused_and_one_it_change
     assert encode(with_template(model, deaf), Asked(prompt="Who?")).ids
     loud = with_template(model, loop("{{ m['content'] | upper }}"))
     assert encode(loud, Asked(prompt="Who?", system="Be brief.")).ids == theirs(loud, "Who?", False, "Be brief.")
+
+
+def test_only_the_first_line_of_a_prompt_is_not_the_prompt(model: LoadedModel) -> None:
+    one = with_template(model, loop("{{ m['content'].split('\n')[0] }}"))
+    assert encode(one, Asked(prompt="Who?")).ids == theirs(one, "Who?", False)
+    with pytest.raises(BadPrompt, match="cuts the prompt"):
+        encode(one, Asked(prompt="Who?\nAnd when?"))
+
+
+def test_a_template_that_must_have_a_system_text_says_how_to_get_on(model: LoadedModel) -> None:
+    needy = "{% if messages[0].role != 'system' %}{{ raise_exception('No system text') }}{% endif %}" + CHAT_TEMPLATE
+    with pytest.raises(BadPrompt, match="No system text; give a system text, switch the chat template off, or"):
+        encode(with_template(model, needy), Asked(prompt="Who?"))
+    assert encode(with_template(model, needy), Asked(prompt="Who?", system="Be brief.")).ids
+    never = loop("{{ raise_exception('Never') }}")
+    with pytest.raises(BadPrompt, match="Never; switch the chat template off"):
+        encode(with_template(model, never), Asked(prompt="Who?"))
 
 
 def test_a_template_of_parts_that_knows_no_system_turn_says_so_itself(model: LoadedModel) -> None:
@@ -280,6 +312,27 @@ def test_template_and_prompt_apart_have_no_space_that_they_lack_together(model: 
     assert odd.ids[-(len(plain) - tail) :] == plain.ids[tail:]
     mine = [piece for piece, role in zip(odd.ids, odd.roles, strict=True) if role == "prompt"]
     assert tokenizer.convert_ids_to_tokens(mine) == [*"hi▁<s>▁ho"]
+
+
+@pytest.mark.parametrize("single", ["$A <|im_end|>", "<s> $A <|im_end|>", "<s> $A", "$A"])
+def test_what_a_tokenizer_puts_behind_a_whole_text_does_not_stand_behind_one_that_goes_on(
+    model: LoadedModel, single: str
+) -> None:
+    tokenizer = make_tokenizer()
+    core: Any = tokenizer.backend_tokenizer
+    core.post_processor = processors.TemplateProcessing(
+        single=single, pair="$A $B", special_tokens=[("<s>", tokenizer.bos_token_id), (EOS, tokenizer.eos_token_id)]
+    )
+    one, asked = dataclasses.replace(model, tokenizer=tokenizer, extras={}), Asked(prompt="Who is it?", chat=False)
+    prompt = encode(one, asked)
+    begun = [tokenizer.bos_token_id] if single.startswith("<s>") else []
+    assert list(prompt.ids) == begun + tokenizer("Who is it?", add_special_tokens=False)["input_ids"]
+    answer = encode_answer(one, asked, prompt, " Cairo.")
+    assert (
+        list(prompt.ids + answer.ids) == begun + tokenizer("Who is it? Cairo.", add_special_tokens=False)["input_ids"]
+    )
+    typed = encode(one, Asked(prompt=f"Who?{EOS}", chat=False))
+    assert list(typed.ids).count(tokenizer.eos_token_id) == 1, "what a person typed stays"
 
 
 def test_a_token_beyond_the_embedding_is_refused_where_it_would_be_read(model: LoadedModel) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from backend.features import RegionText, region_means
 from backend.generation import decode
 from backend.identify.threshold import count
 from backend.lens import lens
-from backend.models import selfcheck
+from backend.models import readings, selfcheck
 from backend.models.hooks import hook_count
 from backend.models.loaded import LoadedModel, wrap
 from backend.neurons import NeuronSet
@@ -35,7 +36,7 @@ from backend.types import Asked, CompareRequest, Decoding, ExploreRequest, LensR
 from backend.types.identify import Pooling
 from backend.watch import SILENT
 from tests.plain import FLOAT32, Plain, relative_gap, some_ids
-from tests.tiny import FAMILIES, FORMS, SEAM, make_tokenizer
+from tests.tiny import FAMILIES, FORMS, LAYERS, SEAM, make_tokenizer
 
 ALL = (*FAMILIES, *FORMS)
 CHOSEN = NeuronSet.of("L0:N1", "L1:N7", "L2:N3")
@@ -169,6 +170,7 @@ def test_a_family_that_writes_into_its_mlps_output_would_show(tiny: Models) -> N
         ("opt", set()),
         ("falcon_alibi", {"bridge"}),
         ("opt_after", {"bridge"}),
+        ("gemma4_shared", {"whole"}),
         ("lfm2", {"copied", "dropped", "shared"}),
         ("falcon_h1", {"copied", "dropped", "shared"}),
         ("jamba", {"copied", "dropped", "shared", "pieces"}),
@@ -234,8 +236,23 @@ def remade(folder: Path, kind: str, settings: dict[str, Any]) -> LoadedModel:
 
 
 def test_a_model_without_a_cache_is_refused_in_words(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedModel, match="one token read behind the cache"):
+    with pytest.raises(
+        UnsupportedModel, match=r"one token read behind the cache.*keeps no cache\); choose another model"
+    ):
         remade(tmp_path, "openai-gpt", {"vocab_size": 300, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64})
+
+
+def test_a_layer_with_experts_beside_its_mlp_is_refused(tmp_path: Path) -> None:
+    """The MLP's neurons are a part of such a layer's, and its output is not the layer's."""
+    settings = {
+        "vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "head_dim": 8, "global_head_dim": 8, "hidden_size_per_layer_input": 8,
+        "vocab_size_per_layer_input": 300, "moe_intermediate_size": 16, "num_experts": 4, "top_k_experts": 2,
+        "num_kv_shared_layers": 0, "layer_types": ["sliding_attention", "full_attention"],
+    }  # fmt: skip
+    assert remade(tmp_path / "dense", "gemma4_text", settings).info.n_layers == 2
+    with pytest.raises(UnsupportedModel, match=r"layer 0 .*experts beside its MLP.*choose a dense model"):
+        remade(tmp_path / "experts", "gemma4_text", settings | {"enable_moe_block": True})
 
 
 def test_what_the_bridge_cannot_be_put_around_is_refused_in_words(tmp_path: Path) -> None:
@@ -280,6 +297,65 @@ def test_rows_are_answered_alone_where_padding_does_not_hold(tiny: Models) -> No
     texts = [RegionText(tuple(prompt), ((1, 2),)) for prompt in prompts]
     assert relative_gap(region_means(slow, texts), region_means(model, texts)) <= FLOAT32
     assert relative_gap(reference.measure(slow).mean, reference.measure(model).mean) <= FLOAT32
+
+
+def test_a_bridge_that_is_wrong_far_behind_the_first_tokens_is_found_when_it_is_read_there(
+    tiny: Models, untouched: Plains
+) -> None:
+    """As with a window or a table of positions that a short text does not reach."""
+    model = replace(tiny("llama"), extras={})
+    ids = some_ids(1, 60)[0].tolist()
+
+    def wrong(h: torch.Tensor, hook: Any) -> torch.Tensor:
+        return torch.cat([h[:, :25], 1.02 * h[:, 25:]], dim=1)
+
+    with model.bridge.hooks(fwd_hooks=[("blocks.0.mlp.out.hook_out", wrong)]):
+        told = [readings.tree_of(model, ids[:length]) for length in (16, 25, 26, 60, 25, 16)]
+        assert told == ["bridge", "bridge", "plain", "plain", "bridge", "bridge"]
+        request = ExploreRequest(prompt="Is it so?", chat=False, answer="It is Cairo, as the author of this book says.")
+        found = explore(model, request, usual(model), SILENT)
+        expected = untouched("llama").cett([token.id for token in found.tokens])
+    assert len(found.tokens) > 26
+    assert relative_gap(found.cett_sum, expected.sum(-1)) <= FLOAT32
+    sound = replace(model, extras={})
+    assert [readings.tree_of(sound, ids[:length]) for length in (16, 60, 20)] == ["bridge"] * 3
+
+
+def narrow(model: LoadedModel, dtype: torch.dtype) -> LoadedModel:
+    """The same model with its weights rounded to `dtype`."""
+    hf_model: Any = copy.deepcopy(model.plain)
+    hf_model = hf_model.to(dtype)
+    named = {"name": "narrow", "fingerprint": "e" * 64, "device": "cpu", "dtype": str(dtype).removeprefix("torch.")}
+    return wrap(hf_model, model.tokenizer, source=str(model.tokenizer.name_or_path), **named)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_right_model_holds_in_a_narrow_type_and_a_wrong_bridge_is_found_there(
+    dtype: torch.dtype, tiny: Models
+) -> None:
+    for form in ("llama", "falcon", "gemma2"):
+        assert narrow(tiny(form), dtype).info.notes == ()
+    assert not narrow(tiny("falcon_alibi"), dtype).proof.bridge
+
+
+def test_in_a_narrow_type_the_room_is_what_a_rounding_becomes_in_this_very_model(tiny: Models) -> None:
+    """It grows where attention is not scaled down: what is known of the type alone would refuse such a model."""
+    model = narrow(tiny("llama"), torch.float16)
+    ids = selfcheck._trial(model, 16)
+    with torch.inference_mode():
+        truth, _ = readings.read(model, lambda: model.plain(ids[:1], use_cache=False))
+        tolerance = readings.Tolerance(model, ids, truth)
+        grown = tolerance.grown()
+        assert len(grown) == LAYERS + 1 and grown == sorted(grown)
+        assert 0.5 * torch.finfo(torch.float16).eps < grown[0] < 0.01
+        for times, same in ((0.8, True), (1.2, False)):
+            layers = [
+                (z.float() * (1 + times * readings.GROWN * room), h)
+                for (z, h), room in zip(truth.layers, grown, strict=False)
+            ]
+            assert tolerance.same(readings.Read(truth.logits, layers), truth) is same
+    assert re.fullmatch(r"layer \d: \d\.\d\d% apart, and roundings explain \d\.\d\d%", tolerance.said)
+    assert readings.Tolerance(tiny("llama"), ids, truth).grown() == [0.0] * (LAYERS + 1), "float32 needs none"
 
 
 def test_a_down_projection_that_is_no_product_is_refused(tiny: Models) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from backend.lens import lens, logits
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import MAX_LENS, LensRequest
-from tests.plain import FLOAT32, Plain, relative_gap
+from tests.plain import FLOAT32, Plain, relative_gap, some_ids
 from tests.tiny import D_MLP, FAMILIES, LAYERS
 
 FINAL = {"gpt2": "transformer.ln_f", "gpt_neox": "gpt_neox.final_layer_norm"}
@@ -25,6 +26,9 @@ def naive_lens(plain: Plain, layer: int, neuron: int) -> np.ndarray:
     norm = plain.model.get_submodule(FINAL.get(plain.family, "model.norm"))
     scale = norm.weight.detach().numpy() + (1 if plain.family == "gemma3_text" else 0)
     direction = plain.directions(layer)[neuron]
+    if plain.family == "gemma3_text":
+        behind = plain.model.get_submodule(f"model.layers.{layer}.post_feedforward_layernorm")
+        direction = direction * (1 + behind.weight.detach().numpy())
     direction = direction / np.linalg.norm(direction)
     if plain.family in FINAL:
         direction = direction - direction.mean()
@@ -95,3 +99,34 @@ def test_a_neuron_that_is_not_there_is_refused(neuron: NeuronId, tiny: Callable[
 def test_a_look_up_of_none_or_of_too_many_is_refused(count: int) -> None:
     with pytest.raises(ValidationError, match="a look-up takes 1 to 256"):
         LensRequest(neurons=NeuronSet(tuple(NeuronId(0, index) for index in range(count))))
+
+
+@pytest.mark.parametrize("form", ["llama", "gpt2", "gemma3_text", "gemma2", "falcon", "cohere"])
+def test_switching_a_neuron_of_the_last_layer_moves_the_logits_as_the_lens_says(
+    form: str, tiny: Callable[[str], LoadedModel]
+) -> None:
+    """Whatever stands between it and the vocabulary; what divisions by a size pull along averages out over texts."""
+    model, last = tiny(form), LAYERS - 1
+    for neuron in (3, 7):
+        moved = torch.stack([pushed_by(model, last, neuron, seed) for seed in range(8)]).sum(0)
+        with torch.inference_mode():
+            told = logits(model, (NeuronId(last, neuron),))[0].double()
+        assert torch.nn.functional.cosine_similarity(moved, told - told.mean(), dim=0) > 0.98
+
+
+def pushed_by(model: LoadedModel, layer: int, neuron: int, seed: int) -> torch.Tensor:
+    """How the last token's logits move when one neuron is a little more and a little less active there."""
+    ids, told = some_ids(1, 9, seed=seed), []
+    for step in (1e-2, -1e-2):
+
+        def more(module: torch.nn.Module, args: Any, step: float = step) -> tuple[Any, ...]:
+            z = args[0].clone()
+            z[..., -1, neuron] += step
+            return (z, *args[1:])
+
+        handle = model.outs[layer].register_forward_pre_hook(more)
+        with torch.inference_mode():
+            told.append(model.plain(ids, use_cache=False).logits[0, -1].double())
+        handle.remove()
+    moved = told[0] - told[1]
+    return moved - moved.mean()

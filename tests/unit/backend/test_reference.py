@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from backend import reference
-from backend.errors import Stopped
+from backend.errors import Stopped, ZeroOutput
 from backend.models.loaded import LoadedModel
 from backend.reference import EDGES, Usual
 from backend.watch import Silent
@@ -86,3 +87,21 @@ def test_measuring_can_be_stopped(tiny: Callable[[str], LoadedModel]) -> None:
 
     with pytest.raises(Stopped):
         reference.measure(tiny("llama"), Pressed())
+
+
+def test_where_the_shipped_text_has_no_figures_it_is_named_and_not_the_text_that_was_asked_for(
+    tiny: Callable[[str], LoadedModel],
+) -> None:
+    model = tiny("gemma3_text")
+    handle = model.outs[1].register_forward_hook(lambda _, args, out: out * 0)
+    with pytest.raises(ZeroOutput, match="in the shipped text, by which .* layer 1, token 1 .* has norm 0"):
+        reference.measure(model)
+    handle.remove()
+
+
+def test_a_model_that_reads_less_than_a_sentence_measures_what_it_reads(
+    tiny: Callable[[str], LoadedModel], usual: Usual
+) -> None:
+    model = tiny("gemma3_text")
+    short = dataclasses.replace(model, info=model.info.model_copy(update={"context": 9}))
+    assert reference.measure(short).tokens == 8 * len(reference.sentences()) < usual.tokens

@@ -39,6 +39,16 @@ def test_one_changed_byte_in_any_file_of_the_model_changes_it(folder: Path, name
     assert fingerprint(folder, "float32") != before
 
 
+@pytest.mark.parametrize("name", ["additional_chat_templates/default.jinja", "qwen.tiktoken"])
+def test_whatever_else_makes_the_tokens_is_part_of_it(folder: Path, name: str) -> None:
+    found = [fingerprint(folder, "float32")]
+    (folder / name).parent.mkdir(exist_ok=True)
+    for content in ("one", "two"):
+        (folder / name).write_text(content)
+        found.append(fingerprint(folder, "float32"))
+    assert len(set(found)) == 3
+
+
 def test_the_note_of_a_conversion_is_no_part_of_it(folder: Path) -> None:
     before = fingerprint(folder, "float32")
     (folder / "converted.json").write_text("{}")

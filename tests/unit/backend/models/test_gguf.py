@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from transformers import AutoTokenizer, modeling_gguf_pytorch_utils
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
 
 from backend.errors import ModelTooLarge, ModelUnreadable, StoreError, UnsupportedModel
-from backend.models import folders, gguf, memory
+from backend.models import folders, gguf, gguf_header, memory
 from backend.models.progress import silent
 from cache.paths import models_dir
 from tests.tiny_gguf import make_gguf
@@ -290,3 +290,82 @@ def test_the_marker_says_what_was_converted_with_what(file: Path) -> None:
     marker = json.loads((gguf.convert(file, "tiny", silent) / gguf.MARKER).read_text("utf-8"))
     assert marker["sha256"] == gguf._checked_hash(file, None)
     assert marker["transformers"].startswith("5.")
+
+
+def test_what_transformers_passes_over_in_a_header_is_put_into_the_configuration() -> None:
+    """Without these a model answers, and is another one."""
+    star = AutoConfig.for_model("starcoder2")
+    told = {"rope.freq_base": 999999.4375, "attention.sliding_window": 512, "context_length": 16384}
+    assert gguf_header.follow("s", told, star)
+    assert (star.rope_parameters["rope_theta"], star.sliding_window) == (999999.4375, 512)
+    assert not gguf_header.follow("s", told, star), "once is enough"
+    phi = AutoConfig.for_model("phi3")
+    assert gguf_header.follow("p", {"attention.sliding_window": 2047, "context_length": 4096}, phi)
+    assert phi.sliding_window == 2047
+    mistral = AutoConfig.for_model("mistral")
+    assert gguf_header.follow("m", {"context_length": 32768}, mistral)
+    assert mistral.sliding_window is None, "that of another version"
+    lm = AutoConfig.for_model("stablelm")
+    assert gguf_header.follow("l", {"rope.dimension_count": 40, "use_parallel_residual": True}, lm)
+    assert (lm.rope_parameters["partial_rotary_factor"], lm.use_parallel_residual) == (0.5, True)
+    gemma = AutoConfig.for_model("gemma2")
+    assert gguf_header.follow("g", {"attn_logit_softcapping": 20.0, "attention.layer_norm_rms_epsilon": 1e-5}, gemma)
+    assert (gemma.attn_logit_softcapping, gemma.rms_norm_eps) == (20.0, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("llama", {"attention.sliding_window": 512, "context_length": 4096}),
+        ("llama", {"logit_scale": 0.5}),
+        ("llama", {"residual_scale": 0.22}),
+        ("qwen3", {"attention.sliding_window": 512, "context_length": 4096}),
+        ("llama", {"final_logit_softcapping": 30.0}),
+        ("gemma3_text", {"rope.freq_base": 77.0}),
+        ("llama", {"rope.dimension_count": 4096}),
+    ],
+)
+def test_what_has_no_place_in_the_configuration_is_refused(kind: str, told: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedModel, match="which Transformers does not read .*safetensors"):
+        gguf_header.follow("odd.gguf", told, AutoConfig.for_model(kind))
+    with pytest.raises(UnsupportedModel):
+        gguf_header.follow("odd.gguf", told, AutoConfig.for_model(kind))
+
+
+def test_a_header_that_changes_nothing_leaves_a_configuration_alone() -> None:
+    config = AutoConfig.for_model("llama", head_dim=64, rope_parameters={"rope_type": "default", "rope_theta": 1e5})
+    told = {
+        "rope.freq_base": 1e5, "rope.dimension_count": 64, "attention.sliding_window": 4096, "context_length": 4096,
+        "attention.layer_norm_rms_epsilon": float(np.float32(1e-6)), "logit_scale": 1.0, "use_parallel_residual": False,
+    }  # fmt: skip
+    assert not gguf_header.follow("l", told, config)
+
+
+def test_a_files_own_settings_reach_the_folder_also_where_it_was_converted_before(file: Path) -> None:
+    folder = gguf.convert(file, "tiny", silent)
+    whole = (folder / "config.json").read_text("utf-8")
+    weights = (folder / "model.safetensors").read_bytes()
+    stale = json.loads(whole) | {"rms_norm_eps": 0.5}
+    (folder / "config.json").write_text(json.dumps(stale), "utf-8")
+    assert gguf.convert(file, "tiny", silent) == folder
+    assert json.loads((folder / "config.json").read_text("utf-8")) == json.loads(whole)
+    assert (folder / "model.safetensors").read_bytes() == weights
+
+
+def test_a_file_with_settings_that_are_not_read_is_refused_before_it_is_unpacked(
+    tiny_folder: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soft = make_gguf(tiny_folder("llama"), tmp_path / "soft.gguf", keys={"final_logit_softcapping": 30.0})
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", lambda *_, **__: pytest.fail("it was unpacked"))
+    for refuse in (lambda: gguf.header_config(soft), lambda: gguf.convert(soft, "soft", silent)):
+        with pytest.raises(UnsupportedModel, match="final_logit_softcapping to 30"):
+            refuse()
+    assert not list(models_dir().glob("gguf-*/"))
+
+
+def test_weights_of_other_shapes_than_the_header_says_are_told_so(
+    tiny_folder: Callable[[str], Path], tmp_path: Path
+) -> None:
+    odd = make_gguf(tiny_folder("llama"), tmp_path / "odd.gguf", keys={"rope.dimension_count": 4})
+    with pytest.raises(ModelUnreadable, match="its weights have other shapes than its header describes"):
+        gguf.convert(odd, "odd", silent)

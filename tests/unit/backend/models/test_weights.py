@@ -444,6 +444,78 @@ def test_the_class_that_is_loaded_is_taken_apart_whatever_name_the_configuration
     assert torch.equal(logits(folder), before)
 
 
+LORA = "layers.0.mlp.down_proj.lora_A.weight"
+
+
+@pytest.mark.parametrize("name", [f"model.{LORA}", f"base_model.model.model.{LORA}", "text_model.lora_down.weight"])
+@pytest.mark.parametrize("file", ["model.safetensors", "adapters.safetensors"])
+def test_weights_of_an_adapter_are_never_left_out_whatever_their_file_is_called(
+    folder: Path, name: str, file: str
+) -> None:
+    held = load_file(folder / file) if (folder / file).exists() else {}
+    save_file(held | {name: torch.zeros(2, 48)}, folder / file, metadata={"format": "pt"})
+    with pytest.raises(UnsupportedModel, match="an adapter beside it.*answers would be another model's"):
+        loading.load(str(folder))
+
+
+def test_an_adapter_in_a_folder_of_its_own_is_told(folder: Path) -> None:
+    (folder / "checkpoint-500").mkdir()
+    (folder / "checkpoint-500" / "adapter_config.json").write_text("{}")
+    (folder / "consolidated.safetensors").write_text("another copy, whose form is not known here")
+    assert loading.load(str(folder)).info.notes == (
+        "The adapter in its folder checkpoint-500 is not applied: answers are the bare model's.",
+    )
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "base_model.model.", "module."])
+def test_weights_under_other_names_are_not_told_as_missing(folder: Path, prefix: str) -> None:
+    """As torch.compile, PEFT and DataParallel name them."""
+    change(folder, lambda held: [held.update({f"{prefix}{name}": held.pop(name)}) for name in list(held)])
+    with pytest.raises(ModelUnreadable, match=rf"other names .*{prefix}lm_head.weight instead of lm_head.weight"):
+        loading.load(str(folder))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"output_attentions": True, "output_hidden_states": True},
+        {"return_dict": False},
+        {"use_cache": False},
+        {"attn_implementation": "flash_attention_2"},
+        {"attn_implementation": "somebody/some-kernel"},
+    ],
+)
+def test_what_a_configuration_asks_of_the_forward_changes_no_figure(folder: Path, asked: dict[str, Any]) -> None:
+    """Nor is a kernel fetched, nor its absence told as damage to the files."""
+    before = logits(folder)
+    put(folder, **asked)
+    assert torch.equal(logits(folder), before)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"hidden_act": "nope"}, "configuration names 'nope', which Transformers does not know"),
+        ({"rope_parameters": {"rope_type": "bogus", "rope_theta": 1e4}}, "configuration names 'bogus'"),
+        ({"quantization_config": {}}, "quantised weights"),
+        ({"text_config": {"quantization_config": {"quant_method": "awq"}}}, r"quantised weights.*\(awq\)"),
+    ],
+)
+def test_what_a_configuration_asks_for_and_is_not_there_is_named(
+    folder: Path, asked: dict[str, Any], says: str
+) -> None:
+    put(folder, **asked)
+    with pytest.raises(ModelError, match=says):
+        loading.load(str(folder))
+
+
+def test_a_tokenizer_that_is_a_program_is_not_told_as_damage(folder: Path) -> None:
+    own = {"AutoTokenizer": ["tokenization_own.OwnTokenizer", None]}
+    put(folder, "tokenizer_config.json", auto_map=own, tokenizer_class="OwnTokenizer")
+    with pytest.raises(UnsupportedModel, match="brings code of its own"):
+        loading.load(str(folder))
+
+
 def test_every_refusal_of_a_folder_is_one_sentence(folder: Path) -> None:
     put(folder, num_hidden_layers=2)
     with pytest.raises(ModelError) as refused:
