@@ -103,6 +103,8 @@ class View(Frozen):
     unrun: Unrun = Unrun()
     measure: Measure = "mean"
     """What Explore's map of all neurons shows."""
+    part: Annotated[int, Field(ge=0)] | None = None
+    """Which part of a long text Explore's map shows, from 0; else the one with the chosen cell."""
     typed: str | None = None
     """A prompt that was typed on Compare and not yet run."""
     alphas: tuple[float, ...] = (0.0,)
@@ -149,7 +151,7 @@ class View(Frozen):
             update={
                 "prompt": request.prompt, "chat": request.chat, "system": request.system, "answer": request.answer,
                 "decoding": request.decoding, "threshold": request.threshold,
-                "cell": None, "card": None, "draft": None, "unrun": Unrun(),
+                "cell": None, "card": None, "part": None, "draft": None, "unrun": Unrun(),
             }
         )  # fmt: skip
 
@@ -195,6 +197,7 @@ PARAMS: dict[str, _Param] = {
         "unrun", Unrun, json.loads, lambda unrun: json.dumps(unrun.changed(), ensure_ascii=False, separators=(",", ":"))
     ),
     "measure": _Param("measure", Measure),
+    "part": _Param("part", Annotated[int, Field(ge=0, le=999)]),
     "typed": _Param("typed", _Text),
     "answer": _Param("answer", _Text),
     "chat": _Param("chat", bool, write=_flag),
@@ -229,7 +232,7 @@ ASKED = ("prompt", "chat", "system", "decoding")
 OWN: dict[Page, frozenset[str]] = {
     "explore": frozenset(
         (*ASKED, "draft", "unrun", "answer", "threshold", "neurons", "score", "cell", "per_layer", "template", "card",
-         "model", "measure", "probe")
+         "model", "measure", "part", "probe")
     ),
     "compare": frozenset(
         (*ASKED, "typed", "neurons", "alphas", "own", "controls", "kinds", "control_seed", "positions", "against",

@@ -222,6 +222,11 @@ def finish(verb: Verb, key: str, result: Result) -> None:
     st.session_state[f"result:{verb}"] = (key, result)
 
 
+def stands(shown: Exploration) -> bool:
+    """Whether this exploration is of the question in the view: a click into an older figure changes nothing."""
+    return view().prompt in (None, shown.request.prompt)
+
+
 def result_key(verb: Verb) -> str | None:
     """The key of the result on the page."""
     held = st.session_state.get(f"result:{verb}")
@@ -280,6 +285,15 @@ def probe() -> Probe | None:
     waiting = next((one for one in here if one.ships or one.model == now.name), None) if info is None else None
     chosen = named or judged or waiting
     return None if chosen is None else read_probe(chosen)
+
+
+def missing_probe() -> str | None:
+    """That the view names a probe that is not here, and what stands for it."""
+    named, found = view().probe, probe()
+    if named is None or (found is not None and found.name == named):
+        return None
+    instead = f"{found.name} is used instead" if found is not None else "no neuron is marked"
+    return f"There is no probe {named} here: {instead}."
 
 
 def probe_of(model: ModelInfo) -> Probe | None:

@@ -73,7 +73,8 @@ def heading(result: Comparison | None) -> None:
 
 def answers(result: Comparison | None, wanted: CompareRequest | HNeuronsError) -> None:
     """What streams, or what has ended; above it, why a run ended badly or does not fit the switches."""
-    frame.notes(session.link_notes())
+    missing = session.missing_probe()
+    frame.notes((*session.link_notes(), *([missing] if missing else [])))
     jobs.shown_failure(VERB)
     with st.container():
         model_status.waiting()

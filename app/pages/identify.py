@@ -35,7 +35,8 @@ def page() -> None:
     probe = session.probe()
     room = session.view().room
     _head(probe, room)
-    frame.notes(session.link_notes())
+    missing = session.missing_probe()
+    frame.notes((*session.link_notes(), *([missing] if missing else [])))
     with st.container():
         model_status.waiting()
     if room == "train":

@@ -527,3 +527,8 @@ def test_a_link_that_cannot_be_read_is_told_and_the_page_still_stands() -> None:
     app = opened(FakeClient(), prompt="Q?", neurons="L1:N1", alphas="nan", controls="-4")
     assert not app.exception
     assert any("alphas" in one.value and "controls" in one.value for one in app.info)
+
+
+def test_a_probe_that_is_not_there_is_told_of() -> None:
+    app = opened(FakeClient(), probe="gone")
+    assert any("There is no probe gone here" in html.unescape(one.value) for one in app.info)

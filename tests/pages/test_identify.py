@@ -415,3 +415,10 @@ def test_a_run_is_deleted_only_when_it_was_asked_for_twice() -> None:
     assert client.runs() and "This cannot be undone" in words(app)
     app.button(key="delete-yes").click().run()
     assert not app.exception and not client.runs()
+
+
+def test_a_link_to_a_probe_or_neuron_that_is_not_there_says_what_stands_instead() -> None:
+    told = words(opened(probe="gone", card="L1:N1"))
+    assert "There is no probe gone here: shipped is used instead" in told
+    assert "L1:N1 is no neuron of shipped. Below stands L17:N412" in told
+    assert "no neuron of" not in words(opened()) and "There is no probe" not in words(opened())

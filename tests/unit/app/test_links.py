@@ -28,6 +28,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "draft": st.none() | words,
     "known": st.none() | words,
     "known_of": st.none() | words,
+    "part": st.none() | st.integers(0, 999),
     "marks": st.none()
     | st.builds(
         Marks,
