@@ -323,6 +323,15 @@ def test_a_file_gives_a_probe_its_name() -> None:
     assert not app.exception and app.text_input(key="import.name").value == "my-own-2"
 
 
+def test_a_list_of_a_model_that_is_not_loaded_is_taken_where_that_model_is_named() -> None:
+    client = FakeClient()
+    app = opened(client, room="probes")
+    app.file_uploader(key="import.files").set_value(("theirs.csv", b"layer,neuron,weight", "text/csv")).run()
+    app.text_input(key="import.model").set_value(" SmolLM2-360M-Instruct ").run()
+    app.button(key="import.go").click().run()
+    assert client.meant == "SmolLM2-360M-Instruct" and "theirs" in client.shelf
+
+
 def test_the_page_watches_a_model_that_loads_and_shows_the_tokens_when_it_is_there() -> None:
     client = FakeClient(state="loading")
     assert "is loading" in words(opened(client))
