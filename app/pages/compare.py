@@ -13,6 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app import session
 from app.pages import run
 from app.widgets import (
+    address,
     compare_answers,
     compare_controls,
     compare_figures,
@@ -54,7 +55,7 @@ def page() -> None:
         compare_controls.switchboard()
     if result is not None:
         figures(result, cost, old=asking is not None)
-    session.close_view("compare")
+    address.close("compare")
 
 
 def heading(result: Comparison | None) -> None:
@@ -80,6 +81,9 @@ def answers(result: Comparison | None, wanted: CompareRequest | HNeuronsError) -
         model_status.waiting()
     jobs.watch_job(VERB, compare_answers.streaming)
     if result is None:
+        # Of a link that asks nothing the reason stands here, for no result can.
+        if isinstance(wanted, HNeuronsError) and session.chosen() and jobs.running(VERB) is None:
+            jobs.shown_error(wanted)
         return
     if jobs.running(VERB) is not None:
         with jobs.dimmed("answers", f"Before: “{text.markdown(result.request.prompt[:90])}”"):

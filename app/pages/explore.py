@@ -10,6 +10,7 @@ import streamlit as st
 from app import session
 from app.pages import run
 from app.widgets import (
+    address,
     ask,
     explore_figures,
     explore_state,
@@ -102,7 +103,7 @@ def page() -> None:
         ):
             explore_figures.before(result)
     explore_state.keep_draft()
-    session.close_view("explore")
+    address.close("explore")
 
 
 def _heading(result: Exploration | None, running: jobs.Job | None) -> str:

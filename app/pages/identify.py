@@ -11,6 +11,7 @@ from app import session
 from app.links import Room
 from app.pages import run
 from app.widgets import (
+    address,
     frame,
     identify_answers,
     identify_probes,
@@ -50,7 +51,7 @@ def page() -> None:
     else:
         _none()
     identify_runs.asked_to_delete()
-    session.close_view("identify")
+    address.close("identify")
 
 
 def _head(probe: Probe | None, room: Room) -> None:

@@ -13,8 +13,8 @@ from app.charts import cells, layer_token, scores
 from app.charts.layer_neuron import Measure
 from app.charts.scores import SCORES, Score, values
 from app.links import Cell
-from app.pages import FOLDER
 from app.widgets import (
+    address,
     answer_score,
     card,
     explore_words,
@@ -207,7 +207,7 @@ def _ranked(result: Exploration, cell: Cell, probe: Probe | None) -> None:
         f"Compare with {'these ' + format(count, ',') if count > 1 else 'this one'}", type="primary", width="stretch",
         icon=":material/compare_arrows:", key="compare-with",
     ):  # fmt: skip
-        st.switch_page(FOLDER / "compare.py")
+        address.go("compare")
 
 
 def _strong(result: Exploration, cell: Cell) -> None:

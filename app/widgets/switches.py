@@ -46,6 +46,8 @@ class Options:
     """What stands beside the switched row, and how the answers are written."""
 
     beside: tuple[Beside, ...] = ()
+    others: tuple[float, ...] = ()
+    """Further columns, at alphas that have no name here: a link brings them."""
     against: NeuronSet = NeuronSet()
     """A further arm: the probe's negative weights, at the alpha of the switches."""
     twins: int = 1
@@ -76,7 +78,7 @@ def compose(prompt: str, alphas: Mapping[NeuronId, float], options: Options) -> 
             "Every switch stands at Normal", "the answer would be the baseline's own", "set one to Suppress or Amplify"
         )
     values = set(moved.values())
-    beside = tuple(BESIDE[name] for name in options.beside)
+    beside = (*(BESIDE[name] for name in options.beside), *options.others)
     one = len(values) == 1
     main = tuple(values) if one else ()
     rows = (*main, *(alpha for alpha in beside if alpha not in main))
@@ -127,6 +129,7 @@ def options_of(request: CompareRequest) -> Options:
     rest = request.alphas if request.own else request.alphas[1:]
     return Options(
         beside=tuple(name for name, alpha in BESIDE.items() if alpha in rest),
+        others=others(rest),
         against=request.against,
         twins=request.controls,
         twin_kinds=request.control_kinds,
@@ -136,6 +139,11 @@ def options_of(request: CompareRequest) -> Options:
         chat=request.chat,
         system=request.system,
     )
+
+
+def others(alphas: Sequence[float]) -> tuple[float, ...]:
+    """Those of the columns' alphas that have no name here; one at 1 would be the baseline once more."""
+    return tuple(dict.fromkeys(alpha for alpha in alphas if alpha not in BESIDE.values() and alpha != 1.0))
 
 
 def choice_of(alpha: float) -> Choice:

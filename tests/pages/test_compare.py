@@ -518,9 +518,27 @@ def test_many_neurons_each_keep_their_own_alpha_until_the_one_switch_moves_them_
     assert asked(client)[-1].alphas == (0.5,) and len(asked(client)[-1].neurons) == 20
 
 
-def test_alphas_of_a_link_that_have_no_column_are_told() -> None:
-    app = opened(FakeClient(), prompt="Q?", neurons="L1:N1", alphas="0,0.3,2")
-    assert any("α = 0.3 is left out" in html.unescape(one.value) for one in app.info)
+def test_every_alpha_of_a_link_is_a_column_and_stays_in_the_address() -> None:
+    client = FakeClient()
+    app = opened(client, prompt="Q?", neurons="L1:N1", alphas="0,0.3,2,1.25")
+    assert sorted(asked(client)[-1].alphas) == [0.0, 0.3, 1.25, 2.0]
+    assert sorted(map(float, address(app)["alphas"].split(","))) == [0.0, 0.3, 1.25, 2.0]
+    beside = app.button_group(key="compare.beside")
+    assert "+ α = 0.3" in beside.options and "α = 1.25" in beside.value
+    beside.set_value([name for name in beside.value if name != "α = 0.3"]).run()
+    assert sorted(asked(client)[-1].alphas) == [0.0, 1.25, 2.0]
+
+
+def test_a_column_at_alpha_1_is_told_to_be_the_baseline() -> None:
+    client = FakeClient()
+    app = opened(client, prompt="Q?", neurons="L1:N1", alphas="0,1")
+    assert asked(client)[-1].alphas == (0.0,)
+    assert any("the baseline is that column" in html.unescape(one.value) for one in app.info)
+
+
+def test_a_link_whose_switches_all_stand_at_normal_says_why_nothing_is_asked() -> None:
+    app = opened(FakeClient(), prompt="Q?", neurons="L1:N1", alphas="1.0")
+    assert any("Every switch stands at Normal" in one.value for one in app.error)
 
 
 def test_a_link_that_cannot_be_read_is_told_and_the_page_still_stands() -> None:
