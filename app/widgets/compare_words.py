@@ -84,12 +84,19 @@ def main(plans: Sequence[RowPlan]) -> int | None:
 
 def labels(plans: Sequence[RowPlan]) -> tuple[str, ...]:
     """A name for every row, no two alike: a twin says whose it is, rows of one name are told apart by number."""
-    first = main(plans)
+    first, plain = main(plans), [name(plan) for plan in plans]
+    # Alphas without a name of their own share one.
+    picked = [
+        f"{one} (α = {alpha_text(plan.alpha)})"
+        if place != first and plan.arm != "control" and plan.alpha is not None and plain.count(one) > 1
+        else one
+        for place, (plan, one) in enumerate(zip(plans, plain, strict=True))
+    ]
     names = []
-    for plan in plans:
+    for plan, one in zip(plans, picked, strict=True):
         of = plan.control_of if plan.arm == "control" else None
         beside = of is not None and of != first and of < len(plans)
-        names.append(f"{name(plan)} of {name(plans[of]).lower()}" if beside and of is not None else name(plan))
+        names.append(f"{one} of {picked[of][:1].lower()}{picked[of][1:]}" if beside and of is not None else one)
     seen: dict[str, int] = {}
     told = []
     for one in names:

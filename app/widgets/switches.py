@@ -31,14 +31,14 @@ MOST_ROWS = 12
 WHOLE = "set"
 _EDITS = "switch.table"
 _NARROW = """<style>
+.st-key-compare-beside [role="toolbar"] { flex-wrap: wrap; overflow: visible; }
 @media (max-width: 640px) {
   [class*="st-key-switchrow-"] { flex-wrap: wrap; row-gap: 0.25rem; padding-bottom: 0.5rem; }
   [class*="st-key-switchrow-"] > :has([data-testid="stButtonGroup"]) { flex: 1 1 100%; order: 3; }
-  .st-key-compare-beside [role="toolbar"] { flex-wrap: wrap; overflow: visible; }
   [class*="st-key-switchrow-"] > :nth-child(2) { flex: 1 1 0; min-width: 0; }
 }
 </style>"""
-"""On a phone a switch takes two lines: name, what it pushes towards and alpha, then its positions; pills wrap."""
+"""On a phone a switch takes two lines: name, what it pushes towards and alpha, then its positions. Pills wrap."""
 
 
 @dataclass(frozen=True)
