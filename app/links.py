@@ -18,6 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from app.charts.scores import Score
 from app.marks import Marks
+from app.train_form import TrainForm
 from backend.errors import BadInput
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import (
@@ -132,6 +133,8 @@ class View(Frozen):
     """The probe whose H-neurons are marked; by default one made on the loaded model."""
     room: Room = "report"
     """What Identify shows."""
+    form: TrainForm = TrainForm()
+    """What stands in the form of a run that is not begun."""
 
     def explore_request(self, neurons: NeuronSet = NONE) -> ExploreRequest | None:
         """The request that this view shows, None where no prompt is in it; `neurons` are followed along the text.
@@ -186,6 +189,10 @@ def _commas(values: tuple[Any, ...]) -> str:
     return ",".join(map(str, values))
 
 
+def _fields(group: Unrun | TrainForm) -> str:
+    return json.dumps(group.changed(), ensure_ascii=False, separators=(",", ":"))
+
+
 _Text = Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)]
 _Name = Annotated[str, Field(min_length=1, max_length=80)]
 _Kinds = tuple[Literal["layer", "free"], ...]
@@ -193,9 +200,8 @@ _Kinds = tuple[Literal["layer", "free"], ...]
 PARAMS: dict[str, _Param] = {
     "prompt": _Param("prompt", _Text),
     "draft": _Param("draft", _Text),
-    "unrun": _Param(
-        "unrun", Unrun, json.loads, lambda unrun: json.dumps(unrun.changed(), ensure_ascii=False, separators=(",", ":"))
-    ),
+    "unrun": _Param("unrun", Unrun, json.loads, _fields),
+    "form": _Param("form", TrainForm, json.loads, _fields),
     "measure": _Param("measure", Measure),
     "part": _Param("part", Annotated[int, Field(ge=0, le=999)]),
     "typed": _Param("typed", _Text),
@@ -238,7 +244,7 @@ OWN: dict[Page, frozenset[str]] = {
         (*ASKED, "typed", "neurons", "alphas", "own", "controls", "kinds", "control_seed", "positions", "against",
          "known", "known_of", "marks", "flips", "split_row", "moved_row", "moved_score", "template", "probe")
     ),
-    "identify": frozenset(("probe", "room", "card")),
+    "identify": frozenset(("probe", "room", "card", "form")),
     "models": frozenset(),
 }  # fmt: skip
 """Page -> the fields of the view that its address holds and that Back brings back there."""
@@ -337,7 +343,7 @@ def _changed(group: Frozen, plain: Frozen, keys: Mapping[str, str]) -> dict[str,
 
 _NAMES = {
     "prompt": "question", "draft": "question as typed", "typed": "question as typed", "neurons": "list of neurons",
-    "own": "list of alphas",
+    "own": "list of alphas", "form": "form",
 }  # fmt: skip
 """What a person calls them."""
 

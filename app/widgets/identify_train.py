@@ -9,6 +9,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from app import session
+from app.train_form import FILTERS, OWN
 from app.widgets import frame, identify_form, identify_runs, into_view, jobs, text
 from app.widgets.frame import muted
 from app.widgets.identify_form import AS_BEGUN, SIZES, Size, plan
@@ -21,7 +22,6 @@ from backend.types.plan import RunView, Training
 from backend.types.probe import Probe
 from backend.types.results import ModelInfo
 
-OWN = "my own numbers"
 LEAST = 10
 """Right and wrong answers that a probe needs of each: `backend.identify.run.MIN_SIDE`, a test holds them equal."""
 _READ = "train:read"
@@ -186,7 +186,7 @@ def _settings() -> None:
         four.number_input("Top-p", 0.05, 1.0, 0.9, 0.05, key="train.top_p")
         five.number_input("Tokens", 1, 512, 32, key="train.max_new_tokens", help="The longest answer, in tokens")
         named = st.selectbox(
-            "Which questions are kept", [*CONSISTENCIES, OWN], index=2, key="train.filter",
+            "Which questions are kept", FILTERS, index=2, key="train.filter",
             help="How many samples must agree. A small model agrees with itself in 10 of 10 hardly ever when it is "
             "right.",
         )  # fmt: skip

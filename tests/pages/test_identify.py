@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from html import unescape
+from unittest import mock
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import session
 from app.widgets import identify_train
 from backend.errors import BadInput
 from backend.identify.run import MIN_SIDE
@@ -431,3 +433,33 @@ def test_a_link_to_a_probe_or_neuron_that_is_not_there_says_what_stands_instead(
     assert "There is no probe gone here: shipped is used instead" in told
     assert "L1:N1 is no neuron of shipped. Below stands L17:N412" in told
     assert "no neuron of" not in words(opened()) and "There is no probe" not in words(opened())
+
+
+def address(app: AppTest) -> dict[str, str]:
+    return {key: value if isinstance(value, str) else value[0] for key, value in app.query_params.items()}
+
+
+def test_what_stands_in_the_form_of_a_run_outlives_a_reload_and_back_takes_a_step_of_it_back() -> None:
+    app = opened(room="train")
+    assert address(app) == {"room": "train"}, "an untouched form says nothing"
+    app.text_input(key="train.name").set_value("mine").run()
+    first = address(app)
+    app.selectbox(key="train.filter").set_value("my own numbers").run()
+    app.number_input(key="train.right").set_value(7).run()
+    again = opened(**address(app))
+    assert again.text_input(key="train.name").value == "mine" and again.number_input(key="train.right").value == 7
+    app.query_params.clear()
+    for key, value in first.items():
+        app.query_params[key] = value
+    with mock.patch.object(session, "went_back", lambda: True):
+        app.run()
+    assert app.text_input(key="train.name").value == "mine"
+    assert app.selectbox(key="train.filter").value != "my own numbers"
+
+
+@pytest.mark.parametrize(
+    "form", ["{", "[]", "7", '{"samples": 0}', '{"filter": "x"}', '{"top_p": 1e999}', '{"c": -1}', '{"nosuch": 1}']
+)
+def test_a_form_that_a_link_cannot_say_is_left_out_and_told_of(form: str) -> None:
+    app = opened(room="train", form=form)
+    assert "It was left out" in words(app) and app.text_input(key="train.name").value == ""

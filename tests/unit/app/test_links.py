@@ -14,6 +14,7 @@ from app import links
 from app.charts.scores import SCORES
 from app.links import Cell, Unrun, View
 from app.marks import Marks
+from app.train_form import FILTERS, TrainForm
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Decoding, ExploreRequest, OwnAlpha, Threshold
 
@@ -29,6 +30,15 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "known": st.none() | words,
     "known_of": st.none() | words,
     "part": st.none() | st.integers(0, 999),
+    "form": st.builds(
+        TrainForm,
+        name=words,
+        size=st.sampled_from(["A look", "Thorough"]),
+        filter=st.sampled_from(FILTERS),
+        samples=st.integers(1, 100),
+        top_p=st.floats(0.05, 1),
+        judge_words=st.booleans(),
+    ),
     "marks": st.none()
     | st.builds(
         Marks,
