@@ -17,8 +17,8 @@ from urllib.parse import quote
 from pydantic import Field, TypeAdapter, ValidationError
 
 from app.charts.scores import Score
+from app.forms import TrainForm, Unrun
 from app.marks import Marks
-from app.train_form import TrainForm
 from backend.errors import BadInput
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import (
@@ -27,7 +27,6 @@ from backend.types import (
     Decoding,
     ExploreRequest,
     OwnAlpha,
-    Population,
     Positions,
     Threshold,
 )
@@ -62,25 +61,6 @@ Room = Literal["report", "train", "answers", "probes"]
 Page = Literal["explore", "compare", "identify", "models"]
 Measure = Literal["mean", "usual"]
 MovedScore = Literal["largest", "sum"]
-
-
-class Unrun(Frozen):
-    """Settings of Explore's form that were changed and not run yet; None where one stands as it was asked."""
-
-    chat: bool | None = None
-    system: Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)] | None = None
-    answer: Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)] | None = None
-    max_new_tokens: Annotated[int, Field(ge=1, le=2048)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=5)] | None = None
-    top_k: Annotated[int, Field(ge=0, le=1000)] | None = None
-    top_p: Annotated[float, Field(ge=0.01, le=1)] | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
-    k: Annotated[float, Field(ge=0, le=20)] | None = None
-    population: Population | None = None
-
-    def changed(self) -> dict[str, Any]:
-        """The settings that were changed, by their names in the form."""
-        return self.model_dump(exclude_none=True)
 
 
 class View(Frozen):

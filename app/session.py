@@ -167,9 +167,8 @@ def _whole(params: dict[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
 def close_view(page: links.Page) -> dict[str, str] | None:
     """Write the page's part of the view into the address at the end of a run.
 
-    Returns:
-        Where the page was come to by its bare address: what is to stand in that place, unwritten. Written, it would be
-        a step of its own, and the first Back would show the same once more.
+    Returns what is to stand in the place of a bare address that the page was come to by, unwritten: written, it would
+    be a step of its own, and the first Back would show the same once more.
     """
     params, long = links.write(view(), page)
     st.session_state[_LEFT_OUT] = ()

@@ -14,7 +14,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from app import session
-from app.train_form import OWN, TrainForm
+from app.forms import OWN, TrainForm
 from app.widgets import text
 from app.widgets.identify_runs import CHANGE
 from app.widgets.refusals import bad_input

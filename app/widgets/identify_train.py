@@ -9,7 +9,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from app import session
-from app.train_form import FILTERS, OWN
+from app.forms import FILTERS, OWN
 from app.widgets import frame, identify_form, identify_runs, into_view, jobs, text
 from app.widgets.frame import muted
 from app.widgets.identify_form import AS_BEGUN, SIZES, Size, plan
