@@ -142,7 +142,7 @@ def _map(result: Exploration, cell: Cell, probe: Probe | None) -> None:
     parts = cells.pages(places)
     page = cells.page_of(places, cell) if view.part is None else min(view.part, len(parts) - 1)
     if len(parts) > 1:
-        page = st.segmented_control(
+        st.segmented_control(
             "Tokens", range(len(parts)), required=True, key=session.follow("part", page), on_change=_take,
             args=("part", "part"), format_func=lambda n: f"tokens {parts[n][0]} to {parts[n][-1]}",
         )  # fmt: skip

@@ -8,7 +8,8 @@ from __future__ import annotations
 import streamlit as st
 from pydantic import ValidationError
 
-from app import links, session
+from app import session
+from app.forms import Unrun
 from app.widgets import ask, jobs, text
 from app.widgets.refusals import bad_input
 from backend.errors import BadInput
@@ -73,5 +74,5 @@ def keep_draft() -> None:
     asked, view = session.asked(), session.view()
     unrun = ask.typed() != (asked.prompt if asked else "")
     session.change(
-        draft=ask.typed() if unrun else None, unrun=links.Unrun(**ask.changed(view.explore_request()))
+        draft=ask.typed() if unrun else None, unrun=Unrun(**ask.changed(view.explore_request()))
     )  # fmt: skip

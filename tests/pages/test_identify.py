@@ -21,7 +21,7 @@ from tests import fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient
 
 
-def opened(client: FakeClient | None = None, **params: str) -> AppTest:
+def opened(client: FakeClient | None = None, /, **params: str) -> AppTest:
     """The page, run without an exception."""
     app = pages_run.opened("identify.py", client or FakeClient(), **params)
     assert not app.exception

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from app import links
 from app.charts.scores import SCORES
-from app.forms import FILTERS, TrainForm
-from app.links import Cell, Unrun, View
+from app.forms import FILTERS, TrainForm, Unrun
+from app.links import Cell, View
 from app.marks import Marks
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Decoding, ExploreRequest, OwnAlpha, Threshold
