@@ -46,6 +46,7 @@ def open_page() -> None:
         jobs.stop_job("explore")
         _example()
     explore_state.fill(opened)
+    explore_state.forget_refusal()
 
 
 def _other_model() -> None:

@@ -25,7 +25,7 @@ from backend.types.numbers import short
 TWIN = "Random twin"
 AGAINST = "Negative weights"
 KINDS = {"layer": "same layers", "free": "any layer"}
-_OTHERS = "compare.others"
+_OTHERS, _EXAMPLE = "compare.others", "compare.example"
 _KNOWN_OF = "compare.known_of"
 """The question that the known answer was typed for."""
 
@@ -50,6 +50,7 @@ def take_up() -> bool:
 def show_example(result: Comparison) -> None:
     """Put the request of a finished example into the view, so that its switches can be flipped."""
     request = result.request
+    st.session_state[_EXAMPLE] = request.prompt, request.decoding.max_new_tokens
     session.change(
         prompt=request.prompt, chat=request.chat, system=request.system, decoding=request.decoding,
         neurons=NeuronSet(tuple(switches.settings(request))), alphas=request.alphas, own=request.own,
@@ -70,12 +71,11 @@ def pressed() -> bool:
 
 def _leave_example() -> None:
     """Let another question than the example's have answers of the usual length, not the example's short ones."""
-    shown = session.result("compare", Comparison)
-    if shown is None or session.result_key("compare") != "example":
+    prompt, longest = st.session_state.get(_EXAMPLE, (None, None))
+    if prompt is None or st.session_state["compare.prompt"] == prompt:
         return
-    if st.session_state["compare.prompt"] != shown.request.prompt and (
-        st.session_state["compare.longest"] == shown.request.decoding.max_new_tokens
-    ):
+    del st.session_state[_EXAMPLE]
+    if st.session_state["compare.longest"] == longest:
         st.session_state["compare.longest"] = Decoding().max_new_tokens
 
 

@@ -146,6 +146,16 @@ def address(app: AppTest) -> dict[str, str]:
     return {key: value if isinstance(value, str) else value[0] for key, value in app.query_params.items()}
 
 
+def test_a_question_of_one_s_own_is_not_cut_as_the_example_is_also_after_a_flip() -> None:
+    client = FakeClient()
+    app = opened(client)
+    app.button_group(key="switch.L17:N98").set_value("Amplify").run()
+    short = asked(client)[-1].decoding.max_new_tokens
+    app.text_input(key="compare.prompt").set_value("Who leads Nortel?").run()
+    press(app, "compare.run")
+    assert asked(client)[-1].decoding.max_new_tokens == Decoding().max_new_tokens != short
+
+
 def badges(app: AppTest) -> list[str]:
     return [str(one.value) for one in app.markdown if "-badge[" in one.value]
 

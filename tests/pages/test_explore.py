@@ -418,3 +418,10 @@ def test_the_part_of_a_long_text_stands_in_the_address_and_gives_way_to_a_chosen
 
 def test_a_card_that_the_model_does_not_have_is_told_of() -> None:
     assert "L99:N1 is not in this model" in everything(opened(FakeClient(), card="L99:N1"))
+
+
+def test_why_an_empty_box_cannot_be_asked_is_told_until_something_is_typed() -> None:
+    app = run(opened(FakeClient()), "")
+    assert "The prompt is empty" in everything(app) and "The box is empty" in everything(app)
+    type_prompt(app, "Why?").run()
+    assert "is empty" not in everything(app)
