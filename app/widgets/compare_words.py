@@ -182,11 +182,14 @@ def twin_told(result: Comparison, place: int) -> str:
 
 
 def split_token(result: Comparison, row: Row) -> str:
-    """How the baseline goes on where `row` leaves it: its token there, or 'its end'."""
+    """How the baseline goes on where `row` leaves it: its token there, quoted where it has no letter, or 'its end'."""
     if row.split is None:
         return ""
     tokens = result.rows[0].tokens
-    return tokens[row.split.position].shown if row.split.position < len(tokens) else "its end"
+    if row.split.position >= len(tokens):
+        return "its end"
+    shown = tokens[row.split.position].shown
+    return shown if any(map(str.isalnum, shown)) else f"“{shown}”"
 
 
 def _done(plan: RowPlan) -> str:
