@@ -39,17 +39,18 @@ def page() -> None:
     compare_run.put_together()
     compare_run.first_visit(opened)
     arrived = compare_state.take_up() or opened
-    hand_marks.take_up(opened)
+    hand_marks.take_up(opened, compare_state.wanted())
     pressed = compare_state.pressed()
     if pressed:
         compare_state.commit_prompt()
     compare_state.keep()
     compare_run.start(pressed=pressed, arrived=arrived)
     result, asking = session.result(VERB, Comparison), jobs.running(VERB)
-    hand_marks.keep(result if asking is None else None)
+    wanted = compare_state.wanted()
+    hand_marks.keep(wanted)
     heading(result if asking is None else None)
     compare_controls.question()
-    answers(result, compare_state.wanted())
+    answers(result, wanted)
     controls, cost = st.columns([5, 3], gap="medium")
     with controls:
         compare_controls.switchboard()

@@ -206,6 +206,19 @@ def test_marks_made_by_hand_outlive_a_reload_and_belong_to_their_comparison_alon
     assert not badges(other) and "marks" not in other.query_params
 
 
+def test_a_flip_after_a_mark_is_one_step_of_the_address() -> None:
+    client = FakeClient()
+    app = opened(client, prompt="Who leads Nortel?", neurons="L17:N98,L17:N412")
+    mark = next(one for one in app.button_group if one.key and one.key.startswith("mark-1-"))
+    mark.set_value("Wrong").run()
+    marked = len(app.session_state["address_written"])
+    app.button_group(key="switch.L17:N98").set_value("Amplify").run()
+    app.run()
+    assert len(app.session_state["address_written"]) - marked <= 1 and "marks" not in address(app)
+    app.button_group(key="switch.L17:N98").set_value("Suppress").run()
+    assert address(app)["marks"].endswith(":1=wrong"), "the marks of each comparison are kept"
+
+
 @pytest.mark.parametrize(
     "spelled", ["x", "0123456789ab:1=great", "0123456789ab:", "0123456789ab:1", "0123456789ab:-1=right"]
 )
