@@ -17,6 +17,7 @@ from urllib.parse import quote
 from pydantic import Field, TypeAdapter, ValidationError
 
 from app.charts.scores import Score
+from app.forms import TrainForm, Unrun
 from app.marks import Marks
 from backend.errors import BadInput
 from backend.neurons import NeuronId, NeuronSet
@@ -26,7 +27,6 @@ from backend.types import (
     Decoding,
     ExploreRequest,
     OwnAlpha,
-    Population,
     Positions,
     Threshold,
 )
@@ -63,25 +63,6 @@ Measure = Literal["mean", "usual"]
 MovedScore = Literal["largest", "sum"]
 
 
-class Unrun(Frozen):
-    """Settings of Explore's form that were changed and not run yet; None where one stands as it was asked."""
-
-    chat: bool | None = None
-    system: Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)] | None = None
-    answer: Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)] | None = None
-    max_new_tokens: Annotated[int, Field(ge=1, le=2048)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=5)] | None = None
-    top_k: Annotated[int, Field(ge=0, le=1000)] | None = None
-    top_p: Annotated[float, Field(ge=0.01, le=1)] | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
-    k: Annotated[float, Field(ge=0, le=20)] | None = None
-    population: Population | None = None
-
-    def changed(self) -> dict[str, Any]:
-        """The settings that were changed, by their names in the form."""
-        return self.model_dump(exclude_none=True)
-
-
 class View(Frozen):
     """What is on a page. Each field that has its default is left out of the address."""
 
@@ -103,6 +84,8 @@ class View(Frozen):
     unrun: Unrun = Unrun()
     measure: Measure = "mean"
     """What Explore's map of all neurons shows."""
+    part: Annotated[int, Field(ge=0)] | None = None
+    """Which part of a long text Explore's map shows, from 0; else the one with the chosen cell."""
     typed: str | None = None
     """A prompt that was typed on Compare and not yet run."""
     alphas: tuple[float, ...] = (0.0,)
@@ -130,6 +113,8 @@ class View(Frozen):
     """The probe whose H-neurons are marked; by default one made on the loaded model."""
     room: Room = "report"
     """What Identify shows."""
+    form: TrainForm = TrainForm()
+    """What stands in the form of a run that is not begun."""
 
     def explore_request(self, neurons: NeuronSet = NONE) -> ExploreRequest | None:
         """The request that this view shows, None where no prompt is in it; `neurons` are followed along the text.
@@ -149,7 +134,7 @@ class View(Frozen):
             update={
                 "prompt": request.prompt, "chat": request.chat, "system": request.system, "answer": request.answer,
                 "decoding": request.decoding, "threshold": request.threshold,
-                "cell": None, "card": None, "draft": None, "unrun": Unrun(),
+                "cell": None, "card": None, "part": None, "draft": None, "unrun": Unrun(),
             }
         )  # fmt: skip
 
@@ -184,6 +169,10 @@ def _commas(values: tuple[Any, ...]) -> str:
     return ",".join(map(str, values))
 
 
+def _fields(group: Unrun | TrainForm) -> str:
+    return json.dumps(group.changed(), ensure_ascii=False, separators=(",", ":"))
+
+
 _Text = Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)]
 _Name = Annotated[str, Field(min_length=1, max_length=80)]
 _Kinds = tuple[Literal["layer", "free"], ...]
@@ -191,10 +180,10 @@ _Kinds = tuple[Literal["layer", "free"], ...]
 PARAMS: dict[str, _Param] = {
     "prompt": _Param("prompt", _Text),
     "draft": _Param("draft", _Text),
-    "unrun": _Param(
-        "unrun", Unrun, json.loads, lambda unrun: json.dumps(unrun.changed(), ensure_ascii=False, separators=(",", ":"))
-    ),
+    "unrun": _Param("unrun", Unrun, json.loads, _fields),
+    "form": _Param("form", TrainForm, json.loads, _fields),
     "measure": _Param("measure", Measure),
+    "part": _Param("part", Annotated[int, Field(ge=0, le=999)]),
     "typed": _Param("typed", _Text),
     "answer": _Param("answer", _Text),
     "chat": _Param("chat", bool, write=_flag),
@@ -229,13 +218,13 @@ ASKED = ("prompt", "chat", "system", "decoding")
 OWN: dict[Page, frozenset[str]] = {
     "explore": frozenset(
         (*ASKED, "draft", "unrun", "answer", "threshold", "neurons", "score", "cell", "per_layer", "template", "card",
-         "model", "measure", "probe")
+         "model", "measure", "part", "probe")
     ),
     "compare": frozenset(
         (*ASKED, "typed", "neurons", "alphas", "own", "controls", "kinds", "control_seed", "positions", "against",
          "known", "known_of", "marks", "flips", "split_row", "moved_row", "moved_score", "template", "probe")
     ),
-    "identify": frozenset(("probe", "room", "card")),
+    "identify": frozenset(("probe", "room", "card", "form")),
     "models": frozenset(),
 }  # fmt: skip
 """Page -> the fields of the view that its address holds and that Back brings back there."""
@@ -334,7 +323,7 @@ def _changed(group: Frozen, plain: Frozen, keys: Mapping[str, str]) -> dict[str,
 
 _NAMES = {
     "prompt": "question", "draft": "question as typed", "typed": "question as typed", "neurons": "list of neurons",
-    "own": "list of alphas",
+    "own": "list of alphas", "form": "form",
 }  # fmt: skip
 """What a person calls them."""
 

@@ -25,7 +25,7 @@ _CLIENT, _ID, _VIEW, _NOTES = "client", "session_id", "view", "link_notes"
 _STATUS, _PROBES = "engine_status", "probes"
 PROBES_SECONDS = 10.0
 _SEEN, _WRITTEN, _LEFT_OUT = "address_seen", "address_written", "address_left_out"
-_BARE, _KEPT = "address_bare", "address_kept"
+_BARE, _KEPT, _CLOSED = "address_bare", "address_kept", "address_closed"
 T = TypeVar("T")
 
 
@@ -164,8 +164,12 @@ def _whole(params: dict[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
     return {**kept, **params}, ()
 
 
-def close_view(page: links.Page) -> None:
-    """Write the page's part of the view into the address at the end of a run."""
+def close_view(page: links.Page) -> dict[str, str] | None:
+    """Write the page's part of the view into the address at the end of a run.
+
+    Returns what is to stand in the place of a bare address that the page was come to by, unwritten: written, it would
+    be a step of its own, and the first Back would show the same once more.
+    """
     params, long = links.write(view(), page)
     st.session_state[_LEFT_OUT] = ()
     if long:
@@ -173,10 +177,23 @@ def close_view(page: links.Page) -> None:
             params[links.STORED] = _kept(long)
         except HNeuronsError:
             st.session_state[_LEFT_OUT] = links.lost(long)
-    if params == st.query_params.to_dict():
-        return
+    now, last = st.query_params.to_dict(), st.session_state.get(_CLOSED)
+    st.session_state[_CLOSED] = (page, params, view())
+    if params == now:
+        return None
     st.session_state[_WRITTEN] = [*st.session_state.get(_WRITTEN, []), params][-20:]
+    if not now and (last is None or last[0] != page or last[1] == params):
+        return params
     st.query_params.from_dict(params)
+    return None
+
+
+def leave() -> None:
+    """Hold what this page shows, before another is switched to: Streamlit empties the address first, which makes a
+    step of its own, and Back comes upon that."""
+    closed = st.session_state.get(_CLOSED)
+    if closed is not None:
+        _bare()[closed[0]] = closed[2]
 
 
 def _kept(long: dict[str, str]) -> str:
@@ -220,6 +237,11 @@ def choose(neurons: NeuronSet) -> None:
 def finish(verb: Verb, key: str, result: Result) -> None:
     """Hold the finished result of `verb` that stands in the store under `key`."""
     st.session_state[f"result:{verb}"] = (key, result)
+
+
+def stands(shown: Exploration) -> bool:
+    """Whether this exploration is of the question in the view: a click into an older figure changes nothing."""
+    return view().prompt in (None, shown.request.prompt)
 
 
 def result_key(verb: Verb) -> str | None:
@@ -280,6 +302,15 @@ def probe() -> Probe | None:
     waiting = next((one for one in here if one.ships or one.model == now.name), None) if info is None else None
     chosen = named or judged or waiting
     return None if chosen is None else read_probe(chosen)
+
+
+def missing_probe() -> str | None:
+    """That the view names a probe that is not here, and what stands for it."""
+    named, found = view().probe, probe()
+    if named is None or (found is not None and found.name == named):
+        return None
+    instead = f"{found.name} is used instead" if found is not None else "no neuron is marked"
+    return f"There is no probe {named} here: {instead}."
 
 
 def probe_of(model: ModelInfo) -> Probe | None:

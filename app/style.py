@@ -19,7 +19,7 @@ _AMBER = (240, 178, 35)
 _BLACK, _WHITE = "#000000", "#FFFFFF"
 SIZES = "Cividis"
 """Scale of sizes, perceptually uniform and readable without red or green: 0 to the largest value."""
-WIDE = ("map", "neurons", "score", "stems", "density", "auroc", "effects", "path", "layers")
+WIDE = ("map", "neurons", "score", "stems", "density", "auroc", "effects", "path", "layers", "moved")
 """Figures whose labels need more room than a phone has: they are moved sideways under the finger instead."""
 TEXT, TOKEN = 13, 12
 """Pixels of text in charts; tokens' labels."""

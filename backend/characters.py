@@ -7,12 +7,39 @@ decoding of a few neighbours.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from functools import cache
 
 BROKEN = "\ufffd"
 """What a decoder writes for bytes that are no character, or not yet."""
 BEGUN = "⋯"
 """Stands for a token whose character a later one completes."""
+
+
+def shown_bytes(piece: str) -> str | None:
+    """A tokenizer's piece that is not text, as its bytes in hexadecimal, '⟨E6 9D⟩', whole characters among them as
+    they are; None where the piece is spelled neither as GPT-2's byte letters nor as SentencePiece's '<0xE6>'.
+
+    The letters are no text: the byte E6 is spelled 'æ', and read as such it would be another character.
+    """
+    fallback = re.fullmatch("<0x([0-9A-Fa-f]{2})>", piece)
+    if fallback:
+        raw = bytes.fromhex(fallback[1])
+    elif piece and all(letter in _letters() for letter in piece):
+        raw = bytes(_letters()[letter] for letter in piece)
+    else:
+        return None
+    text = raw.decode("utf-8", "surrogateescape")
+    return re.sub("[\udc80-\udcff]+", lambda run: f"⟨{' '.join(f'{ord(c) - 0xDC00:02X}' for c in run[0])}⟩", text)
+
+
+@cache
+def _letters() -> dict[str, int]:
+    """GPT-2's letter -> byte."""
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    return {letter: byte for byte, letter in bytes_to_unicode().items()}
 
 
 def whole(ids: Sequence[int], texts: Sequence[str], decode: Callable[[Sequence[int]], str]) -> list[str | None]:

@@ -7,6 +7,7 @@ the divergence and the change of CETT at the same tokens in every row.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -35,7 +36,6 @@ from backend.types import (
     RowPlan,
     Split,
     StageEvent,
-    TokenInfo,
     Touched,
 )
 from backend.watch import Watch, check
@@ -202,20 +202,22 @@ def _split(model: LoadedModel, found: tuple[int, Tensor, Tensor] | None, baselin
         return None
     place, base, row = found
     top = base.topk(CANDIDATES).indices
+    before = baseline.ids[:place]
     return Split(
         position=place,
-        before=prompting.decode(model, baseline.ids[:place]),
-        baseline=_candidates(model, base, top),
-        row=_candidates(model, row, row.topk(CANDIDATES).indices),
-        row_at_baseline=_candidates(model, row, top),
+        before=prompting.decode(model, before),
+        baseline=_candidates(model, before, base, top),
+        row=_candidates(model, before, row, row.topk(CANDIDATES).indices),
+        row_at_baseline=_candidates(model, before, row, top),
     )
 
 
-def _candidates(model: LoadedModel, chances: Tensor, tokens: Tensor) -> tuple[Candidate, ...]:
+def _candidates(model: LoadedModel, before: Sequence[int], chances: Tensor, tokens: Tensor) -> tuple[Candidate, ...]:
+    """What may come next behind these tokens of the answer; a character that they begin is shown once it is whole."""
     told: list[Candidate] = []
     for token, chance in zip(tokens.tolist(), chances[tokens].tolist(), strict=True):
-        info: TokenInfo = prompting.token_info(model, token, "answer")
-        told.append(Candidate(id=token, shown=info.shown, probability=min(chance, 1.0)))
+        shown = prompting.completing(model, before, token)
+        told.append(Candidate(id=token, shown=shown, probability=min(chance, 1.0)))
     return tuple(told)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from backend import chat
-from backend.characters import BEGUN, BROKEN, whole
+from backend.characters import BEGUN, BROKEN, shown_bytes, whole
 from backend.chat import Rendered
 from backend.errors import BadPrompt
 from backend.models.loaded import LoadedModel
@@ -258,6 +258,13 @@ def newest_token(
     return _completed(last, told[-1] or "")
 
 
+def completing(model: LoadedModel, before: Sequence[int], token: int) -> str:
+    """`token` for the eye behind these of an answer: the character that it completes, the bytes that it adds to one
+    that is not whole yet, else as it stands by itself."""
+    shown = newest_token(model, [*before, token]).shown
+    return spellings(model, token)[1] if shown == BEGUN else shown
+
+
 def _completed(token: TokenInfo, text: str) -> TokenInfo:
     return token.model_copy(update={"text": text, "shown": visible(text) if text else BEGUN})
 
@@ -282,8 +289,14 @@ def spellings(model: LoadedModel, token: int) -> tuple[str, str]:
         text = str(model.tokenizer.decode([token], clean_up_tokenization_spaces=False))
         if isinstance(piece, str) and piece.startswith("▁") and not text.startswith(" "):
             text = " " + text
-        known[token] = (text, visible(text) if "\ufffd" not in text else f"⟨{piece}⟩")
+        known[token] = (text, visible(text) if BROKEN not in text else _shown_piece(str(piece)))
     return known[token]
+
+
+def _shown_piece(piece: str) -> str:
+    """A piece that is no text by itself: its bytes, or its spelling where that names none."""
+    told = shown_bytes(piece)
+    return f"⟨{piece}⟩" if told is None else visible(told)
 
 
 def visible(text: str) -> str:

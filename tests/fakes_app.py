@@ -245,6 +245,8 @@ class FakeClient:
     words: dict[str, str] = field(default_factory=dict)
     stand: Standing = fakes_probe.standing()
     links: dict[str, dict[str, str]] = field(default_factory=dict)
+    meant: str | None = None
+    """The model that the last probe from a file was said to be for."""
 
     def status(self) -> ModelStatus:
         if self.state == "ready":
@@ -396,7 +398,10 @@ class FakeClient:
         ]
         return ReadQuestions(questions=tuple(asked), rows=rows, incomplete=empty)
 
-    def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:
+    def import_probe(
+        self, files: Mapping[str, bytes], name: str, force: bool = False, model: str | None = None
+    ) -> Probe:
+        self.meant = model
         made = fakes_probe.probe(name, INFO).model_copy(update={"report": None, "imported": next(iter(files))})
         self.shelf[name] = made
         return made

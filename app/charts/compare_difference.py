@@ -18,7 +18,7 @@ from app.style import Palette
 from app.widgets.compare_words import quiet_below
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Comparison, Row, TokenInfo
-from backend.types.numbers import signed
+from backend.types.numbers import short, signed
 
 HEIGHT = 400
 NOTE = 26
@@ -111,7 +111,8 @@ def figure(
         go.Heatmap(
             z=grid, x=edges, y=list(range(found.shape[0])), zmin=-end, zmax=end, zmid=0, xgap=1, ygap=1,
             colorscale=palette.diverging, hoverongaps=False, customdata=_hover(tokens, holes, found.shape[0]),
-            hovertemplate="layer %{y}, %{customdata}<br>%{z:+.4f}<extra></extra>",
+            text=[[_told(value) for value in row] for row in grid],
+            hovertemplate="layer %{y}, %{customdata}<br>%{text}<extra></extra>",
             colorbar={
                 "thickness": 10, "outlinewidth": 0, "len": 1.0, "ticks": "", "xpad": 6, "tickvals": ticks,
                 "ticktext": [signed(tick, 2) for tick in ticks],
@@ -160,6 +161,11 @@ def _hover(tokens: list[TokenInfo], holes: list[int], layers: int) -> list[list[
     for hole in holes:
         names.insert(hole, "")
     return [names] * layers
+
+
+def _told(value: float) -> str:
+    """A change with its sign; '' in the gap."""
+    return "" if np.isnan(value) else f"{'+' if value > 0 else ''}{short(float(value))}"
 
 
 def _layer_ticks(layers: int) -> list[int]:

@@ -103,7 +103,8 @@ def figure(row: Row, label: str, palette: Palette) -> go.Figure:
     names = [chart_text(pair.shown) for pair in found]
     chart.add_bar(
         y=places, x=ours, orientation="h", marker={"color": palette.baseline}, offsetgroup="0",
-        customdata=names, hovertemplate="%{customdata}<br>baseline %{x:.2%}<extra></extra>",
+        customdata=names, hovertext=[percent(value, 2) for value in ours],
+        hovertemplate="%{customdata}<br>baseline %{hovertext}<extra></extra>",
     )  # fmt: skip
     hatch = {}
     if kind(row.plan) == "control":
@@ -111,7 +112,8 @@ def figure(row: Row, label: str, palette: Palette) -> go.Figure:
         hatch = {"shape": "/", "fillmode": "overlay", "fgcolor": palette.page, "size": 6, "solidity": 0.25}
     chart.add_bar(
         y=places, x=theirs, orientation="h", marker={"color": tint, "pattern": hatch}, offsetgroup="1",
-        customdata=names, hovertemplate=f"%{{customdata}}<br>{plain(label)} %{{x:.2%}}<extra></extra>",
+        customdata=names, hovertext=[percent(value, 2) for value in theirs],
+        hovertemplate=f"%{{customdata}}<br>{plain(label)} %{{hovertext}}<extra></extra>",
     )  # fmt: skip
     _labels(chart, found, row.split, label, tint, palette)
     widest = max([*theirs, *(value for value in ours if value is not None), 0.01])

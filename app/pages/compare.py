@@ -13,6 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app import session
 from app.pages import run
 from app.widgets import (
+    address,
     compare_answers,
     compare_controls,
     compare_figures,
@@ -38,23 +39,24 @@ def page() -> None:
     compare_run.put_together()
     compare_run.first_visit(opened)
     arrived = compare_state.take_up() or opened
-    hand_marks.take_up(opened)
+    hand_marks.take_up(opened, compare_state.wanted())
     pressed = compare_state.pressed()
     if pressed:
         compare_state.commit_prompt()
     compare_state.keep()
     compare_run.start(pressed=pressed, arrived=arrived)
     result, asking = session.result(VERB, Comparison), jobs.running(VERB)
-    hand_marks.keep(result if asking is None else None)
+    wanted = compare_state.wanted()
+    hand_marks.keep(wanted)
     heading(result if asking is None else None)
     compare_controls.question()
-    answers(result, compare_state.wanted())
+    answers(result, wanted)
     controls, cost = st.columns([5, 3], gap="medium")
     with controls:
         compare_controls.switchboard()
     if result is not None:
         figures(result, cost, old=asking is not None)
-    session.close_view("compare")
+    address.close("compare")
 
 
 def heading(result: Comparison | None) -> None:
@@ -73,12 +75,16 @@ def heading(result: Comparison | None) -> None:
 
 def answers(result: Comparison | None, wanted: CompareRequest | HNeuronsError) -> None:
     """What streams, or what has ended; above it, why a run ended badly or does not fit the switches."""
-    frame.notes(session.link_notes())
+    missing = session.missing_probe()
+    frame.notes((*session.link_notes(), *([missing] if missing else [])))
     jobs.shown_failure(VERB)
     with st.container():
         model_status.waiting()
     jobs.watch_job(VERB, compare_answers.streaming)
     if result is None:
+        # Of a link that asks nothing the reason stands here, for no result can.
+        if isinstance(wanted, HNeuronsError) and session.chosen() and jobs.running(VERB) is None:
+            jobs.shown_error(wanted)
         return
     if jobs.running(VERB) is not None:
         with jobs.dimmed("answers", f"Before: “{text.markdown(result.request.prompt[:90])}”"):

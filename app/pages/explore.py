@@ -10,6 +10,7 @@ import streamlit as st
 from app import session
 from app.pages import run
 from app.widgets import (
+    address,
     ask,
     explore_figures,
     explore_state,
@@ -45,6 +46,7 @@ def open_page() -> None:
         jobs.stop_job("explore")
         _example()
     explore_state.fill(opened)
+    explore_state.forget_refusal()
 
 
 def _other_model() -> None:
@@ -56,13 +58,10 @@ def _other_model() -> None:
 
 def _other_probe(result: Exploration | None) -> None:
     """Say that a probe was named whose neurons cannot be marked here."""
-    named, found = session.view().probe, session.probe()
-    if named is None:
-        return
-    if found is None or found.name != named:
-        instead = f"{found.name} is used instead" if found is not None else "no neuron is marked"
-        session.note(f"There is no probe {named} here: {instead}.")
-    elif result is not None and session.probe_of(result.model) is None:
+    named, missing = session.view().probe, session.missing_probe()
+    if missing is not None:
+        session.note(missing)
+    elif named is not None and result is not None and session.probe_of(result.model) is None:
         session.note(
             f"The probe {named} was made for another model than this answer, so its neurons are not marked. "
             "Identify says which."
@@ -105,7 +104,7 @@ def page() -> None:
         ):
             explore_figures.before(result)
     explore_state.keep_draft()
-    session.close_view("explore")
+    address.close("explore")
 
 
 def _heading(result: Exploration | None, running: jobs.Job | None) -> str:

@@ -11,6 +11,7 @@ from app import session
 from app.links import Room
 from app.pages import run
 from app.widgets import (
+    address,
     frame,
     identify_answers,
     identify_probes,
@@ -35,7 +36,8 @@ def page() -> None:
     probe = session.probe()
     room = session.view().room
     _head(probe, room)
-    frame.notes(session.link_notes())
+    missing = session.missing_probe()
+    frame.notes((*session.link_notes(), *([missing] if missing else [])))
     with st.container():
         model_status.waiting()
     if room == "train":
@@ -49,7 +51,7 @@ def page() -> None:
     else:
         _none()
     identify_runs.asked_to_delete()
-    session.close_view("identify")
+    address.close("identify")
 
 
 def _head(probe: Probe | None, room: Room) -> None:

@@ -35,7 +35,9 @@ def shown_neuron(result: Exploration, cell: Cell) -> NeuronId:
 
 def draw(result: Exploration, cell: Cell, probe: Probe | None) -> None:
     """The card, or how far it is; `probe` names more neurons whose card can be opened."""
-    neuron = shown_neuron(result, cell)
+    neuron, picked = shown_neuron(result, cell), session.view().card
+    if picked is not None and picked != neuron:
+        st.markdown(muted(f"{picked} is not in this model: below stands the largest of the cell."))
     _heading(result, cell, neuron, probe)
     loaded = session.status().info
     if loaded is not None and loaded.fingerprint != result.model.fingerprint:
@@ -71,7 +73,9 @@ def _heading(result: Exploration, cell: Cell, neuron: NeuronId, probe: Probe | N
     options = [str(one) for one in dict.fromkeys([neuron, *session.chosen().ids[:50], *names, *marked])]
 
     def pick() -> None:
-        session.change(card=NeuronId.parse(st.session_state["card-pick"]))
+        # A browser may still send the choice of the question before.
+        if session.stands(result):
+            session.change(card=NeuronId.parse(st.session_state["card-pick"]))
 
     row.selectbox(
         "Neuron", options, key=session.follow("card-pick", str(neuron)), on_change=pick, label_visibility="collapsed",

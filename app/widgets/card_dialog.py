@@ -10,8 +10,7 @@ import streamlit as st
 
 from app import session
 from app.links import Room
-from app.pages import FOLDER
-from app.widgets import frame, probe_neuron, text
+from app.widgets import address, frame, probe_neuron, text
 from app.widgets.frame import muted
 from backend.neurons import NeuronId
 from backend.types.probe import Probe, ProbeNeuron
@@ -59,10 +58,10 @@ def _ways(neuron: NeuronId, *, in_probe: bool) -> None:
     row = st.container(horizontal=True)
     if row.button("Along an answer, on Explore", icon=":material/search:", key=f"card-explore-{neuron}"):
         session.change(card=neuron)
-        st.switch_page(FOLDER / "explore.py")
+        address.go("explore")
     if in_probe and row.button(
         "Its whole card, on Identify", icon=":material/open_in_new:", key=f"card-whole-{neuron}"
     ):
         room: Room = "report"
         session.change(card=neuron, room=room)
-        st.switch_page(FOLDER / "identify.py")
+        address.go("identify")

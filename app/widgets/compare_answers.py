@@ -13,6 +13,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import session
+from app.marks import Mark
 from app.widgets import answer_scores, compare_state, compare_words, diff_text, explore_words, frame, hand_marks, text
 from app.widgets.compare_words import Verdict
 from app.widgets.jobs import Progress
@@ -162,7 +163,7 @@ def _verdict(result: Comparison, place: int) -> Verdict:
 def _mark(result: Comparison, place: int, name: str) -> DeltaGenerator:
     """The person's own mark: it stands above the rule until it is taken back."""
     key = f"mark-{place}-{result.request.hash[:12]}"
-    choices: dict[str, Verdict | None] = {BY_RULE: None, RIGHT: "right", WRONG: "wrong", UNCERTAIN: "uncertain"}
+    choices: dict[str, Mark | None] = {BY_RULE: None, RIGHT: "right", WRONG: "wrong", UNCERTAIN: "uncertain"}
     own = hand_marks.of(result).get(place)
     st.session_state[key] = next(word for word, mark in choices.items() if mark == own)
 

@@ -9,7 +9,8 @@ import streamlit as st
 
 from app import session
 from app.widgets import compare_state, frame, neuron_sets, probe_presets, pushes, switches, text
-from app.widgets.compare_state import AGAINST, BESIDE_NAMES, KINDS
+from app.widgets.compare_state import AGAINST, KINDS, TWIN
+from app.widgets.switches import BESIDE
 from backend.types import MAX_PROMPT_CHARACTERS, CompareRequest
 from backend.types.numbers import short
 
@@ -93,12 +94,15 @@ def switchboard() -> None:
 
 def _beside_names() -> list[str]:
     """What can stand beside the switches: negative weights only where a probe of this model has some."""
-    return [name for name in BESIDE_NAMES if name != AGAINST or compare_state.negative()]
+    more = map(compare_state.at_alpha, compare_state.others())
+    return [*BESIDE, *more, *(name for name in (AGAINST, TWIN) if name != AGAINST or compare_state.negative())]
 
 
 def _beside(name: str) -> str:
-    alphas: dict[str, float] = dict(switches.BESIDE.items())
-    return f"+ {name}, α = {short(alphas[name], 6)}" if name in alphas else name
+    alphas: dict[str, float] = dict(BESIDE.items())
+    if name in alphas:
+        return f"+ {name}, α = {short(alphas[name], 6)}"
+    return f"+ {name}" if name.startswith("α") else name
 
 
 def runs_on_flip() -> bool:

@@ -24,8 +24,8 @@ from backend.types.numbers import short
 
 TWIN = "Random twin"
 AGAINST = "Negative weights"
-BESIDE_NAMES = (*BESIDE, AGAINST, TWIN)
 KINDS = {"layer": "same layers", "free": "any layer"}
+_OTHERS, _EXAMPLE = "compare.others", "compare.example"
 _KNOWN_OF = "compare.known_of"
 """The question that the known answer was typed for."""
 
@@ -50,6 +50,7 @@ def take_up() -> bool:
 def show_example(result: Comparison) -> None:
     """Put the request of a finished example into the view, so that its switches can be flipped."""
     request = result.request
+    st.session_state[_EXAMPLE] = request.prompt, request.decoding.max_new_tokens
     session.change(
         prompt=request.prompt, chat=request.chat, system=request.system, decoding=request.decoding,
         neurons=NeuronSet(tuple(switches.settings(request))), alphas=request.alphas, own=request.own,
@@ -70,12 +71,11 @@ def pressed() -> bool:
 
 def _leave_example() -> None:
     """Let another question than the example's have answers of the usual length, not the example's short ones."""
-    shown = session.result("compare", Comparison)
-    if shown is None or session.result_key("compare") != "example":
+    prompt, longest = st.session_state.get(_EXAMPLE, (None, None))
+    if prompt is None or st.session_state["compare.prompt"] == prompt:
         return
-    if st.session_state["compare.prompt"] != shown.request.prompt and (
-        st.session_state["compare.longest"] == shown.request.decoding.max_new_tokens
-    ):
+    del st.session_state[_EXAMPLE]
+    if st.session_state["compare.longest"] == longest:
         st.session_state["compare.longest"] = Decoding().max_new_tokens
 
 
@@ -101,15 +101,12 @@ def _put(view: View) -> None:
     switches.put({neuron: alphas.get(neuron, main) for neuron in view.neurons})
     rest = view.alphas if view.own else view.alphas[1:]
     beside = [name for name, alpha in BESIDE.items() if alpha in rest]
-    others = [short(alpha, 6) for alpha in rest if alpha not in BESIDE.values()]
-    if others:
-        session.note(
-            "This page has columns for half, double and triple beside the switches: "
-            f"α = {', '.join(others)} is left out."
-        )
+    if 1.0 in rest:
+        session.note("At α = 1 nothing is changed: the baseline is that column.")
     state = st.session_state
+    others = state[_OTHERS] = switches.others(rest)
     state["compare.beside"] = [
-        *beside, *([AGAINST] if view.against else []), *([TWIN] if view.controls else []),
+        *beside, *map(at_alpha, others), *([AGAINST] if view.against else []), *([TWIN] if view.controls else []),
     ]  # fmt: skip
     state["compare.twins"] = max(view.controls, 1)
     state["compare.kinds"] = list(view.kinds)
@@ -130,6 +127,7 @@ def options() -> Options:
     )
     return Options(
         beside=tuple(name for name in BESIDE if name in beside),
+        others=tuple(alpha for alpha in others() if at_alpha(alpha) in beside),
         against=negative() if AGAINST in beside else NeuronSet(),
         twins=state["compare.twins"] if TWIN in beside else 0,
         twin_kinds=tuple(state["compare.kinds"]) or view.kinds,
@@ -139,6 +137,17 @@ def options() -> Options:
         chat=view.chat,
         system=view.system,
     )
+
+
+def others() -> tuple[float, ...]:
+    """Alphas of columns that have no name here, as the last link brought them."""
+    found: tuple[float, ...] = st.session_state.get(_OTHERS, ())
+    return found
+
+
+def at_alpha(alpha: float) -> str:
+    """The name of a column at an alpha that has none of its own."""
+    return f"α = {short(alpha, 6)}"
 
 
 def negative() -> NeuronSet:
@@ -155,7 +164,7 @@ def keep() -> None:
     main = tuple(values) if len(values) == 1 else ()
     own = () if len(values) < 2 else tuple(OwnAlpha(neuron=neuron, alpha=alphas[neuron]) for neuron in alphas)
     # A column at the alpha of the switches stands twice: it is one row, and two choices.
-    beside = tuple(BESIDE[name] for name in chosen.beside)
+    beside = (*(BESIDE[name] for name in chosen.beside), *chosen.others)
     typed = st.session_state["compare.prompt"]
     view = session.change(
         alphas=(*main, *beside) if alphas else (0.0, *beside), own=own,

@@ -84,12 +84,19 @@ def main(plans: Sequence[RowPlan]) -> int | None:
 
 def labels(plans: Sequence[RowPlan]) -> tuple[str, ...]:
     """A name for every row, no two alike: a twin says whose it is, rows of one name are told apart by number."""
-    first = main(plans)
+    first, plain = main(plans), [name(plan) for plan in plans]
+    # Alphas without a name of their own share one.
+    picked = [
+        f"{one} (α = {alpha_text(plan.alpha)})"
+        if place != first and plan.arm != "control" and plan.alpha is not None and plain.count(one) > 1
+        else one
+        for place, (plan, one) in enumerate(zip(plans, plain, strict=True))
+    ]
     names = []
-    for plan in plans:
+    for plan, one in zip(plans, picked, strict=True):
         of = plan.control_of if plan.arm == "control" else None
         beside = of is not None and of != first and of < len(plans)
-        names.append(f"{name(plan)} of {name(plans[of]).lower()}" if beside and of is not None else name(plan))
+        names.append(f"{one} of {picked[of][:1].lower()}{picked[of][1:]}" if beside and of is not None else one)
     seen: dict[str, int] = {}
     told = []
     for one in names:
@@ -175,11 +182,14 @@ def twin_told(result: Comparison, place: int) -> str:
 
 
 def split_token(result: Comparison, row: Row) -> str:
-    """How the baseline goes on where `row` leaves it: its token there, or 'its end'."""
+    """How the baseline goes on where `row` leaves it: its token there, quoted where it has no letter, or 'its end'."""
     if row.split is None:
         return ""
     tokens = result.rows[0].tokens
-    return tokens[row.split.position].shown if row.split.position < len(tokens) else "its end"
+    if row.split.position >= len(tokens):
+        return "its end"
+    shown = tokens[row.split.position].shown
+    return shown if any(map(str.isalnum, shown)) else f"“{shown}”"
 
 
 def _done(plan: RowPlan) -> str:

@@ -13,8 +13,8 @@ from app.charts import cells, layer_token, scores
 from app.charts.layer_neuron import Measure
 from app.charts.scores import SCORES, Score, values
 from app.links import Cell
-from app.pages import FOLDER
 from app.widgets import (
+    address,
     answer_score,
     card,
     explore_words,
@@ -110,9 +110,14 @@ def _strip(result: Exploration, cell: Cell) -> str:
     layers = values(result, score)
     token_strip.strip(
         tokens, session.palette(), key=f"strip-{result.request.hash[:12]}", label="Question and answer, token by token",
-        selected=cell.pos, on_pick=lambda pos: session.change(cell=cells.at_token(layers, pos), card=None),
+        selected=cell.pos, on_pick=lambda pos: _look_at(result, cells.at_token(layers, pos)),
     )  # fmt: skip
     return explore_words.tint(score, tints)
+
+
+def _look_at(result: Exploration, cell: Cell) -> None:
+    if session.stands(result):
+        session.change(cell=cell, card=None, part=None)
 
 
 def _worth(result: Exploration) -> None:
@@ -135,15 +140,15 @@ def _map(result: Exploration, cell: Cell, probe: Probe | None) -> None:
         _map_settings()
     places = cells.shown_columns(result, template=view.template)
     parts = cells.pages(places)
-    page = cells.page_of(places, cell)
+    page = cells.page_of(places, cell) if view.part is None else min(view.part, len(parts) - 1)
     if len(parts) > 1:
-        page = st.segmented_control(
-            "Tokens", range(len(parts)), default=page, required=True, key=f"part-{result.request.hash[:12]}-{page}",
-            format_func=lambda n: f"tokens {parts[n][0]} to {parts[n][-1]}",
+        st.segmented_control(
+            "Tokens", range(len(parts)), required=True, key=session.follow("part", page), on_change=_take,
+            args=("part", "part"), format_func=lambda n: f"tokens {parts[n][0]} to {parts[n][-1]}",
         )  # fmt: skip
     heatmap.layer_token_map(
         result, view.score, places=parts[page], cell=cell, by_layer=view.per_layer,
-        on_pick=lambda picked: session.change(cell=picked, card=None), probe=probe,
+        on_pick=lambda picked: _look_at(result, picked), probe=probe,
     )  # fmt: skip
 
 
@@ -202,7 +207,7 @@ def _ranked(result: Exploration, cell: Cell, probe: Probe | None) -> None:
         f"Compare with {'these ' + format(count, ',') if count > 1 else 'this one'}", type="primary", width="stretch",
         icon=":material/compare_arrows:", key="compare-with",
     ):  # fmt: skip
-        st.switch_page(FOLDER / "compare.py")
+        address.go("compare")
 
 
 def _strong(result: Exploration, cell: Cell) -> None:

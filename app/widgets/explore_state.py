@@ -8,7 +8,8 @@ from __future__ import annotations
 import streamlit as st
 from pydantic import ValidationError
 
-from app import links, session
+from app import session
+from app.forms import Unrun
 from app.widgets import ask, jobs, text
 from app.widgets.refusals import bad_input
 from backend.errors import BadInput
@@ -16,6 +17,8 @@ from backend.types import Exploration, ExploreRequest
 
 FORM = "explore.form"
 """Key of the request that the form was last in step with."""
+REFUSED = "explore.refused"
+"""Key of what the form said when it could not be asked."""
 
 
 def ask_it() -> None:
@@ -24,10 +27,21 @@ def ask_it() -> None:
         request = ask.request()
     except BadInput as error:
         session.fail("explore", error)
+        st.session_state[REFUSED] = _said()
         return
     session.ask(request)
     st.session_state[FORM] = session.view().explore_request()
     jobs.run_job("explore", request.model_copy(update={"neurons": session.followed()}))
+
+
+def forget_refusal() -> None:
+    """Let go of why the form could not be asked, once it says something else."""
+    if isinstance(session.failure("explore"), BadInput) and st.session_state.get(REFUSED, _said()) != _said():
+        session.fail("explore", None)
+
+
+def _said() -> tuple[str, dict[str, object]]:
+    return ask.typed(), ask.changed(session.view().explore_request())
 
 
 def fill(opened: bool) -> None:
@@ -62,8 +76,9 @@ def say_not_run(result: Exploration) -> None:
     if view.draft is None and not view.unrun.changed():
         return
     what = "The box holds another question" if view.draft is not None else "Settings were changed since"
+    then = "The box is empty." if view.draft == "" else f"{what}: Run asks it."
     st.info(
-        f"Below stands the answer to “{text.markdown(short(result.request.prompt))}”. {what}: Run asks it.",
+        f"Below stands the answer to “{text.markdown(short(result.request.prompt))}”. {then}",
         icon=":material/history:",
     )
 
@@ -73,5 +88,5 @@ def keep_draft() -> None:
     asked, view = session.asked(), session.view()
     unrun = ask.typed() != (asked.prompt if asked else "")
     session.change(
-        draft=ask.typed() if unrun else None, unrun=links.Unrun(**ask.changed(view.explore_request()))
+        draft=ask.typed() if unrun else None, unrun=Unrun(**ask.changed(view.explore_request()))
     )  # fmt: skip

@@ -130,15 +130,19 @@ def figures(table: pd.DataFrame, *, key: str, alt: str, **extra: Any) -> None:
         held = table[name].dropna().abs()
         held = held[held > 0]
         if held.empty or held.min() >= SMALLEST_PLAIN:
-            columns[name] = st.column_config.NumberColumn(format=_digits(float(held.max()) if len(held) else 0.0))
+            columns[name] = st.column_config.NumberColumn(format=_digits(held))
         else:
             shown[name] = ["" if pd.isna(value) else numbers.short(float(value)) for value in table[name]]
     st.dataframe(shown, hide_index=True, key=key, alt=alt, column_config=columns or None, **extra)
 
 
-def _digits(largest: float) -> str:
-    """Four digits behind the point below 1, fewer above."""
-    return "%.4f" if largest < 1 else ("%.3f" if largest < 100 else "%.1f")
+def _digits(sizes: pd.Series[float]) -> str:
+    """Four digits behind the point below 1, fewer above, but as many as the smallest figure needs to be seen."""
+    largest = float(sizes.max()) if len(sizes) else 0.0
+    places = 4 if largest < 1 else (3 if largest < 100 else 1)
+    while len(sizes) and places < 4 and float(sizes.min()) < 10**-places:
+        places += 1
+    return f"%.{places}f"
 
 
 def _json(data: pd.DataFrame, result: Frozen | None) -> bytes:

@@ -10,39 +10,44 @@ import streamlit as st
 
 from app import session
 from app.marks import HASHED, Mark, Marks
-from backend.types import Comparison
+from backend.errors import HNeuronsError
+from backend.types import CompareRequest, Comparison
 
 _HELD = "compare.marks"
 MOST = 200
 """Comparisons whose marks are kept: a session may last all day."""
 
 
-def take_up(opened: bool) -> None:
-    """Let the marks of a link, or of Back, be those of its comparison; where it has none, the one on the page has none.
+def take_up(opened: bool, wanted: CompareRequest | HNeuronsError) -> None:
+    """Let the marks of a link, or of Back, be those of its comparison; where it has none, that comparison has none.
 
     Args:
         opened: whether the address named another view than the one held.
+        wanted: the comparison that it names.
     """
-    told, shown = session.view().marks, session.result("compare", Comparison)
-    if not opened:
-        return
-    if told is not None:
+    told = session.view().marks
+    if opened and told is not None:
         _hold(told.of, dict(told.rows))
-    elif shown is not None:
-        _hold(_name(shown), {})
+    elif opened and isinstance(wanted, CompareRequest):
+        _hold(_name(wanted), {})
 
 
-def keep(result: Comparison | None) -> None:
-    """Write the marks of the comparison that is shown into the view; while none is, what the link said stays."""
-    if result is not None:
-        held = of(result)
-        session.change(marks=Marks(_name(result), tuple(sorted(held.items()))) if held else None)
+def keep(wanted: CompareRequest | HNeuronsError) -> None:
+    """Write the marks of the comparison that is asked for into the view, at once: marks that went with its answers only
+    would be a step of Back between."""
+    held = {} if isinstance(wanted, HNeuronsError) else _all().get(_name(wanted), {})
+    marks = Marks(_name(wanted), tuple(sorted(held.items()))) if held and isinstance(wanted, CompareRequest) else None
+    session.change(marks=marks)
+
+
+def _all() -> dict[str, dict[int, Mark]]:
+    found: dict[str, dict[int, Mark]] = st.session_state.get(_HELD, {})
+    return found
 
 
 def of(result: Comparison) -> dict[int, Mark]:
     """Row -> mark of this comparison."""
-    held: dict[int, Mark] = st.session_state.get(_HELD, {}).get(_name(result), {})
-    return held
+    return _all().get(_name(result.request), {})
 
 
 def set_mark(result: Comparison, row: int, mark: Mark | None) -> None:
@@ -51,15 +56,15 @@ def set_mark(result: Comparison, row: int, mark: Mark | None) -> None:
     marks = {place: held for place, held in of(result).items() if place not in same}
     if mark is not None:
         marks |= dict.fromkeys(same, mark)
-    _hold(_name(result), marks)
+    _hold(_name(result.request), marks)
 
 
-def _name(result: Comparison) -> str:
-    return result.request.hash[:HASHED]
+def _name(request: CompareRequest) -> str:
+    return request.hash[:HASHED]
 
 
 def _hold(name: str, marks: dict[int, Mark]) -> None:
-    held = dict(st.session_state.get(_HELD, {}))
+    held = dict(_all())
     held.pop(name, None)
     if marks:
         held[name] = marks

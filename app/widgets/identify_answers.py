@@ -113,10 +113,15 @@ def _table(run: RunView, shown: list[AnswerView], part: str) -> None:
         rows, hide_index=True, disabled=[name for name in rows.columns if name not in (_VERDICT, _WORDS)],
         key=key, on_change=take, height=480,
         column_config={
-            _VERDICT: st.column_config.SelectboxColumn(options=list(VERDICTS), required=True),
-            _WORDS: st.column_config.TextColumn(width=170),
-            "the model’s answer": st.column_config.TextColumn(width=400),
-            "times": st.column_config.NumberColumn(help="how many of the samples said so"),
+            _VERDICT: st.column_config.SelectboxColumn(options=list(VERDICTS), required=True, width=104),
+            _WORDS: st.column_config.TextColumn(width=150),
+            "question": st.column_config.TextColumn(width=190),
+            "known answer": st.column_config.TextColumn(width=104),
+            "the model’s answer": st.column_config.TextColumn(width=256),
+            "greedy": st.column_config.CheckboxColumn(width=64),
+            "times": st.column_config.NumberColumn(width=56, help="how many of the samples said so"),
+            "by a person": st.column_config.CheckboxColumn(width=92),
+            "by the rules": st.column_config.TextColumn(width=96),
         },
     )  # fmt: skip
     decided = sum(one.overruled or one.marked for one in shown)

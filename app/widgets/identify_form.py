@@ -6,6 +6,7 @@ Refuses to draw the form (`identify_train`).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from app import session
+from app.forms import OWN, TrainForm
 from app.widgets import text
 from app.widgets.identify_runs import CHANGE
 from app.widgets.refusals import bad_input
@@ -24,6 +26,9 @@ from backend.types.results import ModelInfo
 
 AS_BEGUN = "As begun"
 _KEPT, _CHANGED = "train:form", "train:changed"
+_TOLD = "train:told"
+"""The form as it was written into the view last."""
+_FIELDS = tuple(TrainForm.model_fields)
 _NOT_KEPT = ("train.start", "train.file", "train.leave", "train.let_go")
 
 
@@ -64,8 +69,14 @@ SIZES = {
 
 
 def open_form() -> RunView | None:
-    """Put back what the form held, or what a run was begun with where one is to be changed; that run."""
+    """Put back what the form held, or what a run was begun with where one is to be changed; that run.
+
+    What a link says, or Back, stands above what the form held.
+    """
     state = st.session_state
+    said, told = session.view().form, state.get(_TOLD)
+    if _CHANGED not in state and CHANGE not in state and said != (told or TrainForm()):
+        state.update({f"train.{name}": value for name, value in said.model_dump().items()})
     run = state.pop(CHANGE, None)
     if run is not None:
         state[_CHANGED] = run
@@ -81,6 +92,11 @@ def close_form() -> None:
     state = st.session_state
     held = {name: state[name] for name in list(state) if str(name).startswith("train.") and name not in _NOT_KEPT}
     state[_KEPT] = {**state.get(_KEPT, {}), **held}
+    if _CHANGED in state:
+        return
+    with suppress(ValidationError):
+        state[_TOLD] = TrainForm(**{name: held[f"train.{name}"] for name in _FIELDS if f"train.{name}" in held})
+        session.change(form=state[_TOLD])
 
 
 def leave() -> None:
@@ -88,6 +104,8 @@ def leave() -> None:
     state = st.session_state
     state.pop(_CHANGED, None)
     state.pop(_KEPT, None)
+    state.pop(_TOLD, None)
+    session.change(form=TrainForm())
     for name in [name for name in state if str(name).startswith("train.")]:
         del state[name]
 
@@ -96,7 +114,7 @@ def filled(run: RunView) -> dict[str, Any]:
     """The form's fields as the run's plan has them."""
     plan: Plan = run.plan
     sampling, training, judge = plan.sampling, plan.training, plan.judge
-    named = next((name for name, one in CONSISTENCIES.items() if one == plan.filter), "my own numbers")
+    named = next((name for name, one in CONSISTENCIES.items() if one == plan.filter), OWN)
     found = {
         "name": run.name, "source": AS_BEGUN, "size": AS_BEGUN, "suffix": sampling.suffix, "samples": sampling.samples,
         "temperature": sampling.temperature, "top_k": sampling.top_k, "top_p": sampling.top_p,

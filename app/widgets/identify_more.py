@@ -180,8 +180,8 @@ def _made(probe: Probe, card: Report) -> None:
         "made": probe.made,
         "training answers": card.train_items,
         "held-out answers": card.test_items,
-        "C": probe.c,
-        "intercept": probe.intercept,
+        "C": short(probe.c),
+        "intercept": short(probe.intercept, 6),
     }
     for sentence in identify_words.agreements(card):
         st.markdown(f"- {text.markdown(sentence)}")

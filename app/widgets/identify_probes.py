@@ -106,12 +106,20 @@ def _import() -> None:
     if files and not st.session_state.get("import.name"):
         st.session_state["import.name"] = name_from(files[0].name)
     name = st.text_input("Its name here", key="import.name", placeholder="theirs", max_chars=64)
+    other = st.text_input(
+        "The model it is for",
+        key="import.model",
+        placeholder="the one that is loaded",
+        max_chars=300,
+        help="Where that is another: its name in the table of Models, on the hub, or its folder. Only its shape is "
+        "looked at; the probe can be used once it is loaded.",
+    ).strip()
     force = st.checkbox(
         "Also if it was made for another model", key="import.force",
         help="Neuron numbers mean nothing on another model. The probe keeps a mark that says so.",
     )  # fmt: skip
     if st.button("Take it", icon=":material/download:", key="import.go"):
-        _take({file.name: file.getvalue() for file in files or ()}, name.strip(), force)
+        _take({file.name: file.getvalue() for file in files or ()}, name.strip(), force, other or None)
 
 
 def name_from(file: str) -> str:
@@ -119,11 +127,11 @@ def name_from(file: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", PurePath(file).stem).strip("._-")[:64]
 
 
-def _take(files: dict[str, bytes], name: str, force: bool) -> None:
+def _take(files: dict[str, bytes], name: str, force: bool, model: str | None) -> None:
     try:
         if not files or not name:
             raise BadInput("The probe cannot be taken", "a file and a name are needed", "choose both")
-        made = session.client().import_probe(files, name, force)
+        made = session.client().import_probe(files, name, force, model)
     except HNeuronsError as error:
         jobs.shown_error(error)
         return

@@ -125,6 +125,9 @@ def _opened(probe: Probe) -> None:
     """The card of the neuron that was clicked, else of the one that moves the score most."""
     picked = session.view().card
     neuron = picked if picked is not None and probe.find(picked) is not None else probe_neuron.foremost(probe)
+    if picked is not None and neuron != picked:
+        instead = "" if neuron is None else f" Below stands {neuron}, which moves its score most."
+        st.markdown(frame.muted(f"{picked} is no neuron of {text.markdown(probe.name)}.{instead}"))
     if neuron is not None:
         probe_neuron.card(probe, neuron)
 

@@ -20,6 +20,8 @@ POLL_SECONDS = 1.0
 FAILED = "train:failed"
 """Why the last run could not begin or go on; it stands under the form."""
 CHANGE, DELETING, STARTED = "train:change", "train:deleting", "train:started"
+SHOWN = "train:shown"
+"""False until the run that was begun last was brought into the window."""
 _JOBS = "train:jobs"
 
 
@@ -28,6 +30,7 @@ def start(request: IdentifyRequest) -> None:
     job = session.client().submit("identify", request, session.session_id())
     st.session_state[_JOBS] = {**st.session_state.get(_JOBS, {}), request.name: job}
     st.session_state[STARTED] = request.name
+    st.session_state[SHOWN] = False
 
 
 @st.fragment(run_every=POLL_SECONDS)

@@ -9,7 +9,8 @@ import streamlit as st
 from pydantic import ValidationError
 
 from app import session
-from app.widgets import frame, identify_form, identify_runs, jobs, text
+from app.forms import FILTERS, OWN
+from app.widgets import frame, identify_form, identify_runs, into_view, jobs, text
 from app.widgets.frame import muted
 from app.widgets.identify_form import AS_BEGUN, SIZES, Size, plan
 from app.widgets.identify_runs import FAILED
@@ -21,7 +22,6 @@ from backend.types.plan import RunView, Training
 from backend.types.probe import Probe
 from backend.types.results import ModelInfo
 
-OWN = "my own numbers"
 LEAST = 10
 """Right and wrong answers that a probe needs of each: `backend.identify.items.MIN_SIDE`, a test holds them equal."""
 _READ = "train:read"
@@ -74,6 +74,8 @@ def _form() -> None:
     if isinstance(failed, HNeuronsError):
         jobs.shown_error(failed)
     identify_runs.just_started()
+    if not st.session_state.pop(identify_runs.SHOWN, True):
+        into_view.bring("just-started", 1)
 
 
 def _changing(run: RunView) -> None:
@@ -184,7 +186,7 @@ def _settings() -> None:
         four.number_input("Top-p", 0.05, 1.0, 0.9, 0.05, key="train.top_p")
         five.number_input("Tokens", 1, 512, 32, key="train.max_new_tokens", help="The longest answer, in tokens")
         named = st.selectbox(
-            "Which questions are kept", [*CONSISTENCIES, OWN], index=2, key="train.filter",
+            "Which questions are kept", FILTERS, index=2, key="train.filter",
             help="How many samples must agree. A small model agrees with itself in 10 of 10 hardly ever when it is "
             "right.",
         )  # fmt: skip
@@ -267,6 +269,8 @@ def _start(own: tuple[Question, ...] | None, size: Size, changed: RunView | None
         if own is not None and not own:
             raise BadInput("There is no question to ask", "no file was read", "choose a file, or those that ship")
         name = state["train.name"].strip()
+        if not name:
+            raise BadInput("The run has no name", "its answers and its probe are kept under it", "give it one above")
         again = changed is not None and changed.name == name
         if not again and any(run.name == name for run in session.client().runs()):
             raise BadInput(f"There is a run {name} already", "it has its own questions", "choose another name")

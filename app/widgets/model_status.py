@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session
-from app.pages import FOLDER
+from app.widgets import address
 from app.widgets.frame import muted
 from app.widgets.jobs import shown_error
 from app.widgets.text import markdown
@@ -29,7 +29,7 @@ def popover() -> None:
         else:
             st.markdown(_state(status))
         if st.button("Other models", icon=":material/tune:", key="other-models"):
-            st.switch_page(FOLDER / "models.py")
+            address.go("models")
 
 
 def facts(info: ModelInfo) -> str:

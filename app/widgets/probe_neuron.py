@@ -10,9 +10,8 @@ import streamlit as st
 from app import session
 from app.charts import neuron_card, probe_histogram
 from app.links import Room
-from app.pages import FOLDER
 from app.style import Palette
-from app.widgets import frame, jobs, text, token_strip
+from app.widgets import address, frame, jobs, text, token_strip
 from app.widgets.frame import muted
 from app.widgets.token_strip import StripToken
 from backend.neurons import NeuronId, NeuronSet
@@ -169,7 +168,7 @@ def _try(one: ProbeNeuron) -> None:
         asked = session.view().asking(ExploreRequest(prompt=one.top[0].prompt))
         session.change(prompt=asked.prompt, answer=None, draft=None, typed=None)
     session.change(**change)
-    st.switch_page(FOLDER / "compare.py")
+    address.go("compare")
 
 
 def section(probe: Probe, neuron: NeuronId) -> None:
@@ -181,6 +180,6 @@ def section(probe: Probe, neuron: NeuronId) -> None:
     if row.button("Its whole card", key=f"whole-{neuron}", type="tertiary", icon=":material/open_in_new:"):
         room: Room = "report"
         session.change(card=neuron, room=room)
-        st.switch_page(FOLDER / "identify.py")
+        address.go("identify")
     figures(one)
     histogram(probe, one)

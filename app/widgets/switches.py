@@ -31,14 +31,14 @@ MOST_ROWS = 12
 WHOLE = "set"
 _EDITS = "switch.table"
 _NARROW = """<style>
+.st-key-compare-beside [role="toolbar"] { flex-wrap: wrap; overflow: visible; }
 @media (max-width: 640px) {
   [class*="st-key-switchrow-"] { flex-wrap: wrap; row-gap: 0.25rem; padding-bottom: 0.5rem; }
   [class*="st-key-switchrow-"] > :has([data-testid="stButtonGroup"]) { flex: 1 1 100%; order: 3; }
-  .st-key-compare-beside [role="toolbar"] { flex-wrap: wrap; overflow: visible; }
   [class*="st-key-switchrow-"] > :nth-child(2) { flex: 1 1 0; min-width: 0; }
 }
 </style>"""
-"""On a phone a switch takes two lines: name, what it pushes towards and alpha, then its positions; pills wrap."""
+"""On a phone a switch takes two lines: name, what it pushes towards and alpha, then its positions. Pills wrap."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Options:
     """What stands beside the switched row, and how the answers are written."""
 
     beside: tuple[Beside, ...] = ()
+    others: tuple[float, ...] = ()
+    """Further columns, at alphas that have no name here: a link brings them."""
     against: NeuronSet = NeuronSet()
     """A further arm: the probe's negative weights, at the alpha of the switches."""
     twins: int = 1
@@ -76,7 +78,7 @@ def compose(prompt: str, alphas: Mapping[NeuronId, float], options: Options) -> 
             "Every switch stands at Normal", "the answer would be the baseline's own", "set one to Suppress or Amplify"
         )
     values = set(moved.values())
-    beside = tuple(BESIDE[name] for name in options.beside)
+    beside = (*(BESIDE[name] for name in options.beside), *options.others)
     one = len(values) == 1
     main = tuple(values) if one else ()
     rows = (*main, *(alpha for alpha in beside if alpha not in main))
@@ -127,6 +129,7 @@ def options_of(request: CompareRequest) -> Options:
     rest = request.alphas if request.own else request.alphas[1:]
     return Options(
         beside=tuple(name for name, alpha in BESIDE.items() if alpha in rest),
+        others=others(rest),
         against=request.against,
         twins=request.controls,
         twin_kinds=request.control_kinds,
@@ -136,6 +139,11 @@ def options_of(request: CompareRequest) -> Options:
         chat=request.chat,
         system=request.system,
     )
+
+
+def others(alphas: Sequence[float]) -> tuple[float, ...]:
+    """Those of the columns' alphas that have no name here; one at 1 would be the baseline once more."""
+    return tuple(dict.fromkeys(alpha for alpha in alphas if alpha not in BESIDE.values() and alpha != 1.0))
 
 
 def choice_of(alpha: float) -> Choice:

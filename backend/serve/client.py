@@ -119,8 +119,13 @@ class Client(Protocol):
         Raises BadInput."""
         ...
 
-    def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:
-        """Keep a probe from the files of others under `name`, for the loaded model. Raises BadInput."""
+    def import_probe(
+        self, files: Mapping[str, bytes], name: str, force: bool = False, model: str | None = None
+    ) -> Probe:
+        """Keep a probe from the files of others under `name`: for the loaded model, or for `model`, of which only
+        name and shape are looked at.
+
+        Raises BadInput, UnknownModel, ModelUnreadable, UnsupportedModel."""
         ...
 
     def keep_link(self, params: Mapping[str, str]) -> str:

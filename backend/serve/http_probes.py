@@ -75,10 +75,12 @@ class AnsweredQuestion(Asked):
 
 
 class ProbeFiles(Body):
-    """A probe in the files of others. With `force` one of another model is taken, and marked."""
+    """A probe in the files of others. With `force` one of another model is taken, and marked. `model` names the one
+    that it is for, where that is not the one loaded: its shape is looked at, it is not loaded."""
 
     files: Files
     force: StrictBool = False
+    model: str | None = Field(None, min_length=1, max_length=300)
 
 
 def add_probes(app: FastAPI, client: Client) -> None:
@@ -107,7 +109,7 @@ def _add_shelf(app: FastAPI, client: Client) -> None:
     @app.post("/v1/probes/{name}", status_code=201)
     def import_probe(name: Name, body: ProbeFiles) -> Probe:
         """Keep a probe from the files of others, for the loaded model."""
-        return client.import_probe(body.files, name, body.force)
+        return client.import_probe(body.files, name, body.force, body.model)
 
     @app.post("/v1/probes/{name}/standing")
     def standing(name: Name, body: AnsweredQuestion) -> Standing:

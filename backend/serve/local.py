@@ -303,11 +303,15 @@ class LocalClient:
 
         return shelf.parse(payload, file, limit, seed)
 
-    def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:
-        """Keep a probe from the files of others, for the loaded model where there is one."""
+    def import_probe(
+        self, files: Mapping[str, bytes], name: str, force: bool = False, model: str | None = None
+    ) -> Probe:
+        """Keep a probe from the files of others, for the loaded model where there is one, or for the one named."""
         now = self.status()
         from backend.serve import shelf
 
+        if model is not None and model != now.name:
+            return shelf.take(files, name, None, force, said=opening.shape_of(model))
         return shelf.take(files, name, now.info, force, now.name or "" if now.state == "loading" else "")
 
     def keep_link(self, params: Mapping[str, str]) -> str:

@@ -130,7 +130,7 @@ def meant(name: str | None, progress: Progress) -> tuple[ModelInfo | None, Said]
     if name is None:
         return None, Said()
     with _IMPORTS:
-        from backend.models import loading, sources
+        from backend.models import sources
 
     with suppress(ModelTooLarge):
         try:
@@ -139,8 +139,16 @@ def meant(name: str | None, progress: Progress) -> tuple[ModelInfo | None, Said]
             is_here = True
         if is_here:
             return open_engine(ModelSpec(name), None, progress).info, Said()
+    return None, shape_of(name)
+
+
+def shape_of(name: str) -> Said:
+    """Name and shape of a model that is not opened for that. Raises UnknownModel, ModelUnreadable, UnsupportedModel."""
+    with _IMPORTS:
+        from backend.models import loading
+
     called, shape = loading.shape_alone(name)
-    return None, Said(name=called, widths=(shape.neurons,) * shape.layers)
+    return Said(name=called, widths=(shape.neurons,) * shape.layers)
 
 
 def choices() -> tuple[ModelChoice, ...]:

@@ -152,9 +152,12 @@ class HttpClient:
         body = _packed({file: payload}) | {"limit": limit, "seed": seed}
         return self._read(ReadQuestions, self._call("POST", "/v1/questions", body))
 
-    def import_probe(self, files: Mapping[str, bytes], name: str, force: bool = False) -> Probe:
-        """Keep a probe from the files of others, for the service's model."""
-        return self._read(Probe, self._call("POST", f"/v1/probes/{_name(name)}", _packed(files) | {"force": force}))
+    def import_probe(
+        self, files: Mapping[str, bytes], name: str, force: bool = False, model: str | None = None
+    ) -> Probe:
+        """Keep a probe from the files of others, for the service's model or for the one named."""
+        body = _packed(files) | {"force": force} | ({} if model is None else {"model": model})
+        return self._read(Probe, self._call("POST", f"/v1/probes/{_name(name)}", body))
 
     def keep_link(self, params: Mapping[str, str]) -> str:
         """Keep the parameters of a link that is too long for an address, there; their key."""

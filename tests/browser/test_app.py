@@ -74,6 +74,15 @@ def test_a_question_is_answered_and_the_click_on_a_cell_opens_its_layer(page: Pa
     expect(page.get_by_role("heading", name="Layer 12 at", exact=False)).to_be_visible()
 
 
+def test_one_press_of_back_leaves_a_page_that_the_navigation_opened(page: Page) -> None:
+    page.get_by_role("link", name="Compare").click()
+    until(page, lambda: "/compare?" in page.url, "the view in the place of the bare address")
+    settled(page)
+    page.go_back()
+    until(page, lambda: "compare" not in page.url, "the page before")
+    expect(the_map(page)).to_have_count(1)
+
+
 def tick(page: Page, row: int) -> None:
     """Tick a row of the ranked neurons."""
     box = page.locator("[data-testid='stDataFrame']").first.bounding_box()

@@ -146,6 +146,16 @@ def address(app: AppTest) -> dict[str, str]:
     return {key: value if isinstance(value, str) else value[0] for key, value in app.query_params.items()}
 
 
+def test_a_question_of_one_s_own_is_not_cut_as_the_example_is_also_after_a_flip() -> None:
+    client = FakeClient()
+    app = opened(client)
+    app.button_group(key="switch.L17:N98").set_value("Amplify").run()
+    short = asked(client)[-1].decoding.max_new_tokens
+    app.text_input(key="compare.prompt").set_value("Who leads Nortel?").run()
+    press(app, "compare.run")
+    assert asked(client)[-1].decoding.max_new_tokens == Decoding().max_new_tokens != short
+
+
 def badges(app: AppTest) -> list[str]:
     return [str(one.value) for one in app.markdown if "-badge[" in one.value]
 
@@ -194,6 +204,19 @@ def test_marks_made_by_hand_outlive_a_reload_and_belong_to_their_comparison_alon
     assert [one for one in badges(again) if "Wrong" in one] == badges(again) != []
     other = opened(client, **{**address(app), "neurons": "L17:N412"})
     assert not badges(other) and "marks" not in other.query_params
+
+
+def test_a_flip_after_a_mark_is_one_step_of_the_address() -> None:
+    client = FakeClient()
+    app = opened(client, prompt="Who leads Nortel?", neurons="L17:N98,L17:N412")
+    mark = next(one for one in app.button_group if one.key and one.key.startswith("mark-1-"))
+    mark.set_value("Wrong").run()
+    marked = len(app.session_state["address_written"])
+    app.button_group(key="switch.L17:N98").set_value("Amplify").run()
+    app.run()
+    assert len(app.session_state["address_written"]) - marked <= 1 and "marks" not in address(app)
+    app.button_group(key="switch.L17:N98").set_value("Suppress").run()
+    assert address(app)["marks"].endswith(":1=wrong"), "the marks of each comparison are kept"
 
 
 @pytest.mark.parametrize(
@@ -518,12 +541,36 @@ def test_many_neurons_each_keep_their_own_alpha_until_the_one_switch_moves_them_
     assert asked(client)[-1].alphas == (0.5,) and len(asked(client)[-1].neurons) == 20
 
 
-def test_alphas_of_a_link_that_have_no_column_are_told() -> None:
-    app = opened(FakeClient(), prompt="Q?", neurons="L1:N1", alphas="0,0.3,2")
-    assert any("α = 0.3 is left out" in html.unescape(one.value) for one in app.info)
+def test_every_alpha_of_a_link_is_a_column_and_stays_in_the_address() -> None:
+    client = FakeClient()
+    app = opened(client, prompt="Q?", neurons="L1:N1", alphas="0,0.3,2,1.25")
+    assert sorted(asked(client)[-1].alphas) == [0.0, 0.3, 1.25, 2.0]
+    assert sorted(map(float, address(app)["alphas"].split(","))) == [0.0, 0.3, 1.25, 2.0]
+    beside = app.button_group(key="compare.beside")
+    chosen = list(beside.value or ())
+    assert "+ α = 0.3" in beside.options and "α = 1.25" in chosen
+    beside.set_value([name for name in chosen if name != "α = 0.3"]).run()
+    assert sorted(asked(client)[-1].alphas) == [0.0, 1.25, 2.0]
+
+
+def test_a_column_at_alpha_1_is_told_to_be_the_baseline() -> None:
+    client = FakeClient()
+    app = opened(client, prompt="Q?", neurons="L1:N1", alphas="0,1")
+    assert asked(client)[-1].alphas == (0.0,)
+    assert any("the baseline is that column" in html.unescape(one.value) for one in app.info)
+
+
+def test_a_link_whose_switches_all_stand_at_normal_says_why_nothing_is_asked() -> None:
+    app = opened(FakeClient(), prompt="Q?", neurons="L1:N1", alphas="1.0")
+    assert any("Every switch stands at Normal" in one.value for one in app.error)
 
 
 def test_a_link_that_cannot_be_read_is_told_and_the_page_still_stands() -> None:
     app = opened(FakeClient(), prompt="Q?", neurons="L1:N1", alphas="nan", controls="-4")
     assert not app.exception
     assert any("alphas" in one.value and "controls" in one.value for one in app.info)
+
+
+def test_a_probe_that_is_not_there_is_told_of() -> None:
+    app = opened(FakeClient(), probe="gone")
+    assert any("There is no probe gone here" in html.unescape(one.value) for one in app.info)

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.charts import cells
 from app.links import Cell, View
 from app.widgets import token_strip
 from backend.errors import BackendUnavailable, BadPrompt, ModelUnreadable, ZeroOutput
@@ -398,3 +399,29 @@ def test_a_refusal_of_the_engine_for_one_prompt_leaves_the_next_alone() -> None:
     run(app, "Long?")
     client.refuse = None
     assert heading(run(app, "Short?")) == EXAMPLE
+
+
+def test_the_part_of_a_long_text_stands_in_the_address_and_gives_way_to_a_chosen_cell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cells, "MAX_COLUMNS", 4)
+    app = opened(FakeClient())
+    parts = next(one for one in app.button_group if one.key == "part")
+    parts.set_value(0).run()
+    assert not app.exception and address(app)["part"] == "0"
+    again = opened(FakeClient(), part="0")
+    assert again.session_state["part"] == 0
+    assert opened(FakeClient(), part="77").session_state["part"] == len(parts.options) - 1
+    asked_anew = run(app, "Who wrote Hamlet?")
+    assert "part" not in address(asked_anew), "another question's text has other parts"
+
+
+def test_a_card_that_the_model_does_not_have_is_told_of() -> None:
+    assert "L99:N1 is not in this model" in everything(opened(FakeClient(), card="L99:N1"))
+
+
+def test_why_an_empty_box_cannot_be_asked_is_told_until_something_is_typed() -> None:
+    app = run(opened(FakeClient()), "")
+    assert "The prompt is empty" in everything(app) and "The box is empty" in everything(app)
+    type_prompt(app, "Why?").run()
+    assert "is empty" not in everything(app)

@@ -169,3 +169,20 @@ def test_explores_address_does_not_hold_the_switches_of_compare_and_back_leaves_
     assert address(app) == {"score": "usual"}
     back_to(app, {})
     assert view(app).known == "Cairo" and view(app).alphas == (2.0,)
+
+
+def test_a_page_come_to_by_its_bare_address_makes_no_second_step_of_back() -> None:
+    app = opened("compare.py", FakeClient())
+    assert address(app) == {}, "written, it would be a step that shows the same"
+    placed = app.session_state["address_written"][-1]
+    assert placed["neurons"] == "L17:N98,L17:N412,L17:N1033"
+    app.button_group(key="switch.L17:N98").set_value("Amplify").run()
+    assert "own" in address(app), "a change is a step"
+
+
+def test_back_to_the_page_that_a_button_left_shows_what_stood_there() -> None:
+    app = opened("explore.py", FakeClient(), score="usual", neurons="L17:N412")
+    with mock.patch("streamlit.switch_page"):
+        app.button(key="compare-with").click().run()
+    back_to(app, {})
+    assert view(app).score == "usual" and view(app).neurons == NeuronSet.of("L17:N412")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from html import unescape
+from unittest import mock
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import session
 from app.widgets import identify_train
 from backend.errors import BadInput
 from backend.identify.items import MIN_SIDE
@@ -19,7 +21,7 @@ from tests import fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient
 
 
-def opened(client: FakeClient | None = None, **params: str) -> AppTest:
+def opened(client: FakeClient | None = None, /, **params: str) -> AppTest:
     """The page, run without an exception."""
     app = pages_run.opened("identify.py", client or FakeClient(), **params)
     assert not app.exception
@@ -150,7 +152,7 @@ def test_a_run_without_a_proper_name_is_refused(name: str) -> None:
     client = FakeClient()
     app = started(client, name)
     assert not client.submitted
-    assert f"'{name}' cannot name a run" in words(app)
+    assert (f"'{name}' cannot name a run" if name else "The run has no name") in words(app)
     assert app.text_input(key="train.name").value == name
 
 
@@ -323,6 +325,15 @@ def test_a_file_gives_a_probe_its_name() -> None:
     assert not app.exception and app.text_input(key="import.name").value == "my-own-2"
 
 
+def test_a_list_of_a_model_that_is_not_loaded_is_taken_where_that_model_is_named() -> None:
+    client = FakeClient()
+    app = opened(client, room="probes")
+    app.file_uploader(key="import.files").set_value(("theirs.csv", b"layer,neuron,weight", "text/csv")).run()
+    app.text_input(key="import.model").set_value(" SmolLM2-360M-Instruct ").run()
+    app.button(key="import.go").click().run()
+    assert client.meant == "SmolLM2-360M-Instruct" and "theirs" in client.shelf
+
+
 def test_the_page_watches_a_model_that_loads_and_shows_the_tokens_when_it_is_there() -> None:
     client = FakeClient(state="loading")
     assert "is loading" in words(opened(client))
@@ -415,3 +426,40 @@ def test_a_run_is_deleted_only_when_it_was_asked_for_twice() -> None:
     assert client.runs() and "This cannot be undone" in words(app)
     app.button(key="delete-yes").click().run()
     assert not app.exception and not client.runs()
+
+
+def test_a_link_to_a_probe_or_neuron_that_is_not_there_says_what_stands_instead() -> None:
+    told = words(opened(probe="gone", card="L1:N1"))
+    assert "There is no probe gone here: shipped is used instead" in told
+    assert "L1:N1 is no neuron of shipped. Below stands L17:N412" in told
+    assert "no neuron of" not in words(opened()) and "There is no probe" not in words(opened())
+
+
+def address(app: AppTest) -> dict[str, str]:
+    return {key: value if isinstance(value, str) else value[0] for key, value in app.query_params.items()}
+
+
+def test_what_stands_in_the_form_of_a_run_outlives_a_reload_and_back_takes_a_step_of_it_back() -> None:
+    app = opened(room="train")
+    assert address(app) == {"room": "train"}, "an untouched form says nothing"
+    app.text_input(key="train.name").set_value("mine").run()
+    first = address(app)
+    app.selectbox(key="train.filter").set_value("my own numbers").run()
+    app.number_input(key="train.right").set_value(7).run()
+    again = opened(**address(app))
+    assert again.text_input(key="train.name").value == "mine" and again.number_input(key="train.right").value == 7
+    app.query_params.clear()
+    for key, value in first.items():
+        app.query_params[key] = value
+    with mock.patch.object(session, "went_back", lambda: True):
+        app.run()
+    assert app.text_input(key="train.name").value == "mine"
+    assert app.selectbox(key="train.filter").value != "my own numbers"
+
+
+@pytest.mark.parametrize(
+    "form", ["{", "[]", "7", '{"samples": 0}', '{"filter": "x"}', '{"top_p": 1e999}', '{"c": -1}', '{"nosuch": 1}']
+)
+def test_a_form_that_a_link_cannot_say_is_left_out_and_told_of(form: str) -> None:
+    app = opened(room="train", form=form)
+    assert "It was left out" in words(app) and app.text_input(key="train.name").value == ""

@@ -148,6 +148,16 @@ def test_the_heading_is_computed_from_the_result() -> None:
     )
 
 
+def test_a_token_without_a_letter_is_quoted_in_the_heading() -> None:
+    row = next(one for one in RESULT.rows if one.split is not None)
+    assert row.split is not None
+    first = RESULT.rows[0]
+    tokens = list(first.tokens)
+    tokens[row.split.position] = tokens[row.split.position].model_copy(update={"text": ".", "shown": "."})
+    stop = first.model_copy(update={"tokens": tuple(tokens)})
+    assert compare_words.split_token(RESULT.model_copy(update={"rows": (stop, *RESULT.rows[1:])}), row) == "“.”"
+
+
 def test_every_picked_row_has_a_column_and_the_twin_of_the_switches_stands_beside_them() -> None:
     plans = [row.plan for row in comparison(asked(alphas=(0.0, 0.5, 2.0), controls=5)).rows]
     assert compare_words.columns(plans) == (0, 1, 4, 2, 3)

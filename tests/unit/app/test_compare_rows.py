@@ -19,6 +19,7 @@ REQUESTS = st.builds(
     st.builds(
         Options,
         beside=st.lists(st.sampled_from(list(BESIDE)), unique=True, max_size=3).map(tuple),
+        others=st.sampled_from([(), (0.3,), (0.3, 1.25)]),
         against=st.sampled_from([NeuronSet(), NeuronSet.of("L2:N9")]),
         twins=st.integers(0, 3),
         twin_kinds=st.sampled_from([("layer",), ("layer", "free")]),
@@ -78,3 +79,10 @@ def test_every_row_has_a_name_of_its_own_and_no_two_picked_ones_a_mark(request: 
     assert len(set(picked)) == len(picked) and not any(shape.startswith("diamond") for shape in picked)
     twins = [shape for plan, shape in zip(plans, shapes, strict=True) if plan.arm == "control"]
     assert all(shape.startswith("diamond") for shape in twins)
+
+
+def test_rows_whose_alphas_have_no_name_of_their_own_are_told_apart_by_them() -> None:
+    told = labels([row.plan for row in comparison(compose("Q", {A: 0.0}, Options(others=(0.3,)))).rows])
+    assert set(told) == {
+        "Baseline", "Suppressed", "Suppressed (α = 0.3)", "Random twin", "Random twin of suppressed (α = 0.3)",
+    }  # fmt: skip

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from app import links
 from app.charts.scores import SCORES
-from app.links import Cell, Unrun, View
+from app.forms import FILTERS, TrainForm, Unrun
+from app.links import Cell, View
 from app.marks import Marks
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Decoding, ExploreRequest, OwnAlpha, Threshold
@@ -28,6 +29,16 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "draft": st.none() | words,
     "known": st.none() | words,
     "known_of": st.none() | words,
+    "part": st.none() | st.integers(0, 999),
+    "form": st.builds(
+        TrainForm,
+        name=words,
+        size=st.sampled_from(["A look", "Thorough"]),
+        filter=st.sampled_from(FILTERS),
+        samples=st.integers(1, 100),
+        top_p=st.floats(0.05, 1),
+        judge_words=st.booleans(),
+    ),
     "marks": st.none()
     | st.builds(
         Marks,

@@ -16,8 +16,6 @@ OWN = {
     "app/widgets/model_status.py": "a model's parameters, in millions",
     "app/widgets/identify_more.py": "the C of a command and of a key, which are read back",
     "app/widgets/switches.py": "the range of a field, and the format that Streamlit wants",
-    "app/charts/compare_difference.py": "Plotly's own format of a hover",
-    "app/charts/compare_split.py": "Plotly's own format of a hover",
     "backend/cli/tables.py": "memory and parameters of the registry",
 }
 ROUNDS = re.compile(r"[efg%]$", re.IGNORECASE)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.characters import whole
+from backend.characters import shown_bytes, whole
 
 
 def told(pieces: Sequence[bytes]) -> list[str | None]:
@@ -52,3 +52,14 @@ def test_however_text_is_cut_its_tokens_together_are_the_text(text: str, places:
     # A token that is text by itself can follow at once only where the one before was whole.
     parts = [piece.decode("utf-8", "replace") if one is None else one for piece, one in zip(pieces, found, strict=True)]
     assert "".join(parts) == text
+
+
+@pytest.mark.parametrize(
+    ("piece", "shown"),
+    [
+        ("æĿ", "⟨E6 9D⟩"), ("Ġæ", " ⟨E6⟩"), ("ī", "⟨89⟩"), ("aÃ", "a⟨C3⟩"), ("<0xE6>", "⟨E6⟩"), ("<0x41>", "A"),
+        ("▁東", None), ("", None),
+    ],
+)  # fmt: skip
+def test_a_piece_that_is_no_text_is_shown_as_its_bytes(piece: str, shown: str | None) -> None:
+    assert shown_bytes(piece) == shown

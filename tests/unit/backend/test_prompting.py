@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +15,7 @@ from backend.models.loaded import LoadedModel
 from backend.prompting import (
     Encoded,
     check_length,
+    completing,
     decode,
     encode,
     encode_answer,
@@ -244,7 +246,8 @@ def test_what_is_shown_never_holds_a_space_or_an_invisible_character(text: str) 
 def test_part_of_a_character_is_shown_by_its_bytes_and_a_control_token_by_its_name(model: LoadedModel) -> None:
     half = model.tokenizer("\U0001f600")["input_ids"][0]
     piece = model.tokenizer.convert_ids_to_tokens(half)
-    assert spellings(model, half)[1] == f"⟨{piece}⟩"
+    shown = spellings(model, half)[1]
+    assert re.fullmatch("⟨F0( [0-9A-F]{2})*⟩", shown), f"the bytes, and not {piece}, which reads as other letters"
     assert spellings(model, model.tokenizer.eos_token_id)[1] == EOS
 
 
@@ -256,6 +259,14 @@ def test_a_character_of_several_tokens_is_shown_at_the_last_as_it_is_written_too
         text
     )
     assert [newest_token(model, ids[: n + 1]).shown for n in range(len(ids))] == [one.shown for one in told]
+
+
+def test_what_may_come_next_shows_the_character_that_it_would_complete(model: LoadedModel) -> None:
+    *begun, last = model.tokenizer("\U0001f600", add_special_tokens=False)["input_ids"]
+    assert begun and completing(model, begun, last) == "\U0001f600"
+    assert completing(model, begun[:-1], begun[-1]) == spellings(model, begun[-1])[1], "not whole yet: its bytes"
+    word = model.tokenizer(" word", add_special_tokens=False)["input_ids"][0]
+    assert completing(model, begun, word) == spellings(model, word)[1]
 
 
 def test_an_answer_cut_inside_a_character_shows_the_bytes_that_it_has(model: LoadedModel) -> None:

@@ -200,6 +200,18 @@ def test_a_probe_is_imported_once_under_its_name(client: Client) -> None:
         client.import_probe({"p.csv": b"layer,neuron,weight\n7,1,2.5\n"}, "wrong")
 
 
+def test_a_list_of_a_model_that_is_not_loaded_is_taken_where_that_model_is_named(client: Client) -> None:
+    file = {"p.csv": b"layer,neuron,weight\n31,2559,2.5\n"}
+    made = client.import_probe(file, "theirs", model="SmolLM2-360M-Instruct")
+    assert made.model is None and made.said.name == "SmolLM2-360M-Instruct" and made.said.widths == (2560,) * 32
+    assert not made.is_of(INFO)
+    with pytest.raises(HNeuronsError, match="L31:N2560 is not in this model"):
+        beyond = {"p.csv": b"layer,neuron,weight\n31,2560,2.5\n"}
+        client.import_probe(beyond, "beyond", model="SmolLM2-360M-Instruct")
+    with pytest.raises(HNeuronsError, match="nowhere"):
+        client.import_probe(file, "lost", model="nowhere")
+
+
 def test_a_probe_of_another_model_is_refused_or_marked(client: Client) -> None:
     other = probe("x", INFO.model_copy(update={"name": "other-model", "fingerprint": "0" * 64}))
     file = {"x.json": other.model_dump_json().encode()}
