@@ -48,10 +48,6 @@ class Rendered:
         return self.before + self.said + self.after
 
 
-class _OutOfBounds(BadPrompt):
-    """A template that took more time or memory than it is given: what else is tried with it would, too."""
-
-
 def has_template(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Whether there is any, be it one that cannot be used."""
     return bool(tokenizer.chat_template)
@@ -73,9 +69,10 @@ def render(tokenizer: PreTrainedTokenizerBase, asked: Asked) -> Rendered:
             rendered = _placed(tokenizer, asked, form)
             _check_system(tokenizer, asked, form, rendered)
             return rendered
-        except _OutOfBounds:
-            raise
         except BadPrompt as refusal:
+            if isinstance(refusal.__cause__, templating.OutOfBounds):
+                # Whatever else is tried with this template would take as long.
+                raise
             refusals.append(refusal)
     # A template's own words say more than what it ran into with content of the other form.
     told = next((one for one in refusals if _is_its_own(one.__cause__)), refusals[0])
@@ -179,11 +176,7 @@ def _misplaced(signs: int, whole: int) -> BadPrompt:
 
 
 def _refusal(why: str) -> BadPrompt:
-    return BadPrompt(*_refused(why))
-
-
-def _refused(why: str) -> tuple[str, str, str]:
-    return "This model's chat template cannot be used for this prompt", why, _INSTEAD
+    return BadPrompt("This model's chat template cannot be used for this prompt", why, _INSTEAD)
 
 
 def _applied(tokenizer: PreTrainedTokenizerBase, content: Any, system: Any) -> templating.Written:
@@ -194,7 +187,7 @@ def _applied(tokenizer: PreTrainedTokenizerBase, content: Any, system: Any) -> t
     try:
         return written(tokenizer, messages)
     except templating.OutOfBounds as error:
-        raise _OutOfBounds(*_refused(str(error))) from error
+        raise _refusal(str(error)) from error
     except Exception as error:  # a program of others: it may raise anything
         raise BadPrompt(
             "This model's chat template refuses the prompt", _said(error, tokenizer), _way_out(system)

@@ -115,8 +115,7 @@ def whole(text: str) -> str | None:
 def spellings(value: Any) -> tuple[str, ...]:
     """Every spelling of a cell of answers, in order, each once. Raises Unclear."""
     try:
-        missing = MISSING if isinstance(value, str) else _NO_NUMBER
-        words = (word(one, missing).strip('"').strip() for one in _flat(value, bars=True))
+        words = (word(one, _NO_NUMBER).strip('"').strip() for one in _flat(value, bars=True))
         return tuple(dict.fromkeys(one for one in words if one))
     except RecursionError as error:
         raise Unclear("lists too deep in each other") from error
@@ -131,7 +130,9 @@ def _flat(value: Any, bars: bool, depth: int = 0) -> Iterable[Any]:
         if held is not None:
             yield from _flat(held, bars, depth + 1)
         else:
-            yield from _barred(value) if bars else [value]
+            told = _barred(value) if bars else [value]
+            # A cell that says "None" has nothing in it; in a list, where nothing has its own sign, "None" is a word.
+            yield from (one for one in told if depth or one.strip() not in MISSING)
     elif isinstance(value, Mapping):
         told = {str(key).strip().lower(): inner for key, inner in value.items()}
         if value and not set(_KEYS) & set(told):

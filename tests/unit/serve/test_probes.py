@@ -435,10 +435,10 @@ def test_the_command_says_which_rows_of_a_file_are_no_questions(
     monkeypatch.setattr("backend.serve.opening.open_engine", lambda *args, **named: engine)
     file = tmp_path / "q.csv"
     for extra, said in (("", False), ("Whom?,\n", True)):
-        file.write_text(f"question,answer\nWho?,Emma\n{extra}")
+        file.write_text("question,answer\n" + "".join(f"Who is {n}?,Emma\n" for n in range(20)) + extra)
         assert main(["identify", "run", "x", "--questions", str(file), "--json"]) == 0
         told = capfd.readouterr()
-        assert ("Left out of 2 rows: 1 without a question or an answer (line 3)." in told.err) is said
+        assert ("Left out of 21 rows: 1 without a question or an answer (line 22)." in told.err) is said
         assert json.loads(told.out)["name"] == "x"
 
 
@@ -475,11 +475,11 @@ def test_the_seed_reaches_the_sampled_answers_and_every_later_draw(
     file = tmp_path / "q.csv"
     file.write_text("question,answer\n" + "".join(f"Who is number {n}?,A{n}\n" for n in range(99)))
     for seed in ("0", "7"):
-        assert main(["identify", "run", "x", "--questions", str(file), "--limit", "9", "--seed", seed, "--json"]) == 0
+        assert main(["identify", "run", "x", "--questions", str(file), "--limit", "29", "--seed", seed, "--json"]) == 0
     first, second = (one for one in engine.computed if isinstance(one, IdentifyRequest))
     assert (first.plan.seed, first.plan.sampling.seed) == (0, 0)
     assert (second.plan.seed, second.plan.sampling.seed) == (7, 7)
-    assert len(first.questions) == 9 and first.questions != second.questions
+    assert len(first.questions) == 29 and first.questions != second.questions
 
 
 def test_a_file_s_questions_are_asked_as_shipped_ones_are(
@@ -506,8 +506,8 @@ def test_a_file_s_questions_are_asked_as_shipped_ones_are(
     assert [
         question.id for question in asked("--relations", "a, c", "--per-relation", "20", "--seed", "1").questions
     ] != [question.id for question in some.questions]
-    assert {question.relation for question in asked("--relations", "b", "--limit", "5").questions} == {"b"}
-    assert len(asked("--relations", "b", "--limit", "5").questions) == 5
+    assert {question.relation for question in asked("--relations", "b", "--limit", "25").questions} == {"b"}
+    assert len(asked("--relations", "b", "--limit", "25").questions) == 25
     capfd.readouterr()
     assert main([*words, "--relations", "a,d"]) == 2
     assert "'d' is no relation of q.csv: its relations are a, b, c; name one of them." in capfd.readouterr().err
@@ -516,17 +516,17 @@ def test_a_file_s_questions_are_asked_as_shipped_ones_are(
 def test_the_command_takes_the_plan_of_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     engine = FakeEngine()
     monkeypatch.setattr("backend.serve.opening.open_engine", lambda *args, **named: engine)
-    plan = Plan(seed=7, source=Source(file="q.csv", relations=("a",), per_relation=3))
+    plan = Plan(seed=7, source=Source(file="q.csv", relations=("a",), per_relation=23))
     folder = library.folder_of("mine")
     with runs.working(folder):
         runs.begin(folder, plan, ASKED, INFO, "")
     (tmp_path / "bare.json").write_text(plan.model_dump_json())
-    (tmp_path / "q.csv").write_text("question,answer,kind\n" + "".join(f"Who is {n}?,A{n},a\n" for n in range(9)))
+    (tmp_path / "q.csv").write_text("question,answer,kind\n" + "".join(f"Who is {n}?,A{n},a\n" for n in range(29)))
     for path in (folder / "plan.json", tmp_path / "bare.json"):
         told = ["--plan", str(path), "--questions", str(tmp_path / "q.csv")]
         assert main(["identify", "run", "again", *told, "--json"]) == 0
         request = engine.computed[-1]
-        assert isinstance(request, IdentifyRequest) and request.plan == plan and len(request.questions) == 3
+        assert isinstance(request, IdentifyRequest) and request.plan == plan and len(request.questions) == 23
 
 
 @pytest.mark.parametrize("name", ["CON", "nul.x", "a."])

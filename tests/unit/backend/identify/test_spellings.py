@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backend.errors import BadInput
@@ -132,6 +132,7 @@ def test_every_published_question_with_a_name_is_read() -> None:
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters='|"\0'), min_size=1), min_size=1, max_size=6))
+@example(["undefined", "None", "\\N"])
 def test_every_list_that_python_and_json_write_is_read_back(words: list[str]) -> None:
     wanted = spellings(words)
     assert spellings(repr(words)) == spellings(json.dumps(words)) == spellings(repr(tuple(words))) == wanted
