@@ -1,6 +1,6 @@
 """A view and its address: everything a person has chosen, as query parameters and back.
 
-Owns `View`, `Cell` and their spelling. A value that cannot be read is left out and told of, never
+Owns `View` and its spelling. A value that cannot be read is left out and told of, never
 guessed. Refuses Streamlit: `session` keeps the view and the address in step.
 """
 
@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from app.charts.scores import Score
+from app.cell import Cell, Score
 from app.forms import TrainForm, Unrun
 from app.marks import Marks
 from backend.errors import BadInput
@@ -36,25 +36,6 @@ from backend.types.plan import RunName
 NONE = NeuronSet()
 MAX_VALUE, MAX_ADDRESS = 6_000, 12_000
 """Longest value and longest whole address that are written, percent-encoded: servers and mail cut longer ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One layer at one token; written '17.12'."""
-
-    layer: int
-    pos: int
-
-    @classmethod
-    def parse(cls, text: str) -> Cell:
-        """The cell that `text` names. Raises ValueError for any other spelling."""
-        layer, dot, pos = text.partition(".")
-        if not dot or not (layer.isascii() and layer.isdigit() and pos.isascii() and pos.isdigit()):
-            raise ValueError("a cell is written layer.token, 17.12")
-        return cls(int(layer[:6]), int(pos[:6]))
-
-    def __str__(self) -> str:
-        return f"{self.layer}.{self.pos}"
 
 
 Room = Literal["report", "train", "answers", "probes"]

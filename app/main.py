@@ -1,6 +1,7 @@
 """The frame of the app: its name, its pages, its logo. Run it with `streamlit run app/main.py`.
 
-Owns what stands on every page, and who may ask for it. Refuses content: each page is a module of `app.pages`.
+Owns what stands on every page, and who may ask for it. Refuses content: that is the
+pages', which `app.rooms` lists.
 
 Streamlit reads this file twice: as a module, for the server named `app`, and as the script that it runs for each
 visitor. At the top it imports nothing heavy, so that the first visitor of a server sees the frame while charts, tables
@@ -20,18 +21,13 @@ if (ROOT := str(Path(__file__).resolve().parents[1])) not in sys.path:
 import streamlit as st
 from starlette.middleware import Middleware
 
+from app import rooms
 from backend.serve.hosts import TrustedHosts, trusted
-from backend.serve.wire import Patience
+from backend.serve.http.wire import Patience
 
-READY = "app.widgets.explore_figures"
+READY = "app.explore.figures"
 """Imports charts, tables and the client of the engine."""
 HERE = Path(__file__).resolve().parent
-PAGES = (
-    ("pages/explore.py", "Explore"),
-    ("pages/compare.py", "Compare"),
-    ("pages/identify.py", "Identify"),
-    ("pages/models.py", "Models"),
-)
 
 
 def main() -> None:
@@ -39,13 +35,11 @@ def main() -> None:
     st.set_page_config("H-Neuron Explorer", str(HERE / "assets" / "icon.svg"), layout="wide")
     theme = "dark" if st.context.theme.type == "dark" else "light"
     st.logo(str(HERE / "assets" / f"logo-{theme}.svg"), size="large")
-    listed = [st.Page(HERE / path, title=title, default=place == 0) for place, (path, title) in enumerate(PAGES)]
-    chosen = st.navigation(listed, position="top")
+    chosen = st.navigation(rooms.pages(), position="top")
     _import()
-    from app import pages, session, style
+    from app import session, style
 
     st.html(style.css(session.palette()))
-    pages.framed()
     chosen.run()
 
 

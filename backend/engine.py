@@ -16,20 +16,14 @@ from typing import TypeVar
 import numpy as np
 from pydantic import ValidationError
 
-from backend import reference
-from backend.arrays import new_array
-from backend.cards import card
-from backend.chat import clock
-from backend.compare import compare
 from backend.errors import BadSettings, StoreError
-from backend.explore import explore, full_array
-from backend.lens import VERSION as LENS
-from backend.lens import lens
+from backend.forward import reference
+from backend.forward.chat import clock
+from backend.forward.prompting import Encoded, encode, token_infos
+from backend.forward.reference import Usual
+from backend.forward.templating import one_moment
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
-from backend.prompting import Encoded, encode, token_infos
-from backend.reference import Usual
-from backend.templating import one_moment
 from backend.types import (
     LONG,
     RESULTS,
@@ -54,7 +48,13 @@ from backend.types import (
     Verb,
     result_key,
 )
+from backend.verbs.compare import compare
+from backend.verbs.explore import explore, full_array
+from backend.verbs.lens import VERSION as LENS
+from backend.verbs.lens import lens
+from backend.verbs.neuron import card
 from backend.watch import SILENT, Watch
+from cache.arrays import new_array
 from cache.errors import StoreProblem
 from cache.store import Store
 
@@ -107,31 +107,31 @@ class Engine:
             return result
 
     def explore(self, request: ExploreRequest, watch: Watch = SILENT) -> Exploration:
-        """One answer, seen inside. See `backend.explore.explore`."""
+        """One answer, seen inside. See `backend.verbs.explore.explore`."""
         result = self.run("explore", request, watch)
         assert isinstance(result, Exploration)
         return result
 
     def compare(self, request: CompareRequest, watch: Watch = SILENT) -> Comparison:
-        """One prompt under several interventions. See `backend.compare.compare`."""
+        """One prompt under several interventions. See `backend.verbs.compare.compare`."""
         result = self.run("compare", request, watch)
         assert isinstance(result, Comparison)
         return result
 
     def neuron(self, request: NeuronRequest, watch: Watch = SILENT) -> NeuronCard:
-        """One neuron's card. See `backend.cards.card`."""
+        """One neuron's card. See `backend.verbs.neuron.card`."""
         result = self.run("neuron", request, watch)
         assert isinstance(result, NeuronCard)
         return result
 
     def lens(self, request: LensRequest, watch: Watch = SILENT) -> Lens:
-        """What neurons push. See `backend.lens.lens`."""
+        """What neurons push. See `backend.verbs.lens.lens`."""
         result = self.run("lens", request, watch)
         assert isinstance(result, Lens)
         return result
 
     def identify(self, request: IdentifyRequest, watch: Watch = SILENT) -> Probe:
-        """A probe from questions, in a folder that a later call goes on with. See `backend.identify.run.run`."""
+        """A probe from questions, in a folder that a later call goes on with. See `backend.identify.pipeline.run`."""
         result = self.run("identify", request, watch)
         assert isinstance(result, Probe)
         return result
@@ -209,9 +209,9 @@ class Engine:
 
     def _identified(self, request: IdentifyRequest, watch: Watch) -> Probe:
         # Here and not above: solvers and statistics take seconds to import, and most never train a probe.
-        from backend.identify import runs
-        from backend.identify.questions import asked_by
-        from backend.identify.run import run
+        from backend.identify.pipeline import run
+        from backend.identify.questions.questions import asked_by
+        from backend.runs import runs
 
         plan, questions = request.plan, request.questions
         folder = runs.opened(request.name)

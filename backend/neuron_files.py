@@ -29,7 +29,7 @@ from typing import Any, NoReturn
 
 from backend.errors import BadNeurons
 from backend.neurons import NeuronId, NeuronSet
-from backend.outside import bytes_of, json_value
+from backend.untrusted import bytes_of, json_value
 
 MAX_BYTES = 5_000_000
 MAX_SIZE, MAX_LAYERS = 10**9, 10_000

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from backend import prompting
 from backend.engine import Engine
-from backend.features import region_means
-from backend.identify.probe import path
+from backend.forward import prompting
+from backend.forward.pooling import region_means
+from backend.identify.fit.solver import path
 from backend.models.loading import load
 from backend.models.registry import DEFAULT
 from backend.types import Asked

@@ -14,16 +14,16 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from backend import prompting
-from backend.features import BATCH, RegionText
-from backend.generation import left_padded
-from backend.identify.extract import extract, read_as
-from backend.identify.probe import Fit, path
-from backend.identify.questions import shipped
-from backend.identify.responses import ROWS, asked, samples
-from backend.identify.spans import known_words
-from backend.identify.statistics import permuted
+from backend.forward import prompting
+from backend.forward.generation import left_padded
+from backend.forward.pooling import BATCH, RegionText
+from backend.identify.answers.responses import ROWS, asked, samples
+from backend.identify.answers.spans import known_words
+from backend.identify.features.extract import extract, read_as
+from backend.identify.fit.solver import Fit, path
+from backend.identify.questions.questions import shipped
 from backend.models.loaded import LoadedModel
+from backend.statistics import permuted
 from backend.types.identify import Item, Question, RegionRule, Sampling
 from benchmarks.peers import plain_batches
 from benchmarks.work import Work, rise_of

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from backend.features import RegionText
+from backend.forward.pooling import RegionText
 from backend.models.loaded import LoadedModel
 
 

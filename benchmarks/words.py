@@ -31,13 +31,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tokenizers import Tokenizer
 
-from backend.identify import library
-from backend.identify.baselines import prior
-from backend.identify.items import Answered, kept
-from backend.identify.phrases import phrase
-from backend.identify.spans import led, new_words, runs_of
-from backend.identify.wording import Span, Word, words_of
-from backend.judging import normalise, places
+from backend.identify.answers.items import Answered, kept
+from backend.identify.answers.phrases import phrase
+from backend.identify.answers.spans import led, new_words, runs_of
+from backend.identify.answers.wording import Span, Word, words_of
+from backend.identify.evaluation.baselines import prior
+from backend.probes import library
+from backend.text.verdict import normalise, places
 from backend.types.identify import CONSISTENCIES, Greedy, Question, Samples, Side
 from cache.paths import models_dir
 

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from backend import prompting
-from backend.cett import SummarySink
 from backend.engine import Engine
-from backend.features import BATCH, RegionText, region_means
-from backend.generation import decode
-from backend.interventions import scaled
+from backend.forward import prompting
+from backend.forward.cett import SummarySink
+from backend.forward.generation import decode
+from backend.forward.interventions import scaled
+from backend.forward.pooling import BATCH, RegionText, region_means
+from backend.forward.reference import Usual, sentences
 from backend.models.hooks import observe
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
-from backend.reference import Usual, sentences
 from backend.types import Asked, CompareRequest, Decoding, ExploreRequest, RowPlan, Threshold
 from benchmarks.peers import official_means, plain_batches, transformers_generate
 from cache.store import Store

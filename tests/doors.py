@@ -12,9 +12,9 @@ from typing import Any
 
 import uvicorn
 
-from backend.serve import wire
 from backend.serve.client import Client
-from backend.serve.http import create_app
+from backend.serve.http import wire
+from backend.serve.http.app import create_app
 from backend.serve.local import LocalClient
 from backend.serve.opening import Answering, ModelSpec, Progress
 from backend.serve.worker import Worker

@@ -16,8 +16,8 @@ from math import log
 import numpy as np
 
 from backend.errors import BackendUnavailable, BadInput, HNeuronsError, StoreError, Unknown
-from backend.identify.library import summary
 from backend.neurons import NeuronId, NeuronSet
+from backend.probes.library import summary
 from backend.types import (
     Asked,
     Candidate,

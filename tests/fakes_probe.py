@@ -8,21 +8,8 @@ from backend.neurons import NeuronId
 from backend.types import ModelInfo, Threshold
 from backend.types.identify import CONSISTENCIES, CalibrationBin, Estimate, Funnel, Scores
 from backend.types.plan import Plan
-from backend.types.probe import (
-    Agreement,
-    Baseline,
-    Effect,
-    Flagged,
-    Histogram,
-    Null,
-    PathPoint,
-    Probe,
-    ProbeNeuron,
-    RandomSets,
-    Report,
-    TopItem,
-    Variation,
-)
+from backend.types.probe import Histogram, Probe, ProbeNeuron, TopItem
+from backend.types.report import Agreement, Baseline, Effect, Flagged, Null, PathPoint, RandomSets, Report, Variation
 from backend.types.standing import Calibration, Distance, Standing
 
 

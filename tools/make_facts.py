@@ -13,12 +13,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from importlib.resources import files
 from pathlib import Path
 
-from backend.identify.facts import FILE, Fact
-from backend.identify.templates import TEMPLATES
-from backend.judging import normalise
+from backend.bundled import FACTS, REFERENCE
+from backend.identify.questions.facts import Fact
+from backend.identify.questions.templates import TEMPLATES
+from backend.text.verdict import normalise
 
 FEWEST_PEOPLE = 400_000
 """Inhabitants of a city that is asked about: from well-known to hardly known."""
@@ -100,7 +100,7 @@ def chemistry() -> Iterator[Fact]:
 def words(path: Path) -> Iterator[Fact]:
     """First and last letters of the words of the shipped reference text; those of RELATIONS.jsonl come first."""
     known = {fact.subject.casefold() for fact in relations(path) if fact.relation == "word_first_letter"}
-    text = files("backend.bundled").joinpath("reference.txt").read_text("utf-8")
+    text = REFERENCE.read_text("utf-8")
     for word in sorted({word.strip(".,;:!?\"'").casefold() for word in text.split()}):
         if len(word) >= 4 and word.isascii() and word.isalpha() and word not in known:
             yield Fact("word_first_letter", word.upper(), (word[0].upper(),), RELATIONS)
@@ -127,7 +127,7 @@ def main() -> None:
     sources = (relations(path), words(path), geography(), money_and_language(), chemistry())
     facts = merged(fact for source in sources for fact in source)
     lines = [json.dumps(fact.row(), ensure_ascii=False, separators=(",", ":")) for fact in facts]
-    FILE.write_text("\n".join(lines) + "\n", "utf-8")
+    FACTS.write_text("\n".join(lines) + "\n", "utf-8")
     sys.stderr.write(f"{len(facts):,} facts of {len({fact.relation for fact in facts})} relations\n")
 
 

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from app.charts.probe_items import funnel_table
-from app.widgets import identify_words
+from app.identify import words
 from backend.cli.probe_tables import scored
-from backend.identify import library
+from backend.probes import library
 from backend.types.identify import Estimate
-from backend.types.probe import Probe, Report
+from backend.types.probe import Probe
+from backend.types.report import Report
 
 PAGE = Path(__file__).parent.parent / "docs" / "probe.md"
 DEFAULT = "smollm2-135m-instruct"
@@ -60,13 +61,13 @@ def _made(probe: Probe, card: Report) -> list[str]:
     total = probe.model.n_neurons if probe.model is not None else 0
     name = probe.model.name if probe.model is not None else ""
     return [
-        f"**{identify_words.heading(probe)}.** {len(probe.h_neurons)} H-neurons, "
+        f"**{words.heading(probe)}.** {len(probe.h_neurons)} H-neurons, "
         f"{1000 * len(probe.h_neurons) / total:.2f} per mille of {total:,}, and {len(probe.against)} negative weights, "
         f"at C = {probe.c:g}; made {probe.made[:10]} on {name} by",
         "",
         f"    {probe.command}",
         "",
-        *(f"- {sentence}" for sentence in identify_words.verdicts(card, probe.c)),
+        *(f"- {sentence}" for sentence in words.verdicts(card, probe.c)),
     ]
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import shutil
 import sys
 
-from backend.identify import archive, library
+from backend.probes import library
+from backend.runs import archive
 
 FILES = (library.PROBE, "neurons.parquet", "items.parquet")
 

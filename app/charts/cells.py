@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from app.charts.scores import Score, values
-from app.links import Cell
+from app.cell import Cell, Score
+from app.charts.scores import values
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration
 from backend.types.content import content

@@ -12,11 +12,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.compare_marks import plain
+from app.roles import colour, kind, labels, marks
 from app.style import Palette
-from app.widgets.compare_words import counted, kind, labels, marks
-from app.widgets.diff_text import colour
 from backend.types import Comparison, Row
-from backend.types.numbers import short
+from backend.types.numbers import counted, short
 
 ROW_HEIGHT = 42
 

@@ -15,7 +15,6 @@ import plotly.graph_objects as go
 
 from app.charts.compare_marks import chart_text, fitting_labels, token_edges
 from app.style import Palette
-from app.widgets.compare_words import quiet_below
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Comparison, Row, TokenInfo
 from backend.types.numbers import short, signed
@@ -209,3 +208,13 @@ def _quiet(chart: go.Figure, quiet: int, layers: int, palette: Palette) -> None:
     )  # fmt: skip
     if not inside:
         chart.update_layout(margin={"l": 44, "r": 8, "t": 26, "b": 52})
+
+
+def quiet_below(row: Row) -> int | None:
+    """The first touched layer, if all CETT differences below it are exactly 0 in this result; else None."""
+    layers = [neuron.layer for neuron in row.plan.neurons]
+    if not layers or min(layers) == 0:
+        return None
+    first = min(layers)
+    still = not row.delta_max[:first].any() and not row.delta_sum[:first].any()
+    return first if still else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from app.widgets.text import named
+from app.text import named
 
 CHARACTER = 7.2
 """Pixels a character takes at 12 px, on the wide side."""

@@ -12,9 +12,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.compare_marks import chart_text, plain
+from app.roles import colour, kind
 from app.style import Palette
-from app.widgets.compare_words import kind
-from app.widgets.diff_text import colour
 from backend.types import Row, Split
 from backend.types.numbers import percent
 

@@ -13,10 +13,10 @@ from math import ceil
 import numpy as np
 import plotly.graph_objects as go
 
+from app.cell import Cell, Score
 from app.charts import cells
 from app.charts.compare_marks import chart_text, fitting_labels, token_edges
-from app.charts.scores import SCORES, Score, per_layer, values
-from app.links import Cell
+from app.charts.scores import SCORES, per_layer, values
 from app.style import SIZES, TOKEN, Palette
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration, Role

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from app.style import Palette
 from backend.types.identify import Funnel
 from backend.types.numbers import counted, fixed, percent
-from backend.types.probe import Report
+from backend.types.report import Report
 
 HEIGHT = 300
 

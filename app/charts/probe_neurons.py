@@ -16,7 +16,8 @@ import plotly.graph_objects as go
 
 from app.style import Palette
 from backend.types.numbers import counted, fixed, short
-from backend.types.probe import Probe, ProbeNeuron, Report
+from backend.types.probe import Probe, ProbeNeuron
+from backend.types.report import Report
 
 HEIGHT = 300
 NAMED = 6

@@ -18,7 +18,8 @@ from app.style import Palette
 from backend.types import numbers
 from backend.types.identify import Estimate
 from backend.types.numbers import counted, fixed, per_cent, short
-from backend.types.probe import Effect, Probe, Report
+from backend.types.probe import Probe
+from backend.types.report import Effect, Report
 
 PAPER = (
     ("Mistral-7B", 0.35), ("Gemma-3-27B", 0.18), ("Gemma-3-4B", 0.10), ("Llama-3.1-8B", 0.02),

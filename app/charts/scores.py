@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from app.cell import Score
 from backend.types import Exploration
 from backend.types.numbers import fixed
-
-Score = Literal["largest", "top10", "sum", "concentration", "strong", "usual"]
 
 
 @dataclass(frozen=True)

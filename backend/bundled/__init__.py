@@ -1,1 +1,11 @@
-"""What ships with the program: the reference text, and finished examples with their requests."""
+"""What ships with the program, and where it lies: facts, a reference text, finished examples, the probe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+FACTS = FOLDER / "facts.jsonl"
+REFERENCE = FOLDER / "reference.txt"
+EXAMPLES = FOLDER / "examples"
+PROBES = FOLDER / "probes"

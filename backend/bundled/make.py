@@ -8,22 +8,20 @@ at the answer's "is", found in the first example.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
+from backend.bundled import EXAMPLES
 from backend.engine import Engine
-from backend.identify import library
-from backend.identify.judge import verdict
+from backend.identify.answers.judge import verdict
 from backend.models.loading import load
 from backend.models.registry import DEFAULT
 from backend.neurons import NeuronId, NeuronSet
+from backend.probes import library
 from backend.types import CompareRequest, Decoding, Exploration, ExploreRequest, Frozen, NeuronRequest
 from backend.types.content import content
 from backend.types.identify import Question
 from backend.types.results import Truth
 
-FOLDER = Path(__file__).parent / "examples"
 QUESTION = "Who is the CEO of Nortel?"
 KNOWN = ("Mike Zafirovski",)
 NOTE = "Nortel went bankrupt in 2009 and is no more; its last chief executive was Mike Zafirovski."
@@ -74,9 +72,9 @@ def main() -> None:
         "compare": engine.compare(CompareRequest(prompt=QUESTION, neurons=chosen, decoding=DECODING)),
         "neuron": engine.neuron(NeuronRequest(neuron=largest(exploration), text=read)),
     }
-    FOLDER.mkdir(exist_ok=True)
+    EXAMPLES.mkdir(exist_ok=True)
     for verb, result in results.items():
-        (FOLDER / f"{verb}.json").write_bytes(result.to_bytes() + b"\n")
+        (EXAMPLES / f"{verb}.json").write_bytes(result.to_bytes() + b"\n")
 
 
 if __name__ == "__main__":

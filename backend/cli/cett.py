@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from backend import outside
+from backend import untrusted
 from backend.cli import options
 from backend.cli.output import plain, quiet_stdout, stderr_console, stdout_console, write_line
 from backend.cli.running import Listening, Teller
@@ -52,7 +52,7 @@ def _show(written: CettFile) -> None:
 
 def _text(path: Path) -> str:
     try:
-        text = outside.bytes_of(path, MAX_BYTES, BadPrompt).decode("utf-8")
+        text = untrusted.bytes_of(path, MAX_BYTES, BadPrompt).decode("utf-8")
     except UnicodeDecodeError as error:
         why = f"byte {error.start} belongs to no character"
         raise BadPrompt(f"{path} is not UTF-8", why, "save the text as UTF-8") from error

@@ -11,7 +11,7 @@ from backend.cli import options, tables
 from backend.cli.output import quiet_stdout, stderr_console, stdout_console, write_line
 from backend.cli.running import Teller
 from backend.serve import opening
-from backend.serve.remote import HttpClient
+from backend.serve.http.client import HttpClient
 
 app = typer.Typer(help="List, find and fetch models.", rich_markup_mode=None)
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="by default the model that ships")]

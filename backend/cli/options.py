@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from pydantic import ValidationError
 
-from backend import outside
+from backend import untrusted
 from backend.errors import BadNeurons, BadSettings
 from backend.neuron_files import read_path
 from backend.neurons import NeuronId, NeuronSet
@@ -46,6 +46,7 @@ Seed = Annotated[int | None, typer.Option(help="seed of the sampling")]
 Stop = Annotated[list[str] | None, typer.Option(help="a text that ends an answer; may be repeated")]
 Neurons = Annotated[str | None, typer.Option(metavar="L3:N5,L4:N7", help="the chosen neurons")]
 NeuronsFile = Annotated[Path | None, typer.Option(help="chosen neurons from a text, CSV or JSON file")]
+ProbeName = Annotated[str, typer.Argument(help="a probe's name, see hneurons identify list")]
 Probe = Annotated[str | None, typer.Option(metavar="NAME", help="a probe's neurons, see hneurons identify list")]
 Force = Annotated[bool, typer.Option("--force", help="put a probe of another model on this one all the same")]
 Top = Annotated[int | None, typer.Option(help="how many to list")]
@@ -66,7 +67,7 @@ def validated(kind: type[R], fields: Any) -> R:
 
 def bytes_of(path: Path) -> bytes:
     """What the file holds, at most `MAX_BYTES`. Raises BadSettings."""
-    return outside.bytes_of(path, MAX_BYTES, BadSettings)
+    return untrusted.bytes_of(path, MAX_BYTES, BadSettings)
 
 
 def check_place(out: Path) -> None:

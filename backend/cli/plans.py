@@ -1,21 +1,24 @@
 """From options to the plan of a run, and to its questions.
 
-Owns how what was given stands above a plan that is there, and what is refused before a model is loaded. Refuses names
-of options and their help texts (`backend.cli.identify`).
+Owns the options of a plan, how what was given stands above a plan that is there, and what is refused before a model is
+loaded.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from backend.cli import options
 from backend.cli.output import stderr_console
 from backend.cli.running import Teller
 from backend.errors import BadSettings
-from backend.outside import json_value
 from backend.types.identify import CONSISTENCIES, Consistency, Question
 from backend.types.plan import Plan
+from backend.untrusted import json_value
 
 
 def of_file(path: Path | None) -> Plan:
@@ -29,33 +32,117 @@ def of_file(path: Path | None) -> Plan:
 
 def of_run(name: str) -> Plan:
     """The plan of a run that is there. Raises Unknown, StoreError."""
-    from backend.identify import runs
+    from backend.runs import runs
 
     return runs.begun(name)[0].plan
 
 
-def asking(plan: dict[str, Any], questions: Path | None, relations: str | None, **limits: int | None) -> None:
-    """Let the source of `plan` be what was given: a person's file, kinds of questions, `per_relation` and `limit`."""
-    if questions is not None and plan["source"]["file"] != questions.name:
-        # Which of the shipped questions a plan asks, or of another file, says nothing of this one.
-        plan["source"] |= {"file": questions.name, "relations": (), "per_relation": None}
-    if relations:
-        plan["source"]["relations"] = [name.strip() for name in relations.split(",")]
-    plan["source"] |= {name: value for name, value in limits.items() if value is not None}
+@dataclass(frozen=True)
+class Wider:
+    """What may be given when a run goes on: none of it loses an answer."""
+
+    questions: Annotated[Path | None, typer.Option(help="CSV, TSV, JSON, JSON lines or Parquet of questions")] = None
+    relations: Annotated[
+        str | None, typer.Option(help="kinds of questions, that ship or of the file, apart by commas")
+    ] = None
+    per_relation: Annotated[int | None, typer.Option(help="at most so many questions of each kind")] = None
+    limit: Annotated[int | None, typer.Option(help="at most so many questions in all")] = None
+    samples: Annotated[int | None, typer.Option(help="answers drawn for each question")] = None
+    draw_for_all: Annotated[bool, typer.Option("--all", help="draw for every question, as the paper does")] = False
+    at_most: Annotated[int | None, typer.Option(help="draw for at most so many questions")] = None
+    filter: Annotated[str | None, typer.Option(help="a named filter, or right,wrong like 5,9")] = None
+
+    def over(self, plan: dict[str, Any]) -> dict[str, Any]:
+        """`plan`, as JSON, with what was given in its place. Raises BadSettings."""
+        if self.draw_for_all and self.at_most is not None:
+            raise BadSettings(
+                "--all and --at-most do not go together", "one draws for every question, one for a part", "name one"
+            )
+        source = plan["source"]
+        if self.questions is not None and source["file"] != self.questions.name:
+            # Which of the shipped questions a plan asks, or of another file, says nothing of this one.
+            source |= {"file": self.questions.name, "relations": (), "per_relation": None}
+        if self.relations:
+            source["relations"] = [name.strip() for name in self.relations.split(",")]
+        source |= _given(per_relation=self.per_relation, limit=self.limit)
+        plan["sampling"] |= _given(samples=self.samples)
+        if self.draw_for_all:
+            plan["screening"] = None
+        elif self.at_most is not None:
+            plan["screening"] = {"at_most": self.at_most}
+        if self.filter is not None:
+            plan["filter"] = _filter(self.filter).model_dump()
+        return plan
 
 
-def drawing(plan: dict[str, Any], draw_for_all: bool, at_most: int | None, filter: str | None) -> None:
-    """Let `plan` draw for as many questions, and keep what the filter keeps, as was given. Raises BadSettings."""
-    if draw_for_all and at_most is not None:
-        raise BadSettings(
-            "--all and --at-most do not go together", "one draws for every question, one for a part", "name one"
+@dataclass(frozen=True)
+class Given(Wider):
+    """What may be given when a run is begun."""
+
+    plan_file: Annotated[Path | None, typer.Option("--plan", help="the whole plan as JSON, or plan.json of a run")] = (
+        None
+    )
+    max_new_tokens: options.MaxNewTokens = None
+    temperature: Annotated[float | None, typer.Option(help="of the draws")] = None
+    top_k: options.TopK = None
+    top_p: options.TopP = None
+    suffix: Annotated[str | None, typer.Option(help="what stands behind every question")] = None
+    labels: Annotated[str | None, typer.Option(help="1-vs-1 or 3-vs-1")] = None
+    choice: Annotated[str | None, typer.Option(help="of C: one-se, cross-validation, paper or fixed")] = None
+    c: Annotated[float | None, typer.Option("--c", help="this C, not a chosen one")] = None
+    standardise: Annotated[bool | None, typer.Option("--standardise/--no-standardise", help="per SD")] = None
+    words: Annotated[str | None, typer.Option(help="that answer: phrase, blind (first new words) or known")] = None
+    pooling: Annotated[str | None, typer.Option(help="mean or max over the answer's tokens")] = None
+    position: Annotated[str | None, typer.Option(help="answer or predicting")] = None
+    judge: Annotated[str | None, typer.Option(help="model of an LLM judge, at HNEURONS_JUDGE_URL")] = None
+    judge_only: Annotated[bool, typer.Option("--judge-compares", help="the rules decide; the LLM is compared")] = False
+    judge_words: Annotated[bool, typer.Option("--judge-words", help="the LLM names the words that answer")] = False
+    seed: Annotated[
+        int | None, typer.Option(help="of every draw, sampled answers too; which shipped ones are asked stays the same")
+    ] = None
+    answers_of: Annotated[str | None, typer.Option(metavar="NAME", help="begin with this run's plan and answers")] = (
+        None
+    )
+
+    def plan(self) -> Plan:
+        """The plan: that of a file, of another run, or every run's, with what was given in its place.
+
+        Raises BadSettings, BadInput, Unknown for a run that is not there.
+        """
+        self._refuse_unclear()
+        begun = of_file(self.plan_file) if self.answers_of is None else of_run(self.answers_of)
+        plan = self.over(begun.model_dump(mode="json"))
+        plan["sampling"] |= _given(
+            max_new_tokens=self.max_new_tokens, temperature=self.temperature, top_k=self.top_k, top_p=self.top_p,
+            suffix=self.suffix, seed=self.seed,
+        )  # fmt: skip
+        fixed = "fixed" if self.c is not None else None
+        plan["training"] |= _given(
+            labels=self.labels, choice=self.choice or fixed, c=self.c, standardise=self.standardise
         )
-    if draw_for_all:
-        plan["screening"] = None
-    elif at_most is not None:
-        plan["screening"] = {"at_most": at_most}
-    if filter is not None:
-        plan["filter"] = _filter(filter).model_dump()
+        plan["rule"] |= _given(pooling=self.pooling, position=self.position)
+        plan |= _given(words=self.words, seed=self.seed)
+        if self.c is None and plan["training"]["choice"] != "fixed":
+            # That of a plan which was begun with a fixed one.
+            plan["training"]["c"] = None
+        if self.judge is not None:
+            plan["judge"] = {"model": self.judge, "decides": not self.judge_only, "words": self.judge_words}
+        return options.validated(Plan, plan)
+
+    def _refuse_unclear(self) -> None:
+        """Raises BadSettings for options that do not go together."""
+        if self.plan_file is not None and self.answers_of is not None:
+            raise BadSettings(
+                "--plan and --answers-of do not go together", "both bring a plan of their own", "name one of them"
+            )
+        if self.judge is None and (self.judge_only or self.judge_words):
+            raise BadSettings(
+                "No LLM judge is named", "--judge-compares and --judge-words say what it does", "give --judge"
+            )
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def read(path: Path, plan: Plan) -> tuple[Question, ...]:
@@ -70,9 +157,10 @@ def read(path: Path, plan: Plan) -> tuple[Question, ...]:
 
 def refuse_hopeless(name: str, plan: Plan, questions: tuple[Question, ...]) -> None:
     """Raises BadInput, BadSettings where it is known before a model is loaded that no probe can come of this."""
-    from backend.identify import llm, runs
-    from backend.identify.items import refuse_few
-    from backend.identify.questions import asked_by, shipping
+    from backend.identify.answers import llm
+    from backend.identify.answers.items import refuse_few
+    from backend.identify.questions.questions import asked_by, shipping
+    from backend.runs import runs
 
     if not plan.source.file:
         shipping(plan.source.relations)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json as jsonlib
 from collections.abc import Iterable
+from typing import Any
 
 from rich.console import Console
 
-from backend.cli.output import plain
+from backend.cli.output import plain, stdout_console, write_line
 from backend.cli.tables import plain_table
 from backend.types import Exploration
 from backend.types.identify import Estimate, Scores
 from backend.types.numbers import counted, fixed, per_cent, short
-from backend.types.probe import PathPoint, Probe, ProbeSummary, Report
+from backend.types.probe import Probe, ProbeSummary
+from backend.types.report import PathPoint, Report
 from backend.types.standing import Standing, score_of
 
 SHOWN = 12
@@ -176,3 +179,19 @@ def scored(card: Report) -> list[tuple[str, Estimate | None]]:
     rows += [("all neurons, L2", card.all_neurons)]
     rows += [(one.name, one.auroc) for one in card.baselines]
     return rows + [(f"threshold, {one.threshold.population}", one.auroc) for one in card.flagged]
+
+
+def tell(told: dict[str, Any], words: str, json: bool) -> None:
+    """What was done, as `words` or as JSON."""
+    if json:
+        write_line(jsonlib.dumps(told))
+    else:
+        stdout_console().print(plain(words), soft_wrap=True)
+
+
+def show(probe: Probe, json: bool) -> None:
+    """A probe's report card, or the probe as JSON."""
+    if json:
+        write_line(probe.model_dump_json())
+    else:
+        report(stdout_console(), probe)

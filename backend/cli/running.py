@@ -95,7 +95,7 @@ def _connect(door: Door) -> Client:
         from backend.serve.local import LocalClient
 
         return LocalClient.start(door.model, door.device, door.dtype, keep=door.keep)
-    from backend.serve.remote import HttpClient
+    from backend.serve.http.client import HttpClient
 
     if door.model or door.device or door.dtype or not door.keep:
         raise BadSettings(

@@ -25,9 +25,9 @@ def serve(
     """Answer over HTTP until Ctrl+C. The routes are described at /docs."""
     import uvicorn
 
-    from backend.serve import wire
     from backend.serve.hosts import trusted
-    from backend.serve.http import create_app
+    from backend.serve.http import wire
+    from backend.serve.http.app import create_app
     from backend.serve.local import LocalClient
 
     hosts = trusted(host)

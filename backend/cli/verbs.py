@@ -106,8 +106,7 @@ def compare(
 ) -> None:
     """The same prompt with chosen neurons scaled, beside the baseline and random twins."""
     held = Held(probe, force, needs={"--against": against, "--foremost": foremost is not None, "--by": by is not None})
-    if foremost is not None and foremost < 1:
-        raise BadSettings(f"--foremost is {foremost}", "so many of a probe's H-neurons are taken", "take 1 or more")
+    _refuse_none(foremost)
     fields: dict[str, Any] = {
         "prompt": prompt,
         "neurons": chosen(neurons, neurons_file),
@@ -134,6 +133,11 @@ def compare(
         return request_of(CompareRequest, **fields)
 
     _finish("compare", asked, Door(model, device, dtype, backend, store), json, tables.comparison)
+
+
+def _refuse_none(foremost: int | None) -> None:
+    if foremost is not None and foremost < 1:
+        raise BadSettings(f"--foremost is {foremost}", "so many of a probe's H-neurons are taken", "take 1 or more")
 
 
 def neuron(
@@ -203,7 +207,7 @@ class Held:
     def read(self, client: Client) -> Probe | None:
         """The probe, if one is named. Raises BadInput where it is of another model and not forced, Unknown."""
         if self.name is not None:
-            from backend.identify.library import checked
+            from backend.probes.library import checked
 
             self.found = checked(client.probe(self.name), loaded(client), self.force)
         return self.found
@@ -212,10 +216,10 @@ class Held:
         """What the probe's score of this answer can be held to. Needs no model."""
         asked = Asked(prompt=told.request.prompt, chat=told.request.chat, system=told.request.system)
         if door.backend is None:
-            from backend.identify.standing import standing
+            from backend.probes.standing import standing
 
             return standing(self.name or "", asked, told.answer)
-        from backend.serve.remote import HttpClient
+        from backend.serve.http.client import HttpClient
 
         with closing(HttpClient(door.backend)) as client:
             return client.standing(self.name or "", asked, told.answer)

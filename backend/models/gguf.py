@@ -30,7 +30,7 @@ from backend.errors import ModelUnreadable, StoreError, UnsupportedModel
 from backend.models import folders, gguf_header, memory
 from backend.models.progress import Progress
 from backend.models.progress import part as part_of
-from backend.outside import clause
+from backend.untrusted import clause
 from cache.errors import remedy
 from cache.files import whole
 from cache.paths import models_dir

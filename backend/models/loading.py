@@ -20,8 +20,8 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.utils import logging as transformers_logging
 
-from backend import templating
 from backend.errors import HNeuronsError, ModelError, ModelTooLarge, ModelUnreadable, UnsupportedModel
+from backend.forward import templating
 from backend.models import devices, folders, gguf, hub, memory, settings, weights
 from backend.models.fingerprint import fingerprint
 from backend.models.loaded import LoadedModel, wrap

@@ -21,8 +21,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from backend.cett import out_norm
 from backend.errors import UnsupportedModel
+from backend.forward.cett import out_norm
 from backend.models.hooks import Tree, observe
 
 log = logging.getLogger(__name__)

@@ -19,8 +19,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from backend.cett import check_norms, not_finite, out_norm
 from backend.errors import HNeuronsError, UnsupportedModel
+from backend.forward.cett import check_norms, not_finite, out_norm
 from backend.models.readings import TOKENS, Read, Tolerance, allowed, gap, read
 
 if TYPE_CHECKING:

@@ -148,7 +148,7 @@ def connect(address: str | None = None) -> Client:
     """The client for this process: HTTP where `address` or HNEURONS_BACKEND names a service, else local."""
     url = address or os.environ.get("HNEURONS_BACKEND", "").strip()
     if url:
-        from backend.serve.remote import HttpClient
+        from backend.serve.http.client import HttpClient
 
         return HttpClient(url)
     from backend.serve.local import LocalClient

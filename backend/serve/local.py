@@ -13,9 +13,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from backend.bundled import EXAMPLES
 from backend.errors import HNeuronsError, NotAllowed, StoreError, Unknown
-from backend.identify import library, queued
-from backend.identify.queued import Queued
+from backend.probes import library
+from backend.runs import queued
+from backend.runs.queued import Queued
 from backend.serve import long_links, opening
 from backend.serve.failures import explain
 from backend.serve.jobs import Job
@@ -43,8 +45,6 @@ from cache.record import Entry
 from cache.store import Store
 
 log = logging.getLogger(__name__)
-
-EXAMPLES = Path(__file__).resolve().parents[1] / "bundled" / "examples"
 
 
 class LocalClient:
@@ -86,14 +86,9 @@ class LocalClient:
 
     @classmethod
     def start(
-        cls,
-        model: str | None = None,
-        device: str | None = None,
-        dtype: str | None = None,
-        *,
-        keep: bool = True,
-        ahead: bool = False,
-    ) -> LocalClient:
+        cls, model: str | None = None, device: str | None = None, dtype: str | None = None, *,
+        keep: bool = True, ahead: bool = False,
+    ) -> LocalClient:  # fmt: skip
         """A client whose model (by default HNEURONS_MODEL, else the one that ships) has begun to load.
 
         With `keep` false no result is read from disk or written there. `ahead` as in `opening.open_engine`.
@@ -257,7 +252,7 @@ class LocalClient:
     def standing(self, probe: str, asked: Asked, answer: str) -> Standing:
         """What the probe's score of this answer can be held to."""
         # scikit-learn takes seconds to import, and a list of probes needs none of it.
-        from backend.identify.standing import standing
+        from backend.probes.standing import standing
 
         return standing(probe, asked, answer)
 

@@ -17,13 +17,15 @@ from functools import lru_cache
 from pathlib import Path
 
 from backend.errors import BadInput, HNeuronsError, StoreError
-from backend.identify import archive, library, llm, queued, run_status
-from backend.identify import runs as folders
+from backend.identify.answers import llm
+from backend.identify.answers.items import span_of
+from backend.identify.answers.judge import verdict
 from backend.identify.formats import probes as probe_files
 from backend.identify.formats import questions as question_files
-from backend.identify.items import span_of
-from backend.identify.judge import verdict
-from backend.identify.records import by_question
+from backend.probes import library
+from backend.runs import archive, queued, status
+from backend.runs import runs as folders
+from backend.runs.records import by_question
 from backend.types.identify import Greedy, Question, ReadQuestions, Samples, Verdict, WordRule
 from backend.types.plan import AnswerView, Plan, RunView, run_name
 from backend.types.probe import Probe, Said
@@ -65,7 +67,7 @@ def _seen(folder: Path, job: str | None, ships: bool) -> RunView:
     begun = folders.begun_in(folder, known=True)
     if begun is None:
         raise FileNotFoundError(folder)
-    outlook, short = run_status.expected(folder)
+    outlook, short = status.expected(folder)
     packed = archive.PACKED if folder.parent == library.SHIPPED else ""
     return RunView(
         name=folder.name,
@@ -77,11 +79,11 @@ def _seen(folder: Path, job: str | None, ships: bool) -> RunView:
         changed=max(map(_written, folder.iterdir())),
         job=job,
         plan=begun.plan,
-        error=run_status.failure(folder) if job is None else None,
-        waits=job is None and run_status.broken_off(folder),
+        error=status.failure(folder) if job is None else None,
+        waits=job is None and status.broken_off(folder),
         outlook=outlook,
         short=short,
-        speed=run_status.speed(folder),
+        speed=status.speed(folder),
         ships=ships,
     )
 

@@ -16,12 +16,12 @@ import time
 from collections.abc import Callable
 
 from backend.errors import BackendUnavailable, QueueFull, Stopped
+from backend.forward.templating import one_moment
 from backend.serve.changing import RECENT, Change, Check, Models, ask
-from backend.serve.fair import FairQueue
+from backend.serve.history import Records
 from backend.serve.jobs import Ended, Job, JobWatch, Outcome, nobody, told
 from backend.serve.opening import Answering, ModelSpec, Opener, free_memory
-from backend.serve.records import Records
-from backend.templating import one_moment
+from backend.serve.queue import FairQueue
 from backend.types import LONG, Event, IdentifyRequest, JobView, ModelInfo, ModelStatus, Request, Result, Verb
 
 log = logging.getLogger(__name__)

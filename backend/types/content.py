@@ -2,7 +2,7 @@
 
 Owns the rule. A token belongs to a word; a word carries content where it has a letter or digit, is no function word
 and does not stand in the question, which a model often repeats. Where no word is left the next looser rule holds: also
-words of the question, then any token. Refuses to say which words answer (`backend.identify.spans`).
+words of the question, then any token. Refuses to say which words answer (`backend.identify.answers.spans`).
 """
 
 from __future__ import annotations

@@ -183,7 +183,7 @@ CONSISTENCIES: dict[str, Consistency] = {
 
 
 class RegionRule(Strict):
-    """Where features are read. See `backend.identify.regions`."""
+    """Where features are read. See `backend.identify.features.regions`."""
 
     position: Literal["answer", "predicting"] = "answer"
     other: Literal["conversation", "response"] = "conversation"

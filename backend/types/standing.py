@@ -1,7 +1,7 @@
 """What a probe's score of one answer can be held to: the share of wrong answers among those held out, and how far
 the question lies from those that the probe was made from.
 
-Owns the types and the reading of a score over the words that answer. `backend.identify.standing` makes them.
+Owns the types and the reading of a score over the words that answer. `backend.probes.standing` makes them.
 """
 
 from __future__ import annotations

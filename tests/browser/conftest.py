@@ -22,8 +22,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from cache.paths import models_dir
+from tests.places import REPOSITORY
 
-ROOT = Path(__file__).resolve().parents[2]
 FAILURES = Path(__file__).parent / "failures"
 PATIENCE = 180_000
 """Milliseconds until a page that does not come is a failure: a loaded machine is slow, not wrong."""
@@ -80,7 +80,7 @@ def serving(home: Path, log_file: Path) -> Iterator[str]:
     ]
     environment = {**os.environ, "HNEURONS_HOME": str(home), "HNEURONS_BACKEND": ""}
     with log_file.open("wb") as log:
-        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
         _wait_until_up(server, f"http://127.0.0.1:{port}/_stcore/health", log_file)
         yield f"http://127.0.0.1:{port}"

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Request, TimeoutError, expect
 
-from backend.identify import library
 from backend.neurons import NeuronId
+from backend.probes import library
 from tests.browser.conftest import serving, settled, until
 
 pytestmark = [

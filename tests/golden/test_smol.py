@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 import torch
 
-from backend import prompting
-from backend.cett import cett
-from backend.compare import compare
 from backend.engine import Engine
-from backend.generation import decode
-from backend.interventions import scaled
+from backend.forward import prompting
+from backend.forward.cett import cett
+from backend.forward.generation import decode
+from backend.forward.interventions import scaled
 from backend.models.hooks import Tree, hook_count, observe
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
 from backend.types import Asked, CettRequest, CompareRequest, Decoding, RowPlan
+from backend.verbs.compare import compare
 from backend.watch import SILENT
+from tests.places import REPOSITORY
 from tests.plain import Plain, naive_cett, relative_gap
 
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("smol")]
@@ -216,6 +217,6 @@ def test_all_of_this_holds_with_the_instructions_of_another_processor_on_one_thr
     left_out = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
-        env=left_out | own, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=900, check=False,
+        env=left_out | own, cwd=REPOSITORY, capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-1000:]

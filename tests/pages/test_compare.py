@@ -35,7 +35,7 @@ class Answering(FakeClient):
         return super().view(job, after, wait)
 
 
-opened = partial(pages_run.opened, "compare.py")
+opened = partial(pages_run.opened, "compare")
 
 
 def heading(app: AppTest) -> str:

@@ -8,9 +8,10 @@ from functools import partial
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.cell import Cell
 from app.charts import cells
-from app.links import Cell, View
-from app.widgets import token_strip
+from app.links import View
+from app.shared import token_strip
 from backend.errors import BackendUnavailable, BadPrompt, ModelUnreadable, ZeroOutput
 from backend.neurons import NeuronSet
 from backend.types import Decoding, ExploreRequest, ModelStatus, NeuronRequest
@@ -24,7 +25,7 @@ PROBE = fakes_probe.probe("shipped", INFO)
 HOSTILE = "<script>alert(1)</script> **bold** <|im_end|> [x](javascript:alert(1)) $x$ :red[y]"
 
 
-opened = partial(pages_run.opened, "explore.py")
+opened = partial(pages_run.opened, "explore")
 
 
 def heading(app: AppTest) -> str:

@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.widgets import frame
+from app.shared import frame
 
 
 def page() -> None:
     import pandas as pd
 
-    from app.widgets import frame
+    from app.shared import frame
 
     table = pd.DataFrame(
         {

@@ -51,7 +51,7 @@ def back_to(app: AppTest, params: dict[str, str]) -> AppTest:
 
 
 def test_back_undoes_a_change_of_the_maps_score_also_to_the_bare_address() -> None:
-    app = opened("explore.py", FakeClient())
+    app = opened("explore", FakeClient())
     app.button_group(key="score").set_value("usual").run()
     first = address(app)
     app.button_group(key="score").set_value("top10").run()
@@ -74,12 +74,12 @@ CONTROLS = {
 @pytest.mark.parametrize("key", CONTROLS)
 def test_each_control_of_explores_maps_is_a_step_of_back_and_survives_a_reload(key: str) -> None:
     kind, field, value = CONTROLS[key]
-    app = opened("explore.py", FakeClient())
+    app = opened("explore", FakeClient())
     before = getattr(view(app), field)
     getattr(app, kind)(key=key).set_value(value).run()
     written = address(app)
     assert getattr(view(app), field) == value and written
-    again = opened("explore.py", FakeClient(), **written)
+    again = opened("explore", FakeClient(), **written)
     assert getattr(view(again), field) == value and getattr(again, kind)(key=key).value == value
     back_to(app, {})
     assert getattr(view(app), field) == before and getattr(app, kind)(key=key).value == before
@@ -88,7 +88,7 @@ def test_each_control_of_explores_maps_is_a_step_of_back_and_survives_a_reload(k
 
 
 def test_back_to_the_first_visit_shows_the_example_again() -> None:
-    app = opened("explore.py", FakeClient())
+    app = opened("explore", FakeClient())
     heading = app.header[0].value
     box = next(one for one in app.text_input if one.label == "Your question")
     box.set_value("Who leads Egypt?")
@@ -102,7 +102,7 @@ def test_back_to_the_first_visit_shows_the_example_again() -> None:
 
 
 def test_a_run_is_one_step_of_back_the_model_that_answered_is_no_second_one() -> None:
-    app = opened("explore.py", FakeClient())
+    app = opened("explore", FakeClient())
     written: list[dict[str, str]] = []
     next(one for one in app.text_input if one.label == "Your question").set_value("Who leads Egypt?")
     app.button(key="ask-run").click().run()
@@ -112,7 +112,7 @@ def test_a_run_is_one_step_of_back_the_model_that_answered_is_no_second_one() ->
 
 
 def test_an_address_that_only_lags_behind_undoes_nothing() -> None:
-    app = opened("explore.py", FakeClient())
+    app = opened("explore", FakeClient())
     app.button_group(key="score").set_value("usual").run()
     app.query_params.clear()
     app.toggle(key="per-layer").set_value(True).run()
@@ -121,21 +121,21 @@ def test_an_address_that_only_lags_behind_undoes_nothing() -> None:
 
 def test_a_set_of_five_hundred_neurons_has_a_short_link_that_opens_it_anywhere_here() -> None:
     client = FakeClient()
-    app = opened("explore.py", client, prompt="Who?")
+    app = opened("explore", client, prompt="Who?")
     app.session_state["view"] = view(app).model_copy(update={"neurons": MANY})
     app.run()
     written = address(app)
     assert set(written) == {"prompt", "model", links.STORED} and len(written[links.STORED]) == 64
     assert "too long" not in told(app)
-    again = opened("explore.py", client, **written)
+    again = opened("explore", client, **written)
     assert view(again).neurons == MANY
     assert address(again) == written
-    reset = opened("compare.py", client, **written)
+    reset = opened("compare", client, **written)
     assert view(reset).neurons == MANY, "the same set on another page"
 
 
 def test_a_link_whose_long_part_is_not_kept_here_says_so_and_shows_the_rest() -> None:
-    app = opened("explore.py", FakeClient(), prompt="Who?", stored="0" * 64)
+    app = opened("explore", FakeClient(), prompt="Who?", stored="0" * 64)
     assert not app.exception and view(app).prompt == "Who?" and not view(app).neurons
     assert "The long part of this link is not kept here" in told(app)
 
@@ -145,7 +145,7 @@ def test_where_the_engine_keeps_no_link_the_page_says_what_a_reload_would_lose()
         def keep_link(self, params: object) -> str:
             raise StoreError("The link cannot be kept", "the disk is full", "free some space")
 
-    app = opened("explore.py", Keepless(), prompt="Who?")
+    app = opened("explore", Keepless(), prompt="Who?")
     app.session_state["view"] = view(app).model_copy(update={"neurons": MANY})
     app.run().run()
     assert links.STORED not in address(app)
@@ -154,7 +154,7 @@ def test_where_the_engine_keeps_no_link_the_page_says_what_a_reload_would_lose()
 
 def test_identifys_address_holds_its_own_choices_and_not_explores_question() -> None:
     client = FakeClient()
-    app = opened("identify.py", client)
+    app = opened("identify", client)
     app.session_state["view"] = view(app).model_copy(update={"prompt": "Who?", "neurons": MANY, "room": "train"})
     app.run()
     assert address(app) == {"room": "train"}
@@ -163,7 +163,7 @@ def test_identifys_address_holds_its_own_choices_and_not_explores_question() -> 
 
 
 def test_explores_address_does_not_hold_the_switches_of_compare_and_back_leaves_them() -> None:
-    app = opened("explore.py", FakeClient())
+    app = opened("explore", FakeClient())
     app.session_state["view"] = view(app).model_copy(update={"known": "Cairo", "alphas": (2.0,)})
     app.button_group(key="score").set_value("usual").run()
     assert address(app) == {"score": "usual"}
@@ -172,7 +172,7 @@ def test_explores_address_does_not_hold_the_switches_of_compare_and_back_leaves_
 
 
 def test_a_page_come_to_by_its_bare_address_makes_no_second_step_of_back() -> None:
-    app = opened("compare.py", FakeClient())
+    app = opened("compare", FakeClient())
     assert address(app) == {}, "written, it would be a step that shows the same"
     placed = app.session_state["address_written"][-1]
     assert placed["neurons"] == "L17:N98,L17:N412,L17:N1033"
@@ -181,7 +181,7 @@ def test_a_page_come_to_by_its_bare_address_makes_no_second_step_of_back() -> No
 
 
 def test_back_to_the_page_that_a_button_left_shows_what_stood_there() -> None:
-    app = opened("explore.py", FakeClient(), score="usual", neurons="L17:N412")
+    app = opened("explore", FakeClient(), score="usual", neurons="L17:N412")
     with mock.patch("streamlit.switch_page"):
         app.button(key="compare-with").click().run()
     back_to(app, {})

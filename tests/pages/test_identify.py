@@ -10,20 +10,20 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import session
-from app.widgets import identify_train
+from app.identify import train
 from backend.errors import BadInput
-from backend.identify.items import MIN_SIDE
+from backend.identify.answers.items import MIN_SIDE
 from backend.types import IdentifyRequest
 from backend.types.identify import Verdict
 from backend.types.plan import LlmJudge, RunView, Source
-from backend.types.probe import Baseline
+from backend.types.report import Baseline
 from tests import fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient
 
 
 def opened(client: FakeClient | None = None, /, **params: str) -> AppTest:
     """The page, run without an exception."""
-    app = pages_run.opened("identify.py", client or FakeClient(), **params)
+    app = pages_run.opened("identify", client or FakeClient(), **params)
     assert not app.exception
     return app
 
@@ -354,7 +354,7 @@ def test_the_form_keeps_what_was_typed_while_the_report_card_is_looked_at() -> N
 
 
 def test_what_a_run_needs_and_how_long_it_takes_stand_before_start() -> None:
-    assert identify_train.LEAST == MIN_SIDE
+    assert train.LEAST == MIN_SIDE
     app = opened(FakeClient(), room="train")
     assert "**Needed:** 10 right and 10 wrong answers" in words(app)
     assert "right where 5 of 10 samples are, as wrong where 9 of 10 are, the greedy answer with them" in words(app)

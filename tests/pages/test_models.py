@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.widgets import model_parts
+from app.models import parts
 from backend.errors import BackendUnavailable, Busy, ModelUnreadable, UnknownModel
 from backend.types import ModelChange, ModelChoice, ModelOrder, ModelStatus
 from tests import pages_run
@@ -65,7 +65,7 @@ class Gone(FakeClient):
 
 def opened(client: FakeClient, row: int | None = None) -> AppTest:
     """The page, run with this engine, and a row of the table ticked."""
-    app = pages_run.opened("models.py", client)
+    app = pages_run.opened("models", client)
     if row is not None:
         app.session_state["models.table"] = {"selection": {"rows": [row], "columns": [], "cells": []}}
         app.run()
@@ -218,10 +218,10 @@ def test_a_service_that_does_not_answer_is_told_with_the_remedy() -> None:
     ("count", "told"), [(538_000_000, "538 MB"), (13_500_000_000, "13.5 GB"), (12_000, "12 kB"), (10**9, "1.0 GB")]
 )
 def test_bytes_are_written_as_a_reader_reads_them(count: int, told: str) -> None:
-    assert model_parts.size(count) == told
+    assert parts.size(count) == told
 
 
 def test_every_column_of_the_registry_is_in_the_table() -> None:
-    rows: Any = model_parts.table(FakeClient().models())
+    rows: Any = parts.table(FakeClient().models())
     assert list(rows["here"]) == ["ready to load", "too large"]
     assert list(rows["size"]) == ["135M", "70B"] and "gated" in rows["licence"][1]

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
+from tests.places import REPOSITORY as ROOT
 from tools import probe_page
 
-ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FLOORS = ("app", "backend", "cache")
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("cache/*.md")])
@@ -91,7 +91,7 @@ def tree_of(text: str) -> list[str]:
     """Paths that the folder tree of the architecture page names."""
     block = text.split("## The rooms")[1].split("```")[1]
     paths, folder = [], ""
-    for indent, name in re.findall(r"^( *)(\S+)", block, re.MULTILINE):
+    for indent, name in re.findall(r"^( {,2})(?! )(\S+)", block, re.MULTILINE):
         folder = name if not indent else folder
         paths.append(name if not indent else folder + name)
     return paths
@@ -210,9 +210,9 @@ def test_every_variable_that_the_code_reads_is_explained() -> None:
 def test_the_architecture_page_draws_the_tree_as_it_is() -> None:
     drawn = tree_of((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
     assert [path for path in drawn if not (ROOT / path).exists()] == []
-    folders = {f"{p.relative_to(ROOT)}/" for floor in FLOORS for p in (ROOT / floor).iterdir() if p.is_dir()}
-    hidden = {"cache/data/", *(f"{floor}/__pycache__/" for floor in FLOORS)}
-    assert folders - hidden <= set(drawn), "draw the new folder, with one line that says what it is for"
+    files = [file.relative_to(ROOT).parts for file in tracked()]
+    folders = {f"{parts[0]}/{parts[1]}/" for parts in files if parts[0] in FLOORS and len(parts) > 2}
+    assert folders <= set(drawn), "draw the new folder, with one line that says what it is for"
 
 
 def test_every_setting_of_the_page_is_one_that_streamlit_knows() -> None:

@@ -10,11 +10,11 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.places import REPOSITORY
+
 FLOORS = ("app", "backend", "cache")
 
 APP_MAY_IMPORT = (
@@ -23,11 +23,12 @@ APP_MAY_IMPORT = (
     "backend.neurons",
     "backend.neuron_files",
     "backend.spreadsheet",
-    "backend.judging",
+    "backend.text.verdict",
     "backend.serve.client",
     "backend.serve.hosts",
-    "backend.serve.wire",
+    "backend.serve.http.wire",
 )
+ROOMS = ("explore", "compare", "identify", "models")
 HEAVY = ("torch", "transformers", "transformer_lens")
 HOOKS_MODULE = "backend/models/hooks.py"
 HOOK_NAME = re.compile(r"(?<!\w)hook_(?:in|out)(?!\w)|^\W*blocks\.(?:\S|$)")
@@ -91,6 +92,21 @@ def import_breaches(path: str, tree: ast.AST) -> Iterator[str]:
                     )
 
 
+def room_breaches(path: str, tree: ast.AST) -> Iterator[str]:
+    """Imports between pages, and of a page by what pages share: each page has its own folder in app/."""
+    room = path.split("/")[1] if path.count("/") > 1 else ""
+    if not path.startswith("app/") or path == "app/rooms.py":
+        return
+    for line, module, names in imports(tree, tuple(path.split("/")[:-1])):
+        for target in [f"{module}.{name}" for name in names] or [module]:
+            floor, _, rest = target.partition(".")
+            to = rest.split(".")[0]
+            if floor == "app" and to in ROOMS and to != room and room:
+                yield f"{path}:{line}: {room}/ must not import the page {to}; move what both need into app/shared/"
+            if floor == "app" and room == "charts" and to == "shared":
+                yield f"{path}:{line}: charts/ must not import shared/; hand the chart what it draws"
+
+
 def hook_name_breaches(path: str, tree: ast.AST) -> Iterator[str]:
     """Strings that spell a TransformerLens hook point outside the one module that may; prose in docstrings is free."""
     if path == HOOKS_MODULE:
@@ -114,7 +130,7 @@ def breaches(path: str, source: str) -> list[str]:
         tree = ast.parse(source)
     except SyntaxError as problem:
         return [f"{path}:{problem.lineno}: cannot be read as Python ({problem.msg}); correct it first"]
-    return [*import_breaches(path, tree), *hook_name_breaches(path, tree)]
+    return [*import_breaches(path, tree), *room_breaches(path, tree), *hook_name_breaches(path, tree)]
 
 
 def sources(floor: str) -> Iterator[tuple[str, str]]:
@@ -152,6 +168,10 @@ def test_the_check_reads_the_real_files() -> None:
         ("backend/engine.py", "def f() -> None:\n    import streamlit.runtime", "backend/engine.py:2"),
         ("backend/engine.py", "if TYPE_CHECKING:\n    import streamlit", "app/"),
         ("backend/serve/worker.py", "from ...app import links", "app/"),
+        ("app/compare/answers.py", "from app.explore import words", "app/shared/"),
+        ("app/shared/heatmap.py", "from app.explore.words import heading", "app/shared/"),
+        ("app/charts/split.py", "from app.compare.diff import colour", "app/shared/"),
+        ("app/charts/split.py", "from app.shared import frame", "hand the chart"),
         ("app/main.py", "import torch.nn as nn", "backend.types"),
         ("app/main.py", "from transformers import AutoTokenizer", "backend.types"),
         ("app/main.py", "import importlib\nimportlib.import_module('transformer_lens')", "app/main.py:2"),
@@ -163,7 +183,7 @@ def test_the_check_reads_the_real_files() -> None:
         ("app/main.py", "from backend import errors, engine", "backend.engine"),
         ("app/main.py", "from backend.serve import worker", "backend.serve.worker"),
         ("app/main.py", "import backend.serve.client_other", "backend.serve.client_other"),
-        ("app/pages/explore.py", "from ...backend.models import registry", "backend.models"),
+        ("app/explore/page.py", "from ...backend.models import registry", "backend.models"),
         ("backend/engine.py", "name = 'blocks.3.mlp'", HOOKS_MODULE),
         ("backend/engine.py", "def f(i: int) -> str:\n    return f'blocks.{i}.mlp'", "backend/engine.py:2"),
         ("backend/engine.py", "name = mlp + '.hook_out'", HOOKS_MODULE),
@@ -181,7 +201,7 @@ def test_a_breach_is_found_and_told_with_file_line_and_the_right_place(path: str
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("app/main.py", "import streamlit as st\nfrom app.links import View\nfrom .charts import heatmap"),
+        ("app/main.py", "import streamlit as st\nfrom app.links import View\nfrom .charts import cells"),
         ("app/main.py", "from backend import errors, neurons, types\nfrom backend.serve import client"),
         ("app/main.py", "from backend.types.results import Exploration\nimport backend.serve.client"),
         ("app/main.py", "import torchless\nimport cachetools\nimport backends"),
@@ -194,3 +214,21 @@ def test_a_breach_is_found_and_told_with_file_line_and_the_right_place(path: str
 )
 def test_what_the_floors_allow_is_not_called_a_breach(path: str, source: str) -> None:
     assert breaches(path, source) == []
+
+
+MOST_MODULES, MOST_LINES, MOST_IN_FUNCTION = 18, 350, 60
+
+
+def test_no_folder_no_module_and_no_function_is_larger_than_a_head_can_hold() -> None:
+    large = []
+    for floor in (*FLOORS, "tools", "benchmarks"):
+        count: dict[str, int] = {}
+        for path, text in sources(floor):
+            count[path.rpartition("/")[0]] = count.get(path.rpartition("/")[0], 0) + (not path.endswith("__init__.py"))
+            large += [path] if text.count("\n") > MOST_LINES else []
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
+                    long = node.end_lineno - node.lineno + 1 > MOST_IN_FUNCTION
+                    large += [f"{path}: {node.name}"] if long else []
+        large += [folder for folder, modules in count.items() if modules > MOST_MODULES]
+    assert large == []

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from backend.errors import BadNeurons
 from backend.neuron_files import MAX_BYTES, read, read_file, read_path, write_csv, write_json
 from backend.neurons import MAX_NEURONS, NeuronId, NeuronSet
+from tests.places import SHARED
 
 EXPECTED = NeuronSet.of("L3:N5", "L12:N345")
-LABELS = Path(__file__).resolve().parents[3] / "shared" / "data" / "gemma3_4b_h_neuron_cett.json"
+LABELS = SHARED / "gemma3_4b_h_neuron_cett.json"
 
 UNDERSTOOD = {
     "words on a line": "L12:N345, L3:N5",

@@ -16,16 +16,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from backend import templating
 from backend.errors import BadInput, BadPrompt, StoreError
-from backend.features import RegionText
-from backend.identify import exact, library, runs
-from backend.identify.extract import held, read_as
+from backend.forward import templating
+from backend.forward.pooling import RegionText
+from backend.identify.answers.responses import asked
+from backend.identify.features import exact
+from backend.identify.features.extract import held, read_as
 from backend.identify.formats import thunlp
-from backend.identify.records import reason
-from backend.identify.responses import asked
-from backend.identify.runs import Begun
 from backend.models.loaded import LoadedModel
+from backend.probes import library
+from backend.runs import runs
+from backend.runs.records import reason
+from backend.runs.runs import Begun
 from backend.types.identify import Item, Question
 from backend.watch import SILENT, Watch
 

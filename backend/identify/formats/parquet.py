@@ -28,7 +28,7 @@ from backend.identify.formats.limits import (
     beyond,
     refuse_twice,
 )
-from backend.outside import MAX_DEPTH, clause
+from backend.untrusted import MAX_DEPTH, clause
 
 
 def parquet(payload: bytes, name: str, wanted: Collection[str]) -> Iterator[Row]:

@@ -28,14 +28,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
-from backend import columns, neuron_files
+from backend import neuron_files
 from backend.errors import BadInput
-from backend.identify.records import reason
+from backend.forward import columns
 from backend.neurons import NeuronId
-from backend.outside import arrays, json_value, real
+from backend.runs.records import reason
 from backend.types.plan import run_name
 from backend.types.probe import AsideNeuron, Probe, ProbeNeuron, Said
 from backend.types.results import ModelInfo
+from backend.untrusted import arrays, json_value, real
 
 FORMATS = ("json", "csv", "jhammant", "npz", "hprobes")
 """What a probe is written as: our own artefact, or what others read."""

@@ -18,11 +18,11 @@ from backend.errors import BadInput
 from backend.identify.formats.limits import LARGE, MAX_BYTES, MAX_LIST, beyond, refuse_twice
 from backend.identify.formats.rows import ENDINGS, rows
 from backend.identify.formats.spellings import Unclear, spellings, whole, word
-from backend.identify.questions import checked, chosen, same
-from backend.judging import normalise
-from backend.outside import bytes_of
+from backend.identify.questions.questions import checked, chosen, same
+from backend.text.verdict import normalise
 from backend.types.identify import MAX_TEXT, Question, ReadQuestions
 from backend.types.plan import Source
+from backend.untrusted import bytes_of
 
 _QUESTION = ("question", "prompt", "query")
 _ANSWERS = ("answers", "answer", "possible_answers", "ground_truth", "objects")

@@ -20,7 +20,7 @@ from backend.errors import BadInput
 from backend.identify.formats import limits
 from backend.identify.formats.limits import LARGE, MAX_BYTES, MAX_COLUMNS, MAX_ROW, Row, beyond, refuse_twice
 from backend.identify.formats.parquet import parquet
-from backend.outside import json_value
+from backend.untrusted import json_value
 
 _END = "\x1eend"
 _PACKED = {

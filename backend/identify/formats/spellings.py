@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import Any
 
 from backend.errors import BadInput
-from backend.outside import MAX_DEPTH, json_value
+from backend.untrusted import MAX_DEPTH, json_value
 
 MISSING = frozenset(
     {"nan", "NaN", "NaT", "<NA>", "None", "null", "\\N", "undefined"}

@@ -28,8 +28,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from backend.errors import BadInput, BadSettings
-from backend.outside import MAX_UNPACKED, array, bytes_of, json_value, real
 from backend.types.identify import Side
+from backend.untrusted import MAX_UNPACKED, array, bytes_of, json_value, real
 
 SIDES: dict[str, Side] = {"t": "right", "f": "wrong"}
 ANSWER, OTHER = "answer_tokens", "all_except_answer_tokens"

@@ -8,10 +8,10 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from app import style
+from app import roles, style
 from app.charts import compare_cost, compare_difference, compare_marks, compare_split
 from app.charts.compare_difference import Score
-from app.widgets import compare_words, diff_text
+from app.compare import words as compare_words
 from backend.neurons import NeuronSet
 from tests.comparisons import BASE, LAYERS, PICKED, asked, comparison
 
@@ -48,7 +48,7 @@ def test_exact_zero_below_the_touched_layer_is_said_only_where_it_is_true() -> N
     delta = PICK.delta_max.copy()
     delta[0, 0] = 1e-7
     leaking = PICK.model_copy(update={"delta_max": delta})
-    assert compare_words.quiet_below(leaking) is None
+    assert compare_difference.quiet_below(leaking) is None
     assert said not in _texts(compare_difference.figure(RESULT, leaking, "largest", style.LIGHT))
 
 
@@ -71,7 +71,7 @@ def test_the_bars_hold_the_ten_of_the_baseline_and_then_the_rows_own_choice_with
 
 def test_bars_of_a_twin_are_hatched_over_their_colour() -> None:
     bars = compare_split.figure(PICK.model_copy(update={"plan": TWIN.plan}), "Random twin", style.LIGHT).data[1]
-    assert bars.marker.color == diff_text.colour("control", style.LIGHT) and bars.marker.pattern.fillmode == "overlay"
+    assert bars.marker.color == roles.colour("control", style.LIGHT) and bars.marker.pattern.fillmode == "overlay"
 
 
 def test_bars_of_a_row_without_split_are_refused() -> None:
@@ -167,7 +167,7 @@ def test_every_picked_row_has_a_column_and_the_twin_of_the_switches_stands_besid
 
 def test_rows_of_one_name_are_numbered() -> None:
     plans = [row.plan for row in comparison(asked(controls=2)).rows]
-    assert compare_words.labels(plans) == ("Baseline", "Suppressed", "Random twin 1", "Random twin 2")
+    assert roles.labels(plans) == ("Baseline", "Suppressed", "Random twin 1", "Random twin 2")
 
 
 def test_the_mark_of_a_person_stands_above_the_rule_and_no_known_answer_means_no_mark() -> None:

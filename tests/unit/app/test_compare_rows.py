@@ -5,9 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.widgets.compare_rows import join, missing
-from app.widgets.compare_words import joined, labels, marks
-from app.widgets.switches import BESIDE, Options, compose
+from app.compare.rows import join, missing
+from app.compare.switches import BESIDE, Options, compose
+from app.compare.words import joined
+from app.roles import labels, marks
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import CompareRequest, Decoding
 from tests.comparisons import MODEL, comparison

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.cell import Cell, Score
 from app.charts import cells, layer_neuron, layer_token, neuron_card
-from app.charts.scores import SCORES, Score, per_layer, per_token, values
-from app.links import Cell
+from app.charts.scores import SCORES, per_layer, per_token, values
+from app.explore import words
+from app.shared.heatmap import picked_cell, picked_neuron
 from app.style import DARK, LIGHT
-from app.widgets import explore_words
-from app.widgets.heatmap import picked_cell, picked_neuron
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration, ExploreRequest, NeuronRequest
 from backend.types.content import content
@@ -103,13 +103,13 @@ def test_words_and_table_name_the_largest_value() -> None:
 
 
 def test_the_heading_states_the_largest_at_the_words_that_carry_content_for_every_score() -> None:
-    assert "L17&#58;N412" in explore_words.heading(RESULT, "largest").replace("L17:N412", "L17&#58;N412")
+    assert "L17&#58;N412" in words.heading(RESULT, "largest").replace("L17:N412", "L17&#58;N412")
     for score in SCORE_NAMES:
         cell = cells.standing_out(RESULT, score)
         answer = values(RESULT, score)[:, list(content(RESULT.tokens))]
         assert RESULT.tokens[cell.pos].text in (" Elon", " Musk")
         assert values(RESULT, score)[cell.layer, cell.pos] == answer.max()
-        said = explore_words.heading(RESULT, score)
+        said = words.heading(RESULT, score)
         assert SCORES[score].told(answer.max()) in said and f"{cell.layer}" in said
 
 
@@ -222,6 +222,6 @@ def test_an_exploration_without_an_answer_still_has_a_cell() -> None:
 def test_an_answer_whose_truth_is_known_says_so_first(verdict: str, lead: str) -> None:
     truth = Truth.model_validate({"known": ("A. Person",), "verdict": verdict, "note": "It is <b>so</b>."})
     told = RESULT.model_copy(update={"truth": truth})
-    assert explore_words.heading(told, "largest").startswith(lead)
-    assert "<b>" not in str(explore_words.truth(told)) and explore_words.truth(RESULT) is None
-    assert "invented" not in explore_words.heading(RESULT, "largest")
+    assert words.heading(told, "largest").startswith(lead)
+    assert "<b>" not in str(words.truth(told)) and words.truth(RESULT) is None
+    assert "invented" not in words.heading(RESULT, "largest")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.widgets.jobs import Job, Progress, told
-from app.widgets.refusals import bad_input
+from app.shared.jobs import Job, Progress, told
+from app.shared.refusals import bad_input
 from backend.errors import BadInput, BadPrompt, BadSettings
 from backend.neurons import NeuronSet
 from backend.types import (

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import links
+from app.cell import Cell
 from app.charts.scores import SCORES
 from app.forms import FILTERS, TrainForm, Unrun
-from app.links import Cell, View
+from app.links import View
 from app.marks import Marks
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Decoding, ExploreRequest, OwnAlpha, Threshold

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
-from app.widgets import terms
-
-ROOT = Path(__file__).resolve().parents[3]
+from app.shared import terms
+from tests.places import REPOSITORY
 
 
 def test_the_entry_imports_no_chart_table_or_engine_at_its_top() -> None:
     """Streamlit, and the rule of trusted names: the server needs it before it answers at all."""
     heavy = ("numpy", "pandas", "pyarrow", "pydantic", "scipy", "sklearn", "torch", "transformers")
     script = f"import sys, app.main; print([name for name in {heavy} if name in sys.modules])"
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=REPOSITORY, check=True)
     assert told.stdout.strip() == "[]"
 
 

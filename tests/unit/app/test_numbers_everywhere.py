@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
-FILES = sorted([*(ROOT / "app").rglob("*.py"), *(ROOT / "backend" / "cli").rglob("*.py")])
+from tests.places import REPOSITORY
+
+FILES = sorted([*(REPOSITORY / "app").rglob("*.py"), *(REPOSITORY / "backend" / "cli").rglob("*.py")])
 OWN = {
     "app/style.py": "a colour for CSS",
-    "app/widgets/model_parts.py": "bytes in their own units",
-    "app/widgets/model_status.py": "a model's parameters, in millions",
-    "app/widgets/identify_more.py": "the C of a command and of a key, which are read back",
-    "app/widgets/switches.py": "the range of a field, and the format that Streamlit wants",
+    "app/models/parts.py": "bytes in their own units",
+    "app/shared/model_status.py": "a model's parameters, in millions",
+    "app/identify/more.py": "the C of a command and of a key, which are read back",
+    "app/compare/switches.py": "the range of a field, and the format that Streamlit wants",
     "backend/cli/tables.py": "memory and parameters of the registry",
 }
 ROUNDS = re.compile(r"[efg%]$", re.IGNORECASE)
@@ -39,9 +40,9 @@ def breaches(tree: ast.AST) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
 def test_numbers_and_plurals_come_from_one_place(path: Path) -> None:
-    name = path.relative_to(ROOT).as_posix()
+    name = path.relative_to(REPOSITORY).as_posix()
     found = breaches(ast.parse(path.read_text(encoding="utf-8")))
     assert not found or name in OWN, f"{name}: {found}; use backend.types.numbers"
 

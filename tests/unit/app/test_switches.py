@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from app.widgets.switches import BESIDE, Options, choice_of, compose, edited, options_of, settings
+from app.compare.switches import BESIDE, Options, choice_of, compose, edited, options_of, settings
 from backend.errors import BadNeurons, BadSettings
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Decoding

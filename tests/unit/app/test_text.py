@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.widgets import text
+from app import text
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backend import reference
 from backend.engine import Engine, read_result
 from backend.errors import BadNeurons, BadPrompt, StoreError
+from backend.forward import reference
+from backend.forward.templating import at
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
-from backend.templating import at
 from backend.types import (
     CettRequest,
     CompareRequest,

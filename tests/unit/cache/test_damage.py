@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from cache import Store, StoreFull, StoreProblem, StoreUnreadable, StoreUnwritable, record
+from tests.places import REPOSITORY
 
 Key = Callable[[object], str]
-REPOSITORY = Path(__file__).resolve().parents[3]
 PAYLOAD = b"\x00the answer\n\xff" * 3
 
 

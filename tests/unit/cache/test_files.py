@@ -18,9 +18,9 @@ from cache.errors import StoreProblem, remedy
 from cache.files import STALE, Taken, own_folder, turn, whole
 from cache.journal import Journal
 from cache.store import Store
+from tests.places import REPOSITORY
 
 MANY = 32
-ROOT = Path(__file__).parents[3]
 
 WRITER = """
 import sys
@@ -60,7 +60,7 @@ def together(one: Callable[[int], None], count: int = MANY) -> None:
 def in_processes(code: str, *arguments: str, count: int = MANY) -> str:
     """What so many processes that run `one(number)` of the code at once say; '' where all end well."""
     ended = subprocess.run(
-        [sys.executable, "-c", code + FORKED, *arguments, str(count)], cwd=ROOT, capture_output=True, check=False
+        [sys.executable, "-c", code + FORKED, *arguments, str(count)], cwd=REPOSITORY, capture_output=True, check=False
     )
     return ended.stderr.decode() if ended.returncode else ""
 

@@ -17,10 +17,10 @@ from backend.cli import running
 from backend.cli.main import main
 from backend.cli.tables import choices
 from backend.errors import ModelError
-from backend.identify import library
 from backend.models.registry import DEFAULT
 from backend.neuron_files import write_csv
 from backend.neurons import NeuronSet
+from backend.probes import library
 from backend.serve import opening
 from backend.serve.local import LocalClient
 from backend.types import CompareRequest, Comparison, Exploration, Lens, NeuronCard, Probe

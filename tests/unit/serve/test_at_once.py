@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from backend.errors import HNeuronsError, StoreError
-from backend.identify import archive, library, runs
+from backend.probes import library
+from backend.runs import archive, runs
 from backend.serve import shelf
 from backend.types.identify import Question
 from backend.types.plan import Plan
@@ -19,7 +20,7 @@ from tests.unit.cache.test_files import MANY, in_processes, rights, together
 FIRST = """
 import os, sys
 os.environ["HNEURONS_HOME"] = sys.argv[1]
-from backend.identify import runs
+from backend.runs import runs
 def one(number):
     held, questions = runs.begun("smollm2-135m-instruct")
     assert len(questions) == held.asked

@@ -14,9 +14,9 @@ from backend.errors import HNeuronsError, ModelTooLarge, ModelUnreadable
 from backend.models import devices, memory
 from backend.serve import opening
 from backend.serve.client import Client
+from backend.serve.http.client import HttpClient
 from backend.serve.local import LocalClient
 from backend.serve.opening import ModelSpec
-from backend.serve.remote import HttpClient
 from backend.types import Decoding, ExploreRequest, ModelStatus
 from tests.doors import ended, served
 

@@ -13,8 +13,8 @@ from backend.cli.main import main
 from backend.errors import HNeuronsError
 from backend.neurons import NeuronSet
 from backend.serve.client import Client
+from backend.serve.http.client import HttpClient
 from backend.serve.local import LocalClient
-from backend.serve.remote import HttpClient
 from backend.types import RESULTS, CompareRequest, Decoding, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
 from cache.store import Store
 from tests.doors import assert_error_shape, ended, local, served

@@ -7,7 +7,7 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.serve.fair import FairQueue
+from backend.serve.queue import FairQueue
 
 
 def filled(*pushed: tuple[str, str]) -> FairQueue[str]:

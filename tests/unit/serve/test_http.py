@@ -28,9 +28,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from backend.serve.bodies import MAX_BODY
 from backend.serve.hosts import Hosts
-from backend.serve.http import create_app
+from backend.serve.http.app import create_app
+from backend.serve.http.bodies import MAX_BODY
 from backend.serve.local import LocalClient
 from backend.types import CompareRequest, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
 from tests.doors import PATIENCE, assert_error_shape, ended, local, served

@@ -8,7 +8,7 @@ import pytest
 
 from backend.errors import BadInput, HNeuronsError, NotAllowed
 from backend.serve import long_links
-from backend.serve.remote import HttpClient
+from backend.serve.http.client import HttpClient
 from cache.store import Store
 from tests import doors
 from tests.fakes import FakeEngine

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from backend.bundled import EXAMPLES
 from backend.bundled.make import largest
 from backend.errors import BadInput, StoreError, Unknown, UnknownModel
-from backend.identify.judge import verdict
+from backend.identify.answers.judge import verdict
 from backend.neurons import NeuronSet
-from backend.serve.local import EXAMPLES, LocalClient
+from backend.serve.local import LocalClient
 from backend.serve.opening import ModelSpec
 from backend.types import CompareRequest, Exploration, ExploreRequest, JobView, NeuronCard
 from backend.types.identify import Question
@@ -124,7 +125,7 @@ def test_a_model_that_is_refused_at_once_leaves_the_loaded_one() -> None:
 
 def test_the_first_page_waits_for_no_heavy_import() -> None:
     code = (
-        "import sys, backend.serve.local, backend.serve.remote, backend.serve.http, backend.cli.main\n"
+        "import sys, backend.serve.local, backend.serve.http.client, backend.serve.http.app, backend.cli.main\n"
         "heavy = {'torch', 'transformers', 'transformer_lens', 'streamlit', 'sklearn', 'scipy'} & set(sys.modules)\n"
         "import json; print(json.dumps(sorted(heavy)))"
     )

@@ -11,14 +11,15 @@ import pytest
 
 from backend.cli.main import main
 from backend.errors import BadInput, BadSettings, HNeuronsError, StoreError, Unknown
-from backend.identify import library, runs
 from backend.identify.formats import probes as probe_files
 from backend.identify.formats import questions
-from backend.identify.standing import standing
 from backend.neurons import NeuronSet
+from backend.probes import library
+from backend.probes.standing import standing
+from backend.runs import runs
 from backend.serve import shelf
 from backend.serve.client import Client
-from backend.serve.remote import HttpClient
+from backend.serve.http.client import HttpClient
 from backend.types import Asked, IdentifyRequest
 from backend.types.identify import CONSISTENCIES, Greedy, Question, Sample, Samples
 from backend.types.plan import Plan, Source

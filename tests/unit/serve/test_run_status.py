@@ -13,11 +13,12 @@ import pytest
 
 from backend.cli.main import main
 from backend.errors import BadInput, BadSettings, HNeuronsError, StoreError, Unknown
-from backend.identify import library, run_status, runs
-from backend.identify.screen import Outlook
+from backend.identify.answers.screen import Outlook
+from backend.probes import library
+from backend.runs import runs, status
 from backend.serve import shelf
 from backend.serve.client import Client
-from backend.serve.remote import HttpClient
+from backend.serve.http.client import HttpClient
 from backend.types import IdentifyRequest
 from backend.types.plan import Plan
 from backend.watch import SILENT
@@ -47,20 +48,20 @@ def client(request: pytest.FixtureRequest) -> Iterator[Client]:
 
 def test_why_a_run_failed_and_what_is_to_be_expected_stay_with_it(client: Client) -> None:
     folder = begun()
-    with pytest.raises(BadInput), run_status.told(folder, SILENT):
-        run_status.expect(folder, Outlook(180, 60, 2, 6.0, 10), SILENT)
+    with pytest.raises(BadInput), status.told(folder, SILENT):
+        status.expect(folder, Outlook(180, 60, 2, 6.0, 10), SILENT)
         raise BadInput("6 right and 6 wrong answers are too few", "10 are needed", "widen the run")
     run = client.runs()[0]
     assert run.error is not None and run.error["what"] == "6 right and 6 wrong answers are too few"
     assert run.short and "about 6 right" in run.outlook and not run.waits
-    with run_status.told(folder, SILENT):
+    with status.told(folder, SILENT):
         """It is at work again, and ends well."""
     assert client.runs()[0].error is None
 
 
 def test_a_run_that_was_broken_off_goes_on_by_itself_when_its_model_is_there() -> None:
-    (begun() / run_status.GOING).write_text(json.dumps({"tries": 1}))
-    (begun("other") / run_status.GOING).write_text(json.dumps({"tries": 1}))
+    (begun() / status.GOING).write_text(json.dumps({"tries": 1}))
+    (begun("other") / status.GOING).write_text(json.dumps({"tries": 1}))
     plan = library.folder_of("other") / "plan.json"
     plan.write_text(json.dumps({**json.loads(plan.read_text()), "fingerprint": "0" * 64}))
     begun("stopped")

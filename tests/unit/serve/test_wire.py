@@ -22,8 +22,9 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.sync.client import connect
 
-from backend.serve import bodies, http, wire
-from backend.serve.http import create_app
+from backend.serve.http import app as http
+from backend.serve.http import bodies, wire
+from backend.serve.http.app import create_app
 from backend.serve.local import LocalClient
 from tests.doors import PATIENCE, assert_error_shape, local, served
 from tests.fakes import FakeEngine

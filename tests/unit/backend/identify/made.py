@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backend.generation import decode
-from backend.identify.responses import asked
-from backend.judging import normalise
+from backend.forward.generation import decode
+from backend.forward.prompting import encode
+from backend.identify.answers.responses import asked
 from backend.models.loaded import LoadedModel
-from backend.prompting import encode
+from backend.text.verdict import normalise
 from backend.types import Event, StageEvent
 from backend.types.identify import Consistency, Question, Sampling
 from backend.types.plan import Checks, Plan, Screening, Training

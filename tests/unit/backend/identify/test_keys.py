@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from backend.engine import Engine
-from backend.identify import effects, ground
-from backend.identify.effects import Arm
-from backend.identify.ground import Ground
+from backend.identify import context
+from backend.identify.context import Ground
+from backend.identify.evaluation import effects
+from backend.identify.evaluation.effects import Arm
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
 from backend.types import ExploreRequest, base
@@ -76,6 +77,6 @@ def test_fits_are_kept_for_the_solver_that_made_them(
     tiny: Callable[[str], LoadedModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = keys(tiny("llama"), tmp_path)
-    monkeypatch.setattr(ground, "_SOLVERS", "skglm 99")
+    monkeypatch.setattr(context, "_SOLVERS", "skglm 99")
     after = keys(tiny("llama"), tmp_path)
     assert {name for name in before if before[name] != after[name]} == {"null", "bootstrap"}

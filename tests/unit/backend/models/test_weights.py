@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from backend.errors import ModelError, ModelTooLarge, ModelUnreadable, UnsupportedModel
+from backend.forward.prompting import encode
 from backend.models import devices, folders, loading, memory, weights
-from backend.prompting import encode
 from backend.types import Asked
 from tests.tiny import CHAT_TEMPLATE, LAYERS, make_tiny, make_tokenizer
 

@@ -1,0 +1,127 @@
+"""The controls of Compare: question, known answer, Run, settings, switches and presets.
+
+Owns how they are drawn. Their values are `compare_state`'s and `switches`'s.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import session, text
+from app.compare import presets, state, switches
+from app.compare.state import AGAINST, KINDS, TWIN
+from app.compare.switches import BESIDE
+from app.shared import frame
+from app.shared.neuron import pushes, sets
+from backend.types import MAX_PROMPT_CHARACTERS, CompareRequest
+from backend.types.numbers import short
+
+POSITIONS = {"all": "all tokens", "prompt": "the question only", "answer": "the answer only"}
+FLIP = "compare.flip"
+
+
+def question() -> None:
+    """Question, known answer, Run and settings in one line."""
+    line = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    line.text_input(
+        "Question", key="compare.prompt", max_chars=MAX_PROMPT_CHARACTERS, icon=":material/edit:",
+        label_visibility="collapsed", placeholder="Ask something the model may know, or may invent",
+        persist_state="session",
+    )  # fmt: skip
+    line.text_input(
+        "Known answer", key="compare.known", label_visibility="collapsed", width=250, persist_state="session",
+        placeholder="Known answer: Cairo | Al-Qahirah", on_change=state.known_typed,
+        help="Marks each answer right or wrong. Write several spellings apart by |. Left empty, nothing is marked.",
+    )  # fmt: skip
+    line.button(
+        "Run", type="primary", icon=":material/play_arrow:", shortcut="Ctrl+Enter", key="compare.run", wrap=False,
+        on_click=state.press_run,
+    )  # fmt: skip
+    with line.popover("Settings", icon=":material/tune:"):
+        _settings()
+
+
+def _settings() -> None:
+    st.segmented_control(
+        "The switches act on", list(POSITIONS), format_func=lambda name: POSITIONS[name], key="compare.positions",
+        required=True, persist_state="session",
+    )  # fmt: skip
+    st.pills(
+        "Random twins are drawn from", list(KINDS), selection_mode="multi", format_func=lambda name: KINDS[name],
+        key="compare.kinds", persist_state="session",
+        help="As many other neurons, at the same α: from the layers of yours, or from all layers.",
+    )  # fmt: skip
+    left, right = st.columns(2)
+    left.number_input("Random twins of each kind", 1, 20, key="compare.twins", persist_state="session")
+    right.number_input("Seed of the draw", 0, 2**31 - 1, key="compare.seed", persist_state="session")
+    left.number_input("Longest answer, tokens", 1, 2048, key="compare.longest", persist_state="session")
+    right.number_input(
+        "Temperature", 0.0, 5.0, step=0.1, key="compare.temperature", persist_state="session",
+        help="0 takes the likeliest token each time (greedy). Above 0, answers also differ by chance.",
+    )  # fmt: skip
+    st.toggle(
+        "Run at every flip of a switch", key=session.follow(FLIP, session.view().flips), on_change=_flips
+    )  # fmt: skip
+
+
+def _flips() -> None:
+    session.change(flips=st.session_state[FLIP])
+
+
+def switchboard() -> None:
+    """One switch a neuron, with the presets and the way to more neurons."""
+    chosen, model = session.chosen(), session.status().info
+    line = frame.heading("Switches")
+    if model is not None:
+        with line:
+            presets.menu(model)
+            sets.adder("compare", model.widths)
+    if not chosen:
+        st.markdown("No neuron is chosen. Tick some on Explore, or add some here, and each gets a switch.")
+    told = pushes.towards(chosen.ids) if 0 < len(chosen) <= switches.MOST_ROWS else None
+    switches.draw(chosen, dict(zip(chosen.ids, told or (), strict=False)))
+    with st.container(horizontal=True, vertical_alignment="center", wrap=True):
+        st.pills(
+            "Columns beside", _beside_names(), selection_mode="multi", key="compare.beside",
+            label_visibility="collapsed", format_func=_beside, persist_state="session",
+            help="More columns from the same switches: every switched neuron at half, double or triple, as many other "
+            "neurons, or the probe's negative weights in their place.",
+        )  # fmt: skip
+        if chosen:
+            st.button(
+                "All off", key="compare.off", type="tertiary", icon=":material/toggle_off:",
+                on_click=switches.put_all, args=(chosen.ids, 0.0), help="Every switch to Suppress",
+            )  # fmt: skip
+
+
+def _beside_names() -> list[str]:
+    """What can stand beside the switches: negative weights only where a probe of this model has some."""
+    more = map(state.at_alpha, state.others())
+    return [*BESIDE, *more, *(name for name in (AGAINST, TWIN) if name != AGAINST or state.negative())]
+
+
+def _beside(name: str) -> str:
+    alphas: dict[str, float] = dict(BESIDE.items())
+    if name in alphas:
+        return f"+ {name}, α = {short(alphas[name], 6)}"
+    return f"+ {name}" if name.startswith("α") else name
+
+
+def runs_on_flip() -> bool:
+    """Whether a flipped switch runs at once."""
+    return session.view().flips
+
+
+def stale(wanted: CompareRequest, shown: CompareRequest) -> None:
+    """Say where what is shown answers other switches than those that stand now, or another question than the box."""
+    typed = session.view().typed
+    asked = text.markdown(shown.prompt[:90])
+    if typed is not None and typed != shown.prompt:
+        words = f"These answers are to “{asked}”. The box holds another question: Run asks it, and so does a flip."
+    elif wanted.prompt != shown.prompt:
+        words = f"These answers are to “{asked}”, asked before. Press Run for the present question."
+    elif wanted.hash != shown.hash:
+        words = "These answers belong to other switches. Press Run for the present ones."
+    else:
+        return
+    st.info(words, icon=":material/history:")

@@ -1,0 +1,71 @@
+"""What a person marks by hand on the answers of a comparison, in step with the view.
+
+Owns the marks of this session, by comparison and row. They stand in the address, so that a reload keeps them, and Back
+takes one back. Refuses to judge: `backend.text.verdict` does.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import session
+from app.marks import HASHED, Mark, Marks
+from backend.errors import HNeuronsError
+from backend.types import CompareRequest, Comparison
+
+_HELD = "compare.marks"
+MOST = 200
+"""Comparisons whose marks are kept: a session may last all day."""
+
+
+def take_up(opened: bool, wanted: CompareRequest | HNeuronsError) -> None:
+    """Let the marks of a link, or of Back, be those of its comparison; where it has none, that comparison has none.
+
+    Args:
+        opened: whether the address named another view than the one held.
+        wanted: the comparison that it names.
+    """
+    told = session.view().marks
+    if opened and told is not None:
+        _hold(told.of, dict(told.rows))
+    elif opened and isinstance(wanted, CompareRequest):
+        _hold(_name(wanted), {})
+
+
+def keep(wanted: CompareRequest | HNeuronsError) -> None:
+    """Write the marks of the comparison that is asked for into the view, at once: marks that went with its answers only
+    would be a step of Back between."""
+    held = {} if isinstance(wanted, HNeuronsError) else _all().get(_name(wanted), {})
+    marks = Marks(_name(wanted), tuple(sorted(held.items()))) if held and isinstance(wanted, CompareRequest) else None
+    session.change(marks=marks)
+
+
+def _all() -> dict[str, dict[int, Mark]]:
+    found: dict[str, dict[int, Mark]] = st.session_state.get(_HELD, {})
+    return found
+
+
+def of(result: Comparison) -> dict[int, Mark]:
+    """Row -> mark of this comparison."""
+    return _all().get(_name(result.request), {})
+
+
+def set_mark(result: Comparison, row: int, mark: Mark | None) -> None:
+    """Mark this row by hand, and those that say the same; None leaves them to the rule again."""
+    same = [place for place, one in enumerate(result.rows) if one.text == result.rows[row].text]
+    marks = {place: held for place, held in of(result).items() if place not in same}
+    if mark is not None:
+        marks |= dict.fromkeys(same, mark)
+    _hold(_name(result.request), marks)
+
+
+def _name(request: CompareRequest) -> str:
+    return request.hash[:HASHED]
+
+
+def _hold(name: str, marks: dict[int, Mark]) -> None:
+    held = dict(_all())
+    held.pop(name, None)
+    if marks:
+        held[name] = marks
+    st.session_state[_HELD] = dict(list(held.items())[-MOST:])

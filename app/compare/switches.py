@@ -1,0 +1,266 @@
+"""Neuron switches: what each neuron is set to, and the request that these settings make.
+
+Owns the settings (one alpha a neuron) with their controls, and the translation to and from a
+`CompareRequest`. Refuses to run anything. Settings live in session state under `switch.*`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import pandas as pd
+import streamlit as st
+
+from app import session, text
+from app.roles import alpha_text
+from app.shared.neuron import dialog
+from backend.errors import BadNeurons, BadSettings
+from backend.neurons import NeuronId, NeuronSet
+from backend.types import MAX_ALPHA, MAX_ROWS, CompareRequest, Decoding, OwnAlpha, Positions
+from backend.types.numbers import counted
+
+Choice = Literal["Suppress", "Normal", "Amplify", "Own α"]
+Beside = Literal["Half", "Double", "Triple"]
+TwinKind = Literal["layer", "free"]
+
+ALPHAS: dict[Choice, float] = {"Suppress": 0.0, "Normal": 1.0, "Amplify": 2.0}
+BESIDE: dict[Beside, float] = {"Half": 0.5, "Double": 2.0, "Triple": 3.0}
+MOST_ROWS = 12
+"""Beyond so many neurons one switch moves the whole set, and a table holds each one's alpha."""
+WHOLE = "set"
+_EDITS = "switch.table"
+_NARROW = """<style>
+.st-key-compare-beside [role="toolbar"] { flex-wrap: wrap; overflow: visible; }
+@media (max-width: 640px) {
+  [class*="st-key-switchrow-"] { flex-wrap: wrap; row-gap: 0.25rem; padding-bottom: 0.5rem; }
+  [class*="st-key-switchrow-"] > :has([data-testid="stButtonGroup"]) { flex: 1 1 100%; order: 3; }
+  [class*="st-key-switchrow-"] > :nth-child(2) { flex: 1 1 0; min-width: 0; }
+}
+</style>"""
+"""On a phone a switch takes two lines: name, what it pushes towards and alpha, then its positions. Pills wrap."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What stands beside the switched row, and how the answers are written."""
+
+    beside: tuple[Beside, ...] = ()
+    others: tuple[float, ...] = ()
+    """Further columns, at alphas that have no name here: a link brings them."""
+    against: NeuronSet = NeuronSet()
+    """A further arm: the probe's negative weights, at the alpha of the switches."""
+    twins: int = 1
+    twin_kinds: tuple[TwinKind, ...] = ("layer",)
+    seed: int = 0
+    positions: Positions = "all"
+    decoding: Decoding = Decoding()
+    chat: bool = True
+    system: str | None = None
+
+
+def compose(prompt: str, alphas: Mapping[NeuronId, float], options: Options) -> CompareRequest:
+    """The request that these switches stand for. Neurons at Normal are left out: nothing is done to them.
+
+    Neurons that share one alpha make a row of `alphas`, mixed ones a row of `own`. Every row has its twins; where
+    a batch has no room for so many, this row and the further arm have them.
+
+    Raises BadNeurons where no neuron is given, BadSettings where every switch stands at Normal,
+    pydantic.ValidationError where the prompt or a number is refused.
+    """
+    if not alphas:
+        raise BadNeurons(
+            "No neuron is chosen", "there is nothing to switch", "tick neurons on Explore, or add some with Add neurons"
+        )
+    moved = {neuron: alpha for neuron, alpha in alphas.items() if alpha != 1.0}
+    if not moved:
+        raise BadSettings(
+            "Every switch stands at Normal", "the answer would be the baseline's own", "set one to Suppress or Amplify"
+        )
+    values = set(moved.values())
+    beside = (*(BESIDE[name] for name in options.beside), *options.others)
+    one = len(values) == 1
+    main = tuple(values) if one else ()
+    rows = (*main, *(alpha for alpha in beside if alpha not in main))
+    arm = 0 if one else len(rows)
+    arms = _with_twins(arm, len(rows) + (not one), bool(options.against), options)
+    return CompareRequest(
+        prompt=prompt,
+        chat=options.chat,
+        system=options.system,
+        neurons=NeuronSet(tuple(moved)) if rows else NeuronSet(),
+        alphas=rows,
+        own=() if one else tuple(OwnAlpha(neuron=neuron, alpha=moved[neuron]) for neuron in sorted(moved)),
+        against=options.against,
+        against_alpha=main[0] if main else 0.0,
+        controls=options.twins,
+        control_kinds=options.twin_kinds,
+        control_arms=arms,
+        control_seed=options.seed,
+        positions=options.positions,
+        decoding=options.decoding,
+    )
+
+
+def _with_twins(main: int, switched: int, against: bool, options: Options) -> tuple[int, ...]:
+    """Which rows have twins, the switches' own first: all of them, as far as a batch has room for that.
+
+    Args:
+        main: the row of the switches themselves.
+        switched: rows of the switched neurons; behind them the row of the further arm, if there is one.
+    """
+    arms = (main, *(arm for arm in range(switched + against) if arm != main))
+    each = options.twins * len(options.twin_kinds)
+    both = (main, switched) if against else (main,)
+    fits = (some for some in (arms, both) if 1 + len(arms) + len(some) * each <= MAX_ROWS)
+    return next(fits, (main,))
+
+
+def settings(request: CompareRequest) -> dict[NeuronId, float]:
+    """The switches that a request stands for: what `compose` was given, Normal ones aside."""
+    if request.own:
+        return {own.neuron: own.alpha for own in request.own}
+    alpha = request.alphas[0] if request.alphas else 1.0
+    return dict.fromkeys(request.neurons, alpha)
+
+
+def options_of(request: CompareRequest) -> Options:
+    """The options that a request stands for."""
+    rest = request.alphas if request.own else request.alphas[1:]
+    return Options(
+        beside=tuple(name for name, alpha in BESIDE.items() if alpha in rest),
+        others=others(rest),
+        against=request.against,
+        twins=request.controls,
+        twin_kinds=request.control_kinds,
+        seed=request.control_seed,
+        positions=request.positions,
+        decoding=request.decoding,
+        chat=request.chat,
+        system=request.system,
+    )
+
+
+def others(alphas: Sequence[float]) -> tuple[float, ...]:
+    """Those of the columns' alphas that have no name here; one at 1 would be the baseline once more."""
+    return tuple(dict.fromkeys(alpha for alpha in alphas if alpha not in BESIDE.values() and alpha != 1.0))
+
+
+def choice_of(alpha: float) -> Choice:
+    """The switch position that an alpha has: its own name where there is one."""
+    return next((name for name, value in ALPHAS.items() if value == alpha), "Own α")
+
+
+def put(alphas: Mapping[NeuronId, float]) -> None:
+    """Set the switches, before they are drawn. Others keep their setting."""
+    for neuron, alpha in alphas.items():
+        _put(str(neuron), alpha)
+
+
+def put_all(neurons: Sequence[NeuronId], alpha: float) -> None:
+    """One alpha for every switch: what a preset does."""
+    put(dict.fromkeys(neurons, alpha))
+
+
+def _put(name: str, alpha: float) -> None:
+    st.session_state[f"switch.{name}"] = choice_of(alpha)
+    st.session_state[f"switch.alpha.{name}"] = alpha
+
+
+def current(chosen: NeuronSet) -> dict[NeuronId, float]:
+    """What the switches of `chosen` are set to, drawn or not; a new neuron is suppressed."""
+    return {neuron: _get(str(neuron)) for neuron in chosen}
+
+
+def _get(name: str) -> float:
+    choice: Choice = st.session_state.get(f"switch.{name}") or "Suppress"
+    return ALPHAS[choice] if choice in ALPHAS else float(st.session_state.get(f"switch.alpha.{name}", 0.0))
+
+
+def draw(chosen: NeuronSet, pushes: Mapping[NeuronId, str]) -> None:
+    """The switches of `chosen`; `current` reads them.
+
+    Args:
+        chosen: the neurons, in the order of the model.
+        pushes: what each neuron's output direction raises most, where it is known.
+    """
+    st.html(_NARROW)
+    if len(chosen) > MOST_ROWS:
+        _draw_set(chosen)
+        return
+    for neuron in chosen:
+        st.session_state.setdefault(f"switch.{neuron}", "Suppress")
+        st.session_state.setdefault(f"switch.alpha.{neuron}", 0.0)
+        _row(str(neuron), str(neuron), pushes.get(neuron, ""))
+
+
+def _draw_set(chosen: NeuronSet) -> None:
+    """One switch that moves every neuron of a large set, and a table in which each can be set by itself."""
+    alphas = current(chosen)
+    values = set(alphas.values())
+    together = "one for all" if len(values) == 1 else "each its own α"
+    if len(values) > 1:
+        st.session_state[f"switch.{WHOLE}"] = None
+        st.session_state.setdefault(f"switch.alpha.{WHOLE}", 0.0)
+    elif st.session_state.get(f"switch.{WHOLE}") is None or _get(WHOLE) not in values:
+        _put(WHOLE, *values)
+    _row(WHOLE, f"All {len(chosen):,}", together, on_change=lambda: put_all(chosen.ids, _get(WHOLE)))
+    with st.expander(f"Set each of the {counted(len(chosen), 'neuron')} by itself"):
+        # A new key takes the table up as it now is, so that no edit of it is taken twice.
+        key = f"{_EDITS}.{st.session_state.setdefault(_EDITS, 0)}"
+        table = pd.DataFrame({"Neuron": [str(neuron) for neuron in alphas], "α": list(alphas.values())})
+
+        def take() -> None:
+            put(edited(list(alphas), st.session_state[key].get("edited_rows", {})))
+            st.session_state[_EDITS] += 1
+
+        st.data_editor(
+            table, key=key, on_change=take, hide_index=True, num_rows="fixed", disabled=["Neuron"], height=260,
+            column_config={"α": st.column_config.NumberColumn(min_value=0.0, max_value=MAX_ALPHA, step=0.05)},
+        )  # fmt: skip
+
+
+def edited(neurons: Sequence[NeuronId], rows: Mapping[Any, Mapping[str, Any]]) -> dict[NeuronId, float]:
+    """The alphas that were typed into the table: row number -> column -> value. What is no alpha is left out."""
+    found = {}
+    for place, cells in rows.items():
+        alpha = cells.get("α")
+        if 0 <= int(place) < len(neurons) and isinstance(alpha, int | float) and 0 <= alpha <= MAX_ALPHA:
+            found[neurons[int(place)]] = float(alpha)
+    return found
+
+
+def _row(name: str, label: str, note: str, on_change: Callable[[], None] | None = None) -> None:
+    """One switch: its name, what it pushes towards, the four positions, its alpha or the field for it."""
+    key, field = f"switch.{name}", f"switch.alpha.{name}"
+    with st.container(
+        horizontal=True, wrap=False, vertical_alignment="center", gap="small",
+        key=f"switchrow-{name}".replace(":", "-"),
+    ):  # fmt: skip
+        with st.container(width=96):
+            if name == WHOLE:
+                st.markdown(f"**{text.markdown(label)}**")
+            elif st.button(f"**{label}**", key=f"open.{name}", type="tertiary", help="Open its card"):
+                dialog.open_card(NeuronId.parse(name), note)
+        with st.container(width=128):
+            st.html(_one_line(note))
+        choice = st.segmented_control(
+            f"Switch of {label}", get_args(Choice), key=key, required=name != WHOLE, label_visibility="collapsed",
+            width="content", wrap=False, persist_state="session", on_change=on_change,
+        )  # fmt: skip
+        if choice == "Own α":
+            st.number_input(
+                f"α of {label}, 0 to {MAX_ALPHA:g}", 0.0, MAX_ALPHA, step=0.25, format="%.2f", key=field,
+                label_visibility="collapsed", width=92, persist_state="session", on_change=on_change,
+            )  # fmt: skip
+            return
+        with st.container(width=92):
+            st.text(f"α = {alpha_text(ALPHAS[choice])}" if choice else "")
+
+
+def _one_line(words: str) -> str:
+    """Muted words that end in an ellipsis where they are too long, so that every switch is one line high."""
+    style = f"color:{session.palette().muted};white-space:nowrap;overflow:hidden;text-overflow:ellipsis"
+    shown = text.html(words)
+    return f'<div style="{style}" title="{shown}">{shown or "&nbsp;"}</div>'

@@ -1,0 +1,244 @@
+"""The figures of an exploration, as they stand on the page: strip, map, ranked neurons, all neurons, card.
+
+Owns their arrangement and the switches between them. Refuses to ask the engine for anything but a
+neuron's card: the result is handed in.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import session
+from app.cell import Cell, Score
+from app.charts import cells, layer_token, scores
+from app.charts.layer_neuron import Measure
+from app.charts.scores import SCORES, values
+from app.explore import words as explore_words
+from app.shared import address, answer_score, frame, heatmap, model_status, token_strip
+from app.shared.frame import muted
+from app.shared.jobs import Progress, shown_error
+from app.shared.neuron import card, ranked, sets
+from app.shared.neuron import probe as probe_neuron
+from backend.errors import BadNeurons
+from backend.neurons import NeuronId, NeuronSet
+from backend.types import Exploration
+from backend.types.probe import Probe
+
+SWITCH: tuple[Score, ...] = ("largest", "top10", "usual")
+"""Scores on the switch itself; the others are one click behind it."""
+SPLIT = [5, 3]
+_MEASURES: dict[Measure, str] = {"mean": "Mean CETT", "usual": "Against usual"}
+
+
+def streaming(progress: Progress) -> None:
+    """The prompt's tokens and the answer's, as they come."""
+    prompt = [token for token in progress.prompt if session.view().template or token.role != "template"]
+    tokens = (*prompt, *progress.tokens.get(0, ()))
+    if tokens:
+        token_strip.streaming(tokens, "strip-streaming", "The answer as it is written", session.palette())
+
+
+def draw(result: Exploration) -> None:
+    """All figures of `result`, with the view's score, cell and switches."""
+    view = session.view()
+    cell = view.cell if view.cell is not None and cells.valid(result, view.cell) else None
+    if view.cell is not None and cell is None:
+        gone = f"This answer has no layer {view.cell.layer} at token {view.cell.pos}"
+        st.markdown(muted(f"{gone}: the cell that stands out most is shown instead."))
+    cell = cell or cells.standing_out(result, view.score)
+    probe = session.probe_of(result.model)
+    left, right = st.columns(SPLIT, gap="medium")
+    with left:
+        tint = _strip(result, cell)
+        _map(result, cell, probe)
+        st.markdown(muted(tint))
+        fold = st.container()
+    with right:
+        # In a place of its own: what comes and goes there must not close a popover below it.
+        with st.container():
+            _worth(result)
+        line = st.container()
+        _ranked(result, cell, probe)
+    left, right = st.columns(SPLIT, gap="medium")
+    with left:
+        _all_neurons(result, probe)
+        if probe is not None:
+            probe_neuron.section(probe, card.shown_neuron(result, cell))
+    with right:
+        card.draw(result, cell, probe)
+    if probe is not None:
+        # Last: the engine may have to read the probe's own answers first, and the figures need not wait for it.
+        with line:
+            answer_score.line(result, probe)
+        with fold:
+            answer_score.draw(result, probe)
+
+
+def before(result: Exploration) -> None:
+    """The answer and the map of an earlier request: nothing can be picked in them, and nothing is asked for them."""
+    view, palette = session.view(), session.palette()
+    places = cells.shown_columns(result, template=view.template)
+    tints = scores.tints(result, view.score, places)
+    tokens = [token_strip.StripToken(i, result.tokens[i], tints.shares[i]) for i in places]
+    token_strip.strip(
+        tokens, palette, key="strip-before", label="The answer before, token by token", selected=None,
+        on_pick=lambda pos: None,
+    )  # fmt: skip
+    chart = layer_token.figure(
+        result, view.score, palette, places=cells.pages(places)[0], cell=None, by_layer=view.per_layer
+    )
+    st.plotly_chart(
+        chart, theme=None, key="map-before", config=frame.QUIET, alt=layer_token.alt(result, view.score, places)
+    )
+
+
+def _strip(result: Exploration, cell: Cell) -> str:
+    """The tokens; what their tint says."""
+    score = session.view().score
+    places = cells.shown_columns(result, template=session.view().template)
+    tints = scores.tints(result, score, places)
+    tokens = [token_strip.StripToken(i, result.tokens[i], tints.shares[i]) for i in places]
+    layers = values(result, score)
+    token_strip.strip(
+        tokens, session.palette(), key=f"strip-{result.request.hash[:12]}", label="Question and answer, token by token",
+        selected=cell.pos, on_pick=lambda pos: _look_at(result, cells.at_token(layers, pos)),
+    )  # fmt: skip
+    return explore_words.tint(score, tints)
+
+
+def _look_at(result: Exploration, cell: Cell) -> None:
+    if session.stands(result):
+        session.change(cell=cell, card=None, part=None)
+
+
+def _worth(result: Exploration) -> None:
+    # Here it moves no figure while the model loads behind the example.
+    if session.status().state == "loading":
+        model_status.waiting()
+    known = explore_words.truth(result)
+    st.markdown(f"{known}  \n{explore_words.CAUTION}" if known else explore_words.CAUTION)
+    st.markdown(muted(f"{explore_words.certainty(result) or ''} {explore_words.ending(result)}.".strip()))
+    loaded = session.status().info
+    if loaded is not None and loaded.fingerprint != result.model.fingerprint:
+        st.markdown(muted(explore_words.other_model(result, loaded)))
+
+
+def _map(result: Exploration, cell: Cell, probe: Probe | None) -> None:
+    view = session.view()
+    row = frame.heading("Where in the model", explore_words.HOW_CETT, label=None)
+    with row:
+        _score_switch()
+        _map_settings()
+    places = cells.shown_columns(result, template=view.template)
+    parts = cells.pages(places)
+    page = cells.page_of(places, cell) if view.part is None else min(view.part, len(parts) - 1)
+    if len(parts) > 1:
+        st.segmented_control(
+            "Tokens", range(len(parts)), required=True, key=session.follow("part", page), on_change=_take,
+            args=("part", "part"), format_func=lambda n: f"tokens {parts[n][0]} to {parts[n][-1]}",
+        )  # fmt: skip
+    heatmap.layer_token_map(
+        result, view.score, places=parts[page], cell=cell, by_layer=view.per_layer,
+        on_pick=lambda picked: _look_at(result, picked), probe=probe,
+    )  # fmt: skip
+
+
+def _score_switch() -> None:
+    score = session.view().score
+    options = [*SWITCH, *([score] if score not in SWITCH else [])]
+    st.segmented_control(
+        "Score", options, required=True, key=session.follow("score", score), label_visibility="collapsed",
+        format_func=_label, on_change=_take, args=("score", "score"),
+    )  # fmt: skip
+
+
+def _take(key: str, field: str) -> None:
+    """Put what the widget of `key` now says into the view."""
+    session.change(**{field: st.session_state[key]})
+
+
+def _label(score: Score) -> str:
+    return SCORES[score].label
+
+
+def _map_settings() -> None:
+    view = session.view()
+    scores: list[Score] = list(SCORES)
+    with st.popover("More", type="tertiary", key="map-settings"):
+        st.radio(
+            "Score", scores, key=session.follow("all-scores", view.score), format_func=_label,
+            on_change=_take, args=("all-scores", "score"), captions=[SCORES[score].help for score in scores],
+        )  # fmt: skip
+        st.toggle(
+            "Each layer over its own largest", key=session.follow("per-layer", view.per_layer),
+            on_change=_take, args=("per-layer", "per_layer"),
+            help="Shows the pattern of quiet layers; colours of two layers then cannot be compared",
+        )  # fmt: skip
+        st.toggle(
+            "Show the chat template’s tokens", key=session.follow("template", view.template),
+            on_change=_take, args=("template", "template"),
+        )  # fmt: skip
+
+
+def _ranked(result: Exploration, cell: Cell, probe: Probe | None) -> None:
+    frame.heading(explore_words.place(result, cell), explore_words.HOW_RANKED)
+    with st.container():
+        ranked.table(result, cell, session.view().score, probe)
+    count = len(session.chosen())
+    try:
+        session.chosen().check(result.model.widths)
+    except BadNeurons as error:
+        shown_error(error)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        if not count:
+            st.markdown(muted("Tick neurons to choose them."), width="content")
+        sets.pills("explore")
+        sets.adder("explore", result.model.widths, more=lambda: _strong(result, cell))
+    if count and st.button(
+        f"Compare with {'these ' + format(count, ',') if count > 1 else 'this one'}", type="primary", width="stretch",
+        icon=":material/compare_arrows:", key="compare-with",
+    ):  # fmt: skip
+        address.go("compare")
+
+
+def _strong(result: Exploration, cell: Cell) -> None:
+    """Strong neurons as a set, as far as the result keeps them."""
+    st.markdown(muted(explore_words.strong_count(result, cell)))
+    here, count = cells.strong_in(result, cell)
+    token = cells.strong_at_token(result, cell.pos)
+    for words, found, key in (
+        (f"{len(here)} of {count} strong neurons of this cell", here, "cell"),
+        (f"{len(token):,} strong neurons at this token, all layers", token, "token"),
+    ):
+        if found:
+            st.button(words, key=f"strong-{key}", on_click=_add, args=(found, result))
+
+
+def _add(found: NeuronSet, result: Exploration) -> None:
+    try:
+        sets.add(found, result.model.widths)
+    except BadNeurons as error:
+        session.fail("explore", error)
+
+
+def _all_neurons(result: Exploration, probe: Probe | None) -> None:
+    row = frame.heading(
+        f"All {result.model.n_neurons:,} neurons in the answer",
+        "Every feed-forward neuron of the model, by its CETT averaged over the answer's tokens. Squares are the "
+        "neurons you chose. *Against usual* divides by each neuron's mean CETT on ordinary text.",
+        label=None,
+    )
+    measure = session.view().measure
+    row.segmented_control(
+        "Measure", list(_MEASURES), required=True, format_func=lambda name: _MEASURES[name],
+        key=session.follow("measure", measure), on_change=_take, args=("measure", "measure"),
+        label_visibility="collapsed",
+    )  # fmt: skip
+    if result.answer_start == len(result.tokens):
+        st.markdown(muted("There is no answer to average over."))
+        return
+    heatmap.layer_neuron_map(result, measure, on_pick=_open_card, probe=probe)
+
+
+def _open_card(neuron: NeuronId) -> None:
+    session.change(card=neuron)

@@ -1,0 +1,169 @@
+"""The question and how it is put: prompt box, examples, Run, settings.
+
+Owns the form's fields, which stay as typed whatever becomes of the run, on every page and after an
+error. Refuses to run: it hands over a request, or says why there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import streamlit as st
+from pydantic import ValidationError
+
+from app.shared.refusals import bad_input
+from backend.types import Decoding, ExploreRequest, Population, Threshold
+
+EXAMPLES = (
+    "What is the capital of Egypt?",
+    "Who is the CEO of Nortel?",
+    "What is the opposite of hot?",
+    "Who wrote the novel The Glass Harbour?",
+)
+"""Questions worth asking: two that the small model answers rightly, two that invite it to invent."""
+
+_FORM, _GENERATION = "ask-form", "ask-generation"
+_DECODING = ("max_new_tokens", "temperature", "top_k", "top_p", "seed")
+_POPULATIONS: dict[Population, str] = {
+    "layer": "this layer at this token",
+    "token": "all layers at this token",
+    "model": "all layers and tokens",
+}
+
+
+def fill(request: ExploreRequest | None, draft: str | None = None, changed: Mapping[str, Any] | None = None) -> None:
+    """Put a request into the form's fields, before they are drawn.
+
+    What was typed and not run stands for it: `draft` for its prompt, `changed` for settings by their names.
+    """
+    form = _form_of(request) | dict(changed or {})
+    _put(form if draft is None else form | {"prompt": draft})
+
+
+def _form_of(request: ExploreRequest | None) -> dict[str, Any]:
+    """The fields' values that ask `request`; without one those of a fresh form."""
+    decoding, threshold = (request.decoding, request.threshold) if request else (Decoding(), Threshold())
+    return {
+        "prompt": request.prompt if request else "",
+        "chat": request.chat if request else True,
+        "system": (request.system if request else None) or "",
+        "answer": (request.answer if request else None) or "",
+        **{name: getattr(decoding, name) for name in _DECODING},
+        "k": threshold.k,
+        "population": threshold.population,
+    }
+
+
+def _put(form: dict[str, Any]) -> None:
+    """New values for all fields, under new keys, so that no browser's older value of a field can win."""
+    st.session_state[_FORM] = form
+    st.session_state[_GENERATION] = st.session_state.get(_GENERATION, 0) + 1
+
+
+def filled() -> bool:
+    """Whether the form holds anything yet."""
+    return _FORM in st.session_state
+
+
+def typed() -> str:
+    """The prompt as it stands in the form."""
+    return str(_form().get("prompt", ""))
+
+
+def changed(asked: ExploreRequest | None) -> dict[str, Any]:
+    """The settings, the prompt aside, that no longer stand as `asked` has them."""
+    before = _form_of(asked)
+    return {name: value for name, value in _form().items() if name != "prompt" and value != before[name]}
+
+
+def request() -> ExploreRequest:
+    """What the form asks. Raises BadInput where that cannot be asked."""
+    form = _form()
+    try:
+        decoding = Decoding(**{name: form[name] for name in _DECODING})
+        return ExploreRequest(
+            prompt=form["prompt"], chat=form["chat"], system=form["system"] or None, answer=form["answer"] or None,
+            decoding=decoding, threshold=Threshold(k=form["k"], population=form["population"]),
+        )  # fmt: skip
+    except ValidationError as error:
+        raise bad_input(error) from error
+
+
+def _form() -> dict[str, Any]:
+    """The form's values, newest first from its fields: Streamlit forgets fields that a run did not draw."""
+    form: dict[str, Any] = st.session_state.setdefault(_FORM, {})
+    for name in form:
+        form[name] = st.session_state.get(_key(name), form[name])
+    return form
+
+
+def _key(name: str) -> str:
+    return f"ask-{name}-{st.session_state.get(_GENERATION, 0)}"
+
+
+def _field(name: str) -> dict[str, Any]:
+    """Key and value of a field. The value goes as its default, which holds even before the browser has sent any."""
+    return {"key": _key(name), "value": _form()[name]}
+
+
+def draw(on_run: Callable[[], None], extra: Callable[[], None]) -> None:
+    """The prompt's row and the examples under it.
+
+    Args:
+        on_run: called when Run is pressed or an example is picked, before the page is drawn.
+        extra: draws what else stands in the row.
+    """
+    row = st.container(horizontal=True, vertical_alignment="center")
+    # A one-line field would drop the line breaks of a prompt that has them.
+    field = row.text_area if "\n" in typed() else row.text_input
+    field("Your question", **_field("prompt"), placeholder="Ask the model something", label_visibility="collapsed")
+    row.button(
+        "Run", type="primary", icon=":material/play_arrow:", shortcut="Ctrl+Enter", key="ask-run", on_click=on_run
+    )
+    with row.popover("Settings", icon=":material/tune:", key="ask-settings"):
+        _settings()
+    with row:
+        extra()
+    st.pills(
+        "Questions worth asking", EXAMPLES, key="ask-example", on_change=_take_example, args=(on_run,),
+        label_visibility="collapsed",
+    )  # fmt: skip
+
+
+def _take_example(on_run: Callable[[], None]) -> None:
+    """Ask the example. An answer that was given to look into belongs to another question."""
+    picked = st.session_state["ask-example"]
+    st.session_state["ask-example"] = None
+    if picked is not None:
+        _put({**_form(), "prompt": picked, "answer": ""})
+        on_run()
+
+
+def _settings() -> None:
+    left, right = st.columns(2)
+    left.number_input("Longest answer, in tokens", 1, 2048, **_field("max_new_tokens"))
+    right.number_input(
+        "Temperature", 0.0, 5.0, step=0.1, **_field("temperature"),
+        help="0 always takes the likeliest token; higher lets chance choose",
+    )  # fmt: skip
+    if _form()["temperature"] > 0:
+        left.number_input("Top-k", 0, 1000, **_field("top_k"), help="Choose among the k likeliest; 0 among all")
+        right.number_input(
+            "Top-p", 0.01, 1.0, step=0.05, **_field("top_p"), help="Choose among the likeliest that make up p"
+        )
+        left.number_input("Seed", 0, 2**31 - 1, **_field("seed"), help="The same seed draws the same answer again")
+    st.text_area("System prompt", **_field("system"), height=68, placeholder="the template’s own, if it has one")
+    st.text_area(
+        "Look into this answer instead of a new one", **_field("answer"), height=68,
+        placeholder="leave empty to let the model answer",
+    )  # fmt: skip
+    st.toggle("Chat template around the question", **_field("chat"))
+    st.markdown("**A neuron is strong** where its CETT passes mean + k standard deviations of")
+    left, right = st.columns([3, 2])
+    populations = list(_POPULATIONS)
+    left.selectbox(
+        "neurons of", populations, index=populations.index(_form()["population"]), key=_key("population"),
+        format_func=lambda name: _POPULATIONS[name], label_visibility="collapsed",
+    )  # fmt: skip
+    right.number_input("k", 0.0, 20.0, step=0.5, **_field("k"), label_visibility="collapsed")

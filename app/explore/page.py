@@ -1,0 +1,105 @@
+"""Explore: put a question, see layer by layer and token by token which neurons carried the answer.
+
+Owns the order of the page. Drawn is a result of the engine; chosen is the view, and so the address.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import session, text
+from app.explore import figures, form, state, words
+from app.shared import address, frame, into_view, jobs, model_status, terms
+from backend.errors import HNeuronsError
+from backend.types import Exploration, ExploreRequest
+
+TURN = "explore.turn"
+"""Key of how often a link or Back named a cell, which is then brought into the window."""
+
+
+def open_page() -> None:
+    """Bring view, form and result in step: an opened link is asked again, a first visit gets the example."""
+    opened = session.open_view("explore")
+    if opened:
+        session.fail("explore", None)
+        _other_model()
+        if session.view().cell is not None:
+            st.session_state[TURN] = st.session_state.get(TURN, 0) + 1
+    wanted = state.wanted()
+    if wanted is not None and not session.answers("explore", wanted):
+        running = jobs.running("explore")
+        if (running is None or running.request != wanted) and session.failure("explore") is None:
+            jobs.run_job("explore", wanted)
+    elif wanted is None and (opened or session.result("explore", Exploration) is None):
+        jobs.stop_job("explore")
+        _example()
+    state.fill(opened)
+    state.forget_refusal()
+
+
+def _other_model() -> None:
+    """Say that a link was made with another model than the one loaded: its figures will differ."""
+    made, loaded = session.view().model, session.status().name
+    if made is not None and loaded is not None and made != loaded:
+        session.note(f"This link was made with {made}; {loaded} is loaded, so its figures differ. See Models.")
+
+
+def _other_probe(result: Exploration | None) -> None:
+    """Say that a probe was named whose neurons cannot be marked here."""
+    named, missing = session.view().probe, session.missing_probe()
+    if missing is not None:
+        session.note(missing)
+    elif named is not None and result is not None and session.probe_of(result.model) is None:
+        session.note(
+            f"The probe {named} was made for another model than this answer, so its neurons are not marked. "
+            "Identify says which."
+        )
+
+
+def _example() -> None:
+    try:
+        session.finish("explore", "example", session.client().example("explore"))
+        session.finish("neuron", "example", session.client().example("neuron"))
+    except HNeuronsError as error:
+        session.note(error.sentence)
+
+
+def page() -> None:
+    """The whole page."""
+    open_page()
+    result, wanted = session.result("explore", Exploration), state.wanted()
+    running = jobs.running("explore")
+    current = result is not None and running is None and (wanted is None or session.answers("explore", wanted))
+    st.header(_heading(result if current else None, running), anchor=False, help=terms.EXPLORE)
+    form.draw(state.ask_it, model_status.popover)
+    _other_probe(result)
+    frame.notes(session.link_notes())
+    jobs.shown_failure("explore")
+    with st.container():
+        if result is None or running is not None or session.status().state == "failed":
+            model_status.waiting()
+    jobs.watch_job("explore", figures.streaming)
+    if result is not None and current:
+        state.keep_draft()
+        state.say_not_run(result)
+        figures.draw(result)
+        into_view.bring("figure-map", st.session_state.get(TURN, 0))
+        if wanted is not None:
+            session.change(model=result.model.name)
+    elif result is not None:
+        with jobs.dimmed("explore", f"Before: the answer to “{text.markdown(state.short(result.request.prompt))}”."):
+            figures.before(result)
+    state.keep_draft()
+    address.close("explore")
+
+
+def _heading(result: Exploration | None, running: jobs.Job | None) -> str:
+    """The finding of the answer on the page, else the question that is being answered."""
+    if result is not None:
+        return words.heading(result, session.view().score)
+    if running is not None and isinstance(running.request, ExploreRequest):
+        return f"Asking “{text.markdown(state.short(running.request.prompt))}”"
+    return "Ask, and see which neurons answer"
+
+
+page()

@@ -1,0 +1,170 @@
+"""Every verdict of a run can be looked at and overruled, and the words that answer marked by hand.
+
+Owns the table and the keeping of what a person changes in it: each change is taken once, when it is made. What is
+refused stays in its cell as it was typed, with the reason above the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import session
+from app.identify import runs as identify_runs
+from app.shared import frame, jobs
+from app.shared.frame import muted
+from backend.errors import HNeuronsError
+from backend.types.identify import Verdict
+from backend.types.plan import AnswerView, RunView
+
+VERDICTS: tuple[Verdict, ...] = ("right", "wrong", "uncertain")
+PAGE = 40
+"""Questions looked at together."""
+_VERDICT, _WORDS = "verdict", "words that answer"
+_EDITS, _REFUSED = "answers.edits", "answers.refused"
+
+Cell = tuple[str, str, str, str]
+"""(run, question, response, column)."""
+Edited = Mapping[Any, Mapping[str, Any]]
+"""Row number -> column -> value, as the editor tells it."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What was typed into a cell and could not be kept, and why."""
+
+    typed: str
+    error: HNeuronsError
+
+
+def draw() -> None:
+    """Choose a run, look at its answers, change verdicts, make the probe again."""
+    try:
+        runs = [run for run in session.client().runs() if run.sampled]
+    except HNeuronsError as error:
+        jobs.shown_error(error)
+        return
+    frame.heading(
+        "What the model answered, and how it was judged",
+        "An answer that says that it does not know is *uncertain*; else it is *right* where one of the known spellings "
+        "stands in it as whole words, and *wrong* otherwise. Right behind “not” it does not count; beyond that the "
+        "rules know no meaning. Choose another verdict in the table; it stands above rules and LLM when the probe "
+        "is made again. *The words that "
+        "answer* are those that features are read over: copy other words of the answer into the cell to mark them, "
+        "empty it to leave them to the rules.",
+    )
+    if not runs:
+        st.markdown(muted("No run has drawn answers yet. Start one under Train."))
+        return
+    names = [run.name for run in runs]
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    name = row.selectbox("Run", names, key="answers.run", width=300)
+    run = next(one for one in runs if one.name == name)
+    pages = -(-run.sampled // PAGE)
+    page = int(row.number_input(f"Part, 1 to {pages}", 1, pages, 1, key="answers.page", width=140))
+    only = row.pills("Only", VERDICTS, selection_mode="multi", key="answers.only")
+    try:
+        found = session.client().run_answers(run.name, PAGE, (page - 1) * PAGE)
+    except HNeuronsError as error:
+        jobs.shown_error(error)
+        return
+    shown = [one for one in found if not only or one.verdict in only]
+    if shown:
+        _table(run, shown, f"{page}-{'-'.join(only or ())}")
+    else:
+        st.markdown(muted("No answer of this part was judged so."))
+    _again(run)
+
+
+def _table(run: RunView, shown: list[AnswerView], part: str) -> None:
+    refused: dict[Cell, Refused] = st.session_state.setdefault(_REFUSED, {})
+    rows = pd.DataFrame(
+        {
+            "question": [one.text for one in shown],
+            "known answer": [" | ".join(one.answers[:4]) for one in shown],
+            "the model’s answer": [one.response for one in shown],
+            "greedy": [one.greedy for one in shown],
+            "times": [one.count for one in shown],
+            _VERDICT: [_standing(refused, _cell(run, one, _VERDICT), one.verdict) for one in shown],
+            _WORDS: [_standing(refused, _cell(run, one, _WORDS), one.words) for one in shown],
+            "by a person": [one.overruled or one.marked for one in shown],
+            "by the rules": [one.rules for one in shown],
+        }
+    )
+    if any(one.judge is not None for one in shown):
+        rows["by the LLM"] = [one.judge or "" for one in shown]
+    for one in shown:
+        for column in (_VERDICT, _WORDS):
+            if found := refused.get(_cell(run, one, column)):
+                jobs.shown_error(found.error)
+    # The editor lays its edits over new rows as long as its key is the same: a new key shows the rows as they are.
+    key = f"answers-table-{run.name}-{part}-{st.session_state.setdefault(_EDITS, 0)}"
+
+    def take() -> None:
+        told = keep(run, shown, st.session_state[key].get("edited_rows", {}))
+        every = {**st.session_state[_REFUSED], **told}
+        st.session_state[_REFUSED] = {cell: why for cell, why in every.items() if why is not None}
+        st.session_state[_EDITS] += 1
+
+    st.data_editor(
+        rows, hide_index=True, disabled=[name for name in rows.columns if name not in (_VERDICT, _WORDS)],
+        key=key, on_change=take, height=480,
+        column_config={
+            _VERDICT: st.column_config.SelectboxColumn(options=list(VERDICTS), required=True, width=104),
+            _WORDS: st.column_config.TextColumn(width=150),
+            "question": st.column_config.TextColumn(width=190),
+            "known answer": st.column_config.TextColumn(width=104),
+            "the model’s answer": st.column_config.TextColumn(width=256),
+            "greedy": st.column_config.CheckboxColumn(width=64),
+            "times": st.column_config.NumberColumn(width=56, help="how many of the samples said so"),
+            "by a person": st.column_config.CheckboxColumn(width=92),
+            "by the rules": st.column_config.TextColumn(width=96),
+        },
+    )  # fmt: skip
+    decided = sum(one.overruled or one.marked for one in shown)
+    st.markdown(muted(f"{len(shown)} answers shown, {decided} of them decided by a person."))
+
+
+def _cell(run: RunView, one: AnswerView, column: str) -> Cell:
+    return run.name, one.question, one.response, column
+
+
+def _standing(refused: Mapping[Cell, Refused], cell: Cell, held: str) -> str:
+    return refused[cell].typed if cell in refused else held
+
+
+def keep(run: RunView, shown: Sequence[AnswerView], rows: Edited) -> dict[Cell, Refused | None]:
+    """Keep what was changed in the table; for each changed cell why it was refused, None where it was not."""
+    told: dict[Cell, Refused | None] = {}
+    for place, cells in rows.items():
+        if not 0 <= int(place) < len(shown):
+            continue
+        one = shown[int(place)]
+        for column in (_VERDICT, _WORDS):
+            if column in cells:
+                told[_cell(run, one, column)] = _keep(run, one, column, str(cells[column] or ""))
+    return told
+
+
+def _keep(run: RunView, one: AnswerView, column: str, typed: str) -> Refused | None:
+    verdict = next((known for known in VERDICTS if known == typed), None)
+    try:
+        if column == _WORDS:
+            session.client().mark_words(run.name, one.question, one.response, typed)
+        elif verdict is not None:
+            session.client().overrule(run.name, one.question, one.response, verdict)
+    except HNeuronsError as error:
+        return Refused(typed, error)
+    return None
+
+
+def _again(run: RunView) -> None:
+    """The probe once more with the verdicts as they stand now: no answer is drawn anew."""
+    if st.button("Make the probe again with these verdicts", icon=":material/refresh:", key="answers.again"):
+        identify_runs.resume(run)
+        session.change(room="train")
+        st.rerun()

@@ -1,0 +1,204 @@
+"""What the form of a run holds while another page is looked at, and from which run it was filled.
+
+Owns the copy of the form's state, the plan that it says, and how long a run will take by what runs of this model took.
+Refuses to draw the form (`identify_train`).
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+from pydantic import ValidationError
+
+from app import session, text
+from app.forms import OWN, TrainForm
+from app.identify.runs import CHANGE
+from app.shared.refusals import bad_input
+from backend.errors import HNeuronsError
+from backend.types.identify import CONSISTENCIES, Consistency, Question, RegionRule, Sampling
+from backend.types.numbers import fixed
+from backend.types.plan import Checks, LlmJudge, Plan, RunView, Screening, Source, Training
+from backend.types.results import ModelInfo
+
+AS_BEGUN = "As begun"
+_KEPT, _CHANGED = "train:form", "train:changed"
+_TOLD = "train:told"
+"""The form as it was written into the view last."""
+_FIELDS = tuple(TrainForm.model_fields)
+_NOT_KEPT = ("train.start", "train.file", "train.leave", "train.let_go")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is asked: questions of each kind, questions answered in samples, and how thorough the checks are."""
+
+    per_relation: int
+    at_most: int
+    checks: Checks
+    thorough: str
+    words: str
+    """Of the shipped questions."""
+    asked: int
+    """So many of these there are."""
+
+    def told(self, own: tuple[Question, ...] | None) -> str:
+        """What it comes to: of the shipped questions, or of `own`, none of which is left out."""
+        if own is None:
+            return self.words
+        asked = f"all {len(own):,} questions that were read" if own else "every question of the file"
+        return f"{asked} answered greedily, at most {self.at_most:,} of them in samples; {self.thorough}"
+
+
+SIZES = {
+    "A look": Size(
+        40, 300,
+        Checks(refits=5, bootstraps=20, random_sets=10, twins=1, alphas=(0.0, 2.0), answers=40, variations=False),
+        "few checks", "some 1,500 questions; half an hour on a laptop with the small model",
+        1500,
+    ),
+    "Thorough": Size(
+        500, 3000, Checks(), "every check",
+        "some 9,600 questions and every check; hours on a laptop, in the background",
+        9600,
+    ),
+}  # fmt: skip
+
+
+def open_form() -> RunView | None:
+    """Put back what the form held, or what a run was begun with where one is to be changed; that run.
+
+    What a link says, or Back, stands above what the form held.
+    """
+    state = st.session_state
+    said, told = session.view().form, state.get(_TOLD)
+    if _CHANGED not in state and CHANGE not in state and said != (told or TrainForm()):
+        state.update({f"train.{name}": value for name, value in said.model_dump().items()})
+    run = state.pop(CHANGE, None)
+    if run is not None:
+        state[_CHANGED] = run
+        state.update(filled(run))
+    for name, value in state.get(_KEPT, {}).items():
+        # Streamlit forgets what stands in a field as soon as the field is not drawn.
+        state.setdefault(name, value)
+    return state.get(_CHANGED)
+
+
+def close_form() -> None:
+    """Keep what the form holds."""
+    state = st.session_state
+    held = {name: state[name] for name in list(state) if str(name).startswith("train.") and name not in _NOT_KEPT}
+    state[_KEPT] = {**state.get(_KEPT, {}), **held}
+    if _CHANGED in state:
+        return
+    with suppress(ValidationError):
+        state[_TOLD] = TrainForm(**{name: held[f"train.{name}"] for name in _FIELDS if f"train.{name}" in held})
+        session.change(form=state[_TOLD])
+
+
+def leave() -> None:
+    """The run that was changed stays as it is; the form begins anew."""
+    state = st.session_state
+    state.pop(_CHANGED, None)
+    state.pop(_KEPT, None)
+    state.pop(_TOLD, None)
+    session.change(form=TrainForm())
+    for name in [name for name in state if str(name).startswith("train.")]:
+        del state[name]
+
+
+def filled(run: RunView) -> dict[str, Any]:
+    """The form's fields as the run's plan has them."""
+    plan: Plan = run.plan
+    sampling, training, judge = plan.sampling, plan.training, plan.judge
+    named = next((name for name, one in CONSISTENCIES.items() if one == plan.filter), OWN)
+    found = {
+        "name": run.name, "source": AS_BEGUN, "size": AS_BEGUN, "suffix": sampling.suffix, "samples": sampling.samples,
+        "temperature": sampling.temperature, "top_k": sampling.top_k, "top_p": sampling.top_p,
+        "max_new_tokens": sampling.max_new_tokens, "filter": named, "labels": training.labels,
+        "choice": training.choice, "words": plan.words, "pooling": plan.rule.pooling, "position": plan.rule.position,
+        "seed": plan.seed, "judge": judge.model if judge else "",
+        "judging": "decides" if judge is None or judge.decides else "compares",
+        "judge_words": judge is not None and judge.words, "right": plan.filter.right, "wrong": plan.filter.wrong,
+        "greedy": plan.filter.greedy, "limit": plan.source.limit,
+    }  # fmt: skip
+    if training.c is not None:
+        found["c"] = training.c
+    return {f"train.{name}": value for name, value in found.items()}
+
+
+def time_words(info: ModelInfo, asked: int, drawn: int) -> str:
+    """How long the answers take, by the last run of this model; where there is none, when it will be known."""
+    try:
+        runs = session.client().runs()
+    except HNeuronsError:
+        runs = ()
+    last = next((run for run in runs if run.fingerprint == info.fingerprint and run.speed is not None), None)
+    if last is None or last.speed is None:
+        return (
+            "no run has measured this model here yet; it is told within seconds of the start, and Stop loses nothing."
+        )
+    low, high = (_long(asked * last.speed[0] + count * last.speed[1]) for count in (0, drawn))
+    return (
+        f"{low} to {high} for the answers to {asked:,} questions, by how many qualify, as {text.markdown(last.name)} "
+        "took; features and checks come on top."
+    )
+
+
+def _long(seconds: float) -> str:
+    if seconds < 90:
+        return f"{fixed(max(seconds, 1), 0)} s"
+    return f"{fixed(seconds / 60, 0)} min" if seconds < 5400 else f"{fixed(seconds / 3600, 1)} h"
+
+
+def plan(own_file: str, size: Size, changed: RunView | None = None) -> Plan:
+    """The plan that the form says; `own_file` names a person's file, none the shipped questions. Raises BadInput.
+
+    Args:
+        changed: the run that is changed; what the form does not show stays as it is there.
+    """
+    state = st.session_state
+    seed = int(state["train.seed"])
+    filter = CONSISTENCIES.get(state["train.filter"])
+    try:
+        if filter is None:
+            filter = Consistency(
+                right=state["train.right"], wrong=state["train.wrong"], greedy=state["train.greedy"], uncertain=3
+            )
+        source = Source(per_relation=size.per_relation)
+        if own_file:
+            source = Source(file=own_file, per_relation=None, limit=state.get("train.limit"))
+        elif changed is not None and state["train.source"] == AS_BEGUN:
+            source = changed.plan.source
+        all_drawn = changed is not None and changed.plan.screening is None and state["train.size"] == AS_BEGUN
+        return Plan(
+            source=source,
+            sampling=Sampling(
+                samples=state["train.samples"], temperature=state["train.temperature"], top_k=state["train.top_k"],
+                top_p=state["train.top_p"], suffix=state["train.suffix"], seed=seed,
+                max_new_tokens=state["train.max_new_tokens"],
+            ),
+            screening=None if all_drawn else Screening(at_most=size.at_most),
+            filter=filter,
+            words=state["train.words"],
+            rule=RegionRule(position=state["train.position"], pooling=state["train.pooling"]),
+            training=Training(
+                labels=state["train.labels"], choice=state["train.choice"],
+                c=state["train.c"] if state["train.choice"] == "fixed" else None,
+            ),
+            checks=size.checks,
+            judge=_judge(),
+            seed=seed,
+        )  # fmt: skip
+    except ValidationError as error:
+        raise bad_input(error) from error
+
+
+def _judge() -> LlmJudge | None:
+    state = st.session_state
+    model = state["train.judge"].strip()
+    if not model:
+        return None
+    return LlmJudge(model=model, decides=state["train.judging"] == "decides", words=state["train.judge_words"])

@@ -1,0 +1,141 @@
+"""Two probes side by side, and probes from and for the files of others."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+
+import pandas as pd
+import streamlit as st
+
+from app import session, text
+from app.charts.probe_worth import density, interval
+from app.identify import runs
+from app.shared import frame, jobs
+from app.shared.frame import muted
+from backend.errors import BadInput, HNeuronsError
+from backend.types.identify import Estimate
+from backend.types.numbers import fixed, short
+from backend.types.probe import Probe
+
+
+def draw(probe: Probe | None) -> None:
+    """Comparison on the left, import on the right."""
+    left, right = st.columns([5, 3], gap="medium")
+    with left:
+        _compared(probe)
+    with right:
+        _import()
+
+
+def _compared(probe: Probe | None) -> None:
+    frame.heading("Two probes side by side", "Shared neurons can be counted where both are of one model.", label=None)
+    here = session.probes(fresh=True)
+    if not here:
+        st.markdown(muted("There is no probe here yet."))
+        return
+    names = [one.name for one in here]
+    first = names.index(probe.name) if probe is not None and probe.name in names else 0
+    columns = st.columns(2, gap="small")
+    picked = [
+        columns[place].selectbox(label, names, index=index, key=f"pair-{place}-{len(names)}")
+        for place, (label, index) in enumerate((("One", first), ("Other", (first + 1) % len(names))))
+    ]
+    pair = [session.read_probe(next(one for one in here if one.name == name)) for name in picked]
+    one, other = pair
+    if one is None or other is None:
+        return
+    if picked[0] == picked[1]:
+        st.markdown(muted("Both are the same probe. Train another, or take one from a file, to compare."))
+    st.dataframe(table(one, other), hide_index=True, height="content", key="pair-table", alt="Two probes side by side")
+    st.markdown(text.markdown(shared(one, other)))
+    chosen = next(summary for summary in here if summary.name == picked[1])
+    if not chosen.ships and st.button(
+        f"Delete {text.markdown(chosen.name)}", icon=":material/delete:", key="delete-probe"
+    ):
+        st.session_state[runs.DELETING] = chosen.name
+        st.rerun()
+
+
+def table(one: Probe, other: Probe) -> pd.DataFrame:
+    """Their figures in two columns."""
+    rows: list[tuple[str, str, str]] = []
+    for name, told in (
+        ("model", lambda p: p.model.name if p.model else p.said.name or "not said"),
+        ("H-neurons", lambda p: str(len(p.h_neurons))),
+        ("negative weights", lambda p: str(len(p.against))),
+        ("density, per mille", lambda p: fixed(density(p), 3) if p.model else ""),
+        ("C", lambda p: "" if p.c is None else short(p.c)),
+        ("held-out answers", lambda p: "" if p.report is None else str(p.report.test_items)),
+        ("AUROC", lambda p: _auroc(p.report.scores.auroc if p.report else None)),
+        ("within one relation", lambda p: _auroc(p.report.within if p.report else None)),
+        ("relation left out", lambda p: _auroc(p.report.left_out if p.report else None)),
+        ("CETT over the tokens", lambda p: p.rule.pooling),
+        ("read at", lambda p: f"{p.rule.position} position"),
+        ("from", lambda p: p.imported or p.made[:10]),
+    ):
+        rows.append((name, told(one), told(other)))
+    return pd.DataFrame(rows, columns=["", f"{one.name}", f"{other.name} " if one.name == other.name else other.name])
+
+
+def _auroc(told: Estimate | None) -> str:
+    return "not judged here" if told is None else f"{interval(told)}, n = {told.n}"
+
+
+def shared(one: Probe, other: Probe) -> str:
+    """How many neurons both have, in a sentence."""
+    if one.model is None or other.model is None or one.model.fingerprint != other.model.fingerprint:
+        return "They are of different models, so no neuron can be shared."
+    both = set(one.h_neurons) & set(other.h_neurons)
+    every = set(one.h_neurons) | set(other.h_neurons)
+    first = ", ".join(map(str, sorted(both)[:8]))
+    names = f": {first}{f' and {len(both) - 8} more' if len(both) > 8 else ''}" if both else ""
+    return f"They share {len(both)} of {len(every)} H-neurons{names}."
+
+
+def _import() -> None:
+    frame.heading(
+        "Take a probe from a file",
+        "Our own JSON, a CSV of layer, neuron, weight, jhammant's h_neurons.json, hprobes' two files (.json and "
+        ".safetensors), or the authors' coefficients as .npz. Pickles are not opened.",
+        label=None,
+    )
+    files = st.file_uploader(
+        "Files", type=["json", "csv", "tsv", "npz", "safetensors", "pkl", "joblib"], accept_multiple_files=True,
+        key="import.files", label_visibility="collapsed",
+    )  # fmt: skip
+    if files and not st.session_state.get("import.name"):
+        st.session_state["import.name"] = name_from(files[0].name)
+    name = st.text_input("Its name here", key="import.name", placeholder="theirs", max_chars=64)
+    other = st.text_input(
+        "The model it is for",
+        key="import.model",
+        placeholder="the one that is loaded",
+        max_chars=300,
+        help="Where that is another: its name in the table of Models, on the hub, or its folder. Only its shape is "
+        "looked at; the probe can be used once it is loaded.",
+    ).strip()
+    force = st.checkbox(
+        "Also if it was made for another model", key="import.force",
+        help="Neuron numbers mean nothing on another model. The probe keeps a mark that says so.",
+    )  # fmt: skip
+    if st.button("Take it", icon=":material/download:", key="import.go"):
+        _take({file.name: file.getvalue() for file in files or ()}, name.strip(), force, other or None)
+
+
+def name_from(file: str) -> str:
+    """A run's name out of a file's: what it may not hold becomes a dash; '' where nothing is left."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", PurePath(file).stem).strip("._-")[:64]
+
+
+def _take(files: dict[str, bytes], name: str, force: bool, model: str | None) -> None:
+    try:
+        if not files or not name:
+            raise BadInput("The probe cannot be taken", "a file and a name are needed", "choose both")
+        made = session.client().import_probe(files, name, force, model)
+    except HNeuronsError as error:
+        jobs.shown_error(error)
+        return
+    session.probes(fresh=True)
+    session.change(probe=made.name, room="report", card=None)
+    st.rerun()

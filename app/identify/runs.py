@@ -1,0 +1,210 @@
+"""Runs on the page: begun, watched with the time left, stopped, resumed.
+
+A run goes on when the browser is closed; whoever opens the page sees it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import streamlit as st
+
+from app import session, text
+from app.shared import jobs
+from app.shared.frame import muted
+from backend.errors import BadInput, HNeuronsError
+from backend.types import IdentifyRequest, StageEvent
+from backend.types.plan import RunView
+
+POLL_SECONDS = 1.0
+FAILED = "train:failed"
+"""Why the last run could not begin or go on; it stands under the form."""
+CHANGE, DELETING, STARTED = "train:change", "train:deleting", "train:started"
+SHOWN = "train:shown"
+"""False until the run that was begun last was brought into the window."""
+_JOBS = "train:jobs"
+
+
+def start(request: IdentifyRequest) -> None:
+    """Begin or go on with a run. Raises HNeuronsError."""
+    job = session.client().submit("identify", request, session.session_id())
+    st.session_state[_JOBS] = {**st.session_state.get(_JOBS, {}), request.name: job}
+    st.session_state[STARTED] = request.name
+    st.session_state[SHOWN] = False
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def draw() -> None:
+    """Every run with how far it is. Drawn again each second while the page is open."""
+    try:
+        runs = session.client().runs()
+    except HNeuronsError as error:
+        jobs.shown_error(error)
+        return
+    mine: dict[str, str] = st.session_state.get(_JOBS, {})
+    begun = {run.name for run in runs}
+    for name, job in mine.items():
+        if name not in begun:
+            _waiting(name, job)
+    if not runs and not mine:
+        st.markdown(muted("None yet. What you start stands here, with the time it still takes."))
+    for run in runs:
+        _run(run, run.job or mine.get(run.name))
+
+
+def _waiting(name: str, job: str) -> None:
+    """A run that has written nothing yet."""
+    with st.container(border=True):
+        st.markdown(f"**{text.markdown(name)}**")
+        if not progress(name, job):
+            _ended(name, job)
+
+
+def _run(run: RunView, job: str | None) -> None:
+    with st.container(border=True, key=f"run-{run.name}".replace(".", "_")):
+        line = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
+        line.markdown(f"**{text.markdown(run.name)}**", width="content")
+        when = datetime.fromtimestamp(run.changed).astimezone()
+        line.markdown(muted(f"{text.markdown(run.model)} · {when:%d %b %H:%M}"), width="content")
+        going = run.job is not None and progress(run.name, run.job)
+        if run.outlook and not run.done:
+            (st.warning if run.short else st.markdown)(text.markdown(run.outlook))
+        if going:
+            return
+        _standing(run, job)
+        told = f"{run.questions:,} questions, {run.sampled:,} answered in samples"
+        st.markdown(muted(told + ("" if run.done else ", not finished")))
+        _actions(run)
+
+
+def _standing(run: RunView, job: str | None) -> None:
+    """Why the run is not at work: it failed, or waits for its model; else how this session's job ended."""
+    if run.error is not None:
+        jobs.shown_error(HNeuronsError.from_json(run.error))
+    elif run.waits:
+        st.info(
+            f"It was broken off, by another model or the end of the program. It goes on by itself when "
+            f"{text.markdown(run.model)} is loaded.",
+            icon=":material/hourglass_top:",
+        )
+    else:
+        _ended(run.name, job)
+
+
+def _actions(run: RunView) -> None:
+    row = st.container(horizontal=True, vertical_alignment="center")
+    if run.done and row.button("Open", key=f"open-{run.name}", icon=":material/open_in_new:"):
+        session.probes(fresh=True)
+        session.change(probe=run.name, room="report", card=None)
+        st.rerun(scope="app")
+    if not run.done and row.button("Resume", key=f"resume-{run.name}", icon=":material/play_arrow:"):
+        resume(run)
+        st.rerun(scope="fragment")
+    if row.button(
+        "Change or widen", key=f"change-{run.name}", icon=":material/tune:",
+        help="Its settings into the form: more questions or samples, another filter or fit. No answer is lost.",
+    ):  # fmt: skip
+        st.session_state[CHANGE] = run
+        st.rerun(scope="app")
+    if not run.ships and row.button("Delete", key=f"delete-{run.name}", icon=":material/delete:"):
+        st.session_state[DELETING] = run.name
+        st.rerun(scope="app")
+
+
+@st.dialog("Delete?")
+def ask_delete(name: str) -> None:
+    """Ask before a run or probe is deleted, and do it."""
+    st.markdown(f"**{text.markdown(name)}** goes with all its answers and verdicts. This cannot be undone.")
+    row = st.container(horizontal=True)
+    # By a callback: it runs whether or not the dialog is drawn once more.
+    if row.button("Delete", type="primary", icon=":material/delete:", key="delete-yes", on_click=_delete, args=(name,)):
+        st.rerun()
+    if row.button("Keep it", key="delete-no"):
+        st.rerun()
+
+
+def _delete(name: str) -> None:
+    try:
+        session.client().delete(name)
+    except HNeuronsError as error:
+        st.session_state[FAILED] = error
+        return
+    mine = st.session_state.get(_JOBS, {})
+    st.session_state[_JOBS] = {held: job for held, job in mine.items() if held != name}
+    session.probes(fresh=True)
+    if session.view().probe == name:
+        session.change(probe=None, card=None)
+
+
+def asked_to_delete() -> None:
+    """The dialog, where Delete was pressed. To be called once a page, outside fragments."""
+    name = st.session_state.pop(DELETING, None)
+    if name is not None:
+        ask_delete(name)
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def just_started() -> None:
+    """The run that this session began last, under the button that began it, as long as it is at work."""
+    name = str(st.session_state.get(STARTED, ""))
+    job = st.session_state.get(_JOBS, {}).get(name)
+    if job is None:
+        return
+    with st.container(border=True, key="just-started"):
+        st.markdown(f"**{text.markdown(name)}** " + muted("is under way. Beside the form it stands with all runs."))
+        if not progress(name, job, "started"):
+            _ended(name, job)
+
+
+def resume(run: RunView) -> None:
+    """Go on with a run; a refusal stands under the form."""
+    info = session.status().info
+    try:
+        # One that was never begun may wait for a model of which the name alone was known.
+        is_other = info is not None and (
+            info.fingerprint != run.fingerprint if run.fingerprint else info.name != run.model
+        )
+        if info is not None and is_other:
+            raise BadInput(
+                f"{run.name} asks {run.model}", f"{info.name} is loaded", "load that model on the page Models first"
+            )
+        start(IdentifyRequest(name=run.name, plan=run.plan, command="made on the page Identify"))
+        st.session_state[FAILED] = None
+    except HNeuronsError as error:
+        st.session_state[FAILED] = error
+
+
+def progress(name: str, job: str, place: str = "") -> bool:
+    """How far a job is, with Stop; whether it still goes on."""
+    try:
+        seen = session.client().view(job)
+    except HNeuronsError:
+        return False
+    if seen.state not in ("queued", "running"):
+        return False
+    stages = [event for event in seen.events if isinstance(event, StageEvent)]
+    words, fraction = (stages[-1].stage, stages[-1].fraction) if stages else ("beginning", None)
+    if seen.state == "queued":
+        words = f"waiting: {seen.position} before it" if seen.position else "waiting for the model"
+    line = st.container(horizontal=True, vertical_alignment="center", wrap=False)
+    line.progress(min(max(fraction or 0.0, 0.0), 1.0), text=text.markdown(words))
+    if line.button("Stop", icon=":material/stop_circle:", key=f"stop-{place}{name}"):
+        try:
+            session.client().stop(job)
+        except HNeuronsError as error:
+            jobs.shown_error(error)
+    return True
+
+
+def _ended(name: str, job: str | None) -> None:
+    """Why a job of this session ended, where it did badly."""
+    if job is None:
+        return
+    try:
+        seen = session.client().view(job)
+    except HNeuronsError:
+        return
+    if seen.state == "failed" and seen.error is not None:
+        jobs.shown_error(HNeuronsError.from_json(seen.error))
+    elif seen.state == "done":
+        st.markdown(muted("Finished just now."))

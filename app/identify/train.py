@@ -1,0 +1,291 @@
+"""Making a probe on the page: choose questions and how strict to be, and start.
+
+Owns the form. The runs beside it are `identify_runs`'s.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+from pydantic import ValidationError
+
+from app import session, text
+from app.forms import FILTERS, OWN
+from app.identify import form, runs
+from app.identify.form import AS_BEGUN, SIZES, Size, plan
+from app.identify.runs import FAILED
+from app.shared import frame, into_view, jobs
+from app.shared.frame import muted
+from app.shared.refusals import bad_input
+from backend.errors import BadInput, HNeuronsError
+from backend.types import IdentifyRequest
+from backend.types.identify import CONSISTENCIES, Question, ReadQuestions, Sampling
+from backend.types.plan import RunView, Training
+from backend.types.probe import Probe
+from backend.types.results import ModelInfo
+
+LEAST = 10
+"""Right and wrong answers that a probe needs of each; a test holds it equal to `MIN_SIDE` of
+`backend.identify.answers.items`."""
+_READ = "train:read"
+"""The file that was read last: what was asked of it, and its questions or why there are none."""
+
+
+def draw(probe: Probe | None) -> None:
+    """The form on the left, the runs on the right."""
+    left, right = st.columns([5, 4], gap="medium")
+    with left:
+        _form()
+    with right:
+        frame.heading(
+            "Runs",
+            "A run keeps every batch that is done: it can be stopped, and goes on where it was, on this page or with "
+            "`hneurons identify resume NAME`. Other questions are answered between its batches.",
+        )
+        runs.draw()
+
+
+def _form() -> None:
+    frame.heading(
+        "Train on this model",
+        "The model answers many questions, greedily and in samples. Kept are those that it answers right, or wrong, "
+        "time and again. A sparse probe then looks for neurons whose CETT tells the two apart "
+        "(Gao et al. 2025, section 6.1).",
+    )
+    info = session.status().info
+    if info is None:
+        st.markdown(muted("It can begin when the model is loaded."))
+        return
+    changed = form.open_form()
+    if changed is not None:
+        _changing(changed)
+    st.text_input("Name of the run", key="train.name", value="", placeholder="my-first-probe", max_chars=64)
+    source = st.segmented_control(
+        "Questions", [*([AS_BEGUN] if changed else []), "Those that ship", "My file"],
+        default=AS_BEGUN if changed else "Those that ship", required=True, key="train.source",
+    )  # fmt: skip
+    uploaded = _uploaded() if source == "My file" else None
+    sizes = {AS_BEGUN: _size_of(changed), **SIZES} if changed else SIZES
+    size = st.segmented_control("How much", list(sizes), default="A look", required=True, key="train.size")
+    st.markdown(muted(sizes[size].told(uploaded)))
+    _settings()
+    _needed(info, sizes[size], uploaded, changed if source == AS_BEGUN else None)
+    if st.button("Start", type="primary", icon=":material/play_arrow:", key="train.start"):
+        _start(uploaded, sizes[size], changed)
+    form.close_form()
+    failed = st.session_state.get(FAILED)
+    if isinstance(failed, HNeuronsError):
+        jobs.shown_error(failed)
+    runs.just_started()
+    if not st.session_state.pop(runs.SHOWN, True):
+        into_view.bring("just-started", 1)
+
+
+def _changing(run: RunView) -> None:
+    row = st.container(horizontal=True, vertical_alignment="center")
+    row.markdown(
+        f"Changing **{text.markdown(run.name)}**: its {run.questions:,} questions and its answers stay. Give it more, "
+        "or decide otherwise; under another name a new run begins with its answers.",
+        width="stretch",
+    )
+    if row.button("Leave it", key="train.leave"):
+        form.leave()
+        st.rerun()
+
+
+def _size_of(run: RunView) -> Size:
+    at_most = run.plan.screening.at_most if run.plan.screening is not None else None
+    return Size(
+        run.plan.source.per_relation or 500, at_most or 50_000, run.plan.checks, "its checks",
+        f"as {run.name} was begun: {run.questions:,} questions, "
+        + (f"at most {at_most:,} of them answered in samples" if at_most else "all that qualify answered in samples"),
+        run.questions,
+    )  # fmt: skip
+
+
+def _needed(info: ModelInfo, size: Size, own: tuple[Question, ...] | None, changed: RunView | None) -> None:
+    """What a run must come to, and how long it takes, before it is begun."""
+    state = st.session_state
+    samples = int(state["train.samples"])
+    filter = CONSISTENCIES.get(state["train.filter"])
+    right = filter.right if filter else int(state.get("train.right", 5))
+    wrong = filter.wrong if filter else int(state.get("train.wrong", 9))
+    agree = ", the greedy answer with them" if (filter.greedy if filter else state.get("train.greedy", True)) else ""
+    least = max(Training().held_out, Training().folds + 1)
+    st.markdown(
+        f"**Needed:** {LEAST} right and {LEAST} wrong answers, each beside one of the same kind of question, about "
+        f"{least} or more subjects. A question is kept as right where {right} of {samples} samples are, as wrong where "
+        f"{wrong} of {samples} are{agree}."
+    )
+    asked = size.asked if own is None else len(own)
+    asked = changed.questions if changed is not None else asked
+    st.markdown(f"**Time:** {form.time_words(info, asked, min(size.at_most, asked))}")
+
+
+def _uploaded() -> tuple[Question, ...]:
+    file = st.file_uploader(
+        "A file of questions", type=["csv", "tsv", "json", "jsonl", "parquet"], key="train.file",
+        help="Columns question and answers (spellings apart by |), if you like relation and entity. TriviaQA, NQ-Open "
+        "and PopQA are read as they are.",
+    )  # fmt: skip
+    limit = st.number_input(
+        "At most so many questions", 1, value=None, key="train.limit", placeholder="all", width=220,
+        help="Drawn from the file at random, by the seed of the settings.",
+    )  # fmt: skip
+    if file is None:
+        return _held_file()
+    # Without a limit nothing is drawn, and a file need not be read again for another seed.
+    asked = (file.file_id, limit, int(st.session_state.get("train.seed", 0)) if limit else 0)
+    held = st.session_state.get(_READ)
+    if held is None or held[0] != asked:
+        held = st.session_state[_READ] = (asked, _read(file.getvalue(), file.name, limit, asked[2]), file.name)
+    return _shown_file(held[1])
+
+
+def _held_file() -> tuple[Question, ...]:
+    """The file that was read before this page was left: the browser has let it go, its questions are here."""
+    held = st.session_state.get(_READ)
+    if held is None or isinstance(held[1], HNeuronsError):
+        return ()
+    row = st.container(horizontal=True, vertical_alignment="center")
+    row.markdown(f"Read before: **{text.markdown(held[2])}**", width="content")
+    if row.button("Let it go", key="train.let_go"):
+        st.session_state.pop(_READ)
+        st.rerun()
+    return _shown_file(held[1])
+
+
+def _shown_file(read: ReadQuestions | HNeuronsError) -> tuple[Question, ...]:
+    if isinstance(read, HNeuronsError):
+        jobs.shown_error(read)
+        return ()
+    found = read.questions
+    kinds = len({question.relation for question in found})
+    st.markdown(f"{len(found):,} questions of {kinds} {'kind' if kinds == 1 else 'kinds'}. The first:")
+    st.html(text.block(f"{found[0].text}  →  {' | '.join(found[0].answers[:4])}"))
+    if read.left_out:
+        st.markdown(muted(read.left_out))
+    return found
+
+
+def _read(payload: bytes, name: str, limit: int | None, seed: int) -> ReadQuestions | HNeuronsError:
+    try:
+        return session.client().read_questions(payload, name, limit, seed)
+    except HNeuronsError as error:
+        return error
+
+
+def _settings() -> None:
+    """All that need not be touched."""
+    with st.expander("Settings"):
+        st.text_input(
+            "Behind every question", Sampling().suffix, key="train.suffix", max_chars=500,
+            help="The authors' instruction. It is part of the prompt that every figure belongs to.",
+        )  # fmt: skip
+        one, two, three, four, five = st.columns(5)
+        one.number_input("Samples", 1, 100, 10, key="train.samples")
+        two.number_input("Temperature", 0.05, 5.0, 1.0, 0.1, key="train.temperature")
+        three.number_input("Top-k", 0, 1000, 50, key="train.top_k", help="0 takes every token")
+        four.number_input("Top-p", 0.05, 1.0, 0.9, 0.05, key="train.top_p")
+        five.number_input("Tokens", 1, 512, 32, key="train.max_new_tokens", help="The longest answer, in tokens")
+        named = st.selectbox(
+            "Which questions are kept", FILTERS, index=2, key="train.filter",
+            help="How many samples must agree. A small model agrees with itself in 10 of 10 hardly ever when it is "
+            "right.",
+        )  # fmt: skip
+        if named == OWN:
+            right, wrong = st.columns(2)
+            right.number_input("Samples right, at least", 1, 100, 5, key="train.right")
+            wrong.number_input("Samples wrong, at least", 1, 100, 9, key="train.wrong")
+            st.toggle("The greedy answer must agree", True, key="train.greedy")
+        _fitting()
+        _judging()
+
+
+def _fitting() -> None:
+    """What the probe is fitted on, and how."""
+    st.segmented_control(
+        "A wrong answer against", ["1-vs-1", "3-vs-1"], default="1-vs-1", required=True, key="train.labels",
+        format_func=lambda name: {
+            "1-vs-1": "right answers", "3-vs-1": "right answers and all other tokens (the paper)"
+        }[name],
+    )  # fmt: skip
+    choice = st.segmented_control(
+        "C is chosen by cross-validation as", ["one-se", "cross-validation", "paper", "fixed"], default="one-se",
+        required=True, key="train.choice",
+        format_func=lambda name: {
+            "one-se": "the fewest neurons near the best", "cross-validation": "the best",
+            "paper": "accuracy + answers kept when off (the paper)", "fixed": "not at all: this C",
+        }[name],
+        help="Near the best: its AUROC is within one standard error of the largest.",
+    )  # fmt: skip
+    if choice == "fixed":
+        st.number_input("This C", 0.001, 1e5, 1.0, format="%g", key="train.c", width=220)
+    st.segmented_control(
+        "The words that answer", ["phrase", "blind", "known"], default="phrase", required=True, key="train.words",
+        format_func=lambda name: {
+            "phrase": "the phrase that answers, alike in right and wrong",
+            "blind": "the first new words, alike in both", "known": "of right answers the known spelling"
+        }[name],
+        help="Found by one rule on right answers and by another on wrong ones, words can be told apart by the "
+        "rules alone, and a probe learns to.",
+    )  # fmt: skip
+    st.segmented_control(
+        "CETT over an answer's tokens", ["mean", "max"], default="mean", required=True, key="train.pooling"
+    )
+    st.segmented_control(
+        "Read at", ["answer", "predicting"], default="answer", required=True, key="train.position",
+        format_func=lambda name: {"answer": "the answer's tokens", "predicting": "those before them"}[name],
+        help="A token's CETT is made when it is read. The token before it is where the model decides to write it.",
+    )  # fmt: skip
+    st.number_input("Seed", 0, 2**31 - 1, 0, key="train.seed", width=220)
+
+
+def _judging() -> None:
+    """Whether an LLM judges, and what it may decide."""
+    st.text_input(
+        "Model of an LLM judge, if one is to judge", "", key="train.judge", max_chars=200, placeholder="none",
+        help="Any service with OpenAI's chat completions. Its address stands in HNEURONS_JUDGE_URL, its key in "
+        "HNEURONS_JUDGE_KEY, where the program computes.",
+    )  # fmt: skip
+    st.segmented_control(
+        "The LLM", ["decides", "compares"], default="decides", required=True, key="train.judging",
+        format_func=lambda name: {
+            "decides": "decides, the rules where it is unclear", "compares": "is compared with the rules only"
+        }[name],
+    )  # fmt: skip
+    st.toggle(
+        "It also names the words that answer", False, key="train.judge_words",
+        help="Where the rules would: features are read over the words that it names, whether it decides or not.",
+    )  # fmt: skip
+
+
+def _start(own: tuple[Question, ...] | None, size: Size, changed: RunView | None) -> None:
+    """Begin the run with the questions of a person's file, or with the shipped ones where there is no `own`.
+
+    A run that is changed goes on under its name; under another one a new run begins with its answers.
+    """
+    state = st.session_state
+    state[FAILED] = None
+    file = state.get("train.file")
+    try:
+        if own is not None and not own:
+            raise BadInput("There is no question to ask", "no file was read", "choose a file, or those that ship")
+        name = state["train.name"].strip()
+        if not name:
+            raise BadInput("The run has no name", "its answers and its probe are kept under it", "give it one above")
+        again = changed is not None and changed.name == name
+        if not again and any(run.name == name for run in session.client().runs()):
+            raise BadInput(f"There is a run {name} already", "it has its own questions", "choose another name")
+        if not again and any(one.name == name for one in session.probes(fresh=True)):
+            raise BadInput(f"There is a probe {name} already", "the run would write over it", "choose another name")
+        held = state.get(_READ)
+        read = file.name if file is not None else held[2] if held is not None else ""
+        request = IdentifyRequest(
+            name=name, plan=plan(read if own else "", size, changed), questions=own or (),
+            answers_of=None if changed is None or again else changed.name, command="made on the page Identify",
+        )  # fmt: skip
+        runs.start(request)
+    except ValidationError as error:
+        state[FAILED] = bad_input(error)
+    except HNeuronsError as error:
+        state[FAILED] = error

@@ -1,0 +1,143 @@
+"""What Identify says in words: the finding, what it is worth, and how each figure is read.
+
+Owns the sentences; every number in them is the report's. Pure: no Streamlit.
+"""
+
+from __future__ import annotations
+
+from backend.types.numbers import counted, fixed, per_cent, percent, signed
+from backend.types.probe import Probe
+from backend.types.report import RandomSets, Report
+
+HOW_DENSITY = (
+    "Neurons with a positive weight in the probe, of every 1,000 feed-forward neurons of the model. The grey rows are "
+    "the models of the paper (Gao et al. 2025, Table 1), each found on other questions and with another filter."
+)
+HOW_AUROC = (
+    "**AUROC** is the chance that a wrong answer gets a higher score than a right one: 0.5 is a coin toss, 1 is never "
+    "mistaken. Every row is fitted on the same training answers and judged on the same held-out ones; the line is a "
+    "95 % interval over resampled entities. **Random neurons** are as many others, each draw fitted anew. **Kind of "
+    "question** knows the relation alone: items are balanced within it, so it cannot do better than chance here. **The "
+    "answer's own words** know how often training answers with the same words were wrong. "
+    "**Shuffled labels** are whole fits on exchanged labels: what luck finds, from the smallest to the largest."
+)
+HOW_FUNNEL = (
+    "Every question is answered greedily; for those whose relation has a partner of the other side, answers are drawn. "
+    "A question is *kept* when its answers agree often enough (the filter), and counts only if the words that answer "
+    "can be found. Within each relation as many right as wrong ones are kept."
+)
+HOW_STEMS = (
+    "Each triangle is a neuron of the probe at its layer. Up, an H-neuron: the larger its CETT, the higher the score, "
+    "which speaks for wrong. Down: the larger, the lower. The height is weight times the spread of its CETT: how much "
+    "it moves the score. Beside the others of the probe, not alone: some H-neurons are by themselves larger in right "
+    "answers. Click one to open its card."
+)
+HOW_EFFECTS = (
+    "All H-neurons are multiplied by α while the model answers the held-out questions again, greedily. The **random "
+    "twin** is as many neurons of the same layers. An effect counts where it leaves the twin's. Right answers that are "
+    "lost are the price."
+)
+HOW_PATH = (
+    "One fit for every C: the larger it is, the more neurons get a weight. Squares and circles: AUROC in "
+    "cross-validation on the training answers. Crosses: how many H-neurons two of its fits share (Jaccard). The "
+    "probe's is the square: unless the plan says otherwise, the fewest neurons within a standard error of the best. "
+    "Click a point to see what that C gives."
+)
+HOW_LAYERS = "Neurons in each layer by sign. The dashed line is what an even spread over the layers would give."
+HOW_ROC = "Each threshold catches some wrong answers and accuses some right ones. The dashed line is a coin toss."
+HOW_CALIBRATION = (
+    "Answers in bins by the chance of being wrong that the probe gives. On the dashed line the chances are honest."
+)
+HOW_CONFOUNDS = (
+    "Does the score only follow something simpler? *Within one relation*: only pairs of the same kind of question. "
+    "*Relation left out*: scored by a fit that saw none of its items. *Same length*: only as many right as wrong "
+    "answers of each length in tokens. *Neither subject nor answer seen*: only answers that share no name with the "
+    "training part, so that nothing can be known by name."
+)
+
+
+PLURAL = {
+    "these four together": "length and probability together do",
+    "the answer's own words": "the answer's own words do",
+}
+"""Scores of the report that take a verb of their own."""
+
+
+def heading(probe: Probe) -> str:
+    """The finding in a sentence: of the H-neurons alone, and beside the best of the scores that need no neuron."""
+    count = len(probe.h_neurons)
+    is_one = count == 1
+    noun = "neuron" if is_one else "neurons"
+    card = probe.report
+    if card is None:
+        return f"{count} {noun} in a probe from {probe.imported or 'elsewhere'}, not judged here"
+    score = card.positive_only
+    # The probe has negative weights besides: what it reaches as a whole is another figure.
+    alone = f"{count} {noun} by {'itself' if is_one else 'themselves'}"
+    if score.low <= 0.5:
+        return f"{alone} {'does' if is_one else 'do'} not tell wrong answers from right ones"
+    rival = max(card.baselines, key=lambda one: one.auroc.value, default=None)
+    if rival is not None and rival.auroc.value >= score.value:
+        name = PLURAL.get(rival.name, f"{rival.name} does")
+        return f"{alone} {'tells' if is_one else 'tell'} wrong answers from right ones no better than {name}"
+    words = "a little" if score.value < 0.7 else ("something" if score.value < 0.85 else "much")
+    return f"{alone} {'knows' if is_one else 'know'} {words} about when the model invents"
+
+
+def worth(probe: Probe) -> str:
+    """What the finding is worth, under it."""
+    told = f"Report card of {probe.name}, made on {probe.model.name}." if probe.model else f"From {probe.imported}."
+    return f"{told} A probe is a weighted sum of a few neurons’ CETT; the grey rows say how far one gets without it."
+
+
+def better(card: Report) -> RandomSets | None:
+    """The random sets that the headline compares with: of the same layers."""
+    return next((one for one in card.random if one.kind == "layer"), None)
+
+
+def verdicts(card: Report, c: float | None) -> list[str]:
+    """What a reader should carry away, the worst first; `c` is the probe's."""
+    told = []
+    probe = card.scores.auroc.value
+    rivals = [(one.auroc.value, one.name) for one in card.baselines] + [(card.all_neurons.value, "all neurons, L2")]
+    stronger = [name for value, name in sorted(rivals, reverse=True) if value >= probe]
+    if stronger:
+        told.append(f"As good or better without choosing neurons: {', '.join(stronger)}.")
+    if card.adds.low <= 0 <= card.adds.high:
+        told.append("Beside the simple scores the probe adds nothing that could be told from chance.")
+    else:
+        told.append(f"Beside the simple scores the probe adds {signed(card.adds.value, 3)} AUROC.")
+    if card.length_correlation is not None:
+        told.append(f"The score goes with the answer's length: Spearman {signed(card.length_correlation)}.")
+    if card.unseen is not None:
+        told.append(
+            f"Of {counted(card.test_items, 'held-out answer')} {card.unseen.n} share neither subject nor words with a "
+            f"training answer; on them the AUROC is {fixed(card.unseen.value)} ({fixed(card.unseen.low)} to "
+            f"{fixed(card.unseen.high)})."
+        )
+    point = next((point for point in card.path if point.c == c), None)
+    if point is not None:
+        shared = f"{percent(point.stability)} of their H-neurons"
+        told.append(f"Two fits of the cross-validation share {shared} on average.")
+    return told
+
+
+def agreements(card: Report) -> list[str]:
+    """How the judges of the answers agree."""
+    return [
+        f"{one.one.capitalize()} and {one.other} gave {percent(one.share.value)} of {one.share.n:,} answers the "
+        f"same verdict (95 % {per_cent(one.share.low)} to {per_cent(one.share.high)}"
+        + ("" if one.kappa is None else f"; Cohen’s kappa {fixed(one.kappa)}")
+        + (f"; {counted(one.unread, 'reply', 'replies')} held no verdict" if one.unread else "")
+        + ")."
+        for one in card.agreement
+    ]
+
+
+def forced(probe: Probe) -> str | None:
+    """The mark of a probe that was put on another model; None for any other."""
+    return (
+        f"Made for another model and put on {probe.forced} all the same: no figure of it holds here."
+        if probe.forced
+        else None
+    )

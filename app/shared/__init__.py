@@ -1,0 +1,1 @@
+"""What several pages use. A part of one page alone lives in that page's own folder."""

@@ -1,0 +1,108 @@
+"""The card of one neuron beside the map: what it pushes, how usual its CETT is, where it writes.
+
+Owns which neuron is shown and asking the engine for it. Refuses a name for what a neuron "means":
+tokens and figures stand, the reading is the person's.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import session
+from app.cell import Cell
+from app.charts import neuron_card
+from app.shared import frame, jobs
+from app.shared.frame import muted
+from backend.neurons import NeuronId
+from backend.types import Exploration, NeuronCard, NeuronRequest
+from backend.types.probe import Probe
+
+_HELP = """
+**Pushes**: the neuron's output direction, read as if it went straight to the output (logit lens): the tokens whose
+score one unit of it raises or lowers most. Later layers may turn it.
+
+**Usual**: its CETT over a shipped reference text; the line marks its CETT at the cell you look at.
+"""
+
+
+def shown_neuron(result: Exploration, cell: Cell) -> NeuronId:
+    """The neuron whose card stands: the one picked, if the model has it, else the cell's largest."""
+    picked, widths = session.view().card, result.model.widths
+    if picked is not None and picked.layer < len(widths) and picked.index < widths[picked.layer]:
+        return picked
+    return NeuronId(cell.layer, int(result.top_index[cell.layer, cell.pos, 0]))
+
+
+def draw(result: Exploration, cell: Cell, probe: Probe | None) -> None:
+    """The card, or how far it is; `probe` names more neurons whose card can be opened."""
+    neuron, picked = shown_neuron(result, cell), session.view().card
+    if picked is not None and picked != neuron:
+        st.markdown(muted(f"{picked} is not in this model: below stands the largest of the cell."))
+    _heading(result, cell, neuron, probe)
+    loaded = session.status().info
+    if loaded is not None and loaded.fingerprint != result.model.fingerprint:
+        st.markdown(muted("Its card needs the model of this answer, which is not the one loaded."))
+        return
+    request = _request(result, neuron)
+    if not session.answers("neuron", request):
+        running = jobs.running("neuron")
+        if running is None or running.request != request:
+            if session.status().state != "ready" and running is None:
+                st.markdown(muted("Its card comes when the model is loaded."))
+                return
+            if session.failure("neuron") is None or st.session_state.get("card-asked") != request:
+                st.session_state["card-asked"] = request
+                jobs.run_job("neuron", request, wait=0.3)
+        jobs.shown_failure("neuron")
+        jobs.watch_job("neuron", lambda progress: None)
+    card = session.result("neuron", NeuronCard)
+    if card is not None and card.request == request:
+        _figures(card, cell)
+
+
+def _request(result: Exploration, neuron: NeuronId) -> NeuronRequest:
+    """The card along the answer on the page, which is given, so that it is read and not written again."""
+    text = result.request.model_copy(update={"answer": result.answer or None})
+    return NeuronRequest(neuron=neuron, text=text)
+
+
+def _heading(result: Exploration, cell: Cell, neuron: NeuronId, probe: Probe | None) -> None:
+    row = frame.heading(f"Neuron {neuron}", _HELP, label=None)
+    names = [NeuronId(cell.layer, int(i)) for i in result.top_index[cell.layer, cell.pos]]
+    marked = probe.h_neurons.ids[:50] if probe is not None else ()
+    options = [str(one) for one in dict.fromkeys([neuron, *session.chosen().ids[:50], *names, *marked])]
+
+    def pick() -> None:
+        # A browser may still send the choice of the question before.
+        if session.stands(result):
+            session.change(card=NeuronId.parse(st.session_state["card-pick"]))
+
+    row.selectbox(
+        "Neuron", options, key=session.follow("card-pick", str(neuron)), on_change=pick, label_visibility="collapsed",
+        width=140,
+    )  # fmt: skip
+
+
+def _figures(card: NeuronCard, cell: Cell) -> None:
+    palette = session.palette()
+    name = f"neuron-{card.model.name}-{card.neuron}".replace(":", "-")
+    here = float(card.cett[cell.pos]) if card.cett is not None and cell.pos < len(card.cett) else None
+    st.markdown(
+        "When it fires it pushes the next token **towards** (bars to the right) or **away from** (to the left):"
+    )
+    frame.figure(
+        neuron_card.pushes(card, palette), key="pushes", title="What the neuron pushes", name=f"{name}-pushes",
+        alt=neuron_card.pushes_alt(card), table=neuron_card.pushes_table(card), result=card,
+    )  # fmt: skip
+    st.markdown(f"**How large it usually is**{'' if here is None else ', and here'}")
+    frame.figure(
+        neuron_card.usual(card, here, palette), key="usual", title="The neuron's usual CETT", name=f"{name}-usual",
+        alt=neuron_card.usual_alt(card, here), table=neuron_card.usual_table(card), result=card,
+    )  # fmt: skip
+    along = neuron_card.along(card, palette, cell.pos)
+    if along is not None:
+        st.markdown("**Along this question and answer**")
+        frame.figure(
+            along, key="along", title="The neuron along the text", name=f"{name}-along",
+            alt=neuron_card.along_alt(card), table=neuron_card.along_table(card), result=card,
+        )  # fmt: skip

@@ -1,0 +1,68 @@
+"""One neuron's card over the page that it was opened from: what the probe knows of it, and the way to its other cards.
+
+Owns the dialog. Refuses to ask the engine for anything: a dialog closes when the page is run again.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import session, text
+from app.links import Room
+from app.shared import address, frame
+from app.shared.frame import muted
+from app.shared.neuron import probe as probe_neuron
+from backend.neurons import NeuronId
+from backend.types.probe import Probe, ProbeNeuron
+
+
+def open_card(neuron: NeuronId, pushes: str) -> None:
+    """Show the card of a neuron; `pushes` are the tokens it raises most, where that is known."""
+    info = session.status().info
+    probe = session.probe_of(info) if info is not None else None
+    one = probe.find(neuron) if probe is not None else None
+
+    @st.dialog(f"Neuron {neuron}", width="large")
+    def card() -> None:
+        if pushes:
+            st.markdown(f"When it fires it pushes the next token towards {text.markdown(pushes)}.")
+        if probe is not None and one is not None:
+            _known(probe, one)
+        else:
+            st.markdown(muted("It has no weight in the probe in use." if probe else "No probe of this model is here."))
+        _ways(neuron, in_probe=one is not None)
+
+    card()
+
+
+def _known(probe: Probe, one: ProbeNeuron) -> None:
+    kind = probe_neuron.kind(one)
+    frame.heading(f"In the probe “{text.markdown(probe.name)}”: {kind}", probe_neuron.HELP, label=None)
+    probe_neuron.figures(one)
+    probe_neuron.histogram(probe, one)
+    probe_neuron.partners(probe, one)
+    if one.top:
+        st.markdown("**Where it is strongest**")
+        rows = pd.DataFrame(
+            {
+                "question": [text.named(item.question) for item in one.top],
+                "answer": [text.named(item.response) for item in one.top],
+                "was": [item.side for item in one.top],
+                "CETT": [item.cett for item in one.top],
+            }
+        )
+        frame.figures(rows, key=f"card-top-{one.neuron}", alt="Answers where its CETT is largest")
+
+
+def _ways(neuron: NeuronId, *, in_probe: bool) -> None:
+    row = st.container(horizontal=True)
+    if row.button("Along an answer, on Explore", icon=":material/search:", key=f"card-explore-{neuron}"):
+        session.change(card=neuron)
+        address.go("explore")
+    if in_probe and row.button(
+        "Its whole card, on Identify", icon=":material/open_in_new:", key=f"card-whole-{neuron}"
+    ):
+        room: Room = "report"
+        session.change(card=neuron, room=room)
+        address.go("identify")

@@ -1,0 +1,185 @@
+"""What a probe knows of one neuron: its weight and what it tells alone, where it is strong, and what goes with it.
+
+Owns the card on Identify and its part of the card on Explore. Refuses a verdict: a weight is no importance.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import session, text
+from app.charts import neuron_card, probe_histogram
+from app.links import Room
+from app.shared import address, frame, jobs, token_strip
+from app.shared.frame import muted
+from app.shared.token_strip import StripToken
+from app.style import Palette
+from backend.neurons import NeuronId, NeuronSet
+from backend.types import ExploreRequest, NeuronCard, NeuronRequest
+from backend.types.numbers import fixed, percent, short, signed
+from backend.types.probe import Probe, ProbeNeuron, TopItem
+
+HELP = """
+**Weight × spread**: how far one standard deviation of its CETT moves the score, in log-odds of "wrong".
+
+**Alone**: AUROC of its CETT by itself on the training answers; q is the false discovery rate over all neurons.
+
+**Lost without it**: how much the probe's AUROC on held-out answers falls when this neuron's weight is taken out.
+
+**Chosen**: share of fits on resampled answers that give it a weight of this sign. A low share says that another
+neuron would have done as well.
+"""
+
+
+def foremost(probe: Probe) -> NeuronId | None:
+    """The H-neuron that moves the score most."""
+    found = probe.of_sign(1) or probe.of_sign(-1)
+    best = max(found, key=lambda one: abs(one.effect if one.effect is not None else one.weight), default=None)
+    return None if best is None else best.neuron
+
+
+def card(probe: Probe, neuron: NeuronId) -> None:
+    """The whole card on Identify."""
+    one = probe.find(neuron)
+    if one is None:
+        return
+    with st.container(border=True):
+        row = frame.heading(f"Neuron {neuron}: {kind(one)}", HELP)
+        if row.button("Try it in Compare", icon=":material/compare_arrows:", key=f"try-{neuron}"):
+            _try(one)
+        figures(one)
+        left, right = st.columns([5, 4], gap="medium")
+        with left:
+            _where(probe, one)
+        with right:
+            histogram(probe, one)
+            partners(probe, one)
+
+
+def kind(one: ProbeNeuron) -> str:
+    """What the sign of its weight makes it."""
+    return "an H-neuron" if one.weight > 0 else "speaks for a right answer"
+
+
+def figures(one: ProbeNeuron) -> None:
+    """Its numbers in one line; what an imported probe does not know is left out."""
+    cells = [("Weight", short(one.weight))]
+    if one.effect is not None:
+        cells.append(("Weight × spread", signed(one.effect, 3)))
+    if one.auroc is not None:
+        cells.append(("Alone, AUROC" if one.q is None else f"Alone, AUROC (q {short(one.q, 2)})", fixed(one.auroc)))
+    if one.d is not None:
+        cells.append(("Cohen’s d", signed(one.d)))
+    if one.leave_out is not None:
+        cells.append(("Lost without it", signed(one.leave_out, 3)))
+    if one.frequency is not None:
+        cells.append(("Chosen", percent(one.frequency)))
+    for column, (label, value) in zip(st.columns(len(cells), gap="small"), cells, strict=True):
+        column.markdown(f"{muted(label)}  \n**{value}**")
+
+
+def histogram(probe: Probe, one: ProbeNeuron) -> None:
+    """Its CETT on right and on wrong answers, where the probe knows it."""
+    if one.histogram is None:
+        return
+    st.markdown("**On right and on wrong answers**")
+    frame.figure(
+        probe_histogram.figure(one.histogram, session.palette()), key=f"sides-{one.neuron}".replace(":", "-"),
+        title="Its CETT on right and wrong answers", alt=probe_histogram.alt(one),
+        table=probe_histogram.table(one.histogram), name=f"{probe.name}-{one.neuron}-sides",
+    )  # fmt: skip
+
+
+def partners(probe: Probe, one: ProbeNeuron) -> None:
+    """The neurons that its CETT goes with, where the probe knows them."""
+    if not one.partners:
+        return
+    told = ", ".join(
+        f"{other} {signed(correlation)}{' (in the probe)' if probe.find(other) else ''}"
+        for other, correlation in one.partners
+    )
+    st.markdown(f"**Goes with** {muted('Spearman, all neurons')}  \n{told}")
+
+
+def _where(probe: Probe, one: ProbeNeuron) -> None:
+    """The items where it is strongest; one of them token by token, with what the neuron pushes."""
+    if not one.top:
+        return
+    st.markdown("**Where it is strongest**")
+    place = st.selectbox(
+        "Answer", range(len(one.top)), key=f"top-{one.neuron}", label_visibility="collapsed",
+        format_func=lambda n: _named(one.top[n]),
+    )  # fmt: skip
+    loaded = session.status().info
+    if loaded is None or probe.model is None or loaded.fingerprint != probe.model.fingerprint:
+        st.markdown(muted("Its tokens come when the model that this probe was made on is loaded."))
+        return
+    shown = _asked(one, one.top[place])
+    if shown is not None:
+        _strip(one, shown)
+        _pushes(shown)
+
+
+def _named(item: TopItem) -> str:
+    side = "right" if item.side == "right" else "wrong"
+    return f"{item.question}  →  {item.response}   ({side}, CETT {short(item.cett)})"
+
+
+def _asked(one: ProbeNeuron, item: TopItem) -> NeuronCard | None:
+    """The engine's card along that answer: asked for once, shown when it is there."""
+    wanted = NeuronRequest(neuron=one.neuron, text=ExploreRequest(prompt=item.prompt, answer=item.response))
+    if not session.answers("neuron", wanted):
+        running = jobs.running("neuron")
+        if (running is None or running.request != wanted) and st.session_state.get("probe-card-asked") != wanted:
+            st.session_state["probe-card-asked"] = wanted
+            jobs.run_job("neuron", wanted, wait=0.4)
+        jobs.shown_failure("neuron")
+        jobs.watch_job("neuron", lambda progress: None)
+    found = session.result("neuron", NeuronCard)
+    return found if found is not None and found.request == wanted else None
+
+
+def _strip(one: ProbeNeuron, shown: NeuronCard) -> None:
+    if shown.cett is None:
+        return
+    places = [place for place, token in enumerate(shown.tokens) if token.role != "template"]
+    largest = max((float(shown.cett[place]) for place in places), default=0.0) or 1.0
+    tokens = [StripToken(place, shown.tokens[place], float(shown.cett[place]) / largest) for place in places]
+    token_strip.strip(
+        tokens, session.palette(), key=f"probe-strip-{one.neuron}-{hash(shown.request.hash)}", selected=None,
+        label=f"CETT of {one.neuron} along the answer", on_pick=lambda pos: None,
+    )  # fmt: skip
+    st.markdown(muted(f"Tint: its CETT at each token, 0 to {short(largest)}."))
+
+
+def _pushes(shown: NeuronCard) -> None:
+    palette: Palette = session.palette()
+    frame.figure(
+        neuron_card.pushes(shown, palette), key=f"pushes-{shown.neuron}".replace(":", "-"),
+        title="What the neuron pushes", alt=neuron_card.pushes_alt(shown), table=neuron_card.pushes_table(shown),
+        name=f"neuron-{shown.neuron}-pushes",
+    )  # fmt: skip
+
+
+def _try(one: ProbeNeuron) -> None:
+    """To Compare with this neuron, asking where it is strongest."""
+    change = {"neurons": NeuronSet((one.neuron,)), "own": (), "alphas": (0.0,)}
+    if one.top:
+        asked = session.view().asking(ExploreRequest(prompt=one.top[0].prompt))
+        session.change(prompt=asked.prompt, answer=None, draft=None, typed=None)
+    session.change(**change)
+    address.go("compare")
+
+
+def section(probe: Probe, neuron: NeuronId) -> None:
+    """What the probe knows of a neuron, beside its card on Explore; nothing for one without a weight."""
+    one = probe.find(neuron)
+    if one is None:
+        return
+    row = frame.heading(f"{neuron} in the probe “{text.markdown(probe.name)}”: {kind(one)}", HELP, label=None)
+    if row.button("Its whole card", key=f"whole-{neuron}", type="tertiary", icon=":material/open_in_new:"):
+        room: Room = "report"
+        session.change(card=neuron, room=room)
+        address.go("identify")
+    figures(one)
+    histogram(probe, one)

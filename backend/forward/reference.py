@@ -1,0 +1,146 @@
+"""What is usual: each neuron's CETT on a shipped text of everyday sentences.
+
+Owns `Usual`, how it is worked out (once a model, kept in the store) and the floor under a ratio. A high
+CETT may be a neuron that is always high; "against usual" divides by that neuron's own mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.bundled import REFERENCE
+from backend.errors import NotFinite, ZeroOutput
+from backend.forward.cett import check_norms, divided, out_norm
+from backend.forward.finite import refuse_text
+from backend.forward.pooling import batches, right_padded
+from backend.models.hooks import observe
+from backend.models.loaded import LoadedModel
+from backend.types import Array, Frozen
+from backend.watch import SILENT, Watch, check
+
+BATCH = 16
+EDGES = np.concatenate([[0.0], np.geomspace(1e-4, 1.0, 25), [np.inf]]).astype(np.float32)
+"""Edges of the CETT histogram: below 1e-4, 24 steps of equal ratio up to 1, above 1."""
+
+
+class UsualRequest(Frozen):
+    """Names the reference statistics of a text: part of their key."""
+
+    text_hash: str
+    first_token: bool = False
+
+
+class Usual(Frozen):
+    """mean, peak [layer neuron]: of CETT over `tokens` tokens; counts [layer neuron bin]: histogram over `EDGES`.
+
+    The first token of each sentence is left out: models put a huge activation there. Layers narrower
+    than the widest are filled up with NaN (counts with 0).
+    """
+
+    tokens: int
+    mean: Array
+    peak: Array
+    counts: Array
+
+    def floored(self, widths: tuple[int, ...]) -> list[Tensor]:
+        """For each layer, the mean to divide by: never below the layer's median, so that a neuron which is
+        usually silent is compared with the layer's middle neuron and not with noise."""
+        means = [torch.from_numpy(self.mean[layer, :width].copy()) for layer, width in enumerate(widths)]
+        return [mean.clamp_min(float(mean.median()) or 1e-12) for mean in means]
+
+
+def sentences() -> list[str]:
+    """The reference text, a sentence an item."""
+    text = REFERENCE.read_text("utf-8")
+    return [line for line in text.split("\n") if line.strip()]
+
+
+def request() -> UsualRequest:
+    """What the statistics of the shipped text are stored under."""
+    return UsualRequest(text_hash=hashlib.sha256("\n".join(sentences()).encode()).hexdigest())
+
+
+_INSTEAD = "open the model in float32 or bfloat16, and if that does not help, fetch its files again"
+
+
+class _Tally:
+    """An observer that adds up CETT where `real` is true."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self.w_norms = model.w_norms
+        self.real = torch.empty(0)
+        self.norms: list[Tensor] = []
+        self.edges = torch.from_numpy(EDGES[1:-1].copy()).to(model.w_norms[0].device)
+        self.sums = [torch.zeros_like(norm, dtype=torch.float64) for norm in model.w_norms]
+        self.peaks = [torch.zeros_like(norm) for norm in model.w_norms]
+        self.counts = [
+            torch.zeros((len(norm), len(EDGES) - 1), dtype=torch.int32, device=norm.device) for norm in model.w_norms
+        ]
+
+    def __call__(self, layer: int, z: Tensor, h: Tensor) -> None:
+        norm = out_norm(h)
+        self.norms.append(norm)
+        values = divided(z, self.w_norms[layer], norm)[self.real]
+        self.sums[layer] += values.sum(0)
+        self.peaks[layer] = torch.maximum(self.peaks[layer], values.amax(0))
+        bins = torch.bucketize(values, self.edges, right=True).T.contiguous()
+        self.counts[layer].scatter_add_(1, bins, torch.ones_like(bins, dtype=torch.int32))
+
+    def check(self, text: Tensor, blame: Callable[[int], None]) -> None:
+        """After a forward: raises NotFinite and ZeroOutput; `text` [row pos] is True at tokens, False at padding."""
+        norms = torch.stack([norm.to(text.device) for norm in self.norms])
+        self.norms.clear()
+        check_norms(norms, text, self.real, blame=blame)
+
+
+def measure(model: LoadedModel, watch: Watch = SILENT) -> Usual:
+    """Work out the statistics of the shipped text: padded batches of similar length, reduced in the hook.
+
+    Raises NotFinite, ZeroOutput, Stopped between two batches.
+    """
+    try:
+        return _measured(model, watch)
+    except (NotFinite, ZeroOutput) as error:
+        # Whoever asked has another text before them.
+        why = f"in the shipped text, by which is told what is usual for each neuron, {error.why}"
+        raise type(error)(error.what, why, _INSTEAD) from error
+
+
+def _measured(model: LoadedModel, watch: Watch) -> Usual:
+    # A sentence longer than the model reads is read as far as it does.
+    coded = [model.tokenizer(line)["input_ids"][: model.info.context] for line in sentences()]
+    tally = _Tally(model)
+    with torch.inference_mode():
+        for places in batches(model, list(map(len, coded)), BATCH):
+            check(watch)
+            rows = [coded[place] for place in places]
+            ids, mask = right_padded(rows, model.device)
+            tally.real = mask.clone()
+            tally.real[:, 0] = False
+            if not bool(tally.real.any()):
+                continue
+            with observe(model, tally):
+                model.plain.base_model(ids, attention_mask=mask.long(), use_cache=False)
+            tally.check(mask, partial(_blame, model, rows))
+    tokens = sum(len(row) - 1 for row in coded)
+    widest = max(model.info.widths)
+    return Usual(
+        tokens=tokens,
+        mean=np.stack([_wide(total.cpu().numpy() / tokens, widest) for total in tally.sums]).astype(np.float32),
+        peak=np.stack([_wide(peak.cpu().numpy(), widest) for peak in tally.peaks]),
+        counts=np.stack([np.pad(count.cpu().numpy(), ((0, widest - len(count)), (0, 0))) for count in tally.counts]),
+    )
+
+
+def _blame(model: LoadedModel, rows: list[list[int]], row: int) -> None:
+    refuse_text(model, rows[row])
+
+
+def _wide(values: np.ndarray, widest: int) -> np.ndarray:
+    return np.pad(values, (0, widest - len(values)), constant_values=np.nan)

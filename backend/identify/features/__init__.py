@@ -1,0 +1,1 @@
+"""Stage 6: the CETT of items, on disk."""

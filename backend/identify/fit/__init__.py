@@ -1,0 +1,1 @@
+"""Stage 7: the sparse probe and the choice of its C."""

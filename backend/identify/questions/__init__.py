@@ -1,0 +1,1 @@
+"""Stage 1: which questions are asked."""

@@ -1,0 +1,1 @@
+"""Probes as they are kept, and what a score of one is worth."""

@@ -1,0 +1,221 @@
+"""Probes on disk: the artefact's files, where they lie, and which there are.
+
+Owns the folders `identify/NAME` of the data folder and the probes that ship. One JSON of schema `Probe` is the
+artefact; `neurons.parquet` (a row a neuron) and `items.parquet` (a row an item) lie beside it. Nothing here runs code
+from a file. What a run keeps in its folder besides is `backend.runs.runs`'s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+from pydantic import ValidationError
+
+from backend import bundled
+from backend.errors import BadInput, BadSettings, StoreError, Unknown
+from backend.runs.archive import PLAN
+from backend.runs.records import reason
+from backend.types.plan import run_name
+from backend.types.probe import Probe, ProbeSummary, Said, bare
+from backend.types.results import ModelInfo
+from cache.errors import PathEscapes, remedy
+from cache.files import content, signature, whole
+from cache.paths import home, inside
+
+log = logging.getLogger(__name__)
+
+SHIPPED = bundled.PROBES
+PROBE = "probe.json"
+
+
+def runs_dir() -> Path:
+    """The folder of all runs."""
+    return home() / "identify"
+
+
+def folder_of(name: str) -> Path:
+    """The folder of the run `name`. Raises BadInput for a name that is no run's."""
+    try:
+        return inside(runs_dir(), run_name(name))
+    except PathEscapes as error:
+        raise BadInput(
+            f"{name[:40]!r} cannot be opened", "a link there leads out of the data folder", "choose another name"
+        ) from error
+
+
+def holds_foreign(folder: Path) -> bool:
+    """Whether a probe is in the folder that no run made: from a file of others, or fitted on features."""
+    return (folder / PROBE).exists() and not (folder / PLAN).exists()
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raises BadSettings where a run would write over a probe that no run made."""
+    if holds_foreign(folder):
+        raise BadSettings(
+            f"The name {folder.name} is taken",
+            "the probe of that name was not made by a run, and this one would write over it",
+            "choose another name",
+        )
+
+
+def refuse_taken(folder: Path) -> None:
+    """Raises BadSettings where a run or a probe is in the folder, or one ships: nothing is overwritten or hidden."""
+    if any((place / name).exists() for name in (PROBE, PLAN) for place in (folder, SHIPPED / folder.name)):
+        raise BadSettings(f"The name {folder.name} is taken", "a probe of that name is here", "choose another name")
+
+
+def write(folder: Path, probe: Probe, tables: Mapping[str, pd.DataFrame]) -> None:
+    """The artefact, each file whole or not at all, the JSON last. Raises StoreError."""
+    try:
+        for name, table in tables.items():
+            with whole(folder / f"{name}.parquet") as part:
+                table.to_parquet(part, index=False)
+        write_text(folder / PROBE, probe.model_dump_json(indent=1))
+    except OSError as error:
+        raise StoreError(
+            f"The probe {probe.name} cannot be written", error.strerror or str(error), f"{remedy(error)} and resume"
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """A file whole or not at all. Raises StoreError."""
+    try:
+        with whole(path) as part:
+            part.write_bytes(text.encode())
+    except OSError as error:
+        raise StoreError(
+            f"{path.name} cannot be written", error.strerror or str(error), f"{remedy(error)} and resume"
+        ) from error
+
+
+def read(name: str) -> Probe:
+    """The probe of that name: a person's own, else one that ships. Raises Unknown, StoreError."""
+    for folder in (folder_of(name), SHIPPED / folder_of(name).name):
+        if (folder / PROBE).is_file():
+            # By the name of its folder, which may be a copy under another one.
+            return read_file(folder / PROBE).model_copy(update={"name": folder.name})
+    known = ", ".join(found.name for found in listed()) or "none"
+    raise Unknown(f"There is no probe {name[:40]!r}", f"there are: {known}", "train one, or import a file")
+
+
+def read_file(path: Path) -> Probe:
+    """The artefact in `path`. Raises StoreError."""
+    try:
+        return Probe.model_validate_json(content(path))
+    except OSError as error:
+        raise StoreError(f"{path.name} cannot be read", error.strerror or str(error), "look at its rights") from error
+    except ValidationError as error:
+        raise StoreError(f"{path.name} is no probe of this program", reason(error), "import it") from error
+
+
+def listed() -> tuple[ProbeSummary, ...]:
+    """Every probe that can be read: own ones, the newest first, then those that ship under other names."""
+    found: dict[str, ProbeSummary] = {}
+    for root, ships in ((runs_dir(), False), (SHIPPED, True)):
+        for path in sorted(root.glob(f"*/{PROBE}"), key=_written, reverse=True):
+            if path.parent.name.startswith("."):
+                # What is left of one whose deleting was broken off.
+                continue
+            try:
+                told = _summed(path, signature(path), ships)
+            except OSError:
+                # Deleted since it was listed.
+                continue
+            if isinstance(told, StoreError):
+                # One damaged file must not hide the others; asked for by its name it says what is wrong.
+                log.warning("the probe %s is left out of the list: %s", path.parent.name, told)
+                continue
+            found.setdefault(path.parent.name, told)
+    return tuple(found.values())
+
+
+@lru_cache(maxsize=1024)
+def _summed(path: Path, state: tuple[int, int, int], ships: bool) -> ProbeSummary | StoreError:
+    """A probe's line in a list, or why there is none; read once for each state of the file, since pages ask often."""
+    try:
+        name = run_name(path.parent.name)
+        return summary(read_file(path), ships).model_copy(update={"name": name, "digest": _digest(path)})
+    except BadSettings as error:
+        return StoreError(error.what, error.why, "give its folder another name")
+    except OSError as error:
+        return StoreError(f"{path.name} cannot be read", error.strerror or str(error), "look at its rights")
+    except StoreError as error:
+        return error
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(content(path)).hexdigest()
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def summary(probe: Probe, ships: bool = False) -> ProbeSummary:
+    """A probe's line in a list."""
+    return ProbeSummary(
+        name=probe.name,
+        model=probe.model.name if probe.model else probe.said.name,
+        fingerprint=probe.model.fingerprint if probe.model else "",
+        positive=len(probe.of_sign(1)),
+        negative=len(probe.of_sign(-1)),
+        auroc=probe.report.scores.auroc if probe.report else None,
+        made=probe.made,
+        ships=ships,
+        imported=probe.imported,
+        forced=probe.forced,
+    )
+
+
+def checked(probe: Probe, info: ModelInfo, force: bool = False) -> Probe:
+    """The probe, where it was made on this model; with `force`, marked as put on another one.
+
+    Raises BadInput where it was not, or names a neuron that the model does not have.
+    """
+    probe.all.check(info.widths)
+    if probe.is_of(info):
+        return probe if probe.model is not None else probe.model_copy(update={"model": info})
+    if not force:
+        made = probe.model.name if probe.model else probe.said.name[:60] or "a model that its file does not name"
+        if made == info.name:
+            made = f"a {made} with other weights"
+        raise BadInput(
+            f"The probe {probe.name} was made for another model",
+            f"it belongs to {made}, and {info.name} is loaded",
+            "open that model, or force it (--force, on the page a tick)",
+        )
+    return probe.model_copy(update={"forced": info.name})
+
+
+def meant(probe: Probe, said: Said, force: bool = False) -> Probe:
+    """The probe as that of a model that is not here, of which `said` tells name and shape; with `force`, marked as put
+    on it.
+
+    Raises BadInput where its file says that it is of another one, or names a neuron that the model does not have.
+    """
+    probe.all.check(said.widths)
+    own = probe.said if probe.model is None else Said(name=probe.model.name, widths=probe.model.widths)
+    is_other = bool(own.widths) and own.widths != said.widths
+    is_other |= bool(own.name) and bare(own.name) != bare(said.name)
+    if not is_other:
+        return probe if probe.model is not None else probe.model_copy(update={"said": _both(own, said)})
+    if not force:
+        shape = f", of {len(own.widths)} layers" if own.widths else ""
+        raise BadInput(
+            f"The probe {probe.name} was made for another model",
+            f"it belongs to {own.name[:60] or 'one without a name'}{shape}, and {said.name[:60]} was named",
+            "name that model, or none: its file says whose it is; or force it (--force)",
+        )
+    return probe.model_copy(update={"forced": said.name})
+
+
+def _both(own: Said, said: Said) -> Said:
+    return Said(name=own.name or said.name, fingerprint=own.fingerprint, widths=said.widths)

@@ -1,0 +1,218 @@
+"""How a person's own question stands to those that a probe was made from, and what share of held-out answers with a
+given score was wrong.
+
+Owns the distances and the calibration, both from what lies beside the artefact: its items and its questions. A probe
+from a file of others has neither, and then says so. Refuses the score itself (`backend.types.standing.score_of`): it
+needs no file.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+from scipy.sparse import csr_matrix
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from backend.identify.answers.spans import answering
+from backend.probes import library
+from backend.runs import archive
+from backend.statistics import calibrated
+from backend.text.verdict import words
+from backend.types import Asked
+from backend.types.identify import Question
+from backend.types.probe import Probe
+from backend.types.standing import Calibration, Distance, Kind, Standing
+
+TAIL = 0.01
+"""Share of the held-out questions at either end, beyond which a question counts as outside."""
+FEWEST = 10
+"""Held-out answers of each side below which no share of wrong ones is told: ten is 95 % +- 30 points."""
+ITEMS = "items.parquet"
+_COLUMNS = ["question", "side", "response", "start", "end", "held_out", "log_odds"]
+
+
+def standing(name: str, asked: Asked, response: str) -> Standing:
+    """How this question and its answer stand to the probe `name`. Raises Unknown, BadInput, StoreError."""
+    probe = library.read(name)
+    question = _bare(asked.prompt, probe)
+    rule = probe.plan.words if probe.plan is not None else "blind"
+    span = answering(response, Question(id="", text=question, answers=("",)), "wrong", rule)
+    found = None if span is None else (span.start, span.end)
+    try:
+        ground = _ground(_beside(name), probe)
+    except _NoItemsError as error:
+        return Standing(words=found, note=str(error))
+    nearest, likeness = ground.nearest(question)
+    values: dict[Kind, float] = {
+        "nearest": likeness,
+        "words": _share_known(question, ground.vocabulary),
+        **_lengths(question, response, response[span.start : span.end] if span is not None else ""),
+    }
+    return Standing(
+        words=found,
+        calibration=ground.calibration,
+        distances=tuple(
+            _distance(kind, value, ground.held[kind])
+            for kind, value in values.items()
+            if span is not None or kind != "read_words"
+        ),
+        nearest=nearest.text if likeness > 0 else "",
+        relation=nearest.relation if likeness > 0 else "",
+        otherwise=_otherwise(asked),
+        note="" if ground.calibration else f"Fewer than {FEWEST} answers of either side were held out.",
+    )
+
+
+class _NoItemsError(Exception):
+    """Why there is nothing to hold a score to, as a sentence."""
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """The probe's own questions, in a form that others can be held to."""
+
+    questions: tuple[Question, ...]
+    """Those of the training part."""
+    terms: TfidfVectorizer
+    matrix: csr_matrix
+    vocabulary: frozenset[str]
+    held: dict[Kind, np.ndarray]
+    calibration: Calibration | None
+
+    def nearest(self, text: str) -> tuple[Question, float]:
+        """The training question that is most like `text`, and how like, 0..1."""
+        found = _likeness(self.terms, self.matrix, text)
+        place = int(found.argmax())
+        return self.questions[place], float(found[place])
+
+
+def _bare(prompt: str, probe: Probe) -> str:
+    """The question without the words that the run put behind each of its own."""
+    suffix = probe.plan.sampling.suffix.strip() if probe.plan is not None else ""
+    return prompt.strip().removesuffix(suffix).strip() if suffix else prompt.strip()
+
+
+def _otherwise(asked: Asked) -> tuple[str, ...]:
+    told = []
+    if asked.system is not None:
+        told.append("with a system prompt")
+    if not asked.chat:
+        told.append("without the chat template")
+    return tuple(told)
+
+
+def _beside(name: str) -> Path:
+    """The folder in which the artefact of that name lies, as `library.read` finds it."""
+    own = library.folder_of(name)
+    return own if (own / library.PROBE).is_file() else library.SHIPPED / own.name
+
+
+def _ground(folder: Path, probe: Probe) -> _Ground:
+    """Raises _NoItemsError."""
+    if probe.imported:
+        raise _NoItemsError("It came from a file that holds no judged answers, so no share of wrong ones is known.")
+    try:
+        held = (folder / ITEMS).stat()
+    except OSError as error:
+        raise _NoItemsError("The answers that it was judged on do not lie beside it.") from error
+    return _read(folder, held.st_mtime_ns, held.st_size)
+
+
+@lru_cache(maxsize=8)
+def _read(folder: Path, changed: int, size: int) -> _Ground:
+    """Read once for each state of the file. Raises _NoItemsError."""
+    try:
+        items = pd.read_parquet(folder / ITEMS, columns=_COLUMNS)
+        asked = {one.id: one for one in _questions(folder)}
+    except (OSError, ValueError, KeyError, ValidationError) as error:
+        raise _NoItemsError("The answers that it was judged on cannot be read.") from error
+    items = items[items["question"].isin(list(asked)) & np.isfinite(items["log_odds"])]
+    train, test = items[~items["held_out"]], items[items["held_out"]]
+    if train.empty or test.empty:
+        raise _NoItemsError("None of the answers that it was judged on lies beside it with its question.")
+    questions = tuple(asked[id] for id in dict.fromkeys(train["question"]))
+    terms = TfidfVectorizer(analyzer=_terms)
+    frames = [_frame(one) for one in questions]
+    matrix = terms.fit_transform(frames)
+    vocabulary = frozenset(word for frame in frames for word in words(frame))
+    texts = [asked[id].text for id in test["question"]]
+    spans = zip(test["response"], test["start"], test["end"], strict=True)
+    lengths = [_lengths(text, whole, whole[start:end]) for text, (whole, start, end) in zip(texts, spans, strict=True)]
+    held: dict[Kind, np.ndarray] = {
+        "words": np.array([_share_known(text, vocabulary) for text in texts]),
+        "nearest": np.array([float(_likeness(terms, matrix, text).max()) for text in texts]),
+        "question_words": np.array([one["question_words"] for one in lengths]),
+        "answer_words": np.array([one["answer_words"] for one in lengths]),
+        "read_words": np.array([one["read_words"] for one in lengths]),
+    }
+    return _Ground(questions, terms, matrix, vocabulary, held, _calibration(test, asked))
+
+
+def _questions(folder: Path) -> list[Question]:
+    """The run's questions, packed where the probe ships. Raises OSError, ValidationError."""
+    path = folder / archive.QUESTIONS
+    packed = path.with_name(f"{path.name}{archive.PACKED}")
+    payload = path.read_bytes() if path.exists() else gzip.decompress(packed.read_bytes())
+    return [Question.model_validate_json(line) for line in payload.splitlines() if line.strip()]
+
+
+def _calibration(test: pd.DataFrame, asked: dict[str, Question]) -> Calibration | None:
+    labels = (test["side"] == "wrong").to_numpy().astype(np.int64)
+    if min(int(labels.sum()), len(labels) - int(labels.sum())) < FEWEST:
+        return None
+    entities = pd.factorize(np.array([asked[id].entity or id for id in test["question"]]))[0]
+    points, curves = calibrated(labels, test["log_odds"].to_numpy(dtype=np.float64), entities)
+    value, low, high = (tuple(map(float, curve)) for curve in curves)
+    return Calibration(
+        log_odds=tuple(map(float, points)), chance=value, low=low, high=high, n=len(labels),
+        clusters=len(set(entities.tolist())), wrong=int(labels.sum()),
+    )  # fmt: skip
+
+
+def _frame(question: Question) -> str:
+    """A question without the name that it asks about: names of many languages would make any text look familiar. The
+    held-out questions keep theirs, as a person's does."""
+    return question.text.replace(question.entity, " ") if question.entity else question.text
+
+
+def _terms(text: str) -> list[str]:
+    """Words and pairs of neighbours: a pair tells the kind of question better than its words do."""
+    held = words(text)
+    return [*held, *(f"{one} {other}" for one, other in zip(held, held[1:], strict=False))]
+
+
+def _likeness(terms: TfidfVectorizer, matrix: csr_matrix, text: str) -> np.ndarray:
+    """Cosine to each training question, [question]. Words that none of them has count in the length as the rarest
+    there are: scikit-learn leaves them out, and nonsense would be like whatever its "what is the" is like."""
+    found = terms.transform([text])
+    counts = Counter(_terms(text))
+    weights = {term: terms.idf_[place] for term, place in terms.vocabulary_.items() if term in counts}
+    inside = sum((count * weights[term]) ** 2 for term, count in counts.items() if term in weights)
+    unknown = sum((count * terms.idf_.max()) ** 2 for term, count in counts.items() if term not in weights)
+    part = np.sqrt(inside / (inside + unknown)) if inside else 0.0
+    return (matrix @ found.T).toarray().ravel() * part
+
+
+def _share_known(text: str, vocabulary: frozenset[str]) -> float:
+    held = words(text)
+    return sum(word in vocabulary for word in held) / len(held) if held else 0.0
+
+
+def _lengths(question: str, response: str, read: str) -> dict[Kind, float]:
+    told: dict[Kind, str] = {"question_words": question, "answer_words": response, "read_words": read}
+    return {kind: float(len(words(text))) for kind, text in told.items()}
+
+
+def _distance(kind: Kind, value: float, held: Sequence[float] | np.ndarray) -> Distance:
+    low, high = np.quantile(held, [TAIL, 1 - TAIL])
+    return Distance(
+        kind=kind, value=value, low=float(low), high=float(high), share=float(np.mean(np.asarray(held) <= value))
+    )

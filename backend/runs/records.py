@@ -1,0 +1,89 @@
+"""Journals of a run read as what they hold: each record of one kind, or a sentence that names the file.
+
+Owns the way from a record to a value and back, and the words for a damaged one. Refuses to know where journals lie
+and what their records mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from backend.errors import StoreError
+from backend.types import Frozen
+from backend.untrusted import clause
+from cache.errors import JournalDamaged, StoreProblem
+from cache.files import TURN
+from cache.journal import Journal
+
+R = TypeVar("R", bound=Frozen)
+
+ALONE = "remove that line, and resume"
+"""For records that stand each for itself: what a missing one held is made again."""
+ONWARDS = "remove that line and all behind it, and resume"
+"""For records whose place in the journal is their number."""
+
+
+def records(journal: Journal, kind: type[R], instead: str = ALONE) -> list[R]:
+    """What the journal holds, oldest first. Raises StoreError where it cannot be read or a record is of another kind.
+
+    instead: what a person can do about a damaged record.
+    """
+    return [_made(journal, number, record, kind, instead) for number, record in _read(journal, instead)]
+
+
+def by_question(journal: Journal, kind: type[R], instead: str = ALONE) -> dict[str, Callable[[], R]]:
+    """Question -> what makes its record, which is not looked into before: of many, a page shows a few.
+
+    Raises StoreError as `records`.
+    """
+    found: dict[str, Callable[[], R]] = {}
+    for number, record in _read(journal, instead):
+        question = record.get("question")
+        if not isinstance(question, str):
+            raise damaged(journal, number, "question is not text", instead)
+        found[question] = partial(_made, journal, number, record, kind, instead)
+    return found
+
+
+def keep(journal: Journal, record: Frozen) -> None:
+    """Add one record. Raises StoreError where the folder cannot be written, or another program writes there."""
+    try:
+        # A verdict takes milliseconds: thirty at once wait for one another.
+        with journal.writing(wait=TURN):
+            journal.append([record.model_dump(mode="json")])
+    except StoreProblem as error:
+        raise StoreError(error.what, error.why, error.instead) from error
+
+
+def damaged(journal: Journal, number: int, why: str, instead: str = ALONE) -> StoreError:
+    """The error of a record that cannot be what was written."""
+    return StoreError(f"{journal.name} is damaged", f"in line {number} {why}", instead)
+
+
+def reason(error: Exception) -> str:
+    """Why something could not be read, as one clause."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        told = str(first["msg"]).removeprefix("Value error, ")
+        return clause(": ".join(part for part in (".".join(map(str, first["loc"])), told) if part))
+    return clause(error.strerror if isinstance(error, OSError) and error.strerror else str(error))
+
+
+def _read(journal: Journal, instead: str) -> list[tuple[int, dict[str, Any]]]:
+    try:
+        return journal.numbered()
+    except JournalDamaged as error:
+        raise StoreError(error.what, error.why, instead) from error
+    except StoreProblem as error:
+        raise StoreError(error.what, error.why, error.instead) from error
+
+
+def _made(journal: Journal, number: int, record: dict[str, Any], kind: type[R], instead: str) -> R:
+    try:
+        return kind.model_validate(record)
+    except ValidationError as error:
+        raise damaged(journal, number, reason(error), instead) from error

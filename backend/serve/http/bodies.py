@@ -1,0 +1,156 @@
+"""The body of a request: how long it may be, how slowly it may come, and that it is one JSON value.
+
+Owns the bounds on what is read of a request before any route sees it. A bound follows what the types of the route
+allow; a sum over all requests under way keeps many large ones from filling the memory. Knows no route's meaning.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from backend.serve.http.wire import IDLE_SECONDS, in_time
+from backend.types.identify import MAX_QUESTIONS, MAX_TEXT
+
+MAX_BODY = 2 * 1024**2
+"""Bytes of a body where nothing else is said: any question, comparison or set of neurons."""
+MAX_LARGE = MAX_QUESTIONS * (MAX_TEXT + 600)
+"""Bytes where questions or files come: as many questions as a run may have, each of the greatest length."""
+LARGE = re.compile(r"/v1/(jobs|questions|probes/[^/]+)")
+MAX_TOGETHER = 4 * MAX_LARGE
+"""Bytes of all bodies that are held at the same time."""
+_IN_THREAD = 256 * 1024
+"""From this length on a body is parsed beside the loop that serves everybody."""
+_JSON = re.compile(r"application/(?:json|[\w.+-]+\+json)\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
+
+
+class Body(BaseModel):
+    """Base of what a route takes: a field that is not known is no field to pass over."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Bodies:
+    """Middleware that holds the bounds. What breaks one is refused where the route reads, in the service's own words.
+
+    Args:
+        idle: seconds that a body may pause.
+        together: bytes of all bodies at the same time.
+    """
+
+    def __init__(self, app: ASGIApp, idle: float = IDLE_SECONDS, together: int = MAX_TOGETHER) -> None:
+        self._app, self._idle, self._together = app, idle, together
+        self._held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, counting what is read of it and looking at the clock."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit, begun, read, over = limit_of(scope["path"]), time.monotonic(), 0, False
+        declared = Headers(scope=scope).get("content-length", "0")
+
+        async def bounded() -> Message:
+            nonlocal read, over
+            if over:
+                return await receive()
+            if declared.isdigit() and len(declared) < 20 and int(declared) > limit:
+                raise _too_long(limit)
+            message = await in_time(receive, self._idle, read, begun)
+            length = len(message.get("body", b""))
+            read, self._held = read + length, self._held + length
+            over = not message.get("more_body", False)
+            if read > limit:
+                raise _too_long(limit)
+            if self._held > self._together:
+                raise HTTPException(503, "too many long requests come in at the same time")
+            return message
+
+        try:
+            await self._app(scope, bounded, send)
+        finally:
+            self._held -= read
+
+
+class JsonOnly:
+    """Middleware: a request that brings a body says that it is JSON, which no form of a web page can say."""
+
+    def __init__(self, app: ASGIApp, refuse: Callable[..., Response]) -> None:
+        self._app, self._refuse = app, refuse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what is JSON or has no body."""
+        if scope["type"] == "http" and scope["method"] in ("POST", "PUT", "PATCH"):
+            headers = Headers(scope=scope)
+            kind = headers.get("content-type", "")
+            empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+            if not empty and not _JSON.fullmatch(kind.strip()):
+                await self._refuse(kind)(scope, receive, send)
+                return
+            if (packed := headers.get("content-encoding", "identity").strip().lower()) not in ("", "identity"):
+                await self._refuse(kind, packed)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class StrictRoute(APIRoute):
+    """A route whose body is read by `parsed`."""
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        """The handler, given requests that read their JSON strictly."""
+        handler = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            return await handler(_StrictRequest(request.scope, request.receive))
+
+        return strict
+
+
+class _StrictRequest(Request):
+    async def json(self) -> Any:
+        body = await self.body()
+        return await run_in_threadpool(parsed, body) if len(body) > _IN_THREAD else parsed(body)
+
+
+def limit_of(path: str) -> int:
+    """The most bytes that a body for `path` may have."""
+    return MAX_LARGE if LARGE.fullmatch(path) else MAX_BODY
+
+
+def parsed(body: bytes) -> Any:
+    """The JSON value that these bytes are. Raises JSONDecodeError where they are none, HTTPException (400) where
+    readers could disagree on it."""
+    try:
+        return json.loads(body, object_pairs_hook=_once)
+    except UnicodeDecodeError as error:
+        raise HTTPException(400, "it is no UTF-8") from error
+    except RecursionError as error:
+        raise HTTPException(400, "its lists and objects lie too deep in each other") from error
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:
+        raise HTTPException(400, "a number in it has too many digits") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise HTTPException(400, f"{twice[:40]!r} stands in it twice, and which one counts is not clear")
+    return found
+
+
+def _too_long(limit: int) -> HTTPException:
+    return HTTPException(413, f"at most {limit / 1024**2:.3g} MB are read here")

@@ -1,0 +1,336 @@
+"""Whether an answer names what was asked for: right, wrong or uncertain, by one rule for every page and command.
+
+The rule. Words are compared as `backend.text.matching` reads them: without case, accents and strokes, possessives and
+particles set aside, numbers by value, scripts without spaces by their characters.
+
+1. An answer is uncertain if it has no word, or says that it does not know (`HEDGES`), whatever else it says: "I am not
+   sure, it may be Cairo." A hedge inside a known answer's own name ("Tomb of the Unknown Soldier") or a title
+   ("Unknown Pleasures") is none, and neither is "not known for", nor one that an article parts ("not a known alloy").
+2. It is right if a known answer stands in it as whole words, articles passed over, and is not denied right there:
+   "It is not Cairo" and "Giza rather than Cairo" do not name Cairo. Initials may be written as one word ("JK Rowling",
+   "US"), and a name that is a small word otherwise ("US", "He", "May") only counts as it is written.
+3. Else it is wrong.
+
+Owns matching, normalisation and this rule. Refuses to judge meaning: a denial further off ("Cairo? Certainly not.")
+still matches, of hedges and denials in other languages only the most usual are known, and in scripts without spaces a
+name inside another one is found. So a person can overrule each verdict.
+Source: Gao et al. 2025's code for the order (uncertain first, then the known answer); the evaluation of SQuAD
+(Rajpurkar et al. 2016) for normalisation, which removes punctuation without parting words and keeps accents; we part,
+so that "Paris/France" holds two words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from backend.text.matching import Token, tokens
+from backend.types.identify import Verdict
+
+ARTICLES = frozenset({"a", "an", "the"})
+_SAYING = (
+    "say|tell|answer|provide|determine|confirm|verify|recall|remember|be (?:sure|certain|determined|known|confirmed|"
+    "verified|answered|found|identified|said)|know|specify|respond"
+)
+_DOING = "find|give|identify|help|access|assist|speak|guess|name"
+_PASSIVE = r"be (?:sure|certain|determined|known|confirmed|verified|answered|found|identified|said)"
+"""What anybody may have been unable to do once: a hedge in the past only where the one who answers says it."""
+_ADVERBS = (
+    "(?:(?:explicitly|currently|yet|publicly|clearly|entirely|exactly|really|quite|completely|fully|directly|"
+    "specifically|actually|been|being|so|too|very|at all|100|even) )*"
+)
+HEDGES = (
+    rf"(?:do not|dont|does not|doesnt|(?:i|we) (?:did not|didnt)) {_ADVERBS}(?:know|recall|remember)",
+    rf"(?:do not|dont) have {_ADVERBS}(?:any |enough |sufficient |the |access|that |specific )*"
+    "(?:information|data|access|knowledge|context|details)",
+    rf"(?:cannot|can not|cant|unable to|not able to) {_ADVERBS}(?:{_SAYING}|{_DOING})",
+    rf"(?:could not|couldnt) {_ADVERBS}(?:{_PASSIVE}|determine|confirm|verify|provide|specify)",
+    rf"(?:i|we) (?:could not|couldnt) {_ADVERBS}(?:{_SAYING}|{_DOING})",
+    rf"(?:i|we) (?:will not|wont|refuse to|decline to|must decline to) {_ADVERBS}(?:{_SAYING}|{_DOING})",
+    rf"(?:text|passage|context|article|question|prompt|it) (?:does not|doesnt) {_ADVERBS}(?:mention|say|state|specify)",
+    rf"(?:not|isnt|wasnt|arent|werent) {_ADVERBS}(?:provided|specified|mentioned|stated|disclosed|documented)",
+    rf"(?:not|isnt|wasnt|im not|arent|werent) {_ADVERBS}(?:for )?(?:sure|certain|clear)(?! footed)(?! cut)",
+    rf"(?:not|isnt|wasnt|arent|werent) {_ADVERBS}known"
+    r"(?! (?:for(?! certain| sure)|as|by|to (?:be|have|do|play|speak|make|exist))\b)",
+    rf"(?:not|im not) {_ADVERBS}aware|(?:i am|im|we are) not {_ADVERBS}familiar with",
+    "no (?:(?:reliable |specific |available )?information|idea|data|details|public record)|(?:have no|^no) clue",
+    "(?:not enough|insufficient|i lack|we lack) (?:the |any )?(?:information|data|context|knowledge|details)",
+    "no way (?:to know|of knowing)|anyones guess|^who knows$|i have never heard of|i dunno|idk|^(?:dunno|n a)$",
+    "(?:there (?:is|are|was|were) )no records?|no records? (?:of|that|exists?)|have no records?",
+    "(?:no one|nobody) (?:really |actually )?knows",
+    "im (?:so |very |really )?sorry|i am (?:so |very |really )?sorry|i apologi[sz]e|my apologies",
+    "as an ai|as a (?:large )?language model|im (?:just|only) an ai|unclear|unknown|uncertain|unsure|more context",
+    "(?:hard|difficult|impossible) to (?:say|tell|know|determine)",
+    "(?:please|could you|can you|would you|need to) clarify",
+    "clarify (?:the|your|what|which) (?:question|request|mean|you)",
+)
+"""What an answer says that does not know, over its words in a row, articles kept."""
+OTHER_HEDGES = (
+    *("不知道", "不清楚", "不确定", "不確定", "无法回答", "無法回答", "无法确定", "無法確定"),
+    *("分かりません", "わかりません", "分からない", "わからない", "知りません", "不明です"),
+    *("모르겠습니다", "모릅니다", "모르겠어요", "모르겠다", "몰라요", "알 수 없습니다", "알 수 없다"),
+    *("ไม่ทราบ", "ไม่รู้", "ไม่แน่ใจ", "मुझे नहीं पता", "पता नहीं", "मालूम नहीं", "नहीं जानता", "नहीं जानती"),
+    *("لا أعرف", "لا أعلم", "لا أدري", "لست متأكدا", "غير معروف", "نمی‌دانم", "לא יודע", "לא יודעת", "לא ידוע"),
+    *("не знаю", "не знаем", "не уверен", "не уверена", "не могу ответить", "не могу сказать", "неизвестно"),
+    *("δεν ξέρω", "δεν γνωρίζω", "bilmiyorum", "bilmiyoruz", "emin değilim", "bilinmiyor", "keine Ahnung"),
+    *("weiß nicht", "weiß es nicht", "weiß ich nicht", "weiß das nicht", "nicht sicher", "unbekannt"),
+    *("tut mir leid", "ne sais pas", "ne connais pas", "suis pas sûr", "suis pas sûre", "aucune idée"),
+    *("no lo sé", "no se sabe", "no estoy seguro", "no estoy segura", "não sei", "não tenho certeza"),
+    *("non lo so", "non so", "non sono sicuro", "non sono sicura", "weet het niet", "weet ik niet", "geen idee"),
+    *("nie wiem", "vet inte", "không biết", "không chắc", "tidak tahu", "nevím"),
+)
+"""The same in other languages, as it is written."""
+_PARTED = re.compile(r"[,.;:!?()\n\u3001\u3002\uff0c\uff1b\uff01\uff1f]")
+_DENIAL = (
+    r"(?:(?:not|never|neither|nor|isnt|wasnt|arent|werent|aint|no longer|rather than|instead of"
+    r"|(?<!none )(?<!no )other than)(?: be)?"
+    r"|(?:cannot|cant|couldnt) be)(?: (?:in|at|from|by|called|named|actually|really|quite|exactly))?"
+    r"(?: (?:\S+ ){1,3}or)?(?: (?:a|an|the))?"
+)
+OTHER_DENIALS = (
+    *("不是", "并非", "並非", "不在", "不叫", "ไม่ใช่", "không phải", "không phải là", "bukan", "ليس", "ليست"),
+    *("ليس في", "не", "не в", "ни", "nicht", "nicht in", "kein", "keine", "n'est pas", "n'était pas", "no es"),
+    *("no fue", "no era", "non è", "non era", "não é", "não foi", "niet", "niet in", "nie", "inte", "ikke"),
+    *("δεν είναι", "לא", "אינה", "אינו"),
+)
+"""What stands before a name that is denied, as it is written."""
+DENIED_BEHIND = (
+    *("ではありません", "ではない", "ではなく", "じゃない", "じゃありません", "じゃなく"),
+    *("아니다", "아닙니다", "아니라", "아니에요", "아니고", "değil", "değildir", "नहीं", "نیست"),
+)
+"""What stands behind a name that is denied, in languages that deny so."""
+
+
+def words(text: str) -> list[str]:
+    """The words of `text`, articles too, as they are compared."""
+    return [token.key for token in read(text)]
+
+
+def normalise(text: str) -> str:
+    """`words` without a/an/the, single spaces; a last "a" behind another word stays: a name ends so ("Vitamin A")."""
+    every = words(text)
+    bare = [word for word in every if word not in ARTICLES]
+    return " ".join([*bare, "a"] if bare and every[-1] == "a" else bare)
+
+
+def places(text: str, aliases: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Characters of `text` where an alias stands, at each place the longest that begins there.
+
+    Articles are passed over, save the one that ends an alias. An alias of which nothing is left ("the", "?") stands
+    nowhere.
+    """
+    held = read(text)
+    return ((held[start].start, held[stop - 1].stop) for start, stop in _found(text, held, aliases))
+
+
+def matches(answer: str, aliases: Sequence[str]) -> bool:
+    """Whether any of `aliases` stands in `answer` as whole words, denied or not."""
+    return any(True for _ in places(answer, aliases))
+
+
+def verdict(answer: str, aliases: Sequence[str]) -> Verdict:
+    """What the rule says of an answer whose known spellings are `aliases`."""
+    held = read(answer)
+    if all(token.key in ARTICLES for token in held):
+        return "uncertain"
+    known = list(_found(answer, held, aliases))
+    if any(not any(start <= first and last <= stop for start, stop in known) for first, last in _hedged(answer, held)):
+        return "uncertain"
+    return "right" if any(not _is_denied(answer, held, *place) for place in known) else "wrong"
+
+
+def aliases(typed: str) -> tuple[str, ...]:
+    """The known answer's spellings from what was typed: apart by "|", blank ones dropped, in order."""
+    parts = (part.strip() for part in typed.split("|"))
+    return tuple(dict.fromkeys(part for part in parts if normalise(part)))
+
+
+# An answer's words are asked for by the verdict, the words that answer and the counts.
+@lru_cache(maxsize=4096)
+def read(text: str) -> tuple[Token, ...]:
+    """The words of `text` with where they stand."""
+    return tuple(tokens(text))
+
+
+@lru_cache(maxsize=1)
+def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    """(hedges, denials before a name, denials behind it) over words in a row, in every language."""
+
+    def any_of(phrases: Sequence[str]) -> str:
+        return "|".join(re.escape(" ".join(words(phrase))) for phrase in phrases)
+
+    return (
+        re.compile(rf"(?<!\S)(?:{'|'.join(HEDGES)}|{any_of(OTHER_HEDGES)})(?!\S)"),
+        re.compile(rf"(?<!\S)(?:{_DENIAL}|{any_of(OTHER_DENIALS)})$"),
+        re.compile(rf"(?:{any_of(DENIED_BEHIND)})(?!\S)"),
+    )
+
+
+def _hedged(answer: str, held: Sequence[Token]) -> Iterator[tuple[int, int]]:
+    """From which word to which the answer says that it does not know, titles ("Unknown Pleasures") passed over."""
+    joined = " ".join(token.key for token in held)
+    has_titles = any(answer[token.start].islower() for token in held)
+    for match in _patterns()[0].finditer(joined):
+        first = joined.count(" ", 0, match.start())
+        last = first + match.group().count(" ") + 1
+        if not (has_titles and last < len(held) and _is_title(answer, held[first : last + 1])):
+            yield first, last
+
+
+def _is_title(answer: str, held: Sequence[Token]) -> bool:
+    """Whether words and the one behind them are part of a title: each begins with a capital, nothing else between.
+
+    Asked only of answers where not every word begins so.
+    """
+    gap = answer[held[-2].stop : held[-1].start]
+    return gap.strip("\"'\u201c\u201d*_") == " " and all(answer[token.start].isupper() for token in held)
+
+
+def _is_denied(answer: str, held: Sequence[Token], start: int, stop: int) -> bool:
+    """Whether "not" and its like stand right beside these words, with no mark between but quotes."""
+    first, last = max(0, start - 8), min(len(held), stop + 8)
+    while first < start and _PARTED.search(answer[held[first].stop : held[start].start]):
+        first += 1
+    while last > stop and _PARTED.search(answer[held[stop - 1].stop : held[last - 1].start]):
+        last -= 1
+    _, before, behind = _patterns()
+    return bool(
+        before.search(" ".join(token.key for token in held[first:start]))
+        or behind.match(" ".join(token.key for token in held[stop:last]))
+    )
+
+
+SMALL = frozenset(
+    [
+        *("as", "at", "be", "am", "he", "in", "i", "it", "no", "so", "us", "or", "me", "who", "is", "was", "are", "of"),
+        *("on", "to", "for", "by", "do", "does", "did", "has", "had", "will", "would", "may", "can", "could", "we"),
+        *("you", "she", "they", "him", "her", "his", "its", "this", "that", "there", "which", "what", "also", "but"),
+        *("if", "than", "then", "and", "not", "from", "with", "were", "la", "le", "el", "il", "al", "de", "da", "di"),
+        *("du", "en", "es", "et", "un", "une", "des", "der", "die", "das", "oh", "hi", "ok"),
+    ]
+)
+"""Words that are names only where they are written as such: US, WHO, IT, As, He, In, No, May, Will."""
+_CAPITALS = re.compile(r"[A-Z]{2,4}|[ap]m")
+
+
+# The same question's aliases are asked for once for each of its answers.
+@lru_cache(maxsize=1024)
+def _spellings(aliases: tuple[str, ...]) -> dict[str, list[tuple[Token, ...]]]:
+    """First word -> the aliases that begin with it, without articles, longest first."""
+    found: dict[str, list[tuple[Token, ...]]] = {}
+    for alias in sorted(set(aliases)):
+        every = read(alias)
+        bare = tuple(
+            token
+            for place, token in enumerate(every)
+            if token.key not in ARTICLES or _goes_on(alias, every, place) or _goes_on(alias, every, place + 1)
+        )
+        if bare and every[-1].key == "a" and bare[-1] is not every[-1]:
+            bare = (*bare, every[-1])
+        for spelling in {bare, _merged(alias, bare), _apart(alias, bare)} if bare else ():
+            found.setdefault(spelling[0].key, []).append(spelling)
+    return {first: sorted(held, key=len, reverse=True) for first, held in found.items()}
+
+
+def _goes_on(text: str, held: Sequence[Token], place: int) -> bool:
+    """Whether this word and the one before it are initials of one name: "J. K. Rowling", "U.S."."""
+    if not 0 < place < len(held):
+        return False
+    pair = held[place - 1 : place + 1]
+    are_letters = all(len(token.key) == 1 and token.key.isalpha() and not token.is_character for token in pair)
+    return are_letters and text[pair[0].stop : pair[1].start] in (".", ". ")
+
+
+def _merged(text: str, held: tuple[Token, ...]) -> tuple[Token, ...]:
+    """Initials in a row as one word: "J. K. Rowling" as "JK Rowling"."""
+    told: list[Token] = []
+    for place, token in enumerate(held):
+        if _goes_on(text, held, place):
+            told[-1] = Token(told[-1].start, token.stop, told[-1].key + token.key)
+        else:
+            told.append(token)
+    return tuple(told)
+
+
+def _apart(text: str, held: tuple[Token, ...]) -> tuple[Token, ...]:
+    """Short words in capitals as their letters: "JK Rowling" as "J. K. Rowling"."""
+    return tuple(
+        one
+        for token in held
+        for one in (
+            [Token(token.start, token.stop, letter) for letter in token.key]
+            if _CAPITALS.fullmatch(text[token.start : token.stop])
+            else [token]
+        )
+    )
+
+
+def _found(text: str, held: Sequence[Token], aliases: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """From which of the words to which an alias stands, at each place the longest that begins there."""
+    spellings = _spellings(tuple(aliases))
+    for start, token in enumerate(held):
+        begun = [one for word in (token.key, *token.also) for one in spellings.get(word, ())]
+        for spelling in sorted(begun, key=len, reverse=True):
+            stop = _end(held, start, spelling)
+            if stop is not None and (stop - start > 1 or _is_meant(text, held, start, aliases)):
+                yield start, stop
+                break
+
+
+def _is_meant(text: str, held: Sequence[Token], place: int, aliases: Sequence[str]) -> bool:
+    """Whether a small word is meant as a name: "US", not "us"; "He" in "The symbol is He.", not in "He is a man"."""
+    token = held[place]
+    if token.key not in SMALL or len(held) == 1:
+        return True
+    spelled = {_bare(alias) for alias in aliases if _bare(alias).casefold() == token.key}
+    if not spelled or any(alias.islower() for alias in spelled):
+        return True
+    raw = text[token.start : token.stop]
+    if raw not in spelled:
+        return False
+    before, behind = text[max(0, token.start - 4) : token.start].rstrip()[-1:], text[token.stop : token.stop + 2]
+    is_begun = before in ("", ".", "!", "?", ":") or raw == "I"
+    return (len(raw) > 1 and raw.isupper()) or not is_begun or not re.match(r"\s\w", behind)
+
+
+def _bare(alias: str) -> str:
+    """A name as it is written, without article and full stops: "Who" of "The Who", "US" of "U.S."."""
+    return re.sub(r"^(?:a|an|the)\s+|[.\s]", "", alias.strip(), flags=re.IGNORECASE)
+
+
+def _end(held: Sequence[Token], start: int, spelling: Sequence[Token]) -> int | None:
+    """Behind the last word of `spelling` where it stands in `held` from `start`; None where it does not."""
+    place = start
+    for word in spelling:
+        while (
+            place < len(held) and word.key not in (held[place].key, *held[place].also) and held[place].key in ARTICLES
+        ):
+            place += 1
+        if place == len(held) or word.key not in (held[place].key, *held[place].also):
+            return None
+        place += 1
+    if len(spelling) == len(spelling[0].key) == 1 and spelling[0].is_character and not _stands_alone(held, start):
+        return None
+    is_within = spelling[-1].key in _KINDS and _touches(held, start - 1) and held[start - 1].key not in _KANA
+    return None if is_within else place
+
+
+_KINDS = frozenset("都府県县市州省国國道区區")
+"""Characters that end a place's name and begin no other: 京都 is not in 東京都."""
+_KANA = frozenset(map(chr, range(0x3041, 0x3097)))
+_FRAMES = frozenset("だ是为為的在叫和与與或即了也就不很名称稱用于於には和がのですをでと中")
+
+
+def _stands_alone(held: Sequence[Token], place: int) -> bool:
+    """Whether a name of one character is one, or part of a longer word, as 金 is of 旧金山."""
+    return not _touches(held, place - 1) and not _touches(held, place)
+
+
+def _touches(held: Sequence[Token], place: int) -> bool:
+    """Whether this character and the next stand together, and neither is one of a sentence's frame, as 是."""
+    if not 0 <= place < len(held) - 1:
+        return False
+    pair = held[place : place + 2]
+    together = pair[0].stop == pair[1].start and all(token.is_character for token in pair)
+    return together and not any(token.key in _FRAMES for token in pair)

@@ -1,0 +1,45 @@
+"""The verb neuron: one neuron's card.
+
+Owns what is told of a neuron: what it pushes, how usual its CETT is, its CETT along a text. Refuses
+statistics over question sets.
+"""
+
+from __future__ import annotations
+
+import math
+
+from backend.forward.cett import not_finite
+from backend.forward.reference import EDGES, Usual
+from backend.models.loaded import LoadedModel
+from backend.neurons import NeuronSet
+from backend.types import Exploration, NeuronCard, NeuronRequest
+from backend.verbs.lens import pushed
+
+
+def card(model: LoadedModel, request: NeuronRequest, usual: Usual, text: Exploration | None) -> NeuronCard:
+    """The card of `request.neuron`; `text` is the exploration of `request.text` with this neuron chosen.
+
+    Raises BadNeurons for a neuron that the model does not have, NotFinite, UnsupportedModel (`backend.verbs.lens`).
+    """
+    neuron = request.neuron
+    one = NeuronSet((neuron,))
+    one.check(model.info.widths)
+    (found,) = pushed(model, one, request.top)
+    if not math.isfinite(float(model.w_norms[neuron.layer][neuron.index])):
+        raise not_finite(f"the output direction of {neuron} is NaN or infinite")
+    return NeuronCard(
+        request=request,
+        model=model.info,
+        neuron=neuron,
+        promotes=found.promotes,
+        suppresses=found.suppresses,
+        out_norm=float(model.w_norms[neuron.layer][neuron.index]),
+        usual_tokens=usual.tokens,
+        usual_mean=float(usual.mean[neuron.layer, neuron.index]),
+        usual_max=float(usual.peak[neuron.layer, neuron.index]),
+        usual_counts=usual.counts[neuron.layer, neuron.index],
+        usual_edges=EDGES[:-1],
+        tokens=text.tokens if text else (),
+        cett=text.set_cett[:, 0] if text else None,
+        act=text.set_act[:, 0] if text else None,
+    )

@@ -1,0 +1,111 @@
+"""Which C is taken of a path: the best, the fewest neurons near it, the paper's, a given one; and which are tried."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from backend.errors import BadInput
+from backend.identify.fit.choice import Items, Tried, choose, standard_error, train, trained_fit, with_grid
+from backend.identify.fit.solver import least_c, path
+from backend.types.identify import Estimate
+from backend.types.plan import Choice, Training
+
+CS = (1.0, 2.0, 3.0, 5.0)
+
+
+def tried(c: float, positive: int, auroc: float, accuracy: float = 0.5, kept: float | None = None) -> Tried:
+    return Tried(c, positive, auroc, accuracy, kept)
+
+
+def taken(path: list[Tried], choice: Choice, c: float | None = None, error: float = 0.0255) -> float:
+    return path[choose(path, Training(cs=CS, choice=choice, c=c), lambda top: error)].c
+
+
+def test_the_fewest_within_a_standard_error_of_the_best_are_taken() -> None:
+    # 0.875 reaches 0.90 - 0.0255, and 0.87 does not.
+    path = [tried(1, 4, 0.87), tried(2, 8, 0.875), tried(3, 20, 0.89), tried(5, 60, 0.90)]
+    assert taken(path, "one-se") == 2
+    assert taken(path, "cross-validation") == 5
+    assert taken(path, "fixed", 3.0) == 3
+
+
+def test_the_standard_error_is_of_the_best_and_from_its_interval() -> None:
+    told = Estimate(value=0.9, low=0.85, high=0.95, n=100, clusters=100)
+    assert standard_error(told) == pytest.approx(0.0255, abs=1e-4)
+    asked: list[int] = []
+    path = [tried(1, 4, 0.9), tried(2, 8, 0.8), tried(3, 20, 0.89)]
+
+    def error(top: int) -> float:
+        asked.append(top)
+        return 0.0
+
+    choose(path, Training(cs=CS), error)
+    assert asked == [0]
+
+
+def test_a_fit_without_h_neurons_is_taken_by_no_rule() -> None:
+    path = [tried(1, 0, 0.95, 0.9, 1.0), tried(2, 3, 0.90, 0.8, 0.9), tried(3, 9, 0.91, 0.8, 0.8)]
+    assert taken(path, "cross-validation") == 3
+    assert taken(path, "one-se") == 2
+    assert taken(path, "paper") == 2
+
+
+def test_the_papers_criterion_adds_the_answers_that_stay_right() -> None:
+    path = [tried(1, 2, 0.8, 0.70, 0.95), tried(2, 9, 0.9, 0.80, 0.80), tried(3, 40, 0.95, 0.85, 0.60)]
+    assert taken(path, "paper") == 1
+    without = [tried(one.c, one.positive, one.auroc, one.accuracy) for one in path]
+    assert taken(without, "paper") == 3, "where the model is not asked again the accuracy alone decides"
+
+
+def planted(scale: float = 1.0, neurons: int = 60) -> Items:
+    """120 items of 60 entities; the first four neurons are larger where the answer is wrong."""
+    random = np.random.default_rng(3)
+    labels = np.tile([0, 1], 60)
+    features = random.normal(size=(120, neurons))
+    features[:, :4] += 0.8 * labels[:, None]
+    entities = np.repeat(np.arange(60), 2)
+    return Items((scale * features).astype(np.float32), None, labels, entities, entities % 5)
+
+
+@pytest.mark.parametrize("standardise", [False, True])
+def test_the_least_c_is_where_the_first_neuron_comes_in(standardise: bool) -> None:
+    items = planted(0.02)
+    least = least_c(items.answer, items.labels, standardise=standardise)
+    below, above = path(items.answer, items.labels, (0.98 * least, 1.05 * least), standardise=standardise)
+    assert not below.weights.any()
+    assert above.weights.any()
+
+
+def test_the_values_of_c_follow_the_size_of_the_features_and_those_given_stay() -> None:
+    small, large = (with_grid(planted(scale), Training()).cs for scale in (0.01, 1.0))
+    assert len(small) == len(large) == 12
+    assert np.allclose(np.array(small) / np.array(large), 100.0, rtol=0.06)
+    assert np.allclose(large[-1] / large[0], 100.0, rtol=0.06)
+    given = with_grid(planted(), Training(cs=CS, choice="fixed", c=2.5))
+    assert given.cs == (1.0, 2.0, 2.5, 3.0, 5.0)
+
+
+def test_features_that_say_nothing_have_no_least_c() -> None:
+    with pytest.raises(BadInput, match="No neuron tells the sides apart"):
+        least_c(np.ones((4, 3), np.float32), np.array([0, 1, 0, 1]), standardise=False)
+
+
+@pytest.mark.parametrize(
+    "training",
+    [Training(), Training(choice="cross-validation"), Training(choice="fixed", c=2.0), Training(standardise=True)],
+)
+def test_probes_that_are_made_many_times_over_take_the_same_c_as_the_probe(training: Training) -> None:
+    items = planted()
+    whole = train(items, training)
+    again = trained_fit(items, training)
+    assert again.c == whole.fit.c
+    assert np.array_equal(again.weights, whole.fit.weights)
+
+
+def test_a_probe_of_shuffled_labels_has_h_neurons_wherever_one_of_its_fits_has() -> None:
+    items = planted()
+    random = np.random.default_rng(0)
+    for _ in range(4):
+        under = items.relabelled(random.permutation(items.labels))
+        assert (trained_fit(under, Training()).weights > 0).any()

@@ -1,0 +1,541 @@
+"""Matching an answer with a known answer: what counts as the same, and what must not."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from backend.text.matching import tokens
+from backend.text.verdict import SMALL, aliases, matches, normalise, places, verdict
+from backend.types.identify import Verdict
+
+
+@pytest.mark.parametrize(
+    ("answer", "known"),
+    [
+        ("The capital of Egypt is CAIRO.", "Cairo"),
+        ("It was São Paulo, of course", "Sao Paulo"),
+        ("Sao Paulo", "São  Paulo"),
+        ("The Beatles", "beatles"),
+        ("He read it in a New York Times", "the New York Times"),
+        ("Conan O'Brien", "Conan O\u2019Brien"),
+        ("Paris/France", "Paris"),
+        ("\uff23\uff41\uff49\uff52\uff4f", "Cairo"),
+        ("Antworten: Stra\u00dfe", "STRASSE"),
+        ("القاهرة هي العاصمة", "القاهرة"),
+        ("It is vitamin A", "Vitamin A"),
+        ("Vitamin A is found in carrots", "Vitamin A"),
+        ("It is Serie A.", "serie a"),
+        ("Tale of Two Cities", "A Tale of Two Cities"),
+        ("a tale of the two cities", "A Tale of Two Cities"),
+        ("It is the United States of America", "United States of America"),
+        ("They wrote C++11 and c++.", "C++"),
+        ("a C\u266f minor chord", "C# minor"),
+        ("Disney", "Disney+"),
+        ("Its symbol is K+.", "K"),
+    ],
+)
+def test_case_punctuation_articles_and_accents_do_not_matter(answer: str, known: str) -> None:
+    assert matches(answer, [known])
+
+
+@pytest.mark.parametrize(
+    ("answer", "known"),
+    [
+        ("Cairos are many", "Cairo"),
+        ("The scarab", "cara"),
+        ("Paris and New", "New Paris"),
+        ("", "Cairo"),
+        ("Elon Musk", "Musk Elon"),
+        ("anything at all", "?"),
+        ("the the the", "the"),
+        ("It is vitamin C", "Vitamin A"),
+        ("Vitamins", "Vitamin A"),
+        ("It is vitamin", "Vitamin A"),
+        ("Serie B", "Serie A"),
+        ("Serie A", "Serie B"),
+        ("Hepatitis B virus", "Hepatitis A virus"),
+        ("It is C", "C++"),
+        ("It is C#", "C++"),
+        ("It is C++", "C"),
+        ("It is C++.", "C#"),
+        ("C minor", "C# minor"),
+    ],
+)
+def test_part_of_a_word_another_letter_other_order_and_empty_aliases_do_not_match(answer: str, known: str) -> None:
+    assert not matches(answer, [known])
+
+
+def test_one_alias_of_several_is_enough_and_none_is_never() -> None:
+    assert matches("It is Al-Qahirah.", ["Cairo", "al qahirah"])
+    assert not matches("It is Al-Qahirah.", ["Cairo", "Giza"])
+    assert not matches("It is Al-Qahirah.", [])
+
+
+def test_typed_aliases_are_apart_by_bars_without_blank_or_doubled_ones() -> None:
+    assert aliases(" Cairo | Al-Qahirah||Cairo| ? ") == ("Cairo", "Al-Qahirah")
+    assert aliases(" | ") == ()
+
+
+NAMED = [
+    # Latin
+    ("It was written by Cervantes's hand.", "Cervantes"),
+    ("It is Cervantes\u2019 novel.", "Cervantes"),
+    ("It is the United States' capital.", "United States"),
+    ("We ate at McDonald's.", "McDonald's"),
+    ("Hans Christian Orsted", "Hans Christian Ørsted"),
+    ("It is in Łódź.", "Lodz"),
+    ("Die Antwort ist Großglockner", "Grossglockner"),
+    ("Caesar and Æthelred", "Aethelred"),
+    ("Đoković won", "Dokovic"),
+    ("İstanbul, Diyarbakır", "Diyarbakir"),
+    ("Ħamrun is a town", "Hamrun"),
+    ("Ankara'dır.", "Ankara"),
+    ("C'est l\u2019Italie.", "Italie"),
+    ("Sœur Emmanuelle", "Soeur Emmanuelle"),
+    ("Hà Nội là thủ đô", "thu do"),
+    ("Reykjavík, Þingvellir", "Thingvellir"),
+    ("Johnson & Johnson makes it", "Johnson and Johnson"),
+    ("Ｃａｉｒｏ", "Cairo"),
+    # Chinese
+    ("澳大利亚的首都是堪培拉。", "堪培拉"),
+    ("中国的首都是北京", "北京"),
+    ("这种元素是金。", "金"),
+    # Japanese
+    ("日本の首都は東京です。", "東京"),
+    ("日本の京都です", "京都"),
+    ("フランスの首都はパリです", "パリ"),
+    ("アメリカ合衆国", "アメリカ"),
+    ("答えはﾊﾟﾘです", "パリ"),
+    # Korean
+    ("한국의 수도는 서울입니다.", "서울"),
+    ("서울은 수도이다", "서울"),
+    # Thai, Lao, Khmer, Burmese
+    (
+        "เมืองหลวงของไทยคือกรุงเทพ",
+        "กรุงเทพ",
+    ),
+    (
+        "ນະຄອນຫຼວງຂອງລາວຄືວຽງຈັນ",
+        "ວຽງຈັນ",
+    ),
+    # Arabic
+    (
+        "عاصمة مصر هي القَاهِرَةُ.",
+        "القاهرة",
+    ),
+    (
+        "ولد بالقاهرة",
+        "القاهرة",
+    ),
+    ("أحمد", "احمد"),
+    # Hebrew
+    (
+        "הבירה היא יְרוּשָׁלַיִם",
+        "ירושלים",
+    ),
+    (
+        "נולד בירושלים",
+        "ירושלים",
+    ),
+    # Cyrillic
+    ("Это Королёв.", "Королев"),
+    (
+        "Столица \u2014 Москва́",
+        "москва",
+    ),
+    # Greek
+    (
+        "Η πρωτεύουσα είναι η Αθήνα",
+        "ΑΘΗΝΑ",
+    ),
+    ("Οδυσσέας", "ΟΔΥΣΣΕΑΣ"),
+    # Devanagari, Armenian, Georgian
+    (
+        "भारत की राजधानी दिल्ली है\u0964",
+        "दिल्ली",
+    ),
+    ("Երևանը", "երեւանը"),
+    ("თბილისი", "ᲗᲑᲘᲚᲘᲡᲘ"),
+    # Numbers
+    ("It has 2,500 seats", "2500"),
+    ("It has 2500 seats", "2,500"),
+    ("2\u202f500", "2500"),
+    ("about 12 345 678 people", "12,345,678"),
+    ("２５００", "2500"),
+    ("٣٥", "35"),
+    ("१२", "12"),
+    ("It is 3.50 km", "3.5"),
+    ("3,5 km", "3.5"),
+    ("It is \u22127 \u00b0C", "-7"),
+    ("minus 7 degrees", "-7"),
+    ("+7", "7"),
+    ("It is 5km away", "5 km"),
+    ("1939\u20131945", "1945"),
+    ("on 12/05/1990", "1990"),
+    ("3 million people", "3,000,000"),
+    ("3 \u00d7 10^8 m/s", "3x10⁸"),
+    ("3½ hours", "3.5"),
+    ("The answer is 7.", "7"),
+    ("H₂O", "H2O"),
+    ("COVID-19", "19"),
+    # Other languages and spellings
+    ("Zürich", "Zurich"),
+    ("Beyonce’s album", "Beyoncé"),
+    ("James's book", "James"),
+    ("James' book", "James"),
+    ("Cote d'Ivoire", "Côte d’Ivoire"),
+    ("答えは東京", "東京"),
+    ("২৫০০", "2500"),
+    ("۲۵۰۰", "2500"),
+    ("$2,500.00", "2500"),
+    ("−7,5", "-7.5"),
+    ("٣٫٥", "3.5"),
+    ("50%", "50"),
+    ("1.0", "1"),
+    ("Hồ Chí Minh", "Ho Chi Minh"),
+    ("Angstrom", "Ångström"),
+    ("Krakow", "Kraków"),
+    ("Thor", "Þór"),
+    ("Da Nang", "Đà Nẵng"),
+    ("Erdogan", "Erdoğan"),
+    ("Izmir", "İzmir"),
+    ("Hawaiʻi", "Hawaii"),
+    ("Hawai'i", "Hawaii"),
+    ("Walesa", "Wałęsa"),
+    ("ﬁnland", "Finland"),
+    ("人口は2,500人です", "2500"),
+    ("人口2500万", "25000000"),
+    ("มี2,500คน", "2500"),
+    ("2,500명입니다", "2500"),
+    ("CERVANTES'S", "Cervantes"),
+    ("Cervantes´s", "Cervantes"),
+    ("“北京”", "北京"),
+    ("Paris, -7 °C", "-7"),
+    ("It was 2,500.", "2500"),
+    ("(2,500)", "2,500"),
+    ("He won 3–1", "3"),
+    ("Ivan the Terrible", "Ivan"),
+    ("Dvorak's", "Dvořák"),
+    ("მოსკოვი", "მოსკოვი"),
+    ("ថ្ងៃភ្នំពេញ", "ភ្នំពេញ"),
+    ("রাজধানী ঢাকা।", "ঢাকা"),
+    ("தலைநகர் சென்னை.", "சென்னை"),
+    ("አዲስ አበባ ናት", "አዲስ አበባ"),
+    ("Հայաստան", "հայաստան"),
+    ("العاصمة بغداد", "بغداد"),
+    ("ببغداد", "بغداد"),
+    ("Oslo-based", "Oslo"),
+    ("Łukasz's", "Lukasz"),
+    ("Æsir", "aesir"),
+    ("Göteborg", "Goteborg"),
+    ("Istanbul'da", "İstanbul"),
+    ("d'Artagnan", "Artagnan"),
+    ("l’Équipe", "Équipe"),
+    ("The answer is –7", "-7"),
+    ("100,000 km²", "100000"),
+    ("1'000'000", "1000000"),
+    ("0.5", "½"),
+    ("5 million", "5,000,000"),
+    ("Москва́", "Москва"),
+    ("Пётр", "Петр"),
+    ("ΑΘΉΝΑ", "Αθήνα"),
+    ("e = 2.718", "2.718"),
+    ("It's 42!", "42"),
+    ("10 000", "10,000"),
+    ("2.500.000", "2,500,000"),
+    ("Nº 5", "5"),
+    ("#1", "1"),
+    ("٪٥٠", "50"),
+    ("ß", "ss"),
+    ("Massstab", "Maßstab"),
+    ("中国首都北京", "北京"),
+    ("パリだ", "パリ"),
+    # Initials and names that are small words
+    ("It is J. K. Rowling.", "JK Rowling"),
+    ("JK Rowling", "J.K. Rowling"),
+    ("J.R.R. Tolkien wrote it", "J. R. R. Tolkien"),
+    ("The U.S. president", "US"),
+    ("the USA", "U.S.A."),
+    ("Washington, D.C.", "Washington DC"),
+    ("It is A.I.", "AI"),
+    ("A.A. Milne", "A. A. Milne"),
+    ("It is the US.", "US"),
+    ("The symbol is He.", "He"),
+    ("It was in May.", "May"),
+    ("us", "US"),
+    ("คือน้ํา", "น้ำ"),
+    ("They are The Who.", "The Who"),
+    ("at 3 p.m.", "3 pm"),
+    ("答えは金だった", "金"),
+    ("東京ではなく京都", "京都"),
+    # More prefixes, particles and figures
+    ("وباريس", "باريس"),
+    ("ذهب للقاهرة", "القاهرة"),
+    ("مدرسة", "مدرسه"),
+    ("도쿄에는 많다", "도쿄"),
+    ("도쿄입니다만", "도쿄"),
+    ("1 234 567,89", "1234567.89"),
+    ("12,34,567", "1234567"),
+    ("1,00,000 rupees", "100000"),
+    ("in 1969's summer", "1969"),
+    ("the 1960's", "1960s"),
+    ("½", "1/2"),
+    ("1/2", "0.5"),
+    ("2⁄3", "⅔"),
+    ("Pa\u200bris", "Paris"),
+    ("\u2067Pa\u200fris\u2069", "Paris"),
+]
+
+NOT_NAMED = [
+    ("It is Cervantesville.", "Cervantes"),
+    ("O'Brien", "Brien"),
+    ("O'Brien", "O"),
+    ("McDonald", "McDonald's"),
+    ("Краи", "край"),
+    ("ばば", "はは"),
+    ("インドネシアです", "インド"),
+    ("旧金山", "金"),
+    ("首都は東京都です", "京都"),
+    ("上海是城市", "北京"),
+    ("서울대학교", "서울"),
+    ("दिल", "दिल्ली"),
+    ("दिल्ली", "दलल"),
+    ("กรุง", "กรุงเทพ"),
+    ("לונדון", "פריז"),
+    ("2,500", "2"),
+    ("2,500", "500"),
+    ("2500", "25"),
+    ("2.5", "2"),
+    ("2.5", "25"),
+    ("3.5 km", "3"),
+    ("3.5 km", "5"),
+    ("-7", "7"),
+    ("\u22127", "7"),
+    ("minus 7", "7"),
+    ("7", "-7"),
+    ("17th", "17"),
+    ("1990s", "1990"),
+    ("3/4", "3"),
+    ("10:30", "10"),
+    ("10²", "102"),
+    ("10^3", "10"),
+    ("3 million", "3"),
+    ("007", "7"),
+    ("v2.0", "2"),
+    ("1.234.567", "1.234"),
+    ("7-7", "77"),
+    ("2,500th", "2500"),
+    ("24/7", "24"),
+    ("3.141", "3,141"),
+    ("人口2500万", "2500"),
+    ("2,500人", "2"),
+    ("-2,500", "2500"),
+    ("3.14159", "3.14"),
+    ("12:30", "12"),
+    ("1,000,000", "1"),
+    ("1,000,000", "000"),
+    ("19.5", "19"),
+    ("1945", "45"),
+    ("2nd", "2"),
+    ("5 million", "5"),
+    ("0.7", "7"),
+    ("07", "7"),
+    ("Cervantesque", "Cervantes"),
+    ("Ολυμπία", "Ολυμπ"),
+    ("मुंबई", "मु"),
+    ("Romanov", "Roman"),
+    ("10 km^2", "102"),
+    ("−3", "3"),
+    ("3°", "-3"),
+    ("2−3", "-3"),
+    ("1984", "984"),
+    ("H2O", "2"),
+    ("3rd", "3"),
+    ("x2", "2"),
+    ("I think it is Rome", "A.I."),
+    ("John Milne", "A. A. Milne"),
+    ("Let us see, Canada", "US"),
+    ("Let us see, Canada", "U.S."),
+    ("Who is it? Rome", "WHO"),
+    ("He is a man of iron", "He"),
+    ("It may be June", "May"),
+    ("I think Fe", "I"),
+    ("the 1960's", "1960"),
+    ("7/4", "1.75"),
+    ("The one who sang it", "The Who"),
+    ("la ville", "L.A."),
+]
+
+
+@pytest.mark.parametrize(("answer", "known"), NAMED)
+def test_a_name_or_number_is_found_in_every_script(answer: str, known: str) -> None:
+    assert verdict(answer, [known]) == "right"
+
+
+@pytest.mark.parametrize(("answer", "known"), NOT_NAMED)
+def test_another_name_or_number_is_not_taken_for_it(answer: str, known: str) -> None:
+    assert verdict(answer, [known]) == "wrong"
+
+
+def test_the_table_holds_ten_scripts() -> None:
+    names = {unicodedata.name(letter).split()[0] for text, _ in NAMED for letter in text if letter.isalpha()}
+    assert len(names - {"FULLWIDTH", "HALFWIDTH"}) >= 10 and len(NAMED) >= 60
+
+
+@pytest.mark.parametrize(
+    ("answer", "known", "expected"),
+    [
+        ("I am not sure, it may be Cairo.", "Cairo", "uncertain"),
+        ("I don't know. Cairo?", "Cairo", "uncertain"),
+        ("It is not explicitly mentioned, but perhaps Cairo", "Cairo", "uncertain"),
+        ("It cannot be determined.", "Cairo", "uncertain"),
+        ("I do not have enough information.", "Cairo", "uncertain"),
+        ("It is not known for certain.", "Cairo", "uncertain"),
+        ("It isn\u2019t known.", "Cairo", "uncertain"),
+        ("It is unknown.", "Cairo", "uncertain"),
+        ("THERE IS NO RECORD OF IT", "Cairo", "uncertain"),
+        ("As an AI, I say Cairo", "Cairo", "uncertain"),
+        ("Could you clarify the question?", "Cairo", "uncertain"),
+        ("", "Cairo", "uncertain"),
+        ("?!", "Cairo", "uncertain"),
+        ("The.", "Cairo", "uncertain"),
+        ("The metal is not a known alloy.", "Radium", "wrong"),
+        ("He was not the sure heir.", "Radium", "wrong"),
+        ("She is not known for that; it was Radium.", "Radium", "right"),
+        ("He is not known as a painter but as a poet.", "poet", "right"),
+        ("The bird that cannot fly is the penguin.", "penguin", "right"),
+        ("It was unable to swim, the dodo.", "dodo", "right"),
+        ("Butter is clarified: ghee.", "ghee", "right"),
+        ("He set no record in Rome.", "Rome", "right"),
+        ("It is the Tomb of the Unknown Soldier.", "Tomb of the Unknown Soldier", "right"),
+        ("Elvis sang \u201cCan\u2019t help falling in love\u201d", "Can't Help Falling in Love", "right"),
+        ("The Tomb of the Unknown Soldier is unknown to me", "Tomb of the Unknown Soldier", "uncertain"),
+        ("I don't know, perhaps the Tomb of the Unknown Soldier", "Tomb of the Unknown Soldier", "uncertain"),
+        ("It is not Cairo.", "Cairo", "wrong"),
+        ("It isn't in Cairo", "Cairo", "wrong"),
+        ("Giza rather than Cairo", "Cairo", "wrong"),
+        ("It is not Giza, but Cairo.", "Cairo", "right"),
+        ("Not Giza. Cairo.", "Cairo", "right"),
+        ("It is not Cairo? It is Cairo.", "Cairo", "right"),
+        ("No. Cairo", "Cairo", "right"),
+        ("Not Without My Daughter", "Not Without My Daughter", "right"),
+        ("She is not widely known, but it was Radium.", "Radium", "right"),
+        ("It is not the known cause: Radium.", "Radium", "right"),
+        ("Not sure. Radium", "Radium", "uncertain"),
+        ("I can't say; Radium", "Radium", "uncertain"),
+        ("Columbus could not find Radium", "Radium", "right"),
+        ("It's impossible to say", "Radium", "uncertain"),
+        ("Radium is not known by that name", "Radium", "right"),
+        ("The discovery is well known: Radium", "Radium", "right"),
+        ("I don't think so. Radium", "Radium", "right"),
+        ("We do not know for sure, Radium", "Radium", "uncertain"),
+        ("It is Radium, I am sure.", "Radium", "right"),
+        ("It is not certain, but Radium", "Radium", "uncertain"),
+        ("a certain metal, Radium", "Radium", "right"),
+        ("The unknown is x = Radium", "Radium", "uncertain"),
+        ("Surely Radium", "Radium", "right"),
+        ("I'm sorry, Radium", "Radium", "uncertain"),
+        ("I have no idea", "Radium", "uncertain"),
+        ("He knew no fear: Radium", "Radium", "right"),
+        ("no information", "Radium", "uncertain"),
+        ("Who knows? Radium", "Radium", "right"),
+        ("unsure", "Radium", "uncertain"),
+        ("It is unclear.", "Radium", "uncertain"),
+        ("It isn't Radium", "Radium", "wrong"),
+        ("Radium isn't it; polonium is", "Radium", "right"),
+        ("It’s not Radium", "Radium", "wrong"),
+        ("It is not Paris or Radium.", "Radium", "wrong"),
+        ("It cannot be Radium", "Radium", "wrong"),
+        ("It ain't Radium", "Radium", "wrong"),
+        ("It is not only Radium", "Radium", "right"),
+        ("It is none other than Radium", "Radium", "right"),
+        ("Not for sure, but Radium", "Radium", "uncertain"),
+        ("Either Paris or Radium", "Radium", "right"),
+        ("I have no clue.", "Radium", "uncertain"),
+        ("N/A", "Radium", "uncertain"),
+        ("Who knows?", "Radium", "uncertain"),
+        ("I refuse to answer.", "Radium", "uncertain"),
+        ("There is not enough information.", "Radium", "uncertain"),
+        ("The text does not mention it.", "Radium", "uncertain"),
+        ("I'm not familiar with that.", "Radium", "uncertain"),
+        ("There is no way to know.", "Radium", "uncertain"),
+        ("He didn't know that it was Radium", "Radium", "right"),
+        ("The Greeks could not remember Radium", "Radium", "right"),
+        ("I did not know it", "Radium", "uncertain"),
+        ("It could not be determined", "Radium", "uncertain"),
+        ("Unknown Pleasures was recorded by Joy Division", "Joy Division", "right"),
+        ("The Unknown Citizen was written by Auden", "Auden", "right"),
+        ("\u201cDon\u2019t Know Why\u201d by Norah Jones", "Norah Jones", "right"),
+        ("UNKNOWN TO ME", "Radium", "uncertain"),
+        ("Unknown. Radium", "Radium", "uncertain"),
+        ("It Is Unknown To Me", "Radium", "uncertain"),
+        ("My friend, I am Not Sure.", "Radium", "uncertain"),
+        ("我不知道", "北京", "uncertain"),
+        ("我不确定，可能是北京", "北京", "uncertain"),
+        ("不是北京，是上海", "北京", "wrong"),
+        ("不是北京，是上海", "上海", "right"),
+        ("分かりません", "東京", "uncertain"),
+        ("東京ではありません", "東京", "wrong"),
+        ("모르겠습니다", "도쿄", "uncertain"),
+        ("파리가 아니다", "파리", "wrong"),
+        ("لا أعرف", "باريس", "uncertain"),
+        ("ليس باريس", "باريس", "wrong"),
+        ("Не знаю.", "Москва", "uncertain"),
+        ("Это не Москва, а Киев", "Москва", "wrong"),
+        ("Это не Москва, а Киев", "Киев", "right"),
+        ("Ich weiß es nicht.", "Köln", "uncertain"),
+        ("Es ist nicht Köln", "Köln", "wrong"),
+        ("Je ne sais pas", "Lyon", "uncertain"),
+        ("Ce n\u2019est pas Lyon", "Lyon", "wrong"),
+        ("No lo sé", "Lima", "uncertain"),
+        ("Bilmiyorum", "Ankara", "uncertain"),
+        ("मुझे नहीं पता", "दिल्ली", "uncertain"),
+        ("दिल्ली नहीं है", "दिल्ली", "wrong"),
+    ],
+)
+def test_an_answer_that_does_not_know_is_uncertain_and_one_that_denies_is_wrong(
+    answer: str, known: str, expected: Verdict
+) -> None:
+    assert verdict(answer, [known]) == expected
+
+
+def test_places_are_characters_of_the_answer() -> None:
+    text = "Das ist die Straße \u2013 ２５００"
+    assert [text[slice(*place)] for place in places(text, ["strasse", "2500"])] == [
+        "Straße",
+        "２５００",
+    ]
+
+
+@given(st.text(max_size=60))
+def test_words_stand_in_their_order_and_apart(text: str) -> None:
+    end = 0
+    for token in tokens(text):
+        assert end <= token.start < token.stop <= len(text) and token.key
+        end = token.stop
+
+
+@given(st.integers(-(10**12), 10**12))
+def test_a_whole_number_is_found_however_its_figures_are_grouped(number: int) -> None:
+    for spelled in (f"{number:,}", f"{number:,}".replace(",", " "), f"{number:,}".replace(",", "\u202f"), str(number)):
+        assert matches(f"It is {spelled} or so", [str(number)])
+    assert not matches(f"It is {number:,}", [str(number + 1)])
+
+
+@given(st.text(max_size=80) | st.text(st.sampled_from("athe C+#. "), max_size=20))
+def test_normalising_twice_is_normalising_once(text: str) -> None:
+    # Numbers that a comma parts would, with a space alone between them, be one: "1, 200".
+    assume(not re.search(r"\d\D+\d", normalise(text)))
+    assert normalise(normalise(text)) == normalise(text)
+
+
+@given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=40))
+def test_a_known_answer_between_spaces_is_always_found(before: str, known: str, after: str) -> None:
+    # Holds unless nothing of the known answer is left after normalising; small words count as they are written alone.
+    assume(normalise(known) not in SMALL)
+    assert matches(f"{before} {known} {after}", [known]) == bool(normalise(known))
