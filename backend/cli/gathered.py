@@ -33,6 +33,7 @@ def gathered(command: Callable[..., None]) -> Callable[..., None]:
     needed = [parameter for parameter in parameters.values() if parameter.default is parameter.empty]
     rest = [parameter for parameter in parameters.values() if parameter.default is not parameter.empty]
     shown = [*needed, *options, *rest]
+    # What `inspect` and typer read; the type of functions does not name it.
     call.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
     return call

@@ -130,9 +130,9 @@ def _flat(value: Any, bars: bool, depth: int = 0) -> Iterable[Any]:
         if held is not None:
             yield from _flat(held, bars, depth + 1)
         else:
-            told = _barred(value) if bars else [value]
+            parts = _barred(value) if bars else [value]
             # A cell that says "None" has nothing in it; in a list, where nothing has its own sign, "None" is a word.
-            yield from (one for one in told if depth or one.strip() not in MISSING)
+            yield from (part for part in parts if depth or part.strip() not in MISSING)
     elif isinstance(value, Mapping):
         told = {str(key).strip().lower(): inner for key, inner in value.items()}
         if value and not set(_KEYS) & set(told):
