@@ -89,7 +89,10 @@ def _unembedding(model: LoadedModel) -> Float[Tensor, "d_model vocab"]:
 
 
 def _is_product(model: LoadedModel, head: Tensor) -> bool:
-    """Whether logits follow W_U times the last hidden states; a factor and a cap behind it change no order."""
+    """Whether logits follow W_U times the last hidden states; a factor and a cap behind it change no order.
+
+    Judged by the numbers that are finite: the verdict is kept for this model. Raises NotFinite where there are none.
+    """
     some = torch.arange(5, 13, device=model.device)[None] % model.info.n_vocab
     hidden = model.plain.base_model(some, use_cache=False).last_hidden_state
     found = model.plain(some, use_cache=False).logits[0].float()
@@ -97,7 +100,10 @@ def _is_product(model: LoadedModel, head: Tensor) -> bool:
     if (bias := getattr(model.plain.get_output_embeddings(), "bias", None)) is not None:
         expected = expected + bias.float()
     pair = torch.stack([found.flatten(), expected.to(found.device).flatten()])
-    return bool(torch.corrcoef(pair)[0, 1] > FOLLOWS)
+    sound = pair.isfinite().all(0)
+    if not bool(sound.any()):
+        raise not_finite("the logits of a few tokens are NaN or infinite")
+    return bool(torch.corrcoef(pair[:, sound])[0, 1] > FOLLOWS)
 
 
 def _final_norm(model: LoadedModel) -> nn.Module | None:
@@ -120,7 +126,7 @@ def _norms_behind(model: LoadedModel) -> dict[int, nn.Module]:
     def look(norm: nn.Module, args: tuple[Any, ...]) -> None:
         if written and args and isinstance(args[0], Tensor) and args[0].numel() == written[0][1].numel():
             layer, out = written[0]
-            if torch.equal(args[0].reshape(-1), out.reshape(-1)):
+            if torch.equal(args[0].reshape(-1).nan_to_num(), out.reshape(-1).nan_to_num()):
                 found[layer] = norm
 
     def note(layer: int, z: Tensor, h: Tensor) -> None:
