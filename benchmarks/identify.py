@@ -15,8 +15,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from backend.forward import prompting
-from backend.forward.generation import left_padded
 from backend.forward.pooling import BATCH, RegionText
+from backend.forward.rows.lane import left_padded
 from backend.identify.answers.responses import ROWS, asked, samples
 from backend.identify.answers.spans import known_words
 from backend.identify.features.extract import extract, read_as

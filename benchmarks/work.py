@@ -12,12 +12,10 @@ from pathlib import Path
 
 from backend.engine import Engine
 from backend.forward import prompting
-from backend.forward.cett import SummarySink
+from backend.forward.capture import Summaries
 from backend.forward.generation import decode
-from backend.forward.interventions import scaled
 from backend.forward.pooling import BATCH, RegionText, region_means
 from backend.forward.reference import Usual, sentences
-from backend.models.hooks import observe
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
 from backend.types import Asked, CompareRequest, Decoding, ExploreRequest, RowPlan, Threshold
@@ -58,9 +56,9 @@ def question_texts(model: LoadedModel, count: int = 64) -> list[RegionText]:
     return texts
 
 
-def sink(model: LoadedModel, usual: Usual) -> SummarySink:
-    """The capture that Explore takes."""
-    return SummarySink(model.w_norms, Threshold(), 10, usual=usual.floored(model.info.widths))
+def capture(model: LoadedModel, usual: Usual) -> Summaries:
+    """What Explore keeps."""
+    return Summaries(Threshold(), 10, usual=usual.floored(model.info.widths))
 
 
 def plans(rows: int) -> tuple[RowPlan, ...]:
@@ -74,16 +72,14 @@ def plans(rows: int) -> tuple[RowPlan, ...]:
 
 def decode_rows(model: LoadedModel, usual: Usual, ids: tuple[int, ...], rows: int) -> object:
     """`rows` rows of exactly TOKENS tokens under their interventions, every layer and token reduced."""
-    chosen, captured = plans(rows), sink(model, usual)
-    with scaled(model, chosen) as live, observe(model, captured):
-        return decode(
-            model,
-            [ids] * rows,
-            Decoding(max_new_tokens=TOKENS),
-            live=live if rows > 1 else None,
-            sink=captured,
-            ignore_ends=True,
-        )
+    return decode(
+        model,
+        [ids] * rows,
+        Decoding(max_new_tokens=TOKENS),
+        plans=plans(rows),
+        capture=capture(model, usual),
+        ignore_ends=True,
+    )
 
 
 def table(model: LoadedModel, usual: Usual) -> list[Work]:

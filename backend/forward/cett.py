@@ -129,32 +129,29 @@ class Norms:
 
 @dataclass(frozen=True)
 class Summary:
-    """What is kept of one forward of one layer. Fields as in `backend.types.Exploration`, axis `row` in front."""
+    """What is kept of tokens in one layer. Fields as in `backend.types.Exploration`, axis `token` in front."""
 
-    sum: Float[Tensor, "row pos"]
-    max: Float[Tensor, "row pos"]
-    top10: Float[Tensor, "row pos"]
-    mean: Float[Tensor, "row pos"]
-    square: Float[Tensor, "row pos"]
+    sum: Float[Tensor, " token"]
+    max: Float[Tensor, " token"]
+    top10: Float[Tensor, " token"]
+    mean: Float[Tensor, " token"]
+    square: Float[Tensor, " token"]
     """Mean of CETT squared: what other populations need."""
-    over: Int[Tensor, "row pos"]
-    top_index: Int[Tensor, "row pos top"]
-    top_cett: Float[Tensor, "row pos top"]
-    top_act: Float[Tensor, "row pos top"]
-    usual_index: Int[Tensor, "row pos top"]
-    usual_cett: Float[Tensor, "row pos top"]
-    usual_ratio: Float[Tensor, "row pos top"]
-    set_cett: Float[Tensor, "row pos set"]
-    set_act: Float[Tensor, "row pos set"]
+    over: Int[Tensor, " token"]
+    top_index: Int[Tensor, "token top"]
+    top_cett: Float[Tensor, "token top"]
+    top_act: Float[Tensor, "token top"]
+    usual_index: Int[Tensor, "token top"]
+    usual_cett: Float[Tensor, "token top"]
+    usual_ratio: Float[Tensor, "token top"]
 
 
 def summarise(
-    values: Float[Tensor, "row pos neuron"],
-    act: Float[Tensor, "row pos neuron"],
+    values: Float[Tensor, "token neuron"],
+    act: Float[Tensor, "token neuron"],
     usual: Float[Tensor, " neuron"] | None,
     top: int,
     k: float,
-    chosen: Int[Tensor, " set"],
 ) -> Summary:
     """Reduce one layer's CETT; `over` is for the layer's own population at each token."""
     wide = min(max(top, TOP_SHARE), values.shape[-1])
@@ -178,134 +175,7 @@ def summarise(
         usual_index=usual_index,
         usual_cett=values.gather(-1, usual_index),
         usual_ratio=ratio,
-        set_cett=values[..., chosen],
-        set_act=act[..., chosen].float(),
     )
-
-
-@dataclass
-class SummarySink:
-    """An observer that reduces every layer of every forward; forwards follow one another along `pos`.
-
-    A forward of one position is too small to be worth a dozen reductions: such forwards are gathered, up to
-    `GATHERED` activations a layer, and reduced together. The figures are the same: each position's are its own.
-
-    Args:
-        w_norms, usual: for each layer, ||W_out[n]|| and the usual CETT of each neuron.
-        chosen: layer -> neuron numbers whose CETT is kept at every token.
-    `answer` names the next forward's positions that belong to the answer: set before it to a slice, or None.
-    Raises ZeroOutput and NotFinite when a result is read.
-    """
-
-    w_norms: Sequence[Tensor]
-    threshold: Threshold
-    top: int
-    usual: Sequence[Tensor] | None = None
-    chosen: dict[int, tuple[int, ...]] = field(default_factory=dict)
-    answer: slice | None = None
-    answer_count: int = 0
-    _parts: dict[int, list[Summary]] = field(default_factory=dict)
-    _held: dict[int, list[Tensor]] = field(default_factory=dict)
-    _answer_sum: dict[int, Tensor] = field(default_factory=dict)
-    _gathered: dict[int, _Gathered] = field(default_factory=dict)
-    _norms: Norms = field(default_factory=Norms)
-
-    @property
-    def hold(self) -> bool:
-        """Whether the threshold's population is wider than what one layer's hook sees: then CETT is kept as well."""
-        return self.threshold.population != "layer"
-
-    @property
-    def parts(self) -> dict[int, list[Summary]]:
-        """Layer -> summaries, one behind another along `pos`."""
-        self._reduce_all()
-        return self._parts
-
-    @property
-    def held(self) -> dict[int, list[Tensor]]:
-        """Layer -> CETT [row pos neuron] on the CPU, where `hold` says so."""
-        self._reduce_all()
-        return self._held
-
-    @property
-    def answer_sum(self) -> dict[int, Tensor]:
-        """Layer -> CETT summed over the answer's positions [row neuron]; `answer_count` is how many they are."""
-        self._reduce_all()
-        return self._answer_sum
-
-    def __call__(self, layer: int, z: Tensor, h: Tensor) -> None:
-        if layer == 0 and self.answer is not None:
-            self.answer_count += len(range(*self.answer.indices(z.shape[1])))
-        if z.shape[1] > 1:
-            self._reduce_one(layer)
-            self._reduce(layer, z, h, self.answer)
-            return
-        answer = self.answer is not None and len(range(*self.answer.indices(1))) == 1
-        if layer in self._gathered and self._gathered[layer].answer != answer:
-            self._reduce_one(layer)
-        held = self._gathered.setdefault(layer, _Gathered(answer))
-        # Copies, for what a hook is shown is only lent to it.
-        held.forwards.append((z.clone(), h.clone()))
-        if len(held.forwards) * z.numel() >= GATHERED:
-            self._reduce_one(layer)
-
-    def _reduce_all(self) -> None:
-        for layer in list(self._gathered):
-            self._reduce_one(layer)
-        self._norms.check()
-
-    def _reduce_one(self, layer: int) -> None:
-        held = self._gathered.pop(layer, None)
-        if held is not None:
-            acts, outs = zip(*held.forwards, strict=True)
-            answer = slice(None) if held.answer else None
-            self._reduce(layer, torch.cat(acts, dim=1), torch.cat(outs, dim=1), answer)
-
-    def _reduce(self, layer: int, z: Tensor, h: Tensor, answer: slice | None) -> None:
-        norm = out_norm(h)
-        self._norms.add(layer, norm)
-        values = divided(z, self.w_norms[layer], norm)
-        usual = None if self.usual is None else self.usual[layer]
-        chosen = torch.tensor(self.chosen.get(layer, ()), dtype=torch.long, device=z.device)
-        part = summarise(values, z, usual, self.top, self.threshold.k, chosen)
-        self._parts.setdefault(layer, []).append(part)
-        if self.hold:
-            self._held.setdefault(layer, []).append(values.cpu())
-        if answer is not None:
-            now = values[:, answer].sum(1)
-            self._answer_sum[layer] = self._answer_sum[layer] + now if layer in self._answer_sum else now
-
-
-@dataclass
-class _Gathered:
-    """Forwards of one position that wait to be reduced together, all of the answer or none."""
-
-    answer: bool
-    forwards: list[tuple[Tensor, Tensor]] = field(default_factory=list)
-
-
-@dataclass
-class PeakSink:
-    """An observer that keeps only sum and maximum of CETT at each token: [row pos] a layer and forward."""
-
-    w_norms: Sequence[Tensor]
-    sums: dict[int, list[Tensor]] = field(default_factory=dict)
-    maxima: dict[int, list[Tensor]] = field(default_factory=dict)
-    norms: Norms = field(default_factory=Norms)
-
-    def __call__(self, layer: int, z: Tensor, h: Tensor) -> None:
-        norm = out_norm(h)
-        self.norms.add(layer, norm)
-        values = divided(z, self.w_norms[layer], norm)
-        self.sums.setdefault(layer, []).append(values.sum(-1))
-        self.maxima.setdefault(layer, []).append(values.amax(-1))
-
-    def stacked(self) -> tuple[Float[Tensor, "layer row pos"], Float[Tensor, "layer row pos"]]:
-        """(sums, maxima) of all forwards in a line, on the CPU. Raises NotFinite or ZeroOutput."""
-        self.norms.check()
-        sums = torch.stack([torch.cat(self.sums[layer], dim=1).cpu() for layer in sorted(self.sums)])
-        maxima = torch.stack([torch.cat(self.maxima[layer], dim=1).cpu() for layer in sorted(self.maxima)])
-        return sums, maxima
 
 
 def population(

@@ -12,12 +12,12 @@ import numpy as np
 
 from backend.errors import BadNeurons
 from backend.forward import columns
-from backend.forward.interventions import plan_alphas
+from backend.forward.rows.row import UNTOUCHED, plan_alphas
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import CompareRequest, RowPlan
 
 NONE = NeuronSet()
-BASELINE = RowPlan(arm="baseline", alpha=1.0, neurons=NONE)
+BASELINE = UNTOUCHED
 
 
 def plan(request: CompareRequest, widths: Sequence[int]) -> tuple[RowPlan, ...]:

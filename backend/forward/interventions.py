@@ -1,8 +1,9 @@
 """Scaling chosen neurons, row by row, as hooks with a lifetime.
 
-Owns `scaled`: within its block z_j of each row is multiplied by that row's alpha (Gao et al. 2025, Eq. 5).
-One product, here and nowhere else; a scale of 1 leaves every bit as it was. Weights are never edited.
-Refuses to choose neurons (`backend.forward.controls`).
+Owns `Scaling`: z_j of a row is multiplied by that row's alpha (Gao et al. 2025, Eq. 5). One product, here and nowhere
+else; a scale of 1 leaves every bit as it was. Weights are never edited. What is to be scaled lies in flat lists of
+(row, neuron, alpha), so that the cost hangs on how many neurons are scaled, not on how different the rows are; nothing
+here waits for the device. Refuses to choose neurons (`backend.forward.controls`).
 """
 
 from __future__ import annotations
@@ -15,137 +16,138 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from backend.errors import InterventionUnused
+from backend.forward.rows.row import LayerPlan, plan_alphas
 from backend.models.hooks import Tree, rewrite
 from backend.models.loaded import LoadedModel
-from backend.types import Positions, RowPlan, Touched
+from backend.types import RowPlan, Touched
 
 
-@dataclass
-class LayerScale:
-    """What happens in one layer: which neurons, and each row's alpha for them."""
-
-    neurons: Int[Tensor, " neuron"]
-    alphas: Float[Tensor, "row neuron"]
-
-
-@dataclass
-class Live:
-    """An open intervention. `phase` says which part of the text the next forward reads.
-
-    `padding` marks the real positions of the next forward where rows are padded; None means all are real.
-    Counts are kept for every row of the batch as it was opened, whichever rows are still in it.
-    """
-
-    layers: dict[int, LayerScale]
-    positions: Positions
-    rows: list[int]
-    phase: Positions = "prompt"
-    padding: Bool[Tensor, "row pos"] | None = None
-    tokens: dict[int, int] = field(default_factory=dict)
-    changed: dict[int, Tensor] = field(default_factory=dict)
-    done: set[int] = field(default_factory=set)
-    """Rows that are in the batch and have ended: what happens to them is counted no more."""
-
-    @property
-    def acts(self) -> bool:
-        """Whether the next forward is touched at all."""
-        return self.positions in ("all", self.phase)
-
-    def apply(self, layer: int, z: Float[Tensor, "row pos neuron"]) -> Float[Tensor, "row pos neuron"]:
-        """z with this layer's neurons scaled, counted."""
-        if not self.acts:
-            return z
-        scale = self.layers[layer]
-        alphas = scale.alphas[self.rows].to(z.dtype)[:, None, :]
-        old = z[..., scale.neurons]
-        new = old * alphas
-        if self.padding is not None:
-            new = torch.where(self.padding[..., None], new, old)
-        z = z.clone()
-        z[..., scale.neurons] = new
-        self._count(layer, (new != old).sum((1, 2)), z.shape[1])
-        return z
-
-    def _count(self, layer: int, changed: Int[Tensor, " row"], width: int) -> None:
-        first = layer == min(self.layers)
-        real = None if self.padding is None else self.padding.sum(1).tolist()
-        for place, row in enumerate(self.rows):
-            if row in self.done:
-                continue
-            if first:
-                self.tokens[row] = self.tokens.get(row, 0) + (width if real is None else int(real[place]))
-            self.changed[row] = changed[place] + self.changed.get(row, 0)
-
-    def keep(self, places: Sequence[int]) -> None:
-        """Only the rows at `places` of the present batch go on."""
-        self.rows = [self.rows[place] for place in places]
-
-    def touched(self, row: int, plan: RowPlan) -> Touched:
-        """What was done to `row` so far."""
-        changed = self.changed.get(row)
-        return Touched(
-            neurons=len(plan.neurons),
-            tokens=self.tokens.get(row, 0) if plan.neurons else 0,
-            changed=0 if changed is None else int(changed),
-        )
-
-
-def layer_scales(model: LoadedModel, plans: Sequence[RowPlan]) -> dict[int, LayerScale]:
-    """For every layer that any row touches: the union of its neurons, and each row's alpha (1 where it has none).
-
-    Raises BadNeurons for a neuron that the model does not have.
-    """
-    alphas: dict[int, dict[int, list[float]]] = {}
-    for row, plan in enumerate(plans):
-        plan.neurons.check(model.info.widths)
-        for neuron, alpha in zip(plan.neurons, plan_alphas(plan), strict=True):
-            column = alphas.setdefault(neuron.layer, {}).setdefault(neuron.index, [1.0] * len(plans))
-            column[row] = alpha
-    scales = {}
-    for layer, columns in alphas.items():
+def layer_plans(model: LoadedModel, plan: RowPlan) -> dict[int, LayerPlan]:
+    """Layer -> neurons and their alphas. Raises BadNeurons for a neuron that the model does not have."""
+    plan.neurons.check(model.info.widths)
+    found: dict[int, tuple[list[int], list[float]]] = {}
+    for neuron, alpha in zip(plan.neurons, plan_alphas(plan), strict=True):
+        neurons, alphas = found.setdefault(neuron.layer, ([], []))
+        neurons.append(neuron.index)
+        alphas.append(alpha)
+    told = {}
+    for layer, (neurons, alphas) in found.items():
         device = model.w_norms[layer].device
-        index = sorted(columns)
-        table = torch.tensor([columns[i] for i in index], device=device).T.contiguous()
-        scales[layer] = LayerScale(torch.tensor(index, device=device), table)
+        told[layer] = LayerPlan(torch.tensor(neurons, device=device), torch.tensor(alphas, device=device))
+    return told
+
+
+@dataclass(frozen=True, eq=False)
+class LayerScale:
+    """What is scaled in one layer of a forward: entry i is neuron `neurons[i]` of row `rows[i]`, by `alphas[i]`.
+
+    `slots[i]` is where the entry's changes are counted. flat: its place where each row has one position.
+    """
+
+    rows: Int[Tensor, " entry"]
+    neurons: Int[Tensor, " entry"]
+    alphas: Float[Tensor, " entry"]
+    slots: Int[Tensor, " entry"]
+    flat: Int[Tensor, " entry"]
+
+
+def joined_scales(model: LoadedModel, rows: Sequence[tuple[int, int, dict[int, LayerPlan]]]) -> dict[int, LayerScale]:
+    """The scales of a forward. `rows`: for each row that is scaled its place, its slot and what it scales."""
+    layers = sorted({layer for *_, plans in rows for layer in plans})
+    scales = {}
+    for layer in layers:
+        parts = [(place, slot, plans[layer]) for place, slot, plans in rows if layer in plans]
+        device = model.w_norms[layer].device
+        sizes = torch.tensor([len(part.neurons) for *_, part in parts], device=device)
+        places = torch.tensor([place for place, *_ in parts], device=device).repeat_interleave(sizes)
+        neurons = torch.cat([part.neurons for *_, part in parts])
+        scales[layer] = LayerScale(
+            places,
+            neurons,
+            torch.cat([part.alphas for *_, part in parts]),
+            torch.tensor([slot for _, slot, _ in parts], device=device).repeat_interleave(sizes),
+            places * model.info.widths[layer] + neurons,
+        )
     return scales
 
 
-def plan_alphas(plan: RowPlan) -> tuple[float, ...]:
-    """Each neuron's alpha, in the order of `plan.neurons`."""
-    if plan.alpha is None:
-        return plan.alphas
-    return (plan.alpha,) * len(plan.neurons)
+@dataclass
+class Scaling:
+    """What the next forward scales, and how many activations came out as another number, by slot.
+
+    real: which positions belong to a text; None means all.
+    """
+
+    layers: dict[int, LayerScale] = field(default_factory=dict)
+    real: Bool[Tensor, "row pos"] | None = None
+    changed: dict[torch.device, Int[Tensor, " slot"]] = field(default_factory=dict)
+    slots: int = 0
+
+    def slot(self) -> int:
+        """A new place to count in."""
+        self.slots += 1
+        for device, counts in self.changed.items():
+            if len(counts) < self.slots:
+                self.changed[device] = torch.cat([counts, torch.zeros_like(counts)])
+        return self.slots - 1
+
+    def count(self, slot: int) -> int:
+        """Changes counted there. Waits for the device."""
+        return sum(int(counts[slot]) for counts in self.changed.values())
+
+    def apply(self, layer: int, z: Float[Tensor, "row pos neuron"]) -> Float[Tensor, "row pos neuron"]:
+        """z with this layer's neurons scaled, counted."""
+        scale = self.layers.get(layer)
+        if scale is None:
+            return z
+        counts = self.changed.get(z.device)
+        if counts is None:
+            counts = self.changed[z.device] = torch.zeros(max(64, 2 * self.slots), dtype=torch.long, device=z.device)
+        alphas = scale.alphas.to(z.dtype)
+        if z.shape[1] == 1:
+            old = z.reshape(-1).index_select(0, scale.flat)
+            new = old * alphas
+            counts.index_add_(0, scale.slots, (new != old).long())
+            return z.reshape(-1).index_copy(0, scale.flat, new).view_as(z)
+        old = z[scale.rows, :, scale.neurons]
+        new = old * alphas[:, None]
+        if self.real is not None:
+            new = torch.where(self.real[scale.rows], new, old)
+        counts.index_add_(0, scale.slots, (new != old).sum(1))
+        z = z.clone()
+        z[scale.rows, :, scale.neurons] = new
+        return z
+
+
+@dataclass
+class Scaled:
+    """Rows of a finished text that are scaled at all its positions."""
+
+    plans: Sequence[RowPlan]
+    scaling: Scaling
+    tokens: int = 0
+
+    def apply(self, layer: int, z: Float[Tensor, "row pos neuron"]) -> Float[Tensor, "row pos neuron"]:
+        """z with this layer's neurons scaled, counted."""
+        if layer == min(self.scaling.layers):
+            self.tokens += z.shape[1]
+        return self.scaling.apply(layer, z)
+
+    def touched(self, row: int) -> Touched:
+        """What was done to `row` so far. Waits for the device."""
+        neurons = len(self.plans[row].neurons)
+        return Touched(neurons=neurons, tokens=self.tokens if neurons else 0, changed=self.scaling.count(row))
 
 
 @contextmanager
-def scaled(
-    model: LoadedModel, plans: Sequence[RowPlan], positions: Positions = "all", tree: Tree = "plain"
-) -> Iterator[Live]:
-    """Within the block, each row's neurons are scaled in every forward of `tree`. All ids are checked first.
+def scaled(model: LoadedModel, plans: Sequence[RowPlan], tree: Tree = "plain") -> Iterator[Scaled]:
+    """Within the block, each row's neurons are scaled at all positions of every forward of `tree`.
 
     Raises BadNeurons before any hook is put on.
     """
-    live = Live(layer_scales(model, plans), positions, list(range(len(plans))))
-    with rewrite(model, sorted(live.layers), live.apply, tree):
-        yield live
-
-
-def prove(live: Live, plans: Sequence[RowPlan]) -> tuple[Touched, ...]:
-    """Proof, for every row, that its hooks acted.
-
-    Raises InterventionUnused where a row was to be changed and nothing was: such a row is no answer.
-    """
-    proofs = []
-    for row, plan in enumerate(plans):
-        proof = live.touched(row, plan)
-        wanted = plan.neurons and any(alpha != 1.0 for alpha in plan_alphas(plan))
-        if wanted and (proof.tokens == 0 or proof.changed == 0):
-            reached = "no position was reached" if proof.tokens == 0 else "every activation there was exactly 0"
-            raise InterventionUnused(
-                f"The intervention on {len(plan.neurons)} neurons touched nothing",
-                f"with positions '{live.positions}' {reached}",
-                "choose all positions, a longer answer, or other neurons",
-            )
-        proofs.append(proof)
-    return tuple(proofs)
+    scaling = Scaling()
+    rows = [(place, scaling.slot(), layer_plans(model, plan)) for place, plan in enumerate(plans)]
+    scaling.layers = joined_scales(model, [row for row in rows if row[2]])
+    open_ = Scaled(plans, scaling)
+    with rewrite(model, sorted(scaling.layers), open_.apply, tree):
+        yield open_

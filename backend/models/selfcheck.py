@@ -21,6 +21,7 @@ from torch import Tensor
 
 from backend.errors import HNeuronsError, UnsupportedModel
 from backend.forward.cett import check_norms, not_finite, out_norm
+from backend.forward.rows import caches
 from backend.models.readings import TOKENS, Read, Tolerance, allowed, gap, read
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Proof:
     """A cache that keeps some of its rows."""
     pieces: bool = True
     """Several tokens at once behind a cache."""
+    joined: bool = True
+    """A row that joins others behind their cache."""
     shared: bool = True
     """Rows of unequal length behind one beginning that was read once for all."""
     whole: bool = True
@@ -103,7 +106,7 @@ def prove(model: LoadedModel) -> Proof:
     return Proof(**tried, whole=ways.whole, seam=turn)
 
 
-_OPTIONAL = ("bridge", "left", "right", "copied", "dropped", "pieces", "shared")
+_OPTIONAL = ("bridge", "left", "right", "copied", "dropped", "pieces", "joined", "shared")
 
 
 def _truth(model: LoadedModel, ids: Int[Tensor, "row pos"]) -> Read:
@@ -244,6 +247,23 @@ class _Ways:
         """Several tokens at once behind the cache."""
         found = self._behind(copy.deepcopy(self.cache), self.both[:, self.long :])
         return self._same(found.part(1, slice(None)), self.truth.part(0, slice(self.long, None)))
+
+    def joined(self) -> bool:
+        """A short row that was read alone, beside the long ones behind their cache, then the next token of each."""
+        _, short = self._begun(self.ids[:1, : self.short])
+        if not (caches.is_plain(self.cache) and caches.is_plain(short)):
+            self.tolerance.said = "its cache holds more than keys and values by position"
+            return False
+        cache = caches.join(self.cache, short, self.long, self.short)
+        mask = torch.ones(3, self.long + 1, dtype=torch.long, device=self.ids.device)
+        mask[2, : self.long - self.short] = 0
+        ends = torch.tensor([[self.long], [self.long], [self.short]], device=self.ids.device)
+        next_ = torch.stack([self.both[0][self.long], self.ids[0][self.long], self.ids[0][self.short]])[:, None]
+        found = self._behind(cache, next_, attention_mask=mask, position_ids=ends)
+        return all(
+            self._same(found.part(row, slice(0, 1)), self.truth.part(0, slice(end, end + 1)))
+            for row, end in ((1, self.long), (2, self.short))
+        )
 
     def right(self) -> bool:
         """A long and a short row, filled up behind."""

@@ -8,7 +8,6 @@ the divergence and the change of CETT at the same tokens in every row.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,12 +17,13 @@ from scipy import stats
 from torch import Tensor
 
 from backend.forward import prompting
-from backend.forward.cett import PeakSink, not_finite
+from backend.forward.capture import Peaks, Trace
+from backend.forward.cett import not_finite
 from backend.forward.controls import plan
-from backend.forward.generation import Answer, Decoded, decode
-from backend.forward.interventions import Live, prove, scaled
-from backend.forward.prompting import Encoded
-from backend.models.hooks import observe
+from backend.forward.generation import finish
+from backend.forward.rows.batch import Batch
+from backend.forward.rows.row import Row as Asked
+from backend.forward.rows.row import Running, prove
 from backend.models.loaded import LoadedModel
 from backend.text.diff import first_split, tokens_changed, word_diff
 from backend.types import (
@@ -40,8 +40,9 @@ from backend.types import (
 from backend.verbs.explore import answer_tokens, blamed, teller
 from backend.watch import Watch, check
 
-CHUNK = 32
-"""Positions of the baseline's answer read at once: bounds the logits held, not the result."""
+CHUNK, LOGITS = 32, 1 << 28
+"""At most so many positions of the baseline's answer, and bytes of their logits in all rows, are read at once: bounds
+memory, not the result."""
 CANDIDATES = 10
 RESAMPLES = 1000
 END = -1
@@ -57,50 +58,42 @@ def compare(model: LoadedModel, request: CompareRequest, watch: Watch) -> Compar
     prompt = prompting.encode(model, request, room=request.decoding.max_new_tokens)
     told = prompting.token_infos(model, prompt.ids, prompt.roles)
     watch.emit(PromptEvent(tokens=told, rows=plans))
-    before, along = PeakSink(model.w_norms), PeakSink(model.w_norms)
-    with (
-        blamed(model, prompt.ids),
-        scaled(model, plans, request.positions) as live,
-        torch.inference_mode(),
-    ):
-        decoded = _answer_all(model, request, prompt, plans, live, before, watch)
-        touched = prove(live, plans)
-        watch.emit(StageEvent(stage="reading the baseline's answer in every row"))
-        forced = _read_baseline(model, decoded, live, along, watch)
-    moved = _moved(before, along)
-    rows = tuple(
-        _row(model, place, plans[place], decoded, touched[place], forced, moved) for place in range(len(plans))
-    )
-    return Comparison(request=request, model=model.info, prompt_tokens=told, rows=rows)
-
-
-def _answer_all(
-    model: LoadedModel,
-    request: CompareRequest,
-    prompt: Encoded,
-    plans: tuple[RowPlan, ...],
-    live: Live,
-    sink: PeakSink,
-    watch: Watch,
-) -> Decoded:
-    """Decode every row; `sink` sees the prompt only, and is asked at once whether it is finite."""
-    with ExitStack() as reading:
-        reading.enter_context(observe(model, sink))
-
-        def read() -> None:
-            reading.close()
-            sink.norms.check()
-
-        return decode(
-            model,
-            [prompt.ids] * len(plans),
+    peaks = Peaks()
+    rows = [
+        Asked(
+            prompt.ids,
             request.decoding,
-            live=live,
-            watch=watch,
-            on_token=teller(model, watch),
-            on_prompt=read,
-            keep_cache=True,
+            place,
+            plan=row,
+            positions=request.positions,
+            capture=peaks,
+            captured="prompt",
+            keep=True,
         )
+        for place, row in enumerate(plans)
+    ]
+    with blamed(model, prompt.ids), Batch(model) as batch:
+        answers = finish(batch, rows, watch, teller(model, watch), _finite)
+        touched = tuple(answer.touched for answer in answers)
+        prove(plans, touched, request.positions)
+        watch.emit(StageEvent(stage="reading the baseline's answer in every row"))
+        forced = _read_baseline(batch, answers, watch)
+    moved = _moved([_trace(answer) for answer in answers], forced.traces)
+    told_rows = tuple(
+        _row(model, place, plans[place], answers, touched[place], forced, moved) for place in range(len(plans))
+    )
+    return Comparison(request=request, model=model.info, prompt_tokens=told, rows=told_rows)
+
+
+def _finite(begun: Sequence[Running]) -> None:
+    """Prompts have been read: asked at once whether all of it is finite."""
+    for answer in begun:
+        _trace(answer).check()
+
+
+def _trace(answer: Running) -> Trace:
+    assert answer.trace is not None, "every row is captured"
+    return answer.trace
 
 
 @dataclass
@@ -109,34 +102,37 @@ class Forced:
 
     kl [row place]: D(baseline || row) in nats where answer token `place` is predicted, and one place more.
     splits: row -> (place, baseline's distribution there, row's distribution there).
+    traces: what was captured of each row; none where the answer has no tokens.
     """
 
     kl: Float[Tensor, "row place"]
     splits: dict[int, tuple[int, Tensor, Tensor]] = field(default_factory=dict)
+    traces: dict[int, Trace] = field(default_factory=dict)
 
 
-def sequence(answer: Answer) -> list[int]:
+def sequence(answer: Running) -> list[int]:
     """An answer's tokens, with `END` behind them where the model ended it."""
     return answer.ids + ([END] if answer.finish == "end" else [])
 
 
-def _read_baseline(model: LoadedModel, decoded: Decoded, live: Live, sink: PeakSink, watch: Watch) -> Forced:
+def _read_baseline(batch: Batch, answers: Sequence[Running], watch: Watch) -> Forced:
     """Teacher-forced: every row reads the baseline's answer behind its own reading of the prompt."""
-    baseline = decoded.answers[0]
-    rows = len(decoded.answers)
-    places = {row: first_split(sequence(baseline), sequence(answer)) for row, answer in enumerate(decoded.answers)}
-    live.rows, live.phase, live.padding, live.done = list(range(rows)), "answer", None, set()
-    forced = Forced(torch.zeros(rows, 0))
-    logits = decoded.first_logits[:, None]
-    _note(forced, logits, 0, places)
-    chunk = CHUNK if model.proof.pieces else 1
-    with observe(model, sink):
-        for start in range(0, len(baseline.ids), chunk):
-            check(watch)
-            piece = torch.tensor([baseline.ids[start : start + chunk]] * rows, device=model.device)
-            logits = model.plain(piece, past_key_values=decoded.cache, use_cache=True).logits.float()
-            _note(forced, logits, start + 1, places)
-    sink.norms.check()
+    baseline = answers[0]
+    places = {row: first_split(sequence(baseline), sequence(answer)) for row, answer in enumerate(answers)}
+    forced = Forced(torch.full((len(answers), len(baseline.ids) + 1), torch.nan))
+    peaks = Peaks()
+    first = [answer.first_logits for answer in answers if answer.first_logits is not None]
+    _note(forced, torch.stack(first)[:, None], first[0][None], 0, places)
+    base = first[0][None]
+    for reading in batch.read(answers, baseline.ids, _chunk(batch, len(answers)), peaks):
+        check(watch)
+        rows = [one.row.place for one in reading.rows]
+        if 0 in rows:
+            base = reading.logits[rows.index(0)]
+        _note(forced, reading.logits, base, reading.start + 1, places, rows)
+        forced.traces.update((one.row.place, _trace(one)) for one in reading.rows)
+    for trace in forced.traces.values():
+        trace.check()
     bad = (~forced.kl.isfinite()).nonzero()
     if len(bad):
         row, place = bad[0].tolist()
@@ -144,23 +140,41 @@ def _read_baseline(model: LoadedModel, decoded: Decoded, live: Live, sink: PeakS
     return forced
 
 
-def _note(forced: Forced, logits: Float[Tensor, "row pos vocab"], start: int, places: dict[int, int | None]) -> None:
-    """Divergence at these places, and both distributions where a row parts here."""
-    log_probs = logits.log_softmax(-1)
-    base = log_probs[:1]
-    kl = (base.exp() * (base - log_probs).clamp(-1e4, 1e4)).sum(-1).clamp_min(0).cpu()
-    forced.kl = torch.cat([forced.kl, kl], dim=1)
-    for row, place in places.items():
-        if place is not None and start <= place < start + logits.shape[1]:
-            here = log_probs[:, place - start].exp()
-            forced.splits[row] = (place, here[0], here[row])
+def _chunk(batch: Batch, rows: int) -> int:
+    """Positions of the baseline's answer that are read at once, so that logits stay within `LOGITS` bytes."""
+    model = batch.model
+    return max(1, min(CHUNK, LOGITS // (rows * model.info.n_vocab * model.plain.dtype.itemsize)))
 
 
-def _moved(before: PeakSink, along: PeakSink) -> tuple[np.ndarray, np.ndarray]:
+def _note(
+    forced: Forced,
+    logits: Float[Tensor, "row pos vocab"],
+    base: Float[Tensor, "pos vocab"],
+    start: int,
+    places: dict[int, int | None],
+    rows: Sequence[int] | None = None,
+) -> None:
+    """Divergence at these places, and both distributions where a row parts here. Row by row: logits are large."""
+    told = base.float().log_softmax(-1)
+    chances = told.exp()
+    for number, row in enumerate(rows if rows is not None else range(len(logits))):
+        log_probs = told if row == 0 else logits[number].float().log_softmax(-1)
+        kl = (chances * (told - log_probs).clamp(-1e4, 1e4)).sum(-1).clamp_min(0)
+        forced.kl[row, start : start + len(kl)] = kl.cpu()
+        place = places.get(row)
+        if place is not None and start <= place < start + len(kl):
+            forced.splits[row] = (place, chances[place - start], log_probs[place - start].exp())
+
+
+def _moved(before: Sequence[Trace], along: dict[int, Trace]) -> tuple[np.ndarray, np.ndarray]:
     """(sums, maxima) [layer row pos] minus the baseline's, over prompt and baseline's answer."""
     told = []
-    for prompt, answer in zip(before.stacked(), along.stacked() if along.sums else (None, None), strict=True):
-        whole = prompt if answer is None else torch.cat([prompt, answer], dim=2)
+    for name in ("sum", "max"):
+        rows = [
+            torch.cat([trace.field(name), along[row].field(name)], dim=1) if row in along else trace.field(name)
+            for row, trace in enumerate(before)
+        ]
+        whole = torch.stack(rows, dim=1)
         told.append((whole - whole[:, :1]).numpy())
     return told[0], told[1]
 
@@ -169,12 +183,12 @@ def _row(
     model: LoadedModel,
     place: int,
     row: RowPlan,
-    decoded: Decoded,
+    answers: Sequence[Running],
     touched: Touched,
     forced: Forced,
     moved: tuple[np.ndarray, np.ndarray],
 ) -> Row:
-    baseline, answer = decoded.answers[0], decoded.answers[place]
+    baseline, answer = answers[0], answers[place]
     spoken = len(baseline.ids) + (baseline.finish == "end")
     kl = forced.kl[place, :spoken].numpy()
     return Row(
@@ -197,7 +211,7 @@ def _row(
     )
 
 
-def _split(model: LoadedModel, found: tuple[int, Tensor, Tensor] | None, baseline: Answer) -> Split | None:
+def _split(model: LoadedModel, found: tuple[int, Tensor, Tensor] | None, baseline: Running) -> Split | None:
     if found is None:
         return None
     place, base, row = found

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import cast
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -17,11 +19,14 @@ from torch import Tensor
 
 from backend.errors import NotFinite
 from backend.forward import prompting
-from backend.forward.cett import Norms, Summary, SummarySink, count_over, divided, not_finite, out_norm, population
+from backend.forward.capture import Recorder, Seen, Summaries, Trace
+from backend.forward.cett import Norms, count_over, divided, not_finite, out_norm, population
 from backend.forward.finite import refuse_text
-from backend.forward.generation import Answer, decode, prompt_token_scores
+from backend.forward.generation import decode
 from backend.forward.prompting import Encoded
 from backend.forward.reference import Usual
+from backend.forward.rows.choosing import prompt_token_scores
+from backend.forward.rows.row import Running
 from backend.models.hooks import Tree, observe
 from backend.models.loaded import LoadedModel
 from backend.models.readings import tree_of
@@ -35,78 +40,101 @@ def explore(model: LoadedModel, request: ExploreRequest, usual: Usual, watch: Wa
     Raises BadPrompt, BadNeurons, ZeroOutput, NotFinite, Stopped.
     """
     request.neurons.check(model.info.widths)
-    sink = SummarySink(
-        model.w_norms,
-        request.threshold,
-        min(request.top, *model.info.widths),
-        usual=[mean.to(model.device) for mean in usual.floored(model.info.widths)],
-        chosen=request.neurons.by_layer(),
+    capture = summaries(model, request, usual)
+    found = (
+        _generate(model, request, capture, watch) if request.answer is None else _read(model, request, capture, watch)
     )
-    if request.answer is None:
-        tokens, answer, finish = _generate(model, request, sink, watch)
-    else:
-        tokens, answer, finish = _read(model, request, sink, watch)
-    return _assemble(model, request, usual, sink, tokens, answer, finish)
+    return _assemble(model, request, usual, found)
 
 
-def _generate(
-    model: LoadedModel, request: ExploreRequest, sink: SummarySink, watch: Watch
-) -> tuple[tuple[TokenInfo, ...], str, Finish]:
+@dataclass(frozen=True)
+class _Found:
+    """A text with what was captured of it."""
+
+    trace: Trace
+    tokens: tuple[TokenInfo, ...]
+    answer: str
+    finish: Finish
+
+
+def summaries(model: LoadedModel, request: ExploreRequest, usual: Usual) -> Summaries:
+    """What is kept of each token of an exploration; the same object where the same is asked, so that rows share it."""
+    key = (request.threshold, request.top, request.neurons, id(usual))
+    known: WeakValueDictionary[object, Summaries] = model.extras.setdefault("summaries", WeakValueDictionary())
+    found = known.get(key)
+    if found is None:
+        devices = [norm.device for norm in model.w_norms]
+        means = zip(usual.floored(model.info.widths), devices, strict=True)
+        chosen = request.neurons.by_layer().items()
+        found = known[key] = Summaries(
+            request.threshold,
+            min(request.top, *model.info.widths),
+            usual=[mean.to(device) for mean, device in means],
+            chosen={layer: torch.tensor(indices, device=devices[layer]) for layer, indices in chosen},
+            basis=usual,
+        )
+    return found
+
+
+def _generate(model: LoadedModel, request: ExploreRequest, capture: Summaries, watch: Watch) -> _Found:
     prompt = prompting.encode(model, request, room=request.decoding.max_new_tokens)
     watch.emit(PromptEvent(tokens=prompting.token_infos(model, prompt.ids, prompt.roles)))
-    with observe(model, sink):
-        decoded = decode(
-            model,
-            [prompt.ids],
-            request.decoding,
-            sink=sink,
-            watch=watch,
-            on_token=teller(model, watch),
-            prompt_scores=True,
-        )
-    answer = decoded.answers[0]
+    (answer,) = decode(
+        model,
+        [prompt.ids],
+        request.decoding,
+        capture=capture,
+        watch=watch,
+        told=teller(model, watch),
+        prompt_scores=True,
+    )
+    assert answer.trace is not None, "the row was captured"
     tokens = prompting.token_infos(
-        model, prompt.ids, prompt.roles, decoded.prompt_log_probs[0], decoded.prompt_entropies[0]
+        model, prompt.ids, prompt.roles, answer.prompt_log_probs, answer.prompt_entropies
     ) + answer_tokens(model, answer)
-    return tokens, answer.text, answer.finish or "length"
+    with blamed(model, prompt.ids + tuple(answer.ids)):
+        answer.trace.check()
+    return _Found(answer.trace, tokens, answer.text, answer.finish or "length")
 
 
-def teller(model: LoadedModel, watch: Watch) -> Callable[[int, Answer], None]:
+def teller(model: LoadedModel, watch: Watch) -> Callable[[Running], None]:
     """What tells `watch` of each new token."""
 
-    def tell(row: int, answer: Answer) -> None:
+    def tell(answer: Running) -> None:
         token = prompting.newest_token(model, answer.ids, answer.log_probs[-1], answer.entropies[-1])
-        watch.emit(TokenEvent(row=row, index=len(answer.ids) - 1, token=token, text=answer.text))
+        watch.emit(TokenEvent(row=answer.row.place, index=len(answer.ids) - 1, token=token, text=answer.text))
 
     return tell
 
 
-def answer_tokens(model: LoadedModel, answer: Answer) -> tuple[TokenInfo, ...]:
+def answer_tokens(model: LoadedModel, answer: Running) -> tuple[TokenInfo, ...]:
     """The tokens of a decoded answer."""
     roles = prompting.as_role("answer", len(answer.ids))
     return prompting.token_infos(model, answer.ids, roles, answer.log_probs, answer.entropies)
 
 
-def _read(
-    model: LoadedModel, request: ExploreRequest, sink: SummarySink, watch: Watch
-) -> tuple[tuple[TokenInfo, ...], str, Finish]:
+def _read(model: LoadedModel, request: ExploreRequest, capture: Summaries, watch: Watch) -> _Found:
     """One pass over prompt and given answer."""
     prompt = prompting.encode(model, request)
     whole = prompt + prompting.encode_answer(model, request, prompt, request.answer or "")
     check(watch)
     watch.emit(StageEvent(stage="reading the given answer"))
-    sink.answer = slice(len(prompt), None)
+    recorder = Recorder(capture, model.w_norms)
+    trace = recorder.trace()
     tree = tree_of(model, whole.ids)
-    with torch.inference_mode(), observe(model, sink, tree):
+    with torch.inference_mode(), observe(model, recorder, tree):
+        recorder.begin([Seen(trace, 0, len(whole), slice(len(prompt), None))], len(whole), model.device)
         logits = whole_text(model, whole.ids, tree)
+        recorder.end()
     with blamed(model, whole.ids):
-        _ = sink.parts
+        trace.check()
     bad = (~logits.isfinite().any(-1) | logits.isnan().any(-1)).nonzero()
     if len(bad):
         raise not_finite(f"the logits behind token {int(bad[0])} (the first is 0) are NaN or infinite")
     check(watch)
     log_probs, entropies = prompt_token_scores(logits, whole.ids)
-    return prompting.token_infos(model, whole.ids, whole.roles, log_probs, entropies), request.answer or "", "given"
+    tokens = prompting.token_infos(model, whole.ids, whole.roles, log_probs, entropies)
+    return _Found(trace, tokens, request.answer or "", "given")
 
 
 @contextmanager
@@ -128,78 +156,55 @@ def whole_text(model: LoadedModel, ids: Sequence[int], tree: Tree) -> Float[Tens
     return cast("Tensor", model.plain(batch, use_cache=False).logits[0])
 
 
-def _assemble(
-    model: LoadedModel,
-    request: ExploreRequest,
-    usual: Usual,
-    sink: SummarySink,
-    tokens: tuple[TokenInfo, ...],
-    answer: str,
-    finish: Finish,
-) -> Exploration:
-    def stacked(name: str) -> np.ndarray:
-        return _stack(sink, lambda part: getattr(part, name))
+def _assemble(model: LoadedModel, request: ExploreRequest, usual: Usual, found: _Found) -> Exploration:
+    trace = found.trace
 
-    cett_sum, top10 = stacked("sum"), stacked("top10")
-    mu, sigma = population(
-        torch.from_numpy(stacked("mean")), torch.from_numpy(stacked("square")), model.info.widths, request.threshold
-    )
-    over = stacked("over")
-    if sink.hold:
+    def of(name: str) -> np.ndarray:
+        return trace.field(name).numpy()
+
+    cett_sum, top10, top_index = of("sum"), of("top10"), of("top_index")
+    mu, sigma = population(trace.field("mean"), trace.field("square"), model.info.widths, request.threshold)
+    over = of("over")
+    if trace.recorder.capture.holds:
         limit = mu + request.threshold.k * sigma
-        counts = [count_over(torch.cat(sink.held[layer], dim=1)[0], limit[layer]) for layer in sorted(sink.held)]
+        counts = [count_over(values, limit[layer]) for layer, values in enumerate(trace.layers("values"))]
         over = torch.stack(counts).numpy()
-    means = _answer_means(model, sink)
-    top_index = stacked("top_index")
-    floored = usual_floor(model, usual)
+    means = _answer_means(model, trace)
     return Exploration(
         request=request,
         model=model.info,
-        tokens=tokens,
-        answer=answer,
-        finish=finish,
+        tokens=found.tokens,
+        answer=found.answer,
+        finish=found.finish,
         usual_tokens=usual.tokens,
         cett_sum=cett_sum,
-        cett_max=stacked("max"),
+        cett_max=of("max"),
         top10=top10,
         concentration=top10 / cett_sum,
         over=over,
         mu=mu.numpy(),
         sigma=sigma.numpy(),
         top_index=top_index,
-        top_cett=stacked("top_cett"),
-        top_act=stacked("top_act"),
+        top_cett=of("top_cett"),
+        top_act=of("top_act"),
         top_usual=np.stack([usual.mean[layer][top_index[layer]] for layer in range(model.info.n_layers)]),
-        usual_max=stacked("usual_ratio")[..., 0],
-        usual_index=stacked("usual_index"),
-        usual_cett=stacked("usual_cett"),
-        usual_ratio=stacked("usual_ratio"),
+        usual_max=of("usual_ratio")[..., 0],
+        usual_index=of("usual_index"),
+        usual_cett=of("usual_cett"),
+        usual_ratio=of("usual_ratio"),
         answer_mean=means,
-        answer_ratio=means / floored,
-        set_cett=_set_columns(sink, "set_cett", len(tokens)),
-        set_act=_set_columns(sink, "set_act", len(tokens)),
+        answer_ratio=means / usual_floor(model, usual),
+        set_cett=torch.cat(trace.layers("set_cett"), dim=1).numpy(),
+        set_act=torch.cat(trace.layers("set_act"), dim=1).numpy(),
     )
 
 
-def _stack(sink: SummarySink, pick: Callable[[Summary], Tensor]) -> np.ndarray:
-    """[layer pos ...] of the only row, from the parts of all forwards."""
-    layers = [torch.cat([pick(part).cpu() for part in sink.parts[layer]], dim=1)[0] for layer in sorted(sink.parts)]
-    return torch.stack(layers).numpy()
-
-
-def _set_columns(sink: SummarySink, name: str, tokens: int) -> np.ndarray:
-    """[pos set] in the order of the neuron set, which is by layer."""
-    columns: Sequence[Tensor] = [
-        torch.cat([getattr(part, name).cpu() for part in sink.parts[layer]], dim=1)[0] for layer in sorted(sink.chosen)
-    ]
-    return torch.cat(list(columns), dim=1).numpy() if columns else np.zeros((tokens, 0), np.float32)
-
-
-def _answer_means(model: LoadedModel, sink: SummarySink) -> np.ndarray:
+def _answer_means(model: LoadedModel, trace: Trace) -> np.ndarray:
     """[layer neuron] mean CETT over the answer's tokens; NaN throughout where there is no answer."""
     means = np.full((model.info.n_layers, max(model.info.widths)), np.nan, np.float32)
-    for layer, total in sink.answer_sum.items():
-        means[layer, : total.shape[1]] = (total[0] / sink.answer_count).cpu().numpy()
+    if trace.answer_count:
+        for layer, total in trace.answer_sums().items():
+            means[layer, : len(total)] = (total / trace.answer_count).cpu().numpy()
     return means
 
 

@@ -60,7 +60,7 @@ def expected(plain: Plain, ids: list[int]) -> torch.Tensor:
 
 def answer(model: LoadedModel, question: str, tokens: int) -> str:
     prompt = prompting.encode(model, Asked(prompt=question))
-    return decode(model, [prompt.ids], Decoding(max_new_tokens=tokens)).answers[0].text
+    return decode(model, [prompt.ids], Decoding(max_new_tokens=tokens))[0].text
 
 
 def forward(model: LoadedModel, tree: Tree, ids: list[int]) -> torch.Tensor:
@@ -90,7 +90,7 @@ def test_it_makes_up_who_leads_nortel(smol: LoadedModel) -> None:
 
 def test_its_greedy_answer_is_transformers_own(smol: LoadedModel, plain: Plain) -> None:
     prompt = prompting.encode(smol, Asked(prompt=NORTEL)).ids
-    made = decode(smol, [prompt], Decoding(max_new_tokens=16)).answers[0].ids
+    made = decode(smol, [prompt], Decoding(max_new_tokens=16))[0].ids
     expected = plain.model.generate(
         torch.tensor([prompt]), max_new_tokens=16, do_sample=False, eos_token_id=sorted(smol.ends)
     )[0, len(prompt) :].tolist()
@@ -179,11 +179,11 @@ def test_rows_of_one_batch_are_as_if_alone_padded_or_not(smol: LoadedModel) -> N
     prompts = [prompting.encode(smol, Asked(prompt=question)).ids for question in questions]
     assert len({len(prompt) for prompt in prompts}) > 1
     asked = Decoding(max_new_tokens=6)
-    together = decode(smol, prompts, asked)
+    together = decode(smol, prompts, asked, keep=True)
     for row, prompt in enumerate(prompts):
-        alone = decode(smol, [prompt], asked)
-        assert together.answers[row].ids == alone.answers[0].ids
-        assert relative_gap(together.first_logits[row], alone.first_logits[0]) <= TOLERANCE
+        (alone,) = decode(smol, [prompt], asked, keep=True)
+        assert together[row].ids == alone.ids
+        assert relative_gap(together[row].first_logits, alone.first_logits) <= TOLERANCE
 
 
 def test_a_comparison_changes_the_answer_and_leaves_no_hook(smol: LoadedModel) -> None:

@@ -10,8 +10,9 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from backend.forward.generation import Answer, decode
+from backend.forward.generation import decode
 from backend.forward.prompting import encode
+from backend.forward.rows.row import Running
 from backend.models.loaded import LoadedModel
 from backend.runs.pace import FIRST, Pace, batches
 from backend.runs.records import records
@@ -41,7 +42,7 @@ def greedy_answers(
                 log_probs=tuple(answer.log_probs),
                 entropies=tuple(answer.entropies),
             )
-            for (question, _), answer in zip(prompts, decoded.answers, strict=True)
+            for (question, _), answer in zip(prompts, decoded, strict=True)
         ]
 
     return resumed(model, questions, sampling, journal, watch, Greedy, batch, ROWS, "answering greedily")
@@ -97,7 +98,7 @@ def _drawn(
     decoded = decode(
         model, [ids for _, ids in prompts], sampling.drawn, copies=copies, seeds=seeds, lean=True, watch=watch
     )
-    drawn = [sample(answer) for answer in decoded.answers]
+    drawn = [sample(answer) for answer in decoded]
     return [tuple(drawn[place * copies : (place + 1) * copies]) for place in range(len(prompts))]
 
 
@@ -150,7 +151,7 @@ def _ids(model: LoadedModel, question: Question, sampling: Sampling) -> tuple[in
     return encode(model, asked(question, sampling), sampling.max_new_tokens).ids
 
 
-def sample(answer: Answer) -> Sample:
+def sample(answer: Running) -> Sample:
     """What is kept of a decoded answer."""
     assert answer.finish is not None, "decoding has ended"
     return Sample(text=answer.text, tokens=len(answer.ids), finish=answer.finish)

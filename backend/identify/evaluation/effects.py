@@ -17,7 +17,7 @@ from jaxtyping import Int
 
 from backend.forward.controls import BASELINE, draw
 from backend.forward.generation import decode
-from backend.forward.interventions import prove, scaled
+from backend.forward.rows.row import prove
 from backend.identify.answers.responses import ROWS, Prompts, resumed, sample
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
@@ -78,11 +78,10 @@ def answers(
 
     def batch(prompts: Prompts) -> list[Samples]:
         rows = plans * len(prompts)
-        with scaled(model, rows) as live:
-            every = [ids for _, ids in prompts for _ in plans]
-            decoded = decode(model, every, sampling.greedy, live=live, lean=True, watch=watch)
-            prove(live, rows)
-        told = [sample(answer) for answer in decoded.answers]
+        every = [ids for _, ids in prompts for _ in plans]
+        decoded = decode(model, every, sampling.greedy, plans=rows, lean=True, watch=watch)
+        prove(rows, [answer.touched for answer in decoded], "all")
+        told = [sample(answer) for answer in decoded]
         return [
             Samples(question=question.id, answers=tuple(told[place * len(plans) : (place + 1) * len(plans)]))
             for place, (question, _) in enumerate(prompts)

@@ -30,8 +30,8 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
 from backend.errors import StoreError
-from backend.forward.choosing import scores
 from backend.forward.pooling import RegionText, region_means
+from backend.forward.rows.choosing import scores
 from backend.identify.answers.responses import asked
 from backend.identify.answers.spans import Span
 from backend.identify.features.regions import regions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from backend.errors import ZeroOutput
-from backend.forward.cett import PeakSink, SummarySink, cett, count_over, population, region_means, summarise
+from backend.forward.capture import Capture, Peaks, Recorder, Seen, Summaries, Trace
+from backend.forward.cett import cett, count_over, population, region_means, summarise
 from backend.models.hooks import Tree, observe
 from backend.models.loaded import LoadedModel
 from backend.types import Population, Threshold
@@ -119,7 +120,7 @@ def test_half_precision_is_widened_before_anything_is_computed() -> None:
 def test_a_summary_is_what_sorting_and_counting_give(neurons: int, top: int) -> None:
     values, act = random_values(5, 2, 7, neurons), torch.randn(2, 7, neurons)
     usual = random_values(6, neurons)
-    told = summarise(values, act, usual, top, 2.0, torch.tensor([0, neurons - 1]))
+    told = summarise(values, act, usual, top, 2.0)
     v, a = values.double().numpy(), act.numpy()
     order = np.argsort(-v, axis=-1)
     largest = np.take_along_axis(v, order, -1)
@@ -133,17 +134,17 @@ def test_a_summary_is_what_sorting_and_counting_give(neurons: int, top: int) -> 
     by_usual = np.argsort(-(v / usual.numpy()), axis=-1)[..., :top]
     assert np.array_equal(told.usual_index, by_usual)
     assert largest_gap(told.usual_cett, np.take_along_axis(v, by_usual, -1)) == 0
-    assert largest_gap(told.set_cett, v[..., [0, neurons - 1]]) == 0
-    assert largest_gap(told.set_act, a[..., [0, neurons - 1]]) == 0
+    kept = Summaries(Threshold(), top, chosen={3: torch.tensor([0, neurons - 1])})
+    for layer, chosen in ((3, [0, neurons - 1]), (4, [])):
+        found = kept.reduce(layer, values[0], act[0])
+        assert largest_gap(found["set_cett"], v[0][:, chosen]) == 0
+        assert largest_gap(found["set_act"], a[0][:, chosen]) == 0
 
 
 def test_without_usual_the_ratio_is_the_cett_itself() -> None:
-    told = summarise(
-        random_values(1, 1, 2, 20), torch.zeros(1, 2, 20), None, 4, 3.0, torch.tensor([], dtype=torch.long)
-    )
+    told = summarise(random_values(1, 2, 20), torch.zeros(2, 20), None, 4, 3.0)
     assert torch.equal(told.usual_ratio, told.top_cett)
     assert torch.equal(told.usual_index, told.top_index)
-    assert told.set_cett.shape == (1, 2, 0)
 
 
 @pytest.mark.parametrize("kind", ["token", "layer", "model"])
@@ -192,23 +193,26 @@ def test_a_sink_fed_in_pieces_adds_up_to_the_whole(
     cuts: tuple[int, ...], gathered: int, tiny: Callable[[str], LoadedModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Prompt and decoded tokens come in separate forwards; nothing may hang on where the cut was."""
-    monkeypatch.setattr("backend.forward.cett.GATHERED", gathered)
+    monkeypatch.setattr("backend.forward.capture.GATHERED", gathered)
     model = tiny("llama")
     act, out = torch.randn(1, 9, D_MLP), torch.randn(1, 9, 32)
-    whole, pieces = (SummarySink(model.w_norms, Threshold(population="model"), 10) for _ in range(2))
-    peaks = PeakSink(model.w_norms)
-    whole.answer = slice(4, None)
-    whole(0, act, out)
-    for start, stop in pairwise(cuts):
-        pieces.answer = slice(0, None) if start >= 4 else None
-        pieces(0, act[:, start:stop], out[:, start:stop])
-        peaks(0, act[:, start:stop], out[:, start:stop])
-    assert torch.equal(torch.cat(pieces.held[0], 1), whole.held[0][0])
+
+    def read(capture: Capture, cuts: Sequence[int]) -> Trace:
+        recorder = Recorder(capture, model.w_norms)
+        trace = recorder.trace()
+        for start, stop in pairwise(cuts):
+            seen = Seen(trace, 0, stop - start, slice(max(0, 4 - start), None))
+            recorder.begin([seen], stop - start, act.device, gather=stop - start == 1)
+            recorder(0, act[:, start:stop], out[:, start:stop])
+            recorder.end()
+        return trace
+
+    whole, pieces = (read(Summaries(Threshold(population="model"), 10), told) for told in ((0, 9), cuts))
+    assert torch.equal(pieces.layers("values")[0], whole.layers("values")[0])
     for name in ("sum", "over", "top_index", "top_cett"):
-        found = torch.cat([getattr(part, name) for part in pieces.parts[0]], 1)
-        assert torch.equal(found, getattr(whole.parts[0][0], name)), name
-    assert relative_gap(pieces.answer_sum[0], whole.answer_sum[0]) <= RELATIVE
+        assert torch.equal(pieces.field(name), whole.field(name)), name
+    assert relative_gap(pieces.answer_sums()[0], whole.answer_sums()[0]) <= RELATIVE
     assert pieces.answer_count == whole.answer_count == 5
-    sums, maxima = peaks.stacked()
-    assert torch.equal(sums[0], whole.parts[0][0].sum)
-    assert torch.equal(maxima[0], whole.parts[0][0].max)
+    peaks = read(Peaks(), cuts)
+    assert torch.equal(peaks.field("sum"), whole.field("sum"))
+    assert torch.equal(peaks.field("max"), whole.field("max"))

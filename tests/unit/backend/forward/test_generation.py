@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.errors import Stopped
-from backend.forward.cett import SummarySink
-from backend.forward.choosing import Chooser
-from backend.forward.generation import Answer, cut, decode, left_padded, prompt_token_scores
-from backend.forward.interventions import scaled
-from backend.models.hooks import hook_count, observe
+from backend.forward.capture import Summaries
+from backend.forward.generation import decode
+from backend.forward.rows.advance import cut
+from backend.forward.rows.choosing import choose, generator, prompt_token_scores
+from backend.forward.rows.lane import left_padded
+from backend.forward.rows.row import Running
+from backend.models.hooks import hook_count
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
 from backend.types import Decoding, Event, RowPlan, Threshold
@@ -29,7 +31,7 @@ SAMPLED = Decoding(max_new_tokens=16, temperature=1.0, top_k=50, top_p=0.95, see
 
 
 def tokens(model: LoadedModel, prompts: list[list[int]], decoding: Decoding = GREEDY) -> list[list[int]]:
-    return [answer.ids for answer in decode(model, prompts, decoding).answers]
+    return [answer.ids for answer in decode(model, prompts, decoding)]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -41,7 +43,7 @@ def test_greedy_is_transformers_generate_token_for_token(
         expected = hf.generate(
             torch.tensor([prompt]), max_new_tokens=16, do_sample=False, eos_token_id=sorted(model.ends), pad_token_id=2
         )[0, len(prompt) :].tolist()
-        answer = decode(model, [prompt], GREEDY).answers[0]
+        answer = decode(model, [prompt], GREEDY)[0]
         ended = expected[-1] in model.ends
         assert answer.ids == (expected[:-1] if ended else expected)
         assert answer.finish == ("end" if ended else "length")
@@ -68,13 +70,13 @@ def test_one_step_with_the_cache_is_the_full_forward(
 def test_a_row_alone_is_the_same_row_in_a_padded_batch(family: str, tiny: Callable[[str], LoadedModel]) -> None:
     """Left padding reaches neither positions nor attention, in windows of 16 as in full attention."""
     model = tiny(family)
-    together = decode(model, PROMPTS, GREEDY, ignore_ends=True)
+    together = decode(model, PROMPTS, GREEDY, ignore_ends=True, keep=True)
     for row, prompt in enumerate(PROMPTS):
-        alone = decode(model, [prompt], GREEDY, ignore_ends=True)
-        assert together.answers[row].ids == alone.answers[0].ids
-        assert relative_gap(together.first_logits[row], alone.first_logits[0]) <= TOLERANCE
-        assert relative_gap(together.answers[row].log_probs, alone.answers[0].log_probs) <= TOLERANCE
-        assert relative_gap(together.answers[row].entropies, alone.answers[0].entropies) <= TOLERANCE
+        (alone,) = decode(model, [prompt], GREEDY, ignore_ends=True, keep=True)
+        assert together[row].ids == alone.ids
+        assert relative_gap(together[row].first_logits, alone.first_logits) <= TOLERANCE
+        assert relative_gap(together[row].log_probs, alone.log_probs) <= TOLERANCE
+        assert relative_gap(together[row].entropies, alone.entropies) <= TOLERANCE
 
 
 def test_padding_that_is_read_as_text_would_show(untouched: Callable[[str], Plain]) -> None:
@@ -88,10 +90,10 @@ def test_padding_that_is_read_as_text_would_show(untouched: Callable[[str], Plai
 def test_a_row_that_leaves_the_batch_changes_no_other(family: str, tiny: Callable[[str], LoadedModel]) -> None:
     """Rows end one by one; those that stay keep their cache, mask and draws."""
     model = tiny(family)
-    free = decode(model, PROMPTS, SAMPLED, ignore_ends=True).answers
+    free = decode(model, PROMPTS, SAMPLED, ignore_ends=True)
     early = free[1].text[: max(1, len(free[1].text) // 3)]
     stopping = SAMPLED.model_copy(update={"stop": (early,)})
-    found = decode(model, PROMPTS, stopping, ignore_ends=True).answers
+    found = decode(model, PROMPTS, stopping, ignore_ends=True)
     assert found[1].finish == "stop_text"
     assert len(found[1].ids) < 16
     for before, after in zip(free, found, strict=True):
@@ -113,13 +115,13 @@ def test_copies_of_a_prompt_are_rows_with_their_own_draws(family: str, tiny: Cal
     model, seeds = tiny(family), [5, 6, 7, 8, 9, 10, 11, 12]
     copied = decode(model, PROMPTS, SAMPLED, copies=2, seeds=seeds, ignore_ends=True)
     lean = decode(model, PROMPTS, SAMPLED, copies=2, seeds=seeds, ignore_ends=True, lean=True)
-    for row, (answer, bare) in enumerate(zip(copied.answers, lean.answers, strict=True)):
-        (alone,) = decode(model, [PROMPTS[row // 2]], SAMPLED, seeds=[seeds[row]], ignore_ends=True).answers
+    for row, (answer, bare) in enumerate(zip(copied, lean, strict=True)):
+        (alone,) = decode(model, [PROMPTS[row // 2]], SAMPLED, seeds=[seeds[row]], ignore_ends=True)
         assert answer.ids == alone.ids == bare.ids
         assert answer.text == bare.text
         assert relative_gap(answer.log_probs, alone.log_probs) <= TOLERANCE
         assert not bare.log_probs
-    assert len({tuple(answer.ids) for answer in copied.answers}) == len(seeds)
+    assert len({tuple(answer.ids) for answer in copied}) == len(seeds)
 
 
 def test_other_seeds_draw_other_tokens(tiny: Callable[[str], LoadedModel]) -> None:
@@ -143,14 +145,15 @@ def test_one_candidate_is_greedy_and_temperature_is_not(tiny: Callable[[str], Lo
 def test_top_k_and_top_p_leave_the_likeliest_tokens(settings: dict[str, float], allowed: set[int]) -> None:
     """0.1, 0.25, 0.15, 0.5: two tokens are the top 2, and the fewest that make up 0.6."""
     chances = torch.tensor([[0.1, 0.25, 0.15, 0.5]]).log()
-    choose = Chooser(Decoding(temperature=1.0, seed=0, **settings), [0])
-    assert {int(choose(chances, [0])) for _ in range(200)} == allowed
+    asked, own = Decoding(temperature=1.0, **settings), generator(0)
+    assert {int(choose(chances, [asked], [own])) for _ in range(200)} == allowed
 
 
 def test_draws_follow_the_distribution(tiny: Callable[[str], LoadedModel]) -> None:
     chances = torch.tensor([[0.1, 0.2, 0.7]])
-    choose = Chooser(Decoding(temperature=1.0, seed=0), [0])
-    counts = torch.bincount(torch.cat([choose(chances.log(), [0]) for _ in range(3000)]), minlength=3) / 3000
+    own = generator(0)
+    drawn = Decoding(temperature=1.0)
+    counts = torch.bincount(torch.cat([choose(chances.log(), [drawn], [own]) for _ in range(3000)]), minlength=3) / 3000
     assert relative_gap(counts, chances[0]) < 0.045
 
 
@@ -160,16 +163,15 @@ def test_log_probability_and_entropy_are_those_of_the_predicting_distribution(
 ) -> None:
     """At temperature 1 whatever the sampling was."""
     prompt = PROMPTS[2]
-    decoded = decode(tiny(family), [prompt], SAMPLED, prompt_scores=True)
-    answer = decoded.answers[0]
+    (answer,) = decode(tiny(family), [prompt], SAMPLED, prompt_scores=True)
     whole = prompt + answer.ids
     told = untouched(family).logits([whole])[0].double().log_softmax(-1)
     expected = [float(told[place - 1, token]) for place, token in enumerate(whole) if place]
     entropies = (-(told.exp() * told).sum(-1))[:-1]
-    assert decoded.prompt_log_probs[0][0] is None
-    assert decoded.prompt_entropies[0][0] is None
-    assert relative_gap(decoded.prompt_log_probs[0][1:] + answer.log_probs, expected) <= TOLERANCE
-    assert relative_gap(decoded.prompt_entropies[0][1:] + answer.entropies, entropies) <= TOLERANCE
+    assert answer.prompt_log_probs[0] is None
+    assert answer.prompt_entropies[0] is None
+    assert relative_gap(answer.prompt_log_probs[1:] + answer.log_probs, expected) <= TOLERANCE
+    assert relative_gap(answer.prompt_entropies[1:] + answer.entropies, entropies) <= TOLERANCE
 
 
 def test_scores_of_a_long_prompt_do_not_hang_on_the_chunk() -> None:
@@ -185,24 +187,26 @@ def test_scores_of_a_long_prompt_do_not_hang_on_the_chunk() -> None:
 def test_the_kept_cache_is_as_it_was_behind_the_prompt(tiny: Callable[[str], LoadedModel]) -> None:
     """Decoding goes on with its own; the copy serves a second reading of the same prompt."""
     model = tiny("gemma3_text")
-    decoded = decode(model, [PROMPTS[0]] * 2, GREEDY, keep_cache=True)
-    assert decoded.cache.get_seq_length() == len(PROMPTS[0])
+    decoded = decode(model, [PROMPTS[0]] * 2, GREEDY, keep=True)
+    kept = decoded[0].kept
+    assert kept is not None and kept is decoded[1].kept
+    assert kept.cache.get_seq_length() == len(PROMPTS[0])
     with torch.inference_mode():
-        answer = torch.tensor([decoded.answers[0].ids] * 2)
-        logits = model.plain(answer, past_key_values=decoded.cache, use_cache=True).logits
-        whole = model.plain(torch.tensor([PROMPTS[0] + decoded.answers[0].ids])).logits
+        answer = torch.tensor([decoded[0].ids] * 2)
+        logits = model.plain(answer, past_key_values=kept.cache, use_cache=True).logits
+        whole = model.plain(torch.tensor([PROMPTS[0] + decoded[0].ids])).logits
     assert relative_gap(logits[0], whole[0, len(PROMPTS[0]) :]) <= TOLERANCE
 
 
 def test_every_token_is_told_at_once_with_the_text_so_far(tiny: Callable[[str], LoadedModel]) -> None:
     model, told = tiny("llama"), []
 
-    def tell(row: int, answer: Answer) -> None:
-        told.append((row, len(answer.ids), answer.text))
+    def tell(answer: Running) -> None:
+        told.append((answer.row.place, len(answer.ids), answer.text))
 
-    decoded = decode(model, PROMPTS[:2], GREEDY, on_token=tell, ignore_ends=True)
+    decoded = decode(model, PROMPTS[:2], GREEDY, told=tell, ignore_ends=True)
     assert [(row, count) for row, count, _ in told] == [(row, count) for count in range(1, 17) for row in (0, 1)]
-    assert [text for row, count, text in told if count == 16] == [answer.text for answer in decoded.answers]
+    assert [text for row, count, text in told if count == 16] == [answer.text for answer in decoded]
 
 
 class StopAt(Silent):
@@ -225,11 +229,10 @@ def test_stop_frees_the_model_within_one_token_whenever_it_comes(
 ) -> None:
     model, seen = tiny("llama"), []
     plan = RowPlan(arm="chosen", alpha=0.0, neurons=NeuronSet.of("L0:N1", "L2:N2"))
-    sink = SummarySink(model.w_norms, Threshold(), 10)
-    with pytest.raises(Stopped), scaled(model, [plan]) as live, observe(model, sink):
+    with pytest.raises(Stopped):
         decode(
-            model, [PROMPTS[0]], GREEDY, live=live, watch=StopAt(moment), ignore_ends=True,
-            on_token=lambda row, answer: seen.append(len(answer.ids)),
+            model, [PROMPTS[0]], GREEDY, plans=[plan], capture=Summaries(Threshold(), 10), watch=StopAt(moment),
+            ignore_ends=True, told=lambda answer: seen.append(len(answer.ids)),
         )  # fmt: skip
     assert len(seen) == moment
     assert hook_count(model) == 0

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from backend.errors import BadNeurons, InterventionUnused
 from backend.forward.generation import decode
-from backend.forward.interventions import layer_scales, plan_alphas, prove, scaled
+from backend.forward.interventions import joined_scales, layer_plans, scaled
+from backend.forward.rows.row import plan_alphas, prove
 from backend.models.hooks import Observer, Tree, hook_count, observe
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Decoding, Positions, RowPlan
 from tests.plain import FLOAT32, Plain, naive_cett, relative_gap, some_ids
-from tests.tiny import FAMILIES, LAYERS
+from tests.tiny import D_MLP, FAMILIES, LAYERS
 
 TREES: tuple[Tree, ...] = ("plain", "bridge")
 TOLERANCE = FLOAT32
@@ -144,8 +145,11 @@ def test_only_the_positions_asked_for_are_touched(
     model, neurons = tiny(family), NeuronSet.of("L0:N5", "L0:N9")
     seen: list[Tensor] = []
     prompt = IDS[0].tolist()
-    with scaled(model, [row(2.0, neurons)], positions) as live, observe(model, first_layer(seen)):
-        answer = decode(model, [prompt], Decoding(max_new_tokens=6), live=live, ignore_ends=True).answers[0]
+    plan = row(2.0, neurons)
+    with observe(model, first_layer(seen)):
+        (answer,) = decode(
+            model, [prompt], Decoding(max_new_tokens=6), plans=[plan], positions=positions, ignore_ends=True
+        )
     read = prompt + answer.ids[:-1]
     before = untouched(family).captured([read])[0][0][0]
     after = torch.cat(seen, dim=1)[0].numpy()
@@ -153,7 +157,7 @@ def test_only_the_positions_asked_for_are_touched(
     factors = np.ones((len(read), before.shape[1]))
     factors[np.ix_(reached, (5, 9))] = 2.0
     assert relative_gap(after, before * factors) <= TOLERANCE
-    touched = live.touched(0, row(2.0, neurons))
+    touched = answer.touched
     assert (touched.neurons, touched.tokens) == (2, len(reached))
     assert touched.changed == int((before[list(reached)][:, (5, 9)] != 0).sum())
 
@@ -163,9 +167,8 @@ def test_touched_counts_every_row_for_itself_padding_left_out(tiny: Callable[[st
     model, chosen = tiny("llama"), NeuronSet.of("L1:N1", "L2:N2")
     plans = [row(1.0, NeuronSet()), row(0.0, chosen), row(1.0, chosen), row(0.5, chosen)]
     prompts = [some_ids(1, length)[0].tolist() for length in (9, 4, 6, 9)]
-    with scaled(model, plans) as live:
-        decode(model, prompts, Decoding(max_new_tokens=3), live=live, ignore_ends=True)
-    told = [live.touched(place, plan) for place, plan in enumerate(plans)]
+    found = decode(model, prompts, Decoding(max_new_tokens=3), plans=plans, ignore_ends=True)
+    told = [answer.touched for answer in found]
     assert [t.tokens for t in told] == [0, 6, 8, 11]
     assert [t.neurons for t in told] == [0, 2, 2, 2]
     assert [t.changed for t in told] == [0, 12, 0, 22]
@@ -177,8 +180,8 @@ def test_padding_is_not_scaled(tiny: Callable[[str], LoadedModel]) -> None:
     prompts = [some_ids(1, 9)[0].tolist(), some_ids(1, 4)[0].tolist()]
     for alpha in (1.0, 3.0):
         plans = [row(alpha, NeuronSet.of("L0:N5"))] * 2
-        with scaled(model, plans) as live, observe(model, first_layer(seen)):
-            decode(model, prompts, Decoding(max_new_tokens=1), live=live)
+        with observe(model, first_layer(seen)):
+            decode(model, prompts, Decoding(max_new_tokens=1), plans=plans)
     ratio = (seen[1] / seen[0])[:, :, 5]
     assert torch.equal(ratio[1, :5], torch.ones(5))
     assert torch.allclose(ratio[1, 5:], torch.full((4,), 3.0))
@@ -190,28 +193,32 @@ def test_counts_stay_whole_numbers_however_large(tiny: Callable[[str], LoadedMod
     model = tiny("llama")
     with torch.inference_mode(), scaled(model, [row(0.0)]) as live:
         model.plain(IDS)
-        assert not live.changed[0].is_floating_point()
+        assert not any(counts.is_floating_point() for counts in live.scaling.changed.values())
 
 
 def test_a_row_that_was_to_change_and_did_not_is_an_error(tiny: Callable[[str], LoadedModel]) -> None:
     """Nothing may be shown as the answer of an intervention that never acted."""
     model = tiny("llama")
-    with scaled(model, [row(1.0, NeuronSet()), row(0.0)]) as live:
+    plans = [row(1.0, NeuronSet()), row(0.0)]
+    with scaled(model, plans) as live:
         with pytest.raises(InterventionUnused, match="5 neurons touched nothing: .* no position was reached"):
-            prove(live, [row(1.0, NeuronSet()), row(0.0)])
+            prove(plans, [live.touched(place) for place in range(2)], "answer")
         with torch.inference_mode():
             model.plain(IDS.expand(2, -1))
-        assert prove(live, [row(1.0, NeuronSet()), row(0.0)])[1].changed == 5 * IDS.shape[1]
+        told = [live.touched(place) for place in range(2)]
+        prove(plans, told, "answer")
+        assert told[1].changed == 5 * IDS.shape[1]
 
 
 def test_neurons_whose_activation_is_exactly_zero_are_no_intervention(
     tiny: Callable[[str], LoadedModel],
 ) -> None:
     model = tiny("llama")
-    with torch.inference_mode(), scaled(model, [row(0.0, NeuronSet.of("L1:N4"))]) as live:
+    plans = [row(0.0, NeuronSet.of("L1:N4"))]
+    with torch.inference_mode(), scaled(model, plans) as live:
         live.apply(1, torch.zeros(1, 3, 48))
     with pytest.raises(InterventionUnused, match="every activation there was exactly 0"):
-        prove(live, [row(0.0, NeuronSet.of("L1:N4"))])
+        prove(plans, [live.touched(0)], "all")
 
 
 @pytest.mark.parametrize("tree", TREES)
@@ -249,11 +256,15 @@ def test_hooks_are_off_and_weights_as_before_whatever_happens_inside(
     assert all(torch.equal(after[name], value) for name, value in before.items())
 
 
-def test_rows_are_scaled_by_the_union_of_their_neurons_with_ones_where_they_have_none(
-    tiny: Callable[[str], LoadedModel],
-) -> None:
+def test_a_scale_names_each_rows_own_neurons_and_nothing_else(tiny: Callable[[str], LoadedModel]) -> None:
+    model = tiny("llama")
     first, second = NeuronSet.of("L1:N9", "L1:N2"), NeuronSet.of("L1:N5", "L1:N2")
-    scales = layer_scales(tiny("llama"), [row(0.5, first), row(None, second, (0.25, 3.0))])
+    plans = [row(0.5, first), row(None, second, (0.25, 3.0))]
+    scales = joined_scales(model, [(2, 7, layer_plans(model, plans[0])), (0, 8, layer_plans(model, plans[1]))])
     assert list(scales) == [1]
-    assert scales[1].neurons.tolist() == [2, 5, 9]
-    assert scales[1].alphas.tolist() == [[0.5, 1.0, 0.5], [0.25, 3.0, 1.0]]
+    told = scales[1]
+    assert told.rows.tolist() == [2, 2, 0, 0]
+    assert told.neurons.tolist() == [2, 9, 2, 5]
+    assert told.alphas.tolist() == [0.5, 0.5, 0.25, 3.0]
+    assert told.slots.tolist() == [7, 7, 8, 8]
+    assert told.flat.tolist() == [2 * D_MLP + 2, 2 * D_MLP + 9, 2, 5]

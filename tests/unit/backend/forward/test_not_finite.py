@@ -15,10 +15,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from backend.engine import Engine
 from backend.errors import NotFinite, ZeroOutput
 from backend.forward import reference
-from backend.forward.cett import Norms, SummarySink, check_norms
-from backend.forward.choosing import Chooser
+from backend.forward.capture import Recorder, Seen, Summaries
+from backend.forward.cett import Norms, check_norms
 from backend.forward.generation import decode
 from backend.forward.pooling import RegionText, region_means
+from backend.forward.rows.choosing import choose, generator
 from backend.identify.evaluation.threshold import count
 from backend.models.hooks import hook_count
 from backend.models.loaded import LoadedModel, wrap
@@ -125,8 +126,10 @@ def test_an_output_head_that_is_not_finite_is_refused_too(
         for door in ("explore, generated", "explore, given", "compare", "decode", "drawn"):
             with pytest.raises(NotFinite, match="logits"):
                 DOORS[door](model, usual, tmp_path)
+        model.extras.pop("lens", None)
         with pytest.raises(NotFinite, match="L1:N3 pushes"):
             lens(model, LensRequest(neurons=ONE))
+    assert lens(model, LensRequest(neurons=ONE)).pushed, "what was found out while a weight was bad is not remembered"
 
 
 def test_a_neurons_direction_that_is_not_finite_is_named_on_its_card(
@@ -245,18 +248,23 @@ def test_the_check_names_the_first_layer_and_in_it_the_first_token() -> None:
 
 def test_sinks_do_not_wait_for_the_device_inside_a_hook(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is bad is kept as numbers and told when a result is read."""
-    sink = SummarySink([torch.ones(D_MLP)], Threshold(), 5)
-    monkeypatch.setattr(Tensor, "__bool__", lambda self: pytest.fail("a hook waited"))
-    for out in (torch.ones(1, 3, D_MODEL), torch.zeros(1, 1, D_MODEL)):
-        sink(0, torch.ones(1, out.shape[1], D_MLP), out)
-    monkeypatch.undo()
+    recorder = Recorder(Summaries(Threshold(), 5), [torch.ones(D_MLP)])
+    trace = recorder.trace()
+    for tokens in (3, 1):
+        out = torch.ones(1, tokens, D_MODEL) if tokens == 3 else torch.zeros(1, tokens, D_MODEL)
+        recorder.begin([Seen(trace, 0, tokens, slice(None))], tokens, out.device, gather=tokens == 1)
+        with monkeypatch.context() as hooked:
+            hooked.setattr(Tensor, "__bool__", lambda self: pytest.fail("a hook waited"))
+            hooked.setattr(Tensor, "item", lambda self: pytest.fail("a hook waited"))
+            hooked.setattr(Tensor, "tolist", lambda self: pytest.fail("a hook waited"))
+            recorder(0, torch.ones(1, tokens, D_MLP), out)
+        recorder.end()
     with pytest.raises(ZeroOutput, match="layer 0, token 3"):
-        _ = sink.parts
+        trace.check()
     Norms().check()
 
 
 def test_no_token_is_drawn_from_a_distribution_that_is_none(tiny: Callable[[str], LoadedModel]) -> None:
     """Guard: what the decoder refuses would end in torch's own words."""
-    choose = Chooser(Decoding(temperature=1.0), [0])
     with pytest.raises(RuntimeError):
-        choose(torch.full((1, 8), float("nan")), [0])
+        choose(torch.full((1, 8), float("nan")), [Decoding(temperature=1.0)], [generator(0)])

@@ -33,7 +33,7 @@ def questions(model: LoadedModel, count: int = 48) -> tuple[Question, ...]:
         for n in range(count)
     ]
     prompts = [encode(model, asked(question, SAMPLING), SAMPLING.max_new_tokens).ids for question in bare]
-    told = [answer.text for answer in decode(model, prompts, SAMPLING.greedy).answers]
+    told = [answer.text for answer in decode(model, prompts, SAMPLING.greedy)]
     return tuple(
         question.model_copy(update={"answers": (text,)}) if (n // 3) % 2 and normalise(text) else question
         for n, (question, text) in enumerate(zip(bare, told, strict=True))

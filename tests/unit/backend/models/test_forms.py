@@ -109,17 +109,17 @@ def test_a_row_is_the_same_alone_and_beside_others(form: str, tiny: Models, unto
     prompts = [some_ids(1, length, seed=length)[0].tolist() for length in (5, 40, 17, 30)]
     drawn = Decoding(max_new_tokens=6, temperature=1.0, top_k=20, seed=3)
     seeds = list(range(8))
-    together = decode(model, prompts, drawn, copies=2, seeds=seeds, ignore_ends=True)
-    for row, answer in enumerate(together.answers):
+    together = decode(model, prompts, drawn, copies=2, seeds=seeds, ignore_ends=True, keep=True)
+    for row, answer in enumerate(together):
         prompt = prompts[row // 2]
-        alone = decode(model, [prompt], drawn, seeds=[seeds[row]], ignore_ends=True)
-        assert answer.ids == alone.answers[0].ids
-        assert relative_gap(together.first_logits[row], plain.logits([prompt])[0, -1]) <= FLOAT32
+        (alone,) = decode(model, [prompt], drawn, seeds=[seeds[row]], ignore_ends=True)
+        assert answer.ids == alone.ids
+        assert relative_gap(together[row].first_logits, plain.logits([prompt])[0, -1]) <= FLOAT32
         expected = log_probs(plain, prompt + answer.ids)[len(prompt) - 1 :]
         assert relative_gap(answer.log_probs, expected) <= FLOAT32
-    stopping = drawn.model_copy(update={"stop": (together.answers[1].text[:1],)})
+    stopping = drawn.model_copy(update={"stop": (together[1].text[:1],)})
     for before, after in zip(
-        together.answers, decode(model, prompts, stopping, copies=2, seeds=seeds, ignore_ends=True).answers, strict=True
+        together, decode(model, prompts, stopping, copies=2, seeds=seeds, ignore_ends=True), strict=True
     ):
         assert after.ids == before.ids[: len(after.ids)]
 
@@ -195,7 +195,7 @@ def test_a_text_lies_on_one_side_of_the_seam(tiny: Models) -> None:
         with pytest.raises(BadPrompt, match=f"could cross token {SEAM}.*shorter answer"):
             decode(model, [some_ids(1, 40)[0].tolist(), some_ids(1, length)[0].tolist()], short)
     for length in (SEAM - 4, SEAM + 1):
-        assert len(decode(model, [some_ids(1, length)[0].tolist()], short, ignore_ends=True).answers[0].ids) == 4
+        assert len(decode(model, [some_ids(1, length)[0].tolist()], short, ignore_ends=True)[0].ids) == 4
 
 
 def test_the_threshold_counts_each_text_as_if_alone(tiny: Models) -> None:
@@ -292,7 +292,7 @@ def test_rows_are_answered_alone_where_padding_does_not_hold(tiny: Models) -> No
         model, proof=replace(model.proof, left=False, right=False, copied=False, dropped=False, shared=False)
     )
     asked = Decoding(max_new_tokens=6, temperature=1.0, seed=2)
-    told = [[a.ids for a in decode(m, prompts, asked, copies=2, seeds=list(range(8))).answers] for m in (model, slow)]
+    told = [[a.ids for a in decode(m, prompts, asked, copies=2, seeds=list(range(8)))] for m in (model, slow)]
     assert told[0] == told[1]
     texts = [RegionText(tuple(prompt), ((1, 2),)) for prompt in prompts]
     assert relative_gap(region_means(slow, texts), region_means(model, texts)) <= FLOAT32

@@ -270,7 +270,7 @@ def test_stop_at_any_moment_leaves_no_hook_and_no_trace(tiny: Callable[[str], Lo
     assert compare(model, request(), SILENT).to_bytes() == expected
 
 
-@pytest.mark.parametrize("where_it_fails", ["prove", "_note", "PeakSink.__call__", "_row"])
+@pytest.mark.parametrize("where_it_fails", ["prove", "_note", "Peaks.reduce", "_row"])
 def test_a_failure_at_any_stage_leaves_no_hook_and_no_trace(
     where_it_fails: str, tiny: Callable[[str], LoadedModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,8 +303,8 @@ def test_divergence_of_impossible_tokens_stays_finite(tiny: Callable[[str], Load
 
     logits = torch.zeros(2, 1, 4)
     logits[1, 0, 0] = -torch.inf
-    forced = Forced(torch.zeros(2, 0))
-    _note(forced, logits, 0, {1: None})
+    forced = Forced(torch.full((2, 1), torch.nan))
+    _note(forced, logits, logits[0], 0, {1: None})
     assert forced.kl[0, 0] == 0
     assert torch.isfinite(forced.kl).all()
     assert forced.kl[1, 0] > 100

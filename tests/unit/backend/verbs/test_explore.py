@@ -282,7 +282,7 @@ def test_stop_and_failure_leave_no_hook(
     def fail(*_: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("backend.forward.cett.summarise", fail)
+    monkeypatch.setattr("backend.forward.capture.summarise", fail)
     with pytest.raises(MemoryError):
         explore(model, request(answer=answer), usual("llama"), SILENT)
     assert hook_count(model) == 0

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from backend.errors import Stopped, StoreError
-from backend.forward.generation import Decoded, decode
+from backend.forward.generation import decode
 from backend.forward.prompting import encode
+from backend.forward.rows.row import Running
 from backend.identify.answers import responses
 from backend.identify.answers.responses import asked, greedy_answers, row_seed, samples
 from backend.models.loaded import LoadedModel
@@ -39,7 +40,7 @@ def test_a_sample_is_the_row_that_its_seed_makes_alone(tiny: Callable[[str], Loa
         ids = encode(model, asked(question, SAMPLING)).ids
         for number, sample in enumerate(one.answers):
             seed = row_seed(SAMPLING.seed, question.id, number)
-            (alone,) = decode(model, [ids], SAMPLING.drawn, seeds=[seed]).answers
+            (alone,) = decode(model, [ids], SAMPLING.drawn, seeds=[seed])
             assert (sample.text, sample.tokens, sample.finish) == (alone.text, len(alone.ids), alone.finish)
     assert len({sample.text for one in found for sample in one.answers}) > len(QUESTIONS), "draws differ"
 
@@ -52,7 +53,7 @@ def test_greedy_answers_are_those_of_decoding_with_their_figures(
     for question, one in zip(
         QUESTIONS, greedy_answers(model, QUESTIONS, SAMPLING, Journal(tmp_path / "g")), strict=True
     ):
-        (alone,) = decode(model, [encode(model, asked(question, SAMPLING)).ids], SAMPLING.greedy).answers
+        (alone,) = decode(model, [encode(model, asked(question, SAMPLING)).ids], SAMPLING.greedy)
         assert one.answer.text == alone.text and len(one.log_probs) == len(one.entropies) == one.answer.tokens
         assert one.log_probs == pytest.approx(alone.log_probs, rel=FLOAT32)
 
@@ -86,7 +87,7 @@ def test_a_stopped_run_goes_on_where_it_was_and_ends_with_the_same(
     assert kept == 2 * batches
     asked_for: list[int] = []
 
-    def counting(model: LoadedModel, prompts: Sequence[Sequence[int]], *rest: Any, **named: Any) -> Decoded:
+    def counting(model: LoadedModel, prompts: Sequence[Sequence[int]], *rest: Any, **named: Any) -> list[Running]:
         asked_for.append(len(prompts))
         return decode(model, prompts, *rest, **named)
 

@@ -1,0 +1,85 @@
+"""Caches of rows that join, leave and go on, as tensors of Transformers' dynamic cache.
+
+Owns what is done to a cache between two forwards. All rows of a cache end at its last position; a shorter one is filled
+up in front, and its mask says so. What is joined here is proven for the model at hand when it is loaded
+(`backend.models.selfcheck`), and not done where it does not hold. Refuses forwards.
+
+Joining copies both caches once, which costs about as much as reading one more token of each row; the filled-up part
+costs memory and attention until the longest row leaves.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+JOINED = (DynamicLayer, DynamicSlidingWindowLayer)
+"""Kinds of cache layers that are known to be keys and values by position."""
+
+
+def is_plain(cache: Any) -> bool:
+    """Whether a cache holds keys and values by position and nothing else."""
+    layers = getattr(cache, "layers", ())
+    return bool(layers) and all(type(layer) in JOINED for layer in layers)
+
+
+def kept(cache: Any) -> Any:
+    """The cache as it is now, whatever is read behind it afterwards.
+
+    Of a plain one only the list of its tensors is copied: a forward puts longer ones in their place.
+    """
+    if not is_plain(cache):
+        return copy.deepcopy(cache)
+    again = copy.copy(cache)
+    again.layers = [copy.copy(layer) for layer in cache.layers]
+    return again
+
+
+def join(cache: Any, other: Any, width: int, wider: int) -> Any:
+    """Rows of `cache` (`width` positions), then those of `other` (`wider` positions), all ending at the same position.
+
+    Both must be plain, of the same model.
+    """
+    whole = max(width, wider)
+    joined = kept(cache)
+    for layer, theirs in zip(joined.layers, other.layers, strict=True):
+        if not layer.is_initialized or layer.keys is None or not layer.keys.numel():
+            continue  # a layer that reads another layer's keys has none
+        length = whole
+        if isinstance(layer, DynamicSlidingWindowLayer):
+            length = min(whole, layer.sliding_window - 1)
+            layer.cumulative_length = whole
+        layer.keys = torch.cat([_filled(one.keys, length) for one in (layer, theirs)])
+        layer.values = torch.cat([_filled(one.values, length) for one in (layer, theirs)])
+    return joined
+
+
+def trim(cache: Any, width: int, gone: int) -> None:
+    """Take the first `gone` of `width` positions away. Must be plain."""
+    for layer in cache.layers:
+        if not layer.is_initialized or layer.keys is None or not layer.keys.numel():
+            continue
+        length = width - gone
+        if isinstance(layer, DynamicSlidingWindowLayer):
+            length = min(length, layer.sliding_window - 1)
+            layer.cumulative_length = width - gone
+        layer.keys = layer.keys[..., layer.keys.shape[-2] - length :, :]
+        layer.values = layer.values[..., layer.values.shape[-2] - length :, :]
+
+
+def select(cache: Any, places: Sequence[int], device: torch.device) -> None:
+    """Only the rows at `places` go on, in that order; a row may stand twice."""
+    cache.batch_select_indices(torch.tensor(list(places), device=device))
+
+
+def _filled(values: Tensor, length: int) -> Tensor:
+    """[row head pos width] with zeros in front, or without its first positions, up to `length`."""
+    missing = length - values.shape[-2]
+    if missing <= 0:
+        return values[..., -missing:, :]
+    return torch.cat([values.new_zeros(*values.shape[:-2], missing, values.shape[-1]), values], dim=-2)
