@@ -21,6 +21,7 @@ from backend.forward import reference
 from backend.forward.chat import clock
 from backend.forward.prompting import Encoded, encode, token_infos
 from backend.forward.reference import Usual
+from backend.forward.rows.shared import Piece, Shared, Work
 from backend.forward.templating import one_moment
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
@@ -48,8 +49,8 @@ from backend.types import (
     Verb,
     result_key,
 )
-from backend.verbs.compare import compare
-from backend.verbs.explore import explore, full_array
+from backend.verbs.compare import compare, comparing
+from backend.verbs.explore import explore, exploring, full_array
 from backend.verbs.lens import VERSION as LENS
 from backend.verbs.lens import lens
 from backend.verbs.neuron import card
@@ -70,6 +71,7 @@ class Engine:
         self.model = model
         self.store = store
         self._usual: Usual | None = None
+        self._shared = Shared(model)
 
     @property
     def info(self) -> ModelInfo:
@@ -105,6 +107,41 @@ class Engine:
             if verb not in LONG:
                 self._keep(verb, request, result)
             return result
+
+    def begin(self, verb: Verb, request: Request, watch: Watch) -> Piece | None:
+        """Let a request begin beside those that run, where its verb answers row by row; None where it needs the model
+        for itself (`run`). Its result, once it is done, is kept as that of `run`. `step` carries it on.
+        """
+        if isinstance(request, CompareRequest):
+            return self._shared.begin(
+                lambda batch: self._kept(verb, request, comparing(batch, request, watch)), watch.stopped
+            )
+        if isinstance(request, ExploreRequest) and request.answer is None:
+            usual = self.usual(watch)
+            return self._shared.begin(
+                lambda batch: self._kept(verb, request, exploring(batch, request, usual, watch)), watch.stopped
+            )
+        return None
+
+    def step(self) -> list[Piece]:
+        """One more token of all that was begun: what is done with it. Raises where none of it can go on: `leave`."""
+        return self._shared.step()
+
+    def leave(self) -> list[Piece]:
+        """Let go of all that was begun and has not ended."""
+        return self._shared.close()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether what is begun now would not wait for memory behind what was begun before."""
+        return self._shared.has_room
+
+    def _kept(self, verb: Verb, request: Request, work: Work[Kept]) -> Work[tuple[str, Kept]]:
+        """(key, result) of a work: kept under the moment that its template took for now when it began."""
+        with one_moment():
+            result = yield from work
+            self._keep(verb, request, result)
+            return self.key(request), result
 
     def explore(self, request: ExploreRequest, watch: Watch = SILENT) -> Exploration:
         """One answer, seen inside. See `backend.verbs.explore.explore`."""

@@ -112,6 +112,17 @@ class FakeEngine:
         payload = self.store.get(key)
         return None if payload is None else RESULTS[verb].model_validate_json(payload)
 
+    has_room = True
+
+    def begin(self, verb: Verb, request: Request, watch: Watch) -> None:
+        """Everything is run by itself."""
+
+    def step(self) -> None:
+        """Nothing runs together."""
+
+    def leave(self) -> None:
+        """Nothing runs together."""
+
     def run(self, verb: Verb, request: Request, watch: Watch = SILENT) -> Result:
         self.computed.append(request)
         result: Result

@@ -193,6 +193,7 @@ class Recorder:
             if sum(act.numel() for act, _ in layers) >= GATHERED:
                 self.flush()
 
+    @torch.inference_mode()
     def flush(self) -> None:
         """Reduce what waits."""
         waiting, self._waiting = self._waiting, None
@@ -214,6 +215,7 @@ class Recorder:
         self.flush()
         return {layer: sums[slot] for layer, sums in sorted(self._sums.items()) if slot < len(sums)}
 
+    @torch.inference_mode()
     def free(self, slot: int) -> None:
         """A slot's row is over: another may have it."""
         if slot < 0:

@@ -17,9 +17,9 @@ from typing import Any, Literal
 from backend.errors import Busy, HNeuronsError, Stopped, Unknown
 from backend.models.registry import DEFAULT
 from backend.serve.failures import parts
-from backend.serve.jobs import told
+from backend.serve.jobs import Job, told
 from backend.serve.opening import Answering, ModelSpec, Opener, Progress, free_memory
-from backend.types import ModelChange, ModelInfo, ModelOrder, ModelStatus
+from backend.types import LONG, IdentifyRequest, ModelChange, ModelInfo, ModelOrder, ModelStatus
 
 State = Literal["checking", "waiting", "loading", "failed", "cancelled"]
 """As in `backend.types.ModelChange`."""
@@ -264,26 +264,25 @@ def unanswered(change: Change, others: bool) -> dict[str, str]:
     return parts(type(why)(f"{change.name} did not answer this", because, instead))
 
 
-def ask(
-    spec: ModelSpec, now: ModelStatus, *, waiting: int, recent: int, runs: Sequence[str], other: str | None
-) -> None:
-    """Let pass a change that takes nothing from anybody.
+def ask(spec: ModelSpec, session: str, models: Models, jobs: Sequence[Job], recent: set[str]) -> None:
+    """Let pass a change of model that takes nothing from anybody.
 
     Args:
-        spec, now: the model to come, and what is there.
-        waiting, recent: questions of others that run or wait; other sessions that used the model just now.
-        runs: names of the long runs at work or in the queue.
-        other: the model that somebody else is loading.
+        spec: the model to come; `session` asks for it.
+        jobs: what runs or waits. recent: sessions that used the model just now.
     Raises Busy, which says who is at work.
     """
-    loaded, found = now.name or "The model", []
+    loaded, found = models.view().name or "The model", []
+    waiting = sum(job.verb not in LONG and (not session or job.session != session) for job in jobs)
+    runs = dict.fromkeys(job.request.name for job in jobs if isinstance(job.request, IdentifyRequest))
+    others = len(recent - {session}) if session else 0
     if waiting:
         found.append(f"{_counted(waiting, 'question')} of others {'runs or waits' if waiting == 1 else 'run or wait'}")
-    elif recent:
-        found.append(f"{_counted(recent, 'other session')} used it in the last {RECENT / 60:.0f} minutes")
+    elif others:
+        found.append(f"{_counted(others, 'other session')} used it in the last {RECENT / 60:.0f} minutes")
     if runs:
         found.append(f"the training run {', '.join(runs)} is at work and would wait until {loaded} is loaded again")
-    if other:
+    if other := models.asked_by_other(session):
         found.append(f"{other} is being loaded for somebody else")
     if found:
         wanted = f"confirm that {spec.name or DEFAULT} is to be loaded all the same, or wait"

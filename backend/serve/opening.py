@@ -20,6 +20,7 @@ from typing import Protocol
 
 from backend.errors import BadSettings, ModelTooLarge, UnknownModel
 from backend.models.registry import DEFAULT
+from backend.serve.together import Sharing
 from backend.types import CettFile, CettRequest, ModelChoice, ModelInfo, Request, Result, Verb
 from backend.types.probe import Said
 from backend.watch import Watch
@@ -38,8 +39,11 @@ Progress = Callable[[str, float], None]
 """Told of a stage and its fraction 0..1."""
 
 
-class Answering(Protocol):
-    """The verbs of one loaded model. One request at a time; `key` and `lookup` may be called at any."""
+class Answering(Sharing, Protocol):
+    """The verbs of one loaded model, from one thread; `key` and `lookup` may be called from any.
+
+    `run` takes the model for one request; what was begun by `begin` runs together, a token at each `step`.
+    """
 
     @property
     def info(self) -> ModelInfo:

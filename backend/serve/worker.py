@@ -16,12 +16,12 @@ import time
 from collections.abc import Callable
 
 from backend.errors import BackendUnavailable, QueueFull, Stopped
-from backend.forward.templating import one_moment
 from backend.serve.changing import RECENT, Change, Check, Models, ask
 from backend.serve.history import Records
 from backend.serve.jobs import Ended, Job, JobWatch, Outcome, nobody, told
+from backend.serve.line import Line
 from backend.serve.opening import Answering, ModelSpec, Opener, free_memory
-from backend.serve.queue import FairQueue
+from backend.serve.outcomes import compute, look_up
 from backend.types import LONG, Event, IdentifyRequest, JobView, ModelInfo, ModelStatus, Request, Result, Verb
 
 log = logging.getLogger(__name__)
@@ -55,11 +55,8 @@ class Worker:
         self._memory, self._clock = memory, clock
         self._abandoned_after, self._ready = abandoned_after, ready
         self._changed = threading.Condition()
-        self._queue: FairQueue[Job] = FairQueue()
+        self._line = Line()
         self._records = Records(keep, keep_seconds)
-        self._running: Job | None = None
-        self._long: Job | None = None
-        self._paused: list[Job] = []
         self._models = Models(opener, check, self._changed, self._make_way, self._tell_waiting)
         self._count = 0
         self._closed = False
@@ -74,7 +71,8 @@ class Worker:
         """
         with self._changed:
             if not confirmed:
-                self._ask(spec, session)
+                recent = self._records.sessions(self._clock() - RECENT)
+                ask(spec, session, self._models, [*self._line.began, *self._line.queue], recent)
             self._models.change(spec, session)
 
     def cancel_load(self) -> None:
@@ -86,8 +84,8 @@ class Worker:
         """The loaded model, or how far its loading is, what is on its way, and how many jobs wait."""
         with self._changed:
             engine, status = self._models.engine, self._models.view()
-            paused = tuple(job.request.name for job in self._paused if isinstance(job.request, IdentifyRequest))
-            status = status.model_copy(update={"queued": len(self._queue), "paused": paused})
+            paused = tuple(job.request.name for job in self._line.paused if isinstance(job.request, IdentifyRequest))
+            status = status.model_copy(update={"queued": len(self._line.queue), "paused": paused})
         memory = self._memory(engine) if engine is not None and status.state == "ready" else None
         return status.model_copy(update={"memory": memory})
 
@@ -107,7 +105,7 @@ class Worker:
             if outcome is not None:
                 self._end(job, outcome)
             else:
-                self._queue.push(session, job)
+                self._line.queue.push(session, job)
                 self._changed.notify_all()
             return job.id
 
@@ -139,8 +137,7 @@ class Worker:
             job.left = True
             job.stop.set()
             job.interrupted = False
-            if job in self._paused or self._queue.remove(job):
-                self._paused = [other for other in self._paused if other is not job]
+            if self._line.take_out(job):
                 self._end(job, Outcome.of(Stopped()))
 
     def result(self, key: str) -> Result | None:
@@ -151,41 +148,40 @@ class Worker:
     def long_runs(self) -> dict[str, str]:
         """Name of each long run that is queued, running or waits for its model -> its job."""
         with self._changed:
-            jobs = [job for job in (self._long, *self._queue, *self._paused) if job is not None]
-            return {job.request.name: job.id for job in jobs if isinstance(job.request, IdentifyRequest)}
+            return self._line.long_runs
 
     def close(self, timeout: float = 30.0) -> None:
         """Stop every job and let the engine go; waits up to `timeout` seconds for the running one."""
         with self._changed:
             self._closed = True
             self._models.close()
-            waiting, self._paused = (*self._queue, *self._paused), []
-            for job in waiting:
-                self._queue.remove(job)
+            for job in self._line.take_all():
                 self._end(job, Outcome.of(Stopped()))
-            for busy in (self._running, self._long):
-                if busy is not None:
-                    busy.stop.set()
-                    busy.interrupted = False
+            for busy in self._line.began:
+                busy.stop.set()
+                busy.interrupted = False
             self._changed.notify_all()
         self._thread.join(timeout)
 
     # What follows runs in the worker's thread, or under its lock.
 
     def _work(self) -> None:
-        while (task := self._next()) is not None:
+        while not self._closed or self._line.together.jobs:
+            task = self._next()
             if isinstance(task, Job):
                 self._run(task)
-            else:
+            elif task is not None:
                 self._open(task)
+            else:
+                self._advance()
             del task
         self._models.let_go()
 
     def _next(self) -> Job | Change | None:
-        """Wait for the next thing to do; None when closed."""
+        """Wait for the next thing to begin; None where those that run together should go on first, or when closed."""
         with self._changed:
             while not self._closed:
-                if (task := self._choose()) is not None:
+                if (task := self._choose()) is not None or self._line.together.jobs:
                     return task
                 self._changed.wait()
             return None
@@ -194,33 +190,20 @@ class Worker:
         change, engine = self._models.settled, self._models.engine
         if engine is not None:
             if change is None:
-                for paused in [job for job in self._paused if job.resume(engine.info)]:
-                    self._paused.remove(paused)
-                    self._queue.push(paused.session, paused)
-            job = self._queue.pop() if change is None else self._queue.pop(lambda job: job.number < change.before)
+                self._line.resume(engine.info)
+            job = self._line.pop(engine, lambda job: change is None or job.number < change.before)
             if job is not None:
                 self._begin(job)
                 return job
+        if self._line.together.jobs:
+            return None
         if change is not None:
             change.state = "loading"
             return change
         if (error := self._models.failure) is not None:
-            while (job := self._queue.pop()) is not None:
+            while (job := self._line.queue.pop()) is not None:
                 self._end(job, Outcome("failed", error=error))
         return None
-
-    def _ask(self, spec: ModelSpec, session: str) -> None:
-        """Raises Busy where a change of model would take it from others than `session`."""
-        waiting = [job for job in (self._running, *self._queue) if job is not None and job.verb not in LONG]
-        long = [job for job in (self._long, *self._queue) if job is not None]
-        ask(
-            spec,
-            self._models.view(),
-            waiting=sum(not session or job.session != session for job in waiting),
-            recent=len(self._records.sessions(self._clock() - RECENT) - {session}) if session else 0,
-            runs=[job.request.name for job in long if isinstance(job.request, IdentifyRequest)],
-            other=self._models.asked_by_other(session),
-        )
 
     def _open(self, change: Change) -> None:
         self._models.open(change)
@@ -232,36 +215,59 @@ class Worker:
     def _make_way(self, info: ModelInfo | None) -> int:
         """A change is settled: long runs on the loaded model wait until it is loaded again. Number of jobs so far."""
         if info is not None:
-            if self._long is not None and not self._long.stop.is_set():
-                self._long.interrupted = True
-                self._long.stop.set()
-            for job in [job for job in self._queue if job.verb in LONG]:
-                self._queue.remove(job)
-                self._pause(job, info)
+            long = self._line.long
+            if long is not None and not long.stop.is_set():
+                long.interrupted = True
+                long.stop.set()
+            self._line.pause_queued(info)
+            self._changed.notify_all()
         return self._count
 
     def _tell_waiting(self, change: Change, error: dict[str, str]) -> None:
         """A settled change came to nothing: what waits for its model will not be answered by another."""
-        for job in [job for job in self._queue if job.number >= change.before]:
-            self._queue.remove(job)
+        for job in [job for job in self._line.queue if job.number >= change.before]:
+            self._line.queue.remove(job)
             self._end(job, Outcome("failed", error=error))
-
-    def _pause(self, job: Job, info: ModelInfo) -> None:
-        job.pause(info)
-        self._paused.append(job)
-        self._changed.notify_all()
 
     def _run(self, job: Job) -> None:
         engine = self._models.engine
         assert engine is not None, "a job is chosen only while a model is loaded"
         with self._changed:
-            self._long = job if job.verb in LONG else self._long
-        outcome = self._look_up(engine, job.verb, job.request) or self._compute(engine, job)
+            self._line.long = job if job.verb in LONG else self._line.long
+        outcome = self._look_up(engine, job.verb, job.request) or self._joined(engine, job)
+        if outcome is not None or job not in self._line.together.jobs:
+            self._over(engine, job, outcome or self._compute(engine, job))
+
+    def _joined(self, engine: Answering, job: Job) -> Outcome | None:
+        """Let a job run together with others, where its verb can; how it ended, where it did so at once."""
+        try:
+            self._line.together.begin(engine, job, self._watch(job))
+        except Exception as error:
+            return told(error, f"The {job.verb} job {job.id}")
+        if job in self._line.together.jobs:
+            with self._changed:
+                self._line.running = self._line.long
+        return None
+
+    def _advance(self) -> None:
+        """One more token of what runs together; what is done with it ends."""
+        engine = self._models.engine
+        if engine is None or not self._line.together.jobs:
+            return
+        ended, left = self._line.together.advance(engine, self._remember)
+        for job, outcome in ended:
+            self._over(engine, job, outcome)
+        for job in left:
+            free_memory()
+            self._over(engine, job, self._compute(engine, job))
+
+    def _over(self, engine: Answering, job: Job, outcome: Outcome) -> None:
         with self._changed:
-            self._long = None if self._long is job else self._long
-            self._running = self._long
+            self._line.long = None if self._line.long is job else self._line.long
+            self._line.running = self._line.long
             if job.interrupted and outcome.state == "stopped":
-                self._pause(job, engine.info)
+                self._line.pause(job, engine.info)
+                self._changed.notify_all()
             else:
                 self._end(job, outcome)
         if outcome.error is not None and outcome.error["code"] == "out_of_memory":
@@ -270,53 +276,42 @@ class Worker:
     def _interlude(self, long: Job) -> None:
         """Between two batches of a long run: whoever waits goes first, but for other long runs."""
         while not long.stop.is_set():
+            engine = self._models.engine
+            assert engine is not None, "a long run has its model"
             with self._changed:
                 settled = self._models.settled is not None
-                job = None if settled else self._queue.pop(lambda job: job.verb not in LONG)
-                if job is None:
-                    return
-                self._begin(job)
-            self._run(job)
+                job = None if settled else self._line.pop(engine, lambda job: job.verb not in LONG)
+                if job is not None:
+                    self._begin(job)
+            if job is not None:
+                self._run(job)
+            elif self._line.together.jobs:
+                self._advance()
+            else:
+                return
 
     def _begin(self, job: Job) -> None:
-        self._running, job.state, job.looked = job, "running", self._clock()
+        self._line.running, job.state, job.looked = job, "running", self._clock()
         self._changed.notify_all()
 
-    @one_moment()
     def _compute(self, engine: Answering, job: Job) -> Outcome:
-        try:
-            if job.stop.is_set():
-                raise Stopped
-            watch = JobWatch(job, self._emitted, self._unwanted, self._interlude)
-            key = engine.key(job.request)
-            self._remember(key, engine.run(job.verb, job.request, watch))
-            return Outcome("done", key)
-        except Exception as error:
-            return told(error, f"The {job.verb} job {job.id}")
+        return compute(engine, job, self._watch(job), self._remember)
 
-    @one_moment()
     def _look_up(self, engine: Answering, verb: Verb, request: Request) -> Outcome | None:
-        """What a finished job would say of `request`, or None where nothing is stored for it."""
-        try:
-            key = engine.key(request)
-            if self.result(key) is None:
-                found = engine.lookup(verb, request)
-                if found is None:
-                    return None
-                self._remember(key, found)
-            return Outcome("done", key, cached=True)
-        except Exception as error:
-            return told(error, "Looking for a stored result")
+        return look_up(engine, verb, request, self.result, self._remember)
 
     def _remember(self, key: str, result: Result) -> None:
         with self._changed:
             self._records.remember(key, result)
 
+    def _watch(self, job: Job) -> JobWatch:
+        return JobWatch(job, self._emitted, self._unwanted, self._interlude)
+
     def _accept(self, outcome: Outcome | None) -> None:
         """Raises where no further job can be taken."""
         if self._closed:
             raise BackendUnavailable("The engine is closed", "the program is ending", "start it again")
-        if outcome is None and len(self._queue) >= MAX_QUEUED:
+        if outcome is None and len(self._line.queue) >= MAX_QUEUED:
             raise QueueFull("Too many runs wait", f"{MAX_QUEUED} are in the queue", "try again in a minute")
 
     def _end(self, job: Job, outcome: Outcome) -> None:
@@ -324,13 +319,7 @@ class Worker:
         self._changed.notify_all()
 
     def _position(self, job: Job) -> int:
-        """How many jobs run before `job`."""
-        if job.state != "queued" or job.waits_for is not None:
-            return 0
-        waiting = list(self._queue)
-        if (change := self._models.settled) is not None:
-            waiting.sort(key=lambda other: other.number >= change.before)
-        return waiting.index(job) + (self._running is not None)
+        return self._line.position(job, self._models.settled)
 
     def _emitted(self, job: Job, event: Event) -> None:
         with self._changed:
@@ -342,7 +331,7 @@ class Worker:
         if not job.stop.is_set() and job.verb not in LONG:
             with self._changed:
                 # Nobody waits long behind a closed browser.
-                patience = self._abandoned_after / (4 if len(self._queue) else 1)
+                patience = self._abandoned_after / (4 if len(self._line.queue) else 1)
                 gone = job.viewers == 0 and self._clock() - job.looked > patience
             if gone:
                 log.info("The job %s is stopped: nobody looked at it for %.0f s.", job.id, self._abandoned_after)

@@ -20,10 +20,10 @@ from backend.forward import prompting
 from backend.forward.capture import Peaks, Trace
 from backend.forward.cett import not_finite
 from backend.forward.controls import plan
-from backend.forward.generation import finish
 from backend.forward.rows.batch import Batch
 from backend.forward.rows.row import Row as Asked
 from backend.forward.rows.row import Running, prove
+from backend.forward.rows.shared import Ask, Work, alone
 from backend.models.loaded import LoadedModel
 from backend.text.diff import first_split, tokens_changed, word_diff
 from backend.types import (
@@ -50,10 +50,17 @@ END = -1
 
 
 def compare(model: LoadedModel, request: CompareRequest, watch: Watch) -> Comparison:
-    """Answer under every arm and measure what moved.
+    """Answer under every arm and measure what moved, in a batch of its own. Raises as `comparing` does."""
+    with Batch(model) as batch:
+        return alone(batch, comparing(batch, request, watch), watch)
+
+
+def comparing(batch: Batch, request: CompareRequest, watch: Watch) -> Work[Comparison]:
+    """Answer under every arm and measure what moved; other rows may run in the batch.
 
     Raises BadPrompt, BadNeurons, InterventionUnused, ZeroOutput, NotFinite, Stopped.
     """
+    model = batch.model
     plans = plan(request, model.info.widths)
     prompt = prompting.encode(model, request, room=request.decoding.max_new_tokens)
     told = prompting.token_infos(model, prompt.ids, prompt.roles)
@@ -72,8 +79,8 @@ def compare(model: LoadedModel, request: CompareRequest, watch: Watch) -> Compar
         )
         for place, row in enumerate(plans)
     ]
-    with blamed(model, prompt.ids), Batch(model) as batch:
-        answers = finish(batch, rows, watch, teller(model, watch), _finite)
+    with blamed(model, prompt.ids):
+        answers = yield Ask(rows, teller(model, watch), _finite)
         touched = tuple(answer.touched for answer in answers)
         prove(plans, touched, request.positions)
         watch.emit(StageEvent(stage="reading the baseline's answer in every row"))

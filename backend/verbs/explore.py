@@ -22,11 +22,12 @@ from backend.forward import prompting
 from backend.forward.capture import Recorder, Seen, Summaries, Trace
 from backend.forward.cett import Norms, count_over, divided, not_finite, out_norm, population
 from backend.forward.finite import refuse_text
-from backend.forward.generation import decode
 from backend.forward.prompting import Encoded
 from backend.forward.reference import Usual
+from backend.forward.rows.batch import Batch
 from backend.forward.rows.choosing import prompt_token_scores
-from backend.forward.rows.row import Running
+from backend.forward.rows.row import Row, Running
+from backend.forward.rows.shared import Ask, Work, alone
 from backend.models.hooks import Tree, observe
 from backend.models.loaded import LoadedModel
 from backend.models.readings import tree_of
@@ -35,15 +36,26 @@ from backend.watch import Watch, check
 
 
 def explore(model: LoadedModel, request: ExploreRequest, usual: Usual, watch: Watch) -> Exploration:
-    """Generate or read the answer and reduce CETT at every layer and token.
+    """Generate or read the answer and reduce CETT at every layer and token, in a batch of its own.
+
+    Raises as `exploring` does.
+    """
+    with Batch(model) as batch:
+        return alone(batch, exploring(batch, request, usual, watch), watch)
+
+
+def exploring(batch: Batch, request: ExploreRequest, usual: Usual, watch: Watch) -> Work[Exploration]:
+    """Generate or read the answer and reduce CETT at every layer and token; other rows may run in the batch.
 
     Raises BadPrompt, BadNeurons, ZeroOutput, NotFinite, Stopped.
     """
+    model = batch.model
     request.neurons.check(model.info.widths)
     capture = summaries(model, request, usual)
-    found = (
-        _generate(model, request, capture, watch) if request.answer is None else _read(model, request, capture, watch)
-    )
+    if request.answer is None:
+        found = yield from _generate(model, request, capture, watch)
+    else:
+        found = _read(model, request, capture, watch)
     return _assemble(model, request, usual, found)
 
 
@@ -76,18 +88,11 @@ def summaries(model: LoadedModel, request: ExploreRequest, usual: Usual) -> Summ
     return found
 
 
-def _generate(model: LoadedModel, request: ExploreRequest, capture: Summaries, watch: Watch) -> _Found:
+def _generate(model: LoadedModel, request: ExploreRequest, capture: Summaries, watch: Watch) -> Work[_Found]:
     prompt = prompting.encode(model, request, room=request.decoding.max_new_tokens)
     watch.emit(PromptEvent(tokens=prompting.token_infos(model, prompt.ids, prompt.roles)))
-    (answer,) = decode(
-        model,
-        [prompt.ids],
-        request.decoding,
-        capture=capture,
-        watch=watch,
-        told=teller(model, watch),
-        prompt_scores=True,
-    )
+    row = Row(prompt.ids, request.decoding, capture=capture, prompt_scores=True)
+    (answer,) = yield Ask([row], teller(model, watch))
     assert answer.trace is not None, "the row was captured"
     tokens = prompting.token_infos(
         model, prompt.ids, prompt.roles, answer.prompt_log_probs, answer.prompt_entropies
@@ -170,6 +175,7 @@ def _assemble(model: LoadedModel, request: ExploreRequest, usual: Usual, found: 
         counts = [count_over(values, limit[layer]) for layer, values in enumerate(trace.layers("values"))]
         over = torch.stack(counts).numpy()
     means = _answer_means(model, trace)
+    trace.close()
     return Exploration(
         request=request,
         model=model.info,

@@ -55,7 +55,6 @@ class Batch:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.enter_context(torch.inference_mode())
             layers = range(self.model.info.n_layers)
             stack.enter_context(rewrite(self.model, layers, self._scaling.apply))
             stack.enter_context(observe(self.model, self._observe))
@@ -72,6 +71,7 @@ class Batch:
         """The rows that are still read."""
         return [running for lane in self.lanes for running in lane.rows if not running.left]
 
+    @torch.inference_mode()
     def add(self, rows: Sequence[Row], told: Told = nobody) -> list[Running]:
         """Read the prompts of `rows` and choose each one's first token; they run from now on.
 
@@ -92,10 +92,16 @@ class Batch:
             if row.capture is not None:
                 running.trace = self._recorder(row.capture).trace()
             runnings.append(running)
-        for group in alike(self.model, runnings):
-            self._begin(group)
+        try:
+            for group in alike(self.model, runnings):
+                self._begin(group)
+        except BaseException:
+            for running in runnings:
+                self.drop(running)
+            raise
         return runnings
 
+    @torch.inference_mode()
     def step(self) -> list[Running]:
         """Read one more token of every row and choose the next: the rows that are done with it."""
         left = []
@@ -107,9 +113,8 @@ class Batch:
     def drop(self, running: Running) -> None:
         """Nothing more is read of this row; those beside it go on."""
         running.left = True
-        for lane in self.lanes:
-            if running in lane.rows:
-                self._leave(lane)
+        for lane in [lane for lane in self.lanes if running in lane.rows]:
+            self._leave(lane)
 
     def read(self, behind: Sequence[Running], ids: Sequence[int], chunk: int, capture: Capture) -> Iterator[Reading]:
         """Teacher forcing: rows that were kept read `ids` behind their own reading of the prompt, under their plans.
@@ -127,7 +132,9 @@ class Batch:
             piece = list(ids[start : start + chunk])
             for lane in lanes:
                 batch = torch.tensor([piece] * len(lane.rows), device=self.model.device)
-                yield Reading(lane.rows, start, self._read(lane, batch, "answer"))
+                with torch.inference_mode():
+                    logits = self._read(lane, batch, "answer")
+                yield Reading(lane.rows, start, logits)
 
     # What follows is the batch's own.
 
