@@ -337,7 +337,9 @@ class FakeClient:
         return exploration(asked)
 
     def probes(self) -> tuple[ProbeSummary, ...]:
-        return tuple(summary(one, one.name == "shipped") for one in self.shelf.values())
+        """Each with what its content is known by, as a file has."""
+        told = ((one, sha256(one.model_dump_json().encode()).hexdigest()) for one in self.shelf.values())
+        return tuple(summary(one, one.name == "shipped").model_copy(update={"digest": digest}) for one, digest in told)
 
     def probe(self, name: str) -> Probe:
         if name not in self.shelf:

@@ -39,6 +39,15 @@ DOWN = {
     "gemma2": "model.layers.{}.mlp.down_proj",
     "stablelm": "model.layers.{}.mlp.down_proj",
     "gemma4_shared": "model.layers.{}.mlp.down_proj",
+    "xglm": "model.layers.{}.fc2",
+    "gpt_neo": "transformer.h.{}.mlp.c_proj",
+    "gpt_bigcode": "transformer.h.{}.mlp.c_proj",
+    "codegen": "transformer.h.{}.mlp.fc_out",
+    "starcoder2": "model.layers.{}.mlp.c_proj",
+    "nemotron": "model.layers.{}.mlp.down_proj",
+    "apertus": "model.layers.{}.mlp.down_proj",
+    "bitnet": "model.layers.{}.mlp.down_proj",
+    "glm4": "model.layers.{}.mlp.down_proj",
 }
 NEURON_FIRST = {"gpt2"}
 """Families whose weight is [neuron, d_model] (Conv1D); the others keep it [d_model, neuron] (Linear)."""

@@ -35,12 +35,16 @@ def import_probe(
     json: options.Json = False,
 ) -> None:
     """Take a probe from a file: ours, CSV, jhammant's JSON, hprobes' two files, or coefficients as .npz."""
+    from backend.identify.formats import probes as probe_files
     from backend.probes import library
     from backend.serve import shelf
 
     # Before the model loads.
     library.refuse_taken(library.folder_of(name))
     held = {path.name: options.bytes_of(path) for path in files}
+    if model is not None and not any(path.suffix.lower() == ".npz" for path in files):
+        # Only weights without addresses need a model's shape to be read.
+        probe_files.read(held, name, None)
     with quiet_stdout():
         teller = Teller(stderr_console())
         info, said = opening.meant(model, lambda stage, _: teller.say(stage))
@@ -65,6 +69,8 @@ def export(
         left = {"elsewhere": found.elsewhere, "otherwise": found.otherwise}
         tell({**told, "left_out": left}, f"{out}: {found.sentence}", json)
         return
+    if model is not None:
+        raise BadSettings("--model says nothing here", "a probe is written without one but as thunlp", "leave it out")
     files = probes.write(library.read(name), format)
     options.check_place(out)
     # Of a name alone: "probe.v1" has no ending that is one of ours.
@@ -130,9 +136,11 @@ def fit(
     folder = library.folder_of(name)
     # Before a folder is made and a model loaded.
     library.refuse_taken(folder)
-    thunlp.read_ids(ids)
+    sides = thunlp.read_ids(ids)
     if answers is not None:
         thunlp.read_answers(answers)
+    elif features is not None:
+        thunlp.refuse_absent(sides, thunlp.answers_in(features))
     with runs.working(folder):
         library.refuse_taken(folder)
         if answers is not None:

@@ -15,6 +15,7 @@ from backend.cli.options import chosen, decoding, numbers, own_alphas, request_o
 from backend.cli.output import stdout_console, write_line
 from backend.cli.running import Door, answer, loaded
 from backend.errors import BadSettings
+from backend.neurons import NeuronSet
 from backend.serve.client import Client
 from backend.types import Asked, CompareRequest, Exploration, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
 from backend.types.probe import Probe, Ranking
@@ -69,6 +70,7 @@ def explore(
         if held.found is not None:
             probe_tables.along(console, held.found, result, held.standing(result, door))
 
+    held.ahead(backend)
     door = Door(model, device, dtype, backend, store)
     _finish("explore", asked, door, json, show)
 
@@ -106,7 +108,7 @@ def compare(
 ) -> None:
     """The same prompt with chosen neurons scaled, beside the baseline and random twins."""
     held = Held(probe, force, needs={"--against": against, "--foremost": foremost is not None, "--by": by is not None})
-    _refuse_none(foremost)
+    _refuse_unclear(foremost, by)
     fields: dict[str, Any] = {
         "prompt": prompt,
         "neurons": chosen(neurons, neurons_file),
@@ -121,23 +123,41 @@ def compare(
         "system": system,
         "decoding": decoding(max_new_tokens, temperature, top_k, top_p, seed, stop),
     }
-    if held.name is None:
-        # Refused before a model is loaded.
-        request_of(CompareRequest, **fields)
 
-    def asked(client: Client) -> Request:
-        if (found := held.read(client)) is not None:
-            mine = found.h_neurons if foremost is None else found.top(foremost, ranking(found, by or "weight"))
-            fields["neurons"] |= mine
-            fields["against"] = found.against if against else None
-        return request_of(CompareRequest, **fields)
+    def made(found: Probe | None) -> CompareRequest:
+        if found is None:
+            return _switching(fields)
+        mine = found.h_neurons if foremost is None else found.top(foremost, ranking(found, by or "weight"))
+        taken = {"neurons": fields["neurons"] | mine, "against": _against(found) if against else None}
+        return _switching(fields | taken)
 
-    _finish("compare", asked, Door(model, device, dtype, backend, store), json, tables.comparison)
+    if held.ahead(backend) is not None or held.name is None:
+        made(held.found)  # Refused before a model is loaded.
+    door = Door(model, device, dtype, backend, store)
+    _finish("compare", lambda client: made(held.read(client)), door, json, tables.comparison)
 
 
-def _refuse_none(foremost: int | None) -> None:
+def _refuse_unclear(foremost: int | None, by: str | None) -> None:
     if foremost is not None and foremost < 1:
         raise BadSettings(f"--foremost is {foremost}", "so many of a probe's H-neurons are taken", "take 1 or more")
+    if foremost is None and by is not None:
+        raise BadSettings("--by says nothing here", "it is the ranking that --foremost goes by", "give --foremost N")
+
+
+def _against(found: Probe) -> NeuronSet:
+    if not found.against:
+        raise BadSettings(f"{found.name} has no negative weights", "--against is a row of them", "leave it out")
+    return found.against
+
+
+def _switching(fields: Mapping[str, Any]) -> CompareRequest:
+    """A comparison in which something is switched. Raises BadInput."""
+    request = request_of(CompareRequest, **fields)
+    if not request.intervened_rows:
+        raise BadSettings(
+            "Nothing is switched", "neither --alphas nor --own names an alpha", "give one, like --alphas 0"
+        )
+    return request
 
 
 def neuron(
@@ -157,6 +177,8 @@ def neuron(
 ) -> None:
     """One neuron: the tokens it writes for and against, and its CETT along a text."""
     text = None
+    if prompt is None and (answer is not None or system is not None or max_new_tokens is not None or not chat):
+        raise BadSettings("A text is asked for and not given", "only --prompt brings one", "give --prompt")
     if prompt is not None:
         decode = decoding(max_new_tokens, None, None, None, None, None)
         text = request_of(ExploreRequest, prompt=prompt, answer=answer, chat=chat, system=system, decoding=decode)
@@ -186,7 +208,7 @@ def _given(**fields: Any) -> dict[str, Any]:
 
 @dataclass
 class Held:
-    """The probe that a command names, read where the model is known: `found` is None until then.
+    """The probe that a command names: `found` once it was read, and held to the model once that is known.
 
     needs: options that say something of a probe, and whether each was given. Raises BadSettings where one was and no
     probe is named: what is not understood is not ignored.
@@ -203,6 +225,14 @@ class Held:
             raise BadSettings(
                 f"{lost[0]} says nothing here", "it is of a probe, and none is named", "give --probe NAME"
             )
+
+    def ahead(self, backend: str | None) -> Probe | None:
+        """The probe before a model is loaded, where it lies on this machine. Raises Unknown, StoreError."""
+        if self.name is not None and backend is None:
+            from backend.probes import library
+
+            self.found = library.read(self.name)
+        return self.found
 
     def read(self, client: Client) -> Probe | None:
         """The probe, if one is named. Raises BadInput where it is of another model and not forced, Unknown."""

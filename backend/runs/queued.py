@@ -21,6 +21,8 @@ from cache.paths import home
 
 log = logging.getLogger(__name__)
 
+LOOKING = ".looking.lock"
+"""Held by whoever sees which requests are kept: one who looks must not be taken for a program that keeps them."""
 TRIES = 3
 """A request that ends its program each time is taken up so often by itself."""
 
@@ -59,11 +61,12 @@ class Queue:
             own_folder(folder())
             if lock is None:
                 lock = FileLock(folder() / f"{name}.lock", timeout=0, mode=FILE, thread_local=False)
-                lock.acquire()
+                with turn(folder() / LOOKING):
+                    lock.acquire()
             self._held[name] = (lock, count + 1)
             with whole(_file(name)) as part:
                 part.write_text(one.model_dump_json(), "utf-8")
-        except Timeout:
+        except (Timeout, Taken):
             return False
         except OSError as error:
             log.warning("The run %s is not kept until its turn: %s; %s.", name, error, remedy(error))
@@ -104,17 +107,28 @@ def begun(name: str) -> None:
 def left() -> Iterator[tuple[Path, Queued]]:
     """What programs that have ended were asked for and did not begin, the first asked first. What cannot be read is
     named in the log."""
-    for _, path in sorted((_written(path), path) for path in folder().glob("*.json") if path.name[0] != "."):
-        try:
-            with turn(path.with_suffix(".lock"), 0):
-                one = Queued.model_validate_json(content(path))
-        except (Taken, FileNotFoundError):
-            continue
-        except (OSError, ValidationError) as error:
-            log.warning("The run %s, which waited for its turn, cannot be read: %s", path.stem, error)
-            continue
-        if one.request.name == path.stem:
-            yield path, one
+    found = sorted((_written(path), path) for path in folder().glob("*.json") if path.name[0] != ".")
+    if not found:
+        return
+    try:
+        with turn(folder() / LOOKING):
+            read = [(path, _left(path)) for _, path in found]
+    except (OSError, Taken) as error:
+        log.warning("What waits for its turn cannot be looked at: %s", error)
+        return
+    yield from ((path, one) for path, one in read if one is not None and one.request.name == path.stem)
+
+
+def _left(path: Path) -> Queued | None:
+    """The request in a file, unless a living program keeps it."""
+    try:
+        with turn(path.with_suffix(".lock"), 0):
+            return Queued.model_validate_json(content(path))
+    except (Taken, FileNotFoundError):
+        return None
+    except (OSError, ValidationError) as error:
+        log.warning("The run %s, which waited for its turn, cannot be read: %s", path.stem, error)
+        return None
 
 
 def waiting(name: str) -> Queued | None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.shared import frame
+from tests import pages_run
+from tests.fakes_app import FakeClient
 
 
 def page() -> None:
@@ -36,3 +41,29 @@ def test_a_tiny_figure_is_written_with_its_power_and_other_columns_stay_numbers(
 )
 def test_a_column_has_as_many_digits_as_its_smallest_figure_needs(figures: list[float], format: str) -> None:
     assert frame._digits(pd.Series(figures, dtype=float)) == format
+
+
+def elements(block: Any) -> Iterator[Any]:
+    """All that stands on a page, top to bottom."""
+    for child in block.children.values():
+        if hasattr(child, "children"):
+            yield from elements(child)
+        else:
+            yield child
+
+
+@pytest.mark.parametrize(("page", "least"), [("explore", 3), ("compare", 3), ("identify", 4)])
+def test_every_chart_stands_under_words_that_name_it(page: str, least: int) -> None:
+    app = pages_run.opened(page, FakeClient())
+    if page == "identify":
+        parts = next(one for one in app.button_group if one.key == "more-of-card")
+        parts.set_value(list(parts.options)[:1]).run()
+    charts, unnamed, above = 0, [], ""
+    for one in elements(app.main):
+        if one.type in ("header", "subheader") or (one.type == "markdown" and "**" in one.value):
+            above = one.value
+        elif one.type == "plotly_chart":
+            charts += 1
+            unnamed += [] if above else [f"chart {charts}"]
+            above = ""
+    assert charts >= least and not unnamed

@@ -51,6 +51,21 @@ def test_the_card_says_what_was_found_and_what_it_is_worth() -> None:
     assert "As good or better without choosing neurons: all neurons, L2" in words(app)
 
 
+def test_the_card_is_that_of_the_probe_which_is_there_now_though_an_older_one_of_its_name_was_read() -> None:
+    """Made anew within the same second, by this program or another."""
+    client = FakeClient()
+    app = opened(client)
+    old = client.shelf["shipped"]
+    assert old.report is not None
+    better = old.report.scores.model_copy(update={"auroc": fakes_probe.estimate(0.91)})
+    client.shelf["shipped"] = old.model_copy(
+        update={"report": old.report.model_copy(update={"scores": better}), "intercept": 3.5}
+    )
+    with mock.patch.object(session, "PROBES_SECONDS", -1.0):
+        app.run()
+    assert {metric.label: metric.value for metric in app.metric}["AUROC, the whole probe"] == "0.91"
+
+
 @pytest.mark.parametrize(
     "part", ["Confounds", "C path", "Otherwise", "ROC and chances", "Layers", "All neurons", "How it was made"]
 )

@@ -150,21 +150,31 @@ def read_features(
     rows: list[np.ndarray] = []
     labels, kept = [], []
     sides: tuple[tuple[Side, int], ...] = (("wrong", 1), ("right", 0))
+    refuse_absent(ids, folder)
     for side, label in sides:
         for key in ids[side]:
-            path = folder / f"act_{key}.npy"
-            # Of `os`: to it an id too long for a name is no file, to `Path` a failure.
-            if "/" not in key and "\\" not in key and os.path.isfile(path):
+            if (path := _file(folder, key)) is not None:
                 rows.append(_array(path))
                 labels.append(label)
                 kept.append(key)
-    if not rows:
-        raise BadInput(f"{folder} holds no features", "no act_ID.npy is there for these ids", "name their folder")
     shapes = {row.shape for row in rows}
     if len(shapes) > 1:
         raise BadInput(f"{folder} holds features of several models", f"{sorted(shapes)}", "keep each in its folder")
     layers, neurons = rows[0].shape
     return np.stack([row.ravel() for row in rows]), np.array(labels), kept, (layers, neurons)
+
+
+def refuse_absent(ids: Mapping[Side, Sequence[str]], folder: Path) -> None:
+    """Raises BadInput where there are features of none of the ids."""
+    if not any(_file(folder, key) for side in ids.values() for key in side):
+        raise BadInput(f"{folder} holds no features", "no act_ID.npy is there for these ids", "name their folder")
+
+
+def _file(folder: Path, key: str) -> Path | None:
+    """Where an item's features are; None where there are none."""
+    path = folder / f"act_{key}.npy"
+    # Of `os`: to it an id too long for a name is no file, to `Path` a failure.
+    return path if "/" not in key and "\\" not in key and os.path.isfile(path) else None
 
 
 def read_both(

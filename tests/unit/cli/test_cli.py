@@ -17,6 +17,7 @@ from backend.cli import running
 from backend.cli.main import main
 from backend.cli.tables import choices
 from backend.errors import ModelError
+from backend.models import loading
 from backend.models.registry import DEFAULT
 from backend.neuron_files import write_csv
 from backend.neurons import NeuronSet
@@ -249,6 +250,60 @@ def test_bad_input_exits_2_with_the_error_as_json_and_in_words(
     assert json.loads(out)["error"]["what"] in err
     status, out, _ = run(*words)
     assert (status, out) == (2, "")
+
+
+MINE = ("compare", "--prompt", "Who?", "--probe", "mine")
+EARLY = [
+    (*MINE, "--foremost", "3", "--by", "foo"),
+    (*MINE, "--by", "foo"),
+    (*MINE, "--by", "weight"),
+    (*MINE, "--alphas", "9"),
+    (*MINE, "--alphas", "0,0"),
+    (*MINE, "--alphas", ","),
+    (*MINE, "--control-kind", "moon"),
+    (*MINE, "--control-arms", "7"),
+    (*MINE, "--temperature", "9"),
+    (*MINE, "--positions", "moon"),
+    ("compare", "--prompt", " ", "--probe", "mine"),
+    ("compare", "--prompt", "Who?", "--probe", "nobody"),
+    ("compare", "--prompt", "Who?", "--probe", "without", "--against"),
+    ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--by", "foo"),
+    ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--alphas", ""),
+    ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--controls", "99"),
+    ("explore", "--prompt", "Who?", "--probe", "nobody"),
+    ("explore", "--prompt", "Who?", "--top", "0"),
+    ("neuron", "L1:N2", "--answer", "It is Cairo."),
+    ("neuron", "L1:N2", "--system", "Be brief."),
+    ("neuron", "L1:N2", "--no-chat"),
+    ("neuron", "L1:N2", "--max-new-tokens", "5"),
+    ("lens", "--neurons", "L1:N2", "--top", "0"),
+    ("identify", "export", "mine", "--out", "x.csv", "--format", "csv", "--model", "other"),
+    ("identify", "import", __file__, "--name", "theirs", "--model", "SmolLM2-135M-Instruct"),
+    ("identify", "fit", "a", "--ids", "IDS", "--features", "/nowhere", "--model", "SmolLM2-135M-Instruct"),
+    ("identify", "run", "a", "--words", "foo"),
+    ("identify", "run", "a", "--choice", "fixed"),
+    ("identify", "run", "a", "--answers-of", "nobody"),
+    ("identify", "resume", "nobody"),
+]
+
+
+@pytest.mark.parametrize("words", EARLY, ids=[" ".join(words)[-60:] for words in EARLY])
+def test_an_option_that_is_wrong_is_refused_before_a_model_is_loaded(
+    words: tuple[str, ...],
+    shelved: Probe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Also where a probe is named, whose neurons only the command knows."""
+    (tmp_path / "ids.json").write_text('{"t": ["a"], "f": ["b"]}')
+    without = shelved.model_copy(update={"neurons": shelved.of_sign(1)})
+    library.folder_of("without").mkdir()
+    library.write(library.folder_of("without"), without, {})
+    for place, name in ((LocalClient, "start"), (opening, "open_engine"), (loading, "load")):
+        monkeypatch.setattr(place, name, lambda *_, **__: pytest.fail("a model was loaded"))
+    assert main([str(tmp_path / "ids.json") if word == "IDS" else word for word in words] + ["--json"]) == 2
+    assert_error_shape(json.loads(capfd.readouterr().out))
 
 
 def test_a_service_that_does_not_answer_exits_1(run: Run) -> None:

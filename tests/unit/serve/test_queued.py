@@ -116,6 +116,31 @@ def test_what_a_living_program_keeps_is_not_begun_by_another() -> None:
     assert kept() == []
 
 
+def test_who_looks_at_what_waits_hides_it_from_nobody_and_keeps_nobody_from_keeping() -> None:
+    """Else it would be missing from a list, or go on without its questions."""
+    queue = Queue()
+    queue.keep(Queued(request=OWN, model="other"))
+    queue.close()
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            list(queued.left())
+
+    lookers = [threading.Thread(target=look) for _ in range(3)]
+    for one in lookers:
+        one.start()
+    try:
+        assert all(queued.waiting("second") is not None for _ in range(100))
+        for _ in range(50):
+            assert queue.keep(Queued(request=OWN, model="other"))
+            queue.close()
+    finally:
+        over.set()
+        for one in lookers:
+            one.join()
+
+
 def test_a_run_that_ends_its_program_each_time_is_left_to_a_person() -> None:
     queue, engine = Queue(), FakeEngine()
     queue.keep(Queued(request=OWN, model=INFO.name, tries=queued.TRIES))

@@ -26,7 +26,7 @@ from backend.forward.pooling import RegionText, region_means
 from backend.forward.prompting import encode
 from backend.identify.evaluation.threshold import count
 from backend.models import readings, selfcheck
-from backend.models.hooks import hook_count
+from backend.models.hooks import bridge_outs, hook_count
 from backend.models.loaded import LoadedModel, wrap
 from backend.neurons import NeuronSet
 from backend.types import Asked, CompareRequest, Decoding, ExploreRequest, LensRequest
@@ -233,6 +233,81 @@ def remade(folder: Path, kind: str, settings: dict[str, Any]) -> LoadedModel:
     hf_model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     named = {"name": kind, "fingerprint": "e" * 64, "device": "cpu", "dtype": "float32"}
     return wrap(hf_model, AutoTokenizer.from_pretrained(folder), source=str(folder), **named)
+
+
+_WIDE = {
+    "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "max_position_embeddings": 64,
+}  # fmt: skip
+_LONG = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}
+LAYOUTS: dict[str, dict[str, Any]] = {
+    # Both products lie in the block itself, in no MLP of their own.
+    "xglm": {"d_model": 32, "num_layers": 2, "attention_heads": 4, "ffn_dim": 48},
+    # No gate, and no width in the configuration: four times the model's.
+    "gpt_neo": {"hidden_size": 32, "num_layers": 2, "num_heads": 4, "attention_types": [[["global", "local"], 1]]},
+    "gpt_bigcode": _LONG,
+    # Beside the attention, not behind it.
+    "codegen": _LONG | {"rotary_dim": 4},
+    "starcoder2": _WIDE,
+    # A square of what is above 0; an activation with weights of its own.
+    "nemotron": _WIDE,
+    "apertus": _WIDE,
+    # A norm between the activation and the down projection.
+    "bitnet": _WIDE,
+    # Gate and up projection in one matrix, and a norm behind the whole.
+    "glm4": _WIDE | {"head_dim": 8},
+}
+
+
+@pytest.mark.parametrize("kind", LAYOUTS)
+def test_neurons_are_the_inputs_of_the_last_product_however_an_mlp_is_laid_out(kind: str, tmp_path: Path) -> None:
+    ids = {"vocab_size": 300, "pad_token_id": 2, "bos_token_id": 0, "eos_token_id": 1}
+    model, plain = remade(tmp_path, kind, LAYOUTS[kind] | ids), Plain(tmp_path, kind)
+    request = ExploreRequest(prompt="Is it so?", chat=False, decoding=Decoding(max_new_tokens=6))
+    found = explore(model, request, usual(model), SILENT)
+    expected = plain.cett([token.id for token in found.tokens])
+    assert expected.shape == (2, len(found.tokens), model.info.widths[0])
+    assert relative_gap(found.cett_sum, expected.sum(-1)) <= FLOAT32
+    assert relative_gap(found.cett_max, expected.max(-1)) <= FLOAT32
+
+
+def test_layers_that_share_one_mlp_are_refused(tiny_folder: Callable[[str], Path]) -> None:
+    """A neuron of one would be a neuron of the other."""
+    hf_model = AutoModelForCausalLM.from_pretrained(tiny_folder("llama"), dtype=torch.float32)
+    hf_model.model.layers[1].mlp = hf_model.model.layers[0].mlp
+    named = {"name": "shared", "fingerprint": "e" * 64, "device": "cpu", "dtype": "float32"}
+    with pytest.raises(UnsupportedModel, match=r"cannot be told apart by layer.*share one feed-forward part"):
+        wrap(hf_model, AutoTokenizer.from_pretrained(tiny_folder("llama")), source="", **named)
+
+
+def test_a_forward_that_runs_its_layers_twice_is_refused(tiny: Models) -> None:
+    model = tiny("llama")
+    bare = copy.copy(model.plain)
+    forward = type(model.plain).forward
+    bare.forward = lambda *args, **kwargs: [forward(bare, *args, **kwargs) for _ in range(2)][1]
+    with pytest.raises(UnsupportedModel, match=r"ran them as 0, 1, 2, 0, 1, 2, where each should run once"):
+        selfcheck.prove(LoadedModel(**{**vars(model), "plain": bare}))
+
+
+def test_a_forward_that_fails_is_told_with_its_reason(tiny: Models) -> None:
+    model = tiny("llama")
+    bare = copy.copy(model.plain)
+
+    def fails(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    bare.forward = fails
+    with pytest.raises(UnsupportedModel, match=r"cannot be run.*mat1 and mat2 shapes"):
+        selfcheck.prove(LoadedModel(**{**vars(model), "plain": bare}))
+
+
+@pytest.mark.parametrize(
+    ("blocks", "says"),
+    [((), "no layers that can be taken apart"), ((SimpleNamespace(mlp=SimpleNamespace()),), "layer 0 .*no down proj")],
+)
+def test_a_bridge_that_names_no_layers_or_no_down_projection_is_refused(blocks: tuple[Any, ...], says: str) -> None:
+    with pytest.raises(UnsupportedModel, match=says):
+        bridge_outs(SimpleNamespace(blocks=blocks))
 
 
 def test_a_model_without_a_cache_is_refused_in_words(tmp_path: Path) -> None:

@@ -342,6 +342,9 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {
              "reads forwards and backwards"),
     "mixtral": ({"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
                  "intermediate_size": 48, "num_local_experts": 2}, "mixture-of-experts"),
+    # Its class says that its context is -1, which means that there is no limit.
+    "xlnet": ({"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48},
+              "TransformerLens does not know this form of XLNetLMHeadModel"),
     "biogpt": ({"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48},
                "TransformerLens does not know this form of BioGptForCausalLM"),
     "blenderbot": ({"d_model": 32, "decoder_layers": 2, "encoder_layers": 1, "decoder_attention_heads": 4,
@@ -360,6 +363,17 @@ def test_a_family_beyond_this_programs_reach_is_its_limit_and_no_damage(family: 
         loading.load(str(tmp_path / family))
     assert says in refused.value.why
     assert "fetch" not in refused.value.instead
+
+
+def test_parts_that_lie_otherwise_than_they_are_followed_are_a_limit_and_no_damage(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def follows_none(*_: Any, **__: Any) -> None:
+        raise AttributeError("'Block' object has no attribute 'mlp'")
+
+    monkeypatch.setattr(loading, "wrap", follows_none)
+    with pytest.raises(UnsupportedModel, match="parts of LlamaForCausalLM are not laid out as this program follows"):
+        loading.load(str(folder))
 
 
 REACHED: dict[str, dict[str, Any]] = {
