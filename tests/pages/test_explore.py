@@ -126,6 +126,16 @@ def test_a_run_in_progress_streams_and_can_be_stopped() -> None:
     assert "The run was stopped" in everything(app) and prompt(app) == "Tell me a story."
 
 
+def test_old_figures_are_not_squeezed_into_the_places_of_new_containers() -> None:
+    app = opened(FakeClient(pace=1000))
+    before = pages_run.columns_by_place(app)
+    type_prompt(app, "Tell me a story.")
+    app.button(key="ask-run").click().run()
+    during = pages_run.columns_by_place(app)
+    assert any(before.values()) and any(one.key == "stop:explore" for one in app.button)
+    assert {place: before[place] for place in before.keys() & during.keys() if before[place] != during[place]} == {}
+
+
 def test_an_empty_prompt_is_refused_in_words_and_asks_nothing() -> None:
     client = FakeClient()
     app = run(opened(client), "   ")
