@@ -49,6 +49,7 @@ def test_the_card_says_what_was_found_and_what_it_is_worth() -> None:
     assert told["H-neurons better than random by"] == ("+0.08", "95 % 0.03 to 0.13, 2 draws")
     assert "Neuron L17:N412: an H-neuron" in words(app)
     assert "As good or better without choosing neurons: all neurons, L2" in words(app)
+    assert "it pushes the next token **towards** (bars to the right)" in written(app), "what its bars show"
 
 
 @pytest.mark.parametrize(
@@ -57,8 +58,15 @@ def test_the_card_says_what_was_found_and_what_it_is_worth() -> None:
 def test_every_part_of_the_card_opens(part: str) -> None:
     app = opened()
     switch = next(one for one in app.button_group if one.key == "more-of-card")
-    switch.set_value([part]).run()
+    switch.set_value(part).run()
     assert not app.exception
+
+
+def test_how_it_was_made_stands_in_the_page_s_own_text_colour_which_is_read_in_both_themes() -> None:
+    app = opened()
+    next(one for one in app.button_group if one.key == "more-of-card").set_value("How it was made").run()
+    assert len(app.code) == 2 and {one.language for one in app.code} == {"plaintext"}
+    assert not app.get("json"), "the colours of Streamlit's JSON reach 3.2:1 on white"
 
 
 def test_a_probe_that_tells_nothing_is_called_so() -> None:

@@ -154,6 +154,7 @@ def _strip(one: ProbeNeuron, shown: NeuronCard) -> None:
 
 def _pushes(shown: NeuronCard) -> None:
     palette: Palette = session.palette()
+    st.markdown(neuron_card.PUSHES)
     frame.figure(
         neuron_card.pushes(shown, palette), key=f"pushes-{shown.neuron}".replace(":", "-"),
         title="What the neuron pushes", alt=neuron_card.pushes_alt(shown), table=neuron_card.pushes_table(shown),
