@@ -329,7 +329,7 @@ def test_the_probe_is_marked_in_both_maps_and_its_score_runs_along_the_answer() 
     assert "▲ 4 H-neurons of shipped, ▼ 2 negative weights" in told
     score = score_of(PROBE, exploration(asked(client)[-1]), client.stand.words or (0, 0))
     assert score is not None and all(sentence in told for sentence in client.stand.told(score))
-    assert "that the probe was trained on: of held-out answers that score so" in told
+    assert "that the probe was trained on: of held-out answers with such a score" in told
     assert "balanced by design" in told and "n = 310" in told and client.stand.brief(score) in told
     assert "in 74 of 100 pairs (95 % 69 to 79; 310 held-out answers" in told
 

@@ -175,12 +175,12 @@ def test_of_an_own_file_at_most_so_many_questions_are_asked_and_the_page_says_ho
     app = opened(client, room="train")
     app.text_input(key="train.name").set_value("mine")
     app.button_group(key="train.source").set_value("My file").run()
-    assert "every question of the file answered greedily, at most 300 of them in samples" in words(app)
+    assert "Every question of the file is answered greedily, at most 300 of them also in samples" in words(app)
     app.file_uploader(key="train.file").set_value(("q.csv", b"question,answer\n" + 499 * b"Who?,A\n", "text/csv")).run()
-    assert "all 500 questions that were read answered greedily" in words(app) and "half an hour" not in words(app)
+    assert "All 500 questions that were read are answered greedily" in words(app) and "half an hour" not in words(app)
     assert "Left out" not in words(app)
     app.number_input(key="train.limit").set_value(20).run()
-    assert "all 20 questions that were read answered greedily" in words(app)
+    assert "All 20 questions that were read are answered greedily" in words(app)
     app.button(key="train.start").click().run()
     request = client.submitted[-1][1]
     assert isinstance(request, IdentifyRequest) and len(request.questions) == 20
@@ -388,6 +388,15 @@ def test_a_run_that_was_started_is_seen_under_the_button_at_once() -> None:
     app = started(FakeClient(pace=1000.0))
     assert "**mine** " in written(app) and "is under way" in words(app)
     assert app.button(key="stop-startedmine").label == "Stop"
+
+
+def test_a_run_that_was_stopped_is_not_said_to_be_under_way() -> None:
+    client = FakeClient(pace=1000.0)
+    app = started(client)
+    app.button(key="stop-startedmine").click().run()
+    app.run()
+    assert "**mine** " in written(app) and "is no longer running" in words(app)
+    assert "is under way" not in words(app)
 
 
 def test_a_failed_run_keeps_its_reason_over_a_reload_and_is_changed_with_its_own_settings() -> None:
