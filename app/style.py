@@ -19,7 +19,7 @@ _AMBER = (240, 178, 35)
 _BLACK, _WHITE = "#000000", "#FFFFFF"
 SIZES = "Cividis"
 """Scale of sizes, perceptually uniform and readable without red or green: 0 to the largest value."""
-WIDE = ("map", "neurons", "score", "stems", "auroc", "effects", "path", "layers", "moved")
+WIDE = ("map", "neurons", "score", "stems", "auroc", "effects", "path", "layers", "moved", "before")
 """Figures whose labels need more room than a phone has: they are moved sideways under the finger instead."""
 SIDEWAYS = "⟷ Move it sideways to see all of it"
 """What stands above such a figure on a phone, which shows no scroll bar."""
@@ -137,6 +137,8 @@ button kbd {{ opacity: 1 !important; color: inherit !important; }}
   :is({wide})::before {{
     content: "{SIDEWAYS}"; position: sticky; left: 0; width: max-content; color: {palette.muted}; font-size: 0.875rem;
   }}
+  .st-key-figure-before {{ pointer-events: auto; }}
+  .st-key-figure-before * {{ pointer-events: none; }}
   .st-key-models-name, [class*="st-key-ask-prompt"] {{ flex: 1 0 100% !important; }}
   [data-testid="stHorizontalBlock"]:has(> [class*="st-key-more-"]) {{ flex-wrap: wrap; row-gap: 0; }}
   :has(> [class*="st-key-more-"]) > [data-testid="stElementContainer"]:first-child {{ flex: 1 0 100%; }}
