@@ -417,13 +417,14 @@ FAINT = """() => {
     const ground = grounds.reduce((below, top) => over(top, below), [255, 255, 255]);
     const [r, g, b, a] = numbers(style.color);
     const [dark, bright] = [light(over([r, g, b, (a ?? 1) * opacity], ground)), light(ground)].sort((x, y) => x - y);
-    const large = parseFloat(style.fontSize) >= 24, contrast = (bright + 0.05) / (dark + 0.05);
+    const large = parseFloat(style.fontSize) >= 24 || /Material/.test(style.fontFamily);
+    const contrast = (bright + 0.05) / (dark + 0.05);
     if (contrast < (large ? 3 : 4.49)) found.push(`${words.slice(0, 40)} ${contrast.toFixed(2)}:1`);
   }
   return found;
 }"""
-"""Texts whose contrast with their ground is below WCAG's AA: 4.5:1, of large ones 3:1 (4.49, since colours are whole
-numbers)."""
+"""Texts whose contrast with their ground is below WCAG's AA: 4.5:1, of large ones and icons 3:1 (4.49, since colours
+are whole numbers)."""
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
