@@ -365,7 +365,10 @@ def test_what_a_run_needs_and_how_long_it_takes_stand_before_start() -> None:
     assert train.LEAST == MIN_SIDE
     app = opened(FakeClient(), room="train")
     assert "**Needed:** 10 right and 10 wrong answers" in words(app)
-    assert "right where 5 of 10 samples are, as wrong where 9 of 10 are, the greedy answer with them" in words(app)
+    assert (
+        "right where 5 of 10 samples are right, as wrong where 9 of 10 are wrong, and the greedy answer agrees"
+        in words(app)
+    )
     assert "no run has measured this model here yet" in words(app)
     client = Standing(speed=(0.2, 2.0))
     started(client)
