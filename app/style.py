@@ -19,8 +19,10 @@ _AMBER = (240, 178, 35)
 _BLACK, _WHITE = "#000000", "#FFFFFF"
 SIZES = "Cividis"
 """Scale of sizes, perceptually uniform and readable without red or green: 0 to the largest value."""
-WIDE = ("map", "neurons", "score", "stems", "density", "auroc", "effects", "path", "layers", "moved")
+WIDE = ("map", "neurons", "score", "stems", "auroc", "effects", "path", "layers", "moved", "before")
 """Figures whose labels need more room than a phone has: they are moved sideways under the finger instead."""
+SIDEWAYS = "⟷ Move it sideways to see all of it"
+"""What stands above such a figure on a phone, which shows no scroll bar."""
 TEXT, TOKEN = 13, 12
 """Pixels of text in charts; tokens' labels."""
 
@@ -114,6 +116,11 @@ def css(palette: Palette) -> str:
     return f"""<style>
 button kbd {{ opacity: 1 !important; color: inherit !important; }}
 {checked}, {checked} p {{ color: {palette.chosen} !important; }}
+[data-testid="stButtonGroup"] button:not(:is([aria-checked="true"], [aria-pressed="true"])) {{
+  border-color: {palette.border} !important;
+}}
+{checked} {{ position: relative; z-index: 1; }}
+[data-testid="stFileUploaderDropzoneInstructions"] span {{ white-space: normal; }}
 [data-testid="stTopNavLink"] {{ color: {palette.text} !important; }}
 :is(a, button, summary, [role="tab"], [role="radio"]):focus-visible {{
   outline: 2px solid {palette.chosen} !important; outline-offset: 2px !important;
@@ -127,6 +134,14 @@ button kbd {{ opacity: 1 !important; color: inherit !important; }}
   h2 {{ font-size: 1.25rem !important; overflow-wrap: anywhere; }}
   {wide} {{ overflow-x: auto; }}
   :is({wide}) > div {{ min-width: 600px; }}
+  :is({wide})::before {{
+    content: "{SIDEWAYS}"; position: sticky; left: 0; width: max-content; color: {palette.muted}; font-size: 0.875rem;
+  }}
+  .st-key-figure-before {{ pointer-events: auto; }}
+  .st-key-figure-before * {{ pointer-events: none; }}
+  .st-key-models-name, [class*="st-key-ask-prompt"] {{ flex: 1 0 100% !important; }}
+  [data-testid="stHorizontalBlock"]:has(> [class*="st-key-more-"]) {{ flex-wrap: wrap; row-gap: 0; }}
+  :has(> [class*="st-key-more-"]) > [data-testid="stElementContainer"]:first-child {{ flex: 1 0 100%; }}
 }}
 </style>"""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Block
 
 from app import rooms
 from tests.fakes_app import FakeClient
@@ -17,3 +18,21 @@ def opened(page: str, client: FakeClient, **params: str) -> AppTest:
     for key, value in params.items():
         app.query_params[key] = value
     return app.run()
+
+
+def columns_by_place(app: AppTest) -> dict[tuple[int, ...], bool]:
+    """Place of each block on the page -> whether it holds columns side by side.
+
+    Where one run has columns and the next a container in the same place, the browser shows the old columns squeezed
+    until the run is through.
+    """
+    found: dict[tuple[int, ...], bool] = {}
+
+    def walk(block: Block, place: tuple[int, ...]) -> None:
+        found[place] = any(child.type == "column" for child in block.children.values())
+        for index, child in block.children.items():
+            if isinstance(child, Block):
+                walk(child, (*place, index))
+
+    walk(app.main, ())
+    return found

@@ -30,6 +30,8 @@ WIDTH = 560.0
 GAP = 12.0
 SQUARE = 9.0
 """Pixels between the squares inside a wide cell, so that the nearest square is always in the cell clicked."""
+REACH = 12.0
+"""The same where all cells are equal: a browser finds a mark within 20 pixels, on a screen three times as wide too."""
 NONE = NeuronSet()
 Held = Mapping[Cell, tuple[NeuronId, ...]]
 """Cells that have a marked neuron among their largest, and which."""
@@ -150,7 +152,7 @@ def _squares(
     even = len({round(right - left, 3) for left, right in laid.spans}) == 1
     for column, (left, right) in enumerate(laid.spans):
         pos = laid.places[column]
-        many = 1 if even else max(1, ceil((right - left) / SQUARE))
+        many = max(1, ceil((right - left) / (REACH if even else SQUARE)))
         name = chart_text(result.tokens[pos].shown)
         for layer in range(found.shape[0]):
             share = f" ({percent(float(found[layer, column]))} of its layer’s largest)" if by_layer else ""

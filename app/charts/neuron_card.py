@@ -15,6 +15,8 @@ from app.style import TOKEN, Palette
 from backend.types import NeuronCard
 from backend.types.numbers import counted, short, signed
 
+PUSHES = "When it fires it pushes the next token **towards** (bars to the right) or **away from** (to the left):"
+"""Stands above the bars of what it pushes, as Markdown."""
 TOKENS = 5
 """Output tokens drawn each way; the table has all."""
 BARS_HEIGHT, USUAL_HEIGHT, ALONG_HEIGHT = 250, 118, 150

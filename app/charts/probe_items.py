@@ -88,6 +88,14 @@ def _square(palette: Palette) -> go.Figure:
     return chart
 
 
+def _name_line(chart: go.Figure, words: str, palette: Palette) -> None:
+    """What the dashed line is, below it, where it crosses nothing of the line."""
+    chart.add_annotation(
+        x=0.66, y=0.55, xanchor="left", text=words, showarrow=False, font={"color": palette.muted},
+        bgcolor=palette.page,
+    )  # fmt: skip
+
+
 def roc_figure(card: Report, palette: Palette) -> go.Figure:
     """Wrong answers caught against right answers accused, at every threshold."""
     xs, ys = zip(*card.roc, strict=True) if card.roc else ((), ())
@@ -97,11 +105,11 @@ def roc_figure(card: Report, palette: Palette) -> go.Figure:
         text=[f"caught {percent(y)}, accused {percent(x)}" for x, y in card.roc],
         hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
-    chart.add_annotation(x=0.62, y=0.55, text="coin toss", showarrow=False, font={"color": palette.muted})
+    _name_line(chart, "coin toss", palette)
     chart.update_xaxes(range=[0, 1], tickformat=".0%", title={"text": "right answers accused"})
     chart.update_yaxes(
         range=[0, 1.02], tickformat=".0%", showgrid=True, gridcolor=palette.border, automargin=True,
-        title={"text": "wrong answers caught"},
+        title={"text": "wrong answers caught", "standoff": 8},
     )  # fmt: skip
     return chart
 
@@ -116,18 +124,19 @@ def calibration_figure(card: Report, palette: Palette) -> go.Figure:
     bins = card.calibration
     chart = _square(palette)
     chart.add_scatter(
-        x=[one.chance for one in bins], y=[one.share for one in bins], mode="lines+markers",
+        x=[one.chance for one in bins], y=[one.share for one in bins], mode="lines+markers", cliponaxis=False,
         line={"color": palette.chosen, "width": 2}, marker={"symbol": "square", "size": 10, "color": palette.chosen},
         text=[f"chance {fixed(one.chance)}, wrong {percent(one.share)} of {one.n:,}" for one in bins],
         hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
-    chart.add_annotation(x=0.3, y=0.42, text="honest chances", showarrow=False, font={"color": palette.muted})
+    _name_line(chart, "honest chances", palette)
     chart.update_xaxes(
-        range=[0, 1], title={"text": f"chance given, bins of {counted(bins[0].n if bins else 0, 'answer')}"}
-    )
+        range=[0, 1], tickformat=".0%",
+        title={"text": f"chance given, bins of {counted(bins[0].n if bins else 0, 'answer')}"},
+    )  # fmt: skip
     chart.update_yaxes(
         range=[0, 1.02], tickformat=".0%", showgrid=True, gridcolor=palette.border, automargin=True,
-        title={"text": "were wrong"},
+        title={"text": "were wrong", "standoff": 8},
     )  # fmt: skip
     return chart
 

@@ -24,6 +24,8 @@ NAMED = 6
 """Neurons told by name: in the chart half of either sign, the farthest from 0."""
 NAME_WIDE, NAME_TALL = 0.13, 0.07
 """Room that a name takes in the narrowest chart, as shares of its width and height."""
+EDGE = 0.13
+"""Room above and below the neurons, as a share of their span: what the triangles mean stands there by itself."""
 MARGIN = 2.2
 """Layers' room on the right, for a name."""
 Measure = Literal["effect", "weight"]
@@ -73,9 +75,11 @@ def stems_figure(probe: Probe, measure: Measure, palette: Palette) -> go.Figure:
     )  # fmt: skip
     palette.style(chart, HEIGHT)
     chart.update_xaxes(range=[-0.7, layers + MARGIN], title={"text": "layer"}, tickvals=_ticks(layers))
+    sizes = [0.0, *(size(one, measure) for one in probe.neurons)]
+    room = EDGE * ((max(sizes) - min(sizes)) or 1.0)
     chart.update_yaxes(
         zeroline=True, zerolinecolor=palette.border, showgrid=True, gridcolor=palette.border, automargin=True,
-        title={"text": MEASURES[measure]},
+        range=[min(sizes) - room, max(sizes) + room], title={"text": MEASURES[measure], "standoff": 8},
     )  # fmt: skip
     chart.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 52})
     return chart
@@ -158,10 +162,11 @@ def layers_figure(probe: Probe, palette: Palette) -> go.Figure:
         )  # fmt: skip
     palette.style(chart, HEIGHT)
     chart.add_annotation(
-        x=len(layers) - 1, y=expected[1], text="even spread", xanchor="right", yanchor="bottom", showarrow=False,
+        x=len(layers) - 0.4, y=expected[1], text="even spread", xanchor="left", showarrow=False,
         font={"color": palette.muted},
     )  # fmt: skip
-    chart.update_xaxes(title={"text": "layer"}, tickvals=_ticks(len(layers)), range=[-0.7, len(layers) - 0.3])
+    room = max(1.0, 0.13 * len(layers))
+    chart.update_xaxes(title={"text": "layer"}, tickvals=_ticks(len(layers)), range=[-0.7, len(layers) - 0.3 + room])
     chart.update_yaxes(
         title={"text": "◀ for right · neurons · for wrong ▶"}, zeroline=True, zerolinecolor=palette.border,
         automargin=True,

@@ -31,6 +31,10 @@ SYMBOLS: dict[Kind, str] = {
     "chosen": "square", "twin": "diamond", "against": "triangle-down", "baseline": "circle", "null": "circle-open",
 }  # fmt: skip
 ROW, HEAD = 36, 84
+NAME_TALL = 7.0
+"""Height of a line's name in the chart of what switching does, in its percent."""
+PERCENT = (-3.0, 103.0)
+"""What its axis reaches over; a name beyond it would not be drawn."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +83,9 @@ def density_figure(probe: Probe, palette: Palette) -> go.Figure:
     )  # fmt: skip
     ticks = [t for t in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0) if t <= max(value for _, value, _ in rows) * 4]
     chart.update_xaxes(
-        type="log", range=[math.log10(low), math.log10(max(v for _, v, _ in rows) * 5)], tickvals=ticks,
+        type="log", range=[math.log10(low), math.log10(max(v for _, v, _ in rows) * 8)], tickvals=ticks,
         ticktext=[short(t) for t in ticks], showgrid=True, gridcolor=palette.border,
-        title={"text": "H-neurons per 1,000 neurons, log scale (number here)"},
+        title={"text": "H-neurons per 1,000 neurons (log scale)"},
     )  # fmt: skip
     chart.update_layout(margin={"l": 8, "r": 8, "t": 24, "b": 56})
     return chart
@@ -222,6 +226,7 @@ def effects_figure(card: Report, share: Share, palette: Palette) -> go.Figure:
     chart = go.Figure()
     shift = {"H-neurons": 0.0, "random twin": 0.04, "negative weights": -0.04}
     tints = _tints(palette)
+    ends: list[tuple[str, float, float]] = []
     for arm, kind in ARMS.items():
         rows = arm_rows(card.effects, arm, share)
         if not rows:
@@ -237,19 +242,47 @@ def effects_figure(card: Report, share: Share, palette: Palette) -> go.Figure:
                 "arrayminus": [100 * (told.value - told.low) for _, told in rows],
             },
         )  # fmt: skip
+        ends.append((arm, xs[-1], 100 * rows[-1][1].value))
+    for (arm, x, _), y in zip(ends, apart([end for _, _, end in ends], NAME_TALL, PERCENT), strict=True):
         chart.add_annotation(
-            x=xs[-1], y=100 * rows[-1][1].value, text=f"  {arm}", xanchor="left", showarrow=False,
-            font={"color": tints[kind]},
-        )  # fmt: skip
-    palette.style(chart, 320)
+            x=x, y=y, text=f"   {arm}", xanchor="left", showarrow=False, font={"color": tints[ARMS[arm]]}
+        )
+    palette.style(chart, 332)
     alphas = sorted({one.alpha for one in card.effects} | {1.0})
     chart.update_xaxes(
         tickvals=alphas, ticktext=[_alpha(alpha) for alpha in alphas], range=[-0.2, max(alphas) + 1.1],
-        title={"text": "α: what the neurons' activations are multiplied by"},
+        title={"text": "α: what the neurons' activations are multiplied by", "standoff": 12},
     )  # fmt: skip
-    chart.update_yaxes(range=[-3, 103], showgrid=True, gridcolor=palette.border, ticksuffix=" %", automargin=True)
-    chart.update_layout(margin={"l": 8, "r": 8, "t": 12, "b": 56})
+    chart.update_yaxes(range=PERCENT, showgrid=True, gridcolor=palette.border, ticksuffix=" %", automargin=True)
+    chart.update_layout(margin={"l": 8, "r": 8, "t": 12, "b": 68})
     return chart
+
+
+def apart(heights: Sequence[float], least: float, within: tuple[float, float]) -> list[float]:
+    """Heights for names, in the order given: as near as may be to `heights`, and nowhere closer than `least`.
+
+    Args:
+        heights: where the lines end.
+        least: the height of a name.
+        within: the lowest and the highest place of a name; there must be room for all.
+    """
+    order = sorted(range(len(heights)), key=lambda place: heights[place])
+    groups: list[list[float]] = []
+    for place in order:
+        groups.append([heights[place]])
+        # A group stands evenly about its mean; where it reaches the one below, both become one.
+        while len(groups) > 1 and _foot(groups[-1], least) < _foot(groups[-2], least) + least * len(groups[-2]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    placed = [_foot(group, least) + least * step for group in groups for step in range(len(group))]
+    for step in range(len(placed)):
+        placed[step] = max(placed[step], placed[step - 1] + least if step else within[0])
+    for step in reversed(range(len(placed))):
+        placed[step] = min(placed[step], placed[step + 1] - least if step + 1 < len(placed) else within[1])
+    return [placed[order.index(place)] for place in range(len(heights))]
+
+
+def _foot(group: Sequence[float], least: float) -> float:
+    return sum(group) / len(group) - least * (len(group) - 1) / 2
 
 
 def arm_rows(effects: Sequence[Effect], arm: str, share: Share) -> list[tuple[float, Estimate]]:

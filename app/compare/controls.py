@@ -73,7 +73,7 @@ def switchboard() -> None:
     chosen, model = session.chosen(), session.status().info
     line = frame.heading("Switches")
     if model is not None:
-        with line:
+        with line.container(horizontal=True, width="content", vertical_alignment="center"):
             presets.menu(model)
             sets.adder("compare", model.widths)
     if not chosen:

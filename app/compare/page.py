@@ -5,8 +5,6 @@ Reads the view and the switches, asks the engine, draws, writes the view.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -66,11 +64,22 @@ def heading(result: Comparison | None) -> None:
 def answers(result: Comparison | None, wanted: CompareRequest | HNeuronsError) -> None:
     """What streams, or what has ended; above it, why a run ended badly or does not fit the switches."""
     missing = session.missing_probe()
-    frame.notes((*session.link_notes(), *([missing] if missing else [])))
-    jobs.shown_failure(VERB)
+    with st.container():
+        frame.notes((*session.link_notes(), *([missing] if missing else [])))
+    # Each in a place of its own, there in every run, and columns never where another run has a container: until a run
+    # is through, the browser lays the old columns out by the new container, squeezed to a third of their width.
+    with st.container():
+        jobs.shown_failure(VERB)
     with st.container():
         model_status.waiting()
-    jobs.watch_job(VERB, compare_answers.streaming)
+    with st.container():
+        jobs.watch_job(VERB, compare_answers.streaming)
+    with st.container():
+        standing(result, wanted)
+
+
+def standing(result: Comparison | None, wanted: CompareRequest | HNeuronsError) -> None:
+    """The answers that are there: pale while newer ones are written."""
     if result is None:
         # Of a link that asks nothing the reason stands here, for no result can.
         if isinstance(wanted, HNeuronsError) and session.chosen() and jobs.running(VERB) is None:
@@ -84,16 +93,17 @@ def answers(result: Comparison | None, wanted: CompareRequest | HNeuronsError) -
         jobs.shown_error(wanted)
     else:
         compare_controls.stale(wanted, result.request)
-    compare_answers.finished(result)
+    with st.container():
+        compare_answers.finished(result)
     for note in result.notes:
         st.markdown(frame.muted(text.markdown(note)))
 
 
 def figures(result: Comparison, beside: DeltaGenerator, *, old: bool) -> None:
     """The cost beside the switches, and below them the split and what else moved; pale where a newer run goes on."""
-    with beside, jobs.dimmed("cost") if old else nullcontext():
+    with beside, jobs.dimmed("cost") if old else st.container():
         compare_figures.cost(result)
-    with jobs.dimmed("figures") if old else nullcontext():
+    with jobs.dimmed("figures") if old else st.container():
         bars, heat = st.columns([3, 5], gap="medium")
         with bars:
             compare_figures.split(result)

@@ -25,7 +25,7 @@ def held(plan: RowPlan) -> str:
     """What was done to the row: 'untouched', 'α = 0 on 3 neurons', 'α = 0, 3 others of layer 17'."""
     if plan.arm == "baseline":
         return "untouched"
-    at = "α = own" if plan.alpha is None else f"α = {roles.alpha_text(plan.alpha)}"
+    at = "own α" if plan.alpha is None else f"α = {roles.alpha_text(plan.alpha)}"
     if plan.arm != "control":
         return f"{at} on {counted(len(plan.neurons), 'neuron')}"
     others = counted(len(plan.neurons), "other")

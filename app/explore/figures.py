@@ -87,9 +87,10 @@ def before(result: Exploration) -> None:
     chart = layer_token.figure(
         result, view.score, palette, places=cells.pages(places)[0], cell=None, by_layer=view.per_layer
     )
-    st.plotly_chart(
-        chart, theme=None, key="map-before", config=frame.QUIET, alt=layer_token.alt(result, view.score, places)
-    )
+    with st.container(key="figure-before", gap=None):
+        st.plotly_chart(
+            chart, theme=None, key="map-before", config=frame.QUIET, alt=layer_token.alt(result, view.score, places)
+        )
 
 
 def _strip(result: Exploration, cell: Cell) -> str:

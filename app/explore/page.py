@@ -73,24 +73,36 @@ def page() -> None:
     st.header(_heading(result if current else None, running), anchor=False, help=terms.EXPLORE)
     form.draw(state.ask_it, model_status.popover)
     _other_probe(result)
-    frame.notes(session.link_notes())
-    jobs.shown_failure("explore")
+    # Each in a place of its own, there in every run, and columns never where another run has a container: until a run
+    # is through, the browser lays the old columns out by the new container, squeezed to a part of their width.
+    with st.container():
+        frame.notes(session.link_notes())
+    with st.container():
+        jobs.shown_failure("explore")
     with st.container():
         if result is None or running is not None or session.status().state == "failed":
             model_status.waiting()
-    jobs.watch_job("explore", figures.streaming)
+    with st.container():
+        jobs.watch_job("explore", figures.streaming)
+    with st.container():
+        _answered(result, wanted, current=current)
+    state.keep_draft()
+    address.close("explore")
+
+
+def _answered(result: Exploration | None, wanted: ExploreRequest | None, *, current: bool) -> None:
+    """All figures of the answer; of an earlier one its strip and map, pale."""
     if result is not None and current:
         state.keep_draft()
         state.say_not_run(result)
-        figures.draw(result)
+        with st.container():
+            figures.draw(result)
         into_view.bring("figure-map", st.session_state.get(TURN, 0))
         if wanted is not None:
             session.change(model=result.model.name)
     elif result is not None:
         with jobs.dimmed("explore", f"Before: the answer to “{text.markdown(state.short(result.request.prompt))}”."):
             figures.before(result)
-    state.keep_draft()
-    address.close("explore")
 
 
 def _heading(result: Exploration | None, running: jobs.Job | None) -> str:

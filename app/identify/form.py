@@ -48,20 +48,20 @@ class Size:
         """What it comes to: of the shipped questions, or of `own`, none of which is left out."""
         if own is None:
             return self.words
-        asked = f"all {len(own):,} questions that were read" if own else "every question of the file"
-        return f"{asked} answered greedily, at most {self.at_most:,} of them in samples; {self.thorough}"
+        asked = f"All {len(own):,} questions that were read are" if own else "Every question of the file is"
+        return f"{asked} answered greedily, at most {self.at_most:,} of them also in samples; {self.thorough}."
 
 
 SIZES = {
     "A look": Size(
         40, 300,
         Checks(refits=5, bootstraps=20, random_sets=10, twins=1, alphas=(0.0, 2.0), answers=40, variations=False),
-        "few checks", "some 1,500 questions; half an hour on a laptop with the small model",
+        "few checks", "About 1,500 questions; half an hour on a laptop with the small model.",
         1500,
     ),
     "Thorough": Size(
         500, 3000, Checks(), "every check",
-        "some 9,600 questions and every check; hours on a laptop, in the background",
+        "About 9,600 questions and every check; hours on a laptop, in the background.",
         9600,
     ),
 }  # fmt: skip
@@ -138,7 +138,7 @@ def time_words(info: ModelInfo, asked: int, drawn: int) -> str:
     last = next((run for run in runs if run.fingerprint == info.fingerprint and run.speed is not None), None)
     if last is None or last.speed is None:
         return (
-            "no run has measured this model here yet; it is told within seconds of the start, and Stop loses nothing."
+            "no run has measured this model here yet; the page tells it soon after the start, and Stop loses nothing."
         )
     low, high = (_long(asked * last.speed[0] + count * last.speed[1]) for count in (0, drawn))
     return (

@@ -174,7 +174,7 @@ def _neurons(probe: Probe, card: Report) -> None:
 def _made(probe: Probe, card: Report) -> None:
     frame.heading("How it was made", None)
     if probe.command:
-        st.code(probe.command, language="bash")
+        st.code(probe.command, language=None, wrap_lines=True)
     told = {
         "model": probe.model.name if probe.model else "",
         "fingerprint": probe.model.fingerprint if probe.model else "",
@@ -191,7 +191,7 @@ def _made(probe: Probe, card: Report) -> None:
     st.dataframe(table, hide_index=True, key="made-table", alt="What the probe was made from")
     if probe.plan is not None:
         with st.expander("The whole plan"):
-            st.json(probe.plan.model_dump(mode="json"))
+            st.code(probe.plan.model_dump_json(indent=2), language=None, wrap_lines=True, height=400)
     st.download_button(
         "The probe with its report, JSON", lambda: probe.model_dump_json(indent=1).encode(), f"{probe.name}.json",
         "application/json", key="probe-json", on_click="ignore",

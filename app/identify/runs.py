@@ -145,14 +145,19 @@ def asked_to_delete() -> None:
 
 @st.fragment(run_every=POLL_SECONDS)
 def just_started() -> None:
-    """The run that this session began last, under the button that began it, as long as it is at work."""
+    """The run that this session began last, under the button that began it: how far it is, or that it has ended."""
     name = str(st.session_state.get(STARTED, ""))
     job = st.session_state.get(_JOBS, {}).get(name)
     if job is None:
         return
     with st.container(border=True, key="just-started"):
-        st.markdown(f"**{text.markdown(name)}** " + muted("is under way. Beside the form it stands with all runs."))
-        if not progress(name, job, "started"):
+        head = st.container()
+        going = progress(name, job, "started")
+        told = (
+            "is under way; it also stands among the runs." if going else "is no longer running: see it among the runs."
+        )
+        head.markdown(f"**{text.markdown(name)}** {muted(told)}")
+        if not going:
             _ended(name, job)
 
 

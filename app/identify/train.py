@@ -96,8 +96,8 @@ def _size_of(run: RunView) -> Size:
     at_most = run.plan.screening.at_most if run.plan.screening is not None else None
     return Size(
         run.plan.source.per_relation or 500, at_most or 50_000, run.plan.checks, "its checks",
-        f"as {run.name} was begun: {run.questions:,} questions, "
-        + (f"at most {at_most:,} of them answered in samples" if at_most else "all that qualify answered in samples"),
+        f"As {run.name} was begun: {run.questions:,} questions, "
+        + (f"at most {at_most:,} of them answered in samples." if at_most else "all that qualify answered in samples."),
         run.questions,
     )  # fmt: skip
 
@@ -109,12 +109,12 @@ def _needed(info: ModelInfo, size: Size, own: tuple[Question, ...] | None, chang
     filter = CONSISTENCIES.get(state["train.filter"])
     right = filter.right if filter else int(state.get("train.right", 5))
     wrong = filter.wrong if filter else int(state.get("train.wrong", 9))
-    agree = ", the greedy answer with them" if (filter.greedy if filter else state.get("train.greedy", True)) else ""
+    agree = ", and the greedy answer agrees" if (filter.greedy if filter else state.get("train.greedy", True)) else ""
     least = max(Training().held_out, Training().folds + 1)
     st.markdown(
-        f"**Needed:** {LEAST} right and {LEAST} wrong answers, each beside one of the same kind of question, about "
-        f"{least} or more subjects. A question is kept as right where {right} of {samples} samples are, as wrong where "
-        f"{wrong} of {samples} are{agree}."
+        f"**Needed:** {LEAST} right and {LEAST} wrong answers, each paired with one of the other side to the same "
+        f"kind of question, about {least} or more subjects. A question is kept as right where {right} of {samples} "
+        f"samples are right, as wrong where {wrong} of {samples} are wrong{agree}."
     )
     asked = size.asked if own is None else len(own)
     asked = changed.questions if changed is not None else asked

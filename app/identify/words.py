@@ -11,7 +11,8 @@ from backend.types.report import RandomSets, Report
 
 HOW_DENSITY = (
     "Neurons with a positive weight in the probe, of every 1,000 feed-forward neurons of the model. The grey rows are "
-    "the models of the paper (Gao et al. 2025, Table 1), each found on other questions and with another filter."
+    "the models of the paper (Gao et al. 2025, Table 1), each found on other questions and with another filter. In "
+    "brackets: how many H-neurons the probe has."
 )
 HOW_AUROC = (
     "**AUROC** is the chance that a wrong answer gets a higher score than a right one: 0.5 is a coin toss, 1 is never "

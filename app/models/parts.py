@@ -155,7 +155,7 @@ def selected(choices: Sequence[ModelChoice]) -> ModelChoice | None:
             "size": st.column_config.TextColumn(width=56, help="Parameters"),
             "needs": st.column_config.TextColumn(width=72, help="Memory in float32, worked out before loading"),
             "here": st.column_config.TextColumn(width=100),
-            "licence": st.column_config.TextColumn(width=196, help="Gated: the hub asks for consent first"),
+            "licence": st.column_config.TextColumn(width=218, help="Gated: the hub asks for consent first"),
         },
     )  # fmt: skip
     row = next((choices[place] for place in state.selection.rows if place < len(choices)), None)

@@ -65,13 +65,13 @@ _SMOL = "HuggingFaceTB/SmolLM2"
 # layers, neurons a layer, d_model, vocabulary, key and value width, parameters in millions
 TABLE: tuple[ModelRow, ...] = (
     _row(DEFAULT, f"{_SMOL}-135M-Instruct", _APACHE, "llama", (30, 1536, 576, 49152, 384, 135), 8192,
-         "Comes with the program (4-bit weights of the package, read as float32); invents freely."),
+         "Comes with the program (4 bits); invents freely."),
     _row("SmolLM2-360M-Instruct", f"{_SMOL}-360M-Instruct", _APACHE, "llama", (32, 2560, 960, 49152, 640, 362), 8192,
          "Runs on any laptop."),
     _row("SmolLM2-1.7B-Instruct", f"{_SMOL}-1.7B-Instruct", _APACHE, "llama", (24, 8192, 2048, 49152, 4096, 1711), 8192,
          "Needs a laptop with 16 GB."),
     _row("GPT-2", "openai-community/gpt2", _MIT, "gpt2", (12, 3072, 768, 50257, 1536, 124), 1024,
-         "A base model without chat template: continues text, answers little."),
+         "No chat template: continues text, answers little."),
     _row("Gemma-3-270M-it", "google/gemma-3-270m-it", _GEMMA, "gemma3_text", (18, 2048, 640, 262144, 512, 268), 32768,
          "Runs on any laptop.", True),
     _row("Gemma-3-4B-it", "google/gemma-3-4b-it", _GEMMA, "gemma3", (34, 10240, 2560, 262208, 2048, 4300), 131072,

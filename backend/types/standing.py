@@ -61,10 +61,10 @@ class Calibration(Frozen):
         found, like = self.at(log_odds), self.like(log_odds)
         level = "between the right and the wrong answers" if like == "either" else f"like the {like} answers"
         return (
-            f"The words that answer score {level} that the probe was trained on: of held-out answers that score so "
-            f"{percent(found.value)} were wrong (95 % {per_cent(found.low)} to {per_cent(found.high)}, n = {self.n}). "
-            f"Right and wrong were balanced by design, {percent(self.balance)} wrong: it is no chance among the "
-            "answers that a model usually gives."
+            f"The words that answer score {level} that the probe was trained on: of held-out answers with such a "
+            f"score, {percent(found.value)} were wrong (95 % interval {per_cent(found.low)} to {per_cent(found.high)}, "
+            f"n = {self.n}). Right and wrong answers were balanced by design ({percent(self.balance)} wrong), so this "
+            "is not the chance that an answer of the model is wrong."
         )
 
 
@@ -119,7 +119,7 @@ class Standing(Frozen):
             return ("No words that answer were found, and the probe was made over such words alone: no score holds.",)
         if self.calibration is None:
             return (f"What a score of this probe is worth is not known. {self.note}",)
-        return self.calibration.told(log_odds), f"The most alike of its own questions: “{self.nearest}”."
+        return self.calibration.told(log_odds), f"The most similar of its own questions: “{self.nearest}”."
 
     def brief(self, log_odds: float | None) -> str:
         """`told` in one short sentence."""
@@ -135,7 +135,7 @@ class Standing(Frozen):
 
     def _reason(self, one: Distance) -> str:
         if one.kind == "nearest":
-            like = f"“{self.nearest}” is the most alike, by {fixed(one.value)}, and " if self.nearest else ""
+            like = f"“{self.nearest}” is the most similar, by {fixed(one.value)}, and " if self.nearest else ""
             usual = f"99 % of its held-out questions reach {fixed(one.low)}"
             return f"none of the probe’s questions is like it ({like}{usual})"
         if one.kind == "words":

@@ -7,6 +7,7 @@ import json
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -388,6 +389,57 @@ def test_a_phone_moves_a_page_up_and_down_alone(page: Page, address: str, path: 
     page.goto(f"{address}/{path}")
     settled(page)
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    scrolled = """() => [...document.querySelectorAll('[class*="st-key-figure-"]')].filter(
+        box => box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX !== "auto").length"""
+    assert page.evaluate(scrolled) == 0, "a figure wider than the phone scrolls within its own box"
+
+
+FAINT = """() => {
+  const numbers = (colour) => (colour.match(/[0-9.]+/g) || []).map(Number);
+  const over = (top, ground) => [0, 1, 2].map((i) => (top[3] ?? 1) * top[i] + (1 - (top[3] ?? 1)) * ground[i]);
+  const light = (colour) => {
+    const [r, g, b] = colour.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const found = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const element = texts.currentNode.parentElement, words = texts.currentNode.textContent.trim();
+    if (!words || !element.checkVisibility() || element.closest("svg, style, script, [disabled]")) continue;
+    const style = getComputedStyle(element), grounds = [];
+    let opacity = 1;
+    for (let one = element; one; one = one.parentElement) {
+      opacity *= Number(getComputedStyle(one).opacity);
+      grounds.unshift(numbers(getComputedStyle(one).backgroundColor));
+    }
+    if (!style.color.startsWith("rgb")) continue;
+    const ground = grounds.reduce((below, top) => over(top, below), [255, 255, 255]);
+    const [r, g, b, a] = numbers(style.color);
+    const [dark, bright] = [light(over([r, g, b, (a ?? 1) * opacity], ground)), light(ground)].sort((x, y) => x - y);
+    const large = parseFloat(style.fontSize) >= 24 || /Material/.test(style.fontFamily);
+    const contrast = (bright + 0.05) / (dark + 0.05);
+    if (contrast < (large ? 3 : 4.49)) found.push(`${words.slice(0, 40)} ${contrast.toFixed(2)}:1`);
+  }
+  return found;
+}"""
+"""Texts whose contrast with their ground is below WCAG's AA: 4.5:1, of large ones and icons 3:1 (4.49, since colours
+are whole numbers)."""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_text_on_every_page_is_read_on_its_ground(
+    page: Page, browser: Browser, address: str, theme: Literal["light", "dark"]
+) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=theme)
+    try:
+        tab = context.new_page()
+        for path in ("", "compare", "identify", "identify?room=train", "identify?room=probes", "models"):
+            tab.goto(f"{address}/{path}")
+            settled(tab)
+            assert tab.evaluate(FAINT) == [], path
+    finally:
+        context.close()
 
 
 def test_the_keyboard_goes_past_the_tokens_and_its_focus_is_seen(page: Page) -> None:

@@ -239,6 +239,15 @@ def test_stop_ends_the_run_and_keeps_everything_that_was_set() -> None:
     assert len(asked(client)) == 1, "a stopped run must not start again by itself"
 
 
+def test_old_columns_are_not_squeezed_into_the_places_of_new_containers() -> None:
+    app = opened(FakeClient(pace=1000.0))
+    before = pages_run.columns_by_place(app)
+    app.button_group(key="switch.L17:N98").set_value("Amplify").run()
+    during = pages_run.columns_by_place(app)
+    assert any(before.values()) and any(one.key == "stop:compare" for one in app.button)
+    assert {place: before[place] for place in before.keys() & during.keys() if before[place] != during[place]} == {}
+
+
 def test_columns_stream_all_at_once_while_the_run_goes_on() -> None:
     client = Answering(comparisons.comparison, pace=0.02)
     app = opened(client)

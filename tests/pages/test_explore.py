@@ -126,6 +126,16 @@ def test_a_run_in_progress_streams_and_can_be_stopped() -> None:
     assert "The run was stopped" in everything(app) and prompt(app) == "Tell me a story."
 
 
+def test_old_figures_are_not_squeezed_into_the_places_of_new_containers() -> None:
+    app = opened(FakeClient(pace=1000))
+    before = pages_run.columns_by_place(app)
+    type_prompt(app, "Tell me a story.")
+    app.button(key="ask-run").click().run()
+    during = pages_run.columns_by_place(app)
+    assert any(before.values()) and any(one.key == "stop:explore" for one in app.button)
+    assert {place: before[place] for place in before.keys() & during.keys() if before[place] != during[place]} == {}
+
+
 def test_an_empty_prompt_is_refused_in_words_and_asks_nothing() -> None:
     client = FakeClient()
     app = run(opened(client), "   ")
@@ -319,7 +329,7 @@ def test_the_probe_is_marked_in_both_maps_and_its_score_runs_along_the_answer() 
     assert "▲ 4 H-neurons of shipped, ▼ 2 negative weights" in told
     score = score_of(PROBE, exploration(asked(client)[-1]), client.stand.words or (0, 0))
     assert score is not None and all(sentence in told for sentence in client.stand.told(score))
-    assert "that the probe was trained on: of held-out answers that score so" in told
+    assert "that the probe was trained on: of held-out answers with such a score" in told
     assert "balanced by design" in told and "n = 310" in told and client.stand.brief(score) in told
     assert "in 74 of 100 pairs (95 % 69 to 79; 310 held-out answers" in told
 

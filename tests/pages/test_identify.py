@@ -49,6 +49,7 @@ def test_the_card_says_what_was_found_and_what_it_is_worth() -> None:
     assert told["H-neurons better than random by"] == ("+0.08", "95 % 0.03 to 0.13, 2 draws")
     assert "Neuron L17:N412: an H-neuron" in words(app)
     assert "As good or better without choosing neurons: all neurons, L2" in words(app)
+    assert "it pushes the next token **towards** (bars to the right)" in written(app), "what its bars show"
 
 
 def test_the_card_is_that_of_the_probe_which_is_there_now_though_an_older_one_of_its_name_was_read() -> None:
@@ -72,8 +73,15 @@ def test_the_card_is_that_of_the_probe_which_is_there_now_though_an_older_one_of
 def test_every_part_of_the_card_opens(part: str) -> None:
     app = opened()
     switch = next(one for one in app.button_group if one.key == "more-of-card")
-    switch.set_value([part]).run()
+    switch.set_value(part).run()
     assert not app.exception
+
+
+def test_how_it_was_made_stands_in_the_page_s_own_text_colour_which_is_read_in_both_themes() -> None:
+    app = opened()
+    next(one for one in app.button_group if one.key == "more-of-card").set_value("How it was made").run()
+    assert len(app.code) == 2 and {one.language for one in app.code} == {"plaintext"}
+    assert not app.get("json"), "the colours of Streamlit's JSON reach 3.2:1 on white"
 
 
 def test_a_probe_that_tells_nothing_is_called_so() -> None:
@@ -182,12 +190,12 @@ def test_of_an_own_file_at_most_so_many_questions_are_asked_and_the_page_says_ho
     app = opened(client, room="train")
     app.text_input(key="train.name").set_value("mine")
     app.button_group(key="train.source").set_value("My file").run()
-    assert "every question of the file answered greedily, at most 300 of them in samples" in words(app)
+    assert "Every question of the file is answered greedily, at most 300 of them also in samples" in words(app)
     app.file_uploader(key="train.file").set_value(("q.csv", b"question,answer\n" + 499 * b"Who?,A\n", "text/csv")).run()
-    assert "all 500 questions that were read answered greedily" in words(app) and "half an hour" not in words(app)
+    assert "All 500 questions that were read are answered greedily" in words(app) and "half an hour" not in words(app)
     assert "Left out" not in words(app)
     app.number_input(key="train.limit").set_value(20).run()
-    assert "all 20 questions that were read answered greedily" in words(app)
+    assert "All 20 questions that were read are answered greedily" in words(app)
     app.button(key="train.start").click().run()
     request = client.submitted[-1][1]
     assert isinstance(request, IdentifyRequest) and len(request.questions) == 20
@@ -372,7 +380,10 @@ def test_what_a_run_needs_and_how_long_it_takes_stand_before_start() -> None:
     assert train.LEAST == MIN_SIDE
     app = opened(FakeClient(), room="train")
     assert "**Needed:** 10 right and 10 wrong answers" in words(app)
-    assert "right where 5 of 10 samples are, as wrong where 9 of 10 are, the greedy answer with them" in words(app)
+    assert (
+        "right where 5 of 10 samples are right, as wrong where 9 of 10 are wrong, and the greedy answer agrees"
+        in words(app)
+    )
     assert "no run has measured this model here yet" in words(app)
     client = Standing(speed=(0.2, 2.0))
     started(client)
@@ -395,6 +406,15 @@ def test_a_run_that_was_started_is_seen_under_the_button_at_once() -> None:
     app = started(FakeClient(pace=1000.0))
     assert "**mine** " in written(app) and "is under way" in words(app)
     assert app.button(key="stop-startedmine").label == "Stop"
+
+
+def test_a_run_that_was_stopped_is_not_said_to_be_under_way() -> None:
+    client = FakeClient(pace=1000.0)
+    app = started(client)
+    app.button(key="stop-startedmine").click().run()
+    app.run()
+    assert "**mine** " in written(app) and "is no longer running" in words(app)
+    assert "is under way" not in words(app)
 
 
 def test_a_failed_run_keeps_its_reason_over_a_reload_and_is_changed_with_its_own_settings() -> None:

@@ -87,9 +87,7 @@ def _figures(card: NeuronCard, cell: Cell) -> None:
     palette = session.palette()
     name = f"neuron-{card.model.name}-{card.neuron}".replace(":", "-")
     here = float(card.cett[cell.pos]) if card.cett is not None and cell.pos < len(card.cett) else None
-    st.markdown(
-        "When it fires it pushes the next token **towards** (bars to the right) or **away from** (to the left):"
-    )
+    st.markdown(neuron_card.PUSHES)
     frame.figure(
         neuron_card.pushes(card, palette), key="pushes", title="What the neuron pushes", name=f"{name}-pushes",
         alt=neuron_card.pushes_alt(card), table=neuron_card.pushes_table(card), result=card,

@@ -74,7 +74,9 @@ def figures(one: ProbeNeuron) -> None:
         cells.append(("Lost without it", signed(one.leave_out, 3)))
     if one.frequency is not None:
         cells.append(("Chosen", percent(one.frequency)))
-    for column, (label, value) in zip(st.columns(len(cells), gap="small"), cells, strict=True):
+    # A long label takes two lines where the columns are narrow: the values stand in one line all the same.
+    columns = st.columns(len(cells), gap="small", vertical_alignment="bottom")
+    for column, (label, value) in zip(columns, cells, strict=True):
         column.markdown(f"{muted(label)}  \n**{value}**")
 
 
@@ -154,6 +156,7 @@ def _strip(one: ProbeNeuron, shown: NeuronCard) -> None:
 
 def _pushes(shown: NeuronCard) -> None:
     palette: Palette = session.palette()
+    st.markdown(neuron_card.PUSHES)
     frame.figure(
         neuron_card.pushes(shown, palette), key=f"pushes-{shown.neuron}".replace(":", "-"),
         title="What the neuron pushes", alt=neuron_card.pushes_alt(shown), table=neuron_card.pushes_table(shown),

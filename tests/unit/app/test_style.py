@@ -56,6 +56,7 @@ def test_what_is_selected_and_the_primary_button_read_at_4_5_to_1(palette: Palet
     assert style.contrast(rgb("#FFFFFF"), rgb(palette.primary)) >= 4.5
     sheet = style.css(palette)
     assert palette.chosen in sheet and "opacity: 1" in sheet and ":focus-visible" in sheet
+    assert style.SIDEWAYS in sheet, "a figure that reaches beyond a phone's edge says that it can be moved"
     assert sheet.count("{") == sheet.count("}") and sheet.startswith("<style>")
 
 

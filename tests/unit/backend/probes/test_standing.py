@@ -66,7 +66,7 @@ def test_a_question_of_the_same_kind_has_a_chance_with_its_interval_and_its_numb
     assert (found.calibration.n, found.calibration.wrong) == (40, 20)
     told = " ".join(found.told(3.0))
     assert "like the wrong answers that the probe was trained on" in told and "n = 40" in told
-    assert "balanced by design, 50 % wrong" in told and "What is the capital of Land" in told
+    assert "balanced by design (50 % wrong)" in told and "What is the capital of Land" in told
     assert "like the right answers" in found.told(-3.0)[0] and "between the right and the wrong" in found.told(0.0)[0]
 
 
