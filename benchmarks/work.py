@@ -60,7 +60,7 @@ def question_texts(model: LoadedModel, count: int = 64) -> list[RegionText]:
 
 def sink(model: LoadedModel, usual: Usual) -> SummarySink:
     """The capture that Explore takes."""
-    return SummarySink(model.w_norms, Threshold(), 10, usual=usual.floored(model.info.widths))
+    return SummarySink(model.w_norms, Threshold(), 10, usual=usual.floored(model.info.layout))
 
 
 def plans(rows: int) -> tuple[RowPlan, ...]:

@@ -98,7 +98,7 @@ def layer_scales(model: LoadedModel, plans: Sequence[RowPlan]) -> dict[int, Laye
     """
     alphas: dict[int, dict[int, list[float]]] = {}
     for row, plan in enumerate(plans):
-        plan.neurons.check(model.info.widths)
+        model.info.layout.check(plan.neurons)
         for neuron, alpha in zip(plan.neurons, plan_alphas(plan), strict=True):
             column = alphas.setdefault(neuron.layer, {}).setdefault(neuron.index, [1.0] * len(plans))
             column[row] = alpha

@@ -53,7 +53,7 @@ def compare(model: LoadedModel, request: CompareRequest, watch: Watch) -> Compar
 
     Raises BadPrompt, BadNeurons, InterventionUnused, ZeroOutput, NotFinite, Stopped.
     """
-    plans = plan(request, model.info.widths)
+    plans = plan(request, model.info.layout)
     prompt = prompting.encode(model, request, room=request.decoding.max_new_tokens)
     told = prompting.token_infos(model, prompt.ids, prompt.roles)
     watch.emit(PromptEvent(tokens=told, rows=plans))

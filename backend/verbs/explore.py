@@ -34,13 +34,13 @@ def explore(model: LoadedModel, request: ExploreRequest, usual: Usual, watch: Wa
 
     Raises BadPrompt, BadNeurons, ZeroOutput, NotFinite, Stopped.
     """
-    request.neurons.check(model.info.widths)
+    model.info.layout.check(request.neurons)
     sink = SummarySink(
         model.w_norms,
         request.threshold,
         min(request.top, *model.info.widths),
-        usual=[mean.to(model.device) for mean in usual.floored(model.info.widths)],
-        chosen=request.neurons.by_layer(),
+        usual=[mean.to(model.device) for mean in usual.floored(model.info.layout)],
+        chosen=model.info.layout.by_layer(request.neurons),
     )
     if request.answer is None:
         tokens, answer, finish = _generate(model, request, sink, watch)
@@ -188,7 +188,7 @@ def _stack(sink: SummarySink, pick: Callable[[Summary], Tensor]) -> np.ndarray:
 
 
 def _set_columns(sink: SummarySink, name: str, tokens: int) -> np.ndarray:
-    """[pos set] in the order of the neuron set, which is by layer."""
+    """[pos set] in the order of the neuron set: by layer, and within one by offset."""
     columns: Sequence[Tensor] = [
         torch.cat([getattr(part, name).cpu() for part in sink.parts[layer]], dim=1)[0] for layer in sorted(sink.chosen)
     ]
@@ -206,7 +206,7 @@ def _answer_means(model: LoadedModel, sink: SummarySink) -> np.ndarray:
 def usual_floor(model: LoadedModel, usual: Usual) -> np.ndarray:
     """[layer neuron] what a ratio "against usual" divides by; NaN beyond a narrow layer."""
     floor = np.full((model.info.n_layers, max(model.info.widths)), np.nan, np.float32)
-    for layer, mean in enumerate(usual.floored(model.info.widths)):
+    for layer, mean in enumerate(usual.floored(model.info.layout)):
         floor[layer, : len(mean)] = mean.numpy()
     return floor
 
