@@ -123,8 +123,7 @@ class Layout:
 
     def by_site(self, neurons: Iterable[NeuronId]) -> dict[int, Int[np.ndarray, " neuron"]]:
         """Number of a site -> the indices of these neurons in it; sites ascend. Raises BadNeurons."""
-        sites, indices = self.places(neurons)
-        return {int(site): indices[sites == site] for site in np.unique(sites)}
+        return _grouped(*self.places(neurons))
 
     def named(self, site: int, indices: Sequence[int] | Int[np.ndarray, " neuron"]) -> list[NeuronId]:
         """The neurons of these indices in the site of this number. Raises IndexError where there is none."""
@@ -172,8 +171,8 @@ class Layout:
         """Layer -> offsets of these neurons in it; layers ascend. Raises BadNeurons."""
         columns = self.columns(neurons)
         layers = np.searchsorted(self.layer_starts, columns, side="right") - 1
-        offsets = columns - self.layer_starts[layers]
-        return {int(layer): tuple(offsets[layers == layer].tolist()) for layer in np.unique(layers)}
+        found = _grouped(layers, columns - self.layer_starts[layers])
+        return {layer: tuple(offsets.tolist()) for layer, offsets in found.items()}
 
     def at(
         self, layers: int | Int[np.ndarray, " neuron"], offsets: Sequence[int] | Int[np.ndarray, " neuron"]
@@ -234,6 +233,15 @@ def _within(
     if ((found < 0) | (found >= ends)).any():
         raise IndexError("no neuron lies there")
     return found
+
+
+def _grouped(
+    keys: Int[np.ndarray, " neuron"], values: Int[np.ndarray, " neuron"]
+) -> dict[int, Int[np.ndarray, " some"]]:
+    """Key -> its values in the order in which they came; keys ascend."""
+    order = np.argsort(keys, kind="stable")
+    every, first = np.unique(keys[order], return_index=True)
+    return dict(zip(every.tolist(), np.split(values[order], first[1:]), strict=False))
 
 
 def _fixed(array: Int[np.ndarray, " number"]) -> Int[np.ndarray, " number"]:
