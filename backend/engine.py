@@ -238,7 +238,7 @@ class Engine:
             return lens(self.model, request)
         if isinstance(request, IdentifyRequest):
             return self._identified(request, watch)
-        NeuronSet((request.neuron,)).check(self.info.widths)
+        self.info.layout.check([request.neuron])
         text = None
         if request.text is not None:
             text = self.explore(request.text.model_copy(update={"neurons": NeuronSet((request.neuron,))}), watch)

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from backend.errors import BadNeurons
+from backend.layout import Layout
 from backend.neurons import NeuronId, NeuronSet
 from backend.untrusted import bytes_of, json_value
 
@@ -134,7 +135,7 @@ def _widths(about: Mapping[str, Any], name: str) -> tuple[int, ...]:
 
 def _check(ids: Sequence[NeuronId], widths: tuple[int, ...], name: str) -> None:
     try:
-        NeuronSet(tuple(ids)).check(widths)
+        Layout.dense(widths).check(NeuronSet(tuple(ids)))
     except BadNeurons as error:
         raise BadNeurons(
             f"{name} contradicts itself: {error.what}", error.why, "correct its shape or the list"

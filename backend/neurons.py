@@ -1,9 +1,10 @@
 """The address of a neuron, and sets of addresses.
 
-Owns `NeuronId` ("L12:N345", "L12:E7:N345") and `NeuronSet`. Strict both ways: one spelling a
-neuron, and what is not understood is refused, since an ignored coordinate selects the wrong
-tensor. Refuses files and foreign formats (`backend.neuron_files`) and knows no model: whether a
-neuron exists is asked with `NeuronSet.check`. Standard library and pydantic only.
+Owns `Site` ("L12", "L12:E7"), `NeuronId` ("L12:N345", "L12:E7:N345"), `NeuronSet` and the one order of neurons:
+by layer, expert, number. Strict both ways: one spelling a neuron, and what is not understood is refused, since an
+ignored coordinate selects the wrong tensor. A neuron is made of numbers in `Site.neuron` and nowhere else (a test
+holds this). Refuses files and foreign formats (`backend.neuron_files`) and knows no model: whether a neuron exists,
+and which column it has, `backend.layout` tells. Standard library and pydantic only.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import total_ordering
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler
@@ -23,16 +25,44 @@ MAX_NEURONS = 100_000
 """Longest set that is accepted: beyond it a set is a layer or a model, not a choice."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class NeuronId:
-    """One feed-forward neuron: coordinate `index` of z, the input of layer `layer`'s down projection.
+NO_EXPERT = -1
+"""The `expert` of what every token goes through: a dense layer, or the shared expert beside routed ones."""
 
-    Source: Gao et al. 2025, Eq. 1. `expert` is -1 in a dense layer.
+
+@dataclass(frozen=True, slots=True, order=True)
+class Site:
+    """A place whose neurons are numbered from 0: what every token goes through in a layer, or one routed expert of it.
+
+    A layer has at most one of the former: its MLP where it is dense, its shared expert where there are routed ones.
+    """
+
+    layer: int
+    expert: int = NO_EXPERT
+
+    def neuron(self, index: int) -> NeuronId:
+        """Neuron number `index` of this site. Raises BadNeurons for what is no whole number from 0."""
+        return NeuronId(self.layer, index, self.expert)
+
+    def __str__(self) -> str:
+        return f"L{self.layer}" if self.expert == NO_EXPERT else f"L{self.layer}:E{self.expert}"
+
+    @property
+    def words(self) -> str:
+        """'layer 12', 'expert 7 of layer 12'."""
+        return f"layer {self.layer}" if self.expert == NO_EXPERT else f"expert {self.expert} of layer {self.layer}"
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class NeuronId:
+    """One feed-forward neuron: coordinate `index` of z, the input of a down projection, in layer `layer`.
+
+    Source: Gao et al. 2025, Eq. 1. `expert` is -1 (`NO_EXPERT`) unless it is a routed expert's.
     """
 
     layer: int
     index: int
-    expert: int = -1
+    expert: int = NO_EXPERT
 
     def __post_init__(self) -> None:
         for name, value, low in (("layer", self.layer, 0), ("index", self.index, 0), ("expert", self.expert, -1)):
@@ -58,11 +88,22 @@ class NeuronId:
                 "write it as L12:N345",
             )
         layer, expert, index = match.groups()
-        return cls(int(layer), int(index), -1 if expert is None else int(expert))
+        return Site(int(layer), NO_EXPERT if expert is None else int(expert)).neuron(int(index))
+
+    @property
+    def site(self) -> Site:
+        """Where it is."""
+        return Site(self.layer, self.expert)
+
+    def order(self) -> tuple[int, int, int]:
+        """What neurons are ordered by: site behind site, and by number within one."""
+        return self.layer, self.expert, self.index
+
+    def __lt__(self, other: NeuronId) -> bool:
+        return self.order() < other.order() if isinstance(other, NeuronId) else NotImplemented
 
     def __str__(self) -> str:
-        middle = "" if self.expert < 0 else f":E{self.expert}"
-        return f"L{self.layer}{middle}:N{self.index}"
+        return f"{self.site}:N{self.index}"
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -89,12 +130,12 @@ class NeuronId:
 
 @dataclass(frozen=True, slots=True)
 class NeuronSet(Sequence[NeuronId]):
-    """Neurons in layer order, each once. Equal sets are equal whatever order they were typed in."""
+    """Neurons in their order, each once. Equal sets are equal whatever order they were typed in."""
 
     ids: tuple[NeuronId, ...] = ()
 
     def __post_init__(self) -> None:
-        ordered = tuple(sorted(set(self.ids), key=lambda n: (n.layer, n.expert, n.index)))
+        ordered = tuple(sorted(set(self.ids), key=NeuronId.order))
         if len(ordered) > MAX_NEURONS:
             raise BadNeurons(
                 f"{len(ordered):,} neurons are too many",
@@ -116,31 +157,6 @@ class NeuronSet(Sequence[NeuronId]):
         """
         words = [word for word in re.split(r"[,;\s]+", text) if word]
         return cls.of(*words)
-
-    def check(self, widths: Sequence[int]) -> None:
-        """Refuse neurons that a model with `widths[layer]` neurons in each layer does not have.
-
-        Raises BadNeurons, naming the first one and what the layer does have.
-        """
-        for neuron in self.ids:
-            if neuron.layer >= len(widths):
-                why = f"it has layers 0 to {len(widths) - 1}"
-            elif neuron.expert >= 0:
-                why = f"layer {neuron.layer} has no experts"
-            elif neuron.index >= widths[neuron.layer]:
-                why = f"layer {neuron.layer} has neurons 0 to {widths[neuron.layer] - 1}"
-            else:
-                continue
-            raise BadNeurons(
-                f"{neuron} is not in this model", why, "name one that it has, or open the model this set was made for"
-            )
-
-    def by_layer(self) -> dict[int, tuple[int, ...]]:
-        """Layer -> neuron numbers, both ascending."""
-        found: dict[int, list[int]] = {}
-        for neuron in self.ids:
-            found.setdefault(neuron.layer, []).append(neuron.index)
-        return {layer: tuple(indices) for layer, indices in found.items()}
 
     def __or__(self, other: Iterable[NeuronId]) -> NeuronSet:
         return NeuronSet((*self.ids, *other))

@@ -58,7 +58,7 @@ def question_texts(model: LoadedModel, count: int = 64) -> list[RegionText]:
 
 def capture(model: LoadedModel, usual: Usual) -> Summaries:
     """What Explore keeps."""
-    return Summaries(Threshold(), 10, usual=usual.floored(model.info.widths))
+    return Summaries(Threshold(), 10, usual=usual.floored(model.info.layout))
 
 
 def plans(rows: int) -> tuple[RowPlan, ...]:

@@ -159,7 +159,7 @@ class FakeEngine:
         return told
 
     def _explore(self, request: ExploreRequest, watch: Watch) -> Exploration:
-        request.neurons.check(self.info.widths)
+        self.info.layout.check(request.neurons)
         prompt = prompt_tokens()
         watch.emit(StageEvent(stage="reading the prompt", fraction=0.0))
         watch.emit(PromptEvent(tokens=prompt))
@@ -178,7 +178,7 @@ class FakeEngine:
         return Comparison(request=request, model=self.info, prompt_tokens=prompt_tokens(), rows=rows)
 
     def _neuron(self, request: NeuronRequest, watch: Watch) -> NeuronCard:
-        NeuronSet((request.neuron,)).check(self.info.widths)
+        self.info.layout.check([request.neuron])
         promotes, suppresses = logits(request.top)
         return NeuronCard(
             request=request,
@@ -195,7 +195,7 @@ class FakeEngine:
         )
 
     def _lens(self, request: LensRequest) -> Lens:
-        request.neurons.check(self.info.widths)
+        self.info.layout.check(request.neurons)
         promotes, suppresses = logits(request.top)
         pushed = tuple(Pushed(neuron=one, promotes=promotes, suppresses=suppresses) for one in request.neurons)
         return Lens(request=request, model=self.info, pushed=pushed)
@@ -271,7 +271,8 @@ def exploration(request: ExploreRequest, tokens: tuple[TokenInfo, ...], info: Mo
     mu, sigma = values.mean(-1), values.std(-1)
     start = next((i for i, each in enumerate(tokens) if each.role == "answer"), pos)
     answer = values[:, start:].mean(1) if start < pos else np.full((info.n_layers, widest), np.nan, np.float32)
-    chosen = [values[neuron.layer, :, neuron.index] for neuron in request.neurons]
+    places = [info.layout.offset_of(neuron) for neuron in request.neurons]
+    chosen = [values[layer, :, offset] for layer, offset in places]
     set_cett = np.stack(chosen, -1) if chosen else np.zeros((pos, 0), np.float32)
     return Exploration(
         request=request,

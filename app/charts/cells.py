@@ -69,8 +69,13 @@ def ranked(result: Exploration, cell: Cell, score: Score) -> pd.DataFrame:
         usual = result.top_usual[cell.layer, cell.pos]
         ratio = np.divide(cett, usual, out=np.full_like(cett, np.nan), where=usual > 0)
         act = result.top_act[cell.layer, cell.pos]
-    names = [str(NeuronId(cell.layer, int(i))) for i in index]
+    names = [str(neuron) for neuron in result.model.layout.at(cell.layer, index)]
     return pd.DataFrame({"neuron": names, "cett": cett, "usual": ratio, "act": act})
+
+
+def largest(result: Exploration, cell: Cell) -> NeuronId:
+    """The neuron with the largest CETT at a cell."""
+    return result.model.layout.at(cell.layer, result.top_index[cell.layer, cell.pos, :1])[0]
 
 
 def strong_in(result: Exploration, cell: Cell) -> tuple[NeuronSet, int]:
@@ -81,7 +86,7 @@ def strong_in(result: Exploration, cell: Cell) -> tuple[NeuronSet, int]:
     count = int(result.over[cell.layer, cell.pos])
     # Ranked by CETT, the strong ones come first.
     kept = result.top_index[cell.layer, cell.pos, :count]
-    return NeuronSet(tuple(NeuronId(cell.layer, int(i)) for i in kept)), count
+    return NeuronSet(tuple(result.model.layout.at(cell.layer, kept))), count
 
 
 def strong_at_token(result: Exploration, pos: int) -> NeuronSet:
@@ -93,14 +98,14 @@ def strong_at_token(result: Exploration, pos: int) -> NeuronSet:
 def holding(result: Exploration, neurons: NeuronSet, places: tuple[int, ...]) -> dict[Cell, tuple[NeuronId, ...]]:
     """The cells at `places` that have one of `neurons` among their kept ones, and which."""
     found: dict[Cell, tuple[NeuronId, ...]] = {}
-    for layer, wanted in neurons.by_layer().items():
-        if layer >= result.top_index.shape[0]:
-            continue
+    layout = result.model.layout
+    # They may be another model's.
+    for layer, wanted in layout.by_layer(neuron for neuron in neurons if neuron in layout).items():
         here = np.isin(result.top_index[layer, list(places)], wanted)
         for column in np.flatnonzero(here.any(axis=1)):
             pos = places[int(column)]
             held = result.top_index[layer, pos][here[column]]
-            found[Cell(layer, pos)] = tuple(NeuronId(layer, int(index)) for index in held)
+            found[Cell(layer, pos)] = tuple(layout.at(layer, held))
     return found
 
 
@@ -118,9 +123,18 @@ def long_table(result: Exploration) -> pd.DataFrame:
             "token": [token.shown for token in result.tokens] * layers,
             "role": [token.role for token in result.tokens] * layers,
             **{name: array.reshape(-1) for name, array in columns.items()},
-            "largest_neuron": result.top_index[:, :, 0].reshape(-1),
+            **_largest_columns(result),
         }
     )
+
+
+def _largest_columns(result: Exploration) -> dict[str, np.ndarray]:
+    """The number of each cell's largest neuron, and where the model has experts, which one it is of (-1: of none)."""
+    layers, places = result.cett_max.shape
+    layout = result.model.layout
+    columns = layout.columns_at(np.repeat(np.arange(layers), places), result.top_index[:, :, 0].reshape(-1))
+    sites, index = layout.places_of(columns)
+    return {**({} if layout.is_dense else {"largest_expert": layout.experts[sites]}), "largest_neuron": index}
 
 
 def at_token(found: np.ndarray, pos: int) -> Cell:

@@ -6,6 +6,7 @@ the result is. Pure: no Streamlit.
 
 from __future__ import annotations
 
+from itertools import groupby
 from math import floor, log10
 from typing import Literal
 
@@ -15,7 +16,7 @@ import plotly.graph_objects as go
 
 from app.charts.compare_marks import chart_text, fitting_labels, token_edges
 from app.style import Palette
-from backend.neurons import NeuronId, NeuronSet
+from backend.neurons import NeuronSet
 from backend.types import Comparison, Row, TokenInfo
 from backend.types.numbers import short, signed
 
@@ -132,12 +133,13 @@ def figure(
 
 def _triangles(chart: go.Figure, marked: NeuronSet, layers: int, width: float, palette: Palette) -> None:
     """A triangle beside each layer that has marked neurons; which ones, under the pointer."""
-    held = {layer: indices for layer, indices in marked.by_layer().items() if layer < layers}
+    inside = [neuron for neuron in marked if neuron.layer < layers]
+    held = {layer: ", ".join(map(str, here)) for layer, here in groupby(inside, lambda neuron: neuron.layer)}
     if not held:
         return
     chart.add_scatter(
         x=[-MARGIN / 2] * len(held), y=list(held), mode="markers",
-        text=[", ".join(str(NeuronId(layer, index)) for index in indices) for layer, indices in held.items()],
+        text=list(held.values()),
         hovertemplate="%{text}<extra></extra>", marker={"symbol": "triangle-up", "size": 8, "color": palette.mark},
     )  # fmt: skip
     chart.update_xaxes(range=[-MARGIN, width])

@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 
 from app.charts.layer_token import layer_ticks
 from app.style import SIZES, TOKEN, Palette
-from backend.neurons import NeuronId, NeuronSet
+from backend.neurons import NeuronSet
 from backend.types import Exploration
 from backend.types.numbers import counted, short
 from backend.types.probe import Probe
@@ -71,16 +71,22 @@ def caption(result: Exploration, measure: Measure) -> str:
 def table(result: Exploration, measure: Measure, most: int = 200) -> pd.DataFrame:
     """The largest neurons of the answer: neuron, mean CETT, and how many times its usual that is."""
     found = array(result, measure)
-    flat = np.where(np.isfinite(found), found, -np.inf).reshape(-1)
-    order = np.argsort(-flat)[: min(most, result.model.n_neurons)]
-    layers, indices = np.unravel_index(order, found.shape)
+    layers, offsets = _largest(found, most)
     return pd.DataFrame(
         {
-            "neuron": [str(NeuronId(int(a), int(b))) for a, b in zip(layers, indices, strict=True)],
-            "mean CETT": result.answer_mean[layers, indices],
-            "× usual": result.answer_ratio[layers, indices],
+            "neuron": [str(neuron) for neuron in result.model.layout.at(layers, offsets)],
+            "mean CETT": result.answer_mean[layers, offsets],
+            "× usual": result.answer_ratio[layers, offsets],
         }
     )
+
+
+def _largest(found: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the largest figures, at most so many; where there is no figure there is no neuron."""
+    flat = np.where(np.isfinite(found), found, -np.inf).reshape(-1)
+    order = np.argsort(-flat)[:most]
+    rows, columns = np.unravel_index(order[np.isfinite(flat[order])], found.shape)
+    return rows, columns
 
 
 def alt(result: Exploration, measure: Measure) -> str:
@@ -110,30 +116,30 @@ def figure(
             },
         )
     )  # fmt: skip
-    chart.add_trace(_squares(bins, starts, measure))
+    chart.add_trace(_squares(result, bins, starts, measure))
     if probe is not None:
         _of_probe(chart, result, measure, probe, palette)
     palette.style(chart, HEIGHT)
-    _chosen(chart, chosen, layers, palette)
+    _chosen(chart, result, chosen, palette)
     width = result.answer_mean.shape[1]
     chart.update_xaxes(
         range=[-0.5, width - 0.5], tickvals=[*range(0, width - width // 12, max(1, width // 6)), width - 1],
-        tickformat=",d", title={"text": "neuron in its layer"},
+        tickformat=",d",
+        title={"text": "neuron in its layer" + ("" if result.model.layout.is_dense else ", expert beside expert")},
     )  # fmt: skip
     chart.update_yaxes(range=[-0.5, layers - 0.5], title={"text": "layer"}, tickvals=layer_ticks(layers))
     chart.update_layout(margin={"l": 44, "r": 4, "t": 8, "b": 44})
     return chart
 
 
-def _squares(bins: Bins, starts: list[int], measure: Measure) -> go.Scatter:
-    """Invisible squares over the largest cells. customdata is [layer, neuron]."""
-    flat = np.where(np.isfinite(bins.top), bins.top, -np.inf).reshape(-1)
-    order = np.argsort(-flat)[:CLICKABLE]
-    layers, columns = np.unravel_index(order, bins.top.shape)
+def _squares(result: Exploration, bins: Bins, starts: list[int], measure: Measure) -> go.Scatter:
+    """Invisible squares over the largest cells. customdata is [layer, offset]."""
+    layers, columns = _largest(bins.top, CLICKABLE)
     data = [(int(a), int(bins.index[a, b])) for a, b in zip(layers, columns, strict=True)]
     word = "mean CETT" if measure == "mean" else "times usual"
     tops = bins.top[layers, columns].tolist()
-    texts = [f"{NeuronId(*pair)}<br>{word}: {short(float(top))}" for pair, top in zip(data, tops, strict=True)]
+    names = result.model.layout.at(layers, bins.index[layers, columns])
+    texts = [f"{name}<br>{word}: {short(float(top))}" for name, top in zip(names, tops, strict=True)]
     unseen = {"marker": {"opacity": 0}}
     return go.Scatter(
         x=[starts[b] + (bins.size - 1) / 2 for b in columns], y=layers.tolist(), customdata=data, text=texts,
@@ -148,33 +154,35 @@ def _of_probe(chart: go.Figure, result: Exploration, measure: Measure, probe: Pr
     for sign, symbol, tint, words in (
         (1, "triangle-up", palette.mark, "H-neuron"), (-1, "triangle-down", palette.against, "speaks for right"),
     ):  # fmt: skip
-        held = [one for one in probe.of_sign(sign) if one.neuron.layer < len(found)]
+        held = [one for one in probe.of_sign(sign) if one.neuron in result.model.layout]
+        places = [result.model.layout.offset_of(one.neuron) for one in held]
         unseen = {"marker": {"opacity": 1}}
         chart.add_scatter(
-            x=[one.neuron.index for one in held], y=[one.neuron.layer for one in held], mode="markers",
-            customdata=[(one.neuron.layer, one.neuron.index) for one in held], selected=unseen, unselected=unseen,
+            x=[offset for _, offset in places], y=[layer for layer, _ in places], mode="markers",
+            customdata=places, selected=unseen, unselected=unseen,
             text=[
-                f"{one.neuron}: {words}, weight {short(one.weight)}<br>{AXES[measure]}: "
-                f"{short(float(found[one.neuron.layer, one.neuron.index]))}" for one in held
+                f"{one.neuron}: {words}, weight {short(one.weight)}<br>{AXES[measure]}: {short(float(found[place]))}"
+                for one, place in zip(held, places, strict=True)
             ],
             hovertemplate="%{text}<extra></extra>",
             marker={"symbol": symbol, "size": 10, "color": tint, "line": {"width": 1.5, "color": palette.mark_line}},
         )  # fmt: skip
 
 
-def _chosen(chart: go.Figure, chosen: NeuronSet, layers: int, palette: Palette) -> None:
+def _chosen(chart: go.Figure, result: Exploration, chosen: NeuronSet, palette: Palette) -> None:
     """Squares round the chosen neurons; names for as many as stay readable."""
-    held = [neuron for neuron in chosen if neuron.layer < layers]
+    layout = result.model.layout
+    held = {neuron: layout.offset_of(neuron) for neuron in chosen if neuron in layout}
     for colour, size, width in ((palette.mark_line, 15, 3), (palette.mark, 13, 3)):
         chart.add_scatter(
-            x=[n.index for n in held], y=[n.layer for n in held], mode="markers", hoverinfo="skip",
+            x=[x for _, x in held.values()], y=[y for y, _ in held.values()], mode="markers", hoverinfo="skip",
             marker={"symbol": "square-open", "size": size, "color": colour, "line": {"width": width, "color": colour}},
         )  # fmt: skip
     if len(held) > MAX_LABELS:
         return
-    for neuron in held:
+    for neuron, (layer, offset) in held.items():
         chart.add_annotation(
-            x=neuron.index, y=neuron.layer, text=str(neuron), showarrow=False,
-            yshift=19 if neuron.layer < layers - 3 else -19, borderpad=2,
+            x=offset, y=layer, text=str(neuron), showarrow=False,
+            yshift=19 if layer < layout.n_layers - 3 else -19, borderpad=2,
             bgcolor=palette.callout, font={"color": palette.callout_text, "size": TOKEN},
         )  # fmt: skip

@@ -75,7 +75,7 @@ def switchboard() -> None:
     if model is not None:
         with line.container(horizontal=True, width="content", vertical_alignment="center"):
             presets.menu(model)
-            sets.adder("compare", model.widths)
+            sets.adder("compare", model.layout)
     if not chosen:
         st.markdown("No neuron is chosen. Tick some on Explore, or add some here, and each gets a switch.")
     told = pushes.towards(chosen.ids) if 0 < len(chosen) <= switches.MOST_ROWS else None

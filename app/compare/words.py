@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from app import roles
+from backend.neurons import NO_EXPERT
 from backend.text import verdict as judging
 from backend.types import Comparison, Row, RowPlan
 from backend.types.numbers import counted, short
@@ -33,10 +34,12 @@ def held(plan: RowPlan) -> str:
 
 
 def _whence(plan: RowPlan) -> str:
-    layers = sorted({neuron.layer for neuron in plan.neurons})
+    sites = sorted({neuron.site for neuron in plan.neurons})
     if plan.control == "free":
         return ", any layer"
-    return f" of layer {layers[0]}" if len(layers) == 1 else ", same layers"
+    if len(sites) == 1:
+        return f" of {sites[0].words}"
+    return ", same layers" if all(site.expert == NO_EXPERT for site in sites) else ", same experts"
 
 
 def columns(plans: Sequence[RowPlan]) -> tuple[int, ...]:

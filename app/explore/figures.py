@@ -187,14 +187,14 @@ def _ranked(result: Exploration, cell: Cell, probe: Probe | None) -> None:
         ranked.table(result, cell, session.view().score, probe)
     count = len(session.chosen())
     try:
-        session.chosen().check(result.model.widths)
+        result.model.layout.check(session.chosen())
     except BadNeurons as error:
         shown_error(error)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         if not count:
             st.markdown(muted("Tick neurons to choose them."), width="content")
         sets.pills("explore")
-        sets.adder("explore", result.model.widths, more=lambda: _strong(result, cell))
+        sets.adder("explore", result.model.layout, more=lambda: _strong(result, cell))
     if count and st.button(
         f"Compare with {'these ' + format(count, ',') if count > 1 else 'this one'}", type="primary", width="stretch",
         icon=":material/compare_arrows:", key="compare-with",
@@ -217,7 +217,7 @@ def _strong(result: Exploration, cell: Cell) -> None:
 
 def _add(found: NeuronSet, result: Exploration) -> None:
     try:
-        sets.add(found, result.model.widths)
+        sets.add(found, result.model.layout)
     except BadNeurons as error:
         session.fail("explore", error)
 

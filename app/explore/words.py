@@ -12,7 +12,6 @@ from app.cell import Cell, Score
 from app.charts import cells
 from app.charts.scores import SCORES, Tints, values
 from app.text import markdown
-from backend.neurons import NeuronId
 from backend.types import Exploration, ModelInfo
 from backend.types.numbers import counted, percent, short
 
@@ -61,10 +60,10 @@ def _finding(result: Exploration, score: Score) -> str:
     value = SCORES[score].told(values(result, score)[cell.layer, cell.pos])
     where = f"Layer {cell.layer}"
     if score == "largest":
-        neuron = NeuronId(cell.layer, int(result.top_index[cell.layer, cell.pos, 0]))
+        neuron = cells.largest(result, cell)
         return f"{where} has the largest neuron at {token}: {neuron}, CETT {value}"
     if score == "usual":
-        neuron = NeuronId(cell.layer, int(result.usual_index[cell.layer, cell.pos, 0]))
+        (neuron,) = result.model.layout.at(cell.layer, result.usual_index[cell.layer, cell.pos, :1])
         return f"{neuron} stands out most at {token}: {value} times its usual CETT"
     if score == "top10":
         return f"{where} has the ten largest neurons at {token}: CETT {value} together"

@@ -58,9 +58,10 @@ def picked_cell(event: Any, result: Exploration) -> Cell | None:
 def picked_neuron(event: Any, result: Exploration) -> NeuronId | None:
     """The neuron of a chart's selection, if the model of `result` has it."""
     pair = _pair(event)
-    if pair is None or min(pair) < 0 or pair[0] >= len(result.model.widths):
+    try:
+        return None if pair is None else result.model.layout.at(pair[0], pair[1:])[0]
+    except IndexError:
         return None
-    return NeuronId(*pair) if pair[1] < result.model.widths[pair[0]] else None
 
 
 def _pair(event: Any) -> tuple[int, int] | None:

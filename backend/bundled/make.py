@@ -33,7 +33,7 @@ def picked(exploration: Exploration) -> NeuronSet:
     """The strongest neurons of layer LAYER where the answer first says WORD."""
     start = exploration.answer_start
     place = next(i for i, token in enumerate(exploration.tokens[start:], start) if token.text == WORD)
-    return NeuronSet(tuple(NeuronId(LAYER, int(n)) for n in exploration.top_index[LAYER, place][:PICKED]))
+    return NeuronSet(tuple(exploration.model.layout.at(LAYER, exploration.top_index[LAYER, place][:PICKED])))
 
 
 def largest(exploration: Exploration) -> NeuronId:
@@ -41,7 +41,7 @@ def largest(exploration: Exploration) -> NeuronId:
     places = list(content(exploration.tokens))
     found = exploration.cett_max[:, places]
     layer, column = np.unravel_index(int(found.argmax()), found.shape)
-    return NeuronId(int(layer), int(exploration.top_index[layer, places[int(column)], 0]))
+    return exploration.model.layout.at(int(layer), exploration.top_index[layer, places[int(column)], :1])[0]
 
 
 def known(exploration: Exploration) -> Exploration:

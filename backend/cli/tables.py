@@ -33,7 +33,7 @@ def exploration(console: Console, result: Exploration) -> None:
     for pos, token in enumerate(result.tokens[start:], start):
         layer = int(result.cett_max[:, pos].argmax())
         probability = "" if token.log_prob is None else percent(float(np.exp(token.log_prob)), 1)
-        largest = f"L{layer}:N{result.top_index[layer, pos, 0]}"
+        largest = str(result.model.layout.at(layer, result.top_index[layer, pos, :1])[0])
         tokens.add_row(plain(token.shown), probability, fixed(float(result.cett_max[layer, pos]), 3), largest)
     console.print(tokens)
     layers = plain_table("layer", "sum", "largest", "ten largest / sum", "strong neurons a token")

@@ -1,18 +1,19 @@
 """Which rows a comparison has: the baseline, the chosen arms and their random twins.
 
-Owns the drawing of random controls: as many neurons, at the same alphas, from the same layers ("layer") or from
-anywhere ("free"), never a chosen one, each draw from its own seed. Knows widths only; touches no model.
+Owns the drawing of random controls: as many neurons, at the same alphas, from the same sites ("layer": in a dense model
+a site is a layer) or from anywhere ("free"), never a chosen one, each draw from its own seed. Knows where neurons lie
+(`backend.layout`) and touches no model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
 from backend.errors import BadNeurons
-from backend.forward import columns
 from backend.forward.rows.row import UNTOUCHED, plan_alphas
+from backend.layout import Layout
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import CompareRequest, RowPlan
 
@@ -20,7 +21,7 @@ NONE = NeuronSet()
 BASELINE = UNTOUCHED
 
 
-def plan(request: CompareRequest, widths: Sequence[int]) -> tuple[RowPlan, ...]:
+def plan(request: CompareRequest, layout: Layout) -> tuple[RowPlan, ...]:
     """Every row of the batch, baseline first, controls last.
 
     Raises BadNeurons for a neuron the model does not have, or where there are too few others to draw a twin.
@@ -29,58 +30,61 @@ def plan(request: CompareRequest, widths: Sequence[int]) -> tuple[RowPlan, ...]:
         RowPlan(arm="chosen", alpha=alpha, neurons=request.neurons) for alpha in request.alphas if request.neurons
     ]
     if request.own:
-        own = sorted(request.own, key=lambda item: (item.neuron.layer, item.neuron.expert, item.neuron.index))
-        neurons = NeuronSet(tuple(item.neuron for item in own))
-        chosen.append(RowPlan(arm="own", alpha=None, neurons=neurons, alphas=tuple(item.alpha for item in own)))
+        neurons, alphas = _own((item.neuron, item.alpha) for item in request.own)
+        chosen.append(RowPlan(arm="own", alpha=None, neurons=neurons, alphas=alphas))
     if request.against:
         chosen.append(RowPlan(arm="against", alpha=request.against_alpha, neurons=request.against))
     for row in chosen:
-        row.neurons.check(widths)
+        layout.check(row.neurons)
     rows = [BASELINE, *chosen]
     arms = request.control_arms if chosen else ()
     for kind in request.control_kinds:
         for draw in range(request.controls):
-            rows += [_twin(chosen[arm], arm + 1, kind, request.control_seed + draw, widths) for arm in arms]
+            rows += [_twin(chosen[arm], arm + 1, kind, request.control_seed + draw, layout) for arm in arms]
     return tuple(rows)
 
 
-def _twin(row: RowPlan, of: int, kind: str, seed: int, widths: Sequence[int]) -> RowPlan:
-    neurons = draw(row.neurons, kind, seed, widths)
-    ordered = sorted(zip(neurons, plan_alphas(row), strict=True))
+def _own(pairs: Iterable[tuple[NeuronId, float]]) -> tuple[NeuronSet, tuple[float, ...]]:
+    """Neurons with an alpha each as a set, and the alphas in its order."""
+    alphas = dict(pairs)
+    neurons = NeuronSet(tuple(alphas))
+    return neurons, tuple(alphas[neuron] for neuron in neurons)
+
+
+def _twin(row: RowPlan, of: int, kind: str, seed: int, layout: Layout) -> RowPlan:
+    neurons, alphas = _own(zip(draw(row.neurons, kind, seed, layout), plan_alphas(row), strict=True))
     return RowPlan(
         arm="control",
         alpha=row.alpha,
-        neurons=NeuronSet(tuple(neurons)),
-        alphas=() if row.alpha is not None else tuple(alpha for _, alpha in ordered),
+        neurons=neurons,
+        alphas=() if row.alpha is not None else alphas,
         control="layer" if kind == "layer" else "free",
         control_of=of,
         seed=seed,
     )
 
 
-def draw(chosen: NeuronSet, kind: str, seed: int, widths: Sequence[int], avoid: NeuronSet = NONE) -> list[NeuronId]:
+def draw(chosen: NeuronSet, kind: str, seed: int, layout: Layout, avoid: NeuronSet = NONE) -> list[NeuronId]:
     """As many others as there are chosen, without replacement; the same seed draws the same twin.
 
-    Under "layer" the i-th drawn neuron is of the i-th chosen neuron's layer. Those to `avoid` are never drawn either.
+    Under "layer" the i-th drawn neuron is of the i-th chosen neuron's site. Those to `avoid` are never drawn either.
     """
     random = np.random.default_rng((seed, 0 if kind == "layer" else 1))
     if kind == "free":
-        return _draw_free(chosen, random, widths, avoid)
+        return _draw_free(chosen, random, layout, avoid)
     drawn: list[NeuronId] = []
-    refused = (chosen | avoid).by_layer()
-    for layer, taken in chosen.by_layer().items():
-        others = np.setdiff1d(np.arange(widths[layer]), np.array(refused[layer]))
-        _enough(len(others), len(taken), f"layer {layer}")
-        drawn += [NeuronId(layer, int(i)) for i in random.choice(others, len(taken), replace=False)]
+    refused = layout.by_site(chosen | avoid)
+    for site, taken in layout.by_site(chosen).items():
+        others = np.setdiff1d(np.arange(layout.widths[site]), refused[site])
+        _enough(len(others), len(taken), layout.words(site))
+        drawn += layout.named(site, random.choice(others, len(taken), replace=False))
     return drawn
 
 
-def _draw_free(
-    chosen: NeuronSet, random: np.random.Generator, widths: Sequence[int], avoid: NeuronSet
-) -> list[NeuronId]:
-    others = np.setdiff1d(np.arange(sum(widths)), columns.of(chosen | avoid, widths))
+def _draw_free(chosen: NeuronSet, random: np.random.Generator, layout: Layout, avoid: NeuronSet) -> list[NeuronId]:
+    others = np.setdiff1d(np.arange(layout.size), layout.columns(chosen | avoid))
     _enough(len(others), len(chosen), "the model")
-    return columns.named(random.choice(others, len(chosen), replace=False), widths)
+    return layout.neurons(random.choice(others, len(chosen), replace=False))
 
 
 def _enough(others: int, wanted: int, where: str) -> None:

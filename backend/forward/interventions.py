@@ -24,11 +24,12 @@ from backend.types import RowPlan, Touched
 
 def layer_plans(model: LoadedModel, plan: RowPlan) -> dict[int, LayerPlan]:
     """Layer -> neurons and their alphas. Raises BadNeurons for a neuron that the model does not have."""
-    plan.neurons.check(model.info.widths)
+    model.info.layout.check(plan.neurons)
     found: dict[int, tuple[list[int], list[float]]] = {}
     for neuron, alpha in zip(plan.neurons, plan_alphas(plan), strict=True):
-        neurons, alphas = found.setdefault(neuron.layer, ([], []))
-        neurons.append(neuron.index)
+        layer, offset = model.info.layout.offset_of(neuron)
+        neurons, alphas = found.setdefault(layer, ([], []))
+        neurons.append(offset)
         alphas.append(alpha)
     told = {}
     for layer, (neurons, alphas) in found.items():
@@ -66,7 +67,7 @@ def joined_scales(model: LoadedModel, rows: Sequence[tuple[int, int, dict[int, L
             neurons,
             torch.cat([part.alphas for *_, part in parts]),
             torch.tensor([slot for _, slot, _ in parts], device=device).repeat_interleave(sizes),
-            places * model.info.widths[layer] + neurons,
+            places * model.info.layout.layer_widths[layer] + neurons,
         )
     return scales
 

@@ -19,6 +19,7 @@ from backend.errors import NotFinite, ZeroOutput
 from backend.forward.cett import check_norms, divided, out_norm
 from backend.forward.finite import refuse_text
 from backend.forward.pooling import batches, right_padded
+from backend.layout import Layout
 from backend.models.hooks import observe
 from backend.models.loaded import LoadedModel
 from backend.types import Array, Frozen
@@ -48,11 +49,18 @@ class Usual(Frozen):
     peak: Array
     counts: Array
 
-    def floored(self, widths: tuple[int, ...]) -> list[Tensor]:
-        """For each layer, the mean to divide by: never below the layer's median, so that a neuron which is
-        usually silent is compared with the layer's middle neuron and not with noise."""
-        means = [torch.from_numpy(self.mean[layer, :width].copy()) for layer, width in enumerate(widths)]
-        return [mean.clamp_min(float(mean.median()) or 1e-12) for mean in means]
+    def floored(self, layout: Layout) -> list[Tensor]:
+        """For each layer, the mean to divide by: never below the site's median, so that a neuron which is
+        usually silent is compared with the site's middle neuron and not with noise."""
+
+        def floored(mean: Tensor) -> Tensor:
+            return mean.clamp_min(float(mean.median()) or 1e-12)
+
+        means = [torch.from_numpy(mean.copy()) for mean in self.mean]
+        return [
+            torch.cat([floored(mean[part]) for part in layout.parts(layer)])
+            for layer, mean in zip(range(layout.n_layers), means, strict=True)
+        ]
 
 
 def sentences() -> list[str]:

@@ -22,7 +22,6 @@ import pandas as pd
 
 from backend.errors import BadInput
 from backend.forward import chat
-from backend.forward.columns import named
 from backend.forward.templating import at
 from backend.identify.answers import llm, screen
 from backend.identify.answers.items import Answered, choose, kept, needed, refuse_few
@@ -128,7 +127,7 @@ def _made(ground: Ground, questions: Sequence[Question]) -> tuple[Probe, dict[st
         ground.watch,
     )
     ground.say("writing the report card")
-    rows = describe.table(seen, fit, frequency, info.widths)
+    rows = describe.table(seen, fit, frequency, info.layout)
     probe = Probe(
         name="probe",
         made=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -139,8 +138,10 @@ def _made(ground: Ground, questions: Sequence[Question]) -> tuple[Probe, dict[st
         c=fit.c,
         intercept=fit.intercept,
         rule=plan.rule,
-        neurons=describe.cards(seen, whole.test.seen, fit, rows, whole.train.items, ground.questions, plan.sampling),
-        report=report(whole, trained, plan, mine.funnel, found, info.widths, ground.watch),
+        neurons=describe.cards(
+            seen, whole.test.seen, fit, rows, info.layout, whole.train.items, ground.questions, plan.sampling
+        ),
+        report=report(whole, trained, plan, mine.funnel, found, info.layout, ground.watch),
     )
     return probe, {"neurons": rows, "items": _item_table(whole, fit)}
 
@@ -261,7 +262,7 @@ def _kept(ground: Ground, items: Sequence[Item], neurons: np.ndarray) -> Estimat
     entities = np.arange(len(items))
     if not len(neurons):
         return share(np.ones(len(items)), entities)
-    off = Arm("H-neurons", 0.0, NeuronSet(tuple(named(neurons, ground.model.info.widths))))
+    off = Arm("H-neurons", 0.0, NeuronSet(tuple(ground.model.info.layout.neurons(neurons))))
     told = ground.switched([ground.questions[item.question] for item in items], [off], "kept")
     ground = deciding(ground, told)
     right = [ground.verdict(one.question, one.answers[1].text) == "right" for one in told]
@@ -292,9 +293,9 @@ def _null(ground: Ground, whole: Study, trained: Trained) -> Null | None:
 def _flagged(ground: Ground, whole: Study, fit: Fit) -> tuple[Flagged, ...]:
     """The threshold detector on the held-out items, over each population."""
     ground.say("counting neurons above the threshold")
-    plan, test, widths = ground.plan, whole.test, ground.model.info.widths
+    plan, test, layout = ground.plan, whole.test, ground.model.info.layout
     texts = [read_as(ground.model, item, ground.questions, plan.sampling, plan.rule) for item in test.items]
-    positive = chosen(fit, widths, 1)
+    positive = chosen(fit, layout, 1)
     threshold = plan.checks.threshold
     counts = count(ground.model, texts, threshold.k, positive, ground.watch)
     return tuple(
@@ -303,7 +304,7 @@ def _flagged(ground: Ground, whole: Study, fit: Fit) -> tuple[Flagged, ...]:
             threshold.model_copy(update={"population": population}),
             test.seen.labels,
             test.seen.entities,
-            sum(widths),
+            layout.size,
             len(positive),
         )
         for population in POPULATIONS
@@ -311,8 +312,8 @@ def _flagged(ground: Ground, whole: Study, fit: Fit) -> tuple[Flagged, ...]:
 
 
 def _effects(ground: Ground, whole: Study, fit: Fit) -> tuple[Effect, ...]:
-    plan, widths = ground.plan, ground.model.info.widths
-    switches = arms(chosen(fit, widths, 1), chosen(fit, widths, -1), plan.checks, widths, plan.seed)
+    plan, layout = ground.plan, ground.model.info.layout
+    switches = arms(chosen(fit, layout, 1), chosen(fit, layout, -1), plan.checks, layout, plan.seed)
     if not switches:
         return ()
     draw = np.random.default_rng(plan.seed)

@@ -180,7 +180,7 @@ def checked(probe: Probe, info: ModelInfo, force: bool = False) -> Probe:
 
     Raises BadInput where it was not, or names a neuron that the model does not have.
     """
-    probe.all.check(info.widths)
+    info.layout.check(probe.all)
     if probe.is_of(info):
         return probe if probe.model is not None else probe.model_copy(update={"model": info})
     if not force:
@@ -201,7 +201,7 @@ def meant(probe: Probe, said: Said, force: bool = False) -> Probe:
 
     Raises BadInput where its file says that it is of another one, or names a neuron that the model does not have.
     """
-    probe.all.check(said.widths)
+    said.layout.check(probe.all)
     own = probe.said if probe.model is None else Said(name=probe.model.name, widths=probe.model.widths)
     is_other = bool(own.widths) and own.widths != said.widths
     is_other |= bool(own.name) and bare(own.name) != bare(said.name)

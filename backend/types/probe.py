@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from backend.errors import BadNeurons
+from backend.layout import Layout
 from backend.neurons import NeuronId, NeuronSet
 from backend.types.base import Frozen
 from backend.types.identify import Estimate, RegionRule
@@ -82,9 +83,14 @@ class Said(Frozen):
     fingerprint: Annotated[Text, Field(max_length=300)] = ""
     widths: tuple[int, ...] = ()
 
+    @property
+    def layout(self) -> Layout:
+        """Where its neurons lie: files of others tell layers and widths alone."""
+        return Layout.dense(self.widths)
+
     def of(self, info: ModelInfo) -> bool | None:
         """Whether this is that model: by its shape and weights, else by its name. None where neither tells."""
-        if self.widths and self.widths != info.widths:
+        if self.widths and self.layout != info.layout:
             return False
         if self.fingerprint:
             return self.fingerprint == info.fingerprint
@@ -146,7 +152,7 @@ class Probe(Frozen):
     def _whole(self) -> Probe:
         if self.model is not None:
             try:
-                self.all.check(self.model.widths)
+                self.model.layout.check(self.all)
             except BadNeurons as error:
                 raise ValueError(f"{error.what}, {error.why}") from error
         return self
@@ -194,7 +200,7 @@ class Probe(Frozen):
 
     @property
     def all(self) -> NeuronSet:
-        """Every neuron with a weight, in layer order."""
+        """Every neuron with a weight, in the order of neurons."""
         return NeuronSet(tuple(found.neuron for found in self.neurons))
 
     def find(self, neuron: NeuronId) -> ProbeNeuron | None:

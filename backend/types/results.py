@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Literal
+from typing import Literal, Self
 
+from pydantic import Field, model_validator
+
+from backend.layout import Layout
 from backend.neurons import NeuronId, NeuronSet
 from backend.types.base import Array, Frozen
 from backend.types.requests import CompareRequest, ExploreRequest, LensRequest, NeuronRequest
@@ -21,7 +24,13 @@ Arm = Literal["baseline", "chosen", "own", "against", "control"]
 
 
 class ModelInfo(Frozen):
-    """The model that a figure belongs to."""
+    """The model that a figure belongs to.
+
+    widths: neurons of each layer, all its sites together.
+    experts: of each layer how many routed experts it has and how wide they are; what they leave of the layer's width
+        is its shared expert's. () in a dense model, and then not written either: what is stored of dense models reads
+        and hashes as it did before there were experts.
+    """
 
     name: str
     family: str
@@ -35,6 +44,7 @@ class ModelInfo(Frozen):
     dtype: str
     device: str
     versions: dict[str, str]
+    experts: tuple[tuple[int, int], ...] = Field(default=(), exclude_if=lambda experts: not experts)
     notes: tuple[str, ...] = ()
     """A sentence each: what its files ask for and do not get here, and what is done in a slower way for this model
     because the usual one was found to differ."""
@@ -49,6 +59,18 @@ class ModelInfo(Frozen):
         libraries = json.dumps(self.versions, sort_keys=True)
         told = f"{self.fingerprint}\0{libraries}\0{self.device.partition(':')[0]}"
         return hashlib.sha256(told.encode()).hexdigest()
+
+    @model_validator(mode="after")
+    def _laid_out(self) -> Self:
+        if self.experts:
+            _ = self.layout
+        return self
+
+    # Not cached here: it would go along with `model_copy(update=...)` to another shape. The layouts are.
+    @property
+    def layout(self) -> Layout:
+        """Which neurons it has, and where each lies. Worked out of the shape, so it is neither stored nor sent."""
+        return Layout.routed(self.widths, self.experts)
 
     @property
     def n_neurons(self) -> int:

@@ -61,7 +61,7 @@ def comparing(batch: Batch, request: CompareRequest, watch: Watch) -> Work[Compa
     Raises BadPrompt, BadNeurons, InterventionUnused, ZeroOutput, NotFinite, Stopped.
     """
     model = batch.model
-    plans = plan(request, model.info.widths)
+    plans = plan(request, model.info.layout)
     prompt = prompting.encode(model, request, room=request.decoding.max_new_tokens)
     told = prompting.token_infos(model, prompt.ids, prompt.roles)
     watch.emit(PromptEvent(tokens=told, rows=plans))

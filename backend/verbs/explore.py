@@ -50,7 +50,7 @@ def exploring(batch: Batch, request: ExploreRequest, usual: Usual, watch: Watch)
     Raises BadPrompt, BadNeurons, ZeroOutput, NotFinite, Stopped.
     """
     model = batch.model
-    request.neurons.check(model.info.widths)
+    model.info.layout.check(request.neurons)
     capture = summaries(model, request, usual)
     if request.answer is None:
         found = yield from _generate(model, request, capture, watch)
@@ -76,8 +76,8 @@ def summaries(model: LoadedModel, request: ExploreRequest, usual: Usual) -> Summ
     found = known.get(key)
     if found is None:
         devices = [norm.device for norm in model.w_norms]
-        means = zip(usual.floored(model.info.widths), devices, strict=True)
-        chosen = request.neurons.by_layer().items()
+        means = zip(usual.floored(model.info.layout), devices, strict=True)
+        chosen = model.info.layout.by_layer(request.neurons).items()
         found = known[key] = Summaries(
             request.threshold,
             min(request.top, *model.info.widths),
@@ -217,7 +217,7 @@ def _answer_means(model: LoadedModel, trace: Trace) -> np.ndarray:
 def usual_floor(model: LoadedModel, usual: Usual) -> np.ndarray:
     """[layer neuron] what a ratio "against usual" divides by; NaN beyond a narrow layer."""
     floor = np.full((model.info.n_layers, max(model.info.widths)), np.nan, np.float32)
-    for layer, mean in enumerate(usual.floored(model.info.widths)):
+    for layer, mean in enumerate(usual.floored(model.info.layout)):
         floor[layer, : len(mean)] = mean.numpy()
     return floor
 

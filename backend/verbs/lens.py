@@ -29,7 +29,7 @@ FOLLOWS = 0.99
 
 def lens(model: LoadedModel, request: LensRequest) -> Lens:
     """What each neuron of `request` pushes, in the set's order. Raises BadNeurons for one the model does not have."""
-    request.neurons.check(model.info.widths)
+    model.info.layout.check(request.neurons)
     return Lens(request=request, model=model.info, pushed=pushed(model, request.neurons, request.top))
 
 
@@ -58,8 +58,9 @@ def logits(model: LoadedModel, neurons: tuple[NeuronId, ...]) -> Float[Tensor, "
     the logit lens on W_out rows (Geva et al. 2021, "Feed-Forward Layers Are Key-Value Memories").
     """
     w_u = _unembedding(model)
-    rows = [model.w_out(neuron.layer)[neuron.index].float().to(w_u.device) for neuron in neurons]
-    behind = [_norms_behind(model).get(neuron.layer) for neuron in neurons]
+    places = [model.info.layout.offset_of(neuron) for neuron in neurons]
+    rows = [model.w_out(layer)[offset].float().to(w_u.device) for layer, offset in places]
+    behind = [_norms_behind(model).get(layer) for layer, _ in places]
     rows = [row if norm is None else _scaled(model, norm, row) for row, norm in zip(rows, behind, strict=True)]
     directions = torch.stack(rows)
     # A direction of size 0 stays 0: such a neuron moves nothing.

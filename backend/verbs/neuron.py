@@ -22,10 +22,10 @@ def card(model: LoadedModel, request: NeuronRequest, usual: Usual, text: Explora
     Raises BadNeurons for a neuron that the model does not have, NotFinite, UnsupportedModel (`backend.verbs.lens`).
     """
     neuron = request.neuron
-    one = NeuronSet((neuron,))
-    one.check(model.info.widths)
-    (found,) = pushed(model, one, request.top)
-    if not math.isfinite(float(model.w_norms[neuron.layer][neuron.index])):
+    layer, offset = model.info.layout.offset_of(neuron)
+    (found,) = pushed(model, NeuronSet((neuron,)), request.top)
+    out_norm = float(model.w_norms[layer][offset])
+    if not math.isfinite(out_norm):
         raise not_finite(f"the output direction of {neuron} is NaN or infinite")
     return NeuronCard(
         request=request,
@@ -33,11 +33,11 @@ def card(model: LoadedModel, request: NeuronRequest, usual: Usual, text: Explora
         neuron=neuron,
         promotes=found.promotes,
         suppresses=found.suppresses,
-        out_norm=float(model.w_norms[neuron.layer][neuron.index]),
+        out_norm=out_norm,
         usual_tokens=usual.tokens,
-        usual_mean=float(usual.mean[neuron.layer, neuron.index]),
-        usual_max=float(usual.peak[neuron.layer, neuron.index]),
-        usual_counts=usual.counts[neuron.layer, neuron.index],
+        usual_mean=float(usual.mean[layer, offset]),
+        usual_max=float(usual.peak[layer, offset]),
+        usual_counts=usual.counts[layer, offset],
         usual_edges=EDGES[:-1],
         tokens=text.tokens if text else (),
         cett=text.set_cett[:, 0] if text else None,

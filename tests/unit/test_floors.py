@@ -20,6 +20,7 @@ FLOORS = ("app", "backend", "cache")
 APP_MAY_IMPORT = (
     "backend.types",
     "backend.errors",
+    "backend.layout",
     "backend.neurons",
     "backend.neuron_files",
     "backend.spreadsheet",
@@ -214,6 +215,64 @@ def test_a_breach_is_found_and_told_with_file_line_and_the_right_place(path: str
 )
 def test_what_the_floors_allow_is_not_called_a_breach(path: str, source: str) -> None:
     assert breaches(path, source) == []
+
+
+MADE_IN = ("backend/neurons.py", "Site.neuron")
+SPELT_IN = ("backend/neurons.py", "backend/neuron_files.py")
+"""Where a neuron's text is put together: the second hands what a file says on to the parser."""
+
+
+def address_breaches(path: str, tree: ast.AST) -> Iterator[str]:
+    """Neurons made of numbers, or spelt, by others than `Site`: whoever does forgets the expert."""
+    made = [
+        node
+        for each in ast.walk(tree)
+        if isinstance(each, ast.ClassDef) and (path, f"{each.name}.neuron") == MADE_IN
+        for each in each.body
+        if isinstance(each, ast.FunctionDef) and each.name == "neuron"
+        for node in ast.walk(each)
+    ]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "NeuronId" and node not in made:
+            yield (
+                f"{path}:{node.lineno}: a NeuronId is made outside {'.'.join(MADE_IN[1:])}; ask the model's layout for "
+                "the neuron of a column or an offset, or a Site"
+            )
+        if isinstance(node, ast.JoinedStr) and path not in SPELT_IN:
+            parts = [str(part.value) for part in node.values if isinstance(part, ast.Constant)]
+            if any(re.search(r":[NE]$", part) for part in parts):
+                yield f"{path}:{node.lineno}: a neuron is spelt by hand; write the NeuronId itself"
+
+
+@pytest.mark.parametrize("floor", (*FLOORS, "tools", "benchmarks"))
+def test_a_neuron_is_made_of_numbers_in_one_place(floor: str) -> None:
+    found = [breach for path, text in sources(floor) for breach in address_breaches(path, ast.parse(text))]
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_the_one_place_where_a_neuron_is_made_is_there() -> None:
+    source = dict(sources("backend"))[MADE_IN[0]]
+    assert source.count(" NeuronId(") == 1 and "def neuron(self" in source
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("app/charts/cells.py", "names = [NeuronId(cell.layer, int(i)) for i in index]"),
+        ("app/charts/cells.py", "name = neurons.NeuronId(layer=1, index=2)"),
+        ("backend/neurons.py", "def parse() -> NeuronId:\n    return NeuronId(1, 2)"),
+        ("backend/neurons.py", "class NeuronSet:\n    def neuron(self) -> NeuronId:\n        return NeuronId(1, 2)"),
+        ("backend/cli/tables.py", "name = f'L{layer}:N{index}'"),
+        ("app/text.py", "name = f'L{layer}:E{expert}:N' + str(index)"),
+    ],
+)
+def test_a_neuron_made_elsewhere_is_found(path: str, source: str) -> None:
+    assert len(list(address_breaches(path, ast.parse(source)))) == 1
+
+
+def test_an_address_may_be_parsed_checked_and_printed_anywhere() -> None:
+    source = "a = NeuronId.parse(text)\nb = isinstance(x, NeuronId)\nc = f'{a}: N'\nd = Site(1).neuron(2)"
+    assert list(address_breaches("app/text.py", ast.parse(source))) == []
 
 
 MOST_MODULES, MOST_LINES, MOST_IN_FUNCTION = 18, 350, 60

@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import session
 from app.cell import Cell
-from app.charts import neuron_card
+from app.charts import cells, neuron_card
 from app.shared import frame, jobs
 from app.shared.frame import muted
 from backend.neurons import NeuronId
@@ -27,10 +27,8 @@ score one unit of it raises or lowers most. Later layers may turn it.
 
 def shown_neuron(result: Exploration, cell: Cell) -> NeuronId:
     """The neuron whose card stands: the one picked, if the model has it, else the cell's largest."""
-    picked, widths = session.view().card, result.model.widths
-    if picked is not None and picked.layer < len(widths) and picked.index < widths[picked.layer]:
-        return picked
-    return NeuronId(cell.layer, int(result.top_index[cell.layer, cell.pos, 0]))
+    picked = session.view().card
+    return picked if picked is not None and picked in result.model.layout else cells.largest(result, cell)
 
 
 def draw(result: Exploration, cell: Cell, probe: Probe | None) -> None:
@@ -68,7 +66,7 @@ def _request(result: Exploration, neuron: NeuronId) -> NeuronRequest:
 
 def _heading(result: Exploration, cell: Cell, neuron: NeuronId, probe: Probe | None) -> None:
     row = frame.heading(f"Neuron {neuron}", _HELP, label=None)
-    names = [NeuronId(cell.layer, int(i)) for i in result.top_index[cell.layer, cell.pos]]
+    names = result.model.layout.at(cell.layer, result.top_index[cell.layer, cell.pos])
     marked = probe.h_neurons.ids[:50] if probe is not None else ()
     options = [str(one) for one in dict.fromkeys([neuron, *session.chosen().ids[:50], *names, *marked])]
 

@@ -6,7 +6,7 @@ the model does not have, and keeps what was typed when it refuses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -15,6 +15,7 @@ from app.shared.frame import muted
 from app.shared.jobs import shown_error
 from backend import neuron_files
 from backend.errors import BadNeurons, HNeuronsError
+from backend.layout import Layout
 from backend.neurons import NeuronSet
 
 MAX_PILLS = 40
@@ -41,31 +42,31 @@ def pills(key: str, label: str = "Your set") -> None:
         st.markdown(muted(f"and {len(chosen) - MAX_PILLS:,} more"))
 
 
-def adder(key: str, widths: Sequence[int], label: str = "Add neurons", more: Callable[[], None] | None = None) -> None:
+def adder(key: str, layout: Layout, label: str = "Add neurons", more: Callable[[], None] | None = None) -> None:
     """A popover that adds neurons by typing, pasting or a file.
 
     Args:
         key: unique on the page.
-        widths: neurons in each layer of the model, against which they are checked.
+        layout: the neurons of the model, against which they are checked.
         label: the popover's button.
         more: draws further ways to add, under the others.
     """
     with st.popover(label, icon=":material/add:", type="tertiary"):
-        _typed(f"{key}-typed", widths, other=f"{key}-file")
-        _file(f"{key}-file", widths)
+        _typed(f"{key}-typed", layout, other=f"{key}-file")
+        _file(f"{key}-file", layout)
         if more is not None:
             more()
         if session.chosen():
             st.button("Let all go", key=f"{key}-none", on_click=session.choose, args=(NeuronSet(),), type="tertiary")
 
 
-def add(neurons: NeuronSet, widths: Sequence[int]) -> None:
+def add(neurons: NeuronSet, layout: Layout) -> None:
     """Add neurons to the chosen ones. Raises BadNeurons where the model does not have one of them."""
-    neurons.check(widths)
+    layout.check(neurons)
     session.choose(session.chosen() | neurons)
 
 
-def _typed(key: str, widths: Sequence[int], other: str) -> None:
+def _typed(key: str, layout: Layout, other: str) -> None:
     def take() -> None:
         # What was said of an earlier file is not about these.
         st.session_state[f"{other}-error"] = None
@@ -73,7 +74,7 @@ def _typed(key: str, widths: Sequence[int], other: str) -> None:
             typed = NeuronSet.parse(st.session_state[key])
             if not typed:
                 raise BadNeurons("No neuron is named", "the field is empty", "write one as L12:N345")
-            add(typed, widths)
+            add(typed, layout)
         except BadNeurons as error:
             st.session_state[f"{key}-error"] = error
         else:
@@ -86,14 +87,14 @@ def _typed(key: str, widths: Sequence[int], other: str) -> None:
     _refused(f"{key}-error")
 
 
-def _file(key: str, widths: Sequence[int]) -> None:
+def _file(key: str, layout: Layout) -> None:
     def take() -> None:
         uploaded = st.session_state[key]
         st.session_state[f"{key}-error"] = None
         if uploaded is None:
             return
         try:
-            add(neuron_files.read(uploaded.getvalue(), uploaded.name), widths)
+            add(neuron_files.read(uploaded.getvalue(), uploaded.name), layout)
         except HNeuronsError as error:
             st.session_state[f"{key}-error"] = error
 

@@ -18,9 +18,9 @@ from sklearn.model_selection import PredefinedSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from backend.forward.columns import of
 from backend.forward.controls import draw
 from backend.identify.fit.choice import Items
+from backend.layout import Layout
 from backend.neurons import NeuronSet
 from backend.statistics import auroc, estimate
 from backend.types.identify import Confidence, Estimate
@@ -130,13 +130,13 @@ def random_sets(
     positive: NeuronSet,
     avoid: NeuronSet,
     places: Int[np.ndarray, " neuron"],
-    widths: Sequence[int],
+    layout: Layout,
     kind: Literal["free", "layer"],
     count: int,
     seed: int,
 ) -> RandomSets:
     """As many random neurons as H-neurons, `count` times, each fitted as the H-neurons (`places`) are."""
-    columns = [of(draw(positive, kind, seed + number, widths, avoid), widths) for number in range(count)]
+    columns = [layout.columns(draw(positive, kind, seed + number, layout, avoid)) for number in range(count)]
     scores = np.column_stack([refitted(train, test, drawn) for drawn in columns])
 
     def mean(labels: np.ndarray, held: np.ndarray, weights: np.ndarray | None) -> float:

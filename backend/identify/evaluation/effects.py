@@ -19,6 +19,7 @@ from backend.forward.controls import BASELINE, draw
 from backend.forward.generation import decode
 from backend.forward.rows.row import prove
 from backend.identify.answers.responses import ROWS, Prompts, resumed, sample
+from backend.layout import Layout
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
 from backend.statistics import share
@@ -46,12 +47,12 @@ class Arm:
         return RowPlan(arm="chosen", alpha=self.alpha, neurons=self.neurons)
 
 
-def arms(positive: NeuronSet, negative: NeuronSet, checks: Checks, widths: Sequence[int], seed: int) -> list[Arm]:
-    """H-neurons, their layer-matched twins and the negative weights at each alpha; none of them counts as a twin."""
+def arms(positive: NeuronSet, negative: NeuronSet, checks: Checks, layout: Layout, seed: int) -> list[Arm]:
+    """H-neurons, twins of the same sites and the negative weights at each alpha; none of them counts as a twin."""
     if not positive:
         return []
     twins = [
-        NeuronSet(tuple(draw(positive, "layer", seed + number, widths, avoid=negative)))
+        NeuronSet(tuple(draw(positive, "layer", seed + number, layout, avoid=negative)))
         for number in range(checks.twins)
     ]
     found = []

@@ -7,7 +7,6 @@ after it was.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +15,11 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_curve
 from sklearn.model_selection import GroupKFold
 
-from backend.forward.columns import named
 from backend.identify.evaluation.baselines import adds, all_neurons, random_sets, refitted, simple_baselines
 from backend.identify.features.study import Part, Study
 from backend.identify.fit.choice import Trained, fits
 from backend.identify.fit.solver import Fit, h_neurons
+from backend.layout import Layout
 from backend.neurons import NeuronSet
 from backend.statistics import (
     auroc,
@@ -59,7 +58,7 @@ def report(
     plan: Plan,
     funnel: Funnel,
     found: Found,
-    widths: Sequence[int],
+    layout: Layout,
     watch: Watch = SILENT,
 ) -> Report:
     """The card of `trained` on the held-out part. Raises Stopped between two figures."""
@@ -87,7 +86,7 @@ def report(
         adds=adds(train.seen, test.seen, train.simple, test.simple, trained.unseen, held),
         calibration=calibration(test.seen.labels, held),
         roc=_roc(test.seen.labels, held),
-        random=_random(study, trained.fit, plan, widths, watch),
+        random=_random(study, trained.fit, plan, layout, watch),
         null=found.null,
         permutation_p=p_value(null, auroc(test.seen.labels, held)) if len(null) else None,
         all_neurons=all_neurons(train.seen, test.seen),
@@ -166,16 +165,16 @@ def left_out(study: Study, fit: Fit, plan: Plan, parts: int = 10) -> Float[np.nd
     return found
 
 
-def chosen(fit: Fit, widths: Sequence[int], sign: int) -> NeuronSet:
+def chosen(fit: Fit, layout: Layout, sign: int) -> NeuronSet:
     """The neurons whose weight has this sign."""
-    return NeuronSet(tuple(named(np.flatnonzero(fit.weights * sign > 0), widths)))
+    return NeuronSet(tuple(layout.neurons(np.flatnonzero(fit.weights * sign > 0))))
 
 
-def _random(study: Study, fit: Fit, plan: Plan, widths: Sequence[int], watch: Watch) -> tuple[RandomSets, ...]:
+def _random(study: Study, fit: Fit, plan: Plan, layout: Layout, watch: Watch) -> tuple[RandomSets, ...]:
     if not plan.checks.random_sets:
         return ()
     between(watch)
-    positive, negative = chosen(fit, widths, 1), chosen(fit, widths, -1)
+    positive, negative = chosen(fit, layout, 1), chosen(fit, layout, -1)
     return tuple(
         random_sets(
             study.train.seen,
@@ -183,7 +182,7 @@ def _random(study: Study, fit: Fit, plan: Plan, widths: Sequence[int], watch: Wa
             positive,
             negative,
             h_neurons(fit),
-            widths,
+            layout,
             kind,
             plan.checks.random_sets,
             plan.seed,

@@ -86,7 +86,7 @@ def _read(
         model.plain.base_model(ids, attention_mask=mask.long(), use_cache=False)
     norms = torch.stack([norm.to(mask.device) for norm in sink.norms])
     check_norms(norms, mask, blame=lambda row: refuse_text(model, texts[row].ids))
-    widths, by_layer = model.info.widths, chosen.by_layer()
+    widths, by_layer = model.info.widths, model.info.layout.by_layer(chosen)
     for population in POPULATIONS:
         limits = _limits(sink, mask, widths, population, k)
         over = [values > limit[:, None] for values, limit in zip(sink.values, limits, strict=True)]

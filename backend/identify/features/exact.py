@@ -80,7 +80,7 @@ def read(
     regions = 2 if labels == "3-vs-1" else 1
     read = features(model, [RegionText(text.ids, text.regions[:regions]) for text in texts], regions, watch)
     wrong = np.array([side == "wrong" for side in sides]).astype(np.int64)
-    return Given(read[0], read[1] if regions == 2 else None, wrong, model.info.widths, answers.name), tally
+    return Given(read[0], read[1] if regions == 2 else None, wrong, model.info.layout, answers.name), tally
 
 
 def located(
@@ -169,7 +169,7 @@ def features(
     model: LoadedModel, texts: Sequence[RegionText], regions: int, watch: Watch, pooling: Pooling = "mean"
 ) -> list[Float[np.ndarray, "item neuron"]]:
     """Means (or with "max" the largest CETT) over the first regions of each text. Raises Stopped between blocks."""
-    found = [np.empty((len(texts), sum(model.info.widths)), np.float32) for _ in range(regions)]
+    found = [np.empty((len(texts), model.info.layout.size), np.float32) for _ in range(regions)]
     pace = Pace(len(texts))
     for start in range(0, len(texts), BLOCK):
         between(watch)
@@ -177,7 +177,6 @@ def features(
         block = texts[start : start + BLOCK]
         means = region_means(model, block, watch=watch, pooling=pooling)
         for region, array in enumerate(found):
-            flat = [means[:, layer, region, :width] for layer, width in enumerate(model.info.widths)]
-            array[start : start + len(block)] = np.concatenate(flat, axis=1)
+            array[start : start + len(block)] = model.info.layout.flat(means[:, :, region])
         pace.add(len(block))
     return found

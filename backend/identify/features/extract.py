@@ -78,7 +78,7 @@ class Block(Frozen):
 
 @dataclass(frozen=True)
 class Features:
-    """Of each item, in the order of the items. Arrays are mapped from disk, neurons layer by layer."""
+    """Of each item, in the order of the items. Arrays are mapped from disk, neurons by column (`backend.layout`)."""
 
     answer: Float[np.ndarray, "item neuron"]
     other: Float[np.ndarray, "item neuron"]
@@ -100,7 +100,7 @@ def extract(
     arrays cannot be written, BadInput for a span without a token, Stopped between blocks.
     """
     journal = Journal(folder / ROWS)
-    shape = (len(items), sum(model.info.widths))
+    shape = (len(items), model.info.layout.size)
     with journal.writing():
         held, spoilt = _begin(folder, journal, items, _digest(model, items, questions, sampling, rule), shape)
         arrays = {name: _mapped(folder / f"{name}.npy", shape) for name in ARRAYS}
@@ -143,8 +143,7 @@ def _read(
 
     means = region_means(model, texts, watch=watch, pooling=rule.pooling, on_hidden=told)
     for region, array in enumerate(out):
-        flat = [means[:, layer, region, :width] for layer, width in enumerate(model.info.widths)]
-        array[:] = np.concatenate(flat, axis=1)
+        array[:] = model.info.layout.flat(means[:, :, region])
     return [sure[place] for place in range(len(texts))]
 
 

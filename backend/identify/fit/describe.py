@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from backend.identify.answers.responses import asked
 from backend.identify.fit.choice import Items
 from backend.identify.fit.solver import Fit
+from backend.layout import Layout
 from backend.neurons import NeuronId
 from backend.statistics import auroc, by_blocks, cohens_d, partners
 from backend.types.identify import Item, Question, Sampling
@@ -23,15 +24,15 @@ BINS = 24
 TOP = 8
 
 
-def places(widths: Sequence[int]) -> tuple[Int[np.ndarray, " neuron"], Int[np.ndarray, " neuron"]]:
-    """(layer, index) of each neuron, in the order of the features."""
-    layers = np.repeat(np.arange(len(widths)), widths)
-    return layers, np.concatenate([np.arange(width) for width in widths])
+def places(layout: Layout) -> dict[str, Int[np.ndarray, " neuron"]]:
+    """Where each neuron is, in the order of the features: layer, expert where the model has some, and its number."""
+    sites, index = layout.places_of(np.arange(layout.size))
+    expert = {} if layout.is_dense else {"expert": layout.experts[sites].astype(np.int32)}
+    return {"layer": layout.layers[sites].astype(np.int16), **expert, "neuron": index.astype(np.int32)}
 
 
-def table(train: Items, fit: Fit, frequency: Float[np.ndarray, "sign neuron"], widths: Sequence[int]) -> pd.DataFrame:
-    """A row a neuron: where it is, its weight, and what it tells alone."""
-    layers, index = places(widths)
+def table(train: Items, fit: Fit, frequency: Float[np.ndarray, "sign neuron"], layout: Layout) -> pd.DataFrame:
+    """A row a neuron: where it is, its weight, and what it tells alone. `expert` is -1 beside the experts."""
     areas, q = train.alone
     wrong = train.labels == 1
 
@@ -42,8 +43,7 @@ def table(train: Items, fit: Fit, frequency: Float[np.ndarray, "sign neuron"], w
     spread, mean_right, mean_wrong = by_blocks(moments, train.answer)
     return pd.DataFrame(
         {
-            "layer": layers.astype(np.int16),
-            "neuron": index.astype(np.int32),
+            **places(layout),
             "weight": fit.weights,
             "mean_right": mean_right.astype(np.float32),
             "mean_wrong": mean_wrong.astype(np.float32),
@@ -63,6 +63,7 @@ def cards(
     test: Items,
     fit: Fit,
     rows: pd.DataFrame,
+    layout: Layout,
     items: Sequence[Item],
     questions: Mapping[str, Question],
     sampling: Sampling,
@@ -72,22 +73,21 @@ def cards(
         one.model_copy(
             update={"top": tuple(_top(items[best], questions, sampling, value) for best, value in strongest)}
         )
-        for one, strongest in figures(train, test, fit, rows)
+        for one, strongest in figures(train, test, fit, rows, layout)
     )
 
 
 def figures(
-    train: Items, test: Items | None, fit: Fit, rows: pd.DataFrame
+    train: Items, test: Items | None, fit: Fit, rows: pd.DataFrame, layout: Layout
 ) -> list[tuple[ProbeNeuron, list[tuple[int, float]]]]:
     """Each neuron that has a weight with its figures, and the places of the training items where it is strongest.
 
     Without held-out items it is not known what the probe is without a neuron.
     """
     chosen = np.flatnonzero(fit.weights)
-    layers, index = (rows[name].to_numpy() for name in ("layer", "neuron"))
 
     def named(place: int) -> NeuronId:
-        return NeuronId(int(layers[place]), int(index[place]))
+        return layout.neurons([place])[0]
 
     told = []
     for place, near in zip(map(int, chosen), partners(train.answer, chosen), strict=True):

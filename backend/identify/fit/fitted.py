@@ -20,6 +20,7 @@ from backend.identify.fit import describe
 from backend.identify.fit.choice import Items, train
 from backend.identify.fit.solver import h_neurons
 from backend.identify.formats import thunlp
+from backend.layout import Layout
 from backend.statistics import scores_of
 from backend.types.identify import Scores
 from backend.types.plan import Training
@@ -46,7 +47,7 @@ class Given:
     answer: Float[np.ndarray, "item neuron"]
     other: Float[np.ndarray, "item neuron"] | None
     labels: Int[np.ndarray, " item"]
-    widths: tuple[int, ...]
+    layout: Layout
     source: str
 
     def take(self, places: Int[np.ndarray, " place"], folds: Int[np.ndarray, " place"]) -> Items:
@@ -78,13 +79,15 @@ def fit(
         answer, other, labels, (layers, width) = thunlp.read_both(sides, folder)
     else:
         answer, labels, _, (layers, width) = thunlp.read_features(sides, thunlp.answers_in(folder))
-    if info is not None and info.widths != (width,) * layers:
+    layout = Layout.dense((width,) * layers)
+    if info is not None and info.layout != layout:
         raise BadInput(
             f"{folder.name} holds features of another model",
-            f"they have {layers} layers of {width:,} neurons, {info.name} has {info.n_layers} of {info.widths[0]:,}",
+            f"they have {layers} layers of {width:,} neurons, {info.name} has {info.n_layers} of {info.widths[0]:,}"
+            + ("" if info.layout.is_dense else ", in experts"),
             "name the model that they were read on",
         )
-    given = Given(answer, other, labels, (width,) * layers, folder.name or str(folder))
+    given = Given(answer, other, labels, layout, folder.name or str(folder))
     return fit_given(given, training, name, info, seed, watch, all_items)
 
 
@@ -122,14 +125,16 @@ def fit_given(
     if not len(h_neurons(trained.fit)):
         raise BadInput("No neuron speaks for wrong answers", "no weight is positive", "allow a larger C")
     unknown = np.full((2, given.answer.shape[1]), np.nan)
-    rows = describe.table(seen, trained.fit, unknown, given.widths)
+    rows = describe.table(seen, trained.fit, unknown, given.layout)
     probe = Probe(
         name=name,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         model=info,
         c=trained.fit.c,
         intercept=trained.fit.intercept,
-        neurons=tuple(one for one, _ in describe.figures(seen, None if all_items else unseen, trained.fit, rows)),
+        neurons=tuple(
+            one for one, _ in describe.figures(seen, None if all_items else unseen, trained.fit, rows, given.layout)
+        ),
         imported=given.source,
     )
     if all_items:

@@ -23,6 +23,7 @@ from backend.identify.answers.responses import asked
 from backend.identify.features import exact
 from backend.identify.features.extract import held, read_as
 from backend.identify.formats import thunlp
+from backend.layout import Layout
 from backend.models.loaded import LoadedModel
 from backend.probes import library
 from backend.runs import runs
@@ -114,14 +115,17 @@ def _refuse_unheld(begun: Begun, name: str) -> None:
     if begun.plan.rule.position != "answer":
         why = "it was read where each token of the answer is predicted, and their code reads at the tokens themselves"
         raise BadInput(what, why, "make it with --position answer")
-    if len(set(widths := _widths(name))) > 1:
+    layout = _layout(name)
+    if not layout.is_dense:
+        raise BadInput(what, "its layers have experts, and theirs is one array of layers", "export it as json")
+    if len(set(widths := layout.layer_widths)) > 1:
         raise BadInput(what, f"its layers have {min(widths):,} to {max(widths):,} neurons, and theirs is one array",
                        "export it as json")  # fmt: skip
 
 
-def _widths(name: str) -> tuple[int, ...]:
-    model = library.read(name).model
-    return model.widths if model is not None else ()
+def _layout(name: str) -> Layout:
+    probe = library.read(name)
+    return probe.model.layout if probe.model is not None else Layout.dense(())
 
 
 def write(model: LoadedModel, run: Finished, folder: Path, watch: Watch = SILENT) -> Written:

@@ -30,8 +30,8 @@ from safetensors.numpy import save as save_safetensors
 
 from backend import neuron_files
 from backend.errors import BadInput
-from backend.forward import columns
-from backend.neurons import NeuronId
+from backend.layout import Layout
+from backend.neurons import NeuronId, Site
 from backend.runs.records import reason
 from backend.types.plan import run_name
 from backend.types.probe import AsideNeuron, Probe, ProbeNeuron, Said
@@ -144,13 +144,15 @@ def _coefficients(file: str, payload: bytes, name: str, info: ModelInfo | None, 
     told = _whole(held["widths"], f"widths of {file}").tolist() if "widths" in held else []
     if len(told) > neuron_files.MAX_LAYERS:
         raise BadInput(f"{file} does not fit", f"it has {len(told):,} layers, beyond any model", "save it again")
-    widths = told or list(info.widths if info else meant.widths)
-    if sum(widths) != len(coef):
-        why = f"it has {len(coef):,} weights, and " + (
-            f"the model has {sum(widths):,} neurons" if widths else "no model was named"
-        )
+    if info is not None and not told and not info.layout.is_dense:
+        why = f"it does not say in which order its weights have the experts of {info.name}"
+        raise BadInput(f"{file} cannot be read", why, "give the neurons as CSV, with their experts")
+    layout = Layout.dense(told) if told else (info or meant).layout
+    if layout.size != len(coef):
+        has = f"the model has {layout.size:,} neurons" if layout.sites else "no model was named"
+        why = f"it has {len(coef):,} weights, and {has}"
         raise BadInput(f"{file} does not fit", why, "name the model that it was fitted on")
-    ids = columns.named(np.flatnonzero(coef), widths)
+    ids = layout.neurons(np.flatnonzero(coef))
     said = Said(name=_word(held.get("model")), fingerprint=_word(held.get("fingerprint")), widths=tuple(told))
     intercept = _single(held["intercept"], file)
     return _imported(name, file, _weighted(coef[coef != 0], ids), intercept, _fitting(info, said), said)
@@ -193,7 +195,7 @@ def _hprobes(by_ending: dict[str, tuple[str, bytes]], name: str, info: ModelInfo
         _of(tensors, part, features, all_of, file, other) for part, other in (("col_mean", 0.0), ("col_std", 1.0))
     )
     weights = weights / np.where(scale > 0, scale, 1.0)
-    ids = [NeuronId(layers[feature // width], int(feature % width)) for feature in features]
+    ids = [Site(layers[feature // width]).neuron(int(feature % width)) for feature in features]
     shifted = _single(intercept, file) - float(weights @ mean)
     return _imported(name, file, _weighted(weights, ids), shifted, _fitting(info, said), said)
 
@@ -269,7 +271,9 @@ def write(probe: Probe, kind: str) -> dict[str, bytes]:
 
     Raises BadInput, also for a probe with experts in a format that has no place for them.
     """
-    if kind in ("npz", "hprobes") and any(one.neuron.expert >= 0 for one in probe.neurons):
+    has_experts = any(one.neuron.expert >= 0 for one in probe.neurons)
+    has_experts |= probe.model is not None and not probe.model.layout.is_dense
+    if kind in ("npz", "hprobes") and has_experts:
         raise BadInput(f"{probe.name} cannot be written so", f"{kind} has no place for experts", "write it as CSV")
     if kind == "hprobes":
         return _written_for_hprobes(probe)
@@ -294,7 +298,7 @@ def _written_for_hprobes(probe: Probe) -> dict[str, bytes]:
     tensors = {
         "clf_coef": (weights * scale)[None],
         "clf_intercept": np.array([probe.intercept + float(weights @ mean)]),
-        "top_k_idx": np.array([one.neuron.layer * width + one.neuron.index for one in probe.neurons], dtype=np.int64),
+        "top_k_idx": probe.model.layout.columns(one.neuron for one in probe.neurons),
         "col_mean": mean,
         "col_std": scale,
     }
@@ -334,12 +338,12 @@ def _written(probe: Probe, kind: str) -> bytes:
     if kind == "npz":
         if probe.model is None:
             raise _modelless(probe)
-        widths = np.array(probe.model.widths)
-        coef = np.zeros((1, int(widths.sum())))
-        coef[0, columns.of([one.neuron for one in probe.neurons], widths.tolist())] = [n.weight for n in probe.neurons]
+        layout = probe.model.layout
+        coef = np.zeros((1, layout.size))
+        coef[0, layout.columns(one.neuron for one in probe.neurons)] = [one.weight for one in probe.neurons]
         packed = io.BytesIO()
         np.savez_compressed(
-            packed, coef=coef, intercept=np.array([probe.intercept]), widths=widths,
+            packed, coef=coef, intercept=np.array([probe.intercept]), widths=np.array(layout.layer_widths),
             model=np.array(probe.model.name), fingerprint=np.array(probe.model.fingerprint),
         )  # fmt: skip
         return packed.getvalue()

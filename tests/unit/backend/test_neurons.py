@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from backend.errors import BadNeurons
-from backend.neurons import MAX_NEURONS, NeuronId, NeuronSet
+from backend.neurons import MAX_NEURONS, NeuronId, NeuronSet, Site
 
 PLACES = st.integers(0, 999_999)
 NEURONS = st.builds(NeuronId, PLACES, st.integers(0, 999_999_999), st.just(-1) | PLACES)
@@ -84,19 +84,39 @@ def test_order_and_repetition_of_what_was_typed_make_no_difference(ids: list[Neu
     assert len(NeuronSet(tuple(ids))) == len(set(ids))
 
 
+@given(st.lists(NEURONS, max_size=30))
+def test_neurons_and_sets_of_them_have_one_order_by_layer_expert_and_number(ids: list[NeuronId]) -> None:
+    """An own alpha is zipped with its neuron in one place and applied in another: two orders would exchange them."""
+    ordered = sorted(set(ids))
+    assert ordered == list(NeuronSet(tuple(ids)))
+    assert ordered == sorted(set(ids), key=lambda neuron: (neuron.layer, neuron.expert, neuron.index))
+    assert sorted(set(ids), key=lambda neuron: (neuron.site, neuron.index)) == ordered
+    assert all(not one > other and one <= other for one, other in zip(ordered, ordered[1:], strict=False))
+
+
+def test_what_is_no_neuron_stands_in_no_order_with_one() -> None:
+    with pytest.raises(TypeError):
+        assert NeuronId(0, 1) < (0, -1, 1)  # type: ignore[operator]
+
+
+@given(NEURONS)
+def test_a_neuron_is_its_site_and_its_number_there(neuron: NeuronId) -> None:
+    assert neuron.site.neuron(neuron.index) == neuron
+    assert str(neuron) == f"{neuron.site}:N{neuron.index}"
+
+
+def test_a_site_is_told_in_the_words_of_a_model() -> None:
+    assert (str(Site(12)), Site(12).words) == ("L12", "layer 12")
+    assert (str(Site(12, 7)), Site(12, 7).words) == ("L12:E7", "expert 7 of layer 12")
+    assert sorted([Site(1), Site(0, 2), Site(0), Site(0, 0)]) == [Site(0), Site(0, 0), Site(0, 2), Site(1)]
+
+
 @given(SETS, SETS)
 def test_union_and_difference_are_those_of_sets(one: NeuronSet, other: NeuronSet) -> None:
     assert set(one | other) == set(one) | set(other)
     assert set(one - other) == set(one) - set(other)
     assert (one - other) | (one - (one - other)) == one
     assert one | one == one
-
-
-@given(SETS)
-def test_by_layer_holds_every_neuron_of_a_dense_model_in_order(neurons: NeuronSet) -> None:
-    dense = NeuronSet(tuple(NeuronId(n.layer, n.index) for n in neurons))
-    found = dense.by_layer()
-    assert [NeuronId(layer, index) for layer, indices in found.items() for index in indices] == list(dense)
 
 
 @pytest.mark.parametrize("text", ["L1:N2,L3:N4", "L3:N4;\nL1:N2 L1:N2", " l3:n4 , L1:N2, ", "L1:N2\tL3:N4"])
@@ -115,20 +135,6 @@ def test_one_bad_word_spoils_a_list_and_is_named() -> None:
 def test_what_is_no_list_of_spellings_is_no_set(value: object) -> None:
     with pytest.raises(ValidationError, match="L12:N345"):
         TypeAdapter(NeuronSet).validate_python(value)
-
-
-@pytest.mark.parametrize(
-    ("neuron", "why"),
-    [
-        ("L2:N0", "it has layers 0 to 1"),
-        ("L1:N20", "layer 1 has neurons 0 to 19"),
-        ("L0:E0:N1", "layer 0 has no experts"),
-    ],
-)
-def test_a_neuron_the_model_does_not_have_is_named_with_what_it_has(neuron: str, why: str) -> None:
-    NeuronSet.of("L0:N9", "L1:N19").check((10, 20))
-    with pytest.raises(BadNeurons, match=f"{neuron} is not in this model: {why}"):
-        NeuronSet.of("L0:N9", neuron).check((10, 20))
 
 
 def test_a_set_larger_than_any_choice_is_refused() -> None:

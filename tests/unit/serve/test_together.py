@@ -16,7 +16,7 @@ from backend.forward.rows.batch import Batch
 from backend.forward.rows.budget import Budget
 from backend.models.hooks import hook_count
 from backend.models.loaded import LoadedModel
-from backend.neurons import NeuronSet
+from backend.neurons import NeuronId, NeuronSet
 from backend.serve.opening import ModelSpec
 from backend.serve.worker import Worker
 from backend.types import (
@@ -113,7 +113,12 @@ def test_they_share_forwards(tiny: Callable[[str], LoadedModel], monkeypatch: py
     """Sixteen jobs one after another take sixteen times the forwards of one; together, hardly more than one."""
     model, counts = tiny("llama"), []
     step = Batch.step
-    monkeypatch.setattr(Batch, "step", lambda self: (counts.append(len(self.rows)), step(self))[1])
+
+    def counted(self: Batch) -> object:
+        counts.append(len(self.rows))
+        return step(self)
+
+    monkeypatch.setattr(Batch, "step", counted)
     asked = [
         ExploreRequest(prompt=f"Who is {n}?", decoding=Decoding(max_new_tokens=30, seed=n, temperature=1.0))
         for n in range(16)
@@ -232,7 +237,7 @@ def test_a_card_and_a_change_of_model_find_their_place_among_them(tiny: Callable
     try:
         worker.load(ModelSpec("llama"))
         before = worker.submit("explore", of_person(1)[0], "a")
-        card = worker.submit("neuron", NeuronRequest(neuron="L0:N3"), "b")  # type: ignore[arg-type]
+        card = worker.submit("neuron", NeuronRequest(neuron=NeuronId.parse("L0:N3")), "b")
         compared = worker.submit("compare", of_person(1)[1], "c")
         ended(worker, card)
         worker.load(ModelSpec("gpt2"))
@@ -240,7 +245,7 @@ def test_a_card_and_a_change_of_model_find_their_place_among_them(tiny: Callable
         found = [worker.result(ended(worker, job).key or "") for job in (before, compared, after)]
     finally:
         worker.close(timeout=PATIENCE)
-    assert [one.model.name for one in found if one is not None and hasattr(one, "model")] == [
+    assert [one.model.name for one in found if isinstance(one, Exploration | Comparison)] == [
         "tiny-llama", "tiny-llama", "tiny-gpt2",
     ]  # fmt: skip
 

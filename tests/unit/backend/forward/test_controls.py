@@ -11,16 +11,18 @@ from hypothesis import strategies as st
 
 from backend.errors import BadNeurons
 from backend.forward.controls import draw, plan
+from backend.layout import Layout
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import CompareRequest, RowPlan
 
 WIDTHS = (30, 20, 40)
+LAYOUT = Layout.dense(WIDTHS)
 CHOSEN = NeuronSet.of("L0:N1", "L0:N7", "L2:N39")
 OWN = ({"neuron": "L2:N5", "alpha": 3.0}, {"neuron": "L0:N2", "alpha": 0.25}, {"neuron": "L0:N9", "alpha": 1.0})
 
 
 def rows(**fields: Any) -> tuple[RowPlan, ...]:
-    return plan(CompareRequest.model_validate({"prompt": "Hi", "neurons": CHOSEN, **fields}), WIDTHS)
+    return plan(CompareRequest.model_validate({"prompt": "Hi", "neurons": CHOSEN, **fields}), LAYOUT)
 
 
 def layers(neurons: NeuronSet) -> list[int]:
@@ -85,27 +87,27 @@ def test_a_neuron_that_the_model_does_not_have_is_refused() -> None:
 
 @given(chosen=places(1, 10), seed=st.integers(0, 2**31 - 1))
 def test_a_layer_twin_is_as_many_others_of_the_same_layers(chosen: NeuronSet, seed: int) -> None:
-    twin = NeuronSet(tuple(draw(chosen, "layer", seed, WIDTHS)))
-    twin.check(WIDTHS)
+    twin = NeuronSet(tuple(draw(chosen, "layer", seed, LAYOUT)))
+    LAYOUT.check(twin)
     assert layers(twin) == layers(chosen)
     assert not set(twin) & set(chosen)
 
 
 @given(chosen=places(1, 15), seed=st.integers(0, 2**31 - 1))
 def test_a_free_twin_is_as_many_others_of_the_model(chosen: NeuronSet, seed: int) -> None:
-    twin = NeuronSet(tuple(draw(chosen, "free", seed, WIDTHS)))
-    twin.check(WIDTHS)
+    twin = NeuronSet(tuple(draw(chosen, "free", seed, LAYOUT)))
+    LAYOUT.check(twin)
     assert len(twin) == len(chosen)
     assert not set(twin) & set(chosen)
 
 
 @given(chosen=places(1, 10), seed=st.integers(0, 2**31 - 1), kind=st.sampled_from(["layer", "free"]))
 def test_the_same_seed_draws_the_same_twin(chosen: NeuronSet, seed: int, kind: str) -> None:
-    assert draw(chosen, kind, seed, WIDTHS) == draw(chosen, kind, seed, WIDTHS)
+    assert draw(chosen, kind, seed, LAYOUT) == draw(chosen, kind, seed, LAYOUT)
 
 
 def test_other_seeds_and_kinds_draw_other_twins() -> None:
-    drawn = {tuple(draw(CHOSEN, kind, seed, WIDTHS)) for seed in range(20) for kind in ("layer", "free")}
+    drawn = {tuple(draw(CHOSEN, kind, seed, LAYOUT)) for seed in range(20) for kind in ("layer", "free")}
     assert len(drawn) == 40
 
 
@@ -113,7 +115,7 @@ def test_every_other_neuron_is_drawn_about_equally_often() -> None:
     """A control that prefers some neurons is none: 4,000 draws of 3 from 87, expected 138 each, sigma 12."""
     counts = np.zeros((3, 40))
     for seed in range(4000):
-        for neuron in draw(CHOSEN, "free", seed, WIDTHS):
+        for neuron in draw(CHOSEN, "free", seed, LAYOUT):
             counts[neuron.layer, neuron.index] += 1
     drawn = np.array([counts[at, i] for at, width in enumerate(WIDTHS) for i in range(width)])
     taken = [1, 7, 50 + 39]
@@ -130,4 +132,4 @@ def test_a_layer_without_enough_others_has_no_twin() -> None:
     assert len(rows(neurons=most, control_kinds=("free",))[2].neurons) == 11
     whole = NeuronSet(tuple(NeuronId(at, i) for at, width in enumerate(WIDTHS) for i in range(width)))
     with pytest.raises(BadNeurons, match="the model has only 0 others"):
-        draw(whole, "free", 0, WIDTHS)
+        draw(whole, "free", 0, LAYOUT)

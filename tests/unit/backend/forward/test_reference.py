@@ -11,6 +11,7 @@ import pytest
 from backend.errors import Stopped, ZeroOutput
 from backend.forward import reference
 from backend.forward.reference import EDGES, Usual
+from backend.layout import Layout
 from backend.models.loaded import LoadedModel
 from backend.watch import Silent
 from tests.plain import FLOAT32, Plain, largest_gap
@@ -56,7 +57,7 @@ def test_the_histogram_counts_every_token_once(usual: Usual, brute: np.ndarray) 
 
 
 def test_a_ratio_is_never_over_less_than_the_layers_median(usual: Usual) -> None:
-    for layer, floor in enumerate(usual.floored((D_MLP,) * LAYERS)):
+    for layer, floor in enumerate(usual.floored(Layout.dense((D_MLP,) * LAYERS))):
         median = np.sort(usual.mean[layer])[(D_MLP - 1) // 2]
         assert largest_gap(floor, np.maximum(usual.mean[layer], median)) == 0
 
@@ -64,7 +65,7 @@ def test_a_ratio_is_never_over_less_than_the_layers_median(usual: Usual) -> None
 def test_narrow_layers_are_cut_to_their_own_neurons() -> None:
     mean = np.array([[1, 2, 3], [4, np.nan, np.nan]], np.float32)
     usual = Usual(tokens=1, mean=mean, peak=mean, counts=np.zeros((2, 3, 26), np.int32))
-    assert [floor.tolist() for floor in usual.floored((3, 1))] == [[2, 2, 3], [4]]
+    assert [floor.tolist() for floor in usual.floored(Layout.dense((3, 1)))] == [[2, 2, 3], [4]]
 
 
 def test_it_comes_back_from_the_store_as_it_went(usual: Usual) -> None:

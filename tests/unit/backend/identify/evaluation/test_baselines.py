@@ -10,14 +10,14 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import PredefinedSplit
 
 from backend import statistics
-from backend.forward.columns import named, of
 from backend.identify.evaluation import baselines
 from backend.identify.fit.choice import Items
+from backend.layout import Layout
 from backend.neurons import NeuronId, NeuronSet
 from backend.statistics import auroc
 from backend.types.identify import Confidence
 
-WIDTHS = (12, 12)
+LAYOUT = Layout.dense((12, 12))
 POSITIVE = NeuronSet((NeuronId(0, 1), NeuronId(0, 4), NeuronId(1, 3)))
 AVOID = NeuronSet((NeuronId(0, 0), NeuronId(1, 11)))
 LABELS = np.array([0, 1] * 30)
@@ -28,7 +28,7 @@ def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "RESAMPLES", 40)
 
 
-def made(seed: int, labels: np.ndarray = LABELS, neurons: int = sum(WIDTHS), effect: float = 0.0) -> Items:
+def made(seed: int, labels: np.ndarray = LABELS, neurons: int = LAYOUT.size, effect: float = 0.0) -> Items:
     """Neurons of which each is raised by `effect` SD where an answer is wrong."""
     count = len(labels)
     features = np.random.default_rng(seed).normal(0, 1, (count, neurons)) + effect * labels[:, None]
@@ -74,7 +74,7 @@ def test_the_prior_of_a_kind_is_its_share_of_wrong_answers_and_unknown_where_it_
 def test_random_sets_never_hold_a_chosen_neuron_and_are_drawn_by_the_seed(
     kind: Literal["layer", "free"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train, test, own = made(0), made(1), of(POSITIVE, WIDTHS)
+    train, test, own = made(0), made(1), LAYOUT.columns(POSITIVE)
     seen: list[np.ndarray] = []
     fit = baselines.refitted
 
@@ -83,26 +83,26 @@ def test_random_sets_never_hold_a_chosen_neuron_and_are_drawn_by_the_seed(
         return fit(train, test, columns)
 
     monkeypatch.setattr(baselines, "refitted", noting)
-    found = baselines.random_sets(train, test, POSITIVE, AVOID, own, WIDTHS, kind, count=15, seed=2)
-    drawn = [named(columns, WIDTHS) for columns in seen if not np.array_equal(columns, own)]
+    found = baselines.random_sets(train, test, POSITIVE, AVOID, own, LAYOUT, kind, count=15, seed=2)
+    drawn = [LAYOUT.neurons(columns) for columns in seen if not np.array_equal(columns, own)]
     assert len(drawn) == len(found.draws) == 15 and found.kind == kind
     layers = set()
     for one in drawn:
         assert len(set(one)) == 3 and not set(one) & (set(POSITIVE) | set(AVOID))
         layers.add(tuple(sorted(neuron.layer for neuron in one)))
     assert (layers == {(0, 0, 1)}) == (kind == "layer"), "only a free draw leaves the layers of the chosen ones"
-    again = baselines.random_sets(train, test, POSITIVE, AVOID, own, WIDTHS, kind, count=15, seed=2)
-    other = baselines.random_sets(train, test, POSITIVE, AVOID, own, WIDTHS, kind, count=15, seed=90)
+    again = baselines.random_sets(train, test, POSITIVE, AVOID, own, LAYOUT, kind, count=15, seed=2)
+    other = baselines.random_sets(train, test, POSITIVE, AVOID, own, LAYOUT, kind, count=15, seed=90)
     assert again == found and other.draws != found.draws
 
 
 def test_random_sets_are_compared_with_the_chosen_ones_fitted_alike() -> None:
     """Of planted neurons alone: the chosen ones tell, the others do not."""
-    own = of(POSITIVE, WIDTHS)
+    own = LAYOUT.columns(POSITIVE)
     train, test = made(0), made(1)
     for items in (train, test):
         items.answer[:, own] += 1.5 * items.labels[:, None]
-    found = baselines.random_sets(train, test, POSITIVE, NeuronSet(), own, WIDTHS, "layer", count=10, seed=0)
+    found = baselines.random_sets(train, test, POSITIVE, NeuronSet(), own, LAYOUT, "layer", count=10, seed=0)
     reached = auroc(test.labels, baselines.refitted(train, test, own))
     assert reached > 0.9 and abs(found.auroc.value - 0.5) < 0.1
     assert found.auroc.value == pytest.approx(np.mean(found.draws))

@@ -14,6 +14,7 @@ from backend.forward import columns
 from backend.identify.fit import describe
 from backend.identify.fit.choice import Items
 from backend.identify.fit.solver import Fit
+from backend.layout import Layout
 from backend.statistics import cohens_d, partners, single_neurons
 
 ITEMS = 200
@@ -75,7 +76,8 @@ def test_the_table_of_all_neurons_has_each_ones_mean_on_either_side_and_spread()
 def described(features: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     neurons = features.shape[1]
     items = Items(features, None, labels, np.arange(ITEMS), np.zeros(ITEMS, int))
-    return describe.table(items, Fit(1.0, np.zeros(neurons), 0.0), np.full((2, neurons), np.nan), (neurons,))
+    unknown, layout = np.full((2, neurons), np.nan), Layout.dense((neurons,))
+    return describe.table(items, Fit(1.0, np.zeros(neurons), 0.0), unknown, layout)
 
 
 @pytest.mark.parametrize(
