@@ -197,6 +197,7 @@ def test_a_sink_fed_in_pieces_adds_up_to_the_whole(
     model = tiny("llama")
     act, out = torch.randn(1, 9, D_MLP), torch.randn(1, 9, 32)
 
+    @torch.inference_mode()
     def read(capture: Capture, cuts: Sequence[int]) -> Trace:
         recorder = Recorder(capture, model.w_norms)
         trace = recorder.trace()

@@ -54,10 +54,15 @@ def test_their_features_give_the_fit_that_our_solver_gives_and_a_score_on_items_
     chosen = next(
         one for one in path(features[inside], labels[inside], TRAINING.cs, standardise=False) if one.c == found.probe.c
     )
-    weights = {(n.neuron.layer, n.neuron.index): n.weight for n in found.probe.neurons}
-    assert weights == {divmod(int(n), WIDTH): chosen.weights[n] for n in np.flatnonzero(chosen.weights)}
+    weights = np.zeros(len(chosen.weights))
+    for one in found.probe.neurons:
+        weights[one.neuron.layer * WIDTH + one.neuron.index] = one.weight
+    # Both stop at a small gradient: sums that are taken in another order may end a step earlier or later.
+    near = 1e-4 * np.abs(chosen.weights).max()
+    assert np.abs(weights - chosen.weights).max() <= near
     assert found.scores is not None
-    assert found.scores.auroc.value == statistics.auroc(labels[outside], chosen.logits(features[outside])) > 0.8
+    expected = statistics.auroc(labels[outside], chosen.logits(features[outside]))
+    assert found.scores.auroc.value == pytest.approx(expected, abs=1 / len(outside)) and expected > 0.8
     assert found.probe.model is None and found.probe.report is None and found.probe.imported == data.name
     one = found.probe.neurons[0]
     assert one.frequency is None and one.sd and one.auroc and one.histogram is not None
@@ -157,8 +162,12 @@ def test_three_against_one_takes_the_other_tokens_of_both_sides_as_not_wrong(dat
     stacked = np.concatenate([answer[inside], np.stack([others[kept[place]] for place in inside])])
     against = np.concatenate([labels[inside], np.zeros_like(inside)])
     chosen = next(one for one in path(stacked, against, training.cs, standardise=False) if one.c == found.probe.c)
-    weights = {(n.neuron.layer, n.neuron.index): n.weight for n in found.probe.neurons}
-    assert weights == {divmod(int(n), WIDTH): chosen.weights[n] for n in np.flatnonzero(chosen.weights)}
+    weights = np.zeros(len(chosen.weights))
+    for one in found.probe.neurons:
+        weights[one.neuron.layer * WIDTH + one.neuron.index] = one.weight
+    # Both stop at a small gradient: sums that are taken in another order may end a step earlier or later.
+    near = 1e-4 * np.abs(chosen.weights).max()
+    assert np.abs(weights - chosen.weights).max() <= near
 
 
 def test_the_command_fits_and_keeps_the_probe(data: Path, capfd: pytest.CaptureFixture[str]) -> None:
