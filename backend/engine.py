@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import tempfile
 from pathlib import Path
 from typing import TypeVar
 
@@ -54,6 +52,7 @@ from backend.verbs.lens import VERSION as LENS
 from backend.verbs.lens import lens
 from backend.verbs.neuron import card
 from backend.watch import SILENT, Watch
+from cache import atomic
 from cache.arrays import new_array
 from cache.errors import StoreProblem
 from cache.store import Store
@@ -170,15 +169,12 @@ class Engine:
     def _write_array(self, encoded: Encoded, told: CettFile) -> None:
         """Array and sidecar, each written beside its place and moved there whole. Raises OSError."""
         out = Path(told.path)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as folder:
-            part, side = Path(folder) / "cett.npy", Path(folder) / "cett.json"
+        with atomic.path(out, atomic.OPEN) as part, atomic.stream(Path(told.sidecar), atomic.OPEN) as side:
             array = new_array(part, told.shape)
             array[:] = np.nan if len(set(self.info.widths)) > 1 else 0
             full_array(self.model, encoded, array)
             array.flush()
-            side.write_text(json.dumps(told.model_dump(mode="json"), indent=1), "utf-8")
-            os.replace(part, out)
-            os.replace(side, told.sidecar)
+            side.write(json.dumps(told.model_dump(mode="json"), indent=1).encode())
 
     def usual(self, watch: Watch = SILENT) -> Usual:
         """Each neuron's CETT on the reference text: measured once for this model, then from the store."""

@@ -39,6 +39,7 @@ from backend.identify.evaluation.baselines import prior
 from backend.probes import library
 from backend.text.verdict import normalise, places
 from backend.types.identify import CONSISTENCIES, Greedy, Question, Samples, Side
+from cache import atomic
 from cache.paths import models_dir
 
 MARKED = Path(__file__).parent / "marked_words.jsonl"
@@ -279,5 +280,5 @@ words' length and place tell the sides apart no better than those of the others,
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    atomic.export(PAGE, page().encode())
     sys.stdout.write(f"{PAGE}\n")

@@ -4,7 +4,7 @@ Owns the files `<root>/<key[:2]>/<key>.entry`: writing them whole or not at all,
 listing, naming, and dropping the least recently used. It knows nothing of what the bytes mean, never
 unpickles or imports anything from them, and touches no file that is not its own.
 
-Several threads and processes may share a root without a lock: a file appears by one `os.replace`, a
+Several threads and processes may share a root without a lock: a file appears in one step (`cache.atomic`), a
 reader keeps the file it opened, and a file that vanishes in between is a miss. When an entry was last
 used is its file's modification time, so that reading rewrites nothing.
 """
@@ -14,7 +14,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -22,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cache import record
+from cache import atomic, record
 from cache.errors import BadKey, PayloadTooLarge, StoreProblem, not_read, not_written
 from cache.files import own_folder
 from cache.record import Damaged, Entry
@@ -30,13 +29,11 @@ from cache.record import Damaged, Entry
 __all__ = ["DEFAULT_MAX_BYTES", "Entry", "Store"]
 
 DEFAULT_MAX_BYTES = 2 * 1024**3
-STALE_AFTER_S = 3600
-"""A temporary file untouched for so long belongs to a process that was killed."""
-
 _KEY = re.compile(r"[0-9a-f]{64}")
 _FOLDER = re.compile(r"[0-9a-f]{2}")
 _SUFFIX = ".entry"
-_UNFINISHED = ".unfinished"
+_OLD_UNFINISHED = ".unfinished"
+"""How an earlier version named what it had not finished."""
 
 log = logging.getLogger(__name__)
 
@@ -226,9 +223,10 @@ class Store:
                 yield path, stat
 
     def _sweep_unfinished(self) -> None:
-        oldest = time.time() - STALE_AFTER_S
+        oldest = time.time() - atomic.STALE
         for path, stat in self._listing():
-            if path.suffix == _UNFINISHED and stat.st_mtime < oldest:
+            unfinished = atomic.is_unfinished(path.name) or path.suffix == _OLD_UNFINISHED
+            if unfinished and stat.st_mtime < oldest:
                 try:
                     _remove(path)
                 except StoreProblem as problem:
@@ -257,25 +255,15 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _write(path: Path, head: bytes, payload: bytes, used_ns: int) -> None:
-    """Write the file beside its place and move it there in one step, or leave no trace."""
-    unfinished: Path | None = None
     try:
         own_folder(path.parent)
-        handle, name = tempfile.mkstemp(prefix=f"{path.stem[:12]}-", suffix=_UNFINISHED, dir=path.parent)
-        unfinished = Path(name)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(head)
-            stream.write(payload)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.utime(unfinished, ns=(used_ns, used_ns))
-        os.replace(unfinished, path)
-        unfinished = None
+        with atomic.path(path) as part:
+            with part.open("wb") as stream:
+                stream.write(head)
+                stream.write(payload)
+            os.utime(part, ns=(used_ns, used_ns))
     except OSError as problem:
         raise not_written(problem, path) from problem
-    finally:
-        if unfinished is not None:
-            _remove(unfinished)
 
 
 def _remove(path: Path) -> bool:

@@ -16,6 +16,7 @@ from backend.probes import library
 from backend.types.identify import Estimate
 from backend.types.probe import Probe
 from backend.types.report import Report
+from cache import atomic
 
 PAGE = Path(__file__).parent.parent / "docs" / "probe.md"
 DEFAULT = "smollm2-135m-instruct"
@@ -169,5 +170,5 @@ def shipped(name: str = DEFAULT) -> Probe:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(shipped(*sys.argv[1:2])), encoding="utf-8")
+    atomic.export(PAGE, page(shipped(*sys.argv[1:2])).encode())
     sys.stdout.write(f"{PAGE}\n")

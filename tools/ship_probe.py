@@ -5,11 +5,11 @@ Its artefact is copied, its answers are packed, so that each verdict can be look
 
 from __future__ import annotations
 
-import shutil
 import sys
 
 from backend.probes import library
 from backend.runs import archive
+from cache import atomic
 
 FILES = (library.PROBE, "neurons.parquet", "items.parquet")
 
@@ -19,7 +19,7 @@ def main(name: str) -> None:
     folder, into = library.folder_of(name), library.SHIPPED / name
     archive.pack(folder, into)
     for file in FILES:
-        shutil.copyfile(folder / file, into / file)
+        atomic.export(into / file, (folder / file).read_bytes())
     size = sum(path.stat().st_size for path in into.iterdir())
     sys.stdout.write(f"{into}: {size / 1e6:.1f} MB\n")
 

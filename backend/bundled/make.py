@@ -21,6 +21,7 @@ from backend.types import CompareRequest, Decoding, Exploration, ExploreRequest,
 from backend.types.content import content
 from backend.types.identify import Question
 from backend.types.results import Truth
+from cache import atomic
 
 QUESTION = "Who is the CEO of Nortel?"
 KNOWN = ("Mike Zafirovski",)
@@ -74,7 +75,7 @@ def main() -> None:
     }
     EXAMPLES.mkdir(exist_ok=True)
     for verb, result in results.items():
-        (EXAMPLES / f"{verb}.json").write_bytes(result.to_bytes() + b"\n")
+        atomic.export(EXAMPLES / f"{verb}.json", result.to_bytes() + b"\n")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from backend.serve import opening
 from backend.serve.opening import ModelSpec
 from backend.types.plan import Plan
 from backend.types.results import ModelInfo
+from cache import atomic
 
 if TYPE_CHECKING:
     from backend.identify.fit.fitted import Fitted
@@ -72,7 +73,7 @@ def export(
     places = {out if len(files) == 1 else stem.with_name(stem.name + ending): held for ending, held in files.items()}
     for path, payload in places.items():
         try:
-            path.write_bytes(payload)
+            atomic.export(path, payload)
         except OSError as error:
             raise BadSettings(
                 f"{path} cannot be written", error.strerror or str(error), "choose another place"

@@ -10,7 +10,7 @@ import json
 import logging
 from pathlib import Path
 
-from cache.files import whole
+from cache import atomic
 from cache.paths import models_dir
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,6 @@ def _write(told: dict[str, str]) -> None:
     path = _memory()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as part:
-            part.write_text(json.dumps(told), "utf-8")
+        atomic.write_text(path, json.dumps(told))
     except OSError as error:
         log.warning("file hashes not kept: %s", error)

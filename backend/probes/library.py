@@ -23,8 +23,9 @@ from backend.runs.records import reason
 from backend.types.plan import run_name
 from backend.types.probe import Probe, ProbeSummary, Said, bare
 from backend.types.results import ModelInfo
+from cache import atomic
 from cache.errors import PathEscapes, remedy
-from cache.files import content, signature, whole
+from cache.files import content, signature
 from cache.paths import home, inside
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ def write(folder: Path, probe: Probe, tables: Mapping[str, pd.DataFrame]) -> Non
     """The artefact, each file whole or not at all, the JSON last. Raises StoreError."""
     try:
         for name, table in tables.items():
-            with whole(folder / f"{name}.parquet") as part:
+            with atomic.path(folder / f"{name}.parquet") as part:
                 table.to_parquet(part, index=False)
         write_text(folder / PROBE, probe.model_dump_json(indent=1))
     except OSError as error:
@@ -85,8 +86,7 @@ def write(folder: Path, probe: Probe, tables: Mapping[str, pd.DataFrame]) -> Non
 def write_text(path: Path, text: str) -> None:
     """A file whole or not at all. Raises StoreError."""
     try:
-        with whole(path) as part:
-            part.write_bytes(text.encode())
+        atomic.write_text(path, text)
     except OSError as error:
         raise StoreError(
             f"{path.name} cannot be written", error.strerror or str(error), f"{remedy(error)} and resume"

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import StoreError
+from cache import atomic
 from cache.errors import remedy
-from cache.files import TURN, Taken, content, own_folder, signature, turn, whole
+from cache.files import TURN, Taken, content, own_folder, signature, turn
 
 PLAN = "plan.json"
 QUESTIONS = "questions.jsonl"
@@ -42,8 +43,8 @@ def pack(folder: Path, into: Path) -> None:
         # Journals are written in the order of work, which hangs on when a run was stopped: sorted, it does not.
         lines = path.read_bytes().splitlines(keepends=True)
         lines = lines if path.name == QUESTIONS else sorted(lines)
-        (into / f"{path.name}{PACKED}").write_bytes(gzip.compress(b"".join(lines), 9, mtime=0))
-    shutil.copyfile(folder / PLAN, into / PLAN)
+        atomic.export(into / f"{path.name}{PACKED}", gzip.compress(b"".join(lines), 9, mtime=0))
+    atomic.export(into / PLAN, (folder / PLAN).read_bytes())
 
 
 def unpack(packed: Path, folder: Path) -> None:
@@ -137,11 +138,9 @@ def _unpack(packed: Path, folder: Path) -> None:
                 place = folder / path.stem
                 if place.name in DECIDED and place.exists():
                     continue
-                with whole(place) as part:
-                    part.write_bytes(gzip.decompress(path.read_bytes()))
+                atomic.write_bytes(place, gzip.decompress(path.read_bytes()))
                 written.append(place)
-            with whole(folder / PLAN) as part:
-                shutil.copyfile(packed / PLAN, part)
+            atomic.write_bytes(folder / PLAN, (packed / PLAN).read_bytes())
             told = {path.name: _hash(path) for path in (*written, folder / PLAN) if path.name not in DECIDED}
             _note(folder, _state(packed), told)
     except Taken:
@@ -150,15 +149,14 @@ def _unpack(packed: Path, folder: Path) -> None:
 
 def _note(folder: Path, packed: str, files: dict[str, str]) -> None:
     """Keep what the folder was filled from. Before it is full nothing is named: then it is filled once more."""
-    with whole(folder / UNPACKED) as part:
-        part.write_text(json.dumps({"packed": packed, "files": files}), "utf-8")
+    atomic.write_text(folder / UNPACKED, json.dumps({"packed": packed, "files": files}))
 
 
 def copy(source: Path, folder: Path) -> None:
     """Put the answers of another run into `folder`, for a run that begins from them. Raises StoreError."""
     try:
         for path in _answers(source):
-            with whole(folder / path.name) as part:
+            with atomic.path(folder / path.name) as part:
                 shutil.copyfile(path, part)
     except OSError as error:
         raise StoreError(

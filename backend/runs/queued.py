@@ -15,8 +15,9 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from backend.types import Frozen, IdentifyRequest, ModelInfo
+from cache import atomic
 from cache.errors import remedy
-from cache.files import FILE, Taken, content, own_folder, turn, whole
+from cache.files import FILE, Taken, content, own_folder, turn
 from cache.paths import home
 
 log = logging.getLogger(__name__)
@@ -61,8 +62,7 @@ class Queue:
                 lock = FileLock(folder() / f"{name}.lock", timeout=0, mode=FILE, thread_local=False)
                 lock.acquire()
             self._held[name] = (lock, count + 1)
-            with whole(_file(name)) as part:
-                part.write_text(one.model_dump_json(), "utf-8")
+            atomic.write_text(_file(name), one.model_dump_json())
         except Timeout:
             return False
         except OSError as error:

@@ -7,8 +7,6 @@ a second run out, the plan, the questions, verdicts and marks of a person, and b
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -31,6 +29,7 @@ from backend.types import Frozen
 from backend.types.identify import Question, Verdict
 from backend.types.plan import Plan, Source
 from backend.types.results import ModelInfo
+from cache import atomic
 from cache.errors import remedy
 from cache.files import Taken, content, own_folder, signature, turn
 from cache.journal import Journal
@@ -251,10 +250,9 @@ def delete(name: str) -> None:
         raise BadSettings(f"{name} cannot be deleted", "it ships with the program", "delete one of your own")
     if not any((folder / held).exists() for held in (PLAN, library.PROBE)):
         raise Unknown(f"There is no run or probe {name[:40]!r}", f"{folder} holds none", "see hneurons identify list")
-    gone = folder.with_name(f".deleted-{secrets.token_hex(6)}")
     try:
         with working(folder):
-            os.replace(folder, gone)
+            gone = atomic.aside(folder)
         shutil.rmtree(gone)
     except OSError as error:
         raise StoreError(f"{name} cannot be deleted", reason(error), remedy(error)) from error

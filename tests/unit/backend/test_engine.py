@@ -182,7 +182,7 @@ def test_a_full_disk_loses_nothing_but_the_keeping(
 
     expected = Engine(engine.model).run(verb, request_).to_bytes()
     with monkeypatch.context() as disk:
-        disk.setattr("cache.store.os.replace", full)
+        disk.setattr("cache.atomic.os.replace", full)
         assert engine.run(verb, request_).to_bytes() == expected
     assert "result not kept" in caplog.text
     assert engine.lookup(verb, request_) is None
@@ -271,7 +271,7 @@ def test_a_file_that_cannot_be_written_is_an_error_and_nothing_stays(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("backend.engine.os.replace", full)
+    monkeypatch.setattr("cache.atomic.os.replace", full)
     with pytest.raises(StoreError, match="No space left"):
         engine.cett(CettRequest(text=TEXT), tmp_path / "x.npy")
     assert list(tmp_path.rglob("*.npy")) == []

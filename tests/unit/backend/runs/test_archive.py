@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from backend.types.identify import Question
 from backend.types.plan import Plan
 from backend.types.probe import Probe
 from backend.watch import Silent
+from cache import atomic
 from tests.unit.backend.identify.made import PLAN, Told, questions
 
 DRAWING = ("answering greedily", "drawing answers")
@@ -196,7 +198,14 @@ def test_a_renewal_that_was_broken_off_is_made_once_more(
     (folder / archive.PLAN).write_text((folder / archive.PLAN).read_text().replace("earlier", "later"))
     archive.pack(folder, packed)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("backend.runs.archive.shutil.copyfile", interrupted)
+        write = atomic.write_bytes
+
+        def until_the_plan(path: Path, *held: Any) -> None:
+            if path.name == archive.PLAN:
+                raise KeyboardInterrupt
+            write(path, *held)
+
+        patched.setattr(atomic, "write_bytes", until_the_plan)
         runs.opened("b")
     assert runs.begun("b")[0].command == "later"
 
@@ -213,7 +222,3 @@ def test_a_copy_whose_run_is_at_work_is_left_alone(tiny: Callable[[str], LoadedM
     with runs.working(copy):
         assert runs.begun("b")[0].command == "earlier"
     assert runs.begun("b")[0].command == "later"
-
-
-def interrupted(*_: object) -> None:
-    raise KeyboardInterrupt
