@@ -9,10 +9,8 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-from pydantic import ValidationError
 
 from backend.errors import BadSettings, StoreError
 from backend.forward import reference
@@ -46,6 +44,7 @@ from backend.types import (
     Verb,
     result_key,
 )
+from backend.types.refusal import read_stored
 from backend.verbs.compare import compare
 from backend.verbs.explore import explore, full_array
 from backend.verbs.lens import VERSION as LENS
@@ -58,8 +57,6 @@ from cache.errors import StoreProblem
 from cache.store import Store
 
 log = logging.getLogger(__name__)
-
-Kept = TypeVar("Kept", bound=Frozen)
 
 
 class Engine:
@@ -88,7 +85,7 @@ class Engine:
         if verb in LONG:
             return None
         payload = self._stored(request)
-        return None if payload is None else read_result(verb, payload)
+        return None if payload is None else read_stored(RESULTS[verb], payload)
 
     def run(self, verb: Verb, request: Request, watch: Watch = SILENT) -> Result:
         """The result of `request`: from the store, or computed now and kept.
@@ -181,7 +178,7 @@ class Engine:
         if self._usual is None:
             request = reference.request()
             payload = self._stored(request)
-            self._usual = None if payload is None else _read(Usual, payload)
+            self._usual = None if payload is None else read_stored(Usual, payload)
             if self._usual is None:
                 watch.emit(StageEvent(stage="measuring what is usual for each neuron"))
                 self._usual = reference.measure(self.model, watch)
@@ -234,16 +231,3 @@ class Engine:
             self.store.put(self.key(request), result.to_bytes(), kind, meta)
         except StoreProblem as error:
             log.warning("result not kept: %s", error)
-
-
-def read_result(verb: Verb, payload: bytes) -> Result | None:
-    """The result that these bytes are, or None where they are of another version: then it is computed again."""
-    return _read(RESULTS[verb], payload)
-
-
-def _read(kind: type[Kept], payload: bytes) -> Kept | None:
-    try:
-        return kind.model_validate_json(payload)
-    except ValidationError as error:
-        log.warning("stored %s cannot be read, computing it again: %s", kind.__name__, error.errors()[0]["msg"])
-        return None

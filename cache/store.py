@@ -1,7 +1,7 @@
 """A bounded, content-addressed store of bytes in one folder.
 
 Owns the files `<root>/<key[:2]>/<key>.entry`: writing them whole or not at all, noticing damage,
-listing, naming, and dropping the least recently used. It knows nothing of what the bytes mean, never
+listing, and dropping the least recently used. It knows nothing of what the bytes mean, never
 unpickles or imports anything from them, and touches no file that is not its own.
 
 Several threads and processes may share a root without a lock: a file appears in one step (`cache.atomic`), a
@@ -17,7 +17,6 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -57,7 +56,6 @@ class Store:
             raise ValueError(f"max_bytes must be positive, not {max_bytes}")
         self.root, self.max_bytes, self.damaged = Path(root), max_bytes, 0
         self._counting = threading.Lock()
-        self._naming = threading.Lock()
         self._sweep_unfinished()
 
     def put(self, key: str, payload: bytes, kind: str, meta: Mapping[str, Any]) -> Entry:
@@ -69,7 +67,18 @@ class Store:
             StoreFull, StoreUnwritable: the disk refuses; what was kept before is still there.
         """
         now = time.time_ns()
-        return self._keep(key, payload, kind, meta, record.moment(now), now)
+        created = record.moment(now)
+        path = self._path(key)
+        head = record.head(key, payload, kind, meta, created)
+        if len(head) + len(payload) > self.max_bytes:
+            raise PayloadTooLarge(
+                "The result is too large to keep",
+                f"it takes {len(head) + len(payload):,} bytes and the whole store may hold {self.max_bytes:,}",
+                "ask for fewer tokens or layers, or raise the bound of the store",
+            )
+        _write(path, head, payload, now)
+        self.evict(keep=key)
+        return Entry(key, kind, record.plain(meta), len(payload), created, created)
 
     def get(self, key: str) -> bytes | None:
         """The payload, byte for byte as it was put, or None where there is none or it is damaged.
@@ -102,26 +111,6 @@ class Store:
         found = [entry for entry in read if entry is not None and kind in (None, entry.kind)]
         return sorted(found, key=lambda entry: (entry.created, entry.key), reverse=True)
 
-    def set_meta(self, key: str, meta: Mapping[str, Any]) -> Entry | None:
-        """Replace the description of `key` and leave payload, kind and `created`; None where there is none.
-
-        Of two processes that do this to one key at the same moment, the later wins.
-
-        Raises:
-            As `get` and `put`.
-        """
-        with self._naming:
-            found = self._read(key, with_payload=True)
-            if found is None:
-                return None
-            entry, payload = found
-            return self._keep(key, payload, entry.kind, meta, entry.created, time.time_ns())
-
-    def rename(self, key: str, label: str) -> Entry | None:
-        """Give `key` a name: `meta["label"]`, the rest of the description left as it is. See `set_meta`."""
-        entry = self.entry(key)
-        return entry and self.set_meta(key, {**entry.meta, "label": label})
-
     def delete(self, key: str) -> bool:
         """Drop `key`; whether it was there.
 
@@ -133,10 +122,6 @@ class Store:
     def clear(self) -> int:
         """Drop every entry and nothing else; how many there were. Raises StoreUnwritable."""
         return sum(_remove(path) for path, _ in self._files())
-
-    def total_bytes(self) -> int:
-        """Bytes of all entries on disk, descriptions included."""
-        return sum(stat.st_size for _, stat in self._files())
 
     def evict(self, keep: str | None = None) -> list[str]:
         """Drop the least recently used until at most `max_bytes` remain, never `keep`; the keys dropped.
@@ -164,21 +149,6 @@ class Store:
                 "use the sha256 of the request, in lowercase hexadecimal",
             )
         return self.root / key[:2] / f"{key}{_SUFFIX}"
-
-    def _keep(
-        self, key: str, payload: bytes, kind: str, meta: Mapping[str, Any], created: datetime, used_ns: int
-    ) -> Entry:
-        path = self._path(key)
-        head = record.head(key, payload, kind, meta, created)
-        if len(head) + len(payload) > self.max_bytes:
-            raise PayloadTooLarge(
-                "The result is too large to keep",
-                f"it takes {len(head) + len(payload):,} bytes and the whole store may hold {self.max_bytes:,}",
-                "ask for fewer tokens or layers, or raise the bound of the store",
-            )
-        _write(path, head, payload, used_ns)
-        self.evict(keep=key)
-        return Entry(key, kind, record.plain(meta), len(payload), created, record.moment(used_ns))
 
     def _read(self, key: str, with_payload: bool) -> tuple[Entry, bytes] | None:
         """The entry with its payload (empty unless asked for), or None where it is missing or damaged."""

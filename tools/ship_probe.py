@@ -9,17 +9,16 @@ import sys
 
 from backend.probes import library
 from backend.runs import archive
+from backend.runs.folder import RunFolder
 from cache import atomic
-
-FILES = (library.PROBE, "neurons.parquet", "items.parquet")
 
 
 def main(name: str) -> None:
     """Copy and pack the run `name`. Raises FileNotFoundError where it is not finished."""
     folder, into = library.folder_of(name), library.SHIPPED / name
     archive.pack(folder, into)
-    for file in FILES:
-        atomic.export(into / file, (folder / file).read_bytes())
+    for file in (RunFolder(folder).probe, RunFolder(folder).neurons, RunFolder(folder).items):
+        atomic.export(into / file.name, file.read_bytes())
     size = sum(path.stat().st_size for path in into.iterdir())
     sys.stdout.write(f"{into}: {size / 1e6:.1f} MB\n")
 

@@ -15,12 +15,12 @@ from app.identify.form import AS_BEGUN, SIZES, Size, plan
 from app.identify.runs import FAILED
 from app.shared import frame, into_view, jobs
 from app.shared.frame import muted
-from app.shared.refusals import bad_input
 from backend.errors import BadInput, HNeuronsError
 from backend.types import IdentifyRequest
 from backend.types.identify import CONSISTENCIES, Question, ReadQuestions, Sampling
 from backend.types.plan import RunView, Training
 from backend.types.probe import Probe
+from backend.types.refusal import refused
 from backend.types.results import ModelInfo
 
 LEAST = 10
@@ -286,6 +286,6 @@ def _start(own: tuple[Question, ...] | None, size: Size, changed: RunView | None
         )  # fmt: skip
         runs.start(request)
     except ValidationError as error:
-        state[FAILED] = bad_input(error)
+        state[FAILED] = refused(error)
     except HNeuronsError as error:
         state[FAILED] = error

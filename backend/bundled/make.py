@@ -17,6 +17,7 @@ from backend.models.loading import load
 from backend.models.registry import DEFAULT
 from backend.neurons import NeuronId, NeuronSet
 from backend.probes import library
+from backend.runs.folder import probes_in
 from backend.types import CompareRequest, Decoding, Exploration, ExploreRequest, Frozen, NeuronRequest
 from backend.types.content import content
 from backend.types.identify import Question
@@ -54,7 +55,7 @@ def known(exploration: Exploration) -> Exploration:
 def followed(fingerprint: str) -> NeuronSet:
     """The neurons of the probe that ships for the model; none where none does."""
     # Those beside the code, whatever a person has made under the same name.
-    probes = (library.read_file(path) for path in sorted(library.SHIPPED.glob(f"*/{library.PROBE}")))
+    probes = (library.read_file(path) for path in sorted(probes_in(library.SHIPPED)))
     mine = (one for one in probes if one.model is not None and one.model.fingerprint == fingerprint)
     found = next(mine, None)
     return NeuronSet() if found is None else found.all

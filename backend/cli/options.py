@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from pydantic import ValidationError
 
 from backend import untrusted
 from backend.errors import BadNeurons, BadSettings
 from backend.neuron_files import read_path
 from backend.neurons import NeuronId, NeuronSet
-from backend.serve.failures import explain
 from backend.types import Frozen, OwnAlpha
+from backend.types.refusal import validated
 
 MAX_BYTES = 256 * 1024**2
 """Of a probe or a plan."""
@@ -55,14 +54,6 @@ Top = Annotated[int | None, typer.Option(help="how many to list")]
 def request_of(kind: type[R], **given: Any) -> R:
     """A request of `kind` from the options that were given. Raises BadInput."""
     return validated(kind, {name: value for name, value in given.items() if value is not None})
-
-
-def validated(kind: type[R], fields: Any) -> R:
-    """A value of `kind` from all its fields. Raises BadInput."""
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        raise explain(error) from error
 
 
 def bytes_of(path: Path) -> bytes:

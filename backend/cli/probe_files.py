@@ -18,6 +18,7 @@ from backend.errors import BadSettings
 from backend.serve import opening
 from backend.serve.opening import ModelSpec
 from backend.types.plan import Plan
+from backend.types.refusal import validated
 from backend.types.results import ModelInfo
 from cache import atomic
 
@@ -127,7 +128,7 @@ def fit(
         )
     training = {"standardise": standardise, "labels": labels or "1-vs-1"}
     training |= {} if c is None else {"choice": "fixed", "c": c}
-    plan = options.validated(Plan, {"training": training, "seed": seed})
+    plan = validated(Plan, {"training": training, "seed": seed})
     folder = library.folder_of(name)
     # Before a folder is made and a model loaded.
     library.refuse_taken(folder)

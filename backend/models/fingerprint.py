@@ -5,12 +5,11 @@ Hashing half a gigabyte takes a second, so each file's hash is remembered with i
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from pathlib import Path
 
-from cache import atomic
+from cache import atomic, digests
 from cache.paths import models_dir
 
 log = logging.getLogger(__name__)
@@ -25,27 +24,22 @@ def fingerprint(folder: Path, dtype: str) -> str:
     files = sorted(f for f in folder.iterdir() if f.suffix in _COUNTED and f.is_file() and f.name not in _LEFT_OUT)
     files += sorted(f for f in folder.glob(f"{_TEMPLATES}/*.jinja") if f.is_file())
     known = _read()
-    told = hashlib.sha256(dtype.encode())
+    told = [dtype]
     fresh: dict[str, str] = {}
     for file in files:
         mark = _mark(file)
-        digest = known.get(mark) or _hash(file)
+        digest = known.get(mark) or digests.of_file(file)
         fresh[mark] = digest
-        told.update(f"\n{file.relative_to(folder).as_posix()}:{digest}".encode())
+        told.append(f"\n{file.relative_to(folder).as_posix()}:{digest}")
     if any(mark not in known for mark in fresh):
         _write({**known, **fresh})
-    return told.hexdigest()
+    return digests.of_text(told)
 
 
 def _mark(file: Path) -> str:
     # A copy that keeps the time of change, of a file of the same size, is another file, or was written since.
     state = file.stat()
     return f"{file.resolve()}:{state.st_size}:{state.st_mtime_ns}:{state.st_ctime_ns}:{state.st_ino}"
-
-
-def _hash(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _memory() -> Path:

@@ -7,7 +7,6 @@ end; what an interruption left behind is removed by the next one. Two processes 
 from __future__ import annotations
 
 import errno
-import hashlib
 import importlib.metadata
 import json
 import math
@@ -29,7 +28,7 @@ from backend.models import folders, gguf_header, memory
 from backend.models.progress import Progress
 from backend.models.progress import part as part_of
 from backend.untrusted import clause
-from cache import atomic
+from cache import atomic, digests
 from cache.errors import remedy
 from cache.paths import models_dir
 
@@ -188,8 +187,7 @@ def _checked_hash(file: Path, pin: Pin | None) -> str:
     with file.open("rb") as stream:
         if stream.read(4) != MAGIC:
             raise ModelUnreadable(f"{file.name} is no GGUF file", "it does not begin with GGUF", "download it again")
-        stream.seek(0)
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = digests.of_file(file)
     if pin and digest != pin.sha256:
         raise ModelUnreadable(
             f"{file.name} is not the file that was pinned",

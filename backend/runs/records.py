@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from backend.errors import StoreError
+from backend.errors import StoreError, in_tree
 from backend.types import Frozen
+from backend.types.refusal import first_problem
 from backend.untrusted import clause
-from cache.errors import JournalDamaged, StoreProblem
+from cache import atomic
+from cache.errors import JournalDamaged, StoreProblem, remedy
 from cache.files import TURN
 from cache.journal import Journal
 
@@ -56,7 +59,17 @@ def keep(journal: Journal, record: Frozen) -> None:
         with journal.writing(wait=TURN):
             journal.append([record.model_dump(mode="json")])
     except StoreProblem as error:
-        raise StoreError(error.what, error.why, error.instead) from error
+        raise in_tree(error) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """A small file of a run, written atomically. Raises StoreError."""
+    try:
+        atomic.write_text(path, text)
+    except OSError as error:
+        raise StoreError(
+            f"{path.name} cannot be written", error.strerror or str(error), f"{remedy(error)} and resume"
+        ) from error
 
 
 def damaged(journal: Journal, number: int, why: str, instead: str = ALONE) -> StoreError:
@@ -67,9 +80,7 @@ def damaged(journal: Journal, number: int, why: str, instead: str = ALONE) -> St
 def reason(error: Exception) -> str:
     """Why something could not be read, as one clause."""
     if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        told = str(first["msg"]).removeprefix("Value error, ")
-        return clause(": ".join(part for part in (".".join(map(str, first["loc"])), told) if part))
+        return clause(first_problem(error))
     return clause(error.strerror if isinstance(error, OSError) and error.strerror else str(error))
 
 
@@ -79,7 +90,7 @@ def _read(journal: Journal, instead: str) -> list[tuple[int, dict[str, Any]]]:
     except JournalDamaged as error:
         raise StoreError(error.what, error.why, instead) from error
     except StoreProblem as error:
-        raise StoreError(error.what, error.why, error.instead) from error
+        raise in_tree(error) from error
 
 
 def _made(journal: Journal, number: int, record: dict[str, Any], kind: type[R], instead: str) -> R:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy import stats
 from torch import Tensor
 
 from backend.forward import prompting
@@ -25,6 +24,7 @@ from backend.forward.interventions import Live, prove, scaled
 from backend.forward.prompting import Encoded
 from backend.models.hooks import observe
 from backend.models.loaded import LoadedModel
+from backend.statistics.intervals import mean_interval
 from backend.text.diff import first_split, tokens_changed, word_diff
 from backend.types import (
     Candidate,
@@ -43,7 +43,6 @@ from backend.watch import Watch, check
 CHUNK = 32
 """Positions of the baseline's answer read at once: bounds the logits held, not the result."""
 CANDIDATES = 10
-RESAMPLES = 1000
 END = -1
 """Stands for the end token where two answers are compared: which end token it was does not matter."""
 
@@ -219,13 +218,3 @@ def _candidates(model: LoadedModel, before: Sequence[int], chances: Tensor, toke
         shown = prompting.completing(model, before, token)
         told.append(Candidate(id=token, shown=shown, probability=min(chance, 1.0)))
     return tuple(told)
-
-
-def mean_interval(values: np.ndarray) -> tuple[float, float] | None:
-    """95 % percentile bootstrap interval of the mean, 1,000 resamples, seed 0; None below two values."""
-    if len(values) < 2:
-        return None
-    found = stats.bootstrap(
-        (values,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(0)
-    ).confidence_interval
-    return float(found.low), float(found.high)

@@ -7,6 +7,7 @@ sees it until a result is lost or not found.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -46,6 +47,36 @@ def plain_writes(tree: ast.AST) -> Iterator[int]:
             yield node.lineno
 
 
+def hashes(tree: ast.AST) -> Iterator[int]:
+    """Lines that reach for a hash of their own."""
+    for line, module, _ in imports(tree, ()):
+        if module in {"hashlib", "hmac", "_sha2", "_sha256"}:
+            yield line
+
+
+def translations(tree: ast.AST) -> Iterator[int]:
+    """Lines that take pydantic's words apart."""
+    for node, name in calls(tree):
+        if name.endswith(".errors"):
+            yield node.lineno
+
+
+RUN_FILE = re.compile(
+    r"(?:plan|probe|going|failed|outlook|speed|unpacked)\.json|(?:questions|greedy|samples|overrules|marked)\.jsonl"
+    r"|(?:items|neurons)\.parquet|(?:judged|worded)-.*"
+)
+
+
+def run_files(tree: ast.AST) -> Iterator[int]:
+    """Lines that spell the name of a file in a run's folder; docstrings may tell of it."""
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in prose:
+            continue
+        if RUN_FILE.fullmatch(node.value.removesuffix(".gz").rpartition("/")[2]):
+            yield node.lineno
+
+
 PLACES: dict[str, tuple[Finder, dict[str, str]]] = {
     "renaming": (renames, {"cache/atomic.py": "it is the one"}),
     "writing a file": (
@@ -55,6 +86,15 @@ PLACES: dict[str, tuple[Finder, dict[str, str]]] = {
             "cache/store.py": "head and payload go to the place that cache.atomic gives",
             "backend/runs/archive.py": "a copy goes to the place that cache.atomic gives",
             "benchmarks/work.py": "a switch of the kernel's, which is no file",
+        },
+    ),
+    "hashing": (hashes, {"cache/digests.py": "it is the one"}),
+    "the name of a run's file": (run_files, {"backend/runs/folder.py": "it is the one"}),
+    "the wording of a refused request": (
+        translations,
+        {
+            "backend/types/refusal.py": "it is the one",
+            "backend/serve/http/errors.py": "FastAPI's own exception is handed on to it",
         },
     ),
 }
@@ -91,6 +131,12 @@ def test_what_is_allowed_is_needed(what: str) -> None:
         (plain_writes, "with path.open('wb') as file: pass"),
         (plain_writes, "open(path, 'w')"),
         (plain_writes, "tempfile.mkstemp()"),
+        (hashes, "from hashlib import sha256"),
+        (hashes, "def f():\n    import hashlib"),
+        (run_files, "path = folder / 'samples.jsonl'"),
+        (run_files, "names = ('*/plan.json', 'questions.jsonl.gz')"),
+        (run_files, "folder.glob('judged-*.jsonl')"),
+        (translations, "error.errors()[0]['msg']"),
     ],
 )
 def test_the_finder_sees_what_it_is_for(find: Finder, source: str) -> None:
@@ -100,7 +146,8 @@ def test_the_finder_sees_what_it_is_for(find: Finder, source: str) -> None:
 @pytest.mark.parametrize(
     "source",
     ["text.replace('a', 'b')", "from cache import atomic\natomic.write_text(path, 'x')", "path.open('rb')",
-     "path.open('ab')", "gzip.open(path, 'rt')"],
+     "path.open('ab')", "gzip.open(path, 'rt')", "'marked_words.jsonl'",
+     "'a docstring: samples.jsonl'\n'samples.jsonl'"],
 )  # fmt: skip
 def test_the_finders_let_pass_what_is_no_such_thing(source: str) -> None:
     assert [line for find, _ in PLACES.values() for line in find(ast.parse(source))] == []

@@ -20,9 +20,10 @@ from backend.forward.pooling import RegionText, batches, right_padded
 from backend.models.hooks import observe
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
-from backend.statistics import auroc, estimate, share
+from backend.statistics.intervals import estimate, share
+from backend.statistics.scores import auroc
 from backend.types import Population, Threshold
-from backend.types.identify import Estimate
+from backend.types.estimate import Estimate
 from backend.types.report import Flagged
 from backend.watch import SILENT, Watch, between
 

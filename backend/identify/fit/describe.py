@@ -15,7 +15,8 @@ from backend.identify.answers.responses import asked
 from backend.identify.fit.choice import Items
 from backend.identify.fit.solver import Fit
 from backend.neurons import NeuronId
-from backend.statistics import auroc, by_blocks, cohens_d, partners
+from backend.statistics.neurons import by_blocks, cohens_d, partners
+from backend.statistics.scores import auroc
 from backend.types.identify import Item, Question, Sampling
 from backend.types.probe import Histogram, ProbeNeuron, TopItem
 

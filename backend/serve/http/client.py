@@ -20,6 +20,7 @@ from backend.types import RESULTS, Asked, JobView, ModelChoice, ModelStatus, Req
 from backend.types.identify import ReadQuestions, Verdict
 from backend.types.plan import AnswerView, RunView
 from backend.types.probe import Probe, ProbeSummary
+from backend.types.refusal import first_problem
 from backend.types.standing import Standing
 
 T = TypeVar("T", bound=BaseModel)
@@ -185,7 +186,7 @@ class HttpClient:
         try:
             return kind.model_validate(data)
         except ValidationError as error:
-            raise self._unintelligible(f"{kind.__name__}: {error.errors()[0]['msg']}") from error
+            raise self._unintelligible(f"{kind.__name__}: {first_problem(error)}") from error
 
     def _call(self, method: str, path: str, body: Any = None, *, wait: float = 0.0, params: Any = None) -> Any:
         # Escaped to ASCII, so that half a character reaches the service and is refused there in words.

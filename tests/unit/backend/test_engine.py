@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backend.engine import Engine, read_result
+from backend.engine import Engine
 from backend.errors import BadNeurons, BadPrompt, StoreError
 from backend.forward import reference
 from backend.forward.templating import at
@@ -32,6 +32,7 @@ from backend.types import (
     Request,
     Verb,
 )
+from backend.types.refusal import read_stored
 from backend.watch import SILENT
 from cache.errors import StoreProblem
 from cache.store import Store
@@ -153,7 +154,7 @@ def test_an_entry_of_another_version_is_computed_again(payload: bytes, engine: E
     again = Engine(engine.model, store)
     assert again.explore(EXPLORE).to_bytes() == first
     assert store.get(engine.key(reference.request())) == again.usual().to_bytes()
-    assert read_result("explore", payload) is None
+    assert read_stored(Exploration, payload) is None
 
 
 def test_an_entry_that_cannot_be_opened_counts_as_missing(

@@ -16,6 +16,7 @@ from backend.errors import BadInput, BadSettings, HNeuronsError, StoreError, Unk
 from backend.identify.answers.screen import Outlook
 from backend.probes import library
 from backend.runs import runs, status
+from backend.runs.folder import RunFolder
 from backend.serve import shelf
 from backend.serve.client import Client
 from backend.serve.http.client import HttpClient
@@ -60,8 +61,8 @@ def test_why_a_run_failed_and_what_is_to_be_expected_stay_with_it(client: Client
 
 
 def test_a_run_that_was_broken_off_goes_on_by_itself_when_its_model_is_there() -> None:
-    (begun() / status.GOING).write_text(json.dumps({"tries": 1}))
-    (begun("other") / status.GOING).write_text(json.dumps({"tries": 1}))
+    RunFolder(begun()).going.write_text(json.dumps({"tries": 1}))
+    RunFolder(begun("other")).going.write_text(json.dumps({"tries": 1}))
     plan = library.folder_of("other") / "plan.json"
     plan.write_text(json.dumps({**json.loads(plan.read_text()), "fingerprint": "0" * 64}))
     begun("stopped")

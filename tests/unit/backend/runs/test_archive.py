@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from backend import statistics
 from backend.engine import Engine
 from backend.errors import BadSettings, StoreError, Unknown
 from backend.models.loaded import LoadedModel
 from backend.probes import library
 from backend.runs import archive, runs
+from backend.runs.folder import RunFolder
 from backend.serve import shelf
+from backend.statistics import intervals
 from backend.types import IdentifyRequest
 from backend.types.identify import Question
 from backend.types.plan import Plan
@@ -32,7 +33,7 @@ DRAWING = ("answering greedily", "drawing answers")
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HNEURONS_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(library, "SHIPPED", tmp_path / "shipped")
-    monkeypatch.setattr(statistics, "RESAMPLES", 40)
+    monkeypatch.setattr(intervals, "RESAMPLES", 40)
     return tmp_path
 
 
@@ -152,7 +153,7 @@ def test_a_copy_of_what_shipped_earlier_is_renewed_and_what_a_person_decided_in_
     packed = shipped(model, folder)
     copy = runs.opened("b")
     runs.overrule(copy, asked[0].id, "an answer", "wrong")
-    (folder / archive.PLAN).write_text((folder / archive.PLAN).read_text().replace("earlier", "later"))
+    RunFolder(folder).plan.write_text(RunFolder(folder).plan.read_text().replace("earlier", "later"))
     (folder / "greedy.jsonl").write_text("")
     archive.pack(folder, packed)
     assert runs.begun("b")[0].command == "later" and (copy / "greedy.jsonl").exists()
@@ -173,15 +174,15 @@ def test_a_copy_that_somebody_went_on_from_is_a_run_of_their_own(
     packed = shipped(model, folder)
     copy = runs.opened("b")
     if not kept_hashes:
-        (copy / archive.UNPACKED).unlink()
+        RunFolder(copy).unpacked.unlink()
     if done == "more answers":
         with (copy / "greedy.jsonl").open("a") as journal:
             journal.write("{}\n")
         later = time.time() + 2 * archive.AT_ONCE
         os.utime(copy / "greedy.jsonl", (later, later))
     elif done == "a probe":
-        (copy / library.PROBE).write_text("{}")
-    (folder / archive.PLAN).write_text((folder / archive.PLAN).read_text().replace("earlier", "later"))
+        RunFolder(copy).probe.write_text("{}")
+    RunFolder(folder).plan.write_text(RunFolder(folder).plan.read_text().replace("earlier", "later"))
     archive.pack(folder, packed)
     assert runs.begun("b")[0].command == ("later" if done == "nothing" else "earlier")
 
@@ -195,13 +196,13 @@ def test_a_renewal_that_was_broken_off_is_made_once_more(
         runs.begin(folder, PLAN, questions(model), model.info, "earlier")
     packed = shipped(model, folder)
     runs.opened("b")
-    (folder / archive.PLAN).write_text((folder / archive.PLAN).read_text().replace("earlier", "later"))
+    RunFolder(folder).plan.write_text(RunFolder(folder).plan.read_text().replace("earlier", "later"))
     archive.pack(folder, packed)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         write = atomic.write_bytes
 
         def until_the_plan(path: Path, *held: Any) -> None:
-            if path.name == archive.PLAN:
+            if path == RunFolder(path.parent).plan:
                 raise KeyboardInterrupt
             write(path, *held)
 
@@ -217,7 +218,7 @@ def test_a_copy_whose_run_is_at_work_is_left_alone(tiny: Callable[[str], LoadedM
         runs.begin(folder, PLAN, questions(model), model.info, "earlier")
     packed = shipped(model, folder)
     copy = runs.opened("b")
-    (folder / archive.PLAN).write_text((folder / archive.PLAN).read_text().replace("earlier", "later"))
+    RunFolder(folder).plan.write_text(RunFolder(folder).plan.read_text().replace("earlier", "later"))
     archive.pack(folder, packed)
     with runs.working(copy):
         assert runs.begun("b")[0].command == "earlier"

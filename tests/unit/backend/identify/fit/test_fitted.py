@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from backend import statistics
 from backend.cli.main import main
 from backend.errors import BadInput
 from backend.identify.fit import fitted
@@ -18,6 +17,7 @@ from backend.identify.fit.solver import path
 from backend.identify.formats import thunlp
 from backend.models.loaded import LoadedModel
 from backend.probes import library
+from backend.statistics import intervals, scores
 from backend.types.plan import Training
 from backend.types.probe import Probe
 from tests.doors import assert_error_shape
@@ -30,7 +30,7 @@ TRAINING = Training(cs=(30.0, 100.0, 300.0))
 @pytest.fixture(autouse=True)
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HNEURONS_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(statistics, "RESAMPLES", 40)
+    monkeypatch.setattr(intervals, "RESAMPLES", 40)
     return tmp_path
 
 
@@ -57,7 +57,7 @@ def test_their_features_give_the_fit_that_our_solver_gives_and_a_score_on_items_
     weights = {(n.neuron.layer, n.neuron.index): n.weight for n in found.probe.neurons}
     assert weights == {divmod(int(n), WIDTH): chosen.weights[n] for n in np.flatnonzero(chosen.weights)}
     assert found.scores is not None
-    assert found.scores.auroc.value == statistics.auroc(labels[outside], chosen.logits(features[outside])) > 0.8
+    assert found.scores.auroc.value == scores.auroc(labels[outside], chosen.logits(features[outside])) > 0.8
     assert found.probe.model is None and found.probe.report is None and found.probe.imported == data.name
     one = found.probe.neurons[0]
     assert one.frequency is None and one.sd and one.auroc and one.histogram is not None
@@ -186,8 +186,8 @@ def test_the_command_fits_on_all_items_where_it_is_told_to(data: Path, capfd: py
     [
         (lambda folder: (folder / "act_q3.npy").write_bytes(b""), [], "act_q3.npy cannot be read"),
         (lambda folder: (folder / "qids.json").write_text("[" * 100_000), [], "qids.json is no JSON that is read"),
-        (lambda folder: None, ["--seed", "-1"], "seed = -1 is not accepted"),
-        (lambda folder: None, ["--seed", str(2**31)], "seed = 2147483648 is not accepted"),
+        (lambda folder: None, ["--seed", "-1"], "The seed (seed = -1) is not accepted"),
+        (lambda folder: None, ["--seed", str(2**31)], "The seed (seed = 2147483648) is not accepted"),
         (lambda folder: None, ["--features", "n" * 300], "holds no features"),
     ],
 )
