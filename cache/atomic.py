@@ -46,6 +46,8 @@ OPEN, OPEN_FOLDER = 0o666, 0o777
 STALE = 3600.0
 """Seconds after which what is half written belongs to a program that was killed."""
 PART = ".part"
+_ANY = "[0-9a-f]" * 12
+"""What stands in the middle of a temporary name, as a pattern: nobody else's file is swept."""
 LONGEST = 200
 """Bytes of a target's name that its temporary name repeats: a system allows 255 in all."""
 
@@ -180,7 +182,7 @@ def _sweep(target: Path, stale: float) -> None:
     """Drop what programs that were killed left of the same target."""
     oldest = time.time() - stale
     with suppress(OSError):
-        for left in target.parent.glob(f"{escape(_beginning(target))}*{PART}"):
+        for left in target.parent.glob(f"{escape(_beginning(target))}{_ANY}{PART}"):
             with suppress(OSError):
                 if left.stat().st_mtime <= oldest:
                     shutil.rmtree(left) if left.is_dir() else left.unlink()

@@ -69,6 +69,11 @@ class JournalDamaged(StoreProblem):
     """A line of a journal is no record."""
 
 
+def cause(problem: OSError) -> str:
+    """Why the system refused, in its own words."""
+    return problem.strerror or str(problem)
+
+
 def remedy(problem: OSError) -> str:
     """What a person can do about a file that could not be written."""
     if problem.errno in _NO_SPACE:
@@ -80,7 +85,7 @@ def remedy(problem: OSError) -> str:
 
 def not_written(problem: OSError, path: Path) -> StoreProblem:
     """The `StoreFull` or `StoreUnwritable` that `problem`, met while writing `path`, stands for."""
-    reason = problem.strerror or str(problem)
+    reason = cause(problem)
     if problem.errno in _NO_SPACE:
         return StoreFull(
             "The result could not be kept",
@@ -98,6 +103,6 @@ def not_read(problem: OSError, path: Path) -> StoreUnreadable:
     """The `StoreUnreadable` that `problem`, met while reading `path`, stands for."""
     return StoreUnreadable(
         "A kept result could not be read",
-        f"{path} cannot be opened ({problem.strerror or problem})",
+        f"{path} cannot be opened ({cause(problem)})",
         "make the file readable, or delete it to have it computed again",
     )

@@ -77,3 +77,12 @@ def signature(path: Path) -> tuple[int, int, int]:
     """What changes when a file is written: its time of change in ns, its size, its number. Raises OSError."""
     held = path.stat()
     return held.st_mtime_ns, held.st_size, held.st_ino
+
+
+def written(path: Path) -> float:
+    """When a file was written, in seconds since 1970; 0 for what is none, or no longer there."""
+    try:
+        held = path.stat()
+    except OSError:
+        return 0.0
+    return held.st_mtime if stat.S_ISREG(held.st_mode) else 0.0

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cache import atomic
-from cache.errors import JournalDamaged, StoreProblem, StoreUnreadable, not_written
+from cache.errors import JournalDamaged, StoreProblem, StoreUnreadable, cause, not_written
 from cache.files import FILE, Taken, content, own_folder, turn
 
 
@@ -46,9 +46,7 @@ class Journal:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise StoreUnreadable(
-                f"{self.name} cannot be read", error.strerror or str(error), "look at its rights"
-            ) from error
+            raise StoreUnreadable(f"{self.name} cannot be read", cause(error), "look at its rights") from error
         return list(_records(payload[: _whole(payload)], self.name))
 
     @contextmanager

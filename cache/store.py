@@ -89,7 +89,7 @@ class Store:
             BadKey: the key is malformed.
             StoreUnreadable: the system refuses to open or read the file.
         """
-        found = self._read(key, with_payload=True)
+        found = self._open(key, with_payload=True)
         return found[1] if found else None
 
     def entry(self, key: str) -> Entry | None:
@@ -98,7 +98,7 @@ class Store:
         Raises:
             BadKey, StoreUnreadable: as for `get`.
         """
-        found = self._read(key, with_payload=False)
+        found = self._open(key, with_payload=False)
         return found[0] if found else None
 
     def entries(self, kind: str | None = None) -> list[Entry]:
@@ -150,7 +150,7 @@ class Store:
             )
         return self.root / key[:2] / f"{key}{_SUFFIX}"
 
-    def _read(self, key: str, with_payload: bool) -> tuple[Entry, bytes] | None:
+    def _open(self, key: str, with_payload: bool) -> tuple[Entry, bytes] | None:
         """The entry with its payload (empty unless asked for), or None where it is missing or damaged."""
         path = self._path(key)
         try:

@@ -137,7 +137,7 @@ def _uploaded() -> tuple[Question, ...]:
     asked = (file.file_id, limit, int(st.session_state.get("train.seed", 0)) if limit else 0)
     held = st.session_state.get(_READ)
     if held is None or held[0] != asked:
-        held = st.session_state[_READ] = (asked, _read(file.getvalue(), file.name, limit, asked[2]), file.name)
+        held = st.session_state[_READ] = (asked, _questions_in(file.getvalue(), file.name, limit, asked[2]), file.name)
     return _shown_file(held[1])
 
 
@@ -167,7 +167,7 @@ def _shown_file(read: ReadQuestions | HNeuronsError) -> tuple[Question, ...]:
     return found
 
 
-def _read(payload: bytes, name: str, limit: int | None, seed: int) -> ReadQuestions | HNeuronsError:
+def _questions_in(payload: bytes, name: str, limit: int | None, seed: int) -> ReadQuestions | HNeuronsError:
     try:
         return session.client().read_questions(payload, name, limit, seed)
     except HNeuronsError as error:

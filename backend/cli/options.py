@@ -19,6 +19,7 @@ from backend.neuron_files import read_path
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Frozen, OwnAlpha
 from backend.types.refusal import validated
+from cache.errors import cause
 
 MAX_BYTES = 256 * 1024**2
 """Of a probe or a plan."""
@@ -76,7 +77,7 @@ def check_place(out: Path) -> None:
                 file.write(b"\0")
                 file.flush()
     except OSError as error:
-        raise BadSettings(f"{out} cannot be written", error.strerror or str(error), "name another file") from error
+        raise BadSettings(f"{out} cannot be written", cause(error), "name another file") from error
 
 
 def decoding(

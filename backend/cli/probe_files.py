@@ -21,6 +21,7 @@ from backend.types.plan import Plan
 from backend.types.refusal import validated
 from backend.types.results import ModelInfo
 from cache import atomic
+from cache.errors import cause
 
 if TYPE_CHECKING:
     from backend.identify.fit.fitted import Fitted
@@ -76,9 +77,7 @@ def export(
         try:
             atomic.export(path, payload)
         except OSError as error:
-            raise BadSettings(
-                f"{path} cannot be written", error.strerror or str(error), "choose another place"
-            ) from error
+            raise BadSettings(f"{path} cannot be written", cause(error), "choose another place") from error
     written = {str(path): len(payload) for path, payload in places.items()}
     tell({"bytes": written}, "\n".join(f"{path}: {size:,} bytes" for path, size in written.items()), json)
 

@@ -101,7 +101,7 @@ def _made(ground: Ground, questions: Sequence[Question]) -> tuple[Probe, dict[st
     ground, agreement = judged(ground, answers)
     ground = worded(ground, answers, [plan.filter, *_named(plan).values()])
     mine, others = _filtered(ground, answers)
-    pool, whole = _read(ground, mine, others)
+    pool, whole = _pooled(ground, mine, others)
     trained = _trained(ground, whole)
     fit, seen = trained.fit, whole.train.seen
     found = Found(
@@ -204,7 +204,7 @@ def _named(plan: Plan) -> dict[str, Consistency]:
     return {name: one for name, one in CONSISTENCIES.items() if wanted and one != plan.filter}
 
 
-def _read(ground: Ground, mine: Chosen, others: dict[str, Chosen]) -> tuple[Pool, Study]:
+def _pooled(ground: Ground, mine: Chosen, others: dict[str, Chosen]) -> tuple[Pool, Study]:
     funnel = mine.funnel
     if not funnel.sampled:
         raise BadInput(

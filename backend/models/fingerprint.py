@@ -23,7 +23,7 @@ def fingerprint(folder: Path, dtype: str) -> str:
     """sha256 over names and contents of the model's files, and the format it runs in: 64 hexadecimal digits."""
     files = sorted(f for f in folder.iterdir() if f.suffix in _COUNTED and f.is_file() and f.name not in _LEFT_OUT)
     files += sorted(f for f in folder.glob(f"{_TEMPLATES}/*.jinja") if f.is_file())
-    known = _read()
+    known = _remembered()
     told = [dtype]
     fresh: dict[str, str] = {}
     for file in files:
@@ -32,7 +32,7 @@ def fingerprint(folder: Path, dtype: str) -> str:
         fresh[mark] = digest
         told.append(f"\n{file.relative_to(folder).as_posix()}:{digest}")
     if any(mark not in known for mark in fresh):
-        _write({**known, **fresh})
+        _remember({**known, **fresh})
     return digests.of_text(told)
 
 
@@ -46,7 +46,7 @@ def _memory() -> Path:
     return models_dir() / "hashes.json"
 
 
-def _read() -> dict[str, str]:
+def _remembered() -> dict[str, str]:
     try:
         told = json.loads(_memory().read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -54,7 +54,7 @@ def _read() -> dict[str, str]:
     return {str(k): str(v) for k, v in told.items()} if isinstance(told, dict) else {}
 
 
-def _write(told: dict[str, str]) -> None:
+def _remember(told: dict[str, str]) -> None:
     """Remembering is a convenience: where it fails the files are hashed again next time."""
     path = _memory()
     try:

@@ -23,8 +23,8 @@ from backend.types.plan import run_name
 from backend.types.probe import Probe, ProbeSummary, Said, bare
 from backend.types.results import ModelInfo
 from cache import atomic, digests
-from cache.errors import PathEscapes, remedy
-from cache.files import content, signature
+from cache.errors import PathEscapes, cause, remedy
+from cache.files import content, signature, written
 from cache.paths import home, inside
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def write(folder: Path, probe: Probe, tables: Mapping[str, pd.DataFrame]) -> Non
         write_text(RunFolder(folder).probe, probe.model_dump_json(indent=1))
     except OSError as error:
         raise StoreError(
-            f"The probe {probe.name} cannot be written", error.strerror or str(error), f"{remedy(error)} and resume"
+            f"The probe {probe.name} cannot be written", cause(error), f"{remedy(error)} and resume"
         ) from error
 
 
@@ -97,7 +97,7 @@ def read_file(path: Path) -> Probe:
     try:
         return Probe.model_validate_json(content(path))
     except OSError as error:
-        raise StoreError(f"{path.name} cannot be read", error.strerror or str(error), "look at its rights") from error
+        raise StoreError(f"{path.name} cannot be read", cause(error), "look at its rights") from error
     except ValidationError as error:
         raise StoreError(f"{path.name} is no probe of this program", reason(error), "import it") from error
 
@@ -106,7 +106,7 @@ def listed() -> tuple[ProbeSummary, ...]:
     """Every probe that can be read: own ones, the newest first, then those that ship under other names."""
     found: dict[str, ProbeSummary] = {}
     for root, ships in ((runs_dir(), False), (SHIPPED, True)):
-        for path in sorted(probes_in(root), key=_written, reverse=True):
+        for path in sorted(probes_in(root), key=written, reverse=True):
             if path.parent.name.startswith("."):
                 # What is left of one whose deleting was broken off.
                 continue
@@ -134,16 +134,9 @@ def _summed(path: Path, state: tuple[int, int, int], ships: bool) -> ProbeSummar
     except BadSettings as error:
         return StoreError(error.what, error.why, "give its folder another name")
     except OSError as error:
-        return StoreError(f"{path.name} cannot be read", error.strerror or str(error), "look at its rights")
+        return StoreError(f"{path.name} cannot be read", cause(error), "look at its rights")
     except StoreError as error:
         return error
-
-
-def _written(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
 
 
 def summary(probe: Probe, ships: bool = False) -> ProbeSummary:

@@ -122,11 +122,11 @@ def _ground(folder: Path, probe: Probe) -> _Ground:
         held = RunFolder(folder).items.stat()
     except OSError as error:
         raise _NoItemsError("The answers that it was judged on do not lie beside it.") from error
-    return _read(folder, held.st_mtime_ns, held.st_size)
+    return _read_ground(folder, held.st_mtime_ns, held.st_size)
 
 
 @lru_cache(maxsize=8)
-def _read(folder: Path, changed: int, size: int) -> _Ground:
+def _read_ground(folder: Path, changed: int, size: int) -> _Ground:
     """Read once for each state of the file. Raises _NoItemsError."""
     try:
         items = pd.read_parquet(RunFolder(folder).items, columns=_COLUMNS)

@@ -19,7 +19,7 @@ from backend.errors import StoreError
 from backend.runs.folder import RunFolder
 from backend.runs.folder import packed as packed_place
 from cache import atomic, digests
-from cache.errors import remedy
+from cache.errors import cause, remedy
 from cache.files import TURN, Taken, content, own_folder, signature, turn
 
 AT_ONCE = 120.0
@@ -62,7 +62,7 @@ def unpack(packed: Path, folder: Path) -> None:
     except (OSError, EOFError, zlib.error) as error:
         why, what = "the packed file is damaged", "install the program again"
         if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
-            why, what = error.strerror or str(error), remedy(error)
+            why, what = cause(error), remedy(error)
         raise StoreError(f"The answers of {folder.name} cannot be unpacked", why, what) from error
 
 
@@ -149,6 +149,4 @@ def copy(source: Path, folder: Path) -> None:
             with atomic.path(folder / path.name) as part:
                 shutil.copyfile(path, part)
     except OSError as error:
-        raise StoreError(
-            f"The answers of {source.name} cannot be copied", error.strerror or str(error), remedy(error)
-        ) from error
+        raise StoreError(f"The answers of {source.name} cannot be copied", cause(error), remedy(error)) from error

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from backend.types import Frozen, IdentifyRequest, ModelInfo
 from cache import atomic
 from cache.errors import remedy
-from cache.files import FILE, Taken, content, own_folder, turn
+from cache.files import FILE, Taken, content, own_folder, turn, written
 from cache.paths import home
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ def begun(name: str) -> None:
 def left() -> Iterator[tuple[Path, Queued]]:
     """What programs that have ended were asked for and did not begin, the first asked first. What cannot be read is
     named in the log."""
-    for _, path in sorted((_written(path), path) for path in folder().glob("*.json") if path.name[0] != "."):
+    for _, path in sorted((written(path), path) for path in folder().glob("*.json") if path.name[0] != "."):
         try:
             with turn(path.with_suffix(".lock"), 0):
                 one = Queued.model_validate_json(content(path))
@@ -120,10 +120,3 @@ def left() -> Iterator[tuple[Path, Queued]]:
 def waiting(name: str) -> Queued | None:
     """The request of that name that no living program keeps."""
     return next((one for _, one in left() if one.request.name == name), None)
-
-
-def _written(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0

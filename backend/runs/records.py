@@ -18,7 +18,7 @@ from backend.types import Frozen
 from backend.types.refusal import first_problem
 from backend.untrusted import clause
 from cache import atomic
-from cache.errors import JournalDamaged, StoreProblem, remedy
+from cache.errors import JournalDamaged, StoreProblem, cause, remedy
 from cache.files import TURN
 from cache.journal import Journal
 
@@ -35,7 +35,7 @@ def records(journal: Journal, kind: type[R], instead: str = ALONE) -> list[R]:
 
     instead: what a person can do about a damaged record.
     """
-    return [_made(journal, number, record, kind, instead) for number, record in _read(journal, instead)]
+    return [_made(journal, number, record, kind, instead) for number, record in _numbered(journal, instead)]
 
 
 def by_question(journal: Journal, kind: type[R], instead: str = ALONE) -> dict[str, Callable[[], R]]:
@@ -44,7 +44,7 @@ def by_question(journal: Journal, kind: type[R], instead: str = ALONE) -> dict[s
     Raises StoreError as `records`.
     """
     found: dict[str, Callable[[], R]] = {}
-    for number, record in _read(journal, instead):
+    for number, record in _numbered(journal, instead):
         question = record.get("question")
         if not isinstance(question, str):
             raise damaged(journal, number, "question is not text", instead)
@@ -67,9 +67,7 @@ def write_text(path: Path, text: str) -> None:
     try:
         atomic.write_text(path, text)
     except OSError as error:
-        raise StoreError(
-            f"{path.name} cannot be written", error.strerror or str(error), f"{remedy(error)} and resume"
-        ) from error
+        raise StoreError(f"{path.name} cannot be written", cause(error), f"{remedy(error)} and resume") from error
 
 
 def damaged(journal: Journal, number: int, why: str, instead: str = ALONE) -> StoreError:
@@ -81,10 +79,10 @@ def reason(error: Exception) -> str:
     """Why something could not be read, as one clause."""
     if isinstance(error, ValidationError):
         return clause(first_problem(error))
-    return clause(error.strerror if isinstance(error, OSError) and error.strerror else str(error))
+    return clause(cause(error) if isinstance(error, OSError) else str(error))
 
 
-def _read(journal: Journal, instead: str) -> list[tuple[int, dict[str, Any]]]:
+def _numbered(journal: Journal, instead: str) -> list[tuple[int, dict[str, Any]]]:
     try:
         return journal.numbered()
     except JournalDamaged as error:

@@ -58,7 +58,7 @@ def told(folder: Path, watch: Watch) -> Iterator[None]:
 
 def failure(folder: Path) -> dict[str, Any] | None:
     """Why the run in `folder` failed when it was last at work, as an error's parts; None where it did not."""
-    return _read(RunFolder(folder).failed) or None
+    return _small_file(RunFolder(folder).failed) or None
 
 
 def broken_off(folder: Path) -> bool:
@@ -69,7 +69,7 @@ def broken_off(folder: Path) -> bool:
 
 def _tries(folder: Path) -> int | None:
     """How often the run was begun without coming to an end; None where it is not under way."""
-    tries = _read(RunFolder(folder).going).get("tries")
+    tries = _small_file(RunFolder(folder).going).get("tries")
     return tries if isinstance(tries, int) and not isinstance(tries, bool) else None
 
 
@@ -86,7 +86,7 @@ def at_work(folder: Path) -> bool:
 
 def expect(folder: Path, outlook: Outlook, watch: Watch) -> None:
     """Keep what is to be expected of the run's answers, and say so where that has turned."""
-    before = _read(RunFolder(folder).outlook)
+    before = _small_file(RunFolder(folder).outlook)
     if before.get("short") != outlook.short or not before:
         watch.emit(NoteEvent(text=outlook.words))
     if before.get("words") != outlook.words:
@@ -95,7 +95,7 @@ def expect(folder: Path, outlook: Outlook, watch: Watch) -> None:
 
 def expected(folder: Path) -> tuple[str, bool]:
     """(what is to be expected, in words; whether that is too little). '' where nothing is known."""
-    held = _read(RunFolder(folder).outlook)
+    held = _small_file(RunFolder(folder).outlook)
     return str(held.get("words", "")), bool(held.get("short", False))
 
 
@@ -105,13 +105,13 @@ def timed(folder: Path, stage: Literal["greedy", "drawn"], count: int) -> Iterat
     began = time.monotonic()
     yield
     if count >= FEW:
-        held = {name: value for name, value in _read(RunFolder(folder).speed).items() if _is_speed(value)}
+        held = {name: value for name, value in _small_file(RunFolder(folder).speed).items() if _is_speed(value)}
         write_text(RunFolder(folder).speed, json.dumps({**held, stage: (time.monotonic() - began) / count}))
 
 
 def speed(folder: Path) -> tuple[float, float] | None:
     """(seconds that a greedy answer took, seconds that a question's samples took); None where not both are known."""
-    held = _read(RunFolder(folder).speed)
+    held = _small_file(RunFolder(folder).speed)
     greedy, drawn = held.get("greedy"), held.get("drawn")
     return (greedy, drawn) if _is_speed(greedy) and _is_speed(drawn) else None
 
@@ -120,7 +120,7 @@ def _is_speed(value: Any) -> TypeGuard[float]:
     return isinstance(value, float) and math.isfinite(value) and value > 0
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _small_file(path: Path) -> dict[str, Any]:
     """What a small file says; nothing where it is not there, or cannot be what was written."""
     try:
         held = json.loads(content(path))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import logging
 import re
-import stat
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from backend.types.identify import Greedy, Question, ReadQuestions, Samples, Ver
 from backend.types.plan import AnswerView, Plan, RunView, run_name
 from backend.types.probe import Probe, Said
 from backend.types.results import ModelInfo
-from cache.files import TURN, content, signature
+from cache.files import TURN, content, signature, written
 from cache.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -76,7 +75,7 @@ def _seen(folder: Path, job: str | None, ships: bool) -> RunView:
         questions=begun.asked,
         sampled=min(begun.asked, _lines(packed(samples) if folder.parent == library.SHIPPED else samples)),
         done=_done(folder, begun.plan),
-        changed=max(map(_written, folder.iterdir())),
+        changed=max(map(written, folder.iterdir())),
         job=job,
         plan=begun.plan,
         error=status.failure(folder) if job is None else None,
@@ -97,19 +96,10 @@ def _unbegun(path: Path, one: queued.Queued) -> RunView:
         questions=len(one.request.questions),
         sampled=0,
         done=False,
-        changed=_written(path),
+        changed=written(path),
         plan=one.request.plan,
         waits=one.tries < queued.TRIES,
     )
-
-
-def _written(path: Path) -> float:
-    """When a file was written, in seconds since 1970; 0 for what is none, or no longer there."""
-    try:
-        found = path.stat()
-    except OSError:
-        return 0.0
-    return found.st_mtime if stat.S_ISREG(found.st_mode) else 0.0
 
 
 def _done(folder: Path, plan: Plan) -> bool:

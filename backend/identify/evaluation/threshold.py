@@ -67,11 +67,11 @@ def count(
     with torch.inference_mode():
         for places in batches(model, [len(text.ids) for text in texts]):
             between(watch)
-            _read(model, [texts[place] for place in places], places, k, chosen, found)
+            _count_batch(model, [texts[place] for place in places], places, k, chosen, found)
     return {population: Counts(*pair) for population, pair in found.items()}
 
 
-def _read(
+def _count_batch(
     model: LoadedModel,
     texts: Sequence[RegionText],
     places: Sequence[int],

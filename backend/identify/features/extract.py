@@ -115,7 +115,7 @@ def extract(
             watch.emit(StageEvent(stage=pace.told(doing), fraction=pace.fraction))
             texts = [read_as(model, item, questions, sampling, rule) for item in part]
             rows = [array[start : start + len(part)] for array in arrays.values()]
-            confidences = tuple(_read(model, texts, rule, rows, watch))
+            confidences = tuple(_read_block(model, texts, rule, rows, watch))
             for array in arrays.values():
                 array.flush()
             done[start] = Block(start=start, confidences=confidences, **_sums(arrays, start, len(part)))
@@ -131,7 +131,7 @@ def read_as(
     return regions(model, asked(questions[item.question], sampling), item.response, Span(item.start, item.end), rule)
 
 
-def _read(
+def _read_block(
     model: LoadedModel, texts: Sequence[RegionText], rule: RegionRule, out: Sequence[np.ndarray], watch: Watch
 ) -> list[Confidence]:
     sure: dict[int, Confidence] = {}

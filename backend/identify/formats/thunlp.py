@@ -31,6 +31,7 @@ from backend.errors import BadInput, BadSettings
 from backend.types.identify import Side
 from backend.untrusted import MAX_UNPACKED, array, bytes_of, json_value, real
 from cache import atomic
+from cache.errors import cause
 
 SIDES: dict[str, Side] = {"t": "right", "f": "wrong"}
 ANSWER, OTHER = "answer_tokens", "all_except_answer_tokens"
@@ -240,9 +241,7 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BadSettings(
-            f"{folder} cannot be written", error.strerror or str(error), "choose another place"
-        ) from error
+        raise BadSettings(f"{folder} cannot be written", cause(error), "choose another place") from error
 
 
 @dataclass(frozen=True)

@@ -198,15 +198,16 @@ def test_a_name_as_long_as_a_system_allows_can_be_written(tmp_path: Path, name: 
 
 
 def test_what_a_killed_program_left_half_written_is_swept_and_what_another_writes_now_is_not(tmp_path: Path) -> None:
-    old, new, other = (tmp_path / name for name in (".a[1].x.part", ".a[1].y.part", ".b.x.part"))
-    for path in (old, new, other):
+    old, folder, new = (tmp_path / f".a[1].{letter * 12}.part" for letter in "0ab")
+    other, foreign = tmp_path / f".b.{'0' * 12}.part", tmp_path / ".a[1].mine.part"
+    for path in (old, new, other, foreign):
         path.write_text("half")
-    (tmp_path / ".a[1].z.part").mkdir()
+    folder.mkdir()
     past = time.time() - atomic.STALE - 60
-    for path in (old, other, tmp_path / ".a[1].z.part"):
+    for path in (old, other, folder, foreign):
         os.utime(path, (past, past))
     atomic.write_text(tmp_path / "a[1]", "1")
-    assert names(tmp_path) == [".a[1].y.part", ".b.x.part", "a[1]"]
+    assert names(tmp_path) == sorted([new.name, other.name, foreign.name, "a[1]"])
     assert atomic.is_unfinished(new.name) and not atomic.is_unfinished("a[1]")
 
 
@@ -236,8 +237,9 @@ def test_a_folder_that_cannot_be_moved_into_place_leaves_the_old_one(
 
 
 def test_who_holds_a_lock_sweeps_a_half_filled_folder_at_once(tmp_path: Path) -> None:
-    (tmp_path / ".a.x.part").mkdir()
-    (tmp_path / ".a.x.part" / "weights").write_bytes(OLD)
+    left = tmp_path / f".a.{'0' * 12}.part"
+    left.mkdir()
+    (left / "weights").write_bytes(OLD)
     with atomic.folder(tmp_path / "a", stale=0):
         pass
     assert names(tmp_path) == ["a"]

@@ -23,12 +23,7 @@ from cache import atomic
 from cache.paths import models_dir
 from tests.tiny_gguf import make_gguf
 
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder of its own for each test."""
-    monkeypatch.setenv("HNEURONS_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
+pytestmark = pytest.mark.usefixtures("home")
 
 
 @pytest.fixture
