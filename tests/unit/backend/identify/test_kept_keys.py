@@ -23,12 +23,15 @@ from backend.identify.features import extract
 from backend.identify.questions import questions
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
-from backend.runs import archive
-from backend.serve import long_links
+from backend.probes import library
+from backend.runs import archive, runs
+from backend.runs.folder import RunFolder, begun_in
+from backend.serve import long_links, shelf
 from backend.types import ExploreRequest, ModelInfo, figures, result_key
 from backend.types.identify import Item, Question, RegionRule, Sampling
 from backend.types.plan import LlmJudge
 from cache import digests
+from cache.journal import Journal
 from cache.store import Store
 from tests.unit.backend.identify.made import PLAN
 
@@ -121,3 +124,18 @@ def test_what_was_kept_under_a_key_is_found_again(what: str, tmp_path: Path, mon
     monkeypatch.setattr(context, "_SOLVERS", "numpy 2 scikit-learn 1 skglm 0")
     monkeypatch.setattr("backend.types.base.METRIC_VERSION", 2)
     assert KEYS[what](tmp_path) == KNOWN[what]
+
+
+def test_the_run_that_ships_is_found_with_its_questions_its_answers_and_its_verdicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HNEURONS_HOME", str(tmp_path))
+    for folder in begun_in(library.SHIPPED):
+        begun, asked = runs.begun(folder.name)
+        probe, copy = library.read(folder.name), RunFolder(library.folder_of(folder.name))
+        assert questions.key(asked) == probe.questions and begun.asked == len(asked)
+        assert not archive.outdated(folder, copy.path), "a copy is that of what ships"
+        seen = next(one for one in shelf.runs({}) if one.name == folder.name)
+        assert seen.done and seen.sampled == len(Journal(copy.samples).read()) > 0
+        assert probe.report is not None and probe.report.funnel.sampled == seen.sampled
+        assert {one.verdict for one in shelf.answers(folder.name, limit=50)} >= {"right", "wrong"}
