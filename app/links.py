@@ -32,6 +32,7 @@ from backend.types import (
 )
 from backend.types.base import Frozen
 from backend.types.plan import RunName
+from backend.types.refusal import refused
 
 NONE = NeuronSet()
 MAX_VALUE, MAX_ADDRESS = 6_000, 12_000
@@ -260,7 +261,7 @@ def _take(
     try:
         fields[field] = parse(text)
     except ValidationError as error:
-        notes.append(_note(key, text, error.errors()[0]["msg"].removeprefix("Value error, ")))
+        notes.append(_note(key, text, refused(error).why))
     except (ValueError, BadInput) as error:
         notes.append(_note(key, text, error.why if isinstance(error, BadInput) else str(error)))
 

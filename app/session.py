@@ -256,11 +256,6 @@ def result(verb: Verb, kind: type[T]) -> T | None:
     return held[1] if held and isinstance(held[1], kind) else None
 
 
-def forget(verb: Verb) -> None:
-    """Let the result of `verb` go from the page; the store keeps it."""
-    st.session_state.pop(f"result:{verb}", None)
-
-
 def fail(verb: Verb, error: HNeuronsError | None) -> None:
     """Hold why the last run of `verb` ended badly, None where it did not."""
     st.session_state[f"error:{verb}"] = error

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import tempfile
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from pydantic import ValidationError
 
 from backend.errors import BadSettings, StoreError
 from backend.forward import reference
@@ -49,19 +46,21 @@ from backend.types import (
     Verb,
     result_key,
 )
+from backend.types.refusal import read_stored
 from backend.verbs.compare import compare, comparing
 from backend.verbs.explore import explore, exploring, full_array
 from backend.verbs.lens import VERSION as LENS
 from backend.verbs.lens import lens
 from backend.verbs.neuron import card
 from backend.watch import SILENT, Watch
+from cache import atomic
 from cache.arrays import new_array
 from cache.errors import StoreProblem
 from cache.store import Store
 
 log = logging.getLogger(__name__)
 
-Kept = TypeVar("Kept", bound=Frozen)
+Answered = TypeVar("Answered", bound=Frozen)
 
 
 class Engine:
@@ -91,7 +90,7 @@ class Engine:
         if verb in LONG:
             return None
         payload = self._stored(request)
-        return None if payload is None else read_result(verb, payload)
+        return None if payload is None else read_stored(RESULTS[verb], payload)
 
     def run(self, verb: Verb, request: Request, watch: Watch = SILENT) -> Result:
         """The result of `request`: from the store, or computed now and kept.
@@ -136,7 +135,7 @@ class Engine:
         """Whether what is begun now would not wait for memory behind what was begun before."""
         return self._shared.has_room
 
-    def _kept(self, verb: Verb, request: Request, work: Work[Kept]) -> Work[tuple[str, Kept]]:
+    def _kept(self, verb: Verb, request: Request, work: Work[Answered]) -> Work[tuple[str, Answered]]:
         """(key, result) of a work: kept under the moment that its template took for now when it began."""
         with one_moment():
             result = yield from work
@@ -207,22 +206,19 @@ class Engine:
     def _write_array(self, encoded: Encoded, told: CettFile) -> None:
         """Array and sidecar, each written beside its place and moved there whole. Raises OSError."""
         out = Path(told.path)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as folder:
-            part, side = Path(folder) / "cett.npy", Path(folder) / "cett.json"
+        with atomic.path(out, atomic.OPEN) as part, atomic.stream(Path(told.sidecar), atomic.OPEN) as side:
             array = new_array(part, told.shape)
             array[:] = np.nan if len(set(self.info.widths)) > 1 else 0
             full_array(self.model, encoded, array)
             array.flush()
-            side.write_text(json.dumps(told.model_dump(mode="json"), indent=1), "utf-8")
-            os.replace(part, out)
-            os.replace(side, told.sidecar)
+            side.write(json.dumps(told.model_dump(mode="json"), indent=1).encode())
 
     def usual(self, watch: Watch = SILENT) -> Usual:
         """Each neuron's CETT on the reference text: measured once for this model, then from the store."""
         if self._usual is None:
             request = reference.request()
             payload = self._stored(request)
-            self._usual = None if payload is None else _read(Usual, payload)
+            self._usual = None if payload is None else read_stored(Usual, payload)
             if self._usual is None:
                 watch.emit(StageEvent(stage="measuring what is usual for each neuron"))
                 self._usual = reference.measure(self.model, watch)
@@ -275,16 +271,3 @@ class Engine:
             self.store.put(self.key(request), result.to_bytes(), kind, meta)
         except StoreProblem as error:
             log.warning("result not kept: %s", error)
-
-
-def read_result(verb: Verb, payload: bytes) -> Result | None:
-    """The result that these bytes are, or None where they are of another version: then it is computed again."""
-    return _read(RESULTS[verb], payload)
-
-
-def _read(kind: type[Kept], payload: bytes) -> Kept | None:
-    try:
-        return kind.model_validate_json(payload)
-    except ValidationError as error:
-        log.warning("stored %s cannot be read, computing it again: %s", kind.__name__, error.errors()[0]["msg"])
-        return None

@@ -1,6 +1,6 @@
 """The errors a person may meet, in one tree.
 
-    HNeuronsError
+    HNeuronsError                on the ground floor's ExpectedError: what, why, instead
     ├── BadInput                 the request cannot be honoured as typed (exit status 2, HTTP 422)
     │   ├── BadNeurons           a neuron id, set or file is malformed or not of this model
     │   ├── BadPrompt            empty, too long, or not text
@@ -23,36 +23,24 @@
     ├── Internal                 a bug: nothing that the person did
     └── BackendUnavailable       the HTTP service does not answer
 
-Every error says what is wrong, why, and what to do instead. It owns no formatting for a
-particular door: pages, command line and HTTP render the three parts. Anyone may import it.
+Every error says what is wrong, why, and what to do instead. The ground floor owns that form (`cache.errors`), and its
+own errors become ones of this tree in one place (`in_tree`). It owns no formatting for a particular door: pages,
+command line and HTTP render the three parts. Anyone may import it.
 """
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from cache.errors import BadKey, ExpectedError
 
-class HNeuronsError(Exception):
-    """An expected failure, told in three parts.
 
-    Args:
-        what: what is wrong, as a clause without a full stop.
-        why: the reason, with the figures that matter.
-        instead: what the person can do now.
-    """
+class HNeuronsError(ExpectedError):
+    """An expected failure, told in three parts, with what the doors need to know of it."""
 
     code: ClassVar[str] = "error"
     http_status: ClassVar[int] = 500
     exit_status: ClassVar[int] = 1
-
-    def __init__(self, what: str, why: str, instead: str) -> None:
-        self.what, self.why, self.instead = what, why, instead
-        super().__init__(self.sentence)
-
-    @property
-    def sentence(self) -> str:
-        """One sentence: what, why, what instead."""
-        return f"{self.what}: {self.why}; {self.instead}."
 
     def to_json(self) -> dict[str, str]:
         """The form in which an error crosses HTTP and the command line."""
@@ -162,3 +150,11 @@ def _tree(cls: type[HNeuronsError]) -> list[type[HNeuronsError]]:
 
 
 BY_CODE: dict[str, type[HNeuronsError]] = {kind.code: kind for kind in _tree(HNeuronsError)}
+
+
+def in_tree(error: ExpectedError) -> HNeuronsError:
+    """The error of this tree that one of the ground floor stands for; one of this tree is itself."""
+    if isinstance(error, HNeuronsError):
+        return error
+    kind = BadInput if isinstance(error, BadKey) else StoreError
+    return kind(error.what, error.why, error.instead)

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -140,12 +139,6 @@ def _check(ids: Sequence[NeuronId], widths: tuple[int, ...], name: str) -> None:
         raise BadNeurons(
             f"{name} contradicts itself: {error.what}", error.why, "correct its shape or the list"
         ) from error
-
-
-def write_json(neurons: NeuronSet, model_name: str, fingerprint: str) -> bytes:
-    """The set as JSON that `read` takes back, with the model that it is of."""
-    told = {"model": model_name, "fingerprint": fingerprint, "neurons": [str(neuron) for neuron in neurons]}
-    return json.dumps(told, indent=1).encode("ascii") + b"\n"
 
 
 def write_csv(neurons: Sequence[NeuronId], weights: Sequence[float] | None = None) -> bytes:

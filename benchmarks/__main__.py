@@ -30,6 +30,7 @@ from backend.types import Asked
 from benchmarks import identify, work
 from benchmarks.peers import official_means, transformers_generate
 from benchmarks.report import render
+from cache import atomic
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -147,8 +148,8 @@ def main() -> None:
             told = {**measure(chosen.rounds), **({"identify": told["identify"]} if "identify" in told else {})}
         if chosen.only != "explore":
             told["identify"] = measure_identify(max(1, chosen.rounds // 2))
-        RESULTS.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
-    DOCUMENT.write_text(render(json.loads(RESULTS.read_text("utf-8"))), "utf-8")
+        atomic.export(RESULTS, (json.dumps(told, indent=1) + "\n").encode())
+    atomic.export(DOCUMENT, render(json.loads(RESULTS.read_text("utf-8"))).encode())
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ from backend.identify.features.extract import extract, read_as
 from backend.identify.fit.solver import Fit, path
 from backend.identify.questions.questions import shipped
 from backend.models.loaded import LoadedModel
-from backend.statistics import permuted
+from backend.runs.folder import RunFolder
+from backend.statistics.permutation import permuted
 from backend.types.identify import Item, Question, RegionRule, Sampling
 from benchmarks.peers import plain_batches
 from benchmarks.work import Work, rise_of
@@ -44,7 +45,7 @@ def some(count: int) -> list[Question]:
 def drawn(model: LoadedModel, questions: list[Question], sampling: Sampling) -> None:
     """Ours: the stage itself, its journal on disk."""
     with tempfile.TemporaryDirectory() as folder:
-        samples(model, questions, sampling, Journal(Path(folder) / "samples.jsonl"))
+        samples(model, questions, sampling, Journal(RunFolder(Path(folder)).samples))
 
 
 def generated(model: LoadedModel, questions: list[Question], sampling: Sampling) -> None:

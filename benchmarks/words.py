@@ -37,8 +37,10 @@ from backend.identify.answers.spans import led, new_words, runs_of
 from backend.identify.answers.wording import Span, Word, words_of
 from backend.identify.evaluation.baselines import prior
 from backend.probes import library
+from backend.runs.folder import RunFolder, packed
 from backend.text.verdict import normalise, places
 from backend.types.identify import CONSISTENCIES, Greedy, Question, Samples, Side
+from cache import atomic
 from cache.paths import models_dir
 
 MARKED = Path(__file__).parent / "marked_words.jsonl"
@@ -154,15 +156,15 @@ def _gap(right: np.ndarray, wrong: np.ndarray) -> str:
 
 def answers() -> tuple[dict[str, Greedy], list[tuple[Side, Question, str]]]:
     """The greedy answers by question, and the answers that the shipped run's filter keeps with their side."""
-    folder = library.SHIPPED / PROBE
+    run = RunFolder(library.SHIPPED / PROBE)
 
-    def lines(name: str) -> Iterator[str]:
-        with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8") as file:
+    def lines(journal: Path) -> Iterator[str]:
+        with gzip.open(packed(journal), "rt", encoding="utf-8") as file:
             yield from file
 
-    questions = {one.id: one for one in map(Question.model_validate_json, lines("questions"))}
-    greedy = {one.question: one for one in map(Greedy.model_validate_json, lines("greedy"))}
-    samples = {one.question: one for one in map(Samples.model_validate_json, lines("samples"))}
+    questions = {one.id: one for one in map(Question.model_validate_json, lines(run.questions))}
+    greedy = {one.question: one for one in map(Greedy.model_validate_json, lines(run.greedy))}
+    samples = {one.question: one for one in map(Samples.model_validate_json, lines(run.samples))}
     answered = [Answered(question, greedy[id], samples.get(id)) for id, question in questions.items()]
     return greedy, kept(answered, CONSISTENCIES["greedy and half"], {})[1]
 
@@ -279,5 +281,5 @@ words' length and place tell the sides apart no better than those of the others,
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    atomic.export(PAGE, page().encode())
     sys.stdout.write(f"{PAGE}\n")

@@ -6,6 +6,7 @@ Imports nothing of `backend` or `app`, and knows nothing of models, tensors or r
 from cache.errors import (
     BadKey,
     BadMeta,
+    ExpectedError,
     PathEscapes,
     PayloadTooLarge,
     StoreFull,
@@ -21,6 +22,7 @@ __all__ = [
     "BadKey",
     "BadMeta",
     "Entry",
+    "ExpectedError",
     "PathEscapes",
     "PayloadTooLarge",
     "Store",

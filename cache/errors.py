@@ -1,7 +1,8 @@
-"""What can go wrong when bytes are kept on disk, each told in three parts.
+"""The base of every error that the program expects, and what can go wrong when bytes are kept on disk.
 
-Owns the exceptions of this floor; it has no formatting and no knowledge of the floors above, which
-translate these into their own. A damaged entry is not among them: that is a miss (see `Store.get`).
+Owns the three parts in which a failure is told, on every floor, and the exceptions of this one; it knows no door and
+nothing of the floors above, which put their own classes on this base (`backend.errors`). A damaged entry is not among
+them: that is a miss (see `Store.get`).
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ _RIGHTS = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
-class StoreProblem(Exception):
-    """An expected failure of the store.
+class ExpectedError(Exception):
+    """A failure that is told to a person in three parts.
 
     Args:
         what: what is wrong, as a clause without a full stop.
@@ -24,7 +25,16 @@ class StoreProblem(Exception):
 
     def __init__(self, what: str, why: str, instead: str) -> None:
         self.what, self.why, self.instead = what, why, instead
-        super().__init__(f"{what}: {why}; {instead}.")
+        super().__init__(self.sentence)
+
+    @property
+    def sentence(self) -> str:
+        """One sentence: what, why, what instead."""
+        return f"{self.what}: {self.why}; {self.instead}."
+
+
+class StoreProblem(ExpectedError):
+    """An expected failure of the store."""
 
 
 class BadKey(StoreProblem):
@@ -59,6 +69,11 @@ class JournalDamaged(StoreProblem):
     """A line of a journal is no record."""
 
 
+def cause(problem: OSError) -> str:
+    """Why the system refused, in its own words."""
+    return problem.strerror or str(problem)
+
+
 def remedy(problem: OSError) -> str:
     """What a person can do about a file that could not be written."""
     if problem.errno in _NO_SPACE:
@@ -70,7 +85,7 @@ def remedy(problem: OSError) -> str:
 
 def not_written(problem: OSError, path: Path) -> StoreProblem:
     """The `StoreFull` or `StoreUnwritable` that `problem`, met while writing `path`, stands for."""
-    reason = problem.strerror or str(problem)
+    reason = cause(problem)
     if problem.errno in _NO_SPACE:
         return StoreFull(
             "The result could not be kept",
@@ -88,6 +103,6 @@ def not_read(problem: OSError, path: Path) -> StoreUnreadable:
     """The `StoreUnreadable` that `problem`, met while reading `path`, stands for."""
     return StoreUnreadable(
         "A kept result could not be read",
-        f"{path} cannot be opened ({problem.strerror or problem})",
+        f"{path} cannot be opened ({cause(problem)})",
         "make the file readable, or delete it to have it computed again",
     )

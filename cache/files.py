@@ -1,20 +1,17 @@
-"""Files that are there whole or not at all, one writer after another, and for their owner's eyes alone.
+"""Folders for their owner's eyes alone, one writer after another, and files read with care.
 
-Owns how anything of the program's own comes to disk: the folder, the name that a file has until it is whole, and the
-turn that writers take, threads and processes alike. Refuses to say what a failure means to the person: an OSError is
-the caller's (`cache.errors.remedy` has what can be done about one).
+Owns the rights of what is made here, the turn that writers take, threads and processes alike, and what is asked of a
+file before it is trusted. How a file is written is `cache.atomic`'s. Refuses to say what a failure means to the
+person: an OSError is the caller's (`cache.errors.remedy` has what can be done about one).
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from glob import escape
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -23,9 +20,6 @@ FOLDER, FILE = 0o700, 0o600
 """Rights of what is made here: prompts, answers and verdicts are nobody else's business."""
 TURN = 30.0
 """Seconds that a short piece of writing waits for its turn: each takes milliseconds, so dozens fit."""
-STALE = 3600.0
-"""Seconds after which a half-written file belongs to a program that was killed."""
-PART = ".part"
 
 
 class Taken(Exception):
@@ -48,25 +42,6 @@ def own_folder(path: Path) -> Path:
     if not path.is_dir():
         path.mkdir(FOLDER)
     return path
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """The place to write `path` to: moved there behind the block, and gone where the block failed. Raises OSError.
-
-    The place is this writer's own, whoever else writes `path` at the same time: the last one that is done stands.
-    Only its owner may read it.
-    """
-    _sweep(path)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(6)}{PART}")
-    try:
-        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE))
-        yield part
-        os.replace(part, path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
 
 
 @contextmanager
@@ -104,11 +79,10 @@ def signature(path: Path) -> tuple[int, int, int]:
     return held.st_mtime_ns, held.st_size, held.st_ino
 
 
-def _sweep(path: Path) -> None:
-    """Drop what programs that were killed left of the same file."""
-    oldest = time.time() - STALE
-    with suppress(OSError):
-        for left in path.parent.glob(f".{escape(path.name)}.*{PART}"):
-            with suppress(OSError):
-                if left.stat().st_mtime < oldest:
-                    left.unlink()
+def written(path: Path) -> float:
+    """When a file was written, in seconds since 1970; 0 for what is none, or no longer there."""
+    try:
+        held = path.stat()
+    except OSError:
+        return 0.0
+    return held.st_mtime if stat.S_ISREG(held.st_mode) else 0.0

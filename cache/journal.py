@@ -13,7 +13,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from cache.errors import JournalDamaged, StoreProblem, StoreUnreadable, not_written
+from cache import atomic
+from cache.errors import JournalDamaged, StoreProblem, StoreUnreadable, cause, not_written
 from cache.files import FILE, Taken, content, own_folder, turn
 
 
@@ -45,9 +46,7 @@ class Journal:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise StoreUnreadable(
-                f"{self.name} cannot be read", error.strerror or str(error), "look at its rights"
-            ) from error
+            raise StoreUnreadable(f"{self.name} cannot be read", cause(error), "look at its rights") from error
         return list(_records(payload[: _whole(payload)], self.name))
 
     @contextmanager
@@ -78,13 +77,16 @@ class Journal:
         """Add records and see them to the disk; all of them or none is there afterwards."""
         lines = "".join(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n" for record in records)
         try:
-            before = self.path.stat().st_size if self.path.exists() else 0
+            is_new = not self.path.exists()
+            before = 0 if is_new else self.path.stat().st_size
             try:
                 self.path.touch(FILE)
                 with self.path.open("ab") as file:
                     file.write(lines.encode())
                     file.flush()
                     os.fsync(file.fileno())
+                if is_new:
+                    atomic.sync_folder(self.path.parent)
             except OSError:
                 # Behind the closing, which may write once more what is left in memory. There may be no file yet.
                 with suppress(OSError):

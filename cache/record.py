@@ -11,7 +11,6 @@ Owns writing and reading of this form; it opens no file, and nothing in it runs 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
+from cache import digests
 from cache.errors import BadMeta
 
 MAGIC = b"hneurons-entry 1 "
@@ -64,7 +64,7 @@ def head(key: str, payload: bytes, kind: str, meta: Mapping[str, Any], created: 
         "key": key,
         "kind": kind,
         "meta": plain(meta),
-        "sha256": hashlib.sha256(payload).hexdigest(),
+        "sha256": digests.of_bytes(payload),
         "size": len(payload),
     }
     try:
@@ -73,7 +73,7 @@ def head(key: str, payload: bytes, kind: str, meta: Mapping[str, Any], created: 
         raise _bad_meta(str(problem)) from problem
     if len(line) > MAX_HEADER:
         raise _bad_meta(f"it takes {len(line):,} bytes, {MAX_HEADER:,} are allowed")
-    return MAGIC + hashlib.sha256(line).hexdigest().encode("ascii") + b"\n" + line
+    return MAGIC + digests.of_bytes(line).encode("ascii") + b"\n" + line
 
 
 def read_head(stream: BinaryIO, key: str, file_size: int, used_ns: int) -> tuple[Entry, str]:
@@ -83,7 +83,7 @@ def read_head(stream: BinaryIO, key: str, file_size: int, used_ns: int) -> tuple
         Damaged: the head is changed or cut, is of another key, or the file has another length than it says.
     """
     first, line = stream.read(_FIRST_LINE), stream.readline(MAX_HEADER + 1)
-    if first != MAGIC + hashlib.sha256(line).hexdigest().encode("ascii") + b"\n":
+    if first != MAGIC + digests.of_bytes(line).encode("ascii") + b"\n":
         raise Damaged("its description is cut or changed")
     try:
         fields = json.loads(line)
@@ -115,7 +115,7 @@ def read_payload(stream: BinaryIO, entry: Entry, checksum: str) -> bytes:
     payload = stream.read()
     if len(payload) != entry.size:
         raise Damaged(f"it should hold {entry.size:,} bytes and holds {len(payload):,}")
-    if hashlib.sha256(payload).hexdigest() != checksum:
+    if digests.of_bytes(payload) != checksum:
         raise Damaged("its checksum differs")
     return payload
 

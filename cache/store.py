@@ -1,10 +1,10 @@
 """A bounded, content-addressed store of bytes in one folder.
 
 Owns the files `<root>/<key[:2]>/<key>.entry`: writing them whole or not at all, noticing damage,
-listing, naming, and dropping the least recently used. It knows nothing of what the bytes mean, never
+listing, and dropping the least recently used. It knows nothing of what the bytes mean, never
 unpickles or imports anything from them, and touches no file that is not its own.
 
-Several threads and processes may share a root without a lock: a file appears by one `os.replace`, a
+Several threads and processes may share a root without a lock: a file appears in one step (`cache.atomic`), a
 reader keeps the file it opened, and a file that vanishes in between is a miss. When an entry was last
 used is its file's modification time, so that reading rewrites nothing.
 """
@@ -14,15 +14,13 @@ from __future__ import annotations
 import logging
 import os
 import re
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cache import record
+from cache import atomic, record
 from cache.errors import BadKey, PayloadTooLarge, StoreProblem, not_read, not_written
 from cache.files import own_folder
 from cache.record import Damaged, Entry
@@ -30,13 +28,11 @@ from cache.record import Damaged, Entry
 __all__ = ["DEFAULT_MAX_BYTES", "Entry", "Store"]
 
 DEFAULT_MAX_BYTES = 2 * 1024**3
-STALE_AFTER_S = 3600
-"""A temporary file untouched for so long belongs to a process that was killed."""
-
 _KEY = re.compile(r"[0-9a-f]{64}")
 _FOLDER = re.compile(r"[0-9a-f]{2}")
 _SUFFIX = ".entry"
-_UNFINISHED = ".unfinished"
+_OLD_UNFINISHED = ".unfinished"
+"""How an earlier version named what it had not finished."""
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +56,6 @@ class Store:
             raise ValueError(f"max_bytes must be positive, not {max_bytes}")
         self.root, self.max_bytes, self.damaged = Path(root), max_bytes, 0
         self._counting = threading.Lock()
-        self._naming = threading.Lock()
         self._sweep_unfinished()
 
     def put(self, key: str, payload: bytes, kind: str, meta: Mapping[str, Any]) -> Entry:
@@ -72,7 +67,18 @@ class Store:
             StoreFull, StoreUnwritable: the disk refuses; what was kept before is still there.
         """
         now = time.time_ns()
-        return self._keep(key, payload, kind, meta, record.moment(now), now)
+        created = record.moment(now)
+        path = self._path(key)
+        head = record.head(key, payload, kind, meta, created)
+        if len(head) + len(payload) > self.max_bytes:
+            raise PayloadTooLarge(
+                "The result is too large to keep",
+                f"it takes {len(head) + len(payload):,} bytes and the whole store may hold {self.max_bytes:,}",
+                "ask for fewer tokens or layers, or raise the bound of the store",
+            )
+        _write(path, head, payload, now)
+        self.evict(keep=key)
+        return Entry(key, kind, record.plain(meta), len(payload), created, created)
 
     def get(self, key: str) -> bytes | None:
         """The payload, byte for byte as it was put, or None where there is none or it is damaged.
@@ -83,7 +89,7 @@ class Store:
             BadKey: the key is malformed.
             StoreUnreadable: the system refuses to open or read the file.
         """
-        found = self._read(key, with_payload=True)
+        found = self._open(key, with_payload=True)
         return found[1] if found else None
 
     def entry(self, key: str) -> Entry | None:
@@ -92,7 +98,7 @@ class Store:
         Raises:
             BadKey, StoreUnreadable: as for `get`.
         """
-        found = self._read(key, with_payload=False)
+        found = self._open(key, with_payload=False)
         return found[0] if found else None
 
     def entries(self, kind: str | None = None) -> list[Entry]:
@@ -105,26 +111,6 @@ class Store:
         found = [entry for entry in read if entry is not None and kind in (None, entry.kind)]
         return sorted(found, key=lambda entry: (entry.created, entry.key), reverse=True)
 
-    def set_meta(self, key: str, meta: Mapping[str, Any]) -> Entry | None:
-        """Replace the description of `key` and leave payload, kind and `created`; None where there is none.
-
-        Of two processes that do this to one key at the same moment, the later wins.
-
-        Raises:
-            As `get` and `put`.
-        """
-        with self._naming:
-            found = self._read(key, with_payload=True)
-            if found is None:
-                return None
-            entry, payload = found
-            return self._keep(key, payload, entry.kind, meta, entry.created, time.time_ns())
-
-    def rename(self, key: str, label: str) -> Entry | None:
-        """Give `key` a name: `meta["label"]`, the rest of the description left as it is. See `set_meta`."""
-        entry = self.entry(key)
-        return entry and self.set_meta(key, {**entry.meta, "label": label})
-
     def delete(self, key: str) -> bool:
         """Drop `key`; whether it was there.
 
@@ -136,10 +122,6 @@ class Store:
     def clear(self) -> int:
         """Drop every entry and nothing else; how many there were. Raises StoreUnwritable."""
         return sum(_remove(path) for path, _ in self._files())
-
-    def total_bytes(self) -> int:
-        """Bytes of all entries on disk, descriptions included."""
-        return sum(stat.st_size for _, stat in self._files())
 
     def evict(self, keep: str | None = None) -> list[str]:
         """Drop the least recently used until at most `max_bytes` remain, never `keep`; the keys dropped.
@@ -168,22 +150,7 @@ class Store:
             )
         return self.root / key[:2] / f"{key}{_SUFFIX}"
 
-    def _keep(
-        self, key: str, payload: bytes, kind: str, meta: Mapping[str, Any], created: datetime, used_ns: int
-    ) -> Entry:
-        path = self._path(key)
-        head = record.head(key, payload, kind, meta, created)
-        if len(head) + len(payload) > self.max_bytes:
-            raise PayloadTooLarge(
-                "The result is too large to keep",
-                f"it takes {len(head) + len(payload):,} bytes and the whole store may hold {self.max_bytes:,}",
-                "ask for fewer tokens or layers, or raise the bound of the store",
-            )
-        _write(path, head, payload, used_ns)
-        self.evict(keep=key)
-        return Entry(key, kind, record.plain(meta), len(payload), created, record.moment(used_ns))
-
-    def _read(self, key: str, with_payload: bool) -> tuple[Entry, bytes] | None:
+    def _open(self, key: str, with_payload: bool) -> tuple[Entry, bytes] | None:
         """The entry with its payload (empty unless asked for), or None where it is missing or damaged."""
         path = self._path(key)
         try:
@@ -226,9 +193,10 @@ class Store:
                 yield path, stat
 
     def _sweep_unfinished(self) -> None:
-        oldest = time.time() - STALE_AFTER_S
+        oldest = time.time() - atomic.STALE
         for path, stat in self._listing():
-            if path.suffix == _UNFINISHED and stat.st_mtime < oldest:
+            unfinished = atomic.is_unfinished(path.name) or path.suffix == _OLD_UNFINISHED
+            if unfinished and stat.st_mtime < oldest:
                 try:
                     _remove(path)
                 except StoreProblem as problem:
@@ -257,25 +225,15 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _write(path: Path, head: bytes, payload: bytes, used_ns: int) -> None:
-    """Write the file beside its place and move it there in one step, or leave no trace."""
-    unfinished: Path | None = None
     try:
         own_folder(path.parent)
-        handle, name = tempfile.mkstemp(prefix=f"{path.stem[:12]}-", suffix=_UNFINISHED, dir=path.parent)
-        unfinished = Path(name)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(head)
-            stream.write(payload)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.utime(unfinished, ns=(used_ns, used_ns))
-        os.replace(unfinished, path)
-        unfinished = None
+        with atomic.path(path) as part:
+            with part.open("wb") as stream:
+                stream.write(head)
+                stream.write(payload)
+            os.utime(part, ns=(used_ns, used_ns))
     except OSError as problem:
         raise not_written(problem, path) from problem
-    finally:
-        if unfinished is not None:
-            _remove(unfinished)
 
 
 def _remove(path: Path) -> bool:

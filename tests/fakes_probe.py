@@ -6,7 +6,8 @@ import numpy as np
 
 from backend.neurons import NeuronId
 from backend.types import ModelInfo, Threshold
-from backend.types.identify import CONSISTENCIES, CalibrationBin, Estimate, Funnel, Scores
+from backend.types.estimate import Estimate
+from backend.types.identify import CONSISTENCIES, CalibrationBin, Funnel, Scores
 from backend.types.plan import Plan
 from backend.types.probe import Histogram, Probe, ProbeNeuron, TopItem
 from backend.types.report import Agreement, Baseline, Effect, Flagged, Null, PathPoint, RandomSets, Report, Variation

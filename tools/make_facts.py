@@ -19,6 +19,7 @@ from backend.bundled import FACTS, REFERENCE
 from backend.identify.questions.facts import Fact
 from backend.identify.questions.templates import TEMPLATES
 from backend.text.verdict import normalise
+from cache import atomic
 
 FEWEST_PEOPLE = 400_000
 """Inhabitants of a city that is asked about: from well-known to hardly known."""
@@ -127,7 +128,7 @@ def main() -> None:
     sources = (relations(path), words(path), geography(), money_and_language(), chemistry())
     facts = merged(fact for source in sources for fact in source)
     lines = [json.dumps(fact.row(), ensure_ascii=False, separators=(",", ":")) for fact in facts]
-    FACTS.write_text("\n".join(lines) + "\n", "utf-8")
+    atomic.export(FACTS, ("\n".join(lines) + "\n").encode())
     sys.stderr.write(f"{len(facts):,} facts of {len({fact.relation for fact in facts})} relations\n")
 
 

@@ -13,9 +13,11 @@ from app.charts.probe_items import funnel_table
 from app.identify import words
 from backend.cli.probe_tables import scored
 from backend.probes import library
-from backend.types.identify import Estimate
+from backend.runs.folder import RunFolder
+from backend.types.estimate import Estimate
 from backend.types.probe import Probe
 from backend.types.report import Report
+from cache import atomic
 
 PAGE = Path(__file__).parent.parent / "docs" / "probe.md"
 DEFAULT = "smollm2-135m-instruct"
@@ -165,9 +167,9 @@ def _three(figure: float | None) -> str:
 
 def shipped(name: str = DEFAULT) -> Probe:
     """The probe of this name beside the code. Raises FileNotFoundError."""
-    return library.read_file(library.SHIPPED / name / library.PROBE)
+    return library.read_file(RunFolder(library.SHIPPED / name).probe)
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(shipped(*sys.argv[1:2])), encoding="utf-8")
+    atomic.export(PAGE, page(shipped(*sys.argv[1:2])).encode())
     sys.stdout.write(f"{PAGE}\n")

@@ -5,21 +5,20 @@ Its artefact is copied, its answers are packed, so that each verdict can be look
 
 from __future__ import annotations
 
-import shutil
 import sys
 
 from backend.probes import library
 from backend.runs import archive
-
-FILES = (library.PROBE, "neurons.parquet", "items.parquet")
+from backend.runs.folder import RunFolder
+from cache import atomic
 
 
 def main(name: str) -> None:
     """Copy and pack the run `name`. Raises FileNotFoundError where it is not finished."""
     folder, into = library.folder_of(name), library.SHIPPED / name
     archive.pack(folder, into)
-    for file in FILES:
-        shutil.copyfile(folder / file, into / file)
+    for file in (RunFolder(folder).probe, RunFolder(folder).neurons, RunFolder(folder).items):
+        atomic.export(into / file.name, file.read_bytes())
     size = sum(path.stat().st_size for path in into.iterdir())
     sys.stdout.write(f"{into}: {size / 1e6:.1f} MB\n")
 

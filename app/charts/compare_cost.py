@@ -33,8 +33,8 @@ def table(result: Comparison) -> pd.DataFrame:
         {
             "row": [label for label, _ in rows],
             "KL mean (nats)": [row.kl_mean for _, row in rows],
-            "95 % from": [row.kl_interval[0] if row.kl_interval else None for _, row in rows],
-            "95 % to": [row.kl_interval[1] if row.kl_interval else None for _, row in rows],
+            "95 % from": [told.low if (told := row.kl_estimate) else None for _, row in rows],
+            "95 % to": [told.high if (told := row.kl_estimate) else None for _, row in rows],
             "positions": [int(row.kl.size) for _, row in rows],
             "seed of the draw": [row.plan.seed for _, row in rows],
         }
@@ -52,9 +52,10 @@ def figure_text(row: Row) -> str:
     if row.kl_mean == 0:
         return "exactly 0"
     mean = short(row.kl_mean, 2)
-    if row.kl_interval is None:
+    told = row.kl_estimate
+    if told is None:
         return f"{mean}, no interval: {counted(int(row.kl.size), 'position')}"
-    return f"{mean} ({short(row.kl_interval[0], 2)} to {short(row.kl_interval[1], 2)})"
+    return f"{mean} ({short(told.low, 2)} to {short(told.high, 2)})"
 
 
 def limits(rows: Sequence[Row]) -> tuple[float, float] | None:
@@ -62,7 +63,7 @@ def limits(rows: Sequence[Row]) -> tuple[float, float] | None:
     above = [row.kl_mean for row in rows if row.kl_mean > 0]
     if not above:
         return None
-    ends = [end for row in rows if row.kl_interval for end in row.kl_interval if end > 0]
+    ends = [end for row in rows if (told := row.kl_estimate) for end in (told.low, told.high) if end > 0]
     low, high = min([*above, *ends]), max([*above, *ends])
     # An interval that reaches down to 0 would stretch the axis for ever: three decades below a mean are enough.
     low = max(low, min(above) / 1000)
@@ -108,8 +109,9 @@ def _ticks(axis: tuple[float, float]) -> list[float]:
 
 
 def _dot(chart: go.Figure, place: int, label: str, row: Row, axis: tuple[float, float], tint: str, mark: str) -> None:
-    if row.kl_interval is not None:
-        ends = [max(end, axis[0]) for end in row.kl_interval]
+    told = row.kl_estimate
+    if told is not None:
+        ends = [max(end, axis[0]) for end in (told.low, told.high)]
         chart.add_scatter(x=ends, y=[place, place], mode="lines", line={"color": tint, "width": 3}, hoverinfo="skip")
     chart.add_scatter(
         x=[row.kl_mean], y=[place], mode="markers", hoverinfo="text",

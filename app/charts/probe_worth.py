@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 from app.charts.compare_marks import plain
 from app.style import Palette
 from backend.types import numbers
-from backend.types.identify import Estimate
+from backend.types.estimate import Estimate
 from backend.types.numbers import counted, fixed, per_cent, short
 from backend.types.probe import Probe
 from backend.types.report import Effect, Report
@@ -122,7 +122,10 @@ def scored(probe: Probe) -> list[Scored]:
     if card.null is not None and card.null.aurocs:
         # All of them, not 95 %: of twenty fits no tail can be told.
         low, high = min(card.null.aurocs), max(card.null.aurocs)
-        span = Estimate(value=card.null.mean, low=low, high=high, n=card.test_items, clusters=len(card.null.aurocs))
+        fits = len(card.null.aurocs)
+        span = Estimate(
+            value=card.null.mean, low=low, high=high, n=card.test_items, clusters=fits, unit="fit", resamples=fits
+        )
         rows.append(Scored(f"{counted(len(card.null.aurocs), 'fit')} of shuffled labels", "null", span))
     return rows
 

@@ -42,11 +42,13 @@ def cost(result: Comparison) -> None:
     base = result.rows[0]
     positions = counted(int(base.kl.size), "position")
     end = " and its end" if base.kl.size > len(base.token_ids) else ""
+    told = next((told for row in result.rows if (told := row.kl_estimate) is not None), None)
+    drawn = f" ({told.resampled})" if told is not None else ""
     frame.figure(
         compare_cost.figure(result, session.palette()),
         key="cost", alt=compare_cost.alt(result), title="Divergence from the baseline",
         table=compare_cost.table(result), name="compare-cost", result=result,
-        note=f"n = {positions}: the baseline's own answer{end}. 95 % bootstrap interval. "
+        note=f"n = {positions}: the baseline's own answer{end}. 95 % bootstrap interval{drawn}. "
         "Measured on this answer, not on other text.",
     )  # fmt: skip
 

@@ -15,12 +15,12 @@ from app import session
 from app.compare import switches
 from app.compare.switches import BESIDE, Options
 from app.links import View
-from app.shared.refusals import bad_input
 from backend.errors import HNeuronsError
 from backend.neurons import NeuronSet
 from backend.text.verdict import aliases
 from backend.types import CompareRequest, Comparison, Decoding, OwnAlpha
 from backend.types.numbers import short
+from backend.types.refusal import refused
 
 TWIN = "Random twin"
 AGAINST = "Negative weights"
@@ -201,7 +201,7 @@ def wanted() -> CompareRequest | HNeuronsError:
     try:
         return switches.compose(session.view().prompt or "", switches.current(session.chosen()), options())
     except ValidationError as error:
-        return bad_input(error)
+        return refused(error)
     except HNeuronsError as error:
         return error
 

@@ -125,23 +125,6 @@ def settings(request: CompareRequest) -> dict[NeuronId, float]:
     return dict.fromkeys(request.neurons, alpha)
 
 
-def options_of(request: CompareRequest) -> Options:
-    """The options that a request stands for."""
-    rest = request.alphas if request.own else request.alphas[1:]
-    return Options(
-        beside=tuple(name for name, alpha in BESIDE.items() if alpha in rest),
-        others=others(rest),
-        against=request.against,
-        twins=request.controls,
-        twin_kinds=request.control_kinds,
-        seed=request.control_seed,
-        positions=request.positions,
-        decoding=request.decoding,
-        chat=request.chat,
-        system=request.system,
-    )
-
-
 def others(alphas: Sequence[float]) -> tuple[float, ...]:
     """Those of the columns' alphas that have no name here; one at 1 would be the baseline once more."""
     return tuple(dict.fromkeys(alpha for alpha in alphas if alpha not in BESIDE.values() and alpha != 1.0))

@@ -12,8 +12,8 @@ from typing import Any
 import streamlit as st
 from pydantic import ValidationError
 
-from app.shared.refusals import bad_input
 from backend.types import Decoding, ExploreRequest, Population, Threshold
+from backend.types.refusal import refused
 
 EXAMPLES = (
     "What is the capital of Egypt?",
@@ -87,7 +87,7 @@ def request() -> ExploreRequest:
             decoding=decoding, threshold=Threshold(k=form["k"], population=form["population"]),
         )  # fmt: skip
     except ValidationError as error:
-        raise bad_input(error) from error
+        raise refused(error) from error
 
 
 def _form() -> dict[str, Any]:

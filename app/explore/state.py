@@ -12,9 +12,9 @@ from app import session, text
 from app.explore import form
 from app.forms import Unrun
 from app.shared import jobs
-from app.shared.refusals import bad_input
 from backend.errors import BadInput
 from backend.types import Exploration, ExploreRequest
+from backend.types.refusal import refused
 
 FORM = "explore.form"
 """Key of the request that the form was last in step with."""
@@ -61,7 +61,7 @@ def wanted() -> ExploreRequest | None:
     try:
         return session.view().explore_request(session.followed())
     except ValidationError as error:
-        session.note(bad_input(error).sentence)
+        session.note(refused(error).sentence)
         session.change(prompt=None)
         return None
 

@@ -16,11 +16,11 @@ from pydantic import ValidationError
 from app import session, text
 from app.forms import OWN, TrainForm
 from app.identify.runs import CHANGE
-from app.shared.refusals import bad_input
 from backend.errors import HNeuronsError
 from backend.types.identify import CONSISTENCIES, Consistency, Question, RegionRule, Sampling
 from backend.types.numbers import fixed
 from backend.types.plan import Checks, LlmJudge, Plan, RunView, Screening, Source, Training
+from backend.types.refusal import refused
 from backend.types.results import ModelInfo
 
 AS_BEGUN = "As begun"
@@ -193,7 +193,7 @@ def plan(own_file: str, size: Size, changed: RunView | None = None) -> Plan:
             seed=seed,
         )  # fmt: skip
     except ValidationError as error:
-        raise bad_input(error) from error
+        raise refused(error) from error
 
 
 def _judge() -> LlmJudge | None:

@@ -17,7 +17,7 @@ from app.shared import frame, jobs
 from app.shared.frame import muted
 from backend.errors import HNeuronsError
 from backend.types import IdentifyRequest
-from backend.types.identify import Estimate
+from backend.types.estimate import Estimate
 from backend.types.numbers import counted, fixed, percent, short
 from backend.types.plan import RunView
 from backend.types.probe import Probe

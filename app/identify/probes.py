@@ -14,7 +14,7 @@ from app.identify import runs
 from app.shared import frame, jobs
 from app.shared.frame import muted
 from backend.errors import BadInput, HNeuronsError
-from backend.types.identify import Estimate
+from backend.types.estimate import Estimate
 from backend.types.numbers import fixed, short
 from backend.types.probe import Probe
 

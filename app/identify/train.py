@@ -15,12 +15,12 @@ from app.identify.form import AS_BEGUN, SIZES, Size, plan
 from app.identify.runs import FAILED
 from app.shared import frame, into_view, jobs
 from app.shared.frame import muted
-from app.shared.refusals import bad_input
 from backend.errors import BadInput, HNeuronsError
 from backend.types import IdentifyRequest
 from backend.types.identify import CONSISTENCIES, Question, ReadQuestions, Sampling
 from backend.types.plan import RunView, Training
 from backend.types.probe import Probe
+from backend.types.refusal import refused
 from backend.types.results import ModelInfo
 
 LEAST = 10
@@ -137,7 +137,7 @@ def _uploaded() -> tuple[Question, ...]:
     asked = (file.file_id, limit, int(st.session_state.get("train.seed", 0)) if limit else 0)
     held = st.session_state.get(_READ)
     if held is None or held[0] != asked:
-        held = st.session_state[_READ] = (asked, _read(file.getvalue(), file.name, limit, asked[2]), file.name)
+        held = st.session_state[_READ] = (asked, _questions_in(file.getvalue(), file.name, limit, asked[2]), file.name)
     return _shown_file(held[1])
 
 
@@ -167,7 +167,7 @@ def _shown_file(read: ReadQuestions | HNeuronsError) -> tuple[Question, ...]:
     return found
 
 
-def _read(payload: bytes, name: str, limit: int | None, seed: int) -> ReadQuestions | HNeuronsError:
+def _questions_in(payload: bytes, name: str, limit: int | None, seed: int) -> ReadQuestions | HNeuronsError:
     try:
         return session.client().read_questions(payload, name, limit, seed)
     except HNeuronsError as error:
@@ -286,6 +286,6 @@ def _start(own: tuple[Question, ...] | None, size: Size, changed: RunView | None
         )  # fmt: skip
         runs.start(request)
     except ValidationError as error:
-        state[FAILED] = bad_input(error)
+        state[FAILED] = refused(error)
     except HNeuronsError as error:
         state[FAILED] = error

@@ -17,10 +17,12 @@ from backend.models.loading import load
 from backend.models.registry import DEFAULT
 from backend.neurons import NeuronId, NeuronSet
 from backend.probes import library
+from backend.runs.folder import probes_in
 from backend.types import CompareRequest, Decoding, Exploration, ExploreRequest, Frozen, NeuronRequest
 from backend.types.content import content
 from backend.types.identify import Question
 from backend.types.results import Truth
+from cache import atomic
 
 QUESTION = "Who is the CEO of Nortel?"
 KNOWN = ("Mike Zafirovski",)
@@ -53,7 +55,7 @@ def known(exploration: Exploration) -> Exploration:
 def followed(fingerprint: str) -> NeuronSet:
     """The neurons of the probe that ships for the model; none where none does."""
     # Those beside the code, whatever a person has made under the same name.
-    probes = (library.read_file(path) for path in sorted(library.SHIPPED.glob(f"*/{library.PROBE}")))
+    probes = (library.read_file(path) for path in sorted(probes_in(library.SHIPPED)))
     mine = (one for one in probes if one.model is not None and one.model.fingerprint == fingerprint)
     found = next(mine, None)
     return NeuronSet() if found is None else found.all
@@ -74,7 +76,7 @@ def main() -> None:
     }
     EXAMPLES.mkdir(exist_ok=True)
     for verb, result in results.items():
-        (EXAMPLES / f"{verb}.json").write_bytes(result.to_bytes() + b"\n")
+        atomic.export(EXAMPLES / f"{verb}.json", result.to_bytes() + b"\n")
 
 
 if __name__ == "__main__":

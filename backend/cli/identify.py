@@ -24,6 +24,7 @@ from backend.serve.opening import ModelSpec
 from backend.types import IdentifyRequest
 from backend.types.plan import Plan
 from backend.types.probe import Probe
+from backend.types.refusal import validated
 
 if TYPE_CHECKING:
     pass
@@ -65,7 +66,7 @@ def resume(
     from backend.runs import runs
 
     begun, asked = runs.begun(name)
-    plan = options.validated(Plan, given.over(begun.plan.model_dump(mode="json")))
+    plan = validated(Plan, given.over(begun.plan.model_dump(mode="json")))
     if given.questions is not None:
         asked = runs.joined(runs.opened(name), plan, plans.read(given.questions, plan))
     elif plan.source != begun.plan.source:

@@ -15,9 +15,9 @@ from typer.exceptions import Abort, TyperException
 
 from backend.cli import cett, identify, models, serve, verbs
 from backend.cli.output import write_error
-from backend.errors import BadInput, HNeuronsError, StoreError
+from backend.errors import BadInput, StoreError, in_tree
 from backend.serve.failures import explain
-from cache.errors import StoreProblem, remedy
+from cache.errors import ExpectedError, cause, remedy
 
 STOPPED = 130
 
@@ -52,8 +52,8 @@ def main(argv: list[str] | None = None) -> int:
         return status
     except TyperException as error:
         return _usage(error, as_json)
-    except (HNeuronsError, StoreProblem) as error:
-        told = explain(error)
+    except ExpectedError as error:
+        told = in_tree(error)
         write_error(told, as_json)
         return told.exit_status
     except (KeyboardInterrupt, Abort) as error:
@@ -78,7 +78,7 @@ def main(argv: list[str] | None = None) -> int:
 def _unwritten(error: OSError) -> int:
     """The result could not be written where standard output goes; nothing more may be flushed to it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    told = StoreError("The result could not be written to standard output", error.strerror or str(error), remedy(error))
+    told = StoreError("The result could not be written to standard output", cause(error), remedy(error))
     write_error(told, as_json=False)
     return told.exit_status
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from pydantic import ValidationError
 
 from backend import untrusted
 from backend.errors import BadNeurons, BadSettings
 from backend.neuron_files import read_path
 from backend.neurons import NeuronId, NeuronSet
-from backend.serve.failures import explain
 from backend.types import Frozen, OwnAlpha
+from backend.types.refusal import validated
+from cache.errors import cause
 
 MAX_BYTES = 256 * 1024**2
 """Of a probe or a plan."""
@@ -57,14 +57,6 @@ def request_of(kind: type[R], **given: Any) -> R:
     return validated(kind, {name: value for name, value in given.items() if value is not None})
 
 
-def validated(kind: type[R], fields: Any) -> R:
-    """A value of `kind` from all its fields. Raises BadInput."""
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        raise explain(error) from error
-
-
 def bytes_of(path: Path) -> bytes:
     """What the file holds, at most `MAX_BYTES`. Raises BadSettings."""
     return untrusted.bytes_of(path, MAX_BYTES, BadSettings)
@@ -85,7 +77,7 @@ def check_place(out: Path) -> None:
                 file.write(b"\0")
                 file.flush()
     except OSError as error:
-        raise BadSettings(f"{out} cannot be written", error.strerror or str(error), "name another file") from error
+        raise BadSettings(f"{out} cannot be written", cause(error), "name another file") from error
 
 
 def decoding(

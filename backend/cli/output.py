@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.text import Text
 
 from backend.errors import HNeuronsError
-from backend.serve.failures import parts
 
 
 @contextmanager
@@ -45,7 +44,7 @@ def write_error(error: HNeuronsError, as_json: bool) -> None:
     """The error's sentence on standard error; with `as_json` its parts on standard output too."""
     sys.stderr.write(f"{printable(error.sentence)}\n")
     if as_json:
-        write_line(json.dumps({"error": parts(error)}))
+        write_line(json.dumps({"error": error.to_json()}))
 
 
 def stdout_console() -> Console:

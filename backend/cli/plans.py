@@ -18,6 +18,7 @@ from backend.cli.running import Teller
 from backend.errors import BadSettings
 from backend.types.identify import CONSISTENCIES, Consistency, Question
 from backend.types.plan import Plan
+from backend.types.refusal import validated
 from backend.untrusted import json_value
 
 
@@ -27,7 +28,7 @@ def of_file(path: Path | None) -> Plan:
         return Plan()
     held = json_value(options.bytes_of(path), str(path), BadSettings)
     # A run keeps its plan together with what else it was begun with.
-    return options.validated(Plan, held["plan"] if isinstance(held, dict) and "plan" in held else held)
+    return validated(Plan, held["plan"] if isinstance(held, dict) and "plan" in held else held)
 
 
 def of_run(name: str) -> Plan:
@@ -127,7 +128,7 @@ class Given(Wider):
             plan["training"]["c"] = None
         if self.judge is not None:
             plan["judge"] = {"model": self.judge, "decides": not self.judge_only, "words": self.judge_words}
-        return options.validated(Plan, plan)
+        return validated(Plan, plan)
 
     def _refuse_unclear(self) -> None:
         """Raises BadSettings for options that do not go together."""

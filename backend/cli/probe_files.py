@@ -18,7 +18,10 @@ from backend.errors import BadSettings
 from backend.serve import opening
 from backend.serve.opening import ModelSpec
 from backend.types.plan import Plan
+from backend.types.refusal import validated
 from backend.types.results import ModelInfo
+from cache import atomic
+from cache.errors import cause
 
 if TYPE_CHECKING:
     from backend.identify.fit.fitted import Fitted
@@ -78,11 +81,9 @@ def export(
     places = {out if len(files) == 1 else stem.with_name(stem.name + ending): held for ending, held in files.items()}
     for path, payload in places.items():
         try:
-            path.write_bytes(payload)
+            atomic.export(path, payload)
         except OSError as error:
-            raise BadSettings(
-                f"{path} cannot be written", error.strerror or str(error), "choose another place"
-            ) from error
+            raise BadSettings(f"{path} cannot be written", cause(error), "choose another place") from error
     written = {str(path): len(payload) for path, payload in places.items()}
     tell({"bytes": written}, "\n".join(f"{path}: {size:,} bytes" for path, size in written.items()), json)
 
@@ -132,7 +133,7 @@ def fit(
         )
     training = {"standardise": standardise, "labels": labels or "1-vs-1"}
     training |= {} if c is None else {"choice": "fixed", "c": c}
-    plan = options.validated(Plan, {"training": training, "seed": seed})
+    plan = validated(Plan, {"training": training, "seed": seed})
     folder = library.folder_of(name)
     # Before a folder is made and a model loaded.
     library.refuse_taken(folder)

@@ -11,7 +11,8 @@ from rich.console import Console
 from backend.cli.output import plain, stdout_console, write_line
 from backend.cli.tables import plain_table
 from backend.types import Exploration
-from backend.types.identify import Estimate, Scores
+from backend.types.estimate import Estimate
+from backend.types.identify import Scores
 from backend.types.numbers import counted, fixed, per_cent, short
 from backend.types.probe import Probe, ProbeSummary
 from backend.types.report import PathPoint, Report

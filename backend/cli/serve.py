@@ -10,6 +10,7 @@ import typer
 
 from backend.cli import options
 from backend.errors import BadSettings
+from cache.errors import cause
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -50,6 +51,6 @@ def _listen(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
     except OSError as error:
         raise BadSettings(
-            f"{host}:{port} cannot be listened at", error.strerror or str(error), "choose another --port, or 0"
+            f"{host}:{port} cannot be listened at", cause(error), "choose another --port, or 0"
         ) from error
     return bound

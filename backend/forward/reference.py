@@ -6,7 +6,6 @@ CETT may be a neuron that is always high; "against usual" divides by that neuron
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from functools import partial
 
@@ -23,6 +22,7 @@ from backend.layout import Layout
 from backend.models.hooks import observe
 from backend.models.loaded import LoadedModel
 from backend.types import Array, Frozen
+from backend.types.base import digest
 from backend.watch import SILENT, Watch, check
 
 BATCH = 16
@@ -71,7 +71,7 @@ def sentences() -> list[str]:
 
 def request() -> UsualRequest:
     """What the statistics of the shipped text are stored under."""
-    return UsualRequest(text_hash=hashlib.sha256("\n".join(sentences()).encode()).hexdigest())
+    return UsualRequest(text_hash=digest(["\n".join(sentences())]))
 
 
 _INSTEAD = "open the model in float32 or bfloat16, and if that does not help, fetch its files again"

@@ -5,7 +5,6 @@ Owns nothing but their being together, and the small things that all stages ask:
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -13,11 +12,14 @@ from pathlib import Path
 
 from backend.identify.answers.items import Marked, Overrules
 from backend.identify.answers.judge import verdict
-from backend.identify.evaluation.effects import Arm, answers, digest
+from backend.identify.evaluation.effects import Arm, answers
+from backend.identify.evaluation.effects import key as switched_key
 from backend.identify.features.extract import Features, extract
 from backend.identify.features.study import Study, study
 from backend.models.loaded import LoadedModel
+from backend.runs.folder import RunFolder
 from backend.types import StageEvent, figures
+from backend.types.base import digest
 from backend.types.identify import Item, Question, RegionRule, Samples, Verdict
 from backend.types.plan import Plan, Training
 from backend.watch import SILENT, Watch
@@ -53,19 +55,19 @@ class Ground:
 
     def journal(self, stage: str, *of: str) -> Journal:
         """The journal of a stage; another one where the plan, a question, the model, a library or `of` differ."""
-        whole = hashlib.sha256("\0".join((self._basis, _SOLVERS, self.plan.canonical(), *of)).encode())
-        for question in self.questions.values():
-            whole.update(question.canonical().encode())
-        return Journal(self.folder / f"{stage}-{whole.hexdigest()[:16]}.jsonl")
+        key = digest([self._basis, _SOLVERS, self.plan, *of], self.questions.values())[:16]
+        return Journal(RunFolder(self.folder).stage(stage, key))
 
-    def features(self, items: Sequence[Item], rule: RegionRule, name: str) -> Features:
-        """CETT of these items, read or found in the folder `name`."""
-        return extract(self.model, items, self.questions, self.plan.sampling, rule, self.folder / name, self.watch)
+    def features(self, items: Sequence[Item], rule: RegionRule, of: str = "") -> Features:
+        """CETT of these items, read or found in the folder of features; `of`: what is otherwise than in the plan."""
+        return extract(
+            self.model, items, self.questions, self.plan.sampling, rule, RunFolder(self.folder).features(of), self.watch
+        )
 
     def switched(self, questions: Sequence[Question], arms: Sequence[Arm], stage: str) -> list[Samples]:
         """Greedy answers, untouched and under each arm."""
-        key = digest(questions, arms, self.plan.sampling, self._basis)
-        journal = Journal(self.folder / f"{stage}-{key}.jsonl")
+        key = switched_key(questions, arms, self.plan.sampling, self._basis)
+        journal = Journal(RunFolder(self.folder).stage(stage, key))
         return answers(self.model, questions, arms, self.plan.sampling, journal, self.watch)
 
 

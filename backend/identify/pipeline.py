@@ -1,13 +1,7 @@
 """A run from questions to a probe with its report card: the stages in order, each going on where it was.
 
 Owns the order, and what hangs on what: a changed filter or probe uses the answers that are there, and a killed run
-loses at most one batch. Refuses every stage's own work, and files (`backend.probes.library`).
-
-    plan.json          the plan, the model's fingerprint and the command
-    questions.jsonl    greedy.jsonl    samples.jsonl
-    overrules.jsonl    marked.jsonl    judged-*.jsonl  worded-*.jsonl   what people and an LLM decided
-    features*/         CETT of the items            effects-*.jsonl  kept-*.jsonl  null-*.jsonl  bootstrap-*.jsonl
-    probe.json         neurons.parquet    items.parquet    the artefact
+loses at most one batch. Refuses every stage's own work, and files (`backend.runs.folder` names them).
 """
 
 from __future__ import annotations
@@ -39,15 +33,18 @@ from backend.identify.features.study import Study, refuse_unsplit, split
 from backend.identify.fit import describe
 from backend.identify.fit.choice import Trained, train
 from backend.identify.fit.solver import Fit, h_neurons
-from backend.identify.questions.questions import digest as questions_digest
 from backend.identify.questions.questions import drawn
+from backend.identify.questions.questions import key as questions_key
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
 from backend.probes import library
 from backend.runs import runs, status
+from backend.runs.folder import RunFolder
 from backend.runs.records import records
-from backend.statistics import auroc, share
-from backend.types.identify import CONSISTENCIES, Consistency, Estimate, Funnel, Greedy, Item, Question, Samples
+from backend.statistics.intervals import share
+from backend.statistics.scores import auroc
+from backend.types.estimate import Estimate
+from backend.types.identify import CONSISTENCIES, Consistency, Funnel, Greedy, Item, Question, Samples
 from backend.types.plan import Plan
 from backend.types.probe import Probe
 from backend.types.report import Effect, Flagged, Null
@@ -103,7 +100,7 @@ def _made(ground: Ground, questions: Sequence[Question]) -> tuple[Probe, dict[st
     ground, agreement = judged(ground, answers)
     ground = worded(ground, answers, [plan.filter, *_named(plan).values()])
     mine, others = _filtered(ground, answers)
-    pool, whole = _read(ground, mine, others)
+    pool, whole = _pooled(ground, mine, others)
     trained = _trained(ground, whole)
     fit, seen = trained.fit, whole.train.seen
     found = Found(
@@ -133,7 +130,7 @@ def _made(ground: Ground, questions: Sequence[Question]) -> tuple[Probe, dict[st
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         model=info,
         template=chat.source(ground.model.tokenizer),
-        questions=questions_digest(questions),
+        questions=questions_key(questions),
         plan=plan,
         c=fit.c,
         intercept=fit.intercept,
@@ -149,7 +146,7 @@ def _made(ground: Ground, questions: Sequence[Question]) -> tuple[Probe, dict[st
 def answered(ground: Ground, questions: Sequence[Question]) -> list[Answered]:
     """Every question with its answers; those that were not drawn for have the greedy one alone."""
     asked = {question.id for question in questions}
-    held = {one.question for one in records(Journal(ground.folder / "greedy.jsonl"), Greedy)} & asked
+    held = {one.question for one in records(Journal(RunFolder(ground.folder).greedy), Greedy)} & asked
     pilot = drawn(questions, PILOT, ground.plan.seed)
     if len(questions) > len(pilot) and len(held) < len(questions):
         # A part at random first, to the end: whether enough of both sides will be there is told before the hours.
@@ -162,11 +159,11 @@ def _answered(
 ) -> list[Answered]:
     """A part of the questions with its answers, and what is to be expected of all told as they come in."""
     plan, model, watch = ground.plan, ground.model, ground.watch
-    answers = Journal(ground.folder / "greedy.jsonl")
+    answers = Journal(RunFolder(ground.folder).greedy)
     known = {one.question for one in records(answers, Greedy)}
     with status.timed(ground.folder, "greedy", sum(question.id not in known for question in part)):
         greedy = greedy_answers(model, part, plan.sampling, answers, watch)
-    journal = Journal(ground.folder / "samples.jsonl")
+    journal = Journal(RunFolder(ground.folder).samples)
     # By the rules alone: a person's verdict on an answer does not change for which questions answers are drawn.
     sides = {one.question: verdict(one.answer.text, ground.questions[one.question]) for one in greedy}
     held = {one.question: one for one in records(journal, Samples) if one.question in sides}
@@ -208,7 +205,7 @@ def _named(plan: Plan) -> dict[str, Consistency]:
     return {name: one for name, one in CONSISTENCIES.items() if wanted and one != plan.filter}
 
 
-def _read(ground: Ground, mine: Chosen, others: dict[str, Chosen]) -> tuple[Pool, Study]:
+def _pooled(ground: Ground, mine: Chosen, others: dict[str, Chosen]) -> tuple[Pool, Study]:
     funnel = mine.funnel
     if not funnel.sampled:
         raise BadInput(
@@ -234,7 +231,7 @@ def _read(ground: Ground, mine: Chosen, others: dict[str, Chosen]) -> tuple[Pool
     refuse_unsplit(mine.items, ground.questions, held, ground.plan)
     every = [*mine.items, *(item for one in others.values() for item in one.items)]
     items = tuple({(item.question, item.response): item for item in every}.values())
-    pool = Pool(items, ground.features(items, ground.plan.rule, "features"), held)
+    pool = Pool(items, ground.features(items, ground.plan.rule), held)
     return pool, pool.study(ground, mine.items)
 
 

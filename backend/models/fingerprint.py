@@ -5,12 +5,11 @@ Hashing half a gigabyte takes a second, so each file's hash is remembered with i
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from pathlib import Path
 
-from cache.files import whole
+from cache import atomic, digests
 from cache.paths import models_dir
 
 log = logging.getLogger(__name__)
@@ -24,17 +23,17 @@ def fingerprint(folder: Path, dtype: str) -> str:
     """sha256 over names and contents of the model's files, and the format it runs in: 64 hexadecimal digits."""
     files = sorted(f for f in folder.iterdir() if f.suffix in _COUNTED and f.is_file() and f.name not in _LEFT_OUT)
     files += sorted(f for f in folder.glob(f"{_TEMPLATES}/*.jinja") if f.is_file())
-    known = _read()
-    told = hashlib.sha256(dtype.encode())
+    known = _remembered()
+    told = [dtype]
     fresh: dict[str, str] = {}
     for file in files:
         mark = _mark(file)
-        digest = known.get(mark) or _hash(file)
+        digest = known.get(mark) or digests.of_file(file)
         fresh[mark] = digest
-        told.update(f"\n{file.relative_to(folder).as_posix()}:{digest}".encode())
+        told.append(f"\n{file.relative_to(folder).as_posix()}:{digest}")
     if any(mark not in known for mark in fresh):
-        _write({**known, **fresh})
-    return told.hexdigest()
+        _remember({**known, **fresh})
+    return digests.of_text(told)
 
 
 def _mark(file: Path) -> str:
@@ -43,16 +42,11 @@ def _mark(file: Path) -> str:
     return f"{file.resolve()}:{state.st_size}:{state.st_mtime_ns}:{state.st_ctime_ns}:{state.st_ino}"
 
 
-def _hash(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _memory() -> Path:
     return models_dir() / "hashes.json"
 
 
-def _read() -> dict[str, str]:
+def _remembered() -> dict[str, str]:
     try:
         told = json.loads(_memory().read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -60,12 +54,11 @@ def _read() -> dict[str, str]:
     return {str(k): str(v) for k, v in told.items()} if isinstance(told, dict) else {}
 
 
-def _write(told: dict[str, str]) -> None:
+def _remember(told: dict[str, str]) -> None:
     """Remembering is a convenience: where it fails the files are hashed again next time."""
     path = _memory()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as part:
-            part.write_text(json.dumps(told), "utf-8")
+        atomic.write_text(path, json.dumps(told))
     except OSError as error:
         log.warning("file hashes not kept: %s", error)

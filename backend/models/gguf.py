@@ -7,13 +7,10 @@ end; what an interruption left behind is removed by the next one. Two processes 
 from __future__ import annotations
 
 import errno
-import hashlib
 import importlib.metadata
 import json
 import math
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -31,12 +28,11 @@ from backend.models import folders, gguf_header, memory
 from backend.models.progress import Progress
 from backend.models.progress import part as part_of
 from backend.untrusted import clause
+from cache import atomic, digests
 from cache.errors import remedy
-from cache.files import whole
 from cache.paths import models_dir
 
 MARKER = "converted.json"
-PARTIAL = ".partial-"
 MAGIC = b"GGUF"
 _ROPE = ("rope_freqs", "rope_factors")
 _BLOCK = re.compile(r"blk\.(\d+)\.")
@@ -184,16 +180,14 @@ def _follow_again(file: Path, folder: Path) -> None:
     """Bring a configuration in line that an earlier version left as Transformers makes it."""
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     if gguf_header.follow(file.name, _told(file), config):
-        with whole(folder / "config.json") as part:
-            part.write_text(config.to_json_string(), "utf-8")
+        atomic.write_text(folder / "config.json", config.to_json_string())
 
 
 def _checked_hash(file: Path, pin: Pin | None) -> str:
     with file.open("rb") as stream:
         if stream.read(4) != MAGIC:
             raise ModelUnreadable(f"{file.name} is no GGUF file", "it does not begin with GGUF", "download it again")
-        stream.seek(0)
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = digests.of_file(file)
     if pin and digest != pin.sha256:
         raise ModelUnreadable(
             f"{file.name} is not the file that was pinned",
@@ -204,18 +198,11 @@ def _checked_hash(file: Path, pin: Pin | None) -> str:
 
 
 def _convert(file: Path, name: str, digest: str, folder: Path, progress: Progress) -> None:
-    for left in folder.parent.glob(f"{PARTIAL}{folder.name}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    if folder.exists():
-        shutil.rmtree(folder)
-    partial = folder.parent / f"{PARTIAL}{folder.name}-{os.getpid()}"
-    try:
-        _save(file, name, partial, progress)
+    # The caller holds the lock, so that whatever is half written is nobody's any more.
+    with atomic.folder(folder, atomic.OPEN_FOLDER, stale=0) as part:
+        _save(file, name, part, progress)
         marker = {"name": name, "sha256": digest, "transformers": _version()}
-        (partial / MARKER).write_text(json.dumps(marker), "utf-8")
-        os.replace(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        atomic.write_text(part / MARKER, json.dumps(marker), atomic.OPEN)
     progress("converted", 1.0)
 
 
@@ -252,10 +239,6 @@ def _save(file: Path, name: str, into: Path, progress: Progress) -> None:
     progress(f"writing {name}", 0.85)
     model.save_pretrained(into)
     tokenizer.save_pretrained(into)
-    for saved in into.iterdir():
-        with saved.open("rb+") as opened:
-            # A folder renamed before its contents reach the disk would be whole in name only after a power cut.
-            os.fsync(opened.fileno())
 
 
 def _check_room(file: Path, name: str) -> None:

@@ -65,7 +65,7 @@ def load(
     tell = rising(progress)
     folder, described = _checked(source, chosen, number, part(tell, 0.0, 0.7))
     tell(f"loading {source.name}", 0.7)
-    hf_model, tokenizer, told = _read(source, folder, described, chosen, number)
+    hf_model, tokenizer, told = _read_weights(source, folder, described, chosen, number)
     if tokenizer.chat_template:
         templating.warm()
     tell(f"wrapping {source.name}", 0.9)
@@ -225,7 +225,9 @@ def _plain_forward(config: Any) -> None:
     config._attn_implementation = None
 
 
-def _read(source: Source, folder: Path, described: Described, device: str, dtype: str) -> tuple[Any, Any, list[str]]:
+def _read_weights(
+    source: Source, folder: Path, described: Described, device: str, dtype: str
+) -> tuple[Any, Any, list[str]]:
     """Model and tokenizer of a folder, and what to tell about them. Weights that its files lack are never made up."""
     transformers_logging.disable_progress_bar()
     spread = device == "cuda" and torch.cuda.device_count() > 1

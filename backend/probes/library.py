@@ -7,7 +7,6 @@ from a file. What a run keeps in its folder besides is `backend.runs.runs`'s.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from functools import lru_cache
@@ -18,19 +17,19 @@ from pydantic import ValidationError
 
 from backend import bundled
 from backend.errors import BadInput, BadSettings, StoreError, Unknown
-from backend.runs.archive import PLAN
-from backend.runs.records import reason
+from backend.runs.folder import RunFolder, probes_in
+from backend.runs.records import reason, write_text
 from backend.types.plan import run_name
 from backend.types.probe import Probe, ProbeSummary, Said, bare
 from backend.types.results import ModelInfo
-from cache.errors import PathEscapes, remedy
-from cache.files import content, signature, whole
+from cache import atomic, digests
+from cache.errors import PathEscapes, cause, remedy
+from cache.files import content, signature, written
 from cache.paths import home, inside
 
 log = logging.getLogger(__name__)
 
 SHIPPED = bundled.PROBES
-PROBE = "probe.json"
 
 
 def runs_dir() -> Path:
@@ -50,7 +49,7 @@ def folder_of(name: str) -> Path:
 
 def holds_foreign(folder: Path) -> bool:
     """Whether a probe is in the folder that no run made: from a file of others, or fitted on features."""
-    return (folder / PROBE).exists() and not (folder / PLAN).exists()
+    return RunFolder(folder).probe.exists() and not RunFolder(folder).is_begun()
 
 
 def refuse_foreign(folder: Path) -> None:
@@ -65,7 +64,8 @@ def refuse_foreign(folder: Path) -> None:
 
 def refuse_taken(folder: Path) -> None:
     """Raises BadSettings where a run or a probe is in the folder, or one ships: nothing is overwritten or hidden."""
-    if any((place / name).exists() for name in (PROBE, PLAN) for place in (folder, SHIPPED / folder.name)):
+    places = (RunFolder(folder), RunFolder(SHIPPED / folder.name))
+    if any(path.exists() for place in places for path in (place.probe, place.plan)):
         raise BadSettings(f"The name {folder.name} is taken", "a probe of that name is here", "choose another name")
 
 
@@ -73,32 +73,21 @@ def write(folder: Path, probe: Probe, tables: Mapping[str, pd.DataFrame]) -> Non
     """The artefact, each file whole or not at all, the JSON last. Raises StoreError."""
     try:
         for name, table in tables.items():
-            with whole(folder / f"{name}.parquet") as part:
+            with atomic.path(RunFolder(folder).table(name)) as part:
                 table.to_parquet(part, index=False)
-        write_text(folder / PROBE, probe.model_dump_json(indent=1))
+        write_text(RunFolder(folder).probe, probe.model_dump_json(indent=1))
     except OSError as error:
         raise StoreError(
-            f"The probe {probe.name} cannot be written", error.strerror or str(error), f"{remedy(error)} and resume"
-        ) from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """A file whole or not at all. Raises StoreError."""
-    try:
-        with whole(path) as part:
-            part.write_bytes(text.encode())
-    except OSError as error:
-        raise StoreError(
-            f"{path.name} cannot be written", error.strerror or str(error), f"{remedy(error)} and resume"
+            f"The probe {probe.name} cannot be written", cause(error), f"{remedy(error)} and resume"
         ) from error
 
 
 def read(name: str) -> Probe:
     """The probe of that name: a person's own, else one that ships. Raises Unknown, StoreError."""
     for folder in (folder_of(name), SHIPPED / folder_of(name).name):
-        if (folder / PROBE).is_file():
+        if RunFolder(folder).has_probe():
             # By the name of its folder, which may be a copy under another one.
-            return read_file(folder / PROBE).model_copy(update={"name": folder.name})
+            return read_file(RunFolder(folder).probe).model_copy(update={"name": folder.name})
     known = ", ".join(found.name for found in listed()) or "none"
     raise Unknown(f"There is no probe {name[:40]!r}", f"there are: {known}", "train one, or import a file")
 
@@ -108,7 +97,7 @@ def read_file(path: Path) -> Probe:
     try:
         return Probe.model_validate_json(content(path))
     except OSError as error:
-        raise StoreError(f"{path.name} cannot be read", error.strerror or str(error), "look at its rights") from error
+        raise StoreError(f"{path.name} cannot be read", cause(error), "look at its rights") from error
     except ValidationError as error:
         raise StoreError(f"{path.name} is no probe of this program", reason(error), "import it") from error
 
@@ -117,7 +106,7 @@ def listed() -> tuple[ProbeSummary, ...]:
     """Every probe that can be read: own ones, the newest first, then those that ship under other names."""
     found: dict[str, ProbeSummary] = {}
     for root, ships in ((runs_dir(), False), (SHIPPED, True)):
-        for path in sorted(root.glob(f"*/{PROBE}"), key=_written, reverse=True):
+        for path in sorted(probes_in(root), key=written, reverse=True):
             if path.parent.name.startswith("."):
                 # What is left of one whose deleting was broken off.
                 continue
@@ -139,24 +128,15 @@ def _summed(path: Path, state: tuple[int, int, int], ships: bool) -> ProbeSummar
     """A probe's line in a list, or why there is none; read once for each state of the file, since pages ask often."""
     try:
         name = run_name(path.parent.name)
-        return summary(read_file(path), ships).model_copy(update={"name": name, "digest": _digest(path)})
+        return summary(read_file(path), ships).model_copy(
+            update={"name": name, "digest": digests.of_bytes(content(path))}
+        )
     except BadSettings as error:
         return StoreError(error.what, error.why, "give its folder another name")
     except OSError as error:
-        return StoreError(f"{path.name} cannot be read", error.strerror or str(error), "look at its rights")
+        return StoreError(f"{path.name} cannot be read", cause(error), "look at its rights")
     except StoreError as error:
         return error
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(content(path)).hexdigest()
-
-
-def _written(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
 
 
 def summary(probe: Probe, ships: bool = False) -> ProbeSummary:

@@ -23,8 +23,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from backend.identify.answers.spans import answering
 from backend.probes import library
-from backend.runs import archive
-from backend.statistics import calibrated
+from backend.runs.folder import RunFolder, packed
+from backend.statistics.scores import calibrated
 from backend.text.verdict import words
 from backend.types import Asked
 from backend.types.identify import Question
@@ -35,7 +35,6 @@ TAIL = 0.01
 """Share of the held-out questions at either end, beyond which a question counts as outside."""
 FEWEST = 10
 """Held-out answers of each side below which no share of wrong ones is told: ten is 95 % +- 30 points."""
-ITEMS = "items.parquet"
 _COLUMNS = ["question", "side", "response", "start", "end", "held_out", "log_odds"]
 
 
@@ -112,7 +111,7 @@ def _otherwise(asked: Asked) -> tuple[str, ...]:
 def _beside(name: str) -> Path:
     """The folder in which the artefact of that name lies, as `library.read` finds it."""
     own = library.folder_of(name)
-    return own if (own / library.PROBE).is_file() else library.SHIPPED / own.name
+    return own if RunFolder(own).has_probe() else library.SHIPPED / own.name
 
 
 def _ground(folder: Path, probe: Probe) -> _Ground:
@@ -120,17 +119,17 @@ def _ground(folder: Path, probe: Probe) -> _Ground:
     if probe.imported:
         raise _NoItemsError("It came from a file that holds no judged answers, so no share of wrong ones is known.")
     try:
-        held = (folder / ITEMS).stat()
+        held = RunFolder(folder).items.stat()
     except OSError as error:
         raise _NoItemsError("The answers that it was judged on do not lie beside it.") from error
-    return _read(folder, held.st_mtime_ns, held.st_size)
+    return _read_ground(folder, held.st_mtime_ns, held.st_size)
 
 
 @lru_cache(maxsize=8)
-def _read(folder: Path, changed: int, size: int) -> _Ground:
+def _read_ground(folder: Path, changed: int, size: int) -> _Ground:
     """Read once for each state of the file. Raises _NoItemsError."""
     try:
-        items = pd.read_parquet(folder / ITEMS, columns=_COLUMNS)
+        items = pd.read_parquet(RunFolder(folder).items, columns=_COLUMNS)
         asked = {one.id: one for one in _questions(folder)}
     except (OSError, ValueError, KeyError, ValidationError) as error:
         raise _NoItemsError("The answers that it was judged on cannot be read.") from error
@@ -158,9 +157,8 @@ def _read(folder: Path, changed: int, size: int) -> _Ground:
 
 def _questions(folder: Path) -> list[Question]:
     """The run's questions, packed where the probe ships. Raises OSError, ValidationError."""
-    path = folder / archive.QUESTIONS
-    packed = path.with_name(f"{path.name}{archive.PACKED}")
-    payload = path.read_bytes() if path.exists() else gzip.decompress(packed.read_bytes())
+    path = RunFolder(folder).questions
+    payload = path.read_bytes() if path.exists() else gzip.decompress(packed(path).read_bytes())
     return [Question.model_validate_json(line) for line in payload.splitlines() if line.strip()]
 
 

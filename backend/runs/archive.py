@@ -1,6 +1,6 @@
 """A run's answers, packed beside a probe that ships, unpacked on first use, or copied to begin another run from.
 
-Owns which files are answers (all that cost hours and hang on no filter, probe or check), their packed form, and
+Owns the packed form of answers (`RunFolder.answers` says which files are some), and
 whether an unpacked copy is still that of what ships now: one that nobody went on from is renewed. Refuses to know where
 runs lie (`backend.probes.library`).
 """
@@ -8,7 +8,6 @@ runs lie (`backend.probes.library`).
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import shutil
 import zlib
@@ -17,20 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import StoreError
-from cache.errors import remedy
-from cache.files import TURN, Taken, content, own_folder, signature, turn, whole
+from backend.runs.folder import RunFolder
+from backend.runs.folder import packed as packed_place
+from cache import atomic, digests
+from cache.errors import cause, remedy
+from cache.files import TURN, Taken, content, own_folder, signature, turn
 
-PLAN = "plan.json"
-QUESTIONS = "questions.jsonl"
-ANSWERS = (QUESTIONS, "greedy.jsonl", "samples.jsonl", "overrules.jsonl", "marked.jsonl")
-PATTERNS = ("judged-*.jsonl", "worded-*.jsonl")
-PACKED = ".gz"
-DECIDED = ("overrules.jsonl", "marked.jsonl")
-"""What a person said of answers: it stays where the answers are renewed."""
-UNPACKED = "unpacked.json"
-"""Which packed answers a folder was filled from, and the hash of each file that they made."""
-LOCK = ".lock"
-"""Held by whoever works on the run."""
 AT_ONCE = 120.0
 """Seconds within which all files of a copy are written."""
 
@@ -38,12 +29,12 @@ AT_ONCE = 120.0
 def pack(folder: Path, into: Path) -> None:
     """Put the answers of the run in `folder` into `into`, packed; the same answers give the same bytes."""
     into.mkdir(parents=True, exist_ok=True)
-    for path in _answers(folder):
+    for path in RunFolder(folder).answers():
         # Journals are written in the order of work, which hangs on when a run was stopped: sorted, it does not.
         lines = path.read_bytes().splitlines(keepends=True)
-        lines = lines if path.name == QUESTIONS else sorted(lines)
-        (into / f"{path.name}{PACKED}").write_bytes(gzip.compress(b"".join(lines), 9, mtime=0))
-    shutil.copyfile(folder / PLAN, into / PLAN)
+        lines = lines if path == RunFolder(folder).questions else sorted(lines)
+        atomic.export(packed_place(into / path.name), gzip.compress(b"".join(lines), 9, mtime=0))
+    atomic.export(RunFolder(into).plan, RunFolder(folder).plan.read_bytes())
 
 
 def unpack(packed: Path, folder: Path) -> None:
@@ -52,13 +43,13 @@ def unpack(packed: Path, folder: Path) -> None:
 
     Of several who come first at once, one unpacks and the others wait for it. Raises StoreError.
     """
-    if not (packed / PLAN).exists():
+    if not RunFolder(packed).is_begun():
         return
     try:
         if not _wanted(packed, folder):
             return
         own_folder(folder)
-        with turn(folder / ".unpacking.lock"):
+        with turn(RunFolder(folder).unpacking):
             # Behind another one's turn the run may have begun, and added to what was unpacked.
             if _wanted(packed, folder):
                 _unpack(packed, folder)
@@ -71,24 +62,25 @@ def unpack(packed: Path, folder: Path) -> None:
     except (OSError, EOFError, zlib.error) as error:
         why, what = "the packed file is damaged", "install the program again"
         if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
-            why, what = error.strerror or str(error), remedy(error)
+            why, what = cause(error), remedy(error)
         raise StoreError(f"The answers of {folder.name} cannot be unpacked", why, what) from error
 
 
 def _wanted(packed: Path, folder: Path) -> bool:
-    return not (folder / PLAN).exists() or outdated(packed, folder)
+    return not RunFolder(folder).is_begun() or outdated(packed, folder)
 
 
 def outdated(packed: Path, folder: Path) -> bool:
     """Whether `folder` holds a copy of other packed answers than these, which nobody went on from. Raises OSError."""
-    others = [path for path in folder.iterdir() if not path.name.startswith(".") and path.suffix != ".lock"]
-    copies = [path for path in others if path.name in (*ANSWERS, PLAN) or any(map(path.match, PATTERNS))]
-    if {path.name for path in others} - {path.name for path in copies} - {UNPACKED}:
+    run = RunFolder(folder)
+    others = {path for path in folder.iterdir() if not path.name.startswith(".") and path.suffix != ".lock"}
+    copies = others & {*run.answers(), run.plan}
+    if others - copies - {run.unpacked}:
         return False
     told = _told(folder)
     if told is None:
         # Of a version that kept no hashes: whoever goes on from answers writes to them later.
-        times = [path.stat().st_mtime for path in copies if path.name not in DECIDED]
+        times = [path.stat().st_mtime for path in copies if path not in run.decided]
         return max(times) - min(times) < AT_ONCE
     if told.get("packed") == _state(packed):
         return False
@@ -98,7 +90,7 @@ def outdated(packed: Path, folder: Path) -> bool:
 
 def _told(folder: Path) -> dict[str, Any] | None:
     try:
-        told = json.loads(content(folder / UNPACKED))
+        told = json.loads(content(RunFolder(folder).unpacked))
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError):
@@ -108,41 +100,38 @@ def _told(folder: Path) -> dict[str, Any] | None:
 
 def _state(packed: Path) -> str:
     """The hash of all packed answers together."""
-    paths = sorted([packed / PLAN, *packed.glob(f"*.jsonl{PACKED}")])
+    paths = sorted([RunFolder(packed).plan, *RunFolder(packed).packed()])
     return _hashed(tuple((path, signature(path)) for path in paths))
 
 
 @lru_cache(maxsize=16)
 def _hashed(paths: tuple[tuple[Path, tuple[int, int, int]], ...]) -> str:
-    told = "".join(f"{path.name}\0{_hash(path)}\0" for path, _ in paths)
-    return hashlib.sha256(told.encode()).hexdigest()
+    return digests.of_text(f"{path.name}\0{_hash(path)}\0" for path, _ in paths)
 
 
 def _hash(path: Path) -> str:
     """The hash of a file; '' where there is none."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return digests.of_file(path)
     except FileNotFoundError:
         return ""
 
 
 def _unpack(packed: Path, folder: Path) -> None:
+    run = RunFolder(folder)
     try:
         # Whoever works on the run has taken it over; a look at whether one does takes no time.
-        with turn(folder / LOCK, 0.5 if (folder / PLAN).exists() else TURN):
+        with turn(run.lock, 0.5 if run.is_begun() else TURN):
             _note(folder, "", {})
             written = []
-            for path in packed.glob(f"*.jsonl{PACKED}"):
+            for path in RunFolder(packed).packed():
                 place = folder / path.stem
-                if place.name in DECIDED and place.exists():
+                if place in run.decided and place.exists():
                     continue
-                with whole(place) as part:
-                    part.write_bytes(gzip.decompress(path.read_bytes()))
+                atomic.write_bytes(place, gzip.decompress(path.read_bytes()))
                 written.append(place)
-            with whole(folder / PLAN) as part:
-                shutil.copyfile(packed / PLAN, part)
-            told = {path.name: _hash(path) for path in (*written, folder / PLAN) if path.name not in DECIDED}
+            atomic.write_bytes(run.plan, RunFolder(packed).plan.read_bytes())
+            told = {path.name: _hash(path) for path in (*written, run.plan) if path not in run.decided}
             _note(folder, _state(packed), told)
     except Taken:
         return
@@ -150,22 +139,14 @@ def _unpack(packed: Path, folder: Path) -> None:
 
 def _note(folder: Path, packed: str, files: dict[str, str]) -> None:
     """Keep what the folder was filled from. Before it is full nothing is named: then it is filled once more."""
-    with whole(folder / UNPACKED) as part:
-        part.write_text(json.dumps({"packed": packed, "files": files}), "utf-8")
+    atomic.write_text(RunFolder(folder).unpacked, json.dumps({"packed": packed, "files": files}))
 
 
 def copy(source: Path, folder: Path) -> None:
     """Put the answers of another run into `folder`, for a run that begins from them. Raises StoreError."""
     try:
-        for path in _answers(source):
-            with whole(folder / path.name) as part:
+        for path in RunFolder(source).answers():
+            with atomic.path(folder / path.name) as part:
                 shutil.copyfile(path, part)
     except OSError as error:
-        raise StoreError(
-            f"The answers of {source.name} cannot be copied", error.strerror or str(error), remedy(error)
-        ) from error
-
-
-def _answers(folder: Path) -> list[Path]:
-    named = [folder / name for name in ANSWERS if (folder / name).exists()]
-    return named + [path for pattern in PATTERNS for path in sorted(folder.glob(pattern))]
+        raise StoreError(f"The answers of {source.name} cannot be copied", cause(error), remedy(error)) from error

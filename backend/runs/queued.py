@@ -15,8 +15,9 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from backend.types import Frozen, IdentifyRequest, ModelInfo
+from cache import atomic
 from cache.errors import remedy
-from cache.files import FILE, Taken, content, own_folder, turn, whole
+from cache.files import FILE, Taken, content, own_folder, turn, written
 from cache.paths import home
 
 log = logging.getLogger(__name__)
@@ -64,8 +65,7 @@ class Queue:
                 with turn(folder() / LOOKING):
                     lock.acquire()
             self._held[name] = (lock, count + 1)
-            with whole(_file(name)) as part:
-                part.write_text(one.model_dump_json(), "utf-8")
+            atomic.write_text(_file(name), one.model_dump_json())
         except (Timeout, Taken):
             return False
         except OSError as error:
@@ -107,7 +107,7 @@ def begun(name: str) -> None:
 def left() -> Iterator[tuple[Path, Queued]]:
     """What programs that have ended were asked for and did not begin, the first asked first. What cannot be read is
     named in the log."""
-    found = sorted((_written(path), path) for path in folder().glob("*.json") if path.name[0] != ".")
+    found = sorted((written(path), path) for path in folder().glob("*.json") if path.name[0] != ".")
     if not found:
         return
     try:
@@ -134,10 +134,3 @@ def _left(path: Path) -> Queued | None:
 def waiting(name: str) -> Queued | None:
     """The request of that name that no living program keeps."""
     return next((one for _, one in left() if one.request.name == name), None)
-
-
-def _written(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from backend.errors import StoreError
+from backend.errors import StoreError, in_tree
 from backend.types import Frozen
+from backend.types.refusal import first_problem
 from backend.untrusted import clause
-from cache.errors import JournalDamaged, StoreProblem
+from cache import atomic
+from cache.errors import JournalDamaged, StoreProblem, cause, remedy
 from cache.files import TURN
 from cache.journal import Journal
 
@@ -32,7 +35,7 @@ def records(journal: Journal, kind: type[R], instead: str = ALONE) -> list[R]:
 
     instead: what a person can do about a damaged record.
     """
-    return [_made(journal, number, record, kind, instead) for number, record in _read(journal, instead)]
+    return [_made(journal, number, record, kind, instead) for number, record in _numbered(journal, instead)]
 
 
 def by_question(journal: Journal, kind: type[R], instead: str = ALONE) -> dict[str, Callable[[], R]]:
@@ -41,7 +44,7 @@ def by_question(journal: Journal, kind: type[R], instead: str = ALONE) -> dict[s
     Raises StoreError as `records`.
     """
     found: dict[str, Callable[[], R]] = {}
-    for number, record in _read(journal, instead):
+    for number, record in _numbered(journal, instead):
         question = record.get("question")
         if not isinstance(question, str):
             raise damaged(journal, number, "question is not text", instead)
@@ -56,7 +59,15 @@ def keep(journal: Journal, record: Frozen) -> None:
         with journal.writing(wait=TURN):
             journal.append([record.model_dump(mode="json")])
     except StoreProblem as error:
-        raise StoreError(error.what, error.why, error.instead) from error
+        raise in_tree(error) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """A small file of a run, written atomically. Raises StoreError."""
+    try:
+        atomic.write_text(path, text)
+    except OSError as error:
+        raise StoreError(f"{path.name} cannot be written", cause(error), f"{remedy(error)} and resume") from error
 
 
 def damaged(journal: Journal, number: int, why: str, instead: str = ALONE) -> StoreError:
@@ -67,19 +78,17 @@ def damaged(journal: Journal, number: int, why: str, instead: str = ALONE) -> St
 def reason(error: Exception) -> str:
     """Why something could not be read, as one clause."""
     if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        told = str(first["msg"]).removeprefix("Value error, ")
-        return clause(": ".join(part for part in (".".join(map(str, first["loc"])), told) if part))
-    return clause(error.strerror if isinstance(error, OSError) and error.strerror else str(error))
+        return clause(first_problem(error))
+    return clause(cause(error) if isinstance(error, OSError) else str(error))
 
 
-def _read(journal: Journal, instead: str) -> list[tuple[int, dict[str, Any]]]:
+def _numbered(journal: Journal, instead: str) -> list[tuple[int, dict[str, Any]]]:
     try:
         return journal.numbered()
     except JournalDamaged as error:
         raise StoreError(error.what, error.why, instead) from error
     except StoreProblem as error:
-        raise StoreError(error.what, error.why, error.instead) from error
+        raise in_tree(error) from error
 
 
 def _made(journal: Journal, number: int, record: dict[str, Any], kind: type[R], instead: str) -> R:

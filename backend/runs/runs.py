@@ -7,8 +7,6 @@ a second run out, the plan, the questions, verdicts and marks of a person, and b
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,14 +21,15 @@ from backend.errors import BadSettings, StoreError, Unknown
 from backend.forward import templating
 from backend.identify.questions.questions import asked_by, matched, widened
 from backend.probes import library
-from backend.probes.library import folder_of, write_text
+from backend.probes.library import folder_of
 from backend.runs import archive
-from backend.runs.archive import LOCK, PLAN, QUESTIONS
-from backend.runs.records import keep, reason, records
+from backend.runs.folder import RunFolder
+from backend.runs.records import keep, reason, records, write_text
 from backend.types import Frozen
 from backend.types.identify import Question, Verdict
 from backend.types.plan import Plan, Source
 from backend.types.results import ModelInfo
+from cache import atomic
 from cache.errors import remedy
 from cache.files import Taken, content, own_folder, signature, turn
 from cache.journal import Journal
@@ -82,7 +81,7 @@ def working(folder: Path, wait: float = 0.5) -> Iterator[None]:
     with ExitStack() as held:
         try:
             own_folder(folder)
-            held.enter_context(turn(folder / LOCK, wait))
+            held.enter_context(turn(RunFolder(folder).lock, wait))
         except Taken as error:
             raise StoreError(
                 f"The run {folder.name} is being worked on",
@@ -179,7 +178,7 @@ def begin(folder: Path, plan: Plan, questions: Sequence[Question], info: ModelIn
     """
     library.refuse_foreign(folder)
     asked = "".join(question.model_dump_json() + "\n" for question in questions)
-    path = folder / QUESTIONS
+    path = RunFolder(folder).questions
     held = begun_in(folder)
     if held is not None:
         changed = _changed(held, plan, info, _asks_all(path, held, questions), put)
@@ -196,7 +195,7 @@ def begin(folder: Path, plan: Plan, questions: Sequence[Question], info: ModelIn
         "command": command, "asked": len(questions), "put": put or (held.put if held is not None else ""),
         "moment": moment(folder).isoformat(),
     }  # fmt: skip
-    write_text(folder / PLAN, json.dumps(record, indent=1))
+    write_text(RunFolder(folder).plan, json.dumps(record, indent=1))
     return command
 
 
@@ -225,7 +224,7 @@ def _begun_at(folder: Path, name: str = "") -> tuple[Begun, tuple[Question, ...]
     held = begun_in(folder)
     if held is None:
         raise Unknown(f"There is no run {name[:40]!r}", f"{folder} holds no plan", "see hneurons identify list")
-    journal = Journal(folder / QUESTIONS)
+    journal = Journal(RunFolder(folder).questions)
     found = records(journal, Question, _ANEW)
     if len(found) != held.asked:
         raise StoreError(f"{journal.name} is not whole", f"it holds {len(found):,} of {held.asked:,} questions", _ANEW)
@@ -249,12 +248,11 @@ def delete(name: str) -> None:
         raise BadSettings(f"{name} cannot be deleted", "its folder is a link", "remove the link by hand")
     if (library.SHIPPED / name).exists():
         raise BadSettings(f"{name} cannot be deleted", "it ships with the program", "delete one of your own")
-    if not any((folder / held).exists() for held in (PLAN, library.PROBE)):
+    if not any(held.exists() for held in (RunFolder(folder).plan, RunFolder(folder).probe)):
         raise Unknown(f"There is no run or probe {name[:40]!r}", f"{folder} holds none", "see hneurons identify list")
-    gone = folder.with_name(f".deleted-{secrets.token_hex(6)}")
     try:
         with working(folder):
-            os.replace(folder, gone)
+            gone = atomic.aside(folder)
         shutil.rmtree(gone)
     except OSError as error:
         raise StoreError(f"{name} cannot be deleted", reason(error), remedy(error)) from error
@@ -269,7 +267,7 @@ def begun_in(folder: Path, known: bool = False) -> Begun | None:
     if not known:
         return _read_plan(folder)
     try:
-        return _known_plan(folder, signature(folder / PLAN))
+        return _known_plan(folder, signature(RunFolder(folder).plan))
     except FileNotFoundError:
         return None
 
@@ -281,7 +279,7 @@ def _known_plan(folder: Path, state: tuple[int, int, int]) -> Begun | None:
 
 def _read_plan(folder: Path) -> Begun | None:
     try:
-        record = json.loads(content(folder / PLAN))
+        record = json.loads(content(RunFolder(folder).plan))
         # Half a character would fail every list that the run is told in.
         json.dumps(record, ensure_ascii=False).encode()
         plan = Plan.model_validate(record["plan"])
@@ -298,19 +296,19 @@ def _read_plan(folder: Path) -> Begun | None:
         return None
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise StoreError(
-            f"{folder / PLAN} cannot be read", reason(error), "correct it there, or begin the run anew"
+            f"{RunFolder(folder).plan} cannot be read", reason(error), "correct it there, or begin the run anew"
         ) from error
 
 
 def overrules(folder: Path) -> dict[tuple[str, str], Verdict]:
     """What a person decided of single answers; a later word stands above an earlier one. Raises StoreError."""
-    told = records(Journal(folder / "overrules.jsonl"), Overruled, _REMOVE)
+    told = records(Journal(RunFolder(folder).overrules), Overruled, _REMOVE)
     return {(one.question, one.response): one.verdict for one in told}
 
 
 def overrule(folder: Path, question: str, response: str, verdict: Verdict) -> None:
     """Keep a person's verdict on an answer. Raises StoreError where the folder cannot be written."""
-    keep(Journal(folder / "overrules.jsonl"), Overruled(question=question, response=response, verdict=verdict))
+    keep(Journal(RunFolder(folder).overrules), Overruled(question=question, response=response, verdict=verdict))
 
 
 def marked(folder: Path) -> dict[tuple[str, str], tuple[int, int]]:
@@ -319,7 +317,7 @@ def marked(folder: Path) -> dict[tuple[str, str], tuple[int, int]]:
     Raises StoreError.
     """
     found: dict[tuple[str, str], tuple[int, int]] = {}
-    for one in records(Journal(folder / "marked.jsonl"), Marking, _REMOVE):
+    for one in records(Journal(RunFolder(folder).marked), Marking, _REMOVE):
         key = (one.question, one.response)
         found.pop(key, None)
         if one.end > one.start:
@@ -333,4 +331,4 @@ def mark(folder: Path, question: str, response: str, start: int, end: int) -> No
     Raises StoreError where the folder cannot be written.
     """
     marking = Marking(question=question, response=response, start=start, end=end)
-    keep(Journal(folder / "marked.jsonl"), marking)
+    keep(Journal(RunFolder(folder).marked), marking)

@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 from backend.errors import Busy, HNeuronsError, Stopped, Unknown
 from backend.models.registry import DEFAULT
-from backend.serve.failures import parts
 from backend.serve.jobs import Job, told
 from backend.serve.opening import Answering, ModelSpec, Opener, Progress, free_memory
 from backend.types import LONG, IdentifyRequest, ModelChange, ModelInfo, ModelOrder, ModelStatus
@@ -248,12 +247,16 @@ def _ready(info: ModelInfo) -> ModelStatus:
 
 def cancelled(change: Change) -> dict[str, str]:
     """Why a change that a person called off came to nothing."""
-    return parts(Stopped(f"Loading {change.name} was cancelled", "Cancel was pressed", "load it again if you want it"))
+    return Stopped(
+        f"Loading {change.name} was cancelled", "Cancel was pressed", "load it again if you want it"
+    ).to_json()
 
 
 def replaced(change: Change, by: str) -> dict[str, str]:
     """Why a change that a later one took the place of came to nothing."""
-    return parts(Stopped(f"Loading {change.name} was cancelled", f"{by} was asked for instead", "load it again later"))
+    return Stopped(
+        f"Loading {change.name} was cancelled", f"{by} was asked for instead", "load it again later"
+    ).to_json()
 
 
 def unanswered(change: Change, others: bool) -> dict[str, str]:
@@ -261,7 +264,7 @@ def unanswered(change: Change, others: bool) -> dict[str, str]:
     why = HNeuronsError.from_json(change.error or {})
     because = f"{why.what[:1].lower()}{why.what[1:]} ({why.why})"
     instead = "ask again, and the model that is loaded then answers" if others else why.instead
-    return parts(type(why)(f"{change.name} did not answer this", because, instead))
+    return type(why)(f"{change.name} did not answer this", because, instead).to_json()
 
 
 def ask(spec: ModelSpec, session: str, models: Models, jobs: Sequence[Job], recent: set[str]) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backend.errors import Stopped
-from backend.serve.failures import explain, parts
+from backend.serve.failures import explain
 from backend.types import Event, JobState, JobView, ModelInfo, Request, StageEvent, TokenEvent, Verb
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class Outcome:
     def of(cls, error: Exception) -> Outcome:
         """Stopped where `error` says so, else failed."""
         state: JobState = "stopped" if isinstance(error, Stopped) else "failed"
-        return cls(state, error=parts(explain(error)))
+        return cls(state, error=explain(error).to_json())
 
 
 def nobody(job: Job) -> None:

@@ -11,8 +11,6 @@ import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from backend.bundled import EXAMPLES
 from backend.errors import HNeuronsError, NotAllowed, StoreError, Unknown
 from backend.probes import library
@@ -39,6 +37,7 @@ from backend.types import (
 from backend.types.identify import ReadQuestions, Verdict
 from backend.types.plan import AnswerView, RunView
 from backend.types.probe import Probe, ProbeSummary
+from backend.types.refusal import read_stored
 from backend.types.standing import Standing
 from cache.errors import StoreProblem
 from cache.record import Entry
@@ -213,7 +212,7 @@ class LocalClient:
             payload = self._store.get(key) if entry is not None and entry.kind in RESULTS else None
         except StoreProblem as error:
             raise explain(error) from error
-        return None if entry is None or payload is None else _read(entry.kind, payload)
+        return None if entry is None or payload is None else read_stored(RESULTS[entry.kind], payload)
 
     def results(self, limit: int = 50) -> tuple[StoredResult, ...]:
         """What is in the store, newest first."""
@@ -234,7 +233,7 @@ class LocalClient:
             raise Unknown(
                 f"There is no finished example for {verb}", f"{path.name} is not installed", "run your own question"
             ) from error
-        result = _read(verb, payload)
+        result = read_stored(RESULTS[verb], payload)
         if result is None:
             raise StoreError(
                 f"The example for {verb} cannot be read", f"{path.name} is of another version", "install again"
@@ -325,15 +324,6 @@ class LocalClient:
         """Stop all work and free the model."""
         self._worker.close()
         self._queue.close()
-
-
-def _read(verb: str, payload: bytes) -> Result | None:
-    """The result that these bytes are, or None where they are of another version."""
-    try:
-        return RESULTS[verb].model_validate_json(payload)
-    except ValidationError as error:
-        log.warning("A stored %s result cannot be read: %s", verb, error.errors()[0]["msg"])
-        return None
 
 
 def _listed(entry: Entry) -> StoredResult:

@@ -7,13 +7,12 @@ Refuses meaning: what the parameters say is the page's. Imports no torch.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from backend.errors import BadInput
-from backend.serve.failures import explain
+from backend.errors import BadInput, in_tree
+from cache import digests
 from cache.errors import StoreProblem
 from cache.store import Store
 
@@ -46,12 +45,12 @@ def written(params: Mapping[str, str]) -> bytes:
 def keep(store: Store, params: Mapping[str, str]) -> str:
     """Keep these parameters; their key. Raises BadInput, StoreError."""
     text = written(params)
-    key = hashlib.sha256(text).hexdigest()
+    key = digests.of_bytes(text)
     try:
         if store.get(key) is None:
             store.put(key, text, KIND, {})
     except StoreProblem as error:
-        raise explain(error) from error
+        raise in_tree(error) from error
     return key
 
 
@@ -60,7 +59,7 @@ def read(store: Store, key: str) -> dict[str, str] | None:
     try:
         payload = store.get(key)
     except StoreProblem as error:
-        raise explain(error) from error
+        raise in_tree(error) from error
     if payload is None:
         return None
     try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import logging
 import re
-import stat
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,14 +22,15 @@ from backend.identify.answers.judge import verdict
 from backend.identify.formats import probes as probe_files
 from backend.identify.formats import questions as question_files
 from backend.probes import library
-from backend.runs import archive, queued, status
+from backend.runs import queued, status
 from backend.runs import runs as folders
+from backend.runs.folder import PACKED, RunFolder, begun_in, packed
 from backend.runs.records import by_question
 from backend.types.identify import Greedy, Question, ReadQuestions, Samples, Verdict, WordRule
 from backend.types.plan import AnswerView, Plan, RunView, run_name
 from backend.types.probe import Probe, Said
 from backend.types.results import ModelInfo
-from cache.files import TURN, content, signature
+from cache.files import TURN, content, signature, written
 from cache.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -38,8 +38,7 @@ log = logging.getLogger(__name__)
 
 def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
     """Every run, the last written first. `jobs` are those at work: name -> job."""
-    own = {path.parent.name: path.parent for path in library.runs_dir().glob(f"*/{archive.PLAN}")}
-    shipped = {path.parent.name: path.parent for path in library.SHIPPED.glob(f"*/{archive.PLAN}")}
+    own, shipped = ({path.name: path for path in begun_in(root)} for root in (library.runs_dir(), library.SHIPPED))
     found = []
     for name, folder in {**shipped, **own}.items():
         if name.startswith("."):
@@ -68,15 +67,15 @@ def _seen(folder: Path, job: str | None, ships: bool) -> RunView:
     if begun is None:
         raise FileNotFoundError(folder)
     outlook, short = status.expected(folder)
-    packed = archive.PACKED if folder.parent == library.SHIPPED else ""
+    samples = RunFolder(folder).samples
     return RunView(
         name=folder.name,
         model=begun.model,
         fingerprint=begun.fingerprint,
         questions=begun.asked,
-        sampled=min(begun.asked, _lines(folder / f"samples.jsonl{packed}")),
+        sampled=min(begun.asked, _lines(packed(samples) if folder.parent == library.SHIPPED else samples)),
         done=_done(folder, begun.plan),
-        changed=max(map(_written, folder.iterdir())),
+        changed=max(map(written, folder.iterdir())),
         job=job,
         plan=begun.plan,
         error=status.failure(folder) if job is None else None,
@@ -97,19 +96,10 @@ def _unbegun(path: Path, one: queued.Queued) -> RunView:
         questions=len(one.request.questions),
         sampled=0,
         done=False,
-        changed=_written(path),
+        changed=written(path),
         plan=one.request.plan,
         waits=one.tries < queued.TRIES,
     )
-
-
-def _written(path: Path) -> float:
-    """When a file was written, in seconds since 1970; 0 for what is none, or no longer there."""
-    try:
-        found = path.stat()
-    except OSError:
-        return 0.0
-    return found.st_mtime if stat.S_ISREG(found.st_mode) else 0.0
 
 
 def _done(folder: Path, plan: Plan) -> bool:
@@ -117,8 +107,8 @@ def _done(folder: Path, plan: Plan) -> bool:
 
     One that ships has it beside the code, where its answers were unpacked here.
     """
-    own, packed = folder / library.PROBE, library.SHIPPED / folder.name / library.PROBE
-    path = own if own.exists() else packed
+    own, shipped = RunFolder(folder).probe, RunFolder(library.SHIPPED / folder.name).probe
+    path = own if own.exists() else shipped
     try:
         return _plan_of(path, signature(path)) == plan
     except FileNotFoundError:
@@ -145,7 +135,7 @@ def _lines(path: Path) -> int:
 @lru_cache(maxsize=1024)
 def _counted(path: Path, state: tuple[int, int, int]) -> int:
     payload = content(path)
-    return (gzip.decompress(payload) if path.suffix == archive.PACKED else payload).count(b"\n")
+    return (gzip.decompress(payload) if path.suffix == PACKED else payload).count(b"\n")
 
 
 def answers(name: str, limit: int = 200, offset: int = 0) -> tuple[AnswerView, ...]:
@@ -157,8 +147,8 @@ def answers(name: str, limit: int = 200, offset: int = 0) -> tuple[AnswerView, .
     folder = library.folder_of(name)
     decided = _decisions(folder, begun.plan)
     # Only what is shown is made into answers: a run may hold a hundred times as many.
-    drawn = by_question(Journal(folder / "samples.jsonl"), Samples)
-    greedy = by_question(Journal(folder / "greedy.jsonl"), Greedy)
+    drawn = by_question(Journal(RunFolder(folder).samples), Samples)
+    greedy = by_question(Journal(RunFolder(folder).greedy), Greedy)
     found: list[AnswerView] = []
     for question in [one for one in questions if one.id in drawn][offset : offset + limit]:
         counts = Counter(one.text for one in drawn[question.id]().answers)

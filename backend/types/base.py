@@ -1,14 +1,15 @@
 """The base of everything that crosses a boundary: frozen, strict, with one canonical JSON.
 
-Owns `Frozen`, the `Array` field type and the key of a request. Refuses behaviour: a type here
+Owns `Frozen`, the `Array` field type and the one rule of keys (`digest`). Refuses behaviour: a type here
 knows how to be written and read, not how it was computed.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
+from collections.abc import Iterable
+from itertools import chain
 from typing import Annotated, Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from pydantic import (
 )
 from pydantic.functional_serializers import PlainSerializer
 from pydantic_core import CoreSchema
+
+from cache import digests
 
 METRIC_VERSION = 2
 """Raised whenever a stored figure would be computed differently today."""
@@ -100,7 +103,7 @@ class Frozen(BaseModel):
     @property
     def hash(self) -> str:
         """sha256 of the canonical JSON, 64 hexadecimal digits."""
-        return hashlib.sha256(f"{type(self).__name__}:{self.canonical()}".encode()).hexdigest()
+        return digest([f"{type(self).__name__}:{self.canonical()}"])
 
     def to_bytes(self) -> bytes:
         """The compact JSON under which this value is stored and sent."""
@@ -134,9 +137,26 @@ class Strict(Frozen):
         return schema
 
 
+def digest(of: Iterable[str | Frozen], over: Iterable[str | Frozen] = ()) -> str:
+    """The key of what hangs on all this: SHA-256, 64 hexadecimal digits; where less is enough, its beginning.
+
+    A value stands as its canonical JSON. Keys are on people's disks: what is hashed for one of them may be written
+    otherwise here, and must stay the same bytes.
+
+    Args:
+        of: what every one of the things that are looked up hangs on, told apart by NUL.
+        over: the things themselves, one behind the other; they may be thousands, and are not held at once.
+    """
+
+    def told(part: str | Frozen) -> str:
+        return part if isinstance(part, str) else part.canonical()
+
+    return digests.of_text(chain(["\0".join(map(told, of))], map(told, over)))
+
+
 def result_key(request: Frozen, basis: str) -> str:
     """Where the result of `request` on the model of that `basis` (`ModelInfo.basis`) is stored: 64 hex digits."""
-    return hashlib.sha256(f"{request.hash}:{figures(basis)}".encode()).hexdigest()
+    return digest([f"{request.hash}:{figures(basis)}"])
 
 
 def figures(basis: str) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field
 
 from backend.types.base import Frozen, Strict
+from backend.types.estimate import Estimate
 from backend.types.requests import Decoding, Text
 from backend.types.results import Finish
 
@@ -227,16 +228,6 @@ class Confidence(Frozen):
     log_prob: float
     first_probability: float
     entropy: float
-
-
-class Estimate(Frozen):
-    """A statistic with its 95 % interval over `clusters` resampled clusters (questions) of `n` items."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-    clusters: int
 
 
 class Scores(Frozen):

@@ -15,7 +15,8 @@ from backend.errors import BadNeurons
 from backend.layout import Layout
 from backend.neurons import NeuronId, NeuronSet
 from backend.types.base import Frozen
-from backend.types.identify import Estimate, RegionRule
+from backend.types.estimate import Estimate
+from backend.types.identify import RegionRule
 from backend.types.plan import Plan, RunName
 from backend.types.report import Report
 from backend.types.requests import Text

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Literal
 
 from backend.types.base import Frozen
-from backend.types.identify import CalibrationBin, Estimate, Funnel, Scores
+from backend.types.estimate import Estimate
+from backend.types.identify import CalibrationBin, Funnel, Scores
 from backend.types.requests import Threshold
 
 

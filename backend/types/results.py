@@ -6,7 +6,6 @@ without padding; `answer pos` counts the answer's tokens alone. Logarithms are n
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Literal, Self
 
@@ -14,7 +13,8 @@ from pydantic import Field, model_validator
 
 from backend.layout import Layout
 from backend.neurons import NeuronId, NeuronSet
-from backend.types.base import Array, Frozen
+from backend.types.base import Array, Frozen, digest
+from backend.types.estimate import POSITION_RESAMPLES, Estimate
 from backend.types.requests import CompareRequest, ExploreRequest, LensRequest, NeuronRequest
 
 Role = Literal["template", "prompt", "answer"]
@@ -57,8 +57,7 @@ class ModelInfo(Frozen):
         mixed in one array or taken for one another.
         """
         libraries = json.dumps(self.versions, sort_keys=True)
-        told = f"{self.fingerprint}\0{libraries}\0{self.device.partition(':')[0]}"
-        return hashlib.sha256(told.encode()).hexdigest()
+        return digest([self.fingerprint, libraries, self.device.partition(":")[0]])
 
     @model_validator(mode="after")
     def _laid_out(self) -> Self:
@@ -234,6 +233,19 @@ class Row(Frozen):
     kl_interval: tuple[float, float] | None
     delta_max: Array
     delta_sum: Array
+
+    @property
+    def kl_estimate(self) -> Estimate | None:
+        """`kl_mean` with its interval and what that was made from; None below two positions. A view: stored comparisons
+        hold mean and interval apart, and keep their bytes."""
+        if self.kl_interval is None:
+            return None
+        low, high = self.kl_interval
+        count = int(self.kl.size)
+        return Estimate(
+            value=self.kl_mean, low=low, high=high, n=count, clusters=count, unit="position",
+            resamples=POSITION_RESAMPLES,
+        )  # fmt: skip
 
 
 class Comparison(Frozen):

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from backend.types.base import Frozen
-from backend.types.identify import Estimate
+from backend.types.estimate import CALIBRATION_RESAMPLES, Estimate
 from backend.types.numbers import counted, fixed, per_cent, percent
 from backend.types.probe import Probe
 from backend.types.results import Exploration
@@ -44,7 +44,9 @@ class Calibration(Frozen):
         """The share at a score; beyond the held-out scores that of the outermost one."""
         told = (float(np.interp(log_odds, self.log_odds, curve)) for curve in (self.chance, self.low, self.high))
         value, low, high = told
-        return Estimate(value=value, low=low, high=high, n=self.n, clusters=self.clusters)
+        return Estimate(
+            value=value, low=low, high=high, n=self.n, clusters=self.clusters, resamples=CALIBRATION_RESAMPLES
+        )
 
     @property
     def balance(self) -> float:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy import stats
 from torch import Tensor
 
 from backend.forward import prompting
@@ -25,6 +24,7 @@ from backend.forward.rows.row import Row as Asked
 from backend.forward.rows.row import Running, prove
 from backend.forward.rows.shared import Ask, Work, alone
 from backend.models.loaded import LoadedModel
+from backend.statistics.intervals import mean_interval
 from backend.text.diff import first_split, tokens_changed, word_diff
 from backend.types import (
     Candidate,
@@ -44,7 +44,6 @@ CHUNK, LOGITS = 32, 1 << 28
 """At most so many positions of the baseline's answer, and bytes of their logits in all rows, are read at once: bounds
 memory, not the result."""
 CANDIDATES = 10
-RESAMPLES = 1000
 END = -1
 """Stands for the end token where two answers are compared: which end token it was does not matter."""
 
@@ -240,13 +239,3 @@ def _candidates(model: LoadedModel, before: Sequence[int], chances: Tensor, toke
         shown = prompting.completing(model, before, token)
         told.append(Candidate(id=token, shown=shown, probability=min(chance, 1.0)))
     return tuple(told)
-
-
-def mean_interval(values: np.ndarray) -> tuple[float, float] | None:
-    """95 % percentile bootstrap interval of the mean, 1,000 resamples, seed 0; None below two values."""
-    if len(values) < 2:
-        return None
-    found = stats.bootstrap(
-        (values,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(0)
-    ).confidence_interval
-    return float(found.low), float(found.high)

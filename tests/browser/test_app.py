@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Locator, Page, Request, TimeoutError, e
 
 from backend.neurons import NeuronId
 from backend.probes import library
+from backend.runs.folder import probes_in
 from tests.browser.conftest import serving, settled, until
 
 pytestmark = [
@@ -210,7 +211,7 @@ def test_a_probe_from_a_file_is_marked_scores_the_answer_and_is_switched_off_as_
 
 
 def test_the_probe_that_ships_opens_its_report_and_a_clicked_neuron_is_tried_in_compare(page: Page) -> None:
-    (file,) = library.SHIPPED.glob(f"*/{library.PROBE}")
+    (file,) = probes_in(library.SHIPPED)
     probe = library.read_file(file)
     assert probe.report is not None
     go(page, "Identify")

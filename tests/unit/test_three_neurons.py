@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -296,7 +297,8 @@ def test_in_files_of_neurons() -> None:
     ]  # fmt: skip
     found = neuron_files.read_file(table, "p.csv")
     assert found.neurons == THREE and list(found.weights.items()) == list(zip(THREE, weights, strict=True))
-    assert neuron_files.read(neuron_files.write_json(THREE, "m", "f"), "p.json") == THREE
+    told = json.dumps({"model": "m", "fingerprint": "f", "neurons": [str(one) for one in THREE]})
+    assert neuron_files.read(told.encode(), "p.json") == THREE
     assert neuron_files.read("\n".join(NAMES).encode(), "p.txt") == THREE
 
 

@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from sklearn.metrics import cohen_kappa_score
 
 from backend.identify.answers import llm
 from backend.identify.answers.items import Answered, kept
 from backend.identify.answers.judge import verdict
 from backend.identify.context import Ground
-from backend.statistics import share
+from backend.statistics.intervals import share
+from backend.statistics.scores import kappa
 from backend.types.identify import Consistency, Samples, Verdict
 from backend.types.report import Agreement
 
@@ -78,7 +78,6 @@ def agreement(one: str, first: Judged, other: str, second: Judged) -> Agreement 
     if not clear:
         return None
     questions, ones, others = (list(part) for part in zip(*clear, strict=True))
-    kappa = float(cohen_kappa_score(ones, others)) if len({*ones, *others}) > 1 else None
     return Agreement(
         one=one,
         other=other,
@@ -86,7 +85,7 @@ def agreement(one: str, first: Judged, other: str, second: Judged) -> Agreement 
             np.array([a == b for a, b in zip(ones, others, strict=True)], dtype=np.float64),
             np.unique(questions, return_inverse=True)[1],
         ),
-        kappa=kappa,
+        kappa=kappa(ones, others),
         counts=dict(sorted(Counter(f"{a}/{b}" for a, b in zip(ones, others, strict=True)).items())),
         unread=len(pairs) - len(clear),
     )

@@ -9,7 +9,6 @@ Source of the method: Gao et al. 2025, section 6.1.2, where a larger model names
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -23,9 +22,11 @@ from unicodedata import east_asian_width
 import httpx
 
 from backend.errors import BackendUnavailable, BadSettings
+from backend.runs.folder import RunFolder
 from backend.runs.pace import Pace, batches
 from backend.runs.records import records
 from backend.types import Frozen, StageEvent
+from backend.types.base import digest
 from backend.types.identify import Question, Verdict
 from backend.types.plan import LlmJudge
 from backend.untrusted import clause
@@ -75,7 +76,7 @@ _AROUND = _QUOTES + "*_#.!,;:()[]{}<>- \t"
 def refuse_absent(judge: LlmJudge | None, folder: Path) -> None:
     """Raises BadSettings where a judge is wanted, none can be asked, and none was asked before in the run's folder:
     known before the answers that it would judge are drawn."""
-    if judge is not None and not any(folder.glob("judged-*.jsonl")):
+    if judge is not None and not RunFolder(folder).all_replies("judged"):
         address()
 
 
@@ -102,7 +103,7 @@ def address() -> str:
 def journal_of(folder: Path, judge: LlmJudge, kind: Kind) -> Journal:
     """Where the replies of this judge are kept: another file for another model, instruction, setting or address."""
     place = _place(address()) if os.environ.get(ADDRESS, "").strip() else ""
-    return Journal(folder / f"{kind}-{_asking(judge, kind)}_{_hash(place)}.jsonl")
+    return Journal(RunFolder(folder).replies(kind, _asking(judge, kind), _hash(place)))
 
 
 def _asking(judge: LlmJudge, kind: Kind) -> str:
@@ -117,7 +118,7 @@ def _place(url: str) -> str:
 
 
 def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return digest([text])[:16]
 
 
 def _kept(folder: Path, judge: LlmJudge, kind: Kind) -> Journal:
@@ -128,7 +129,7 @@ def _kept(folder: Path, judge: LlmJudge, kind: Kind) -> Journal:
 
 def _last(folder: Path, judge: LlmJudge, kind: Kind) -> Journal | None:
     """The replies that were written last of this judge, wherever it stood: what is shown needs no address."""
-    found = list(folder.glob(f"{kind}-{_asking(judge, kind)}_*.jsonl"))
+    found = RunFolder(folder).all_replies(kind, _asking(judge, kind))
     return Journal(max(found, key=lambda path: path.stat().st_mtime_ns)) if found else None
 
 

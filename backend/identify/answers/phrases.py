@@ -108,8 +108,6 @@ class _Phrase:
     behind_be: bool
     echoed: bool
     """Words of the question stand before it in its clause."""
-    is_again: bool = False
-    """Said for the second time."""
 
 
 def phrase(response: str, question: str) -> Span | None:
@@ -133,7 +131,7 @@ def _candidates(words: Sequence[Word], response: str, asked: set[str]) -> list[_
         if cut is not None:
             told.append(cut)
         elif _is_again(one, words, response):
-            told.append(replace(one, is_again=True))
+            told.append(one)
     return told
 
 

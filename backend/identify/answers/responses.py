@@ -6,7 +6,6 @@ Source: Gao et al. 2025, section 6.1.1; the authors' code for the decoding.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -17,6 +16,7 @@ from backend.models.loaded import LoadedModel
 from backend.runs.pace import FIRST, Pace, batches
 from backend.runs.records import records
 from backend.types import Asked, StageEvent
+from backend.types.base import digest
 from backend.types.identify import Greedy, Question, Sample, Samples, Sampling
 from backend.watch import SILENT, Watch, between
 from cache.journal import Journal
@@ -105,7 +105,7 @@ def _drawn(
 def put(model: LoadedModel, sampling: Sampling) -> str:
     """The hash of how a question is put to the model: of a question that is always the same, with all around it."""
     ids = encode(model, Asked(prompt="Who wrote Emma?" + sampling.suffix), sampling.max_new_tokens).ids
-    return hashlib.sha256(",".join(map(str, ids)).encode()).hexdigest()
+    return digest([",".join(map(str, ids))])
 
 
 def resumed(
@@ -159,4 +159,4 @@ def sample(answer: Running) -> Sample:
 
 def row_seed(seed: int, question: str, number: int) -> int:
     """The seed of one sample, 0..2**63-1."""
-    return int.from_bytes(hashlib.sha256(f"{seed}\0{question}\0{number}".encode()).digest()[:8], "big") >> 1
+    return int(digest([str(seed), question, str(number)])[:16], 16) >> 1

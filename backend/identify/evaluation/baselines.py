@@ -22,8 +22,10 @@ from backend.forward.controls import draw
 from backend.identify.fit.choice import Items
 from backend.layout import Layout
 from backend.neurons import NeuronSet
-from backend.statistics import auroc, estimate
-from backend.types.identify import Confidence, Estimate
+from backend.statistics.intervals import estimate
+from backend.statistics.scores import auroc, aurocs, difference
+from backend.types.estimate import Estimate
+from backend.types.identify import Confidence
 from backend.types.report import Baseline, RandomSets
 
 SIMPLE = ("answer length", "mean log-probability", "first token's probability", "entropy")
@@ -103,25 +105,7 @@ def adds(
     beside = _logits(
         np.column_stack([simple_train, probe_train]), train.labels, np.column_stack([simple_test, probe_test])
     )
-    return difference(test, beside, without[:, None])
-
-
-def difference(test: Items, scores: Float[np.ndarray, " item"], others: Float[np.ndarray, "item draw"]) -> Estimate:
-    """AUROC of `scores` minus the mean AUROC of `others`, both on the same resampled items."""
-    both = np.column_stack([scores, others])
-
-    def measure(labels: np.ndarray, held: np.ndarray, weights: np.ndarray | None) -> float:
-        found = aurocs(labels, held, weights)
-        return float(found[0] - found[1:].mean())
-
-    return estimate(measure, test.labels, both, test.entities)
-
-
-def aurocs(
-    labels: Int[np.ndarray, " item"], scores: Float[np.ndarray, "item draw"], weights: np.ndarray | None = None
-) -> Float[np.ndarray, " draw"]:
-    """AUROC of each column."""
-    return np.array([auroc(labels, column, weights) for column in scores.T])
+    return difference(test.labels, beside, without[:, None], test.entities)
 
 
 def random_sets(
@@ -146,7 +130,7 @@ def random_sets(
         kind=kind,
         auroc=estimate(mean, test.labels, scores, test.entities),
         draws=tuple(map(float, aurocs(test.labels, scores))),
-        better=difference(test, refitted(train, test, places), scores),
+        better=difference(test.labels, refitted(train, test, places), scores, test.entities),
     )
 
 

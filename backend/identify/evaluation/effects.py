@@ -7,7 +7,6 @@ Source: Gao et al. 2025, section 3 (all H-neurons scaled together); the paper re
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -22,8 +21,9 @@ from backend.identify.answers.responses import ROWS, Prompts, resumed, sample
 from backend.layout import Layout
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
-from backend.statistics import share
+from backend.statistics.intervals import share
 from backend.types import RowPlan
+from backend.types.base import digest
 from backend.types.identify import Question, Samples, Sampling, Verdict
 from backend.types.plan import Checks
 from backend.types.report import Effect
@@ -93,14 +93,9 @@ def answers(
     return resumed(model, questions, sampling, journal, watch, Samples, batch, size, doing)
 
 
-def digest(questions: Sequence[Question], arms: Sequence[Arm], sampling: Sampling, basis: str) -> str:
+def key(questions: Sequence[Question], arms: Sequence[Arm], sampling: Sampling, basis: str) -> str:
     """What answers under arms hang on: 16 hexadecimal digits. `basis`: of the model, with its metric (`figures`)."""
-    whole = hashlib.sha256(f"{basis}\0{sampling.canonical()}".encode())
-    for question in questions:
-        whole.update(question.canonical().encode())
-    for arm in arms:
-        whole.update(arm.plan.canonical().encode())
-    return whole.hexdigest()[:16]
+    return digest([basis, sampling], [*questions, *(arm.plan for arm in arms)])[:16]
 
 
 def effects(

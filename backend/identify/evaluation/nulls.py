@@ -17,7 +17,8 @@ from backend.identify.fit.choice import Items, fits, trained_fit
 from backend.identify.fit.solver import h_neurons
 from backend.runs.pace import Pace
 from backend.runs.records import ONWARDS, R, damaged, records
-from backend.statistics import auroc, p_value
+from backend.statistics.permutation import p_value, shuffled
+from backend.statistics.scores import auroc
 from backend.types import Frozen, StageEvent
 from backend.types.plan import Training
 from backend.types.report import Null
@@ -40,17 +41,6 @@ class Signs(Frozen):
 
     positive: Places = ()
     negative: Places = ()
-
-
-def shuffled(
-    labels: Int[np.ndarray, " item"], strata: Int[np.ndarray, " item"], random: np.random.Generator
-) -> Int[np.ndarray, " item"]:
-    """The labels, each exchanged with another of its stratum."""
-    found = labels.copy()
-    for stratum in np.unique(strata):
-        places = np.flatnonzero(strata == stratum)
-        found[places] = labels[random.permutation(places)]
-    return found
 
 
 def null(

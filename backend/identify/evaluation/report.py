@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.stats import spearmanr
 from sklearn.metrics import roc_curve
 from sklearn.model_selection import GroupKFold
 
@@ -21,17 +20,11 @@ from backend.identify.fit.choice import Trained, fits
 from backend.identify.fit.solver import Fit, h_neurons
 from backend.layout import Layout
 from backend.neurons import NeuronSet
-from backend.statistics import (
-    auroc,
-    calibration,
-    estimate,
-    matched,
-    p_value,
-    permuted,
-    scores_of,
-    within,
-)
-from backend.types.identify import Estimate, Funnel
+from backend.statistics.intervals import estimate
+from backend.statistics.permutation import p_value, permuted
+from backend.statistics.scores import auroc, calibration, correlation, matched, scores_of, within
+from backend.types.estimate import Estimate
+from backend.types.identify import Funnel
 from backend.types.plan import Plan
 from backend.types.report import Agreement, Effect, Flagged, Null, RandomSets, Report, Variation
 from backend.watch import SILENT, Watch, between
@@ -134,13 +127,6 @@ def unseen(train: Part, test: Part) -> Int[np.ndarray, " some"]:
         [place for place, names in enumerate(zip(test.words, test.subjects, strict=True)) if not known & {*names}],
         dtype=np.int64,
     )
-
-
-def correlation(scores: Float[np.ndarray, " item"], lengths: Int[np.ndarray, " item"]) -> float | None:
-    """Spearman's; None where either never varies."""
-    if len(np.unique(lengths)) < 2 or len(np.unique(scores)) < 2:
-        return None
-    return float(spearmanr(scores, lengths).statistic)
 
 
 def _left_out(study: Study, fit: Fit, plan: Plan) -> Estimate | None:

@@ -20,9 +20,10 @@ from backend.forward.pooling import RegionText, batches, right_padded
 from backend.models.hooks import observe
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
-from backend.statistics import auroc, estimate, share
+from backend.statistics.intervals import estimate, share
+from backend.statistics.scores import auroc
 from backend.types import Population, Threshold
-from backend.types.identify import Estimate
+from backend.types.estimate import Estimate
 from backend.types.report import Flagged
 from backend.watch import SILENT, Watch, between
 
@@ -66,11 +67,11 @@ def count(
     with torch.inference_mode():
         for places in batches(model, [len(text.ids) for text in texts]):
             between(watch)
-            _read(model, [texts[place] for place in places], places, k, chosen, found)
+            _count_batch(model, [texts[place] for place in places], places, k, chosen, found)
     return {population: Counts(*pair) for population, pair in found.items()}
 
 
-def _read(
+def _count_batch(
     model: LoadedModel,
     texts: Sequence[RegionText],
     places: Sequence[int],

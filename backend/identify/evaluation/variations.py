@@ -19,9 +19,11 @@ from backend.identify.context import Ground, Pool
 from backend.identify.evaluation.report import judged_within
 from backend.identify.features.extract import Features
 from backend.identify.features.study import Study
-from backend.identify.fit.choice import jaccard, trained_fit
+from backend.identify.fit.choice import trained_fit
 from backend.identify.fit.solver import h_neurons
-from backend.statistics import auroc, estimate
+from backend.statistics.intervals import estimate
+from backend.statistics.neurons import jaccard
+from backend.statistics.scores import auroc
 from backend.types.identify import Item, RegionRule
 from backend.types.plan import Training
 from backend.types.report import Variation
@@ -47,7 +49,7 @@ def variations(
     for name, other in _other_fits(training).items():
         told.append(_made(name, len(items), partial(pool.study, ground, items, other), other, ground, positive))
     for name, other_words in _other_words(ground, items).items():
-        reread = Pool(tuple(other_words), ground.features(other_words, ground.plan.rule, _folder(name)), pool.held)
+        reread = Pool(tuple(other_words), ground.features(other_words, ground.plan.rule, _spelt(name)), pool.held)
         told.append(_made(name, len(items), partial(reread.study, ground, other_words), training, ground, positive))
     for name, rule in other_rules(ground.plan.rule).items():
         reread = Pool(tuple(items), _reread(ground, items, rule), pool.held)
@@ -101,12 +103,12 @@ def _over(item: Item, span: Span | None) -> Item:
     return item if span is None else item.model_copy(update={"start": span.start, "end": span.end})
 
 
-def _folder(name: str) -> str:
-    return f"features-{name.partition(': ')[2].replace(' ', '-')}"
+def _spelt(name: str) -> str:
+    return name.partition(": ")[2].replace(" ", "-")
 
 
 def _reread(ground: Ground, items: Sequence[Item], rule: RegionRule) -> Features:
-    return ground.features(items, rule, f"features-{rule.position}-{rule.pooling}")
+    return ground.features(items, rule, f"{rule.position}-{rule.pooling}")
 
 
 def _held(ground: Ground, pool: Pool, items: Sequence[Item], kept: Sequence[Item]) -> Study:

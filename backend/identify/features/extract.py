@@ -14,7 +14,6 @@ Source: Gao et al. 2025, Eq. 3 (mean over a region's tokens).
 from __future__ import annotations
 
 import copy
-import hashlib
 import math
 import zlib
 from collections.abc import Mapping, Sequence
@@ -36,12 +35,13 @@ from backend.identify.answers.responses import asked
 from backend.identify.answers.spans import Span
 from backend.identify.features.regions import regions
 from backend.models.loaded import LoadedModel
-from backend.probes.library import write_text
 from backend.runs.pace import Pace
-from backend.runs.records import reason, records
+from backend.runs.records import reason, records, write_text
 from backend.types import Frozen, StageEvent, figures
+from backend.types.base import digest
 from backend.types.identify import Confidence, Item, Question, RegionRule, Sampling
 from backend.watch import SILENT, Watch, between
+from cache import digests
 from cache.arrays import is_whole, new_array
 from cache.files import FILE
 from cache.journal import Journal
@@ -102,7 +102,7 @@ def extract(
     journal = Journal(folder / ROWS)
     shape = (len(items), model.info.layout.size)
     with journal.writing():
-        held, spoilt = _begin(folder, journal, items, _digest(model, items, questions, sampling, rule), shape)
+        held, spoilt = _begin(folder, journal, items, _key(model, items, questions, sampling, rule), shape)
         arrays = {name: _mapped(folder / f"{name}.npy", shape) for name in ARRAYS}
         parts = {start: items[start : start + BLOCK] for start in range(0, len(items), BLOCK)}
         done = {start: block for start, block in held.items() if _fits(block, arrays, len(parts.get(start, ())))}
@@ -115,7 +115,7 @@ def extract(
             watch.emit(StageEvent(stage=pace.told(doing), fraction=pace.fraction))
             texts = [read_as(model, item, questions, sampling, rule) for item in part]
             rows = [array[start : start + len(part)] for array in arrays.values()]
-            confidences = tuple(_read(model, texts, rule, rows, watch))
+            confidences = tuple(_read_block(model, texts, rule, rows, watch))
             for array in arrays.values():
                 array.flush()
             done[start] = Block(start=start, confidences=confidences, **_sums(arrays, start, len(part)))
@@ -131,7 +131,7 @@ def read_as(
     return regions(model, asked(questions[item.question], sampling), item.response, Span(item.start, item.end), rule)
 
 
-def _read(
+def _read_block(
     model: LoadedModel, texts: Sequence[RegionText], rule: RegionRule, out: Sequence[np.ndarray], watch: Watch
 ) -> list[Confidence]:
     sure: dict[int, Confidence] = {}
@@ -192,14 +192,12 @@ def _confidence(
     )
 
 
-def _digest(
+def _key(
     model: LoadedModel, items: Sequence[Item], questions: Mapping[str, Question], sampling: Sampling, rule: RegionRule
 ) -> str:
     """All that the features hang on: what each item's text is made from, where it is read, and what reads it."""
-    whole = hashlib.sha256(f"{figures(model.info.basis)}\0{rule.canonical()}".encode())
-    for item in items:
-        whole.update(f"{item.canonical()}\0{asked(questions[item.question], sampling).canonical()}".encode())
-    return whole.hexdigest()
+    texts = (part for item in items for part in (item, "\0", asked(questions[item.question], sampling)))
+    return digest([figures(model.info.basis), rule], texts)
 
 
 def held(folder: Path) -> tuple[tuple[Item, ...], np.ndarray, np.ndarray]:
@@ -213,7 +211,7 @@ def held(folder: Path) -> tuple[tuple[Item, ...], np.ndarray, np.ndarray]:
         lines = (folder / ITEMS).read_bytes()
         items = tuple(Item.model_validate_json(line) for line in lines.split(b"\n") if line)
         spoilt = [path.name for path in paths.values() if not is_whole(path, kept.shape)]
-        spoilt += [ITEMS] if _checksum(lines) != kept.items else []
+        spoilt += [ITEMS] if digests.of_bytes(lines) != kept.items else []
         if spoilt:
             raise _damaged(spoilt[0])
         arrays = {name: np.lib.format.open_memmap(path, mode="r") for name, path in paths.items()}
@@ -247,7 +245,7 @@ def _begin(
     It begins anew there, and where it holds the features of other items, another rule or another model.
     """
     lines = "".join(item.model_dump_json() + "\n" for item in items)
-    kept = Kept(of=digest, items=_checksum(lines.encode()), shape=shape)
+    kept = Kept(of=digest, items=digests.of_bytes(lines.encode()), shape=shape)
     held, spoilt = _held(folder, journal, kept)
     if held is None:
         # The last is what an older version kept beside them.
@@ -282,10 +280,6 @@ def _fits(block: Block, arrays: Arrays, count: int) -> bool:
 
 def _sums(arrays: Arrays, start: int, count: int) -> dict[str, int]:
     return {name: zlib.crc32(array[start : start + count].data) for name, array in arrays.items()}
-
-
-def _checksum(payload: bytes) -> str:
-    return hashlib.sha256(payload).hexdigest()
 
 
 def _mapped(path: Path, shape: tuple[int, int]) -> np.memmap[Any, Any]:

@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from backend.errors import BadSettings
 from backend.identify.fit.solver import Fit, h_neurons, least_c, path
-from backend.statistics import auroc, estimate, single_neurons
-from backend.types.identify import Estimate
+from backend.statistics.intervals import estimate, standard_error
+from backend.statistics.neurons import mean_overlap, single_neurons
+from backend.statistics.scores import accuracy, auroc
+from backend.types.estimate import Estimate
 from backend.types.plan import Training
 from backend.types.report import PathPoint
 from backend.watch import SILENT, Watch, between
@@ -122,17 +123,7 @@ def validate(items: Items, training: Training, watch: Watch = SILENT) -> Validat
         for place, fit in enumerate(fits(items.take(np.flatnonzero(inside)), training)):
             logits[place, ~inside] = fit.logits(items.answer[~inside])
             chosen[place].append(set(h_neurons(fit).tolist()))
-    return Validated(logits, np.array([_overlap(sets) for sets in chosen]))
-
-
-def jaccard(one: set[int], other: set[int]) -> float:
-    """Shared members of all members; two empty sets are no match."""
-    return len(one & other) / len(one | other) if one | other else 0.0
-
-
-def _overlap(sets: list[set[int]]) -> float:
-    pairs = [jaccard(one, other) for one, other in combinations(sets, 2)]
-    return float(np.mean(pairs)) if pairs else 0.0
+    return Validated(logits, np.array([mean_overlap(sets) for sets in chosen]))
 
 
 def train(items: Items, training: Training, kept: Kept | None = None, watch: Watch = SILENT) -> Trained:
@@ -165,7 +156,7 @@ def _chosen(
 ) -> int:
     tried = [
         Tried(
-            fit.c, len(h_neurons(fit)), auroc(items.labels, held), _accuracy(items.labels, held),
+            fit.c, len(h_neurons(fit)), auroc(items.labels, held), accuracy(items.labels, held),
             None if stay is None else stay.value,
         )
         for fit, held, stay in zip(whole, validated.logits, kept, strict=True)
@@ -196,15 +187,6 @@ def choose(tried: Sequence[Tried], training: Training, error: Callable[[int], fl
     return next(place for place in real if tried[place].auroc >= least)
 
 
-def standard_error(told: Estimate) -> float:
-    """Of a statistic, from its 95 % interval, as if it were normal."""
-    return (told.high - told.low) / (2 * 1.96)
-
-
-def _accuracy(labels: np.ndarray, logits: np.ndarray, weights: np.ndarray | None = None) -> float:
-    return float(np.average((logits > 0) == (labels == 1), weights=weights))
-
-
 def _point(items: Items, fit: Fit, validated: Validated, place: int, kept: Estimate | None) -> PathPoint:
     held = validated.logits[place]
     return PathPoint(
@@ -212,7 +194,7 @@ def _point(items: Items, fit: Fit, validated: Validated, place: int, kept: Estim
         positive=len(h_neurons(fit)),
         negative=int((fit.weights < 0).sum()),
         auroc=estimate(auroc, items.labels, held, items.entities),
-        accuracy=estimate(_accuracy, items.labels, held, items.entities),
+        accuracy=estimate(accuracy, items.labels, held, items.entities),
         stability=float(validated.stability[place]),
         train_auroc=auroc(items.labels, fit.logits(items.answer)),
         kept=kept,

@@ -16,7 +16,8 @@ from backend.identify.fit.choice import Items
 from backend.identify.fit.solver import Fit
 from backend.layout import Layout
 from backend.neurons import NeuronId
-from backend.statistics import auroc, by_blocks, cohens_d, partners
+from backend.statistics.neurons import by_blocks, cohens_d, partners
+from backend.statistics.scores import auroc
 from backend.types.identify import Item, Question, Sampling
 from backend.types.probe import Histogram, ProbeNeuron, TopItem
 

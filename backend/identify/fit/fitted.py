@@ -21,7 +21,7 @@ from backend.identify.fit.choice import Items, train
 from backend.identify.fit.solver import h_neurons
 from backend.identify.formats import thunlp
 from backend.layout import Layout
-from backend.statistics import scores_of
+from backend.statistics.scores import scores_of
 from backend.types.identify import Scores
 from backend.types.plan import Training
 from backend.types.probe import Probe

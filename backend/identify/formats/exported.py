@@ -27,6 +27,7 @@ from backend.layout import Layout
 from backend.models.loaded import LoadedModel
 from backend.probes import library
 from backend.runs import runs
+from backend.runs.folder import RunFolder
 from backend.runs.records import reason
 from backend.runs.runs import Begun
 from backend.types.identify import Item, Question
@@ -91,14 +92,14 @@ def finished(name: str) -> Finished:
     """
     begun, of_run = runs.begun(name)
     folder = library.folder_of(name)
-    items, answer, _ = held(folder / "features")
+    items, answer, _ = held(RunFolder(folder).features())
     try:
-        table = pd.read_parquet(folder / "items.parquet", columns=["question", "response", "held_out"])
+        table = pd.read_parquet(RunFolder(folder).items, columns=["question", "response", "held_out"])
     except FileNotFoundError as error:
         raise StoreError(f"The run {name} is not finished", "it holds no items yet", "resume it") from error
     except (OSError, ValueError) as error:
         raise StoreError(
-            f"items.parquet of {name} is damaged", reason(error), "resume it: it is written anew"
+            f"{RunFolder(folder).items.name} of {name} is damaged", reason(error), "resume it: it is written anew"
         ) from error
     _refuse_unheld(begun, name)
     out = {(question, response): bool(held_out) for question, response, held_out in table.itertuples(index=False)}

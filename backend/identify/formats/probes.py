@@ -61,12 +61,12 @@ def read(files: dict[str, bytes], name: str, info: ModelInfo | None, meant: Said
     """
     run_name(name)
     try:
-        return _read(files, name, info, meant)
+        return _probe_of(files, name, info, meant)
     except ValidationError as error:
         raise BadInput(f"{' with '.join(files)} is a damaged probe", reason(error), "export it again") from error
 
 
-def _read(files: dict[str, bytes], name: str, info: ModelInfo | None, meant: Said) -> Probe:
+def _probe_of(files: dict[str, bytes], name: str, info: ModelInfo | None, meant: Said) -> Probe:
     """By the endings. Raises BadInput, BadNeurons, and ValidationError where something in it is no probe's."""
     by_ending = {Path(file).suffix.lower(): (file, payload) for file, payload in files.items()}
     if found := next((file for file in by_ending if file in (".pkl", ".pickle", ".joblib")), None):

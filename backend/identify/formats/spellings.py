@@ -126,7 +126,7 @@ def _flat(value: Any, bars: bool, depth: int = 0) -> Iterable[Any]:
     if depth > MAX_DEPTH:
         raise Unclear("lists too deep in each other")
     if isinstance(value, str):
-        held = _read(value.strip(), is_element=not bars)
+        held = _spelt_list(value.strip(), is_element=not bars)
         if held is not None:
             yield from _flat(held, bars, depth + 1)
         else:
@@ -160,7 +160,7 @@ def _barred(text: str) -> list[str]:
     return text.split("|")
 
 
-def _read(text: str, is_element: bool) -> list[Any] | dict[str, Any] | None:
+def _spelt_list(text: str, is_element: bool) -> list[Any] | dict[str, Any] | None:
     """The list or object that a text spells; None where the text is a spelling itself.
 
     What stands in a list is a spelling already, and is doubted only where it was quoted: "(255, 255, 0)" is a colour.

@@ -30,6 +30,8 @@ from jaxtyping import Float, Int
 from backend.errors import BadInput, BadSettings
 from backend.types.identify import Side
 from backend.untrusted import MAX_UNPACKED, array, bytes_of, json_value, real
+from cache import atomic
+from cache.errors import cause
 
 SIDES: dict[str, Side] = {"t": "right", "f": "wrong"}
 ANSWER, OTHER = "answer_tokens", "all_except_answer_tokens"
@@ -249,9 +251,7 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BadSettings(
-            f"{folder} cannot be written", error.strerror or str(error), "choose another place"
-        ) from error
+        raise BadSettings(f"{folder} cannot be written", cause(error), "choose another place") from error
 
 
 @dataclass(frozen=True)
@@ -283,11 +283,11 @@ def write(folder: Path, parts: Mapping[str, Sequence[Exported]]) -> None:
                         made.append(folder / place / f"act_{item.told.id}.npy")
                         np.save(made[-1], np.asarray(rows, np.float32))
                 made.append(folder / answers_of(part))
-                made[-1].write_bytes("".join(_line(item.told) for item in items).encode())
+                atomic.export(made[-1], "".join(_line(item.told) for item in items).encode())
             for part, items in parts.items():
                 ids = {mark: [item.told.id for item in items if item.side == side] for mark, side in SIDES.items()}
                 made.append(folder / ids_of(part))
-                made[-1].write_text(json.dumps(ids, ensure_ascii=False), "utf-8")
+                atomic.export(made[-1], json.dumps(ids, ensure_ascii=False).encode())
     except BaseException:
         for path in made:
             with suppress(OSError):

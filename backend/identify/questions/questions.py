@@ -6,7 +6,6 @@ Owns the shipped questions and the bound and order of any set. Refuses to read f
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import count
@@ -18,6 +17,7 @@ from backend.identify.questions import facts
 from backend.identify.questions.facts import Fact
 from backend.identify.questions.templates import TEMPLATES
 from backend.text.verdict import normalise
+from backend.types.base import digest
 from backend.types.identify import Question
 from backend.types.plan import Source
 
@@ -229,9 +229,6 @@ def _unique(questions: Sequence[Question]) -> Iterable[Question]:
         yield question.model_copy(update={"id": f"{id} ({last[id]})"})
 
 
-def digest(questions: Sequence[Question]) -> str:
-    """SHA-256 over all questions with their answers: what a probe was made from."""
-    whole = hashlib.sha256()
-    for question in questions:
-        whole.update(question.canonical().encode())
-    return whole.hexdigest()
+def key(questions: Sequence[Question]) -> str:
+    """Over all questions with their answers: what a probe was made from."""
+    return digest([], questions)

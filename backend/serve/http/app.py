@@ -18,11 +18,10 @@ from anyio import CapacityLimiter
 from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field, StrictBool, ValidationError
+from pydantic import BaseModel, Field, StrictBool
 
 from backend.errors import HNeuronsError, Unknown
 from backend.serve.client import Client
-from backend.serve.failures import explain
 from backend.serve.hosts import Hosts, TrustedHosts, trusted
 from backend.serve.http.bodies import Bodies, Body, JsonOnly, StrictRoute
 from backend.serve.http.docs import add_docs
@@ -48,6 +47,7 @@ from backend.types import (
     Verb,
 )
 from backend.types import Request as Asked
+from backend.types.refusal import validated
 
 log = logging.getLogger(__name__)
 
@@ -277,10 +277,7 @@ def _add_verbs(app: FastAPI, client: Client) -> None:
 
 
 def _request(verb: Verb, data: dict[str, Any]) -> Asked:
-    try:
-        return REQUESTS[verb].model_validate(data)
-    except ValidationError as error:
-        raise explain(error) from error
+    return validated(REQUESTS[verb], data)
 
 
 async def _answer(

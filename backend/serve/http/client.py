@@ -20,6 +20,7 @@ from backend.types import RESULTS, Asked, JobView, ModelChoice, ModelStatus, Req
 from backend.types.identify import ReadQuestions, Verdict
 from backend.types.plan import AnswerView, RunView
 from backend.types.probe import Probe, ProbeSummary
+from backend.types.refusal import first_problem
 from backend.types.standing import Standing
 
 T = TypeVar("T", bound=BaseModel)
@@ -54,12 +55,12 @@ class HttpClient:
 
     def status(self) -> ModelStatus:
         """The loaded model, or how far its loading is."""
-        return self._read(ModelStatus, self._call("GET", "/v1/status"))
+        return self._validated(ModelStatus, self._call("GET", "/v1/status"))
 
     def models(self) -> tuple[ModelChoice, ...]:
         """The registry's rows, as they stand on the service's machine."""
         rows = self._call("GET", "/v1/models")["models"]
-        return tuple(self._read(ModelChoice, row) for row in rows)
+        return tuple(self._validated(ModelChoice, row) for row in rows)
 
     def load(
         self,
@@ -87,7 +88,7 @@ class HttpClient:
         """The job and its events from number `after`; waits up to `wait` seconds for something new."""
         wait = min(wait, MAX_WAIT)
         params = {"after": after, "wait": wait}
-        return self._read(JobView, self._call("GET", f"/v1/jobs/{_word(job)}", params=params, wait=wait))
+        return self._validated(JobView, self._call("GET", f"/v1/jobs/{_word(job)}", params=params, wait=wait))
 
     def stop(self, job: str) -> None:
         """Stop a job, queued or running."""
@@ -103,7 +104,7 @@ class HttpClient:
     def results(self, limit: int = 50) -> tuple[StoredResult, ...]:
         """What is in the service's store, newest first."""
         rows = self._call("GET", "/v1/results", params={"limit": limit})["results"]
-        return tuple(self._read(StoredResult, row) for row in rows)
+        return tuple(self._validated(StoredResult, row) for row in rows)
 
     def example(self, verb: Verb) -> Result:
         """The finished example that ships for `verb`."""
@@ -112,26 +113,26 @@ class HttpClient:
     def probes(self) -> tuple[ProbeSummary, ...]:
         """The probes that are there."""
         rows = self._call("GET", "/v1/probes")["probes"]
-        return tuple(self._read(ProbeSummary, row) for row in rows)
+        return tuple(self._validated(ProbeSummary, row) for row in rows)
 
     def probe(self, name: str) -> Probe:
         """A probe with its report card."""
-        return self._read(Probe, self._call("GET", f"/v1/probes/{_name(name)}"))
+        return self._validated(Probe, self._call("GET", f"/v1/probes/{_name(name)}"))
 
     def standing(self, probe: str, asked: Asked, answer: str) -> Standing:
         """What the probe's score of this answer can be held to."""
         body = {"prompt": asked.prompt, "chat": asked.chat, "system": asked.system, "answer": answer}
-        return self._read(Standing, self._call("POST", f"/v1/probes/{_name(probe)}/standing", body))
+        return self._validated(Standing, self._call("POST", f"/v1/probes/{_name(probe)}/standing", body))
 
     def runs(self) -> tuple[RunView, ...]:
         """Runs in the service's folders, those at work with their job."""
-        return tuple(self._read(RunView, row) for row in self._call("GET", "/v1/runs")["runs"])
+        return tuple(self._validated(RunView, row) for row in self._call("GET", "/v1/runs")["runs"])
 
     def run_answers(self, name: str, limit: int = 200, offset: int = 0) -> tuple[AnswerView, ...]:
         """What the questions of a run were answered, and how each answer was judged."""
         part = {"limit": limit, "offset": offset}
         rows = self._call("GET", f"/v1/runs/{_name(name)}/answers", params=part)["answers"]
-        return tuple(self._read(AnswerView, row) for row in rows)
+        return tuple(self._validated(AnswerView, row) for row in rows)
 
     def overrule(self, name: str, question: str, response: str, verdict: Verdict) -> None:
         """Keep a person's verdict on an answer of a run."""
@@ -150,14 +151,14 @@ class HttpClient:
     def read_questions(self, payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
         """The questions of a person's file, read there, at most `limit` of them, drawn by `seed`."""
         body = _packed({file: payload}) | {"limit": limit, "seed": seed}
-        return self._read(ReadQuestions, self._call("POST", "/v1/questions", body))
+        return self._validated(ReadQuestions, self._call("POST", "/v1/questions", body))
 
     def import_probe(
         self, files: Mapping[str, bytes], name: str, force: bool = False, model: str | None = None
     ) -> Probe:
         """Keep a probe from the files of others, for the service's model or for the one named."""
         body = _packed(files) | {"force": force} | ({} if model is None else {"model": model})
-        return self._read(Probe, self._call("POST", f"/v1/probes/{_name(name)}", body))
+        return self._validated(Probe, self._call("POST", f"/v1/probes/{_name(name)}", body))
 
     def keep_link(self, params: Mapping[str, str]) -> str:
         """Keep the parameters of a link that is too long for an address, there; their key."""
@@ -179,13 +180,13 @@ class HttpClient:
         kind = RESULTS.get(str(body.get("verb")))
         if kind is None:
             raise self._unintelligible(f"it sent a result of the verb {body.get('verb')!r}")
-        return self._read(kind, body["result"])
+        return self._validated(kind, body["result"])
 
-    def _read(self, kind: type[T], data: Any) -> T:
+    def _validated(self, kind: type[T], data: Any) -> T:
         try:
             return kind.model_validate(data)
         except ValidationError as error:
-            raise self._unintelligible(f"{kind.__name__}: {error.errors()[0]['msg']}") from error
+            raise self._unintelligible(f"{kind.__name__}: {first_problem(error)}") from error
 
     def _call(self, method: str, path: str, body: Any = None, *, wait: float = 0.0, params: Any = None) -> Any:
         # Escaped to ASCII, so that half a character reaches the service and is refused there in words.

@@ -15,7 +15,8 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from backend.errors import BadInput, HNeuronsError
-from backend.serve.failures import explain, parts, refusal
+from backend.serve.failures import explain
+from backend.types.refusal import refusal
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ _WORDS = {
 
 def error_response(error: HNeuronsError, status: int | None = None) -> JSONResponse:
     """`error` in the one shape, under its own status unless told otherwise."""
-    return JSONResponse({"error": parts(error)}, status or error.http_status)
+    return JSONResponse({"error": error.to_json()}, status or error.http_status)
 
 
 def add_error_handlers(app: FastAPI) -> None:

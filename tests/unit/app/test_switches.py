@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from app.compare.switches import BESIDE, Options, choice_of, compose, edited, options_of, settings
+from app.compare.switches import BESIDE, Options, choice_of, compose, edited, settings
 from backend.errors import BadNeurons, BadSettings
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Decoding
@@ -90,7 +90,7 @@ def test_a_request_sets_the_switches_that_make_the_same_request(
 ) -> None:
     request = compose("Q", alphas, options)
     assert settings(request) == alphas
-    assert compose("Q", settings(request), options_of(request)) == request
+    assert compose("Q", settings(request), options) == request
     other = compose("Q", alphas, Options(seed=options.seed + 1))
     assert other.hash != request.hash
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backend.engine import Engine, read_result
+from backend.engine import Engine
 from backend.errors import BadNeurons, BadPrompt, StoreError
 from backend.forward import reference
 from backend.forward.templating import at
@@ -32,6 +32,7 @@ from backend.types import (
     Request,
     Verb,
 )
+from backend.types.refusal import read_stored
 from backend.watch import SILENT
 from cache.errors import StoreProblem
 from cache.store import Store
@@ -153,7 +154,7 @@ def test_an_entry_of_another_version_is_computed_again(payload: bytes, engine: E
     again = Engine(engine.model, store)
     assert again.explore(EXPLORE).to_bytes() == first
     assert store.get(engine.key(reference.request())) == again.usual().to_bytes()
-    assert read_result("explore", payload) is None
+    assert read_stored(Exploration, payload) is None
 
 
 def test_an_entry_that_cannot_be_opened_counts_as_missing(
@@ -182,7 +183,7 @@ def test_a_full_disk_loses_nothing_but_the_keeping(
 
     expected = Engine(engine.model).run(verb, request_).to_bytes()
     with monkeypatch.context() as disk:
-        disk.setattr("cache.store.os.replace", full)
+        disk.setattr("cache.atomic.os.replace", full)
         assert engine.run(verb, request_).to_bytes() == expected
     assert "result not kept" in caplog.text
     assert engine.lookup(verb, request_) is None
@@ -271,7 +272,7 @@ def test_a_file_that_cannot_be_written_is_an_error_and_nothing_stays(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("backend.engine.os.replace", full)
+    monkeypatch.setattr("cache.atomic.os.replace", full)
     with pytest.raises(StoreError, match="No space left"):
         engine.cett(CettRequest(text=TEXT), tmp_path / "x.npy")
     assert list(tmp_path.rglob("*.npy")) == []

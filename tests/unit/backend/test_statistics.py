@@ -9,20 +9,11 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from backend import statistics
-from backend.statistics import (
-    auroc,
-    calibration,
-    cohens_d,
-    estimate,
-    matched,
-    p_value,
-    partners,
-    permuted,
-    scores_of,
-    single_neurons,
-    within,
-)
+from backend.statistics import intervals
+from backend.statistics.intervals import estimate
+from backend.statistics.neurons import cohens_d, partners, single_neurons
+from backend.statistics.permutation import p_value, permuted
+from backend.statistics.scores import auroc, calibration, matched, scores_of, within
 from tests.places import SHARED
 
 RANDOM = np.random.default_rng(0)
@@ -56,7 +47,7 @@ def test_a_weight_is_a_repeated_item() -> None:
 
 def test_intervals_cover_the_truth_as_often_as_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
     """Normal scores 1 SD apart have an AUROC of 0.7602; 95 % intervals of 200 data sets hold it 88 to 99 % of times."""
-    monkeypatch.setattr(statistics, "RESAMPLES", 200)
+    monkeypatch.setattr(intervals, "RESAMPLES", 200)
     held = 0
     for seed in range(200):
         labels, scores = made(120, 1.0, seed)

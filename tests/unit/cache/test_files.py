@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import subprocess
@@ -14,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from cache import atomic
 from cache.errors import StoreProblem, remedy
-from cache.files import STALE, Taken, own_folder, turn, whole
+from cache.files import Taken, own_folder, turn
 from cache.journal import Journal
 from cache.store import Store
 from tests.places import REPOSITORY
@@ -25,12 +25,11 @@ MANY = 32
 WRITER = """
 import sys
 from pathlib import Path
-from cache.files import whole, turn
+from cache import atomic
 from cache.journal import Journal
 folder = Path(sys.argv[1])
 def one(number):
-    with whole(folder / "one.json") as part:
-        part.write_text(str(number) * 20_000)
+    atomic.write_text(folder / "one.json", str(number) * 20_000)
     with Journal(folder / "many.jsonl").writing(wait=60):
         Journal(folder / "many.jsonl").append([{"number": number}])
 """
@@ -75,8 +74,7 @@ def whole_and_alone(folder: Path) -> None:
 
 def test_threads_that_write_one_file_at_once_all_end_well(tmp_path: Path) -> None:
     def one(number: int) -> None:
-        with whole(tmp_path / "one.json") as part:
-            part.write_text(str(number) * 20_000)
+        atomic.write_text(tmp_path / "one.json", str(number) * 20_000)
         journal = Journal(tmp_path / "many.jsonl")
         with journal.writing(wait=60):
             journal.append([{"number": number}])
@@ -119,8 +117,7 @@ def test_what_is_kept_is_for_its_owner_alone_whatever_the_mask_is(tmp_path: Path
         journal = Journal(home / "identify" / "mine" / "greedy.jsonl")
         with journal.writing():
             journal.append([{"prompt": "mine"}])
-        with whole(home / "identify" / "mine" / "plan.json") as part:
-            part.write_text("{}")
+        atomic.write_text(home / "identify" / "mine" / "plan.json", "{}")
         Store(home / "results").put("a" * 64, b"x", "explore", {})
     finally:
         os.umask(before)
@@ -141,18 +138,6 @@ def test_a_file_in_the_place_of_a_folder_is_told(tmp_path: Path) -> None:
         own_folder(tmp_path / "a")
     with pytest.raises(OSError):
         own_folder(tmp_path / "a" / "b")
-
-
-def test_what_a_killed_program_left_half_written_is_swept_and_what_another_writes_now_is_not(tmp_path: Path) -> None:
-    old, new, other = (tmp_path / name for name in (".a[1].x.part", ".a[1].y.part", ".b.x.part"))
-    for path in (old, new, other):
-        path.write_text("half")
-    past = time.time() - STALE - 60
-    for path in (old, other):
-        os.utime(path, (past, past))
-    with whole(tmp_path / "a[1]") as part:
-        part.write_text(json.dumps(1))
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".a[1].y.part", ".b.x.part", "a[1]"]
 
 
 @pytest.mark.parametrize(

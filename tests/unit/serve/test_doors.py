@@ -6,16 +6,18 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from backend.cli import running
 from backend.cli.main import main
-from backend.errors import HNeuronsError
+from backend.errors import BadInput, HNeuronsError
 from backend.neurons import NeuronSet
 from backend.serve.client import Client
 from backend.serve.http.client import HttpClient
 from backend.serve.local import LocalClient
 from backend.types import RESULTS, CompareRequest, Decoding, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
+from backend.types.refusal import validated
 from cache.store import Store
 from tests.doors import assert_error_shape, ended, local, served
 from tests.fakes import FakeEngine
@@ -120,3 +122,22 @@ def test_a_refusal_inside_the_run_is_told_alike_at_every_door(
     captured = capfd.readouterr()
     assert json.loads(captured.out) == {"error": here}
     assert HNeuronsError.from_json(here or {}).sentence in captured.err
+
+
+SENTENCE = "top = 0 is not accepted: input should be greater than or equal to 1; choose a number in that range."
+
+
+def test_a_request_that_its_type_refuses_is_told_in_one_sentence_at_every_door(
+    client: LocalClient, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BadInput) as python:
+        validated(ExploreRequest, {"prompt": "Who?", "top": 0})
+    with served(client) as address:
+        posted = httpx.post(f"{address}/v1/explore", json={"prompt": "Who?", "top": 0})
+    monkeypatch.setattr(running, "_connect", lambda door: client)
+    assert main(["explore", "--prompt", "Who?", "--top", "0", "--json"]) == python.value.exit_status == 2
+    typed = json.loads(capfd.readouterr().out)
+    told = python.value.to_json()
+    assert posted.status_code == python.value.http_status == 422
+    assert posted.json() == typed == {"error": told}
+    assert python.value.sentence == SENTENCE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -25,7 +25,7 @@ from backend.types import Asked, IdentifyRequest
 from backend.types.identify import CONSISTENCIES, Greedy, Question, Sample, Samples
 from backend.types.plan import Plan, Source
 from cache.journal import Journal
-from tests.doors import assert_error_shape, local, served
+from tests.doors import assert_error_shape
 from tests.fakes import INFO, FakeEngine, probe
 
 Door = Callable[[], Client]
@@ -39,20 +39,6 @@ ASKED = (
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HNEURONS_HOME", str(tmp_path))
     return tmp_path
-
-
-@pytest.fixture(params=["here", "over HTTP"])
-def client(request: pytest.FixtureRequest) -> Iterator[Client]:
-    with local(FakeEngine()) as opened:
-        while opened.status().state != "ready":
-            pass
-        if request.param == "here":
-            yield opened
-        else:
-            with served(opened) as address:
-                far = HttpClient(address)
-                yield far
-                far.close()
 
 
 def begun(name: str = "mine") -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,13 +15,13 @@ from backend.errors import BadInput, BadSettings, HNeuronsError, StoreError, Unk
 from backend.identify.answers.screen import Outlook
 from backend.probes import library
 from backend.runs import runs, status
+from backend.runs.folder import RunFolder
 from backend.serve import shelf
 from backend.serve.client import Client
-from backend.serve.http.client import HttpClient
 from backend.types import IdentifyRequest
 from backend.types.plan import Plan
 from backend.watch import SILENT
-from tests.doors import local, served
+from tests.doors import local
 from tests.fakes import INFO, FakeEngine, probe
 from tests.unit.serve.test_probes import begun, kept
 from tests.unit.serve.test_worker import wait_for
@@ -32,18 +31,6 @@ from tests.unit.serve.test_worker import wait_for
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HNEURONS_HOME", str(tmp_path / "home"))
     return tmp_path
-
-
-@pytest.fixture(params=["here", "over HTTP"])
-def client(request: pytest.FixtureRequest) -> Iterator[Client]:
-    with local(FakeEngine()) as opened:
-        if request.param == "here":
-            yield opened
-        else:
-            with served(opened) as address:
-                far = HttpClient(address)
-                yield far
-                far.close()
 
 
 def test_why_a_run_failed_and_what_is_to_be_expected_stay_with_it(client: Client) -> None:
@@ -60,8 +47,8 @@ def test_why_a_run_failed_and_what_is_to_be_expected_stay_with_it(client: Client
 
 
 def test_a_run_that_was_broken_off_goes_on_by_itself_when_its_model_is_there() -> None:
-    (begun() / status.GOING).write_text(json.dumps({"tries": 1}))
-    (begun("other") / status.GOING).write_text(json.dumps({"tries": 1}))
+    RunFolder(begun()).going.write_text(json.dumps({"tries": 1}))
+    RunFolder(begun("other")).going.write_text(json.dumps({"tries": 1}))
     plan = library.folder_of("other") / "plan.json"
     plan.write_text(json.dumps({**json.loads(plan.read_text()), "fingerprint": "0" * 64}))
     begun("stopped")

@@ -43,7 +43,7 @@ def keys(model: LoadedModel, folder: Path) -> dict[str, str]:
     basis = base.figures(model.info.basis)
     return {
         "result": Engine(model).key(ExploreRequest(prompt="Who?")),
-        "switched": effects.digest(list(ASKED.values()), ARMS, SAMPLING, basis),
+        "switched": effects.key(list(ASKED.values()), ARMS, SAMPLING, basis),
         **{stage: on.journal(stage).name for stage in ("null", "bootstrap")},
     }
 

@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from backend import statistics
 from backend.errors import BadInput, BadSettings, Stopped, StoreError
 from backend.forward.templating import at
 from backend.identify.pipeline import run
 from backend.models.loaded import LoadedModel
 from backend.probes import library
 from backend.runs import runs
+from backend.statistics import intervals, neurons, scores
 from backend.types import Event, StageEvent
 from backend.types.identify import Question
 from backend.types.plan import Plan
@@ -35,7 +35,7 @@ from tests.unit.backend.identify.made import PLAN, questions, whole
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     """The width of an interval is tested elsewhere."""
-    monkeypatch.setattr(statistics, "RESAMPLES", 40)
+    monkeypatch.setattr(intervals, "RESAMPLES", 40)
 
 
 def test_a_run_ends_in_a_probe_with_a_report(
@@ -45,7 +45,7 @@ def test_a_run_ends_in_a_probe_with_a_report(
 
     def counting(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         measured.append(len(labels))
-        return statistics.single_neurons(features, labels)
+        return neurons.single_neurons(features, labels)
 
     monkeypatch.setattr("backend.identify.fit.choice.single_neurons", counting)
     model = tiny("llama")
@@ -74,7 +74,7 @@ def test_a_run_ends_in_a_probe_with_a_report(
     assert {(one.layer, one.index) for one in probe.h_neurons} == positive, "those with a positive weight, and no other"
     items = pd.read_parquet(tmp_path / "a" / "items.parquet")
     assert len(items) == 2 * card.funnel.balanced and items.held_out.sum() == card.test_items
-    shown = statistics.auroc(
+    shown = scores.auroc(
         (items.side[items.held_out] == "wrong").to_numpy().astype(int), items.log_odds[items.held_out].to_numpy()
     )
     assert card.scores.auroc.value == pytest.approx(shown)
@@ -119,12 +119,12 @@ def stages(model: LoadedModel, asked: tuple[Question, ...], folder: Path) -> lis
 CHILD = """
 import sys
 from pathlib import Path
-from backend import statistics
+from backend.statistics import intervals, neurons, scores
 from backend.identify.pipeline import run
 from tests.conftest import wrapped
 from tests.unit.backend.identify.made import PLAN, questions
 from tests.unit.backend.identify.test_pipeline import KillAt
-statistics.RESAMPLES = 40
+intervals.RESAMPLES = 40
 model = wrapped(Path(sys.argv[1]), "tiny-llama")
 run(model, PLAN, questions(model), Path(sys.argv[2]), "a", watch=KillAt(int(sys.argv[3])))
 """

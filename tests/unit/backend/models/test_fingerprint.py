@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from backend.models import fingerprint as module
 from backend.models.fingerprint import fingerprint
 from cache.paths import models_dir
 
-
-@pytest.fixture
-def folder(tiny_folder: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("HNEURONS_HOME", str(tmp_path / "home"))
-    return Path(shutil.copytree(tiny_folder("llama"), tmp_path / "model"))
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def test_a_copy_elsewhere_has_the_same_fingerprint(folder: Path, tmp_path: Path) -> None:
@@ -59,7 +53,7 @@ def test_hashes_are_remembered_and_a_damaged_memory_is_none(folder: Path, monkey
     before = fingerprint(folder, "float32")
     (models_dir() / "hashes.json").write_text("{ half of it")
     assert fingerprint(folder, "float32") == before
-    monkeypatch.setattr(module, "_hash", lambda _file: pytest.fail("a file was hashed again"))
+    monkeypatch.setattr("cache.digests.of_file", lambda _file: pytest.fail("a file was hashed again"))
     assert fingerprint(folder, "float32") == before
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +10,6 @@ import pytest
 
 from backend.errors import ModelUnreadable, UnsupportedModel
 from backend.models import folders
-
-
-@pytest.fixture
-def folder(tiny_folder: Callable[[str], Path], tmp_path: Path) -> Path:
-    """A tiny Llama model that a test may spoil."""
-    return Path(shutil.copytree(tiny_folder("llama"), tmp_path / "model"))
 
 
 def _set(folder: Path, **values: Any) -> None:

@@ -19,15 +19,11 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, modeli
 from backend.errors import ModelTooLarge, ModelUnreadable, StoreError, UnsupportedModel
 from backend.models import folders, gguf, gguf_header, memory
 from backend.models.progress import silent
+from cache import atomic
 from cache.paths import models_dir
 from tests.tiny_gguf import make_gguf
 
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder of its own for each test."""
-    monkeypatch.setenv("HNEURONS_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
+pytestmark = pytest.mark.usefixtures("home")
 
 
 @pytest.fixture
@@ -102,7 +98,7 @@ def test_a_process_killed_before_the_rename_leaves_nothing_in_place_and_the_next
     assert killed.returncode == 9, killed.stderr.decode()
     left = _folders()
     assert len(left) == 1
-    assert left[0].startswith(gguf.PARTIAL)
+    assert atomic.is_unfinished(left[0])
     folder = gguf.convert(file, "tiny", silent)
     folders.inspect(folder)
     assert _folders() == [folder.name]

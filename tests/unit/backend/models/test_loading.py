@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -23,18 +22,7 @@ from tests.plain import FLOAT32, Plain, relative_gap
 from tests.tiny import CONTEXT, D_MLP, D_MODEL, FAMILIES, LAYERS, make_tokenizer
 from tests.tiny_gguf import make_gguf
 
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HNEURONS_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("HNEURONS_DEVICE", raising=False)
-    monkeypatch.delenv("HNEURONS_DTYPE", raising=False)
-
-
-@pytest.fixture
-def folder(tiny_folder: Callable[[str], Path], tmp_path: Path) -> Path:
-    """A tiny Llama model that a test may spoil."""
-    return Path(shutil.copytree(tiny_folder("llama"), tmp_path / "model"))
+pytestmark = pytest.mark.usefixtures("home")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -118,7 +106,7 @@ def test_a_configuration_with_impossible_values_is_unreadable(folder: Path, valu
 
 def test_what_cannot_fit_is_refused_before_a_weight_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "_container_rooms", lambda: [1000])
-    monkeypatch.setattr(loading, "_read", lambda *_arguments: pytest.fail("weights were read"))
+    monkeypatch.setattr(loading, "_read_weights", lambda *_arguments: pytest.fail("weights were read"))
     with pytest.raises(ModelTooLarge):
         loading.load(str(folder))
 

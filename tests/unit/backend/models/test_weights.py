@@ -22,18 +22,7 @@ from backend.models import devices, folders, loading, memory, weights
 from backend.types import Asked
 from tests.tiny import CHAT_TEMPLATE, LAYERS, make_tiny, make_tokenizer
 
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HNEURONS_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("HNEURONS_DEVICE", raising=False)
-    monkeypatch.delenv("HNEURONS_DTYPE", raising=False)
-
-
-@pytest.fixture
-def folder(tiny_folder: Callable[[str], Path], tmp_path: Path) -> Path:
-    """A tiny Llama model that a test may spoil."""
-    return Path(shutil.copytree(tiny_folder("llama"), tmp_path / "model"))
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def put(folder: Path, name: str = "config.json", /, **values: Any) -> None:
@@ -91,7 +80,7 @@ def test_memory_is_worked_out_from_the_larger_of_configuration_and_files(
     room = memory.estimate(real, "float32").total + 10**6
     monkeypatch.setattr(devices, "free_bytes", lambda _device: room)
     monkeypatch.setattr(memory, "free_bytes", lambda _device: room)
-    monkeypatch.setattr(loading, "_read", lambda *_arguments: pytest.fail("weights were read"))
+    monkeypatch.setattr(loading, "_read_weights", lambda *_arguments: pytest.fail("weights were read"))
     with pytest.raises(ModelTooLarge):
         loading.load(str(folder))
     put(folder, num_hidden_layers=1)

@@ -12,7 +12,7 @@ import pytest
 
 from backend.probes import library
 from backend.probes.standing import standing
-from backend.statistics import calibrated
+from backend.statistics.scores import calibrated
 from backend.types import Asked, ExploreRequest
 from backend.types.identify import Question
 from backend.types.standing import Standing, score_of

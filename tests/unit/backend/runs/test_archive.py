@@ -6,21 +6,24 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from backend import statistics
 from backend.engine import Engine
 from backend.errors import BadSettings, StoreError, Unknown
 from backend.models.loaded import LoadedModel
 from backend.probes import library
 from backend.runs import archive, runs
+from backend.runs.folder import RunFolder
 from backend.serve import shelf
+from backend.statistics import intervals
 from backend.types import IdentifyRequest
 from backend.types.identify import Question
 from backend.types.plan import Plan
 from backend.types.probe import Probe
 from backend.watch import Silent
+from cache import atomic
 from tests.unit.backend.identify.made import PLAN, Told, questions
 
 DRAWING = ("answering greedily", "drawing answers")
@@ -30,7 +33,7 @@ DRAWING = ("answering greedily", "drawing answers")
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HNEURONS_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(library, "SHIPPED", tmp_path / "shipped")
-    monkeypatch.setattr(statistics, "RESAMPLES", 40)
+    monkeypatch.setattr(intervals, "RESAMPLES", 40)
     return tmp_path
 
 
@@ -150,7 +153,7 @@ def test_a_copy_of_what_shipped_earlier_is_renewed_and_what_a_person_decided_in_
     packed = shipped(model, folder)
     copy = runs.opened("b")
     runs.overrule(copy, asked[0].id, "an answer", "wrong")
-    (folder / archive.PLAN).write_text((folder / archive.PLAN).read_text().replace("earlier", "later"))
+    RunFolder(folder).plan.write_text(RunFolder(folder).plan.read_text().replace("earlier", "later"))
     (folder / "greedy.jsonl").write_text("")
     archive.pack(folder, packed)
     assert runs.begun("b")[0].command == "later" and (copy / "greedy.jsonl").exists()
@@ -171,15 +174,15 @@ def test_a_copy_that_somebody_went_on_from_is_a_run_of_their_own(
     packed = shipped(model, folder)
     copy = runs.opened("b")
     if not kept_hashes:
-        (copy / archive.UNPACKED).unlink()
+        RunFolder(copy).unpacked.unlink()
     if done == "more answers":
         with (copy / "greedy.jsonl").open("a") as journal:
             journal.write("{}\n")
         later = time.time() + 2 * archive.AT_ONCE
         os.utime(copy / "greedy.jsonl", (later, later))
     elif done == "a probe":
-        (copy / library.PROBE).write_text("{}")
-    (folder / archive.PLAN).write_text((folder / archive.PLAN).read_text().replace("earlier", "later"))
+        RunFolder(copy).probe.write_text("{}")
+    RunFolder(folder).plan.write_text(RunFolder(folder).plan.read_text().replace("earlier", "later"))
     archive.pack(folder, packed)
     assert runs.begun("b")[0].command == ("later" if done == "nothing" else "earlier")
 
@@ -193,10 +196,17 @@ def test_a_renewal_that_was_broken_off_is_made_once_more(
         runs.begin(folder, PLAN, questions(model), model.info, "earlier")
     packed = shipped(model, folder)
     runs.opened("b")
-    (folder / archive.PLAN).write_text((folder / archive.PLAN).read_text().replace("earlier", "later"))
+    RunFolder(folder).plan.write_text(RunFolder(folder).plan.read_text().replace("earlier", "later"))
     archive.pack(folder, packed)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("backend.runs.archive.shutil.copyfile", interrupted)
+        write = atomic.write_bytes
+
+        def until_the_plan(path: Path, *held: Any) -> None:
+            if path == RunFolder(path.parent).plan:
+                raise KeyboardInterrupt
+            write(path, *held)
+
+        patched.setattr(atomic, "write_bytes", until_the_plan)
         runs.opened("b")
     assert runs.begun("b")[0].command == "later"
 
@@ -208,12 +218,8 @@ def test_a_copy_whose_run_is_at_work_is_left_alone(tiny: Callable[[str], LoadedM
         runs.begin(folder, PLAN, questions(model), model.info, "earlier")
     packed = shipped(model, folder)
     copy = runs.opened("b")
-    (folder / archive.PLAN).write_text((folder / archive.PLAN).read_text().replace("earlier", "later"))
+    RunFolder(folder).plan.write_text(RunFolder(folder).plan.read_text().replace("earlier", "later"))
     archive.pack(folder, packed)
     with runs.working(copy):
         assert runs.begun("b")[0].command == "earlier"
     assert runs.begun("b")[0].command == "later"
-
-
-def interrupted(*_: object) -> None:
-    raise KeyboardInterrupt

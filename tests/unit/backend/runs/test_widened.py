@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from backend import statistics
 from backend.errors import BadInput, BadSettings
 from backend.identify import pipeline as running
 from backend.identify.answers.screen import outlook
@@ -17,6 +16,8 @@ from backend.identify.questions import questions as module
 from backend.identify.questions.questions import matched, widened
 from backend.models.loaded import LoadedModel
 from backend.runs import runs, status
+from backend.runs.folder import RunFolder
+from backend.statistics import intervals
 from backend.types import Event, NoteEvent
 from backend.types.identify import Question, Verdict
 from backend.types.plan import Source
@@ -30,7 +31,7 @@ MANY = tuple(Question(id=f"q:{n}", text=f"Who wrote {n}?", answers=("a",), relat
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "RESAMPLES", 40)
+    monkeypatch.setattr(intervals, "RESAMPLES", 40)
 
 
 class Noting(Told):
@@ -224,5 +225,5 @@ def test_a_run_that_is_broken_off_is_known_and_one_that_a_person_stopped_is_left
 
 def test_a_run_that_ends_its_program_each_time_is_not_taken_up_for_ever(tmp_path: Path) -> None:
     for tries, again in ((1, True), (status.TRIES, False)):
-        (tmp_path / status.GOING).write_text(json.dumps({"tries": tries}))
+        RunFolder(tmp_path).going.write_text(json.dumps({"tries": tries}))
         assert status.broken_off(tmp_path) is again

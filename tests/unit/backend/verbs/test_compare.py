@@ -14,8 +14,9 @@ from backend.errors import BadNeurons, InterventionUnused, Stopped
 from backend.models.hooks import hook_count
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
+from backend.statistics.intervals import mean_interval
 from backend.types import CompareRequest, Comparison, Decoding, Event, Positions, PromptEvent, Row, TokenEvent
-from backend.verbs.compare import compare, mean_interval
+from backend.verbs.compare import compare
 from backend.watch import SILENT, Silent
 from tests.plain import FLOAT32, Plain, Scales, largest_gap
 from tests.tiny import FAMILIES, LAYERS

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from backend import statistics
 from backend.errors import BackendUnavailable, BadSettings, StoreError
 from backend.identify.answers import llm
 from backend.identify.answers.judges import agreement
 from backend.identify.pipeline import run
 from backend.models.loaded import LoadedModel
 from backend.runs import runs
+from backend.statistics import intervals
 from backend.types.identify import Question
 from backend.types.plan import LlmJudge
 from tests.unit.backend.identify.made import PLAN, questions
@@ -196,7 +196,7 @@ def test_agreement_is_a_share_over_questions_with_kappa() -> None:
 def test_a_run_takes_the_judge_s_verdicts_and_words_and_reports_how_it_agrees_with_the_rules(
     service: Service, tiny: Callable[[str], LoadedModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statistics, "RESAMPLES", 40)
+    monkeypatch.setattr(intervals, "RESAMPLES", 40)
     model = tiny("llama")
     asked = questions(model)
     plain = run(model, PLAN, asked, tmp_path / "a", "a").report

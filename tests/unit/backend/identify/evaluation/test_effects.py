@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backend import statistics
 from backend.identify.evaluation.effects import Arm, arms, effects
 from backend.layout import Layout
 from backend.neurons import NeuronId, NeuronSet
+from backend.statistics import intervals
 from backend.types.identify import Sample, Samples, Verdict
 from backend.types.plan import Checks
 from backend.types.report import Effect
@@ -24,7 +24,7 @@ ANSWERS = ("A A A A", "A B A U", "B A B B", "B U B A")
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "RESAMPLES", 200)
+    monkeypatch.setattr(intervals, "RESAMPLES", 200)
 
 
 def judged(rows: tuple[str, ...], entities: tuple[int, ...] = (0, 1, 2, 3)) -> dict[str, Effect]:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from backend.errors import StoreError
-from backend.identify.evaluation.nulls import frequencies, null, shuffled
+from backend.identify.evaluation.nulls import frequencies, null
 from backend.identify.fit.choice import Items, trained_fit
+from backend.statistics.permutation import shuffled
 from backend.types.plan import Training
 from cache.journal import Journal
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from backend.identify.evaluation.baselines import WORDS, prior, simple_baselines
-from backend.identify.evaluation.report import correlation, unseen
+from backend.identify.evaluation.report import unseen
 from backend.identify.features.study import Part
 from backend.identify.fit.choice import Items
+from backend.statistics.scores import correlation
 
 
 def part(words: list[str], subjects: list[str], labels: list[int]) -> Part:

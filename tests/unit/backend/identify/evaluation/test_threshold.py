@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from backend import statistics
 from backend.forward.pooling import RegionText
 from backend.identify.evaluation.threshold import POPULATIONS, Counts, _limits, _Sink, count, flagged
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronId, NeuronSet
+from backend.statistics import intervals
 from backend.types import Population, Threshold
 from tests.plain import Plain, some_ids
 
@@ -70,7 +70,7 @@ def test_densities_of_either_side_are_per_mille_and_the_overlap_is_the_h_neurons
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """2,000 neurons, 10 of them H-neurons. Flagged in the four answers: 20, 40, 60, 80 of all; 1, 0, 5, 3 of those."""
-    monkeypatch.setattr(statistics, "RESAMPLES", 100)
+    monkeypatch.setattr(intervals, "RESAMPLES", 100)
     counts = Counts(np.array([20, 40, 60, 80]) / 2000, np.array([1, 0, 5, 3]) / 10)
     labels = np.array([0, 1, 0, 1])
     found = flagged(counts, Threshold(), labels, np.arange(4), neurons=2000, chosen=10)

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend import statistics
 from backend.cli.main import main
 from backend.errors import BadInput
 from backend.forward.prompting import decode
@@ -17,6 +16,7 @@ from backend.identify.features import exact
 from backend.identify.formats import thunlp
 from backend.models.loaded import LoadedModel
 from backend.probes import library
+from backend.statistics import intervals
 from tests.plain import FLOAT32, Plain, largest_gap
 
 RIGHT = ("Cairo", "Rome", "Oslo")
@@ -26,7 +26,7 @@ WRONG = ("not known", "the book", "a neuron")
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HNEURONS_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(statistics, "RESAMPLES", 40)
+    monkeypatch.setattr(intervals, "RESAMPLES", 40)
     return tmp_path
 
 

@@ -15,7 +15,7 @@ from backend.identify.fit import describe
 from backend.identify.fit.choice import Items
 from backend.identify.fit.solver import Fit
 from backend.layout import Layout
-from backend.statistics import cohens_d, partners, single_neurons
+from backend.statistics.neurons import cohens_d, partners, single_neurons
 
 ITEMS = 200
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from backend.errors import BadInput
-from backend.identify.fit.choice import Items, Tried, choose, standard_error, train, trained_fit, with_grid
+from backend.identify.fit.choice import Items, Tried, choose, train, trained_fit, with_grid
 from backend.identify.fit.solver import least_c, path
-from backend.types.identify import Estimate
+from backend.statistics.intervals import standard_error
+from backend.types.estimate import Estimate
 from backend.types.plan import Choice, Training
 
 CS = (1.0, 2.0, 3.0, 5.0)

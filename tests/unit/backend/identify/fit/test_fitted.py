@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from backend import statistics
 from backend.cli.main import main
 from backend.errors import BadInput
 from backend.identify.fit import fitted
@@ -18,6 +17,7 @@ from backend.identify.fit.solver import path
 from backend.identify.formats import thunlp
 from backend.models.loaded import LoadedModel
 from backend.probes import library
+from backend.statistics import intervals, scores
 from backend.types.plan import Training
 from backend.types.probe import Probe
 from tests.doors import assert_error_shape
@@ -30,7 +30,7 @@ TRAINING = Training(cs=(30.0, 100.0, 300.0))
 @pytest.fixture(autouse=True)
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HNEURONS_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(statistics, "RESAMPLES", 40)
+    monkeypatch.setattr(intervals, "RESAMPLES", 40)
     return tmp_path
 
 
@@ -61,7 +61,7 @@ def test_their_features_give_the_fit_that_our_solver_gives_and_a_score_on_items_
     near = 1e-4 * np.abs(chosen.weights).max()
     assert np.abs(weights - chosen.weights).max() <= near
     assert found.scores is not None
-    expected = statistics.auroc(labels[outside], chosen.logits(features[outside]))
+    expected = scores.auroc(labels[outside], chosen.logits(features[outside]))
     assert found.scores.auroc.value == pytest.approx(expected, abs=1 / len(outside)) and expected > 0.8
     assert found.probe.model is None and found.probe.report is None and found.probe.imported == data.name
     one = found.probe.neurons[0]
@@ -195,8 +195,8 @@ def test_the_command_fits_on_all_items_where_it_is_told_to(data: Path, capfd: py
     [
         (lambda folder: (folder / "act_q3.npy").write_bytes(b""), [], "act_q3.npy cannot be read"),
         (lambda folder: (folder / "qids.json").write_text("[" * 100_000), [], "qids.json is no JSON that is read"),
-        (lambda folder: None, ["--seed", "-1"], "seed = -1 is not accepted"),
-        (lambda folder: None, ["--seed", str(2**31)], "seed = 2147483648 is not accepted"),
+        (lambda folder: None, ["--seed", "-1"], "The seed (seed = -1) is not accepted"),
+        (lambda folder: None, ["--seed", str(2**31)], "The seed (seed = 2147483648) is not accepted"),
         (lambda folder: None, ["--features", "n" * 300], "holds no features"),
     ],
 )

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from backend.identify.fit.choice import Items, Tried, choose, standard_error, train
+from backend.identify.fit.choice import Items, Tried, choose, train
 from backend.identify.fit.solver import Fit, h_neurons
-from backend.statistics import auroc, estimate, single_neurons
+from backend.statistics.intervals import estimate, standard_error
+from backend.statistics.neurons import single_neurons
+from backend.statistics.scores import auroc
 from backend.types.plan import Training
 from tests.unit.backend.identify.planted import planted
 

@@ -14,7 +14,6 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from backend import statistics
 from backend.cli.main import main
 from backend.errors import BadInput, StoreError
 from backend.identify.features.extract import held
@@ -24,6 +23,7 @@ from backend.identify.pipeline import run
 from backend.models.loaded import LoadedModel
 from backend.probes import library
 from backend.runs import runs
+from backend.statistics import intervals
 from backend.types.identify import RegionRule
 from tests.unit.backend.identify.made import PLAN, questions
 
@@ -34,7 +34,7 @@ ROUNDING = 64 * float(np.finfo(np.float32).eps)
 @pytest.fixture(autouse=True)
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HNEURONS_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(statistics, "RESAMPLES", 40)
+    monkeypatch.setattr(intervals, "RESAMPLES", 40)
     return tmp_path
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from backend.errors import BadInput
 from backend.identify.questions.facts import shipped as facts
-from backend.identify.questions.questions import asked_by, checked, digest, shipped, thinned
+from backend.identify.questions.questions import asked_by, checked, key, shipped, thinned
 from backend.identify.questions.templates import TEMPLATES
 from backend.text.verdict import normalise
 from backend.types.identify import Question
@@ -89,8 +89,8 @@ def test_a_draw_of_each_relation_is_the_same_again_and_another_with_another_seed
 
 def test_the_digest_hangs_on_every_text_and_answer() -> None:
     one = [question("Who?", "a")]
-    assert digest(one) == digest(list(one))
-    assert len({digest(one), digest([question("Who?", "b")]), digest([question("Whom?", "a")]), digest(one * 2)}) == 4
+    assert key(one) == key(list(one))
+    assert len({key(one), key([question("Who?", "b")]), key([question("Whom?", "a")]), key(one * 2)}) == 4
 
 
 def test_a_plan_of_a_file_never_asks_the_shipped_questions_in_its_place() -> None:
