@@ -13,9 +13,9 @@ from pathlib import Path
 from backend.engine import Engine
 from backend.forward import prompting
 from backend.forward.capture import Summaries
-from backend.forward.generation import decode
 from backend.forward.pooling import BATCH, RegionText, region_means
 from backend.forward.reference import Usual, sentences
+from backend.forward.rows.generation import decode
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
 from backend.types import Asked, CompareRequest, Decoding, ExploreRequest, RowPlan, Threshold

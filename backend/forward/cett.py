@@ -55,7 +55,8 @@ def divided(
     act: Float[Tensor, "row pos neuron"], w_norm: Float[Tensor, " neuron"], norm: Float[Tensor, "row pos"]
 ) -> Float[Tensor, "row pos neuron"]:
     """CETT unchecked: for hooks, which must not wait for the device. `check_norms` is due when the forward is over."""
-    return act.float().abs() * w_norm / norm[..., None]
+    # One new tensor, worked on in place: the same bits as |act| * w_norm / norm, for a norm of weights is never negative.
+    return (act.float() * w_norm).abs_().div_(norm[..., None])
 
 
 def check_norms(

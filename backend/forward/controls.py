@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from backend.errors import BadNeurons
-from backend.forward.rows.row import UNTOUCHED, plan_alphas
+from backend.forward.row import UNTOUCHED, plan_alphas
 from backend.layout import Layout
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import CompareRequest, RowPlan

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from backend.forward.rows.row import LayerPlan, plan_alphas
+from backend.forward.row import LayerPlan, plan_alphas
 from backend.models.hooks import Tree, rewrite
 from backend.models.loaded import LoadedModel
 from backend.types import RowPlan, Touched

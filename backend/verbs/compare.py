@@ -19,9 +19,9 @@ from backend.forward import prompting
 from backend.forward.capture import Peaks, Trace
 from backend.forward.cett import not_finite
 from backend.forward.controls import plan
+from backend.forward.row import Row as Asked
+from backend.forward.row import Running, prove
 from backend.forward.rows.batch import Batch
-from backend.forward.rows.row import Row as Asked
-from backend.forward.rows.row import Running, prove
 from backend.forward.rows.shared import Ask, Work, alone
 from backend.models.loaded import LoadedModel
 from backend.statistics.intervals import mean_interval

@@ -24,9 +24,9 @@ from backend.forward.cett import Norms, count_over, divided, not_finite, out_nor
 from backend.forward.finite import refuse_text
 from backend.forward.prompting import Encoded
 from backend.forward.reference import Usual
+from backend.forward.row import Row, Running
 from backend.forward.rows.batch import Batch
 from backend.forward.rows.choosing import prompt_token_scores
-from backend.forward.rows.row import Row, Running
 from backend.forward.rows.shared import Ask, Work, alone
 from backend.models.hooks import Tree, observe
 from backend.models.loaded import LoadedModel

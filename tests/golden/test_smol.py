@@ -14,8 +14,8 @@ import torch
 from backend.engine import Engine
 from backend.forward import prompting
 from backend.forward.cett import cett
-from backend.forward.generation import decode
 from backend.forward.interventions import scaled
+from backend.forward.rows.generation import decode
 from backend.models.hooks import Tree, hook_count, observe
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet

@@ -16,8 +16,8 @@ from backend.errors import NotFinite
 from backend.forward.cett import not_finite
 from backend.forward.finite import refuse_text
 from backend.forward.prompting import decode as to_text
+from backend.forward.row import Running
 from backend.forward.rows.choosing import choose, scores
-from backend.forward.rows.row import Running
 from backend.models.loaded import LoadedModel
 
 

@@ -21,11 +21,11 @@ from torch import Tensor
 
 from backend.forward.capture import Capture, Recorder, Seen
 from backend.forward.interventions import Scaling, joined_scales, layer_plans
+from backend.forward.row import Kept, Row, Running, Told, nobody
 from backend.forward.rows import caches
 from backend.forward.rows.advance import advance
 from backend.forward.rows.choosing import generator, prompt_token_scores
 from backend.forward.rows.lane import Lane, alike, check_seam, left_padded, worth_padding
-from backend.forward.rows.row import Kept, Row, Running, Told, nobody
 from backend.models.hooks import observe, rewrite
 from backend.models.loaded import LoadedModel
 from backend.types import Positions

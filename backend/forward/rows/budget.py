@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from backend.forward.rows.row import Row, Running
+from backend.forward.row import Row, Running
 from backend.models.devices import Device, free_bytes
 from backend.models.loaded import LoadedModel
 from backend.models.memory import shape_of

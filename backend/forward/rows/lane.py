@@ -17,8 +17,8 @@ from torch import Tensor
 
 from backend.errors import BadPrompt
 from backend.forward.interventions import LayerScale
+from backend.forward.row import Running
 from backend.forward.rows import caches
-from backend.forward.rows.row import Running
 from backend.models.loaded import LoadedModel
 
 PADDED, FREE = 2, 1024

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from backend.errors import Stopped
-from backend.forward.generation import finish
+from backend.forward.row import Row, Running, Told, nobody
 from backend.forward.rows.batch import Batch
 from backend.forward.rows.budget import Budget
-from backend.forward.rows.row import Row, Running, Told, nobody
+from backend.forward.rows.generation import finish
 from backend.models.loaded import LoadedModel
 from backend.watch import Watch
 

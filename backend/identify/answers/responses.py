@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from backend.forward.generation import decode
 from backend.forward.prompting import encode
-from backend.forward.rows.row import Running
+from backend.forward.row import Running
+from backend.forward.rows.generation import decode
 from backend.models.loaded import LoadedModel
 from backend.runs.pace import FIRST, Pace, batches
 from backend.runs.records import records

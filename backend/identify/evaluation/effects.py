@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Int
 
 from backend.forward.controls import BASELINE, draw
-from backend.forward.generation import decode
-from backend.forward.rows.row import prove
+from backend.forward.row import prove
+from backend.forward.rows.generation import decode
 from backend.identify.answers.responses import ROWS, Prompts, resumed, sample
 from backend.layout import Layout
 from backend.models.loaded import LoadedModel

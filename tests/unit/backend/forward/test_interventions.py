@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from backend.errors import BadNeurons, InterventionUnused
-from backend.forward.generation import decode
 from backend.forward.interventions import joined_scales, layer_plans, scaled
-from backend.forward.rows.row import plan_alphas, prove
+from backend.forward.row import plan_alphas, prove
+from backend.forward.rows.generation import decode
 from backend.models.hooks import Observer, Tree, hook_count, observe
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronId, NeuronSet

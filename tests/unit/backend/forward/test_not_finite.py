@@ -17,9 +17,9 @@ from backend.errors import NotFinite, ZeroOutput
 from backend.forward import reference
 from backend.forward.capture import Recorder, Seen, Summaries
 from backend.forward.cett import Norms, check_norms
-from backend.forward.generation import decode
 from backend.forward.pooling import RegionText, region_means
 from backend.forward.rows.choosing import choose, generator
+from backend.forward.rows.generation import decode
 from backend.identify.evaluation.threshold import count
 from backend.models.hooks import hook_count
 from backend.models.loaded import LoadedModel, wrap

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backend.forward.generation import decode
 from backend.forward.prompting import encode
+from backend.forward.rows.generation import decode
 from backend.identify.answers.responses import asked
 from backend.models.loaded import LoadedModel
 from backend.text.verdict import normalise

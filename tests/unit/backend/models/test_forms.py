@@ -21,9 +21,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from backend.errors import BadPrompt, UnsupportedModel
 from backend.forward import reference
-from backend.forward.generation import decode
 from backend.forward.pooling import RegionText, region_means
 from backend.forward.prompting import encode
+from backend.forward.rows.generation import decode
 from backend.identify.evaluation.threshold import count
 from backend.models import readings, selfcheck
 from backend.models.hooks import bridge_outs, hook_count

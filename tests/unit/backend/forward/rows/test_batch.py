@@ -14,12 +14,12 @@ from torch import Tensor
 
 from backend.errors import NotFinite
 from backend.forward.capture import Capture, Peaks, Summaries
-from backend.forward.generation import decode, finish
 from backend.forward.interventions import Scaling
+from backend.forward.row import UNTOUCHED, Row, Running
 from backend.forward.rows.batch import Batch
 from backend.forward.rows.budget import Budget
+from backend.forward.rows.generation import decode, finish
 from backend.forward.rows.lane import worth_padding
-from backend.forward.rows.row import UNTOUCHED, Row, Running
 from backend.models.hooks import hook_count
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from backend.errors import Stopped, StoreError
-from backend.forward.generation import decode
 from backend.forward.prompting import encode
-from backend.forward.rows.row import Running
+from backend.forward.row import Running
+from backend.forward.rows.generation import decode
 from backend.identify.answers import responses
 from backend.identify.answers.responses import asked, greedy_answers, row_seed, samples
 from backend.models.loaded import LoadedModel

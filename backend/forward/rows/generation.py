@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from backend.forward.capture import Capture
+from backend.forward.row import UNTOUCHED, Row, Running, Told, nobody
 from backend.forward.rows.batch import Batch
 from backend.forward.rows.budget import Budget
-from backend.forward.rows.row import UNTOUCHED, Row, Running, Told, nobody
 from backend.models.loaded import LoadedModel
 from backend.types import Decoding, Positions, RowPlan
 from backend.watch import SILENT, Watch, check

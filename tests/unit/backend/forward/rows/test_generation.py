@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from backend.errors import Stopped
 from backend.forward.capture import Summaries
-from backend.forward.generation import decode
+from backend.forward.row import Running
 from backend.forward.rows.advance import cut
 from backend.forward.rows.choosing import choose, generator, prompt_token_scores
+from backend.forward.rows.generation import decode
 from backend.forward.rows.lane import left_padded
-from backend.forward.rows.row import Running
 from backend.models.hooks import hook_count
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
