@@ -27,7 +27,7 @@ from backend.identify.fit.solver import path
 from backend.models.loading import load
 from backend.models.registry import DEFAULT
 from backend.types import Asked
-from benchmarks import identify, work
+from benchmarks import identify, rows, work
 from benchmarks.peers import official_means, transformers_generate
 from benchmarks.report import render
 from cache import atomic
@@ -124,6 +124,19 @@ def measure_identify(rounds: int) -> dict[str, Any]:
     return told
 
 
+def measure_rows(rounds: int, people: int) -> dict[str, Any]:
+    """The figures of rows that run together."""
+    model = load(DEFAULT)
+    told: dict[str, Any] = {"machine": machine(), "rounds": rounds, "ratios": []}
+    for row in rows.table(model, Engine(model).usual()):
+        say(f"{row.name} against {row.against}")
+        found = ratio(row.ours, row.peer, rounds)
+        told["ratios"].append({"name": row.name, "against": row.against, "aim": row.aim, "faster": row.faster, **found})
+    say(f"{people} people at once, and one job after another")
+    told["people"] = rows.people(model, people)
+    return told
+
+
 def _extra(model: Any, rounds: int) -> dict[str, float]:
     """Ratios to `generate` with one row: of the whole verb, and of `generate` itself with more rows."""
     ids = prompting.encode(model, Asked(prompt=work.PROMPT)).ids
@@ -140,14 +153,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--render", action="store_true", help="write the document from results.json only")
-    parser.add_argument("--only", choices=["explore", "identify"], help="measure one half and keep the other's figures")
+    parser.add_argument("--only", choices=["explore", "identify", "rows"], help="measure one part, keep the others")
+    parser.add_argument("--people", type=int, default=30, help="how many ask at once")
     chosen = parser.parse_args()
     if not chosen.render:
         told = json.loads(RESULTS.read_text("utf-8")) if chosen.only else {}
-        if chosen.only != "identify":
-            told = {**measure(chosen.rounds), **({"identify": told["identify"]} if "identify" in told else {})}
-        if chosen.only != "explore":
+        if chosen.only in (None, "explore"):
+            told = {**measure(chosen.rounds), **{part: told[part] for part in ("identify", "rows") if part in told}}
+        if chosen.only in (None, "identify"):
             told["identify"] = measure_identify(max(1, chosen.rounds // 2))
+        if chosen.only in (None, "rows"):
+            told["rows"] = measure_rows(chosen.rounds, chosen.people)
         atomic.export(RESULTS, (json.dumps(told, indent=1) + "\n").encode())
     atomic.export(DOCUMENT, render(json.loads(RESULTS.read_text("utf-8"))).encode())
 

@@ -35,7 +35,29 @@ def render(told: dict[str, Any]) -> str:
         f"divergences and differences included) {told['extra']['compare']:.2f}.",
         "",
     ]
-    return "\n".join(lines + (_identify(told["identify"]) if "identify" in told else []))
+    parts = [_rows(told["rows"]) if "rows" in told else [], _identify(told["identify"]) if "identify" in told else []]
+    return "\n".join(lines + [line for part in parts for line in part])
+
+
+def _rows(told: dict[str, Any]) -> list[str]:
+    """Rows that run together."""
+    place, people = told["machine"], told["people"]
+    faster = people["one_by_one_s"] / people["together_s"]
+    return [
+        "## Rows that run together",
+        "",
+        f"Measured {place['date']} on {place['processor']}, {place['threads']} threads; {told['rounds']} "
+        f"round{'' if told['rounds'] == 1 else 's'}, ours and the peer's one after the other.",
+        "",
+        "| work | against | aim | measured | ours, s | peer, s |",
+        "|---|---|---|---|---|---|",
+        *map(_row, told["ratios"]),
+        f"| {people['people']} people, each an exploration and a comparison of 4 rows, {people['tokens']} tokens, "
+        f"within 10 s | one job after another | at least 4 x faster | {faster:.2f} | {people['together_s']:.1f} | "
+        f"{people['one_by_one_s']:.1f} |",
+        f"| the first token of the first ten | - | at most 2 s at the median | {people['first_token_s']:.1f} s | | |",
+        "",
+    ]
 
 
 def _identify(told: dict[str, Any]) -> list[str]:
