@@ -21,7 +21,7 @@ from backend.forward.row import UNTOUCHED, Row
 from backend.forward.rows.batch import Batch
 from backend.forward.rows.generation import finish
 from backend.models.loaded import LoadedModel
-from backend.neurons import NeuronSet
+from backend.neurons import NeuronSet, Site
 from backend.serve.opening import ModelSpec
 from backend.serve.worker import Worker
 from backend.types import Asked, CompareRequest, Decoding, ExploreRequest, RowPlan, TokenEvent, Verb
@@ -100,7 +100,7 @@ def people(model: LoadedModel, count: int) -> dict[str, Any]:
 def _of_person(number: int) -> tuple[ExploreRequest, CompareRequest]:
     decoding = Decoding(max_new_tokens=SPOKEN)
     prompt = f"Who was the mayor of {NAMES[number % len(NAMES)]} in {1900 + number}?"
-    neurons = NeuronSet.of(f"L17:N{98 + number}", f"L21:N{256 + number}")
+    neurons = NeuronSet((Site(17).neuron(98 + number), Site(21).neuron(256 + number)))
     return (
         ExploreRequest(prompt=prompt, decoding=decoding),
         CompareRequest(prompt=prompt, neurons=neurons, alphas=(0.0, 2.0), decoding=decoding),

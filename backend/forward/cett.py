@@ -55,7 +55,7 @@ def divided(
     act: Float[Tensor, "row pos neuron"], w_norm: Float[Tensor, " neuron"], norm: Float[Tensor, "row pos"]
 ) -> Float[Tensor, "row pos neuron"]:
     """CETT unchecked: for hooks, which must not wait for the device. `check_norms` is due when the forward is over."""
-    # One new tensor, worked on in place: the same bits as |act| * w_norm / norm, for a norm of weights is never negative.
+    # One new tensor, worked on in place; the same bits as |act| * w_norm / norm, since no norm of weights is negative.
     return (act.float() * w_norm).abs_().div_(norm[..., None])
 
 

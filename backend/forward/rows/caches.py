@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWindowLayer
 
-JOINED = (DynamicLayer, DynamicSlidingWindowLayer)
-"""Kinds of cache layers that are known to be keys and values by position."""
+JOINED = (DynamicLayer, DynamicSlidingWindowLayer, DummyLayer)
+"""Kinds of cache layers that are known to be keys and values by position, or nothing."""
 
 
 def is_plain(cache: Any) -> bool:

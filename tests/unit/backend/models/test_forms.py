@@ -171,9 +171,9 @@ def test_a_family_that_writes_into_its_mlps_output_would_show(tiny: Models) -> N
         ("falcon_alibi", {"bridge"}),
         ("opt_after", {"bridge"}),
         ("gemma4_shared", {"whole"}),
-        ("lfm2", {"copied", "dropped", "shared"}),
-        ("falcon_h1", {"copied", "dropped", "shared"}),
-        ("jamba", {"copied", "dropped", "shared", "pieces"}),
+        ("lfm2", {"copied", "dropped", "joined", "shared"}),
+        ("falcon_h1", {"copied", "dropped", "joined", "shared"}),
+        ("jamba", {"copied", "dropped", "joined", "shared", "pieces"}),
     ],
 )
 def test_what_a_model_can_be_trusted_with_is_found_out_when_it_is_loaded(
