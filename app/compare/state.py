@@ -71,12 +71,27 @@ def pressed() -> bool:
 
 def _leave_example() -> None:
     """Let another question than the example's have answers of the usual length, not the example's short ones."""
-    prompt, longest = st.session_state.get(_EXAMPLE, (None, None))
+    prompt, longest = st.session_state.get(_EXAMPLE) or _example_of_link()
     if prompt is None or st.session_state["compare.prompt"] == prompt:
         return
-    del st.session_state[_EXAMPLE]
+    st.session_state.pop(_EXAMPLE, None)
     if st.session_state["compare.longest"] == longest:
         st.session_state["compare.longest"] = Decoding().max_new_tokens
+
+
+def _example_of_link() -> tuple[str | None, int | None]:
+    """The example's question and length where its link was opened, as after a reload; nothing where it was not."""
+    view = session.view()
+    if view.decoding.max_new_tokens == Decoding().max_new_tokens:
+        return None, None
+    try:
+        example = session.client().example("compare")
+    except HNeuronsError:
+        return None, None
+    if not isinstance(example, Comparison):
+        return None, None
+    told = example.request.prompt, example.request.decoding.max_new_tokens
+    return told if told == (view.prompt, view.decoding.max_new_tokens) else (None, None)
 
 
 def ask_the_same() -> None:

@@ -156,6 +156,28 @@ def test_a_question_of_one_s_own_is_not_cut_as_the_example_is_also_after_a_flip(
     assert asked(client)[-1].decoding.max_new_tokens == Decoding().max_new_tokens != short
 
 
+def test_a_question_of_one_s_own_is_not_cut_after_the_examples_link_was_opened_again() -> None:
+    """A reload opens the example by its link, which names its few tokens."""
+    client = FakeClient()
+    example = client.example("compare")
+    assert isinstance(example, Comparison)
+    asks = example.request
+    link = {
+        "prompt": asks.prompt,
+        "neurons": ",".join(map(str, asks.neurons)),
+        "max_new_tokens": str(asks.decoding.max_new_tokens),
+    }
+    again = opened(client, **link)
+    again.text_input(key="compare.prompt").set_value("Who leads Nortel?").run()
+    press(again, "compare.run")
+    assert asked(client)[-1].prompt == "Who leads Nortel?"
+    assert asked(client)[-1].decoding.max_new_tokens == Decoding().max_new_tokens
+    chosen = opened(client, **{**link, "prompt": "Who else?"})
+    chosen.text_input(key="compare.prompt").set_value("Who leads Nokia?").run()
+    press(chosen, "compare.run")
+    assert asked(client)[-1].decoding.max_new_tokens == int(link["max_new_tokens"]), "a length that was chosen stays"
+
+
 def badges(app: AppTest) -> list[str]:
     return [str(one.value) for one in app.markdown if "-badge[" in one.value]
 
