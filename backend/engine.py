@@ -18,7 +18,7 @@ from backend.forward import reference
 from backend.forward.chat import clock
 from backend.forward.prompting import Encoded, encode, token_infos
 from backend.forward.reference import Usual
-from backend.forward.rows.shared import Piece, Shared, Work
+from backend.forward.rows.works import Piece, Shared, Work
 from backend.forward.templating import one_moment
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet

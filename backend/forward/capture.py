@@ -29,8 +29,11 @@ class Capture(ABC):
 
     sums: bool = False
     """Whether each neuron's CETT is summed over the answer's tokens."""
-    holds: bool = False
-    """Whether CETT itself is kept, on the CPU."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether CETT itself is kept, on the CPU."""
+        return False
 
     @abstractmethod
     def reduce(
@@ -64,7 +67,7 @@ class Summaries(Capture):
     basis: object = None
 
     @property
-    def holds(self) -> bool:  # type: ignore[override]
+    def holds(self) -> bool:
         """Where the threshold's population is wider than what one layer's hook sees, CETT is kept as well."""
         return self.threshold.population != "layer"
 

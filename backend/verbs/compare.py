@@ -22,7 +22,7 @@ from backend.forward.controls import plan
 from backend.forward.row import Row as Asked
 from backend.forward.row import Running, prove
 from backend.forward.rows.batch import Batch
-from backend.forward.rows.shared import Ask, Work, alone
+from backend.forward.rows.works import Ask, Work, alone
 from backend.models.loaded import LoadedModel
 from backend.statistics.intervals import mean_interval
 from backend.text.diff import first_split, tokens_changed, word_diff

@@ -27,7 +27,7 @@ from backend.forward.reference import Usual
 from backend.forward.row import Row, Running
 from backend.forward.rows.batch import Batch
 from backend.forward.rows.choosing import prompt_token_scores
-from backend.forward.rows.shared import Ask, Work, alone
+from backend.forward.rows.works import Ask, Work, alone
 from backend.models.hooks import Tree, observe
 from backend.models.loaded import LoadedModel
 from backend.models.readings import tree_of

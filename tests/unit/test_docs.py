@@ -22,7 +22,7 @@ from tools import probe_page
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FLOORS = ("app", "backend", "cache")
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("cache/*.md")])
-ELSEWHERE = (r"\.\./" + "shared", r"(?<![\w.])/" + r"work\b", r"(?<![\w.])/" + r"tmp\b")
+ELSEWHERE = ("../" + "shared", r"(?<![\w.])/" + r"work\b", r"(?<![\w.])/" + r"tmp\b")
 """Places on one machine that no file of a project may lean on."""
 
 

@@ -96,6 +96,7 @@ def test_neurons_and_sets_of_them_have_one_order_by_layer_expert_and_number(ids:
 
 def test_what_is_no_neuron_stands_in_no_order_with_one() -> None:
     with pytest.raises(TypeError):
+        # The checker refuses it too; here it is tried.
         assert NeuronId(0, 1) < (0, -1, 1)  # type: ignore[operator]
 
 

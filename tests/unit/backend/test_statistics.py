@@ -70,7 +70,9 @@ def test_copies_of_an_item_make_no_interval_narrower() -> None:
 def test_scores_of_a_perfect_and_of_a_blind_detector() -> None:
     labels = np.array([0, 1] * 40)
     perfect = scores_of(labels, np.where(labels == 1, 9.0, -9.0), np.arange(80))
-    assert perfect.auroc.value == perfect.accuracy.value == perfect.f1.value == 1 and perfect.brier.value < 1e-6
+    assert perfect.auroc.value == perfect.accuracy.value == perfect.f1.value == 1
+    # Every chance is 1 / (1 + exp(-9)) of what is right.
+    assert perfect.brier.value == pytest.approx((1 / (1 + np.exp(9.0))) ** 2)
     blind = scores_of(labels, np.zeros(80), np.arange(80))
     assert blind.auroc.value == 0.5 and blind.brier.value == pytest.approx(0.25)
 

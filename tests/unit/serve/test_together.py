@@ -32,6 +32,7 @@ from backend.types import (
     TokenEvent,
     Verb,
 )
+from backend.watch import Watch
 from tests.plain import FLOAT32, relative_gap
 
 PATIENCE = 60.0
@@ -41,7 +42,9 @@ ENDED = ("done", "failed", "stopped")
 
 
 def verb_of(request: Request) -> Verb:
-    return {ExploreRequest: "explore", CompareRequest: "compare"}.get(type(request), "neuron")  # type: ignore[return-value]
+    if isinstance(request, CompareRequest):
+        return "compare"
+    return "explore" if isinstance(request, ExploreRequest) else "neuron"
 
 
 def of_person(number: int) -> list[Request]:
@@ -148,9 +151,9 @@ def test_who_asks_the_same_at_once_has_it_computed_once(
     model, begun = tiny("llama"), list[Request]()
     begin = Engine.begin
 
-    def counted(self: Engine, verb: Verb, request: Request, watch: object) -> object:
+    def counted(self: Engine, verb: Verb, request: Request, watch: Watch) -> object:
         begun.append(request)
-        return begin(self, verb, request, watch)  # type: ignore[arg-type]
+        return begin(self, verb, request, watch)
 
     monkeypatch.setattr(Engine, "begin", counted)
     request = of_person(3)[1]
@@ -189,19 +192,20 @@ def test_one_who_asks_too_much_is_refused_and_the_others_go_on(tiny: Callable[[s
     assert "L9:N1 is not in this model" in str(views[1].error)
 
 
+@pytest.mark.parametrize("where", ["step", "add"])
 def test_where_memory_has_no_room_for_all_together_each_is_run_by_itself(
-    tiny: Callable[[str], LoadedModel], monkeypatch: pytest.MonkeyPatch
+    where: str, tiny: Callable[[str], LoadedModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, step = tiny("llama"), Batch.step
+    model, whole = tiny("llama"), getattr(Batch, where)
 
-    def narrow(self: Batch) -> object:
-        if len(self.rows) > 4:
+    def narrow(self: Batch, *given: object) -> object:
+        if len(self.rows) > (4 if where == "step" else 0):
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return step(self)
+        return whole(self, *given)
 
     asked = [one for number in range(3) for one in of_person(number)]
     expected = [Engine(model).run(verb_of(one), one) for one in asked]
-    monkeypatch.setattr(Batch, "step", narrow)
+    monkeypatch.setattr(Batch, where, narrow)
     with working(Engine(model)) as worker:
         jobs = [worker.submit(verb_of(one), one, f"s{n}") for n, one in enumerate(asked)]
         for job, theirs in zip(jobs, expected, strict=True):

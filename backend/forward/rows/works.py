@@ -12,6 +12,8 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import torch
+
 from backend.errors import Stopped
 from backend.forward.row import Row, Running, Told, nobody
 from backend.forward.rows.batch import Batch
@@ -139,7 +141,7 @@ class Shared:
                 added = piece.context.run(batch.add, rows, piece.ask.told)
                 piece.answered += added
                 piece.context.run(piece.ask.begun, added)
-            except MemoryError:
+            except (MemoryError, torch.OutOfMemoryError):
                 raise
             except Exception as error:
                 self._fail(piece, error)
@@ -166,7 +168,7 @@ class Shared:
             piece.ask = piece.context.run(resume)
         except StopIteration as done:
             piece.result = done.value
-        except MemoryError:
+        except (MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:
             piece.error = error
