@@ -30,9 +30,11 @@ from backend.models.memory import gigabytes
 from backend.models.progress import Progress, part, silent
 from backend.models.registry import DEFAULT, suggest
 
-_WANTED = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
-_UNWANTED = ["*/*", "consolidated*", "README*", "LICENSE*"]
-"""Subfolders and the second copy of the weights that some publishers add in a form of their own."""
+_TOP = ["*.json", "*.safetensors", "*.txt", "*.model"]
+_WANTED = [*_TOP, "*.jinja"]
+"""Patterns reach into subfolders, where only chat templates are wanted (`additional_chat_templates/`)."""
+_UNWANTED = [*(f"*/{pattern}" for pattern in _TOP), "consolidated*", "README*", "LICENSE*"]
+"""What lies in subfolders, and the second copy of the weights that some publishers add in a form of their own."""
 
 _CLIENT_ERROR: type[Exception] = next(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")
 """What the hub's HTTP client raises when nobody answers: taken from the hub, whose releases change that client."""

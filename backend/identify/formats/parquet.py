@@ -34,10 +34,11 @@ from backend.untrusted import MAX_DEPTH, clause
 def parquet(payload: bytes, name: str, wanted: Collection[str]) -> Iterator[Row]:
     """The rows of a Parquet file, with the cells of `wanted` columns (lower case). Raises BadInput."""
     try:
-        file = pq.ParquetFile(io.BytesIO(payload))
+        file = pq.ParquetFile(io.BytesIO(payload), arrow_extensions_enabled=False)
         columns, leaves = _measured(file, name, wanted)
-        # Texts that stand many times are kept once each; otherwise a small file would unpack without bound.
-        file = pq.ParquetFile(io.BytesIO(payload), read_dictionary=leaves)
+        # Texts that stand many times are kept once each; otherwise a small file would unpack without bound. Kinds that
+        # are built on others (JSON) are read as what they are built on, for Arrow keeps theirs as often as they stand.
+        file = pq.ParquetFile(io.BytesIO(payload), read_dictionary=leaves, arrow_extensions_enabled=False)
         number = weight = 0
         for batch in file.iter_batches(BATCH, columns=columns):
             for part in _light(batch):
@@ -100,17 +101,26 @@ def _plain(batch: pa.RecordBatch) -> Sequence[Mapping[str, Any]] | None:
 
 def _is_heavy(batch: pa.RecordBatch) -> bool:
     """Whether its rows together hold more than one row may, or one of them a list too long."""
-    lists = [column for column in batch.columns if pa.types.is_list(column.type) or pa.types.is_large_list(column.type)]
-    longest = max((pc.max(pc.list_value_length(column)).as_py() or 0 for column in lists), default=0)
-    return longest > limits.MAX_LIST or _weight(batch) > MAX_ROW
+    return max(map(_longest, batch.columns), default=0) > limits.MAX_LIST or _weight(batch) > MAX_ROW
 
 
 def _weight(batch: pa.RecordBatch) -> int:
     return sum(_bytes(column) for column in batch.columns)
 
 
+def _longest(array: pa.Array) -> int:
+    """Values of the longest list in it, however deep."""
+    listed = _as_list(array)
+    if listed is not None:
+        return max(pc.max(pc.list_value_length(listed)).as_py() or 0, _longest(listed.flatten()))
+    return max(map(_longest, array.flatten()), default=0) if pa.types.is_struct(array.type) else 0
+
+
 def _bytes(array: pa.Array) -> int:
-    """So many bytes are in its values, each counted as often as it stands there."""
+    """So many bytes are in its values, each counted as often as it stands there.
+
+    Raises ValueError for a kind whose values cannot be counted.
+    """
     kind = array.type
     if pa.types.is_dictionary(kind):
         words = array.dictionary
@@ -120,9 +130,23 @@ def _bytes(array: pa.Array) -> int:
         return int((pc.sum(lengths).as_py() or 0) + 8 * len(array))
     if pa.types.is_struct(kind):
         return sum(_bytes(part) for part in array.flatten())
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return 8 * len(array) + _bytes(array.flatten())
+    listed = _as_list(array)
+    if listed is not None:
+        return 8 * len(array) + _bytes(listed.flatten())
+    if pa.types.is_nested(kind) or pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+        raise ValueError(f"it has a column of the kind {kind}, which is not read here")
     return int(array.nbytes) + 8 * len(array)
+
+
+def _as_list(array: pa.Array) -> pa.Array | None:
+    """A column of lists as one, whichever of Arrow's kinds it is, objects as lists of pairs; None for what is none."""
+    kind = array.type
+    if pa.types.is_map(kind):
+        return array.cast(pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)])))
+    if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):
+        return array.cast(pa.large_list(kind.value_type))
+    plain = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return array if plain else None
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -22,6 +22,7 @@ from backend import neuron_files, untrusted
 from backend.cli import cett, options, plans
 from backend.errors import BadInput
 from backend.identify.formats import limits, probes, questions, thunlp
+from backend.identify.formats import parquet as formats_parquet
 from backend.types.plan import Plan
 
 MEGABYTE = 1024**2
@@ -232,6 +233,43 @@ def test_a_text_that_stands_many_times_counts_each_time(monkeypatch: pytest.Monk
     monkeypatch.setattr(limits, "MAX_WRITTEN", 100 * MEGABYTE)
     with pytest.raises(BadInput, match="written out as often as it stands there, it has more"):
         questions.read(payload, "q.parquet")
+
+
+WORD = "W" * MEGABYTE
+MANY = 30
+REPEATED = {
+    "list": pa.array([[WORD] * MANY]),
+    "large list": pa.array([[WORD] * MANY], pa.large_list(pa.string())),
+    "list of a fixed size": pa.array([[WORD] * MANY], pa.list_(pa.string(), MANY)),
+    "list of views": pa.array([[WORD] * MANY], pa.list_view(pa.string())),
+    "list of lists": pa.array([[[WORD]] * MANY]),
+    "list of objects": pa.array([[{"value": WORD}] * MANY]),
+    "object of lists": pa.array([{"value": "Rome", "aliases": [WORD] * MANY}]),
+    "map": pa.array([[(f"{number}", WORD) for number in range(MANY)]], pa.map_(pa.string(), pa.string())),
+    "map's keys": pa.array([[(WORD, "Rome")] * MANY], pa.map_(pa.string(), pa.string())),
+    "map of lists": pa.array([[("aliases", [WORD] * MANY)]], pa.map_(pa.string(), pa.list_(pa.string()))),
+    "list of maps": pa.array([[[("value", WORD)]] * MANY], pa.list_(pa.map_(pa.string(), pa.string()))),
+}
+
+
+@pytest.mark.parametrize("kind", REPEATED)
+def test_a_text_that_stands_many_times_in_a_row_counts_each_time_in_every_kind_of_column(kind: str) -> None:
+    payload = parquet(pa.table({"question": ["Who?"], "answer": REPEATED[kind]}))
+    assert len(payload) < 10_000
+    with at_most(10 * MEGABYTE), pytest.raises(BadInput, match=r"1 of more than 2,000 characters \(row 1\)"):
+        questions.read(payload, "q.parquet")
+
+
+@pytest.mark.parametrize("texts", [pa.string_view(), pa.binary_view(), pa.large_string(), pa.json_()])
+def test_a_text_that_stands_in_many_rows_lies_there_once_whatever_its_kind(texts: pa.DataType) -> None:
+    """Else a batch of rows would be made in full before their weight is known."""
+    words = pa.array(['"' + WORD[2:] + '"'] * 200)
+    column = pa.ExtensionArray.from_storage(texts, words) if isinstance(texts, pa.JsonType) else words.cast(texts)
+    payload = parquet(pa.table({"question": [f"Who is {n}?" for n in range(200)], "answer": column}))
+    before = pa.total_allocated_bytes()
+    rows = formats_parquet.parquet(payload, "q.parquet", {"question", "answer"})
+    next(rows)
+    assert pa.total_allocated_bytes() - before < 20 * MEGABYTE
 
 
 def test_the_limits_are_beyond_what_is_published() -> None:

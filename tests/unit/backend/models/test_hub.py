@@ -19,6 +19,7 @@ from huggingface_hub.errors import (
     RemoteEntryNotFoundError,
     RepositoryNotFoundError,
 )
+from huggingface_hub.utils import filter_repo_objects
 
 from backend.errors import HNeuronsError, ModelUnreadable, UnknownModel
 from backend.models import hub
@@ -141,6 +142,23 @@ def test_half_a_download_does_not_count_as_here(
     assert hub.cached(REPO) == half
     (half / "model.safetensors").unlink()
     assert hub.cached(REPO) is None
+
+
+def test_all_that_is_read_is_fetched_and_nothing_else() -> None:
+    read = [
+        "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+        "chat_template.json", "chat_template.jinja", "additional_chat_templates/default.jinja",
+        "additional_chat_templates/rag.jinja", "vocab.json", "merges.txt", "tokenizer.model", "model.safetensors",
+        "model-00001-of-00002.safetensors", "model.safetensors.index.json",
+    ]  # fmt: skip
+    others = [
+        "README.md", "LICENSE.txt", "pytorch_model.bin", "consolidated.safetensors", "consolidated.00.pth",
+        "original/model.safetensors", "original/params.json", "original/tokenizer.model", "onnx/model.onnx",
+        "onnx/vocab.txt", "gguf/model.gguf", "modeling_own.py", "training_args.bin",
+    ]  # fmt: skip
+    assert (
+        list(filter_repo_objects([*read, *others], allow_patterns=hub._WANTED, ignore_patterns=hub._UNWANTED)) == read
+    )
 
 
 def test_progress_counts_the_bytes_that_have_come() -> None:

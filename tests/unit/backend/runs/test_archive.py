@@ -24,6 +24,7 @@ from backend.types.plan import Plan
 from backend.types.probe import Probe
 from backend.watch import Silent
 from cache import atomic
+from cache.journal import Journal
 from tests.unit.backend.identify.made import PLAN, Told, questions
 
 DRAWING = ("answering greedily", "drawing answers")
@@ -66,6 +67,52 @@ def test_another_c_is_made_from_the_same_answers_under_its_own_name(
     assert other.c == 30_000.0 and other.command == "b from a" and other.questions == first.questions
     assert library.read("a") == first, "the run that it began from is left as it was"
     assert first.report is not None and other.report is not None and first.report.funnel == other.report.funnel
+
+
+@pytest.mark.parametrize("asked_again", [60, 30, 20], ids=["wider", "some in common", "fewer"])
+def test_a_run_of_other_questions_draws_only_what_the_run_it_began_from_did_not(
+    tiny: Callable[[str], LoadedModel], asked_again: int
+) -> None:
+    """To its end: 48 questions were answered, and 60, 12 to 60 or 10 to 30 of 60 are asked now."""
+    model = tiny("llama")
+    every = [question.model_copy(update={"relation": "one"}) for question in questions(model, 60)]
+    file = Plan.model_validate({**PLAN.model_dump(), "source": {"file": "a.csv", "per_relation": None}})
+    other = Plan.model_validate({**PLAN.model_dump(), "source": {"file": "b.csv", "per_relation": None}})
+    wanted = {60: every, 30: every[12:], 20: every[10:40]}[asked_again]
+    made(model, Told(), plan=file, questions=tuple(every[:48]))
+    before = {name: answers_of("a", name) for name in ("greedy", "samples")}
+    told = Told()
+    renamed = tuple(question.model_copy(update={"id": f"b:{n}"}) for n, question in enumerate(wanted))
+    probe = made(model, told, name="b", plan=other, questions=renamed, answers_of="a")
+    assert probe.report is not None and probe.report.asked == len(wanted)
+    common = len([question for question in wanted if question in every[:48]])
+    for name, held in before.items():
+        now = answers_of("b", name)
+        assert now[: len(held)] == held, "no answer is lost"
+        assert len({one["question"] for one in now}) == len(now), "and none drawn twice"
+    assert len(answers_of("b", "greedy")) == 48 + len(wanted) - common
+    greedy = [stage for stage in told.stages if stage.startswith("answering greedily")]
+    assert all(f"answering greedily: {common} of" in stage for stage in greedy[:1])
+    assert {question.text for question in asked_in("b")} == {question.text for question in wanted}
+    made(model, Told(), name="c", plan=other, questions=asked_in("b"))
+    for name in before:
+        kept, drawn = ({one["question"]: told_texts(one) for one in answers_of(run, name)} for run in ("b", "c"))
+        common_names = drawn.keys() & kept.keys()
+        assert len(common_names) >= len(drawn) // 2
+        assert {asked: drawn[asked] for asked in common_names} == {asked: kept[asked] for asked in common_names}
+
+
+def told_texts(record: dict[str, Any]) -> list[str]:
+    """Of a greedy answer or of samples; log-probabilities differ in their roundings by who was read beside it."""
+    return [answer["text"] for answer in record.get("answers") or [record["answer"]]]
+
+
+def answers_of(run: str, name: str) -> list[Any]:
+    return list(Journal(library.folder_of(run) / f"{name}.jsonl").read())
+
+
+def asked_in(run: str) -> tuple[Question, ...]:
+    return tuple(Question.model_validate(one) for one in Journal(RunFolder(library.folder_of(run)).questions).read())
 
 
 @pytest.mark.parametrize(
