@@ -24,6 +24,9 @@ PROBE_ARGS ?= --per-relation 400 --max-new-tokens 32 --at-most 2800
 # More words for pip when it installs torch, as --extra-index-url ADDRESS for the builds without CUDA.
 TORCH_ARGS ?=
 
+# Waits where another installation is at work, as on a machine that has just started.
+APT := apt-get -o DPkg::Lock::Timeout=300
+
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --quiet --disable-pip-version-check
@@ -139,7 +142,7 @@ $(CONVERTED): $(GGUF) $(PROJECT)
 $(CHROMIUM): $(DEV)
 	@if [ -x /usr/bin/chromium ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing Chromium ..."; apt-get update -qq && apt-get install -y -qq chromium >/dev/null; \
+		echo "Installing Chromium ..."; $(APT) update -qq && $(APT) install -y -qq chromium >/dev/null; \
 	else \
 		echo "Downloading Chromium ..."; $(PY) -m playwright install chromium; \
 	fi

@@ -19,7 +19,7 @@ from huggingface_hub.errors import (
     RemoteEntryNotFoundError,
     RepositoryNotFoundError,
 )
-from huggingface_hub.utils import filter_repo_objects
+from huggingface_hub.utils._paths import filter_repo_objects
 
 from backend.errors import HNeuronsError, ModelUnreadable, UnknownModel
 from backend.models import hub
