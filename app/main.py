@@ -20,6 +20,9 @@ if (ROOT := str(Path(__file__).resolve().parents[1])) not in sys.path:
 
 import streamlit as st
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
 
 from app import rooms
 from backend.serve.hosts import TrustedHosts, trusted
@@ -61,7 +64,16 @@ def _import() -> None:
     first.empty()
 
 
+def _opened_bare(request: Request) -> RedirectResponse:
+    """The first page has a name as the others have, and Streamlit shows it under the bare address alone."""
+    return RedirectResponse(f"./?{request.url.query}" if request.url.query else "./")
+
+
 if __name__ == "__main__":
     main()
 else:
-    app = st.App(__file__, middleware=[Middleware(Patience), Middleware(TrustedHosts, hosts=trusted(bound()))])
+    app = st.App(
+        __file__,
+        routes=[Route(f"/{rooms.FIRST}", _opened_bare)],
+        middleware=[Middleware(Patience), Middleware(TrustedHosts, hosts=trusted(bound()))],
+    )

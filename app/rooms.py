@@ -12,7 +12,9 @@ from streamlit.navigation.page import StreamlitPage
 
 APP = Path(__file__).resolve().parent
 TITLES = {"explore": "Explore", "compare": "Compare", "identify": "Identify", "models": "Models"}
-"""The pages in the order of the navigation, by folder and address; the first is the one that `/` opens."""
+"""The pages in the order of the navigation, by folder and address."""
+FIRST = next(iter(TITLES))
+"""The one that `/` opens."""
 
 
 def file(room: str) -> Path:
@@ -22,9 +24,8 @@ def file(room: str) -> Path:
 
 def pages() -> list[StreamlitPage]:
     """Every page for `st.navigation`."""
-    first = next(iter(TITLES))
     return [
-        st.Page(file(room), title=title, url_path=room, default=room == first) for room, title in TITLES.items()
+        st.Page(file(room), title=title, url_path=room, default=room == FIRST) for room, title in TITLES.items()
     ]  # fmt: skip
 
 

@@ -21,7 +21,7 @@ FAILED = "train:failed"
 """Why the last run could not begin or go on; it stands under the form."""
 CHANGE, DELETING, STARTED = "train:change", "train:deleting", "train:started"
 SHOWN = "train:shown"
-"""False until the run that was begun last was brought into the window."""
+"""False until what came of the last Start, a run or a refusal, was brought into the window."""
 _JOBS = "train:jobs"
 
 
@@ -189,7 +189,10 @@ def progress(name: str, job: str, place: str = "") -> bool:
         return False
     stages = [event for event in seen.events if isinstance(event, StageEvent)]
     words, fraction = (stages[-1].stage, stages[-1].fraction) if stages else ("beginning", None)
-    if seen.state == "queued":
+    if seen.waits_for is not None:
+        words = f"Interrupted: another model was loaded. It goes on by itself when {seen.waits_for} is loaded again"
+        fraction = next((event.fraction for event in reversed(stages) if event.fraction is not None), None)
+    elif seen.state == "queued":
         words = f"waiting: {seen.position} before it" if seen.position else "waiting for the model"
     line = st.container(horizontal=True, vertical_alignment="center", wrap=False)
     line.progress(min(max(fraction or 0.0, 0.0), 1.0), text=text.markdown(words))

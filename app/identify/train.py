@@ -74,10 +74,11 @@ def _form() -> None:
     form.close_form()
     failed = st.session_state.get(FAILED)
     if isinstance(failed, HNeuronsError):
-        jobs.shown_error(failed)
+        with st.container(key="not-started"):
+            jobs.shown_error(failed)
     runs.just_started()
     if not st.session_state.pop(runs.SHOWN, True):
-        into_view.bring("just-started", 1)
+        into_view.bring("not-started" if isinstance(failed, HNeuronsError) else "just-started", 1)
 
 
 def _changing(run: RunView) -> None:
@@ -266,6 +267,7 @@ def _start(own: tuple[Question, ...] | None, size: Size, changed: RunView | None
     """
     state = st.session_state
     state[FAILED] = None
+    state[runs.SHOWN] = False
     file = state.get("train.file")
     try:
         if own is not None and not own:

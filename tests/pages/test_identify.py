@@ -13,7 +13,7 @@ from app import session
 from app.identify import train
 from backend.errors import BadInput
 from backend.identify.answers.items import MIN_SIDE
-from backend.types import IdentifyRequest
+from backend.types import IdentifyRequest, JobView, StageEvent
 from backend.types.identify import Verdict
 from backend.types.plan import LlmJudge, RunView, Source
 from backend.types.report import Baseline
@@ -451,6 +451,25 @@ def test_a_run_that_was_broken_off_and_one_with_too_little_to_expect_say_so() ->
     assert "Of the first 60 answers 2 were right" in "".join(
         str(one.value) for one in opened(client, room="train").warning
     )
+
+
+def test_a_run_whose_model_was_taken_away_says_so_and_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = FakeClient(pace=1000.0)
+    started(client)
+    look = client.view
+
+    def interrupted(job: str, after: int = 0, wait: float = 0.0) -> JobView:
+        stages = (StageEvent(stage="drawing answers: 30 of 60", fraction=0.5), StageEvent(stage="waiting until"))
+        return look(job).model_copy(
+            update={"state": "queued", "position": 0, "events": stages, "waits_for": "Fake-135M-Instruct"}
+        )
+
+    monkeypatch.setattr(client, "view", interrupted)
+    app = opened(client, room="train")
+    (bar, *_) = app.get("progress")
+    assert "Interrupted: another model was loaded" in unescape(bar.proto.text)
+    assert "goes on by itself when Fake-135M-Instruct is loaded again" in unescape(bar.proto.text)
+    assert bar.proto.value == 50, "how far it was stays"
 
 
 def test_a_run_is_deleted_only_when_it_was_asked_for_twice() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+from starlette.testclient import TestClient
+
 from app.shared import terms
 from tests.places import REPOSITORY
 
@@ -22,3 +25,14 @@ def test_each_page_explains_the_words_that_stand_in_its_heading() -> None:
     assert terms.CETT in terms.EXPLORE and terms.H_NEURON in terms.EXPLORE
     for page in (terms.COMPARE, terms.IDENTIFY):
         assert all(term in page for term in (terms.CETT, terms.H_NEURON, terms.TWIN))
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"), [("/explore", "./"), ("/explore?prompt=Who%3F&k=2", "./?prompt=Who%3F&k=2")]
+)
+def test_the_first_page_opens_under_its_name_too(asked: str, shown: str) -> None:
+    """Streamlit alone says of it that there is no such page."""
+    from app import main
+
+    answer = TestClient(main.app, "http://localhost").get(asked, follow_redirects=False)
+    assert answer.status_code == 307 and answer.headers["location"] == shown
