@@ -36,8 +36,7 @@ def twins(request: CompareRequest, arm: int) -> tuple[Twin, ...]:
     if arm not in request.control_arms:
         return ()
     of = arms(request)[arm]
-    seeds = range(request.control_seed, request.control_seed + request.controls)
-    return tuple((of, kind, seed) for kind in request.control_kinds for seed in seeds)
+    return tuple((of, kind, seed) for kind in request.control_kinds for seed in request.twin_seeds)
 
 
 def _arm(plan: RowPlan) -> Arm:
@@ -105,7 +104,7 @@ def join(wanted: CompareRequest, shown: Comparison, new: Comparison | None) -> C
     drawn = [
         (place, key)
         for kind in wanted.control_kinds
-        for seed in range(wanted.control_seed, wanted.control_seed + wanted.controls)
+        for seed in wanted.twin_seeds
         for place in (wanted.control_arms if found else ())
         for key in [(found[place], kind, seed)]
     ]
