@@ -87,8 +87,12 @@ def _put(draft: str | None, unrun: Unrun, *_: Any) -> None:
 
 def _read() -> tuple[str | None, Unrun]:
     asked = _asked()
-    unrun = form.typed() != (asked.prompt if asked else "")
-    return form.typed() if unrun else None, Unrun(**form.changed(_request()))
+    draft = form.typed() if form.typed() != (asked.prompt if asked else "") else None
+    try:
+        return draft, Unrun(**form.changed(_request()))
+    except ValidationError:
+        # Run says what is wrong; until then the address has what was right before.
+        return draft, session.view(ExploreView).unrun
 
 
 FORM = Join(

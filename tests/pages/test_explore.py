@@ -264,6 +264,17 @@ def test_settings_changed_and_not_run_survive_a_reload_and_are_told() -> None:
     assert view(again, Shared).decoding.max_new_tokens == Decoding().max_new_tokens
 
 
+def test_a_setting_that_no_request_may_have_stays_as_typed_and_run_says_what_is_wrong() -> None:
+    client = FakeClient()
+    app = run(opened(client), "Who?")
+    count, long = len(asked(client)), "x" * 20_001
+    next(one for one in app.text_area if one.label == "System prompt").set_value(long).run()
+    assert not app.exception and "system" not in address(app).get("unrun", "")
+    app.button(key="ask-run").click().run()
+    assert not app.exception and len(asked(client)) == count and "system prompt" in app.error[0].value
+    assert next(one for one in app.text_area if one.label == "System prompt").value == long
+
+
 def test_a_question_that_another_page_asked_stands_in_the_box_when_its_answer_does() -> None:
     app = run(opened(FakeClient()), "Who leads Nortel?")
     change(app, Shared, prompt="Who leads Egypt?")
