@@ -16,7 +16,11 @@ Arm = tuple[str, float | None, NeuronSet, tuple[float, ...]]
 """What makes a picked row: arm, its one alpha or None, neurons, their own alphas."""
 Twin = tuple[Arm, str | None, int | None]
 """What makes a twin: whose it is, how it was drawn, its seed."""
-_SAME = ("prompt", "chat", "system", "positions", "decoding")
+_WHICH = frozenset(
+    ("neurons", "alphas", "own", "against", "against_alpha", "controls", "control_kinds", "control_arms",
+     "control_seed")
+)  # fmt: skip
+"""What of a request says which rows it has. Every other setting, a new one too, is that of all its rows."""
 
 
 def arms(request: CompareRequest) -> tuple[Arm, ...]:
@@ -64,7 +68,7 @@ def missing(wanted: CompareRequest, shown: Comparison | None, fingerprint: str |
     """
     if shown is None or shown.model.fingerprint != fingerprint:
         return wanted
-    if any(getattr(shown.request, name) != getattr(wanted, name) for name in _SAME):
+    if any(getattr(shown.request, name) != getattr(wanted, name) for name in type(wanted).model_fields.keys() - _WHICH):
         return wanted
     held, found = _held(shown), arms(wanted)
     new = [

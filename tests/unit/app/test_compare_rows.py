@@ -61,6 +61,17 @@ def test_nothing_is_kept_of_another_question_other_settings_or_another_model() -
         assert missing(request.model_copy(update=other), shown, MODEL.fingerprint) == request.model_copy(update=other)
 
 
+def test_a_setting_that_rows_are_not_told_apart_by_is_one_of_all_of_them() -> None:
+    class Wider(CompareRequest):
+        jitter: int = 0
+
+    shown = comparison(compose("Q", {A: 0.0}))
+    before = Wider.model_validate(shown.request.model_dump())
+    wanted = before.model_copy(update={"jitter": 1})
+    assert missing(before, shown.model_copy(update={"request": before}), MODEL.fingerprint) is None
+    assert missing(wanted, shown.model_copy(update={"request": before}), MODEL.fingerprint) == wanted
+
+
 def test_rows_of_two_baselines_are_never_joined() -> None:
     before, wanted = compose("Q", {A: 0.0}), compose("Q", {A: 0.0}, beside=("Half",))
     shown = comparison(before)
