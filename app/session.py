@@ -1,6 +1,6 @@
-"""What one browser session holds: the engine's client, the view, finished results, chosen neurons.
+"""What one browser session holds: the engine's client, the pages' views, finished results, chosen neurons.
 
-Owns every key of session state that more than one page reads, with its type, and keeps view and
+Owns every key of session state that more than one page reads, with its type, and keeps views and
 address in step. Refuses to draw and to compute. Pages never touch these keys by name.
 """
 
@@ -13,20 +13,23 @@ from typing import Any, TypeVar
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from app import links, style
-from app.links import View
+from app import links, style, views
+from app.shared.view import Shared
+from app.views import Page, Views
 from backend.errors import HNeuronsError
 from backend.neurons import NeuronSet
 from backend.serve.client import Client, connect
-from backend.types import Exploration, ExploreRequest, ModelInfo, ModelStatus, Probe, Request, Result, Verb
+from backend.types import Exploration, ModelInfo, ModelStatus, Probe, Request, Result, Verb
+from backend.types.base import Frozen
 from backend.types.probe import ProbeSummary
 
-_CLIENT, _ID, _VIEW, _NOTES = "client", "session_id", "view", "link_notes"
+_CLIENT, _ID, _VIEWS, _NOTES = "client", "session_id", "views", "link_notes"
 _STATUS, _PROBES = "engine_status", "probes"
 PROBES_SECONDS = 10.0
 _SEEN, _WRITTEN, _LEFT_OUT = "address_seen", "address_written", "address_left_out"
 _BARE, _KEPT, _CLOSED = "address_bare", "address_kept", "address_closed"
 T = TypeVar("T")
+V = TypeVar("V", bound=Frozen)
 
 
 @st.cache_resource(show_spinner=False)
@@ -73,27 +76,36 @@ def palette() -> style.Palette:
     return style.of(st.context.theme.type)
 
 
-def view() -> View:
-    """What is on the page. Call `open_view` first, once a run."""
-    return st.session_state.get(_VIEW) or View()
+def view(kind: type[V]) -> V:
+    """What is on a page, by the type of its view, or what pages share. Call `open_view` first, once a run."""
+    return _views().of(kind)
 
 
-def change(**fields: Any) -> View:
-    """Change fields of the view, and the view so changed; `close_view` writes the address."""
-    st.session_state[_VIEW] = view().model_copy(update=fields)
-    return view()
+def _views() -> Views:
+    held = st.session_state.get(_VIEWS)
+    return held if isinstance(held, Views) else Views()
 
 
-def ask(request: ExploreRequest) -> None:
-    """Put an exploration's request into the view, as when Run is pressed, with the model that is to answer it.
+def change(kind: type[V], **fields: Any) -> V:
+    """Change fields of one view, and the view so changed; `close_view` writes the address.
 
-    The model is named at once: were it told when the answer is there, Back would first undo only that.
+    A mapping stands for fields of a frozen value within the view. Raises AttributeError for a field that there is not.
     """
-    st.session_state[_VIEW] = view().asking(request)
-    change(model=status().name)
+    st.session_state[_VIEWS] = _views().changed(kind, fields)
+    return view(kind)
 
 
-def open_view(page: links.Page) -> bool:
+def put(view: Frozen) -> None:
+    """Let this be the view of its type."""
+    change(type(view), **dict(view))
+
+
+def change_page(page: Page, **fields: Any) -> None:
+    """Change fields of the view of another page, which whoever calls need not know: as `change`."""
+    change(views.PAGES[page], **fields)
+
+
+def open_view(page: Page) -> bool:
     """Take up the address at the start of a run of `page`; whether it named another view than the one held.
 
     The address wins where the browser changed it: a link at the start of the session, Back, Forward. It does not when
@@ -102,7 +114,7 @@ def open_view(page: links.Page) -> bool:
     """
     st.session_state.pop(_STATUS, None)
     now = st.query_params.to_dict()
-    back, first = went_back(), _VIEW not in st.session_state
+    back, first = went_back(), _VIEWS not in st.session_state
     if not (back or first) and _known(page, now):
         return False
     st.session_state[_SEEN], st.session_state[_WRITTEN] = (page, now), []
@@ -110,14 +122,13 @@ def open_view(page: links.Page) -> bool:
         found, st.session_state[_NOTES] = _bare()[page], ()
     else:
         params, told = _whole(now)
-        found, notes = links.read(params)
+        found, notes = views.read(params)
         st.session_state[_NOTES] = (*told, *notes)
         now = params
     # Of a link that opens a session all fields count: none is held yet that it could stand against.
-    taken = links.OWN[page] | links.given(now)
-    st.session_state[_VIEW] = view().model_copy(update={name: getattr(found, name) for name in taken})
+    st.session_state[_VIEWS] = _views().taking(found, page, now)
     if not now:
-        _bare()[page] = view()
+        _bare()[page] = _views()
     return bool(now) or back
 
 
@@ -127,13 +138,13 @@ def went_back() -> bool:
     return context is not None and context.is_history_navigation
 
 
-def _bare() -> dict[links.Page, View]:
-    """What each page showed when its address was empty: Back to an empty address names it."""
-    held: dict[links.Page, View] = st.session_state.setdefault(_BARE, {})
+def _bare() -> dict[Page, Views]:
+    """What was on all pages when each one's address was empty: Back to an empty address names it."""
+    held: dict[Page, Views] = st.session_state.setdefault(_BARE, {})
     return held
 
 
-def _known(page: links.Page, now: dict[str, str]) -> bool:
+def _known(page: Page, now: dict[str, str]) -> bool:
     """Whether this session wrote the address, or saw it before, or it is another page's that came up empty."""
     written: list[dict[str, str]] = st.session_state.setdefault(_WRITTEN, [])
     seen, st.session_state[_SEEN] = st.session_state.get(_SEEN), (page, now)
@@ -143,7 +154,7 @@ def _known(page: links.Page, now: dict[str, str]) -> bool:
     if (page, now) == seen:
         return True
     if not now:
-        _bare()[page] = view()
+        _bare()[page] = _views()
     return not now
 
 
@@ -164,21 +175,21 @@ def _whole(params: dict[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
     return {**kept, **params}, ()
 
 
-def close_view(page: links.Page) -> dict[str, str] | None:
-    """Write the page's part of the view into the address at the end of a run.
+def close_view(page: Page) -> dict[str, str] | None:
+    """Write what the page's address holds into it at the end of a run.
 
     Returns what is to stand in the place of a bare address that the page was come to by, unwritten: written, it would
     be a step of its own, and the first Back would show the same once more.
     """
-    params, long = links.write(view(), page)
+    params, long = views.write(_views(), page)
     st.session_state[_LEFT_OUT] = ()
     if long:
         try:
             params[links.STORED] = _kept(long)
         except HNeuronsError:
-            st.session_state[_LEFT_OUT] = links.lost(long)
+            st.session_state[_LEFT_OUT] = links.lost(long, views.KINDS)
     now, last = st.query_params.to_dict(), st.session_state.get(_CLOSED)
-    st.session_state[_CLOSED] = (page, params, view())
+    st.session_state[_CLOSED] = (page, params, _views())
     if params == now:
         return None
     st.session_state[_WRITTEN] = [*st.session_state.get(_WRITTEN, []), params][-20:]
@@ -204,15 +215,6 @@ def _kept(long: dict[str, str]) -> str:
     return str(held[1])
 
 
-def follow(key: str, value: Any) -> str:
-    """Let the widget of `key`, before it is drawn, show `value` of the view; `key`. Its `on_change` writes the view.
-
-    A widget that brings its own state would hold against Back, a link and another page.
-    """
-    st.session_state[key] = value
-    return key
-
-
 def link_notes() -> tuple[str, ...]:
     """What could not be read from the address, and what did not fit into it."""
     return (*st.session_state.get(_NOTES, ()), *st.session_state.get(_LEFT_OUT, ()))
@@ -226,12 +228,12 @@ def note(*sentences: str) -> None:
 
 def chosen() -> NeuronSet:
     """The neurons chosen on any page."""
-    return view().neurons
+    return view(Shared).neurons
 
 
 def choose(neurons: NeuronSet) -> None:
     """Choose these neurons, for every page and for the address."""
-    change(neurons=neurons)
+    change(Shared, neurons=neurons)
 
 
 def finish(verb: Verb, key: str, result: Result) -> None:
@@ -241,7 +243,7 @@ def finish(verb: Verb, key: str, result: Result) -> None:
 
 def stands(shown: Exploration) -> bool:
     """Whether this exploration is of the question in the view: a click into an older figure changes nothing."""
-    return view().prompt in (None, shown.request.prompt)
+    return view(Shared).prompt in (None, shown.request.prompt)
 
 
 def result_key(verb: Verb) -> str | None:
@@ -291,7 +293,7 @@ def probe() -> Probe | None:
     here = probes()
     now = status()
     info = now.info
-    named = next((one for one in here if one.name == view().probe), None)
+    named = next((one for one in here if one.name == view(Shared).probe), None)
     fitting = [one for one in here if info is not None and one.fingerprint == info.fingerprint]
     judged = next((one for one in fitting if one.auroc is not None), next(iter(fitting), None))
     waiting = next((one for one in here if one.ships or one.model == now.name), None) if info is None else None
@@ -301,7 +303,7 @@ def probe() -> Probe | None:
 
 def missing_probe() -> str | None:
     """That the view names a probe that is not here, and what stands for it."""
-    named, found = view().probe, probe()
+    named, found = view(Shared).probe, probe()
     if named is None or (found is not None and found.name == named):
         return None
     instead = f"{found.name} is used instead" if found is not None else "no neuron is marked"
@@ -337,9 +339,3 @@ def read_probe(summary: ProbeSummary) -> Probe | None:
             return None
     found = st.session_state[key][1]
     return found if isinstance(found, Probe) else None
-
-
-def asked() -> ExploreRequest | None:
-    """The question on the page: the view's own, else that of the exploration shown. Raises ValidationError."""
-    shown = result("explore", Exploration)
-    return view().explore_request() or (shown.request if shown else None)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
+from app.compare import draft
+from app.compare.switches import BESIDE
+from app.shared.view import Shared
+from app.views import updated
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import (
     Candidate,
     CompareRequest,
+    CompareSettings,
     Comparison,
+    Decoding,
     DiffPart,
     ModelInfo,
     Row,
@@ -25,6 +33,23 @@ MODEL = ModelInfo(
 )  # fmt: skip
 BASE = ("The", " CEO", " of", " Nortel", " is", " Elon", " Musk", ".")
 PICKED = ("The", " CEO", " of", " Nortel", " is", " not", " known", ".")
+
+
+def compose(
+    prompt: str,
+    switches: Mapping[NeuronId, float],
+    settings: CompareSettings | None = None,
+    *,
+    beside: Sequence[str] = (),
+    others: Sequence[float] = (),
+    against: NeuronSet = draft.NONE,
+    decoding: Decoding | None = None,
+) -> CompareRequest:
+    """The request of switches that are set so, as the page comes to it: by way of the draft."""
+    shared = Shared(neurons=NeuronSet(tuple(switches)), decoding=decoding or Decoding())
+    columns = (*(alpha for name, alpha in BESIDE.items() if name in beside), *others)
+    drafted = updated(settings or CompareSettings(), draft.fields(switches, columns))
+    return draft.request(updated(shared, {"prompt": prompt}), drafted, against)
 
 
 def tokens(words: tuple[str, ...], role: str = "answer") -> tuple[TokenInfo, ...]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
 from app import rooms
+from app.views import Views
+from backend.types.base import Frozen
 from tests.fakes_app import FakeClient
 
 PATIENCE = 60
+V = TypeVar("V", bound=Frozen)
 
 
 def opened(page: str, client: FakeClient, **params: str) -> AppTest:
@@ -18,6 +23,22 @@ def opened(page: str, client: FakeClient, **params: str) -> AppTest:
     for key, value in params.items():
         app.query_params[key] = value
     return app.run()
+
+
+def view(app: AppTest, kind: type[V]) -> V:
+    """What the session holds of this type of view."""
+    return _views(app).of(kind)
+
+
+def change(app: AppTest, kind: type[Frozen], **fields: Any) -> None:
+    """Change fields of a view as another page would, before the next run."""
+    app.session_state["views"] = _views(app).changed(kind, fields)
+
+
+def _views(app: AppTest) -> Views:
+    held = app.session_state["views"]
+    assert isinstance(held, Views)
+    return held
 
 
 def columns_by_place(app: AppTest) -> dict[tuple[int, ...], bool]:

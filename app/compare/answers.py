@@ -16,8 +16,9 @@ from app import roles, session, text
 from app.compare import diff, hand_marks, state
 from app.compare import scores as answer_scores
 from app.compare import words as compare_words
+from app.compare.marks import Mark
+from app.compare.view import CompareView
 from app.compare.words import Verdict
-from app.marks import Mark
 from app.shared import frame, probe_words
 from app.shared.jobs import Progress
 from backend.types import Comparison, Row, RowPlan
@@ -103,7 +104,7 @@ def _other_known(result: Comparison) -> None:
     line.markdown(
         f"The known answer was written for “{text.markdown(other[:90])}”, so it marks nothing here.", width="content"
     )
-    if session.view().typed is None:
+    if session.view(CompareView).typed is None:
         line.button("It is known of this question too", key="compare.known-too", on_click=state.known_here_too)
 
 

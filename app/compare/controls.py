@@ -1,6 +1,6 @@
 """The controls of Compare: question, known answer, Run, settings, switches and presets.
 
-Owns how they are drawn. Their values are `compare_state`'s and `switches`'s.
+Owns how they are drawn. What they show and set, `state` says; of switches, `switches` does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from app import session, text
 from app.compare import presets, state, switches
 from app.compare.state import AGAINST, KINDS, TWIN
 from app.compare.switches import BESIDE
-from app.shared import frame
+from app.compare.view import CompareView
+from app.shared import frame, joins
 from app.shared.neuron import pushes, sets
 from backend.types import MAX_PROMPT_CHARACTERS, CompareRequest
 from backend.types.numbers import short
@@ -43,29 +44,27 @@ def question() -> None:
 
 def _settings() -> None:
     st.segmented_control(
-        "The switches act on", list(POSITIONS), format_func=lambda name: POSITIONS[name], key="compare.positions",
+        "The switches act on", list(POSITIONS), format_func=lambda name: POSITIONS[name], key=state.key("positions"),
         required=True, persist_state="session",
     )  # fmt: skip
     st.pills(
         "Random twins are drawn from", list(KINDS), selection_mode="multi", format_func=lambda name: KINDS[name],
-        key="compare.kinds", persist_state="session",
+        key=state.key("control_kinds"), persist_state="session",
         help="As many other neurons, at the same α: from the layers of yours, or from all layers.",
     )  # fmt: skip
     left, right = st.columns(2)
-    left.number_input("Random twins of each kind", 1, 20, key="compare.twins", persist_state="session")
-    right.number_input("Seed of the draw", 0, 2**31 - 1, key="compare.seed", persist_state="session")
-    left.number_input("Longest answer, tokens", 1, 2048, key="compare.longest", persist_state="session")
+    left.number_input("Random twins of each kind", 1, 20, key=state.TWINS, persist_state="session")
     right.number_input(
-        "Temperature", 0.0, 5.0, step=0.1, key="compare.temperature", persist_state="session",
+        "Seed of the draw", 0, 2**31 - 1, key=state.key("control_seed"), persist_state="session"
+    )  # fmt: skip
+    left.number_input(
+        "Longest answer, tokens", 1, 2048, key=state.key("max_new_tokens"), persist_state="session"
+    )  # fmt: skip
+    right.number_input(
+        "Temperature", 0.0, 5.0, step=0.1, key=state.key("temperature"), persist_state="session",
         help="0 takes the likeliest token each time (greedy). Above 0, answers also differ by chance.",
     )  # fmt: skip
-    st.toggle(
-        "Run at every flip of a switch", key=session.follow(FLIP, session.view().flips), on_change=_flips
-    )  # fmt: skip
-
-
-def _flips() -> None:
-    session.change(flips=st.session_state[FLIP])
+    st.toggle("Run at every flip of a switch", **joins.follow(CompareView, "flips", FLIP))
 
 
 def switchboard() -> None:
@@ -109,12 +108,12 @@ def _beside(name: str) -> str:
 
 def runs_on_flip() -> bool:
     """Whether a flipped switch runs at once."""
-    return session.view().flips
+    return session.view(CompareView).flips
 
 
 def stale(wanted: CompareRequest, shown: CompareRequest) -> None:
     """Say where what is shown answers other switches than those that stand now, or another question than the box."""
-    typed = session.view().typed
+    typed = session.view(CompareView).typed
     asked = text.markdown(shown.prompt[:90])
     if typed is not None and typed != shown.prompt:
         words = f"These answers are to “{asked}”. The box holds another question: Run asks it, and so does a flip."

@@ -13,7 +13,9 @@ from app import roles, session, text
 from app.charts import compare_cost, compare_difference, compare_split
 from app.charts.compare_difference import SCORES, Score
 from app.compare import words as compare_words
-from app.shared import frame, probe_words
+from app.compare.view import CompareView
+from app.shared import frame, joins, probe_words
+from app.shared.view import Shared
 from backend.neurons import NeuronSet
 from backend.types import Comparison, Row
 from backend.types.numbers import counted, short
@@ -86,16 +88,12 @@ def difference(result: Comparison) -> None:
     frame.heading("What else moved", MOVED_HELP)
     with st.container(horizontal=True, vertical_alignment="center"):
         name = _which("Row of the map", list(moved), "moved_row")
-        score, template = session.view().moved_score, session.view().template
+        score, template = session.view(CompareView).moved_score, session.view(Shared).template
         st.segmented_control(
-            "Score of the map", get_args(Score), key=session.follow("compare.score", score), required=True,
-            format_func=lambda s: SCORES[s], on_change=_take, args=("compare.score", "moved_score"),
-            label_visibility="collapsed",
+            "Score of the map", get_args(Score), required=True, format_func=lambda s: SCORES[s],
+            label_visibility="collapsed", **joins.follow(CompareView, "moved_score", "compare.score"),
         )  # fmt: skip
-        st.toggle(
-            "Template tokens", key=session.follow("compare.template", template), on_change=_take,
-            args=("compare.template", "template"),
-        )  # fmt: skip
+        st.toggle("Template tokens", **joins.follow(Shared, "template", "compare.template"))
     row = moved[name]
     probe = session.probe_of(result.model)
     note = _moved_note(result, row, score, template=template)
@@ -111,24 +109,17 @@ def difference(result: Comparison) -> None:
     )  # fmt: skip
 
 
-def _take(key: str, field: str) -> None:
-    """Put what the widget of `key` now says into the view."""
-    session.change(**{field: st.session_state[key]})
-
-
 def _which(label: str, names: list[str], field: str) -> str:
     """Which row is looked at, as the view's `field` names it; nothing to choose where there is one."""
     if len(names) == 1:
         return names[0]
-    held = getattr(session.view(), field)
+    held = getattr(session.view(CompareView), field)
     name = held if held in names else names[0]
-    key = session.follow(f"compare.{field}", name)
+    joined = joins.follow(CompareView, field, f"compare.{field}", name)
     if len(names) <= compare_words.MAX_COLUMNS:
-        st.segmented_control(
-            label, names, key=key, required=True, label_visibility="collapsed", on_change=_take, args=(key, field)
-        )
+        st.segmented_control(label, names, required=True, label_visibility="collapsed", **joined)
     else:
-        st.selectbox(label, names, key=key, label_visibility="collapsed", on_change=_take, args=(key, field))
+        st.selectbox(label, names, label_visibility="collapsed", **joined)
     return str(name)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session
-from app.marks import HASHED, Mark, Marks
+from app.compare.marks import HASHED, Mark, Marks
+from app.compare.view import CompareView
 from backend.errors import HNeuronsError
 from backend.types import CompareRequest, Comparison
 
@@ -25,7 +26,7 @@ def take_up(opened: bool, wanted: CompareRequest | HNeuronsError) -> None:
         opened: whether the address named another view than the one held.
         wanted: the comparison that it names.
     """
-    told = session.view().marks
+    told = session.view(CompareView).marks
     if opened and told is not None:
         _hold(told.of, dict(told.rows))
     elif opened and isinstance(wanted, CompareRequest):
@@ -37,7 +38,7 @@ def keep(wanted: CompareRequest | HNeuronsError) -> None:
     would be a step of Back between."""
     held = {} if isinstance(wanted, HNeuronsError) else _all().get(_name(wanted), {})
     marks = Marks(_name(wanted), tuple(sorted(held.items()))) if held and isinstance(wanted, CompareRequest) else None
-    session.change(marks=marks)
+    session.change(CompareView, marks=marks)
 
 
 def _all() -> dict[str, dict[int, Mark]]:

@@ -15,6 +15,7 @@ from app.compare import figures as compare_figures
 from app.compare import hand_marks, state, words
 from app.compare import run as compare_run
 from app.shared import address, frame, jobs, model_status, terms
+from app.shared.view import Shared
 from backend.errors import HNeuronsError
 from backend.types import CompareRequest, Comparison, Verb
 
@@ -31,7 +32,6 @@ def page() -> None:
     pressed = state.pressed()
     if pressed:
         state.commit_prompt()
-    state.keep()
     compare_run.start(pressed=pressed, arrived=arrived)
     result, asking = session.result(VERB, Comparison), jobs.running(VERB)
     wanted = state.wanted()
@@ -51,7 +51,7 @@ def heading(result: Comparison | None) -> None:
     """The finding, computed from the result, and what it is worth; the question while it is being answered."""
     if result is None:
         st.header("What changes when neurons are switched?", anchor=False)
-        asked = session.view().prompt
+        asked = session.view(Shared).prompt
         told = f"Asking “{text.markdown(asked[:90])}”: once untouched and once switched, in one batch." if asked else ""
         st.markdown(frame.muted(told or "The same question, once untouched and once switched, in one batch."))
         return

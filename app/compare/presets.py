@@ -6,8 +6,6 @@ the page does, as after any flip.
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from app import session
@@ -96,6 +94,4 @@ def put(neurons: NeuronSet, alpha: float) -> None:
     session.choose(neurons)
     st.session_state[_TAKEN] = st.session_state.get(_TAKEN, 0) + 1
     switches.put_all(neurons.ids, alpha)
-    beside: list[Any] = st.session_state.get("compare.beside") or []
-    if state.TWIN not in beside:
-        st.session_state["compare.beside"] = [*beside, state.TWIN]
+    state.put_twin_beside()

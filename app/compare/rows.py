@@ -16,7 +16,11 @@ Arm = tuple[str, float | None, NeuronSet, tuple[float, ...]]
 """What makes a picked row: arm, its one alpha or None, neurons, their own alphas."""
 Twin = tuple[Arm, str | None, int | None]
 """What makes a twin: whose it is, how it was drawn, its seed."""
-_SAME = ("prompt", "chat", "system", "positions", "decoding")
+_WHICH = frozenset(
+    ("neurons", "alphas", "own", "against", "against_alpha", "controls", "control_kinds", "control_arms",
+     "control_seed")
+)  # fmt: skip
+"""What of a request says which rows it has. Every other setting, a new one too, is that of all its rows."""
 
 
 def arms(request: CompareRequest) -> tuple[Arm, ...]:
@@ -36,8 +40,7 @@ def twins(request: CompareRequest, arm: int) -> tuple[Twin, ...]:
     if arm not in request.control_arms:
         return ()
     of = arms(request)[arm]
-    seeds = range(request.control_seed, request.control_seed + request.controls)
-    return tuple((of, kind, seed) for kind in request.control_kinds for seed in seeds)
+    return tuple((of, kind, seed) for kind in request.control_kinds for seed in request.twin_seeds)
 
 
 def _arm(plan: RowPlan) -> Arm:
@@ -65,7 +68,7 @@ def missing(wanted: CompareRequest, shown: Comparison | None, fingerprint: str |
     """
     if shown is None or shown.model.fingerprint != fingerprint:
         return wanted
-    if any(getattr(shown.request, name) != getattr(wanted, name) for name in _SAME):
+    if any(getattr(shown.request, name) != getattr(wanted, name) for name in type(wanted).model_fields.keys() - _WHICH):
         return wanted
     held, found = _held(shown), arms(wanted)
     new = [
@@ -105,7 +108,7 @@ def join(wanted: CompareRequest, shown: Comparison, new: Comparison | None) -> C
     drawn = [
         (place, key)
         for kind in wanted.control_kinds
-        for seed in range(wanted.control_seed, wanted.control_seed + wanted.controls)
+        for seed in wanted.twin_seeds
         for place in (wanted.control_arms if found else ())
         for key in [(found[place], kind, seed)]
     ]

@@ -10,6 +10,7 @@ import streamlit as st
 from app import session
 from app.compare import controls, rows, state
 from app.shared import jobs
+from app.shared.view import Shared
 from backend.errors import HNeuronsError
 from backend.types import CompareRequest, Comparison, Verb
 
@@ -19,11 +20,11 @@ TRIED, JOINING = "compare.tried", "compare.joining"
 
 def first_visit(opened: bool) -> None:
     """Where nothing was asked, chosen or run yet: the finished example, with its switches."""
-    view = session.view()
-    if view.neurons and view.prompt is None:
+    shared = session.view(Shared)
+    if shared.neurons and shared.prompt is None:
         state.ask_the_same()
     begun = session.result(VERB, Comparison) is not None or jobs.running(VERB) is not None
-    if (begun and not opened) or view.prompt is not None or view.neurons:
+    if (begun and not opened) or shared.prompt is not None or shared.neurons:
         return
     jobs.stop_job(VERB)
     try:

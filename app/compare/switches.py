@@ -1,13 +1,12 @@
-"""Neuron switches: what each neuron is set to, and the request that these settings make.
+"""Neuron switches: what each neuron is set to, as it is drawn.
 
-Owns the settings (one alpha a neuron) with their controls, and the translation to and from a
-`CompareRequest`. Refuses to run anything. Settings live in session state under `switch.*`.
+Owns the settings (one alpha a neuron) with their controls. Refuses to run anything; `draft` says what request they
+make. Settings live in session state under `switch.*`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import pandas as pd
@@ -16,14 +15,12 @@ import streamlit as st
 from app import session, text
 from app.roles import alpha_text
 from app.shared.neuron import dialog
-from backend.errors import BadNeurons, BadSettings
 from backend.neurons import NeuronId, NeuronSet
-from backend.types import MAX_ALPHA, MAX_ROWS, CompareRequest, Decoding, OwnAlpha, Positions
+from backend.types import MAX_ALPHA
 from backend.types.numbers import counted
 
 Choice = Literal["Suppress", "Normal", "Amplify", "Own α"]
 Beside = Literal["Half", "Double", "Triple"]
-TwinKind = Literal["layer", "free"]
 
 ALPHAS: dict[Choice, float] = {"Suppress": 0.0, "Normal": 1.0, "Amplify": 2.0}
 BESIDE: dict[Beside, float] = {"Half": 0.5, "Double": 2.0, "Triple": 3.0}
@@ -40,89 +37,6 @@ _NARROW = """<style>
 }
 </style>"""
 """On a phone a switch takes two lines: name, what it pushes towards and alpha, then its positions. Pills wrap."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What stands beside the switched row, and how the answers are written."""
-
-    beside: tuple[Beside, ...] = ()
-    others: tuple[float, ...] = ()
-    """Further columns, at alphas that have no name here: a link brings them."""
-    against: NeuronSet = NeuronSet()
-    """A further arm: the probe's negative weights, at the alpha of the switches."""
-    twins: int = 1
-    twin_kinds: tuple[TwinKind, ...] = ("layer",)
-    seed: int = 0
-    positions: Positions = "all"
-    decoding: Decoding = Decoding()
-    chat: bool = True
-    system: str | None = None
-
-
-def compose(prompt: str, alphas: Mapping[NeuronId, float], options: Options) -> CompareRequest:
-    """The request that these switches stand for. Neurons at Normal are left out: nothing is done to them.
-
-    Neurons that share one alpha make a row of `alphas`, mixed ones a row of `own`. Every row has its twins; where
-    a batch has no room for so many, this row and the further arm have them.
-
-    Raises BadNeurons where no neuron is given, BadSettings where every switch stands at Normal,
-    pydantic.ValidationError where the prompt or a number is refused.
-    """
-    if not alphas:
-        raise BadNeurons(
-            "No neuron is chosen", "there is nothing to switch", "tick neurons on Explore, or add some with Add neurons"
-        )
-    moved = {neuron: alpha for neuron, alpha in alphas.items() if alpha != 1.0}
-    if not moved:
-        raise BadSettings(
-            "Every switch stands at Normal", "the answer would be the baseline's own", "set one to Suppress or Amplify"
-        )
-    values = set(moved.values())
-    beside = (*(BESIDE[name] for name in options.beside), *options.others)
-    one = len(values) == 1
-    main = tuple(values) if one else ()
-    rows = (*main, *(alpha for alpha in beside if alpha not in main))
-    arm = 0 if one else len(rows)
-    arms = _with_twins(arm, len(rows) + (not one), bool(options.against), options)
-    return CompareRequest(
-        prompt=prompt,
-        chat=options.chat,
-        system=options.system,
-        neurons=NeuronSet(tuple(moved)) if rows else NeuronSet(),
-        alphas=rows,
-        own=() if one else tuple(OwnAlpha(neuron=neuron, alpha=moved[neuron]) for neuron in sorted(moved)),
-        against=options.against,
-        against_alpha=main[0] if main else 0.0,
-        controls=options.twins,
-        control_kinds=options.twin_kinds,
-        control_arms=arms,
-        control_seed=options.seed,
-        positions=options.positions,
-        decoding=options.decoding,
-    )
-
-
-def _with_twins(main: int, switched: int, against: bool, options: Options) -> tuple[int, ...]:
-    """Which rows have twins, the switches' own first: all of them, as far as a batch has room for that.
-
-    Args:
-        main: the row of the switches themselves.
-        switched: rows of the switched neurons; behind them the row of the further arm, if there is one.
-    """
-    arms = (main, *(arm for arm in range(switched + against) if arm != main))
-    each = options.twins * len(options.twin_kinds)
-    both = (main, switched) if against else (main,)
-    fits = (some for some in (arms, both) if 1 + len(arms) + len(some) * each <= MAX_ROWS)
-    return next(fits, (main,))
-
-
-def settings(request: CompareRequest) -> dict[NeuronId, float]:
-    """The switches that a request stands for: what `compose` was given, Normal ones aside."""
-    if request.own:
-        return {own.neuron: own.alpha for own in request.own}
-    alpha = request.alphas[0] if request.alphas else 1.0
-    return dict.fromkeys(request.neurons, alpha)
 
 
 def others(alphas: Sequence[float]) -> tuple[float, ...]:

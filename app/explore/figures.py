@@ -14,11 +14,13 @@ from app.charts import cells, layer_token, scores
 from app.charts.layer_neuron import Measure
 from app.charts.scores import SCORES, values
 from app.explore import words as explore_words
-from app.shared import address, answer_score, frame, heatmap, model_status, token_strip
+from app.explore.view import ExploreView
+from app.shared import address, answer_score, frame, heatmap, joins, model_status, token_strip
 from app.shared.frame import muted
 from app.shared.jobs import Progress, shown_error
 from app.shared.neuron import card, ranked, sets
 from app.shared.neuron import probe as probe_neuron
+from app.shared.view import Shared
 from backend.errors import BadNeurons
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration
@@ -32,7 +34,7 @@ _MEASURES: dict[Measure, str] = {"mean": "Mean CETT", "usual": "Against usual"}
 
 def streaming(progress: Progress) -> None:
     """The prompt's tokens and the answer's, as they come."""
-    prompt = [token for token in progress.prompt if session.view().template or token.role != "template"]
+    prompt = [token for token in progress.prompt if session.view(Shared).template or token.role != "template"]
     tokens = (*prompt, *progress.tokens.get(0, ()))
     if tokens:
         token_strip.streaming(tokens, "strip-streaming", "The answer as it is written", session.palette())
@@ -40,7 +42,7 @@ def streaming(progress: Progress) -> None:
 
 def draw(result: Exploration) -> None:
     """All figures of `result`, with the view's score, cell and switches."""
-    view = session.view()
+    view = session.view(ExploreView)
     cell = view.cell if view.cell is not None and cells.valid(result, view.cell) else None
     if view.cell is not None and cell is None:
         gone = f"This answer has no layer {view.cell.layer} at token {view.cell.pos}"
@@ -76,8 +78,8 @@ def draw(result: Exploration) -> None:
 
 def before(result: Exploration) -> None:
     """The answer and the map of an earlier request: nothing can be picked in them, and nothing is asked for them."""
-    view, palette = session.view(), session.palette()
-    places = cells.shown_columns(result, template=view.template)
+    view, palette = session.view(ExploreView), session.palette()
+    places = cells.shown_columns(result, template=session.view(Shared).template)
     tints = scores.tints(result, view.score, places)
     tokens = [token_strip.StripToken(i, result.tokens[i], tints.shares[i]) for i in places]
     token_strip.strip(
@@ -95,8 +97,8 @@ def before(result: Exploration) -> None:
 
 def _strip(result: Exploration, cell: Cell) -> str:
     """The tokens; what their tint says."""
-    score = session.view().score
-    places = cells.shown_columns(result, template=session.view().template)
+    score = session.view(ExploreView).score
+    places = cells.shown_columns(result, template=session.view(Shared).template)
     tints = scores.tints(result, score, places)
     tokens = [token_strip.StripToken(i, result.tokens[i], tints.shares[i]) for i in places]
     layers = values(result, score)
@@ -109,7 +111,8 @@ def _strip(result: Exploration, cell: Cell) -> str:
 
 def _look_at(result: Exploration, cell: Cell) -> None:
     if session.stands(result):
-        session.change(cell=cell, card=None, part=None)
+        session.change(ExploreView, cell=cell, part=None)
+        session.change(Shared, card=None)
 
 
 def _worth(result: Exploration) -> None:
@@ -125,18 +128,18 @@ def _worth(result: Exploration) -> None:
 
 
 def _map(result: Exploration, cell: Cell, probe: Probe | None) -> None:
-    view = session.view()
+    view = session.view(ExploreView)
     row = frame.heading("Where in the model", explore_words.HOW_CETT, label=None)
     with row:
         _score_switch()
         _map_settings()
-    places = cells.shown_columns(result, template=view.template)
+    places = cells.shown_columns(result, template=session.view(Shared).template)
     parts = cells.pages(places)
     page = cells.page_of(places, cell) if view.part is None else min(view.part, len(parts) - 1)
     if len(parts) > 1:
         st.segmented_control(
-            "Tokens", range(len(parts)), required=True, key=session.follow("part", page), on_change=_take,
-            args=("part", "part"), format_func=lambda n: f"tokens {parts[n][0]} to {parts[n][-1]}",
+            "Tokens", range(len(parts)), required=True, format_func=lambda n: f"tokens {parts[n][0]} to {parts[n][-1]}",
+            **joins.follow(ExploreView, "part", "part", page),
         )  # fmt: skip
     heatmap.layer_token_map(
         result, view.score, places=parts[page], cell=cell, by_layer=view.per_layer,
@@ -145,17 +148,12 @@ def _map(result: Exploration, cell: Cell, probe: Probe | None) -> None:
 
 
 def _score_switch() -> None:
-    score = session.view().score
+    score = session.view(ExploreView).score
     options = [*SWITCH, *([score] if score not in SWITCH else [])]
     st.segmented_control(
-        "Score", options, required=True, key=session.follow("score", score), label_visibility="collapsed",
-        format_func=_label, on_change=_take, args=("score", "score"),
+        "Score", options, required=True, label_visibility="collapsed", format_func=_label,
+        **joins.follow(ExploreView, "score", "score"),
     )  # fmt: skip
-
-
-def _take(key: str, field: str) -> None:
-    """Put what the widget of `key` now says into the view."""
-    session.change(**{field: st.session_state[key]})
 
 
 def _label(score: Score) -> str:
@@ -163,28 +161,23 @@ def _label(score: Score) -> str:
 
 
 def _map_settings() -> None:
-    view = session.view()
     scores: list[Score] = list(SCORES)
     with st.popover("More", type="tertiary", key="map-settings"):
         st.radio(
-            "Score", scores, key=session.follow("all-scores", view.score), format_func=_label,
-            on_change=_take, args=("all-scores", "score"), captions=[SCORES[score].help for score in scores],
+            "Score", scores, format_func=_label, captions=[SCORES[score].help for score in scores],
+            **joins.follow(ExploreView, "score", "all-scores"),
         )  # fmt: skip
         st.toggle(
-            "Each layer over its own largest", key=session.follow("per-layer", view.per_layer),
-            on_change=_take, args=("per-layer", "per_layer"),
+            "Each layer over its own largest", **joins.follow(ExploreView, "per_layer", "per-layer"),
             help="Shows the pattern of quiet layers; colours of two layers then cannot be compared",
         )  # fmt: skip
-        st.toggle(
-            "Show the chat template’s tokens", key=session.follow("template", view.template),
-            on_change=_take, args=("template", "template"),
-        )  # fmt: skip
+        st.toggle("Show the chat template’s tokens", **joins.follow(Shared, "template", "template"))
 
 
 def _ranked(result: Exploration, cell: Cell, probe: Probe | None) -> None:
     frame.heading(explore_words.place(result, cell), explore_words.HOW_RANKED)
     with st.container():
-        ranked.table(result, cell, session.view().score, probe)
+        ranked.table(result, cell, session.view(ExploreView).score, probe)
     count = len(session.chosen())
     try:
         result.model.layout.check(session.chosen())
@@ -229,11 +222,10 @@ def _all_neurons(result: Exploration, probe: Probe | None) -> None:
         "neurons you chose. *Against usual* divides by each neuron's mean CETT on ordinary text.",
         label=None,
     )
-    measure = session.view().measure
+    measure = session.view(ExploreView).measure
     row.segmented_control(
         "Measure", list(_MEASURES), required=True, format_func=lambda name: _MEASURES[name],
-        key=session.follow("measure", measure), on_change=_take, args=("measure", "measure"),
-        label_visibility="collapsed",
+        label_visibility="collapsed", **joins.follow(ExploreView, "measure", "measure"),
     )  # fmt: skip
     if result.answer_start == len(result.tokens):
         st.markdown(muted("There is no answer to average over."))
@@ -242,4 +234,4 @@ def _all_neurons(result: Exploration, probe: Probe | None) -> None:
 
 
 def _open_card(neuron: NeuronId) -> None:
-    session.change(card=neuron)
+    session.change(Shared, card=neuron)

@@ -12,7 +12,9 @@ from typing import Any
 import streamlit as st
 from pydantic import ValidationError
 
+from app.explore.view import Unrun
 from backend.types import Decoding, ExploreRequest, Population, Threshold
+from backend.types.base import Frozen
 from backend.types.refusal import refused
 
 EXAMPLES = (
@@ -24,7 +26,9 @@ EXAMPLES = (
 """Questions worth asking: two that the small model answers rightly, two that invite it to invent."""
 
 _FORM, _GENERATION = "ask-form", "ask-generation"
-_DECODING = ("max_new_tokens", "temperature", "top_k", "top_p", "seed")
+_SETTINGS = tuple(Unrun.model_fields)
+"""The fields beside the prompt: the request's own, its decoding's and its threshold's, by the names that they have
+there."""
 _POPULATIONS: dict[Population, str] = {
     "layer": "this layer at this token",
     "token": "all layers at this token",
@@ -43,27 +47,17 @@ def fill(request: ExploreRequest | None, draft: str | None = None, changed: Mapp
 
 def _form_of(request: ExploreRequest | None) -> dict[str, Any]:
     """The fields' values that ask `request`; without one those of a fresh form."""
-    decoding, threshold = (request.decoding, request.threshold) if request else (Decoding(), Threshold())
-    return {
-        "prompt": request.prompt if request else "",
-        "chat": request.chat if request else True,
-        "system": (request.system if request else None) or "",
-        "answer": (request.answer if request else None) or "",
-        **{name: getattr(decoding, name) for name in _DECODING},
-        "k": threshold.k,
-        "population": threshold.population,
-    }
+    request = request or ExploreRequest.model_construct(prompt="")
+    parts = (request, request.decoding, request.threshold)
+    said = {name: getattr(part, name) for part in parts for name in _SETTINGS if name in type(part).model_fields}
+    # An empty text field says that there is none.
+    return {"prompt": request.prompt, **{name: "" if value is None else value for name, value in said.items()}}
 
 
 def _put(form: dict[str, Any]) -> None:
     """New values for all fields, under new keys, so that no browser's older value of a field can win."""
     st.session_state[_FORM] = form
     st.session_state[_GENERATION] = st.session_state.get(_GENERATION, 0) + 1
-
-
-def filled() -> bool:
-    """Whether the form holds anything yet."""
-    return _FORM in st.session_state
 
 
 def typed() -> str:
@@ -80,12 +74,16 @@ def changed(asked: ExploreRequest | None) -> dict[str, Any]:
 def request() -> ExploreRequest:
     """What the form asks. Raises BadInput where that cannot be asked."""
     form = _form()
+    said: dict[str, Any] = {name: None if value == "" else value for name, value in form.items()}
+
+    def of(kind: type[Frozen]) -> dict[str, Any]:
+        return {name: value for name, value in said.items() if name in kind.model_fields}
+
     try:
-        decoding = Decoding(**{name: form[name] for name in _DECODING})
+        decoding, threshold = Decoding(**of(Decoding)), Threshold(**of(Threshold))
         return ExploreRequest(
-            prompt=form["prompt"], chat=form["chat"], system=form["system"] or None, answer=form["answer"] or None,
-            decoding=decoding, threshold=Threshold(k=form["k"], population=form["population"]),
-        )  # fmt: skip
+            **of(ExploreRequest) | {"prompt": form["prompt"], "decoding": decoding, "threshold": threshold}
+        )
     except ValidationError as error:
         raise refused(error) from error
 

@@ -9,7 +9,9 @@ import streamlit as st
 
 from app import session, text
 from app.explore import figures, form, state, words
+from app.explore.view import ExploreView
 from app.shared import address, frame, into_view, jobs, model_status, terms
+from app.shared.view import Shared
 from backend.errors import HNeuronsError
 from backend.types import Exploration, ExploreRequest
 
@@ -23,7 +25,7 @@ def open_page() -> None:
     if opened:
         session.fail("explore", None)
         _other_model()
-        if session.view().cell is not None:
+        if session.view(ExploreView).cell is not None:
             st.session_state[TURN] = st.session_state.get(TURN, 0) + 1
     wanted = state.wanted()
     if wanted is not None and not session.answers("explore", wanted):
@@ -33,20 +35,20 @@ def open_page() -> None:
     elif wanted is None and (opened or session.result("explore", Exploration) is None):
         jobs.stop_job("explore")
         _example()
-    state.fill(opened)
+    state.fill()
     state.forget_refusal()
 
 
 def _other_model() -> None:
     """Say that a link was made with another model than the one loaded: its figures will differ."""
-    made, loaded = session.view().model, session.status().name
+    made, loaded = session.view(ExploreView).model, session.status().name
     if made is not None and loaded is not None and made != loaded:
         session.note(f"This link was made with {made}; {loaded} is loaded, so its figures differ. See Models.")
 
 
 def _other_probe(result: Exploration | None) -> None:
     """Say that a probe was named whose neurons cannot be marked here."""
-    named, missing = session.view().probe, session.missing_probe()
+    named, missing = session.view(Shared).probe, session.missing_probe()
     if missing is not None:
         session.note(missing)
     elif named is not None and result is not None and session.probe_of(result.model) is None:
@@ -99,7 +101,7 @@ def _answered(result: Exploration | None, wanted: ExploreRequest | None, *, curr
             figures.draw(result)
         into_view.bring("figure-map", st.session_state.get(TURN, 0))
         if wanted is not None:
-            session.change(model=result.model.name)
+            session.change(ExploreView, model=result.model.name)
     elif result is not None:
         with jobs.dimmed("explore", f"Before: the answer to “{text.markdown(state.short(result.request.prompt))}”."):
             figures.before(result)
@@ -108,7 +110,7 @@ def _answered(result: Exploration | None, wanted: ExploreRequest | None, *, curr
 def _heading(result: Exploration | None, running: jobs.Job | None) -> str:
     """The finding of the answer on the page, else the question that is being answered."""
     if result is not None:
-        return words.heading(result, session.view().score)
+        return words.heading(result, session.view(ExploreView).score)
     if running is not None and isinstance(running.request, ExploreRequest):
         return f"Asking “{text.markdown(state.short(running.request.prompt))}”"
     return "Ask, and see which neurons answer"

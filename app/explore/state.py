@@ -5,19 +5,22 @@ Owns the step from form to request and back. Refuses to draw figures and to comp
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 from pydantic import ValidationError
 
 from app import session, text
 from app.explore import form
-from app.forms import Unrun
-from app.shared import jobs
+from app.explore.view import NONE, ExploreView, Unrun
+from app.shared import jobs, joins
+from app.shared.joins import Field, Join
+from app.shared.view import ASKED, Shared
 from backend.errors import BadInput
+from backend.neurons import NeuronSet
 from backend.types import Exploration, ExploreRequest
 from backend.types.refusal import refused
 
-FORM = "explore.form"
-"""Key of the request that the form was last in step with."""
 REFUSED = "explore.refused"
 """Key of what the form said when it could not be asked."""
 
@@ -30,9 +33,29 @@ def ask_it() -> None:
         session.fail("explore", error)
         st.session_state[REFUSED] = _said()
         return
-    session.ask(request)
-    st.session_state[FORM] = session.view().explore_request()
+    _ask(request)
+    keep_draft()
     jobs.run_job("explore", request.model_copy(update={"neurons": session.followed()}))
+
+
+def _ask(request: ExploreRequest) -> None:
+    """Put a request into the view, as when Run is pressed, with the model that is to answer it.
+
+    The model is named at once: were it told when the answer is there, Back would first undo only that.
+    """
+    session.put(session.view(Shared).asking(request, request.decoding))
+    session.put(session.view(ExploreView).asking(request))
+    session.change(ExploreView, model=session.status().name)
+
+
+def _request(neurons: NeuronSet = NONE) -> ExploreRequest | None:
+    return session.view(ExploreView).request(session.view(Shared), neurons)
+
+
+def _asked() -> ExploreRequest | None:
+    """The question on the page: the view's own, else that of the exploration shown. Raises ValidationError."""
+    shown = session.result("explore", Exploration)
+    return _request() or (shown.request if shown else None)
 
 
 def forget_refusal() -> None:
@@ -42,27 +65,55 @@ def forget_refusal() -> None:
 
 
 def _said() -> tuple[str, dict[str, object]]:
-    return form.typed(), form.changed(session.view().explore_request())
+    return form.typed(), form.changed(_request())
 
 
-def fill(opened: bool) -> None:
+def fill() -> None:
     """Let the form say what is asked, where that came from elsewhere: a link, Back, another page, the example."""
-    view = session.view()
-    asked = view.explore_request()
-    if opened or not form.filled() or st.session_state.get(FORM) != asked:
-        # The example brings its question; its short answer is not a setting that a person made.
-        shown = session.asked()
-        form.fill(asked, view.draft or (shown.prompt if shown and asked is None else None), view.unrun.changed())
-    st.session_state[FORM] = asked
+    joins.take_up((FORM,))
+
+
+def keep_draft() -> None:
+    """What was typed and not run stands in the address too, so that a reload does not lose it."""
+    joins.keep((FORM,))
+
+
+def _put(draft: str | None, unrun: Unrun, *_: Any) -> None:
+    asked, shown = _request(), _asked()
+    # The example brings its question; its short answer is not a setting that a person made.
+    example = shown.prompt if shown is not None and asked is None else None
+    form.fill(asked, draft or example, unrun.model_dump(exclude_none=True))
+
+
+def _read() -> tuple[str | None, Unrun]:
+    asked = _asked()
+    draft = form.typed() if form.typed() != (asked.prompt if asked else "") else None
+    try:
+        return draft, Unrun(**form.changed(_request()))
+    except ValidationError:
+        # Run says what is wrong; until then the address has what was right before.
+        return draft, session.view(ExploreView).unrun
+
+
+FORM = Join(
+    (Field(ExploreView, "draft"), Field(ExploreView, "unrun")),
+    _put,
+    _read,
+    shown=(
+        *(Field(Shared, name) for name in sorted(ASKED)),
+        *(Field(ExploreView, name) for name in ("answer", "threshold")),
+    ),
+)
+"""The form: it shows what is asked, and sets what was typed and not run."""
 
 
 def wanted() -> ExploreRequest | None:
     """The request in the view; one that cannot be asked is told of and left out."""
     try:
-        return session.view().explore_request(session.followed())
+        return _request(session.followed())
     except ValidationError as error:
         session.note(refused(error).sentence)
-        session.change(prompt=None)
+        session.change(Shared, prompt=None)
         return None
 
 
@@ -73,8 +124,8 @@ def short(prompt: str, longest: int = 90) -> str:
 
 def say_not_run(result: Exploration) -> None:
     """Say whose answer stands below, where the form now says something else."""
-    view = session.view()
-    if view.draft is None and not view.unrun.changed():
+    view = session.view(ExploreView)
+    if view.draft is None and view.unrun == Unrun():
         return
     what = "The box holds another question" if view.draft is not None else "Settings were changed since"
     then = "The box is empty." if view.draft == "" else f"{what}: Run asks it."
@@ -82,12 +133,3 @@ def say_not_run(result: Exploration) -> None:
         f"Below stands the answer to “{text.markdown(short(result.request.prompt))}”. {then}",
         icon=":material/history:",
     )
-
-
-def keep_draft() -> None:
-    """What was typed and not run stands in the address too, so that a reload does not lose it."""
-    asked, view = session.asked(), session.view()
-    unrun = form.typed() != (asked.prompt if asked else "")
-    session.change(
-        draft=form.typed() if unrun else None, unrun=Unrun(**form.changed(view.explore_request()))
-    )  # fmt: skip

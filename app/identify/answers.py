@@ -15,6 +15,7 @@ import streamlit as st
 
 from app import session
 from app.identify import runs as identify_runs
+from app.identify.view import IdentifyView
 from app.shared import frame, jobs
 from app.shared.frame import muted
 from backend.errors import HNeuronsError
@@ -166,5 +167,5 @@ def _again(run: RunView) -> None:
     """The probe once more with the verdicts as they stand now: no answer is drawn anew."""
     if st.button("Make the probe again with these verdicts", icon=":material/refresh:", key="answers.again"):
         identify_runs.resume(run)
-        session.change(room="train")
+        session.change(IdentifyView, room="train")
         st.rerun()

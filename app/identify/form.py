@@ -6,7 +6,6 @@ Refuses to draw the form (`identify_train`).
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +13,10 @@ import streamlit as st
 from pydantic import ValidationError
 
 from app import session, text
-from app.forms import OWN, TrainForm
 from app.identify.runs import CHANGE
+from app.identify.view import OWN, IdentifyView, TrainForm
+from app.shared import joins
+from app.shared.joins import Field, Join
 from backend.errors import HNeuronsError
 from backend.types.identify import CONSISTENCIES, Consistency, Question, RegionRule, Sampling
 from backend.types.numbers import fixed
@@ -25,9 +26,6 @@ from backend.types.results import ModelInfo
 
 AS_BEGUN = "As begun"
 _KEPT, _CHANGED = "train:form", "train:changed"
-_TOLD = "train:told"
-"""The form as it was written into the view last."""
-_FIELDS = tuple(TrainForm.model_fields)
 _NOT_KEPT = ("train.start", "train.file", "train.leave", "train.let_go")
 
 
@@ -73,9 +71,8 @@ def open_form() -> RunView | None:
     What a link says, or Back, stands above what the form held.
     """
     state = st.session_state
-    said, told = session.view().form, state.get(_TOLD)
-    if _CHANGED not in state and CHANGE not in state and said != (told or TrainForm()):
-        state.update({f"train.{name}": value for name, value in said.model_dump().items()})
+    if _CHANGED not in state and CHANGE not in state:
+        joins.take_up((FORM,))
     run = state.pop(CHANGE, None)
     if run is not None:
         state[_CHANGED] = run
@@ -89,13 +86,34 @@ def open_form() -> RunView | None:
 def close_form() -> None:
     """Keep what the form holds."""
     state = st.session_state
-    held = {name: state[name] for name in list(state) if str(name).startswith("train.") and name not in _NOT_KEPT}
-    state[_KEPT] = {**state.get(_KEPT, {}), **held}
-    if _CHANGED in state:
-        return
-    with suppress(ValidationError):
-        state[_TOLD] = TrainForm(**{name: held[f"train.{name}"] for name in _FIELDS if f"train.{name}" in held})
-        session.change(form=state[_TOLD])
+    state[_KEPT] = {**state.get(_KEPT, {}), **_held()}
+    if _CHANGED not in state:
+        joins.keep((FORM,))
+
+
+def _held() -> dict[str, Any]:
+    """What stands in the form's fields that were drawn, or put, by their keys."""
+    state = st.session_state
+    keys = [str(name) for name in state if str(name).startswith("train.")]
+    return {key: state[key] for key in keys if key not in _NOT_KEPT}
+
+
+def _put(form: TrainForm) -> None:
+    st.session_state.update({f"train.{name}": value for name, value in form.model_dump().items()})
+
+
+def _read() -> tuple[TrainForm]:
+    held = _held()
+    try:
+        return (
+            TrainForm(**{name: held[f"train.{name}"] for name in TrainForm.model_fields if f"train.{name}" in held}),
+        )
+    except ValidationError:
+        return (session.view(IdentifyView).form,)
+
+
+FORM = Join((Field(IdentifyView, "form"),), _put, _read, at_first=(TrainForm(),))
+"""The form's fields, which say by themselves what an untouched form does."""
 
 
 def leave() -> None:
@@ -103,10 +121,9 @@ def leave() -> None:
     state = st.session_state
     state.pop(_CHANGED, None)
     state.pop(_KEPT, None)
-    state.pop(_TOLD, None)
-    session.change(form=TrainForm())
     for name in [name for name in state if str(name).startswith("train.")]:
         del state[name]
+    joins.keep((FORM,))
 
 
 def filled(run: RunView) -> dict[str, Any]:

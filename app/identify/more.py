@@ -13,8 +13,10 @@ from app.charts import probe_items, probe_neurons
 from app.charts.probe_worth import interval
 from app.identify import runs, words
 from app.identify.figure import figure, picked
+from app.identify.view import IdentifyView
 from app.shared import frame, jobs
 from app.shared.frame import muted
+from app.shared.view import Shared
 from backend.errors import HNeuronsError
 from backend.types import IdentifyRequest
 from backend.types.estimate import Estimate
@@ -87,7 +89,7 @@ def _at_c(probe: Probe, c: float) -> None:
     line = st.container(horizontal=True, vertical_alignment="center")
     made = any(one.name == name for one in session.probes())
     if made and line.button("Open the probe with this C", icon=":material/open_in_new:", key=f"open-c{c:g}"):
-        session.change(probe=name, card=None)
+        session.change(Shared, probe=name, card=None)
         st.rerun()
     here = any(run.name == probe.name for run in _runs())
     if not made and here and probe.plan is not None:
@@ -102,7 +104,7 @@ def _at_c(probe: Probe, c: float) -> None:
             except HNeuronsError as error:
                 jobs.shown_error(error)
                 return
-            session.change(room="train")
+            session.change(IdentifyView, room="train")
             st.rerun()
         st.markdown(muted("It takes the same answers; features, checks and switched answers are made anew."))
 

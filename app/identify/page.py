@@ -10,8 +10,9 @@ import streamlit as st
 from app import session, text
 from app.identify import answers, probes, report, runs, train
 from app.identify import words as identify_words
-from app.links import Room
+from app.identify.view import IdentifyView, Room
 from app.shared import address, frame, model_status, terms
+from app.shared.view import Shared
 from backend.types.probe import Probe
 
 ROOMS: dict[Room, str] = {
@@ -23,7 +24,7 @@ def page() -> None:
     """The whole page, top to bottom."""
     session.open_view("identify")
     probe = session.probe()
-    room = session.view().room
+    room = session.view(IdentifyView).room
     _head(probe, room)
     missing = session.missing_probe()
     frame.notes((*session.link_notes(), *([missing] if missing else [])))
@@ -52,7 +53,7 @@ def _head(probe: Probe | None, room: Room) -> None:
         if room != "train" and st.button(
             "Train on my questions", type="primary", icon=":material/neurology:", key="go-train"
         ):
-            session.change(room="train")
+            session.change(IdentifyView, room="train")
             st.rerun()
     if probe is not None and room == "report":
         line = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
@@ -64,7 +65,7 @@ def _rooms(room: Room) -> None:
     key = f"room-{room}"
 
     def pick() -> None:
-        session.change(room=st.session_state[key])
+        session.change(IdentifyView, room=st.session_state[key])
 
     st.segmented_control(
         "What to see", list(ROOMS), default=room, required=True, key=key, on_change=pick,
@@ -80,7 +81,7 @@ def _which(probe: Probe, line: st.delta_generator.DeltaGenerator) -> None:
     key = f"which-{probe.name}-{len(names)}"
 
     def pick() -> None:
-        session.change(probe=st.session_state[key], card=None)
+        session.change(Shared, probe=st.session_state[key], card=None)
 
     line.selectbox(
         "Probe", names, index=names.index(probe.name) if probe.name in names else 0, key=key, on_change=pick,

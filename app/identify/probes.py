@@ -11,8 +11,10 @@ import streamlit as st
 from app import session, text
 from app.charts.probe_worth import density, interval
 from app.identify import runs
+from app.identify.view import IdentifyView
 from app.shared import frame, jobs
 from app.shared.frame import muted
+from app.shared.view import Shared
 from backend.errors import BadInput, HNeuronsError
 from backend.types.estimate import Estimate
 from backend.types.numbers import fixed, short
@@ -137,5 +139,6 @@ def _take(files: dict[str, bytes], name: str, force: bool, model: str | None) ->
         jobs.shown_error(error)
         return
     session.probes(fresh=True)
-    session.change(probe=made.name, room="report", card=None)
+    session.change(Shared, probe=made.name, card=None)
+    session.change(IdentifyView, room="report")
     st.rerun()

@@ -14,6 +14,7 @@ from app.identify import more, words
 from app.identify.figure import figure, picked
 from app.shared import frame
 from app.shared.neuron import probe as probe_neuron
+from app.shared.view import Shared
 from backend.neurons import NeuronId
 from backend.types.numbers import counted, fixed, signed
 from backend.types.probe import Probe
@@ -116,7 +117,7 @@ def _stems(probe: Probe) -> None:
     def pick() -> None:
         named = picked(key)
         if named is not None:
-            session.change(card=NeuronId.parse(named))
+            session.change(Shared, card=NeuronId.parse(named))
 
     figure(
         "stems", probe_neurons.stems_figure(probe, measure, session.palette()), probe, "Neurons of the probe by layer",
@@ -126,7 +127,7 @@ def _stems(probe: Probe) -> None:
 
 def _opened(probe: Probe) -> None:
     """The card of the neuron that was clicked, else of the one that moves the score most."""
-    picked = session.view().card
+    picked = session.view(Shared).card
     neuron = picked if picked is not None and probe.find(picked) is not None else probe_neuron.foremost(probe)
     if picked is not None and neuron != picked:
         instead = "" if neuron is None else f" Below stands {neuron}, which moves its score most."

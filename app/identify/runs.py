@@ -10,8 +10,10 @@ from datetime import datetime
 import streamlit as st
 
 from app import session, text
+from app.identify.view import IdentifyView
 from app.shared import jobs
 from app.shared.frame import muted
+from app.shared.view import Shared
 from backend.errors import BadInput, HNeuronsError
 from backend.types import IdentifyRequest, StageEvent
 from backend.types.plan import RunView
@@ -95,7 +97,8 @@ def _actions(run: RunView) -> None:
     row = st.container(horizontal=True, vertical_alignment="center")
     if run.done and row.button("Open", key=f"open-{run.name}", icon=":material/open_in_new:"):
         session.probes(fresh=True)
-        session.change(probe=run.name, room="report", card=None)
+        session.change(Shared, probe=run.name, card=None)
+        session.change(IdentifyView, room="report")
         st.rerun(scope="app")
     if not run.done and row.button("Resume", key=f"resume-{run.name}", icon=":material/play_arrow:"):
         resume(run)
@@ -132,8 +135,8 @@ def _delete(name: str) -> None:
     mine = st.session_state.get(_JOBS, {})
     st.session_state[_JOBS] = {held: job for held, job in mine.items() if held != name}
     session.probes(fresh=True)
-    if session.view().probe == name:
-        session.change(probe=None, card=None)
+    if session.view(Shared).probe == name:
+        session.change(Shared, probe=None, card=None)
 
 
 def asked_to_delete() -> None:

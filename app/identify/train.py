@@ -9,10 +9,10 @@ import streamlit as st
 from pydantic import ValidationError
 
 from app import session, text
-from app.forms import FILTERS, OWN
 from app.identify import form, runs
 from app.identify.form import AS_BEGUN, SIZES, Size, plan
 from app.identify.runs import FAILED
+from app.identify.view import FILTERS, OWN
 from app.shared import frame, into_view, jobs
 from app.shared.frame import muted
 from backend.errors import BadInput, HNeuronsError

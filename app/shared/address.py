@@ -1,17 +1,18 @@
 """The address of a page, written at the end of a run.
 
 Owns the one piece of script that puts a view in the place of a page's bare address, where a step of its own would make
-Back show the same twice. Refuses to say what stands in an address: `app.links` does.
+Back show the same twice. Refuses to say what stands in an address: `app.views` does.
 """
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from app import rooms, session
-from app.links import Page
+from app.views import Page
 
 _JS = """
 export default function (component) {
@@ -29,7 +30,9 @@ def close(page: Page) -> None:
         mount(key="bare-address", data={"search": "?" + urlencode(place, errors="replace")})
 
 
-def go(page: Page) -> None:
-    """Show another page, as a link in the navigation does; Back brings this one as it is."""
+def go(page: Page, **fields: Any) -> None:
+    """Show another page, as a link in the navigation does, with these fields of its view; Back brings this one as it
+    is."""
+    session.change_page(page, **fields)
     session.leave()
     rooms.go(page)

@@ -39,8 +39,8 @@ def plan(request: CompareRequest, layout: Layout) -> tuple[RowPlan, ...]:
     rows = [BASELINE, *chosen]
     arms = request.control_arms if chosen else ()
     for kind in request.control_kinds:
-        for draw in range(request.controls):
-            rows += [_twin(chosen[arm], arm + 1, kind, request.control_seed + draw, layout) for arm in arms]
+        for seed in request.twin_seeds:
+            rows += [_twin(chosen[arm], arm + 1, kind, seed, layout) for arm in arms]
     return tuple(rows)
 
 

@@ -111,12 +111,11 @@ class OwnAlpha(Strict):
     alpha: Alpha
 
 
-class CompareRequest(Asked):
-    """The same prompt under several interventions, all rows of one batch.
+class CompareSettings(Strict):
+    """What is done in a comparison, each setting judged by itself.
 
-    Rows, in order: the baseline; all `neurons` at each of `alphas`; the neurons of `own`, each at its
-    own alpha; a further set, `against`, at `against_alpha`; then for every kind in `control_kinds`, `controls`
-    random twins of each arm named in `control_arms` (indices into the intervened rows; by default the first).
+    A draft may hold what no request may, as an alpha that stands twice: how the settings go together is judged by
+    `CompareRequest`.
     """
 
     neurons: NeuronSet = NeuronSet()
@@ -129,6 +128,16 @@ class CompareRequest(Asked):
     control_arms: tuple[int, ...] = (0,)
     control_seed: int = Field(default=0, ge=0, lt=2**31)
     positions: Positions = "all"
+
+
+class CompareRequest(CompareSettings, Asked):
+    """The same prompt under several interventions, all rows of one batch.
+
+    Rows, in order: the baseline; all `neurons` at each of `alphas`; the neurons of `own`, each at its
+    own alpha; a further set, `against`, at `against_alpha`; then for every kind in `control_kinds`, `controls`
+    random twins of each arm named in `control_arms` (indices into the intervened rows; by default the first).
+    """
+
     decoding: Decoding = Decoding()
 
     @model_validator(mode="after")
@@ -154,6 +163,11 @@ class CompareRequest(Asked):
     def intervened_rows(self) -> int:
         """Rows with a chosen intervention, controls aside."""
         return (len(self.alphas) if self.neurons else 0) + bool(self.own) + bool(self.against)
+
+    @property
+    def twin_seeds(self) -> range:
+        """The seeds that the twins of one arm and kind are drawn with, in the order of the rows."""
+        return range(self.control_seed, self.control_seed + self.controls)
 
     @property
     def control_rows(self) -> int:

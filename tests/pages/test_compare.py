@@ -5,13 +5,24 @@ from __future__ import annotations
 import html
 from collections.abc import Callable
 from functools import partial
+from unittest import mock
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import session
+from app.compare.view import SETTINGS, CompareView
 from backend.errors import BadNeurons, ZeroOutput
 from backend.neurons import NeuronId
-from backend.types import CompareRequest, Comparison, Decoding, DiffPart, ExploreRequest, JobView, result_key
+from backend.types import (
+    CompareRequest,
+    Comparison,
+    Decoding,
+    DiffPart,
+    ExploreRequest,
+    JobView,
+    result_key,
+)
 from backend.types.standing import score_of
 from tests import comparisons, fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient, exploration
@@ -389,8 +400,8 @@ def test_switches_and_columns_come_back_from_the_address(choice: str, beside: tu
         app.button_group(key=f"switch.{neuron}").set_value(choice).run()
     again = opened(Answering(comparisons.comparison), **written(app))
     assert set(again.button_group(key="compare.beside").value or ()) == set(beside)
-    alphas = {own.neuron: own.alpha for own in again.session_state["view"].own}
-    assert alphas == {own.neuron: own.alpha for own in app.session_state["view"].own}
+    alphas = {own.neuron: own.alpha for own in pages_run.view(again, CompareView).draft.own}
+    assert alphas == {own.neuron: own.alpha for own in pages_run.view(app, CompareView).draft.own}
     assert again.toggle(key="compare.flip").value is False
     assert written(again) == written(app)
 
@@ -605,3 +616,45 @@ def test_a_link_that_cannot_be_read_is_told_and_the_page_still_stands() -> None:
 def test_a_probe_that_is_not_there_is_told_of() -> None:
     app = opened(FakeClient(), probe="gone")
     assert any("There is no probe gone here" in html.unescape(one.value) for one in app.info)
+
+
+CONTROLS: dict[str, tuple[str, object, object]] = {
+    "control_kinds": ("button_group", ["free"], ("free",)),
+    "control_seed": ("number_input", 5, 5),
+    "positions": ("button_group", "answer", "answer"),
+}
+"""Setting of the draft -> its control, what that is set to, and what the request then has."""
+
+
+def test_every_setting_of_the_draft_is_among_those_with_a_control() -> None:
+    assert {*CONTROLS, "alphas", "own", "controls"} == set(SETTINGS), (
+        "the others are the switches and the columns beside them"
+    )
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_a_setting_s_control_reaches_request_and_address_and_a_link_and_back_reach_the_control(name: str) -> None:
+    kind, chosen, value = CONTROLS[name]
+    client = Answering(comparisons.comparison)
+    app = opened(client, prompt="Who leads Nortel?", neurons="L17:N98")
+    before, bare = getattr(app, kind)(key=f"compare.{name}").value, written(app)
+    getattr(app, kind)(key=f"compare.{name}").set_value(chosen).run()
+    assert getattr(asked(client)[-1], name) == value
+    again = Answering(comparisons.comparison)
+    link = written(app)
+    reloaded = opened(again, **link)
+    assert getattr(asked(again)[-1], name) == value and written(reloaded) == link
+    assert getattr(reloaded, kind)(key=f"compare.{name}").value == chosen
+    with mock.patch.object(session, "went_back", lambda: True):
+        app.query_params.clear()
+        for key, text in bare.items():
+            app.query_params[key] = text
+        app.run()
+    assert getattr(app, kind)(key=f"compare.{name}").value == before and written(app) == bare
+
+
+def test_a_choice_of_several_that_is_emptied_says_what_it_said() -> None:
+    client = Answering(comparisons.comparison)
+    app = opened(client, prompt="Who leads Nortel?", neurons="L17:N98", kinds="free")
+    app.button_group(key="compare.control_kinds").set_value([]).run()
+    assert asked(client)[-1].control_kinds == ("free",) and written(app)["kinds"] == "free"

@@ -10,14 +10,16 @@ from streamlit.testing.v1 import AppTest
 
 from app.cell import Cell
 from app.charts import cells
-from app.links import View
+from app.explore.view import ExploreView
 from app.shared import token_strip
+from app.shared.view import Shared
 from backend.errors import BackendUnavailable, BadPrompt, ModelUnreadable, ZeroOutput
 from backend.neurons import NeuronSet
 from backend.types import Decoding, ExploreRequest, ModelStatus, NeuronRequest
 from backend.types.standing import Standing, score_of
 from tests import fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient, exploration
+from tests.pages_run import change, view
 
 MODEL = {"model": INFO.name}
 EXAMPLE = "Layer 17 has the largest neuron at ·Elon: L17:N412, CETT 0.36"
@@ -48,12 +50,6 @@ def run(app: AppTest, words: str) -> AppTest:
 
 def asked(client: FakeClient) -> list[ExploreRequest]:
     return [request for _, request, _ in client.submitted if isinstance(request, ExploreRequest)]
-
-
-def view(app: AppTest) -> View:
-    held = app.session_state["view"]
-    assert isinstance(held, View)
-    return held
 
 
 def address(app: AppTest) -> dict[str, str]:
@@ -190,7 +186,7 @@ def test_a_link_reopens_its_view() -> None:
     app = opened(client, **link).run()
     assert not app.exception and address(app) == {**link, **MODEL}
     assert asked(client) == [ExploreRequest(prompt="Who is the CEO of Nortel?", neurons=PROBE.all)]
-    assert view(app).cell == Cell(3, 5) and view(app).neurons == NeuronSet.of("L3:N5", "L4:N7")
+    assert view(app, ExploreView).cell == Cell(3, 5) and view(app, Shared).neurons == NeuronSet.of("L3:N5", "L4:N7")
     assert any(one.value.startswith("Layer 3 at ") for one in app.subheader)
     assert any("Compare with these 2" in one.label for one in app.button)
 
@@ -265,12 +261,23 @@ def test_settings_changed_and_not_run_survive_a_reload_and_are_told() -> None:
     assert "Settings were changed since" in everything(app)
     again = opened(FakeClient(), **address(app)).run()
     assert next(one for one in again.number_input if one.label == "Longest answer, in tokens").value == 7
-    assert view(again).decoding.max_new_tokens == Decoding().max_new_tokens
+    assert view(again, Shared).decoding.max_new_tokens == Decoding().max_new_tokens
+
+
+def test_a_setting_that_no_request_may_have_stays_as_typed_and_run_says_what_is_wrong() -> None:
+    client = FakeClient()
+    app = run(opened(client), "Who?")
+    count, long = len(asked(client)), "x" * 20_001
+    next(one for one in app.text_area if one.label == "System prompt").set_value(long).run()
+    assert not app.exception and "system" not in address(app).get("unrun", "")
+    app.button(key="ask-run").click().run()
+    assert not app.exception and len(asked(client)) == count and "system prompt" in app.error[0].value
+    assert next(one for one in app.text_area if one.label == "System prompt").value == long
 
 
 def test_a_question_that_another_page_asked_stands_in_the_box_when_its_answer_does() -> None:
     app = run(opened(FakeClient()), "Who leads Nortel?")
-    app.session_state["view"] = view(app).model_copy(update={"prompt": "Who leads Egypt?"})
+    change(app, Shared, prompt="Who leads Egypt?")
     app.run()
     assert prompt(app) == "Who leads Egypt?" and "Below stands" not in everything(app)
 
@@ -293,7 +300,7 @@ def test_typed_neurons_are_chosen_and_bad_ones_are_refused_with_what_was_typed_k
     field = next(one for one in app.text_area if one.label == "Type or paste neurons")
     field.set_value("L3:N5 banana")
     next(one for one in app.button if one.label == "Add").click().run()
-    assert "banana" in html.unescape(app.error[0].value) and not view(app).neurons
+    assert "banana" in html.unescape(app.error[0].value) and not view(app, Shared).neurons
     field = next(one for one in app.text_area if one.label == "Type or paste neurons")
     assert field.value == "L3:N5 banana"
     field.set_value("L3:N5, L29:N1536")
@@ -301,16 +308,16 @@ def test_typed_neurons_are_chosen_and_bad_ones_are_refused_with_what_was_typed_k
     assert "neurons 0 to 1535" in html.unescape(app.error[0].value)
     next(one for one in app.text_area if one.label == "Type or paste neurons").set_value("L3:N5;L4:N7")
     next(one for one in app.button if one.label == "Add").click().run()
-    assert not app.error and view(app).neurons == NeuronSet.of("L3:N5", "L4:N7")
+    assert not app.error and view(app, Shared).neurons == NeuronSet.of("L3:N5", "L4:N7")
     assert address(app) == {"neurons": "L3:N5,L4:N7"}
 
 
 def test_strong_neurons_of_the_cell_are_chosen_by_their_button() -> None:
     app = opened(FakeClient())
     app.button(key="strong-token").click().run()
-    assert not app.exception and len(view(app).neurons) > 5
+    assert not app.exception and len(view(app, Shared).neurons) > 5
     app.button(key="explore-none").click().run()
-    assert not view(app).neurons
+    assert not view(app, Shared).neurons
 
 
 def test_without_a_probe_nothing_is_called_by_the_name_it_has_not_earned() -> None:

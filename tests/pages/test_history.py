@@ -11,24 +11,22 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import links, session
-from app.links import View
+from app.compare.view import CompareView
+from app.explore.view import ExploreView
+from app.identify.view import IdentifyView
+from app.shared.view import Shared
 from backend.errors import StoreError
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration
+from backend.types.base import Frozen
 from tests.fakes_app import FakeClient
-from tests.pages_run import opened
+from tests.pages_run import change, opened, view
 
 MANY = NeuronSet(tuple(NeuronId(layer, index) for layer in range(5, 30) for index in range(1010, 1030)))
 
 
 def address(app: AppTest) -> dict[str, str]:
     return {key: value if isinstance(value, str) else value[0] for key, value in app.query_params.items()}
-
-
-def view(app: AppTest) -> View:
-    held = app.session_state["view"]
-    assert isinstance(held, View)
-    return held
 
 
 def told(app: AppTest) -> str:
@@ -55,36 +53,38 @@ def test_back_undoes_a_change_of_the_maps_score_also_to_the_bare_address() -> No
     app.button_group(key="score").set_value("usual").run()
     first = address(app)
     app.button_group(key="score").set_value("top10").run()
-    assert first == {"score": "usual"} and view(app).score == "top10"
+    assert first == {"score": "usual"} and view(app, ExploreView).score == "top10"
     back_to(app, first)
-    assert view(app).score == "usual" and app.button_group(key="score").value == "usual" and address(app) == first
+    assert view(app, ExploreView).score == "usual" and app.button_group(key="score").value == "usual"
+    assert address(app) == first
     back_to(app, {})
-    assert view(app).score == "largest" and app.button_group(key="score").value == "largest" and address(app) == {}
+    assert view(app, ExploreView).score == "largest" and app.button_group(key="score").value == "largest"
+    assert address(app) == {}
 
 
-CONTROLS = {
-    "score": ("button_group", "score", "usual"),
-    "per-layer": ("toggle", "per_layer", True),
-    "template": ("toggle", "template", True),
-    "measure": ("button_group", "measure", "usual"),
-    "all-scores": ("radio", "score", "sum"),
+CONTROLS: dict[str, tuple[str, type[Frozen], str, object]] = {
+    "score": ("button_group", ExploreView, "score", "usual"),
+    "per-layer": ("toggle", ExploreView, "per_layer", True),
+    "template": ("toggle", Shared, "template", True),
+    "measure": ("button_group", ExploreView, "measure", "usual"),
+    "all-scores": ("radio", ExploreView, "score", "sum"),
 }
 
 
 @pytest.mark.parametrize("key", CONTROLS)
 def test_each_control_of_explores_maps_is_a_step_of_back_and_survives_a_reload(key: str) -> None:
-    kind, field, value = CONTROLS[key]
+    kind, of, field, value = CONTROLS[key]
     app = opened("explore", FakeClient())
-    before = getattr(view(app), field)
+    before = getattr(view(app, of), field)
     getattr(app, kind)(key=key).set_value(value).run()
     written = address(app)
-    assert getattr(view(app), field) == value and written
+    assert getattr(view(app, of), field) == value and written
     again = opened("explore", FakeClient(), **written)
-    assert getattr(view(again), field) == value and getattr(again, kind)(key=key).value == value
+    assert getattr(view(again, of), field) == value and getattr(again, kind)(key=key).value == value
     back_to(app, {})
-    assert getattr(view(app), field) == before and getattr(app, kind)(key=key).value == before
+    assert getattr(view(app, of), field) == before and getattr(app, kind)(key=key).value == before
     back_to(app, written)
-    assert getattr(view(app), field) == value, "Forward brings it again"
+    assert getattr(view(app, of), field) == value, "Forward brings it again"
 
 
 def test_back_to_the_first_visit_shows_the_example_again() -> None:
@@ -116,27 +116,27 @@ def test_an_address_that_only_lags_behind_undoes_nothing() -> None:
     app.button_group(key="score").set_value("usual").run()
     app.query_params.clear()
     app.toggle(key="per-layer").set_value(True).run()
-    assert view(app).score == "usual" and view(app).per_layer
+    assert view(app, ExploreView).score == "usual" and view(app, ExploreView).per_layer
 
 
 def test_a_set_of_five_hundred_neurons_has_a_short_link_that_opens_it_anywhere_here() -> None:
     client = FakeClient()
     app = opened("explore", client, prompt="Who?")
-    app.session_state["view"] = view(app).model_copy(update={"neurons": MANY})
+    change(app, Shared, neurons=MANY)
     app.run()
     written = address(app)
     assert set(written) == {"prompt", "model", links.STORED} and len(written[links.STORED]) == 64
     assert "too long" not in told(app)
     again = opened("explore", client, **written)
-    assert view(again).neurons == MANY
+    assert view(again, Shared).neurons == MANY
     assert address(again) == written
     reset = opened("compare", client, **written)
-    assert view(reset).neurons == MANY, "the same set on another page"
+    assert view(reset, Shared).neurons == MANY, "the same set on another page"
 
 
 def test_a_link_whose_long_part_is_not_kept_here_says_so_and_shows_the_rest() -> None:
     app = opened("explore", FakeClient(), prompt="Who?", stored="0" * 64)
-    assert not app.exception and view(app).prompt == "Who?" and not view(app).neurons
+    assert not app.exception and view(app, Shared).prompt == "Who?" and not view(app, Shared).neurons
     assert "The long part of this link is not kept here" in told(app)
 
 
@@ -146,7 +146,7 @@ def test_where_the_engine_keeps_no_link_the_page_says_what_a_reload_would_lose()
             raise StoreError("The link cannot be kept", "the disk is full", "free some space")
 
     app = opened("explore", Keepless(), prompt="Who?")
-    app.session_state["view"] = view(app).model_copy(update={"neurons": MANY})
+    change(app, Shared, neurons=MANY)
     app.run().run()
     assert links.STORED not in address(app)
     assert "list of neurons is too long for an address" in told(app)
@@ -155,20 +155,22 @@ def test_where_the_engine_keeps_no_link_the_page_says_what_a_reload_would_lose()
 def test_identifys_address_holds_its_own_choices_and_not_explores_question() -> None:
     client = FakeClient()
     app = opened("identify", client)
-    app.session_state["view"] = view(app).model_copy(update={"prompt": "Who?", "neurons": MANY, "room": "train"})
+    change(app, Shared, prompt="Who?", neurons=MANY)
+    change(app, IdentifyView, room="train")
     app.run()
     assert address(app) == {"room": "train"}
     back_to(app, {})
-    assert view(app).room == "report" and view(app).prompt == "Who?", "Back on one page leaves the others' choices"
+    assert view(app, IdentifyView).room == "report"
+    assert view(app, Shared).prompt == "Who?", "Back on one page leaves the others' choices"
 
 
 def test_explores_address_does_not_hold_the_switches_of_compare_and_back_leaves_them() -> None:
     app = opened("explore", FakeClient())
-    app.session_state["view"] = view(app).model_copy(update={"known": "Cairo", "alphas": (2.0,)})
+    change(app, CompareView, known="Cairo", draft={"alphas": (2.0,)})
     app.button_group(key="score").set_value("usual").run()
     assert address(app) == {"score": "usual"}
     back_to(app, {})
-    assert view(app).known == "Cairo" and view(app).alphas == (2.0,)
+    assert view(app, CompareView).known == "Cairo" and view(app, CompareView).draft.alphas == (2.0,)
 
 
 def test_a_page_come_to_by_its_bare_address_makes_no_second_step_of_back() -> None:
@@ -185,4 +187,4 @@ def test_back_to_the_page_that_a_button_left_shows_what_stood_there() -> None:
     with mock.patch("streamlit.switch_page"):
         app.button(key="compare-with").click().run()
     back_to(app, {})
-    assert view(app).score == "usual" and view(app).neurons == NeuronSet.of("L17:N412")
+    assert view(app, ExploreView).score == "usual" and view(app, Shared).neurons == NeuronSet.of("L17:N412")

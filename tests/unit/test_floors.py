@@ -165,7 +165,7 @@ def test_the_check_reads_the_real_files() -> None:
         ("cache/deep/er.py", "from ...backend import errors", "backend/"),
         ("cache/store.py", "import streamlit as st", "app/"),
         ("cache/store.py", "import torch", "backend/"),
-        ("backend/engine.py", "from app.links import View", "app/"),
+        ("backend/engine.py", "from app.views import Views", "app/"),
         ("backend/engine.py", "def f() -> None:\n    import streamlit.runtime", "backend/engine.py:2"),
         ("backend/engine.py", "if TYPE_CHECKING:\n    import streamlit", "app/"),
         ("backend/serve/worker.py", "from ...app import links", "app/"),
@@ -202,7 +202,7 @@ def test_a_breach_is_found_and_told_with_file_line_and_the_right_place(path: str
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("app/main.py", "import streamlit as st\nfrom app.links import View\nfrom .charts import cells"),
+        ("app/main.py", "import streamlit as st\nfrom app.views import Views\nfrom .charts import cells"),
         ("app/main.py", "from backend import errors, neurons, types\nfrom backend.serve import client"),
         ("app/main.py", "from backend.types.results import Exploration\nimport backend.serve.client"),
         ("app/main.py", "import torchless\nimport cachetools\nimport backends"),

@@ -20,8 +20,8 @@ from app.cell import Cell
 from app.charts import cells, compare_difference, layer_neuron, probe_neurons
 from app.compare import words as compare_words
 from app.explore import words as explore_words
-from app.links import View
 from app.shared.heatmap import picked_neuron
+from app.shared.view import Shared
 from app.style import LIGHT
 from backend import neuron_files
 from backend.cli import tables
@@ -283,10 +283,9 @@ def test_in_the_charts_of_a_probe() -> None:
 
 
 def test_in_an_address() -> None:
-    view = View(neurons=THREE, card=OTHERS[2])
-    kept, lost = links.write(view, None)
-    again, notes = links.read(kept)
-    assert not lost and not notes and (again.neurons, again.card) == (THREE, OTHERS[2])
+    kept, lost = links.fitting(links.write(Shared(neurons=THREE, card=OTHERS[2])))
+    again, notes = links.read(Shared, kept)
+    assert not lost and not notes and (again["neurons"], again["card"]) == (THREE, OTHERS[2])
 
 
 def test_in_files_of_neurons() -> None:

@@ -13,6 +13,7 @@ from app.cell import Cell
 from app.charts import cells, neuron_card
 from app.shared import frame, jobs
 from app.shared.frame import muted
+from app.shared.view import Shared
 from backend.neurons import NeuronId
 from backend.types import Exploration, NeuronCard, NeuronRequest
 from backend.types.probe import Probe
@@ -27,13 +28,13 @@ score one unit of it raises or lowers most. Later layers may turn it.
 
 def shown_neuron(result: Exploration, cell: Cell) -> NeuronId:
     """The neuron whose card stands: the one picked, if the model has it, else the cell's largest."""
-    picked = session.view().card
+    picked = session.view(Shared).card
     return picked if picked is not None and picked in result.model.layout else cells.largest(result, cell)
 
 
 def draw(result: Exploration, cell: Cell, probe: Probe | None) -> None:
     """The card, or how far it is; `probe` names more neurons whose card can be opened."""
-    neuron, picked = shown_neuron(result, cell), session.view().card
+    neuron, picked = shown_neuron(result, cell), session.view(Shared).card
     if picked is not None and picked != neuron:
         st.markdown(muted(f"{picked} is not in this model: below stands the largest of the cell."))
     _heading(result, cell, neuron, probe)
@@ -73,10 +74,11 @@ def _heading(result: Exploration, cell: Cell, neuron: NeuronId, probe: Probe | N
     def pick() -> None:
         # A browser may still send the choice of the question before.
         if session.stands(result):
-            session.change(card=NeuronId.parse(st.session_state["card-pick"]))
+            session.change(Shared, card=NeuronId.parse(st.session_state["card-pick"]))
 
+    st.session_state["card-pick"] = str(neuron)
     row.selectbox(
-        "Neuron", options, key=session.follow("card-pick", str(neuron)), on_change=pick, label_visibility="collapsed",
+        "Neuron", options, key="card-pick", on_change=pick, label_visibility="collapsed",
         width=140,
     )  # fmt: skip
 

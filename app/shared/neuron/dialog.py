@@ -9,10 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from app import session, text
-from app.links import Room
 from app.shared import address, frame
 from app.shared.frame import muted
 from app.shared.neuron import probe as probe_neuron
+from app.shared.view import Shared
 from backend.neurons import NeuronId
 from backend.types.probe import Probe, ProbeNeuron
 
@@ -58,11 +58,10 @@ def _known(probe: Probe, one: ProbeNeuron) -> None:
 def _ways(neuron: NeuronId, *, in_probe: bool) -> None:
     row = st.container(horizontal=True)
     if row.button("Along an answer, on Explore", icon=":material/search:", key=f"card-explore-{neuron}"):
-        session.change(card=neuron)
+        session.change(Shared, card=neuron)
         address.go("explore")
     if in_probe and row.button(
         "Its whole card, on Identify", icon=":material/open_in_new:", key=f"card-whole-{neuron}"
     ):
-        room: Room = "report"
-        session.change(card=neuron, room=room)
-        address.go("identify")
+        session.change(Shared, card=neuron)
+        address.go("identify", room="report")

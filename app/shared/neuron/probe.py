@@ -5,14 +5,16 @@ Owns the card on Identify and its part of the card on Explore. Refuses a verdict
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from app import session, text
 from app.charts import neuron_card, probe_histogram
-from app.links import Room
 from app.shared import address, frame, jobs, token_strip
 from app.shared.frame import muted
 from app.shared.token_strip import StripToken
+from app.shared.view import Shared
 from app.style import Palette
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import ExploreRequest, NeuronCard, NeuronRequest
@@ -166,12 +168,13 @@ def _pushes(shown: NeuronCard) -> None:
 
 def _try(one: ProbeNeuron) -> None:
     """To Compare with this neuron, asking where it is strongest."""
-    change = {"neurons": NeuronSet((one.neuron,)), "own": (), "alphas": (0.0,)}
+    session.change(Shared, neurons=NeuronSet((one.neuron,)))
+    off: dict[str, Any] = {"draft": {"own": (), "alphas": (0.0,)}}
     if one.top:
-        asked = session.view().asking(ExploreRequest(prompt=one.top[0].prompt))
-        session.change(prompt=asked.prompt, answer=None, draft=None, typed=None)
-    session.change(**change)
-    address.go("compare")
+        session.change(Shared, prompt=one.top[0].prompt)
+        session.change_page("explore", answer=None, draft=None)
+        off["typed"] = None
+    address.go("compare", **off)
 
 
 def section(probe: Probe, neuron: NeuronId) -> None:
@@ -181,8 +184,7 @@ def section(probe: Probe, neuron: NeuronId) -> None:
         return
     row = frame.heading(f"{neuron} in the probe “{text.markdown(probe.name)}”: {kind(one)}", HELP, label=None)
     if row.button("Its whole card", key=f"whole-{neuron}", type="tertiary", icon=":material/open_in_new:"):
-        room: Room = "report"
-        session.change(card=neuron, room=room)
-        address.go("identify")
+        session.change(Shared, card=neuron)
+        address.go("identify", room="report")
     figures(one)
     histogram(probe, one)

@@ -15,6 +15,7 @@ from app import session
 from app.cell import Cell, Score
 from app.charts import cells
 from app.shared.neuron import pushes
+from app.shared.view import Shared
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration
 from backend.types.probe import Probe
@@ -40,7 +41,7 @@ def table(result: Exploration, cell: Cell, score: Score, probe: Probe | None = N
         here = NeuronSet(tuple(neurons[row] for row in rows if row < len(neurons)))
         session.choose((session.chosen() - neurons) | here)
         st.session_state[_SYNCED] = session.chosen()
-        session.change(card=_newest(here, ticked, neurons))
+        session.change(Shared, card=_newest(here, ticked, neurons))
 
     towards = pushes.towards(neurons)
     names = [f"{_sign(probe, neuron)}{neuron}" for neuron in neurons]
@@ -65,7 +66,7 @@ def _sign(probe: Probe | None, neuron: NeuronId) -> str:
 def _newest(here: NeuronSet, before: list[int], neurons: list[NeuronId]) -> NeuronId | None:
     """The neuron just ticked; where one was unticked, the card stays as it is."""
     fresh = here - (neurons[row] for row in before)
-    return fresh.ids[0] if fresh else session.view().card
+    return fresh.ids[0] if fresh else session.view(Shared).card
 
 
 def _columns(largest: float) -> dict[Any, Any]:

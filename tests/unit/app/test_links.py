@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import reduce
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -10,122 +11,158 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import links
+from app import links, views
 from app.cell import Cell
 from app.charts.scores import SCORES
-from app.forms import FILTERS, TrainForm, Unrun
-from app.links import View
-from app.marks import Marks
+from app.compare.marks import Marks
+from app.compare.view import CompareView
+from app.explore.view import ExploreView, Unrun
+from app.identify.view import FILTERS, IdentifyView, TrainForm
+from app.shared.view import Shared
+from app.views import KINDS, Views
 from backend.neurons import NeuronId, NeuronSet
-from backend.types import Decoding, ExploreRequest, OwnAlpha, Threshold
+from backend.types import CompareSettings, Decoding, ExploreRequest, OwnAlpha, Threshold
+from backend.types.base import Frozen
 
 words = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=60)
 neurons = st.builds(NeuronId, st.integers(0, 40), st.integers(0, 2000))
 alphas = st.floats(0, 3, allow_nan=False)
-FIELDS: dict[str, st.SearchStrategy[Any]] = {
-    "prompt": st.none() | words,
-    "answer": st.none() | words,
-    "chat": st.booleans(),
-    "system": st.none() | words,
-    "draft": st.none() | words,
-    "known": st.none() | words,
-    "known_of": st.none() | words,
-    "part": st.none() | st.integers(0, 999),
-    "form": st.builds(
-        TrainForm,
-        name=words,
-        size=st.sampled_from(["A look", "Thorough"]),
-        filter=st.sampled_from(FILTERS),
-        samples=st.integers(1, 100),
-        top_p=st.floats(0.05, 1),
-        judge_words=st.booleans(),
-    ),
-    "marks": st.none()
-    | st.builds(
-        Marks,
-        st.text("0123456789abcdef", min_size=12, max_size=12),
-        st.dictionaries(
-            st.integers(0, 99), st.sampled_from(["right", "wrong", "uncertain"]), min_size=1, max_size=5
-        ).map(lambda rows: tuple(sorted(rows.items()))),
-    ),
-    "decoding": st.builds(
-        Decoding,
-        max_new_tokens=st.integers(1, 2048),
-        temperature=st.just(0.0) | st.floats(0.01, 5),
-        top_k=st.integers(0, 1000),
-        top_p=st.floats(0.001, 1),
-        seed=st.integers(0, 2**31 - 1),
-        stop=st.lists(words, max_size=3).map(tuple),
-    ),
-    "threshold": st.builds(Threshold, k=st.floats(0, 20), population=st.sampled_from(["token", "layer", "model"])),
-    "neurons": st.lists(neurons, max_size=8).map(lambda ids: NeuronSet(tuple(ids))),
-    "score": st.sampled_from(list(SCORES)),
-    "cell": st.none() | st.builds(Cell, st.integers(0, 999), st.integers(0, 9999)),
-    "per_layer": st.booleans(),
-    "template": st.booleans(),
-    "card": st.none() | neurons,
-    "alphas": st.lists(alphas, max_size=4).map(tuple),
-    "own": st.lists(st.builds(OwnAlpha, neuron=neurons, alpha=alphas), max_size=3).map(tuple),
-    "controls": st.integers(0, 20),
-    "kinds": st.sampled_from([(), ("layer",), ("free",), ("layer", "free")]),
-    "control_seed": st.integers(0, 2**31 - 1),
-    "positions": st.sampled_from(["all", "prompt", "answer"]),
-    "unrun": st.builds(
-        Unrun,
-        chat=st.none() | st.booleans(),
-        system=st.none() | words,
-        answer=st.none() | words,
-        max_new_tokens=st.none() | st.integers(1, 2048),
-        temperature=st.none() | st.floats(0, 5),
-        top_k=st.none() | st.integers(0, 1000),
-        top_p=st.none() | st.floats(0.01, 1),
-        seed=st.none() | st.integers(0, 2**31 - 1),
-        k=st.none() | st.floats(0, 20),
-        population=st.none() | st.sampled_from(["token", "layer", "model"]),
-    ),
-    "measure": st.sampled_from(["mean", "usual"]),
-    "typed": st.none() | words,
-    "against": st.booleans(),
-    "flips": st.booleans(),
-    "split_row": st.none() | st.text("abc α=·", min_size=1, max_size=80),
-    "moved_row": st.none() | st.text("abc α=·", min_size=1, max_size=80),
-    "moved_score": st.sampled_from(["largest", "sum"]),
-    "model": st.none() | words.filter(bool),
-    "probe": st.none() | st.just("mine"),
-    "room": st.sampled_from(["report", "train", "answers", "probes"]),
+FIELDS: dict[type[Frozen], dict[str, st.SearchStrategy[Any]]] = {
+    Shared: {
+        "prompt": st.none() | words,
+        "chat": st.booleans(),
+        "system": st.none() | words,
+        "decoding": st.builds(
+            Decoding,
+            max_new_tokens=st.integers(1, 2048),
+            temperature=st.just(0.0) | st.floats(0.01, 5),
+            top_k=st.integers(0, 1000),
+            top_p=st.floats(0.001, 1),
+            seed=st.integers(0, 2**31 - 1),
+            stop=st.lists(words, max_size=3).map(tuple),
+        ),
+        "neurons": st.lists(neurons, max_size=8).map(lambda ids: NeuronSet(tuple(ids))),
+        "probe": st.none() | st.just("mine"),
+        "card": st.none() | neurons,
+        "template": st.booleans(),
+    },
+    ExploreView: {
+        "draft": st.none() | words,
+        "unrun": st.builds(
+            Unrun,
+            chat=st.none() | st.booleans(),
+            system=st.none() | words,
+            answer=st.none() | words,
+            max_new_tokens=st.none() | st.integers(1, 2048),
+            temperature=st.none() | st.floats(0, 5),
+            top_k=st.none() | st.integers(0, 1000),
+            top_p=st.none() | st.floats(0.01, 1),
+            seed=st.none() | st.integers(0, 2**31 - 1),
+            k=st.none() | st.floats(0, 20),
+            population=st.none() | st.sampled_from(["token", "layer", "model"]),
+        ),
+        "measure": st.sampled_from(["mean", "usual"]),
+        "part": st.none() | st.integers(0, 999),
+        "answer": st.none() | words,
+        "threshold": st.builds(Threshold, k=st.floats(0, 20), population=st.sampled_from(["token", "layer", "model"])),
+        "score": st.sampled_from(list(SCORES)),
+        "cell": st.none() | st.builds(Cell, st.integers(0, 999), st.integers(0, 9999)),
+        "per_layer": st.booleans(),
+        "model": st.none() | words.filter(bool),
+    },
+    CompareView: {
+        "draft": st.builds(
+            CompareSettings,
+            alphas=st.lists(alphas, max_size=4).map(tuple),
+            own=st.lists(st.builds(OwnAlpha, neuron=neurons, alpha=alphas), max_size=3).map(tuple),
+            controls=st.integers(0, 20),
+            control_kinds=st.sampled_from([(), ("layer",), ("free",), ("layer", "free")]),
+            control_seed=st.integers(0, 2**31 - 1),
+            positions=st.sampled_from(["all", "prompt", "answer"]),
+        ),
+        "typed": st.none() | words,
+        "against": st.booleans(),
+        "known": st.none() | words,
+        "known_of": st.none() | words,
+        "marks": st.none()
+        | st.builds(
+            Marks,
+            st.text("0123456789abcdef", min_size=12, max_size=12),
+            st.dictionaries(
+                st.integers(0, 99), st.sampled_from(["right", "wrong", "uncertain"]), min_size=1, max_size=5
+            ).map(lambda rows: tuple(sorted(rows.items()))),
+        ),
+        "flips": st.booleans(),
+        "split_row": st.none() | st.text("abc α=·", min_size=1, max_size=80),
+        "moved_row": st.none() | st.text("abc α=·", min_size=1, max_size=80),
+        "moved_score": st.sampled_from(["largest", "sum"]),
+    },
+    IdentifyView: {
+        "room": st.sampled_from(["report", "train", "answers", "probes"]),
+        "form": st.builds(
+            TrainForm,
+            name=words,
+            size=st.sampled_from(["A look", "Thorough"]),
+            filter=st.sampled_from(FILTERS),
+            samples=st.integers(1, 100),
+            top_p=st.floats(0.05, 1),
+            judge_words=st.booleans(),
+        ),
+    },
 }
-views = st.builds(View, **FIELDS)
+all_views = st.builds(
+    lambda *held: Views(held), *(st.builds(kind, **fields) for kind, fields in FIELDS.items())
+)  # fmt: skip
 
 
-@given(views)
-def test_a_view_comes_back_from_its_address_unchanged(view: View) -> None:
-    params, long = links.write(view)
+def written(held: Views) -> tuple[dict[str, str], dict[str, str]]:
+    """The parameters of all views together, whichever page they belong to, and those that are too long."""
+    return links.fitting({key: text for view in held.held for key, text in links.write(view).items()})
+
+
+def of(*held: Frozen) -> Views:
+    """These views, and all others fresh."""
+    return Views(tuple(next((view for view in held if type(view) is kind), kind()) for kind in KINDS))
+
+
+@given(all_views)
+def test_a_view_comes_back_from_its_address_unchanged(held: Views) -> None:
+    params, long = written(held)
     travelled = dict(parse_qsl(urlencode(params), keep_blank_values=True))
-    assert links.read({**travelled, **long}) == (view, ())
+    assert views.read({**travelled, **long}) == (held, ())
 
 
 def test_every_field_of_a_view_is_tried_above_and_belongs_to_a_page() -> None:
-    assert set(FIELDS) == set(View.model_fields)
-    assert set(View.model_fields) == set().union(*links.OWN.values())
+    assert tuple(FIELDS) == KINDS
+    for kind, fields in FIELDS.items():
+        assert set(fields) == set(kind.model_fields)
+        assert set(kind.model_fields) == set().union(*(views.own(page, kind) for page in views.PAGES))
 
 
-@given(views, st.sampled_from(list(links.OWN)))
-def test_a_page_writes_its_own_fields_and_no_others(view: View, page: links.Page) -> None:
-    params, long = links.write(view, page)
-    found, notes = links.read({**params, **long})
-    assert notes == () and links.given({**params, **long}) <= links.OWN[page]
-    for name in View.model_fields:
-        expected = view if name in links.OWN[page] else View()
-        assert getattr(found, name) == getattr(expected, name), name
+def test_no_two_fields_have_one_key() -> None:
+    keys = [param.key for kind in KINDS for param in links.params(kind)]
+    assert len(set(keys)) == len(keys) and links.STORED not in keys
+
+
+@given(all_views, st.sampled_from(list(views.PAGES)))
+def test_a_page_writes_its_own_fields_and_no_others(held: Views, page: views.Page) -> None:
+    params, long = views.write(held, page)
+    found, notes = views.read({**params, **long})
+    assert notes == ()
+    for kind in KINDS:
+        assert links.spoken_of(kind, {**params, **long}) <= views.own(page, kind)
+        for name in kind.model_fields:
+            expected = held.of(kind) if name in views.own(page, kind) else kind()
+            assert getattr(found.of(kind), name) == getattr(expected, name), name
 
 
 def test_two_views_have_two_addresses() -> None:
-    assert links.write(View(cell=Cell(1, 2))) != links.write(View(cell=Cell(2, 1)))
+    assert links.write(ExploreView(cell=Cell(1, 2))) != links.write(ExploreView(cell=Cell(2, 1)))
 
 
 def test_a_fresh_page_has_an_empty_address() -> None:
-    assert links.write(View()) == ({}, {})
-    assert links.read({}) == (View(), ())
+    assert written(Views()) == ({}, {})
+    assert views.read({}) == (Views(), ())
 
 
 @pytest.mark.parametrize(
@@ -163,28 +200,29 @@ def test_a_fresh_page_has_an_empty_address() -> None:
     ],
 )
 def test_a_bad_value_is_left_out_and_told_while_the_rest_is_kept(key: str, bad: str) -> None:
-    view, notes = links.read({key: bad, "answer": "Cairo"})
+    held, notes = views.read({key: bad, "answer": "Cairo"})
     assert len(notes) == 1 and key in notes[0] and "left out" in notes[0]
-    assert view == View(answer="Cairo")
+    assert held == of(ExploreView(answer="Cairo"))
 
 
 def test_an_unknown_key_is_told_and_harmless() -> None:
-    view, notes = links.read({"evil": "1", "prompt": "Who?"})
-    assert view == View(prompt="Who?")
+    held, notes = views.read({"evil": "1", "prompt": "Who?"})
+    assert held == of(Shared(prompt="Who?"))
     assert len(notes) == 1 and "evil" in notes[0]
 
 
 def test_a_long_bad_value_is_not_repeated_whole() -> None:
-    _, notes = links.read({"score": "x" * 5000})
+    _, notes = views.read({"score": "x" * 5000})
     assert len(notes[0]) < 300
 
 
 def test_what_is_too_long_for_an_address_is_handed_over_to_be_kept() -> None:
     many = NeuronSet(tuple(NeuronId(3, i) for i in range(5000)))
-    params, long = links.write(View(prompt="Who?", neurons=many))
+    held = of(Shared(prompt="Who?", neurons=many))
+    params, long = written(held)
     assert params == {"prompt": "Who?"} and set(long) == {"neurons"}
-    assert links.read({**params, **long}) == (View(prompt="Who?", neurons=many), ())
-    (told,) = links.lost(long)
+    assert views.read({**params, **long}) == (held, ())
+    (told,) = links.lost(long, KINDS)
     assert "list of neurons" in told
     assert sum(len(quote(text)) for text in params.values()) <= links.MAX_ADDRESS
 
@@ -194,13 +232,81 @@ def test_a_request_put_into_a_view_comes_out_of_it() -> None:
         prompt="Who?", chat=False, system="Be brief", answer="Me", decoding=Decoding(seed=4, temperature=0.5),
         threshold=Threshold(k=2, population="token"),
     )  # fmt: skip
-    view = View(cell=Cell(1, 2), card=NeuronId(1, 2), draft="old", score="usual").asking(request)
-    assert view.explore_request() == request
-    assert (view.cell, view.card, view.draft, view.score) == (None, None, None, "usual")
+    view = ExploreView(cell=Cell(1, 2), draft="old", score="usual").asking(request)
+    shared = Shared(card=NeuronId(1, 2)).asking(request, request.decoding)
+    assert view.request(shared) == request
+    assert (view.cell, shared.card, view.draft, view.score) == (None, None, None, "usual")
 
 
 def test_a_stop_text_with_any_character_survives() -> None:
     stop: Any = ("a,b", '"', "\n", "&=?#")
-    params, _ = links.write(View(decoding=Decoding(stop=stop)))
+    params = links.write(Shared(decoding=Decoding(stop=stop)))
     assert json.loads(params["stop"]) == list(stop)
-    assert links.read(params)[0].decoding.stop == stop
+    assert views.read(params)[0].of(Shared).decoding.stop == stop
+
+
+SAVED: dict[str, tuple[type[Frozen], str, tuple[str, ...]]] = {
+    "prompt": (Shared, "prompt", ("Who leads Nortel?", "", "a & b = c\nd")),
+    "chat": (Shared, "chat", ("0",)),
+    "system": (Shared, "system", ("Be brief",)),
+    "max_new_tokens": (Shared, "decoding.max_new_tokens", ("12",)),
+    "temperature": (Shared, "decoding.temperature", ("0.7", "1e-02")),
+    "top_k": (Shared, "decoding.top_k", ("50",)),
+    "top_p": (Shared, "decoding.top_p", ("0.9",)),
+    "seed": (Shared, "decoding.seed", ("7",)),
+    "stop": (Shared, "decoding.stop", ('["a,b", "\\n"]',)),
+    "neurons": (Shared, "neurons", ("L3:N5,L4:N7", "L0:N3,L0:E1:N3")),
+    "probe": (Shared, "probe", ("mine-2",)),
+    "card": (Shared, "card", ("L1:E2:N3",)),
+    "template": (Shared, "template", ("1",)),
+    "draft": (ExploreView, "draft", ("Half a quest", "")),
+    "unrun": (ExploreView, "unrun", ('{"system":"Né","max_new_tokens":7,"k":2.5,"population":"token"}',)),
+    "measure": (ExploreView, "measure", ("usual",)),
+    "part": (ExploreView, "part", ("0", "3")),
+    "answer": (ExploreView, "answer", ("Cairo",)),
+    "k": (ExploreView, "threshold.k", ("2.5",)),
+    "population": (ExploreView, "threshold.population", ("model",)),
+    "score": (ExploreView, "score", ("top10",)),
+    "cell": (ExploreView, "cell", ("17.12",)),
+    "per_layer": (ExploreView, "per_layer", ("1",)),
+    "model": (ExploreView, "model", ("org/name 7B",)),
+    "alphas": (CompareView, "draft.alphas", ("", "0.5,2.0", "0.0,0.3,2.0,1.25", "2.0,2.0")),
+    "own": (CompareView, "draft.own", ("L17:N98=2.0,L17:E1:N412=0.0", "L1:N2=1.0")),
+    "controls": (CompareView, "draft.controls", ("0", "3")),
+    "kinds": (CompareView, "draft.control_kinds", ("free", "layer,free", "")),
+    "control_seed": (CompareView, "draft.control_seed", ("5",)),
+    "positions": (CompareView, "draft.positions", ("answer", "prompt")),
+    "typed": (CompareView, "typed", ("Who wrote", "")),
+    "against": (CompareView, "against", ("1",)),
+    "known": (CompareView, "known", ("Cairo | Al-Qahirah",)),
+    "known_of": (CompareView, "known_of", ("Who leads Nortel?",)),
+    "marks": (CompareView, "marks", ("1f0c9a7be2d4:1=wrong,2=right",)),
+    "flips": (CompareView, "flips", ("0",)),
+    "split_row": (CompareView, "split_row", ("Half",)),
+    "moved_row": (CompareView, "moved_row", ("Random twin",)),
+    "moved_score": (CompareView, "moved_score", ("sum",)),
+    "room": (IdentifyView, "room", ("train", "probes")),
+    "form": (IdentifyView, "form", ('{"name":"mine","samples":4,"top_p":0.8,"judge_words":true}',)),
+}
+"""Key of an address that people have saved -> the field that it names, and values as addresses have them."""
+
+
+def test_every_key_is_among_the_saved_ones_and_none_of_those_was_lost() -> None:
+    assert set(SAVED) == {param.key for kind in KINDS for param in links.params(kind)}
+
+
+@pytest.mark.parametrize(("key", "text"), [(key, text) for key, (_, _, texts) in SAVED.items() for text in texts])
+def test_an_address_that_was_saved_opens_and_is_written_as_it_was(key: str, text: str) -> None:
+    kind, name, _ = SAVED[key]
+    held, notes = views.read({key: text})
+    fresh, found = (reduce(getattr, name.split("."), each) for each in (kind(), held.of(kind)))
+    assert notes == () and found != fresh
+    text = "0.01" if text == "1e-02" else text
+    assert written(held) == ({key: text}, {})
+    pages = [page for page in views.PAGES if key in views.write(held, page)[0]]
+    assert pages and all(name.split(".")[0] in views.own(page, kind) for page in pages)
+
+
+def test_every_setting_of_an_exploration_can_stand_changed_in_its_form() -> None:
+    asked = set(ExploreRequest.model_fields) - {"prompt", "decoding", "threshold", "neurons", "top"}
+    assert set(Unrun.model_fields) == asked | (set(Decoding.model_fields) - {"stop"}) | set(Threshold.model_fields)

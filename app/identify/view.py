@@ -1,43 +1,26 @@
-"""What stands in a form and was not run, as far as a link and a reload keep it.
+"""What is on Identify: the room that is shown, and what stands in the form of a run that is not begun.
 
-Owns `Unrun`, of Explore's form, and `TrainForm`, of a run's: their fields, with what the forms allow. Refuses Streamlit
-and plans; a file of questions stays with whoever has it.
+Owns `IdentifyView`, which the page's address spells, and `TrainForm`: the form's fields, with what it allows. Refuses
+Streamlit and plans; a file of questions stays with whoever has it.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from backend.types import MAX_PROMPT_CHARACTERS, Population
+from app.links import AsJson
+from app.shared.view import PageView
 from backend.types.base import Frozen
 from backend.types.identify import CONSISTENCIES, Sampling
 from backend.types.plan import Labels
 
+Room = Literal["report", "train", "answers", "probes"]
 OWN = "my own numbers"
 """The filter whose figures stand in fields of their own."""
 FILTERS = (*CONSISTENCIES, OWN)
 Count = Annotated[int, Field(ge=1, le=100)]
-
-
-class Unrun(Frozen):
-    """Settings of Explore's form that were changed and not run yet; None where one stands as it was asked."""
-
-    chat: bool | None = None
-    system: Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)] | None = None
-    answer: Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)] | None = None
-    max_new_tokens: Annotated[int, Field(ge=1, le=2048)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=5)] | None = None
-    top_k: Annotated[int, Field(ge=0, le=1000)] | None = None
-    top_p: Annotated[float, Field(ge=0.01, le=1)] | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
-    k: Annotated[float, Field(ge=0, le=20)] | None = None
-    population: Population | None = None
-
-    def changed(self) -> dict[str, Any]:
-        """The settings that were changed, by their names in the form."""
-        return self.model_dump(exclude_none=True)
 
 
 class TrainForm(Frozen):
@@ -75,6 +58,11 @@ class TrainForm(Frozen):
             raise ValueError(f"there is no filter {value[:40]!r}")
         return value
 
-    def changed(self) -> dict[str, Any]:
-        """The fields that were changed, by their names."""
-        return self.model_dump(exclude_defaults=True)
+
+class IdentifyView(PageView):
+    """The room, and the form of a run as it stands."""
+
+    SHARED: ClassVar[frozenset[str]] = frozenset(("probe", "card"))
+
+    room: Room = "report"
+    form: Annotated[TrainForm, AsJson()] = TrainForm()
