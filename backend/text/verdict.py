@@ -25,7 +25,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from backend.text.matching import Token, tokens
+from backend.text.matching import Token, fold, owner, tokens
 from backend.types.identify import Verdict
 
 ARTICLES = frozenset({"a", "an", "the"})
@@ -228,7 +228,7 @@ def _spellings(aliases: tuple[str, ...]) -> dict[str, list[tuple[Token, ...]]]:
         )
         if bare and every[-1].key == "a" and bare[-1] is not every[-1]:
             bare = (*bare, every[-1])
-        for spelling in {bare, _merged(alias, bare), _apart(alias, bare)} if bare else ():
+        for spelling in {bare, _merged(alias, bare), _apart(alias, bare), _unowned(alias, bare)} if bare else ():
             found.setdefault(spelling[0].key, []).append(spelling)
     return {first: sorted(held, key=len, reverse=True) for first, held in found.items()}
 
@@ -266,6 +266,17 @@ def _apart(text: str, held: tuple[Token, ...]) -> tuple[Token, ...]:
     )
 
 
+def _unowned(text: str, held: tuple[Token, ...]) -> tuple[Token, ...]:
+    """Words on s without the 's behind them, in a name of several: "St James's Palace" as "St James' Palace"."""
+    if len(held) == 1:
+        return held
+    raws = (owner(text[token.start : token.stop]) for token in held)
+    return tuple(
+        Token(token.start, token.stop, fold(raw)) if raw[-1] in "sS" and token.stop - token.start > len(raw) else token
+        for token, raw in zip(held, raws, strict=True)
+    )
+
+
 def _found(text: str, held: Sequence[Token], aliases: Sequence[str]) -> Iterator[tuple[int, int]]:
     """From which of the words to which an alias stands, at each place the longest that begins there."""
     spellings = _spellings(tuple(aliases))
@@ -281,12 +292,12 @@ def _found(text: str, held: Sequence[Token], aliases: Sequence[str]) -> Iterator
 def _is_meant(text: str, held: Sequence[Token], place: int, aliases: Sequence[str]) -> bool:
     """Whether a small word is meant as a name: "US", not "us"; "He" in "The symbol is He.", not in "He is a man"."""
     token = held[place]
-    if token.key not in SMALL or len(held) == 1:
+    raw = owner(text[token.start : token.stop])
+    if fold(raw) not in SMALL or len(held) == 1:
         return True
-    spelled = {_bare(alias) for alias in aliases if _bare(alias).casefold() == token.key}
+    spelled = {_bare(alias) for alias in aliases if _bare(alias).casefold() == fold(raw)}
     if not spelled or any(alias.islower() for alias in spelled):
         return True
-    raw = text[token.start : token.stop]
     if raw not in spelled:
         return False
     before, behind = text[max(0, token.start - 4) : token.start].rstrip()[-1:], text[token.stop : token.stop + 2]
