@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
 
 import pytest
@@ -549,6 +550,243 @@ def test_an_answer_that_does_not_know_is_uncertain_and_one_that_denies_is_wrong(
     answer: str, known: str, expected: Verdict
 ) -> None:
     assert verdict(answer, [known]) == expected
+
+
+# What somebody else does not know, or what a thing is otherwise.
+NO_HEDGES = [
+    ("It is an unknown painting by Dali", "Dali"),
+    ("Radium was unknown to the ancients.", "Radium"),
+    ("It was an unknown author named Homer", "Homer"),
+    ("He was unsure, but chose Rome", "Rome"),
+    ("She was uncertain of her future and went to Paris", "Paris"),
+    ("The singer is not sure of her age; she is Cher", "Cher"),
+    ("She was not certain to win, but Graf did", "Graf"),
+    ("Columbus was not aware that it was America", "America"),
+    ("There is no information desk in Rome", "Rome"),
+    ("The bird cannot be found outside New Zealand: the kiwi", "kiwi"),
+    ("The potato was not known in Europe before Columbus", "potato"),
+    ("Australia was unknown to Europeans until Cook", "Australia"),
+    ("Beethoven was unable to speak in Vienna", "Vienna"),
+    ("Helen Keller could not speak", "Helen Keller"),
+    ("They were unsure and sailed to Cuba", "Cuba"),
+    ("The king had no idea that it was Lancelot", "Lancelot"),
+    ("He chose Rome but was not sure", "Rome"),
+    ("Neptune, a previously unknown planet, was found", "Neptune"),
+    ("For unknown reasons he moved to Paris", "Paris"),
+    ("With no idea of the way, he reached Rome", "Rome"),
+    ("The dodo is a bird that cannot speak", "dodo"),
+    ("Penguins do not know fear", "Penguins"),
+    ("Infants do not have access to data; Rome does", "Rome"),
+    ("He is known as an AI pioneer: Hinton", "Hinton"),
+    ("The twins are hard to tell apart: Castor", "Castor"),
+    ("Unknown to his wife, he went to Paris", "Paris"),
+    ("I can't help but say Rome", "Rome"),
+    ("The team was not certain to win in Rome", "Rome"),
+    ("Kant was not aware of Fichte", "Fichte"),
+    ("She wasn't sure whether to go to Paris or stay", "Paris"),
+    ("The general, who was unsure, was Lee", "Lee"),
+    ("Nobody was aware of it but Nixon", "Nixon"),
+    ("It was painted by unknown artists in Lascaux", "Lascaux"),
+    ("Nothing is known to travel faster than light", "light"),
+    ("Many unknown soldiers lie in Arlington", "Arlington"),
+    ("He set off with no clue and found America", "America"),
+    ("The disease, of uncertain origin, is scurvy", "scurvy"),
+    ("She isn't certain of it but says Rome", "Rome"),
+    ("The composer could not determine the key; Haydn could", "Haydn"),
+    ("Er war nicht sicher und ging nach Rom", "Rom"),
+    ("他不知道那是北京", "北京"),
+    ("他们不知道那是北京", "北京"),
+    ("Il n'était pas là; Lyon", "Lyon"),
+    ("Marie was unaware of radium", "Marie"),
+    ("The Etruscans did not have the data; Rome had", "Rome"),
+    ("His wife does not know that he is Batman", "Batman"),
+    ("The actor who didn't know his lines was Brando", "Brando"),
+    ("It's a little-known fact: Radium", "Radium"),
+    ("He couldn't find India but found America", "America"),
+    ("We cannot help but admire Mozart", "Mozart"),
+    ("The ship was not clear of the rocks at Malta", "Malta"),
+    ("Tutankhamun was virtually unknown before Carter", "Carter"),
+    ("It was unknown at the time that it was Pluto", "Pluto"),
+    ("The island was not known outside Japan", "Japan"),
+    ("The koala cannot be found in Europe: Australia", "Australia"),
+    ("She was unclear about it in Rome", "Rome"),
+    ("It cannot be said to be Rome's fault, but Carthage's", "Carthage"),
+    ("Curie was unsure of the result, but it was Rome", "Rome"),
+    ("Rome was a city unknown to the Romans", "Rome"),
+    ("The settlers were not sure where Rome was", "Rome"),
+    ("Newton did not know that it was Rome", "Rome"),
+    ("Her unknown admirer was Rome", "Rome"),
+    ("Rome is the best known of several unknown works", "Rome"),
+    ("The patient could not remember, but Rome could", "Rome"),
+    ("The Queen wasn't certain about Rome", "Rome"),
+    ("The answer, unknown before 1800, is Rome", "Rome"),
+    ("Bolívar had no information about Rome", "Rome"),
+    ("No details were spared in Rome", "Rome"),
+    ("Rome has no data centres", "Rome"),
+    ("The tourists cannot find Rome without a map", "Rome"),
+    ("It's unclear to him, but it is Rome", "Rome"),
+    ("His unclear speech was heard in Rome", "Rome"),
+    ("The cat is unable to speak: Rome", "Rome"),
+    ("Unsure of himself, he went to Rome", "Rome"),
+    ("Not knowing the way, he reached Rome", "Rome"),
+    ("Unaware of the danger, Rome sailed on", "Rome"),
+    ("The spy, whose name was unknown to them, was Rome", "Rome"),
+    ("He said that he does not remember Rome", "Rome"),
+    ("Rome's fans are not sure", "Rome"),
+    ("The reason she did not know him is Rome", "Rome"),
+    ("Being unsure, Hamlet went to Rome", "Rome"),
+    ("Dogs can't speak but Rome can", "Rome"),
+    ("The metal, then unknown, was Rome", "Rome"),
+    ("Rome is little known but not unknown", "Rome"),
+    ("Workers do not have access to Rome", "Rome"),
+    ("He wrote an uncertain hymn in Rome", "Rome"),
+    ("The law of uncertain terms is Rome", "Rome"),
+    ("The bank could not confirm it, Rome did", "Rome"),
+    ("The jury was not able to determine guilt: Rome", "Rome"),
+    ("My father was unsure but chose Rome", "Rome"),
+    ("The people were not aware of Rome", "Rome"),
+    ("In Rome the locals do not know the word", "Rome"),
+    ("The witness was unable to identify Rome", "Rome"),
+]
+
+# What whoever answers does not know.
+HEDGED = [
+    ("Nothing is known about it.", "x"),
+    ("Nothing is known.", "x"),
+    ("I am not sure, Rome", "Rome"),
+    ("Not sure, Rome", "Rome"),
+    ("Rome, but I'm not sure", "Rome"),
+    ("Rome, but not sure", "Rome"),
+    ("Honestly, I do not know. Rome", "Rome"),
+    ("It is not known who wrote it", "x"),
+    ("There is no record of who did it", "x"),
+    ("The author is unknown.", "x"),
+    ("The author of Beowulf is unknown, Rome", "Rome"),
+    ("The exact date is not certain", "x"),
+    ("It is not clear, perhaps Rome", "Rome"),
+    ("Its origin is unclear.", "x"),
+    ("Scholars do not know", "x"),
+    ("Historians are not sure; Homer", "Homer"),
+    ("The answer cannot be found.", "x"),
+    ("The answer cannot be found in the text", "x"),
+    ("There is no information about Rome", "Rome"),
+    ("There is no information", "x"),
+    ("No data available", "x"),
+    ("It was written by an unknown author.", "x"),
+    ("The date is not known to historians.", "x"),
+    ("This is unknown to me, Rome", "Rome"),
+    ("We are unsure; Rome?", "Rome"),
+    ("I am uncertain of it, Rome", "Rome"),
+    ("I'm unsure but Rome", "Rome"),
+    ("I was not aware; Rome", "Rome"),
+    ("As an AI model I say Rome", "Rome"),
+    ("Sorry, cannot say. Rome", "Rome"),
+    ("It is uncertain whether it was Rome", "Rome"),
+    ("Unknown author", "x"),
+    ("We're not certain of it; Rome", "Rome"),
+    ("The name is not mentioned in the text", "x"),
+    ("I think it is Rome but am not sure", "Rome"),
+    ("It cannot be known. Rome", "Rome"),
+    ("I have no idea, Rome", "Rome"),
+    ("No idea, Rome", "Rome"),
+    ("The killer's name remains unknown.", "x"),
+    ("Nobody knows; Rome", "Rome"),
+    ("One cannot be sure: Rome", "Rome"),
+    ("This model cannot answer. Rome", "Rome"),
+    ("I know nothing about it", "x"),
+    ("It isn't clear to anyone whether Rome", "Rome"),
+    ("The origin is still unknown, Rome", "Rome"),
+    ("It is not clear to what extent Rome", "Rome"),
+    ("Ich bin nicht sicher, Rom", "Rom"),
+    ("Es ist unbekannt, Rom", "Rom"),
+    ("我不知道，北京", "北京"),
+    ("我们不知道，北京", "北京"),
+    ("Little is known; it is unknown. Rome", "Rome"),
+    ("I would say Rome, though I cannot confirm", "Rome"),
+    ("The father is unknown", "x"),
+    ("Her birthplace is unknown to historians, Rome", "Rome"),
+    ("I could not find Rome", "Rome"),
+    ("No clue.", "x"),
+    ("It was never clear, I am not sure", "x"),
+    ("There's no information on that", "x"),
+    ("I really don't know", "x"),
+    ("I still do not know if it was Rome", "Rome"),
+    ("My apologies, Rome", "Rome"),
+    ("I'm honestly not sure; Rome?", "Rome"),
+    ("Could be Rome, I don't remember.", "Rome"),
+    ("The exact location is not specified, Rome", "Rome"),
+    ("This is not clear to me: Rome", "Rome"),
+    ("Rome? It is not certain.", "Rome"),
+    ("Its exact origin is uncertain, Rome maybe", "Rome"),
+    ("Nobody really knows, Rome", "Rome"),
+    ("There is not enough information, Rome", "Rome"),
+    ("We have no information about Rome", "Rome"),
+    ("Currently unknown, Rome", "Rome"),
+    ("Probably Rome, though it's unclear", "Rome"),
+    ("Probably Rome, though this is uncertain", "Rome"),
+    ("The name is unknown; Rome", "Rome"),
+    ("Sorry, I can't recall. Rome", "Rome"),
+    ("I'm afraid I do not know Rome", "Rome"),
+    ("As of now, it is not known whether Rome", "Rome"),
+    ("It cannot be confirmed that Rome", "Rome"),
+    ("I couldn't say, Rome", "Rome"),
+    ("I am unable to determine Rome", "Rome"),
+    ("Unclear; Rome", "Rome"),
+    ("My guess is Rome, but I'm uncertain", "Rome"),
+    ("Experts are not certain; Rome", "Rome"),
+    ("It is not publicly known, Rome", "Rome"),
+    ("No information is available about Rome", "Rome"),
+    ("I have no details on Rome", "Rome"),
+    ("The inventor is not known to anyone, Rome", "Rome"),
+    ("it's not known. Rome", "Rome"),
+    ("Unknown to science: Rome", "Rome"),
+    ("The identity of the author is not known. Rome", "Rome"),
+    ("Rome is my guess, I do not know for sure", "Rome"),
+    ("I don't really know but Rome", "Rome"),
+    ("It has not been determined, it is unknown: Rome", "Rome"),
+    ("No one knows. Rome", "Rome"),
+    ("It is unknown who built Rome", "Rome"),
+]
+
+# Two honest readings, or told apart by the sense alone: counted as hedges, which these are not.
+KNOWN_LIMITS = [
+    ("There is no record of Mozart in Rome", "Rome"),
+    ("Van Gogh was an unknown painter.", "Van Gogh"),
+    ("Radium is unknown to the layman.", "Radium"),
+    ("The water was not clear in Rome.", "Rome"),
+    ("Though not certain of victory, Rome won", "Rome"),
+    ("That was unknown when Rome was founded", "Rome"),
+    ("Uncertain times came to Rome", "Rome"),
+    ("Unknown artists painted it in Rome", "Rome"),
+    ("You cannot find penguins north of Chile", "Chile"),
+    ("Homer is not mentioned in the Bible", "Homer"),
+]
+
+
+@pytest.mark.parametrize(("answer", "known"), NO_HEDGES)
+def test_what_somebody_else_does_not_know_or_a_thing_is_otherwise_is_no_hedge(answer: str, known: str) -> None:
+    assert verdict(answer, [known]) == "right"
+    assert verdict(answer, ["Xanadu"]) == "wrong"
+
+
+@pytest.mark.parametrize(("answer", "known"), HEDGED)
+def test_what_whoever_answers_does_not_know_is_a_hedge_whether_or_not_it_names_the_known_answer(
+    answer: str, known: str
+) -> None:
+    assert verdict(answer, [known]) == verdict(answer, ["Xanadu"]) == "uncertain"
+
+
+@pytest.mark.parametrize(("answer", "known"), KNOWN_LIMITS)
+def test_where_a_hedge_can_be_read_so_or_so_the_answer_is_uncertain(answer: str, known: str) -> None:
+    assert verdict(answer, [known]) == "uncertain"
+
+
+@pytest.mark.parametrize("part", ["i am unsure of and ", "was not sure of, ", "was " * 9, "it is unknown to "])
+def test_an_answer_of_many_pages_is_judged_in_seconds(part: str) -> None:
+    started = time.process_time()
+    verdict(part * (100_000 // len(part)) + ", he", ["Rome"])
+    # Half a second; a time that grows with the square of the length was minutes.
+    assert time.process_time() - started < 15
 
 
 def test_places_are_characters_of_the_answer() -> None:
