@@ -31,11 +31,12 @@ _ADVERBS = (
     "specifically|actually|been|being|so|too|very|at all|100|even) )*"
 )
 _SAYING = "say|tell|answer|provide|determine|confirm|verify|recall|remember|be (?:sure|certain)|know|specify|respond"
-_DOING = "find|give|identify|help(?! but)|access|assist|speak|guess|name"
+_DOING = "find|give|identify|help|access|assist|speak|guess|name"
 _TEXT = (
     "(?:the |this |your |that |any )?(?:above |given |provided |original )?"
     "(?:text|passage|context|article|question|prompt|answer|response|document|information|data|sources?)"
 )
+_OF_A_TEXT = re.compile(_TEXT)
 _SPEAKERS_OWN = (
     rf"(?:do not|dont|does not|doesnt|(?:i|we) (?:did not|didnt)) {_ADVERBS}(?:know|recall|remember)",
     rf"(?:do not|dont) have {_ADVERBS}(?:any |enough |sufficient |the |access|that |specific )*"
@@ -50,8 +51,7 @@ _SPEAKERS_OWN = (
 """What whoever answers does not know or cannot do: of somebody else it is no hedge."""
 _ANSWERS_OWN = (
     rf"(?:{_NOT} {_ADVERBS}known|unknown)"
-    r"(?! (?:for(?! certain| sure)|as|by|under|outside|beyond|among|until|till|before|elsewhere"
-    rf"|in(?! (?:{_TEXT}|(?:the )?(?:modern )?(?:world|history)))|at the time)(?!\S))",
+    r"(?! (?:for(?! certain| sure)|as|by|under|outside|beyond|among|until|till|before|elsewhere|at the time)(?!\S))",
     rf"{_NOT} {_ADVERBS}(?:for )?(?:certain|clear)(?! cut)|unclear|uncertain",
     rf"{_NOT} {_ADVERBS}(?:provided|specified|mentioned|stated|disclosed|documented)",
 )
@@ -184,6 +184,7 @@ _BEFORE_NOUNS = frozenset(
         *("with", "most"),
     ]
 )
+_GOING_ON = frozenset({"it", "so", "as", "because", "since"})
 _ONE = frozenset({"a", "an", "the", "some", "by", "of", "from", "in", "at"})
 """Of these, what stands before a noun that is all of the answer: "by an unknown author."."""
 _ANYBODY = frozenset(
@@ -306,14 +307,17 @@ def _is_answers(units: Sequence[str], start: int, stop: int) -> bool:
         return False
     if units[start].startswith("un"):
         if before in _BEFORE_NOUNS:
-            return following in ("is", "are", "was", ".") or (before in _ONE and units[stop + 1] == ".")
+            is_all = units[stop + 1] == "." or (units[stop + 1] == "," and units[stop + 2] in _GOING_ON)
+            return following in ("is", "are", "was", ".") or (before in _ONE and is_all)
         if before in ("not", "never", "isnt", "wasnt", "arent", "werent"):
             return False
+    # "A city unknown to the Romans" is like "was unknown to the Romans".
+    is_verb = place < start - 1 or units[start] in ("isnt", "wasnt", "arent", "werent")
+    is_behind_noun = not is_verb and units[place] not in _JOINING | {"."}
+    is_past = is_behind_noun or bool({"was", "were", "wasnt", "werent"} & set(units[place + 1 : stop]))
+    if following == "in" and units[stop - 1] in ("known", "unknown"):
+        return not is_past or bool(_OF_A_TEXT.match(" ".join(units[stop + 1 : stop + 5])))
     if following == "to":
-        # "A city unknown to the Romans" is like "was unknown to the Romans".
-        is_verb = place < start - 1 or units[start] in ("isnt", "wasnt", "arent", "werent")
-        is_behind_noun = not is_verb and units[place] not in _JOINING | {"."}
-        is_past = is_behind_noun or bool({"was", "were", "wasnt", "werent"} & set(units[place + 1 : stop]))
         return units[stop + 1] in _ASKED | {"me", "us"} or (not is_past and units[stop + 1] in _KNOWING | _ANYBODY)
     return following not in ("of", "about") or _is_speakers(units, start, stop)
 
