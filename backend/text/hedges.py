@@ -46,7 +46,7 @@ _SPEAKERS_OWN = (
     rf"(?:i|we) (?:could not|couldnt) {_ADVERBS}(?:{_SAYING}|{_DOING})",
     rf"(?:not|isnt|wasnt|im not|arent|werent) {_ADVERBS}(?:for )?sure(?! footed)",
     rf"(?:not|im not) {_ADVERBS}aware",
-    "unsure|no idea",
+    "unsure|no idea|have no clue|(?<=[.] )no clue",
 )
 """What whoever answers does not know or cannot do: of somebody else it is no hedge."""
 _ANSWERS_OWN = (
@@ -57,12 +57,13 @@ _ANSWERS_OWN = (
 )
 """What the answer is not, which a person or a thing may not be either."""
 _ANYBODYS = (
-    rf"(?:cannot|can not|cant|could not|couldnt) {_ADVERBS}be {_ADVERBS}(?:determined|known(?! (?:as|for|by))|confirmed"
-    rf"|verified|answered|identified(?! (?:as|by))|said(?! to)|found(?= [.]| anywhere [.]| (?:in|from) {_TEXT}))",
+    rf"(?:cannot|can not|cant|could not|couldnt|unable to|not able to) {_ADVERBS}be {_ADVERBS}(?:determined"
+    rf"|known(?! (?:as|for|by))|confirmed|verified|answered|identified(?! (?:as|by))|said(?! to)"
+    rf"|found(?= [.]| anywhere [.]| (?:in|from) {_TEXT}))",
     rf"(?:i|we) (?:will not|wont|refuse to|decline to|must decline to) {_ADVERBS}(?:{_SAYING}|{_DOING})",
     rf"(?:text|passage|context|article|question|prompt|it) (?:does not|doesnt) {_ADVERBS}(?:mention|say|state|specify)",
     rf"(?:i am|im|we are) not {_ADVERBS}familiar with",
-    "no public record|(?:have no|(?<=[.] )no) clue",
+    "no public record",
     "(?:not enough|insufficient|i lack|we lack) (?:the |any )?(?:information|data|context|knowledge|details)",
     "no way (?:to know|of knowing)|anyones guess|(?<=^[.] )who knows(?= [.]$)|i have never heard of|i dunno|idk",
     "(?<=^[.] )(?:dunno|n a)(?= [.]$)",
@@ -89,9 +90,7 @@ _GOES_ON = frozenset(
     ]
 )
 _THERE = frozenset(
-    [
-        *("available", "given", "provided", "known", "found", "recorded", "mentioned", "specified", "there", "on"),
-    ]
+    {"available", "given", "provided", "known", "found", "recorded", "mentioned", "specified", "there", "on"}
 )
 """What follows "no information is"."""
 OTHER_HEDGES = (
@@ -137,16 +136,8 @@ _BETWEEN = frozenset(
 _PASSED = _VERBS | _BETWEEN
 _NEAR = 30
 """How far a subject may be away, in words."""
-_ONCE = frozenset(
-    [
-        *("previously", "hitherto", "formerly", "once", "relatively", "comparatively", "virtually", "then"),
-    ]
-)
-_SPEAKERS = frozenset(
-    [
-        *("i", "im", "am", "ive", "id", "we", "weve", "you", "youre"),
-    ]
-)
+_ONCE = frozenset({"previously", "hitherto", "formerly", "once", "relatively", "comparatively", "virtually", "then"})
+_SPEAKERS = frozenset({"i", "im", "am", "ive", "id", "we", "weve", "you", "youre"})
 _KNOWING = frozenset(
     [
         *("historians", "scholars", "scientists", "experts", "researchers", "linguists", "archaeologists", "people"),
@@ -158,19 +149,11 @@ _MACHINES = frozenset({"ai", "model", "assistant", "chatbot", "bot"})
 _JOINING = frozenset(
     [
         *(",", "and", "but", "or", "so", "because", "though", "although", "while", "if", "as", "since", "thus"),
-        *("yet", "no"),
+        *("yet",),
     ]
 )
-_IMPERSONAL = frozenset(
-    [
-        *("it", "this", "that", "thats", "there"),
-    ]
-)
-_PERSONS = frozenset(
-    [
-        *("he", "she", "hes", "shes", "who"),
-    ]
-)
+_IMPERSONAL = frozenset({"it", "this", "that", "thats", "there"})
+_PERSONS = frozenset({"he", "she", "hes", "shes", "who"})
 _PERSONS_ELSEWHERE = frozenset(
     [
         *("er", "sie", "il", "elle", "ils", "elles", "lui", "lei", "egli", "ella", "ele", "ela", "hij", "zij", "ona"),
@@ -187,17 +170,9 @@ _BEFORE_NOUNS = frozenset(
 _GOING_ON = frozenset({"it", "so", "as", "because", "since"})
 _ONE = frozenset({"a", "an", "the", "some", "by", "of", "from", "in", "at"})
 """Of these, what stands before a noun that is all of the answer: "by an unknown author."."""
-_ANYBODY = frozenset(
-    [
-        *("the", "any", "other", "others", "most", "many", "modern"),
-    ]
-)
+_ANYBODY = frozenset({"the", "any", "other", "others", "most", "many", "modern"})
 """What people begin with to whom a thing is not known."""
-_ASKED = frozenset(
-    [
-        *("what", "which", "whom", "who", "whether", "how", "where", "when"),
-    ]
-)
+_ASKED = frozenset({"what", "which", "whom", "who", "whether", "how", "where", "when"})
 
 
 def hedges(answer: str, held: Sequence[Token]) -> Iterator[tuple[int, int]]:
@@ -307,8 +282,9 @@ def _is_answers(units: Sequence[str], start: int, stop: int) -> bool:
         return False
     if units[start].startswith("un"):
         if before in _BEFORE_NOUNS:
-            is_all = units[stop + 1] == "." or (units[stop + 1] == "," and units[stop + 2] in _GOING_ON)
-            return following in ("is", "are", "was", ".") or (before in _ONE and is_all)
+            behind = units[stop + 1 : stop + 3]
+            is_all = before in _ONE and (behind[:1] == ["."] or (behind[:1] == [","] and behind[1] in _GOING_ON))
+            return following in ("is", "are", "was", ".") or is_all
         if before in ("not", "never", "isnt", "wasnt", "arent", "werent"):
             return False
     # "A city unknown to the Romans" is like "was unknown to the Romans".

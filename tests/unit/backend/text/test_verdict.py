@@ -645,6 +645,7 @@ NO_HEDGES = [
     ("The people were not aware of Rome", "Rome"),
     ("In Rome the locals do not know the word", "Rome"),
     ("The witness was unable to identify Rome", "Rome"),
+    ("They have no clue, but it is Rome", "Rome"),
 ]
 
 # What whoever answers does not know.
@@ -744,6 +745,9 @@ HEDGED = [
     ("It has not been determined, it is unknown: Rome", "Rome"),
     ("No one knows. Rome", "Rome"),
     ("It is unknown who built Rome", "Rome"),
+    ("It is an unknown", "Rome"),
+    ("The date is unable to be determined", "Rome"),
+    ("I have no clue, Rome", "Rome"),
     ("It is an unknown language, as it is not spoken. Latin", "Latin"),
 ]
 
@@ -780,6 +784,17 @@ def test_what_whoever_answers_does_not_know_is_a_hedge_whether_or_not_it_names_t
 @pytest.mark.parametrize(("answer", "known"), KNOWN_LIMITS)
 def test_where_a_hedge_can_be_read_so_or_so_the_answer_is_uncertain(answer: str, known: str) -> None:
     assert verdict(answer, [known]) == "uncertain"
+
+
+ODD = (
+    "i he she it's its the an of not isn't was is am being have no idea clue information known unknown unsure sure"
+    " certain uncertain unclear aware to in about cannot be found say , . ; and but who rome"
+)
+
+
+@given(st.lists(st.sampled_from(ODD.split(" ")), max_size=14))
+def test_no_words_in_a_row_are_too_few_or_too_odd_for_a_verdict(words: list[str]) -> None:
+    assert verdict(" ".join(words), ["Rome"]) in ("right", "wrong", "uncertain")
 
 
 @pytest.mark.parametrize("part", ["i am unsure of and ", "was not sure of, ", "was " * 9, "it is unknown to "])
