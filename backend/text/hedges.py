@@ -63,7 +63,7 @@ _ANYBODYS = (
     rf"(?:i|we) (?:will not|wont|refuse to|decline to|must decline to) {_ADVERBS}(?:{_SAYING}|{_DOING})",
     rf"(?:text|passage|context|article|question|prompt|it) (?:does not|doesnt) {_ADVERBS}(?:mention|say|state|specify)",
     rf"(?:i am|im|we are) not {_ADVERBS}familiar with",
-    "no public record",
+    "no public record|(?:i am|im|we are) unaware",
     "(?:not enough|insufficient|i lack|we lack) (?:the |any )?(?:information|data|context|knowledge|details)",
     "no way (?:to know|of knowing)|anyones guess|(?<=^[.] )who knows(?= [.]$)|i have never heard of|i dunno|idk",
     "(?<=^[.] )(?:dunno|n a)(?= [.]$)",
@@ -146,6 +146,7 @@ _KNOWING = frozenset(
 )
 """Who knows all that is known."""
 _MACHINES = frozenset({"ai", "model", "assistant", "chatbot", "bot"})
+_PAST = frozenset({"was", "were", "wasnt", "werent", "remained", "became", "seemed"})
 _JOINING = frozenset(
     [
         *(",", "and", "but", "or", "so", "because", "though", "although", "while", "if", "as", "since", "thus"),
@@ -256,13 +257,17 @@ def _is_speakers(units: Sequence[str], start: int, stop: int) -> bool:
 
 
 def _is_of_next(units: Sequence[str], place: int, stop: int) -> bool:
-    """Whether a part without a subject ("Unsure of himself, he went", "Being unsure, Hamlet") is of the next one's."""
+    """Whether a part without a subject ("Unsure of himself, he went", "Being unsure, Hamlet", "The king, unsure of it,
+    fled") is of the next one's, or of the one before."""
     following = units[stop : stop + _NEAR]
     following = following[: following.index(".")] if "." in following else following
     if "," not in following[:-1] or _SPEAKERS & set(following):
         return False
-    is_of_he = following[0] in ("of", "about") and following[following.index(",") + 1] in ("he", "she", "they")
-    return units[place + 1] in ("being", "having") or is_of_he
+    told = units[_begun(units, place) : place]
+    if following[0] in ("of", "about"):
+        is_between = units[place] == "," and len(told) > 1 and not _SPEAKERS & set(told)
+        return is_between or following[following.index(",") + 1] in ("he", "she", "they")
+    return units[place + 1] in ("being", "having")
 
 
 def _begun(units: Sequence[str], place: int) -> int:
@@ -290,7 +295,7 @@ def _is_answers(units: Sequence[str], start: int, stop: int) -> bool:
     # "A city unknown to the Romans" is like "was unknown to the Romans".
     is_verb = place < start - 1 or units[start] in ("isnt", "wasnt", "arent", "werent")
     is_behind_noun = not is_verb and units[place] not in _JOINING | {"."}
-    is_past = is_behind_noun or bool({"was", "were", "wasnt", "werent"} & set(units[place + 1 : stop]))
+    is_past = is_behind_noun or bool(_PAST & set(units[place + 1 : stop]))
     if following == "in" and units[stop - 1] in ("known", "unknown"):
         return not is_past or bool(_OF_A_TEXT.match(" ".join(units[stop + 1 : stop + 5])))
     if following == "to":
