@@ -47,6 +47,10 @@ MARKED = Path(__file__).parent / "marked_words.jsonl"
 PAGE = Path(__file__).parents[1] / "docs" / "words.md"
 PROBE = "smollm2-135m-instruct"
 DRAWS = 1000
+PARTS = {"tried": 200, "checked": 100}
+"""Marked answers of each part."""
+DEFAULT = "the phrase that answers (`phrase`)"
+"""The rule that is used, as the page names it."""
 
 Rule = Callable[[str, Question], Span | None]
 
@@ -92,7 +96,7 @@ def rules(greedy: Mapping[str, Greedy]) -> dict[str, Rule]:
     """Each rule that was tried, by a name for people."""
     tokenizer = Tokenizer.from_file(str(next(models_dir().glob("gguf-*/tokenizer.json"))))
     return {
-        "the phrase that answers (`phrase`)": lambda response, question: phrase(response, question.text),
+        DEFAULT: lambda response, question: phrase(response, question.text),
         "the first new words (`blind`)": lambda response, question: new_words(response, question.text),
         "the last new words": lambda response, question: _run(response, question, lambda runs: runs[-1]),
         "the longest that looks like a name": lambda response, question: _run(response, question, _longest_name),
@@ -139,6 +143,13 @@ def agreements(rule: Rule, part: str) -> dict[Side, np.ndarray]:
         if mark.part == part:
             found[mark.side].append(agreement(mark, rule(mark.response, mark.question)))
     return {side: np.array(told) for side, told in found.items()}
+
+
+def agreement_cells(rule: Rule, part: str) -> tuple[str, ...]:
+    """How a rule agrees with the marks of a part, as cells: answers, exact and F1 on either side, gap."""
+    found = agreements(rule, part)
+    cells = [_interval(found[side][:, column]) for side in ("right", "wrong") for column in (0, 1)]
+    return f"{PARTS[part]}", *cells, _gap(found["right"][:, 1], found["wrong"][:, 1])
 
 
 def _interval(values: np.ndarray) -> str:
@@ -233,10 +244,7 @@ def page() -> str:
     tried = rules(greedy)
     agree, tell = [], []
     for name, rule in tried.items():
-        for part, count in (("tried", 200), ("checked", 100)):
-            found = agreements(rule, part)
-            cells = [_interval(found[side][:, column]) for side in ("right", "wrong") for column in (0, 1)]
-            agree.append([name, f"{count}", *cells, _gap(found["right"][:, 1], found["wrong"][:, 1])])
+        agree += [[name, *agreement_cells(rule, part)] for part in PARTS]
         tell.append([name, *apart(rule, standing)])
     return _TEXT.format(
         agree="\n".join(f"| {' | '.join(row)} |" for row in agree),

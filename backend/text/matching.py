@@ -29,7 +29,7 @@ from functools import lru_cache
 
 import regex
 
-APOSTROPHES = "'\u2018\u2019\u00b4\u02bb\u02bc\u02bd\u02be\u02bf\u02b9\uff07\u05f3"
+APOSTROPHES = "'`\u2018\u2019\u201b\ua78c\u00b4\u02bb\u02bc\u02bd\u02be\u02bf\u02b9\uff07\u05f3"
 SIGNED = r"(?<![^\W_])[^\W\d_](?:\+\+|[#\u266f](?!\w))"
 """A single letter with its sign, which makes another name of it: C++, C#. Other signs say less (K+, Disney+)."""
 UNSPACED = r"\p{Han}\p{Hiragana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
@@ -70,9 +70,9 @@ _TOKEN = regex.compile(
     regex.IGNORECASE,
 )
 _CUT = regex.compile(rf"[{_JOINERS}{APOSTROPHES}\"]")
-_SUFFIXED = regex.compile(
-    rf"(\p{{L}}[\p{{L}}\p{{M}}]+)[{APOSTROPHES}](?:[sS]|(?<=\p{{Lu}}[\p{{L}}\p{{M}}]{{2,}}[{APOSTROPHES}])\p{{Ll}}{{1,6}})"
-)
+_POSSESSIVE = regex.compile(rf"(.*\p{{L}}.*)[{APOSTROPHES}][sS]")
+_SUFFIXED = regex.compile(rf"(\p{{Lu}}[\p{{L}}\p{{M}}]{{2,}})[{APOSTROPHES}]\p{{Ll}}{{1,6}}")
+"""A name with a Turkish suffix."""
 _ELIDED = regex.compile(rf"(?:[ldcjmnstLDCJMNST]|[qQ]u|(?:[dD]e|[nN]e|[sS]u)?ll|[uU]n)[{APOSTROPHES}](\p{{L}}.+)")
 _AND, _TO = "[\u0648\u0641]", "[\u0628\u0643\u0644]"
 _PREFIXED = (
@@ -177,13 +177,17 @@ def _is_accent(mark: str, base: str) -> bool:
     return script in ("LATIN", "GREEK", "ARABIC", "HEBREW", "DIGIT", "") and unicodedata.combining(mark) > 0
 
 
+def owner(raw: str) -> str:
+    """A word without the 's behind it: "O'Neill" of "O'Neill's", "X" of "X's"; any other, as "1960's", as it is."""
+    match = _POSSESSIVE.fullmatch(raw)
+    return match[1] if match else raw
+
+
 def _also(raw: str, key: str) -> tuple[str, ...]:
     """What a word is without suffix, elided article, prefix or particle."""
-    told = []
-    for pattern in (_SUFFIXED, _ELIDED):
-        match = pattern.fullmatch(raw)
-        if match:
-            told.append(fold(_CUT.sub("", match[1])))
+    bare = owner(raw)
+    forms = [bare, *(match[1] for one in (raw, bare) for by in (_SUFFIXED, _ELIDED) if (match := by.fullmatch(one)))]
+    told = [fold(_CUT.sub("", form)) for form in forms]
     told += [match[1] for pattern in _PREFIXED if (match := pattern.fullmatch(key))]
     told += [f"\u0627\u0644{match[1]}" for match in [_TO_THE.fullmatch(key)] if match]
     told += _stems(key)

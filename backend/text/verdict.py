@@ -3,17 +3,17 @@
 The rule. Words are compared as `backend.text.matching` reads them: without case, accents and strokes, possessives and
 particles set aside, numbers by value, scripts without spaces by their characters.
 
-1. An answer is uncertain if it has no word, or says that it does not know (`HEDGES`), whatever else it says: "I am not
-   sure, it may be Cairo." A hedge inside a known answer's own name ("Tomb of the Unknown Soldier") or a title
-   ("Unknown Pleasures") is none, and neither is "not known for", nor one that an article parts ("not a known alloy").
+1. An answer is uncertain if it has no word, or says that it does not know (`backend.text.hedges`), whatever else it
+   says: "I am not sure, it may be Cairo." A hedge inside a known answer's own name ("Tomb of the Unknown Soldier") or a
+   title ("Unknown Pleasures") is none.
 2. It is right if a known answer stands in it as whole words, articles passed over, and is not denied right there:
    "It is not Cairo" and "Giza rather than Cairo" do not name Cairo. Initials may be written as one word ("JK Rowling",
    "US"), and a name that is a small word otherwise ("US", "He", "May") only counts as it is written.
 3. Else it is wrong.
 
-Owns matching, normalisation and this rule. Refuses to judge meaning: a denial further off ("Cairo? Certainly not.")
-still matches, of hedges and denials in other languages only the most usual are known, and in scripts without spaces a
-name inside another one is found. So a person can overrule each verdict.
+Owns matching, normalisation, denials and this rule. Refuses to judge meaning: a denial further off ("Cairo? Certainly
+not.") still matches, of hedges and denials in other languages only the most usual are known, and in scripts without
+spaces a name inside another one is found. So a person can overrule each verdict.
 Source: Gao et al. 2025's code for the order (uncertain first, then the known answer); the evaluation of SQuAD
 (Rajpurkar et al. 2016) for normalisation, which removes punctuation without parting words and keeps accents; we part,
 so that "Paris/France" holds two words.
@@ -25,62 +25,11 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from backend.text.matching import Token, tokens
+from backend.text.hedges import hedges
+from backend.text.matching import Token, fold, owner, tokens
 from backend.types.identify import Verdict
 
 ARTICLES = frozenset({"a", "an", "the"})
-_SAYING = (
-    "say|tell|answer|provide|determine|confirm|verify|recall|remember|be (?:sure|certain|determined|known|confirmed|"
-    "verified|answered|found|identified|said)|know|specify|respond"
-)
-_DOING = "find|give|identify|help|access|assist|speak|guess|name"
-_PASSIVE = r"be (?:sure|certain|determined|known|confirmed|verified|answered|found|identified|said)"
-"""What anybody may have been unable to do once: a hedge in the past only where the one who answers says it."""
-_ADVERBS = (
-    "(?:(?:explicitly|currently|yet|publicly|clearly|entirely|exactly|really|quite|completely|fully|directly|"
-    "specifically|actually|been|being|so|too|very|at all|100|even) )*"
-)
-HEDGES = (
-    rf"(?:do not|dont|does not|doesnt|(?:i|we) (?:did not|didnt)) {_ADVERBS}(?:know|recall|remember)",
-    rf"(?:do not|dont) have {_ADVERBS}(?:any |enough |sufficient |the |access|that |specific )*"
-    "(?:information|data|access|knowledge|context|details)",
-    rf"(?:cannot|can not|cant|unable to|not able to) {_ADVERBS}(?:{_SAYING}|{_DOING})",
-    rf"(?:could not|couldnt) {_ADVERBS}(?:{_PASSIVE}|determine|confirm|verify|provide|specify)",
-    rf"(?:i|we) (?:could not|couldnt) {_ADVERBS}(?:{_SAYING}|{_DOING})",
-    rf"(?:i|we) (?:will not|wont|refuse to|decline to|must decline to) {_ADVERBS}(?:{_SAYING}|{_DOING})",
-    rf"(?:text|passage|context|article|question|prompt|it) (?:does not|doesnt) {_ADVERBS}(?:mention|say|state|specify)",
-    rf"(?:not|isnt|wasnt|arent|werent) {_ADVERBS}(?:provided|specified|mentioned|stated|disclosed|documented)",
-    rf"(?:not|isnt|wasnt|im not|arent|werent) {_ADVERBS}(?:for )?(?:sure|certain|clear)(?! footed)(?! cut)",
-    rf"(?:not|isnt|wasnt|arent|werent) {_ADVERBS}known"
-    r"(?! (?:for(?! certain| sure)|as|by|to (?:be|have|do|play|speak|make|exist))\b)",
-    rf"(?:not|im not) {_ADVERBS}aware|(?:i am|im|we are) not {_ADVERBS}familiar with",
-    "no (?:(?:reliable |specific |available )?information|idea|data|details|public record)|(?:have no|^no) clue",
-    "(?:not enough|insufficient|i lack|we lack) (?:the |any )?(?:information|data|context|knowledge|details)",
-    "no way (?:to know|of knowing)|anyones guess|^who knows$|i have never heard of|i dunno|idk|^(?:dunno|n a)$",
-    "(?:there (?:is|are|was|were) )no records?|no records? (?:of|that|exists?)|have no records?",
-    "(?:no one|nobody) (?:really |actually )?knows",
-    "im (?:so |very |really )?sorry|i am (?:so |very |really )?sorry|i apologi[sz]e|my apologies",
-    "as an ai|as a (?:large )?language model|im (?:just|only) an ai|unclear|unknown|uncertain|unsure|more context",
-    "(?:hard|difficult|impossible) to (?:say|tell|know|determine)",
-    "(?:please|could you|can you|would you|need to) clarify",
-    "clarify (?:the|your|what|which) (?:question|request|mean|you)",
-)
-"""What an answer says that does not know, over its words in a row, articles kept."""
-OTHER_HEDGES = (
-    *("不知道", "不清楚", "不确定", "不確定", "无法回答", "無法回答", "无法确定", "無法確定"),
-    *("分かりません", "わかりません", "分からない", "わからない", "知りません", "不明です"),
-    *("모르겠습니다", "모릅니다", "모르겠어요", "모르겠다", "몰라요", "알 수 없습니다", "알 수 없다"),
-    *("ไม่ทราบ", "ไม่รู้", "ไม่แน่ใจ", "मुझे नहीं पता", "पता नहीं", "मालूम नहीं", "नहीं जानता", "नहीं जानती"),
-    *("لا أعرف", "لا أعلم", "لا أدري", "لست متأكدا", "غير معروف", "نمی‌دانم", "לא יודע", "לא יודעת", "לא ידוע"),
-    *("не знаю", "не знаем", "не уверен", "не уверена", "не могу ответить", "не могу сказать", "неизвестно"),
-    *("δεν ξέρω", "δεν γνωρίζω", "bilmiyorum", "bilmiyoruz", "emin değilim", "bilinmiyor", "keine Ahnung"),
-    *("weiß nicht", "weiß es nicht", "weiß ich nicht", "weiß das nicht", "nicht sicher", "unbekannt"),
-    *("tut mir leid", "ne sais pas", "ne connais pas", "suis pas sûr", "suis pas sûre", "aucune idée"),
-    *("no lo sé", "no se sabe", "no estoy seguro", "no estoy segura", "não sei", "não tenho certeza"),
-    *("non lo so", "non so", "non sono sicuro", "non sono sicura", "weet het niet", "weet ik niet", "geen idee"),
-    *("nie wiem", "vet inte", "không biết", "không chắc", "tidak tahu", "nevím"),
-)
-"""The same in other languages, as it is written."""
 _PARTED = re.compile(r"[,.;:!?()\n\u3001\u3002\uff0c\uff1b\uff01\uff1f]")
 _DENIAL = (
     r"(?:(?:not|never|neither|nor|isnt|wasnt|arent|werent|aint|no longer|rather than|instead of"
@@ -135,7 +84,7 @@ def verdict(answer: str, aliases: Sequence[str]) -> Verdict:
     if all(token.key in ARTICLES for token in held):
         return "uncertain"
     known = list(_found(answer, held, aliases))
-    if any(not any(start <= first and last <= stop for start, stop in known) for first, last in _hedged(answer, held)):
+    if any(not any(start <= first and last <= stop for start, stop in known) for first, last in hedges(answer, held)):
         return "uncertain"
     return "right" if any(not _is_denied(answer, held, *place) for place in known) else "wrong"
 
@@ -154,37 +103,16 @@ def read(text: str) -> tuple[Token, ...]:
 
 
 @lru_cache(maxsize=1)
-def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
-    """(hedges, denials before a name, denials behind it) over words in a row, in every language."""
+def _denials() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """(denials before a name, denials behind it) over words in a row, in every language."""
 
     def any_of(phrases: Sequence[str]) -> str:
         return "|".join(re.escape(" ".join(words(phrase))) for phrase in phrases)
 
     return (
-        re.compile(rf"(?<!\S)(?:{'|'.join(HEDGES)}|{any_of(OTHER_HEDGES)})(?!\S)"),
         re.compile(rf"(?<!\S)(?:{_DENIAL}|{any_of(OTHER_DENIALS)})$"),
         re.compile(rf"(?:{any_of(DENIED_BEHIND)})(?!\S)"),
     )
-
-
-def _hedged(answer: str, held: Sequence[Token]) -> Iterator[tuple[int, int]]:
-    """From which word to which the answer says that it does not know, titles ("Unknown Pleasures") passed over."""
-    joined = " ".join(token.key for token in held)
-    has_titles = any(answer[token.start].islower() for token in held)
-    for match in _patterns()[0].finditer(joined):
-        first = joined.count(" ", 0, match.start())
-        last = first + match.group().count(" ") + 1
-        if not (has_titles and last < len(held) and _is_title(answer, held[first : last + 1])):
-            yield first, last
-
-
-def _is_title(answer: str, held: Sequence[Token]) -> bool:
-    """Whether words and the one behind them are part of a title: each begins with a capital, nothing else between.
-
-    Asked only of answers where not every word begins so.
-    """
-    gap = answer[held[-2].stop : held[-1].start]
-    return gap.strip("\"'\u201c\u201d*_") == " " and all(answer[token.start].isupper() for token in held)
 
 
 def _is_denied(answer: str, held: Sequence[Token], start: int, stop: int) -> bool:
@@ -194,7 +122,7 @@ def _is_denied(answer: str, held: Sequence[Token], start: int, stop: int) -> boo
         first += 1
     while last > stop and _PARTED.search(answer[held[stop - 1].stop : held[last - 1].start]):
         last -= 1
-    _, before, behind = _patterns()
+    before, behind = _denials()
     return bool(
         before.search(" ".join(token.key for token in held[first:start]))
         or behind.match(" ".join(token.key for token in held[stop:last]))
@@ -228,7 +156,7 @@ def _spellings(aliases: tuple[str, ...]) -> dict[str, list[tuple[Token, ...]]]:
         )
         if bare and every[-1].key == "a" and bare[-1] is not every[-1]:
             bare = (*bare, every[-1])
-        for spelling in {bare, _merged(alias, bare), _apart(alias, bare)} if bare else ():
+        for spelling in {bare, _merged(alias, bare), _apart(alias, bare), _unowned(alias, bare)} if bare else ():
             found.setdefault(spelling[0].key, []).append(spelling)
     return {first: sorted(held, key=len, reverse=True) for first, held in found.items()}
 
@@ -266,6 +194,17 @@ def _apart(text: str, held: tuple[Token, ...]) -> tuple[Token, ...]:
     )
 
 
+def _unowned(text: str, held: tuple[Token, ...]) -> tuple[Token, ...]:
+    """Words on s without the 's behind them, in a name of several: "St James's Palace" as "St James' Palace"."""
+    if len(held) == 1:
+        return held
+    raws = (owner(text[token.start : token.stop]) for token in held)
+    return tuple(
+        Token(token.start, token.stop, fold(raw)) if raw[-1] in "sS" and token.stop - token.start > len(raw) else token
+        for token, raw in zip(held, raws, strict=True)
+    )
+
+
 def _found(text: str, held: Sequence[Token], aliases: Sequence[str]) -> Iterator[tuple[int, int]]:
     """From which of the words to which an alias stands, at each place the longest that begins there."""
     spellings = _spellings(tuple(aliases))
@@ -281,12 +220,12 @@ def _found(text: str, held: Sequence[Token], aliases: Sequence[str]) -> Iterator
 def _is_meant(text: str, held: Sequence[Token], place: int, aliases: Sequence[str]) -> bool:
     """Whether a small word is meant as a name: "US", not "us"; "He" in "The symbol is He.", not in "He is a man"."""
     token = held[place]
-    if token.key not in SMALL or len(held) == 1:
+    raw = owner(text[token.start : token.stop])
+    if fold(raw) not in SMALL or len(held) == 1:
         return True
-    spelled = {_bare(alias) for alias in aliases if _bare(alias).casefold() == token.key}
+    spelled = {_bare(alias) for alias in aliases if _bare(alias).casefold() == fold(raw)}
     if not spelled or any(alias.islower() for alias in spelled):
         return True
-    raw = text[token.start : token.stop]
     if raw not in spelled:
         return False
     before, behind = text[max(0, token.start - 4) : token.start].rstrip()[-1:], text[token.stop : token.stop + 2]

@@ -2,9 +2,10 @@
 
 A response is read sentence by sentence; the first sentence with a candidate holds the answer. In it,
 
-1. content words in a row are a phrase. Function words, a form of "be", "called" and its like, a participle before a
-   preposition ("located in"), brackets, commas and full stops part phrases; "of", "the" and their like join capitals
-   ("University of Bologna"), and a full stop behind an initial or a title parts nothing ("John F. Kennedy").
+1. content words in a row are a phrase. Function words, a form of "be" (`copulas`: in many languages), "call", "called"
+   and their like, a participle before a preposition ("located in"), brackets, commas and full stops part phrases; "of",
+   "the" and their like join capitals ("University of Bologna"), and a full stop behind an initial or a title parts
+   nothing ("John F. Kennedy").
 2. A phrase is a candidate if it has a word that the question has not. Words of the question at its ends are cut
    off, save beside words of their own case ("New York City", "soil sampler", but "constellation | Andromeda"). A phrase
    right behind "be" is a candidate too if the response says it for the second time ("hit is hit").
@@ -12,7 +13,11 @@ A response is read sentence by sentence; the first sentence with a candidate hol
    kind before what is of that kind ("a *type* of sauce", "a *city* in Japan"). The number of a point in a list is none.
 4. Of the rest: a figure where the question asks for one; a place or time put first ("In Japan, ...") where it asks
    where or when; what is "called" so, or stands behind a colon or "="; a subject that has no word of the
-   question ("Zirconium is a chemical element"); the first candidate behind a form of "be"; the first.
+   question ("Zirconium is a chemical element"); the first candidate behind a "be" with which the sentence goes on after
+   two commas ("The stone, named after a saint, is talc"), unless it asks where or when; behind any "be"; the first.
+
+Not told apart: a name between commas ("The capital, Paris, is large." gives "large"), and a German noun that begins the
+response as a subject ("Der Autor ist Goethe.").
 
 Owns these rules. Refuses to look at known answers: words that are found with their help can be told apart from others
 by that alone. The words of a language that is written without spaces are its characters.
@@ -21,15 +26,22 @@ by that alone. The words of a language that is written without spaces are its ch
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from backend.identify.answers.wording import BE, FUNCTION, Span, Word, is_letter, is_parted, words_of
+import regex
+
+from backend.identify.answers.copulas import read_words, without_verb
+from backend.identify.answers.wording import BE, FUNCTION, Span, Word, is_letter, is_parted
+from backend.text.matching import UNSPACED
 from backend.text.verdict import normalise
 
 _NAMING = frozenset({"called", "named", "titled", "termed", "nicknamed", "dubbed", "entitled"})
 _NAMED = re.compile(
-    r"(?:\b(?:called|named|titled|termed|nicknamed|dubbed|entitled|known as|referred to as)|[:=])\W*"
+    r"(?:\b(?:calls?|called|named|titled|termed|nicknamed|dubbed|entitled|known as|referred to as)|[:=]"
+    r"|\b(?:call|name|title|term|nickname|dub)(?:s|d|ed|bed)? "
+    r"(?:it|him|her|them|(?:the|this|that|its)(?: (?!of )\w+){1,2})"
+    r"|\b(?:know|refer to) (?:it|him|her|them|this) as)\W*"
     r"(?:(?:a|an|the)\b\W*)?$",
     re.IGNORECASE,
 )
@@ -64,6 +76,7 @@ _JOINS = frozenset(
         *("al", "ibn", "bin", "y", "for"),
     ]
 )
+_UNSPACED = regex.compile(f"[{UNSPACED}]")
 _PLACING = frozenset({"in", "from", "of", "by", "at", "on", "to", "with", "for", "as", "between", "near", "within"})
 _ADVERBS = frozenset(
     [
@@ -108,17 +121,19 @@ class _Phrase:
     behind_be: bool
     echoed: bool
     """Words of the question stand before it in its clause."""
+    resumed: bool = False
+    """A comma and a form of "be" stand before it: "The stone, named after a saint, is talc"."""
 
 
 def phrase(response: str, question: str) -> Span | None:
     """The words that answer; None where the response says nothing but the question."""
-    words = words_of(response)
+    words = read_words(response)
     asked = set(normalise(question).split())
     found = _candidates(words, response, asked)
     if not found:
         return None
     best = _best(found, words, response, question, asked)
-    return Span(words[best.start].start, words[best.stop - 1].end)
+    return without_verb(response, Span(words[best.start].start, words[best.stop - 1].end))
 
 
 def _candidates(words: Sequence[Word], response: str, asked: set[str]) -> list[_Phrase]:
@@ -139,7 +154,8 @@ def _phrases(words: Sequence[Word], asked: set[str]) -> list[_Phrase]:
     """Content words in a row, in order."""
     told: list[_Phrase] = []
     sentence = clause = 0
-    behind_be = echoed = is_open = False
+    behind_be = echoed = is_open = resumed = False
+    resuming = set(_resuming(words))
     for place, word in enumerate(words):
         # The end of the run says all that is asked of it.
         run = words[max(told[-1].start, place - 2) : place] if is_open else ()
@@ -148,19 +164,33 @@ def _phrases(words: Sequence[Word], asked: set[str]) -> list[_Phrase]:
             clause += 1
             if _SENTENCE_END.search(word.gap) and "," not in word.gap:
                 sentence += 1
-                behind_be = echoed = False
+                behind_be = echoed = resumed = False
         is_open = is_open and not _QUOTE.search(word.gap)
         if _is_empty(words, place):
             behind_be = behind_be or bool(set(word.pieces) & BE)
+            resumed = resumed or place in resuming
             is_open = is_open and _joins(words, place)
             continue
         if is_open:
             told[-1] = replace(told[-1], stop=place + 1)
         else:
-            told.append(_Phrase(place, place + 1, sentence, clause, behind_be, echoed))
+            told.append(_Phrase(place, place + 1, sentence, clause, behind_be, echoed, resumed))
         is_open = True
         echoed = echoed or bool(set(word.pieces) & asked)
     return told
+
+
+def _resuming(words: Sequence[Word]) -> Iterator[int]:
+    """Where a form of "be" goes on with the subject behind what stood between two commas."""
+    clauses, is_said = 1, False
+    for place, word in enumerate(words):
+        if is_parted(words, place, words[max(0, place - 2) : place]):
+            is_end = _SENTENCE_END.search(word.gap) and "," not in word.gap
+            clauses, is_said = (1, False) if is_end else (clauses + 1, is_said)
+        is_verb = word.raw in ("is", "was", "are", "were") or word.pieces == ("is",)
+        if is_verb and clauses > 2 and not is_said and word.gap.strip() == ",":
+            yield place
+        is_said = is_said or (clauses == 1 and is_verb)
 
 
 def _is_empty(words: Sequence[Word], place: int) -> bool:
@@ -206,7 +236,9 @@ def _cut(one: _Phrase, words: Sequence[Word], asked: set[str]) -> _Phrase | None
     if not new:
         return None
     start, stop = new[0], new[-1] + 1
-    while start > one.start and _is_alike(words, start - 1, start):
+    # "Call the mineral talc": what is called so is named first.
+    is_object = one.start > 1 and words[one.start - 2].raw in ("call", "calls")
+    while start > one.start and not is_object and _is_alike(words, start - 1, start):
         start -= 1
     while stop < one.stop and _is_alike(words, stop, stop - 1):
         stop += 1
@@ -220,7 +252,14 @@ def _cut(one: _Phrase, words: Sequence[Word], asked: set[str]) -> _Phrase | None
 
 def _is_alike(words: Sequence[Word], place: int, beside: int) -> bool:
     joins = set(words[place].pieces) <= _JOINS
+    if not joins and _has_no_case(words[place]) and _has_no_case(words[beside]):
+        return False
     return joins or _is_name(words[place]) == _is_name(words[beside]) or set(words[beside].pieces) <= _JOINS
+
+
+def _has_no_case(word: Word) -> bool:
+    """Whether words of this script are apart, and no case tells a name from others: Hangul, Arabic, Devanagari."""
+    return word.raw[0].isalpha() and word.raw.lower() == word.raw.upper() and not _UNSPACED.match(word.raw)
 
 
 def _is_new(word: Word, asked: set[str]) -> bool:
@@ -261,9 +300,11 @@ def _best(found: Sequence[_Phrase], words: Sequence[Word], response: str, questi
     named = [one for one in found if one.clause == first.clause and _is_named(one, words, response)]
     if named:
         return named[0]
+    # Where something lies is often told between the commas.
+    resumed = None if _PLACE_ASKED.search(question) else next((one for one in found if one.resumed), None)
     if has_verb or _is_subject(first, words, asked):
         return first
-    return next((one for one in found if one.behind_be), first)
+    return resumed or next((one for one in found if one.behind_be), first)
 
 
 def _is_named(one: _Phrase, words: Sequence[Word], response: str) -> bool:
@@ -277,8 +318,10 @@ def _is_figure(one: _Phrase, words: Sequence[Word]) -> bool:
 
 
 def _is_subject(one: _Phrase, words: Sequence[Word], asked: set[str]) -> bool:
-    """Whether it begins the response, has no word of the question, and a form of "be" stands behind it."""
-    if one.stop == len(words) or not set(words[one.stop].pieces) & BE or not _is_name(words[one.start]):
+    """Whether it begins the response, has no word of the question, and a form of "be" or "named" stands behind it."""
+    if one.stop == len(words) or not _is_name(words[one.start]):
+        return False
+    if not set(words[one.stop].pieces) & BE and words[one.stop].raw not in _NAMING:
         return False
     if any(set(word.pieces) & asked - _EMPTY for word in words[one.start : one.stop]):
         return False

@@ -16,8 +16,9 @@ from pydantic import ValidationError
 
 from backend.errors import BadInput
 from backend.identify.formats.limits import LARGE, MAX_BYTES, MAX_LIST, beyond, refuse_twice
+from backend.identify.formats.literals import Unclear
 from backend.identify.formats.rows import ENDINGS, rows
-from backend.identify.formats.spellings import Unclear, spellings, whole, word
+from backend.identify.formats.spellings import spellings, whole, word
 from backend.identify.questions.questions import checked, chosen, same
 from backend.text.verdict import normalise
 from backend.types.identify import MAX_TEXT, Question, ReadQuestions

@@ -1,15 +1,16 @@
 """Cells of question files as texts and spellings, however another tool has written them.
 
 Owns what one cell means. A list comes as a list, as JSON in a text, as Python or NumPy print it (`['a', "O'Brien"]`,
-`['a' 'b']`, `array(['a'], dtype=object)`, tuples, sets, dicts), or as a text with bars between spellings. What pandas
-turned a number or nothing into ("1969.0", "nan", "<NA>") is turned back. Nothing of a text is run. Refuses to guess:
-a list that is cut short ("...") or of which a part is not understood raises `Unclear`, and never becomes one spelling;
-a real answer that only looks like a list ("[sic]") stays as it is.
+`['a' 'b']`, `array(['a'], dtype=object)`, tuples, sets, dicts: `backend.identify.formats.literals`), without its
+brackets (`'a', 'b'`), or as a text with bars between spellings; a single value as tools print it (`b'a'`,
+`Decimal('3.0')`, `datetime.date(1969, 7, 20)`, `tensor([3])`, `Answer(value='a')`). What pandas turned a number or
+nothing into ("1969.0", "nan", "<NA>") is turned back. Nothing of a text is run. Refuses to guess: a list that is cut
+short ("...") or of which a part is not understood raises `Unclear`, and never becomes one spelling; a real answer that
+only looks so ("[sic]", "'Round Midnight", "f(x=2)", "print('a')") stays as it is.
 """
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -18,6 +19,7 @@ from decimal import Decimal
 from typing import Any
 
 from backend.errors import BadInput
+from backend.identify.formats.literals import CLOSES, Literal, NoLiteral, Tuple, Unclear
 from backend.untrusted import MAX_DEPTH, json_value
 
 MISSING = frozenset(
@@ -33,48 +35,33 @@ _KEYS = ("value", "text", "answer", "answers", "aliases", "normalized_aliases")
 _WHOLE = re.compile(r"-?\d+\.0|-?\d(?:\.\d+)?[eE]\+?\d{1,2}")
 _MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]00:00:00(?:\.0+)?(?:Z|[+-]00:?00)?")
 """A day, as tools write it that know no days without a time."""
-_TOKEN = re.compile(
-    r"""\s*(?:
-    (?P<text>[bBuUrR]{0,2}(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"))
-    |(?P<option>[A-Za-z_]\w*)=
-    |(?P<call>[A-Za-z_][\w.]*)\(
-    |(?P<dots>\.\.\.|\u2026)
-    |(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?=[\s,\])}:]|$)
-    |(?P<name><NA>|[A-Za-z_]\w*)
-    |(?P<mark>[\[\](){},:])
-    )""",
-    re.VERBOSE | re.DOTALL,
-)
-_NAMES = {"None": None, "null": None, "nan": None, "NaN": None, "NaT": None, "<NA>": None, "NA": None,
-          "True": True, "true": True, "False": False, "false": False}  # fmt: skip
-_CALLS = re.compile(
-    r"(?:\w+\.)*(?:c|character|array|asarray|list|tuple|set|frozenset|dict|dict_keys|dict_values|Index|OrderedDict|deque|str_?|bytes_?|string_|bool_?|u?int\d*"
-    r"|float\d*|Decimal|Timestamp)"
-)
 _CALLED = re.compile(
     r"(?:\w+\.)*(?:array|list|tuple|set|frozenset|dict|dict_keys|dict_values|Index|OrderedDict|deque)\(\s*[\[({]"
     r"|(?:set|frozenset|list|tuple|dict|c|character)\(\s*(?:\)|\d*\))\Z|(?:c|list|character)\(\s*[\"']"
 )
+_PRINTED = re.compile(
+    r"(?:\w+\.)*(?:defaultdict|Counter|mappingproxy)\(|(?:\w+\.)*(?:Timestamp|Decimal)\(\s*['\"]|Fraction\(\d|datetime\.time(?:delta)?\("
+    r"|(?:torch\.)?[tT]ensor\([\[\d.-]|Array\(\[|(?:datetime\.)?date(?:time)?\(\d{4}, \d"
+    r"|(?:np|numpy)\.(?:str_|bytes_|bool_|u?int\d+|float\d+|datetime64)\("
+)
+"""How a single value is printed, or an object that holds one."""
+_FIELDS = re.compile(r"(?:(?:\w+\.)*[A-Z]\w*|namespace)\(\s*(?:\w{2,}=|[bBuU]?['\"])")
+"""How an object of somebody's own is printed: f(x=2) and print('x') may be answers."""
+_BYTES = re.compile(r"[bBuU](?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")", re.DOTALL)
+_QUOTED = r"(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
+_ROW = re.compile(rf"(?:\[1\]\s+{_QUOTED}(?:\s+{_QUOTED})*|{_QUOTED}(?:\s*,\s*{_QUOTED})+),?", re.DOTALL)
+"""Texts of a list without its brackets, and of a vector as R prints it."""
+_ROW_CUT = re.compile(rf"{_QUOTED}(?:\s*,\s*{_QUOTED})*\s*,\s*['\"]?[^'\"]*(?:\.\.\.|\u2026)", re.DOTALL)
 _OBJECT = re.compile(
-    r"\[object \w+\]|\w{1,40}(?:\{\w+\})?\[\s*\".*\]\Z|\[?<(?:[\w.]+(?:Scalar|Array)\b|.{1,200} at 0x[0-9a-f]+>)",
+    r"\[1\] -?[\d.]+\Z|#<\w|Array\s*\(\s*\[\w+\]\s*=>|[\[{]\s*:\w+\s*=>|map\[\w+:|(?:Map|Set)\(\d+\) ?\{"
+    r"|(?:WrappedArray|Array(?:Seq|Buffer))\(|(?:Array|List|Vector)\(\w[^()]*,|<(?:class|enum) '"
+    r"|<[A-Za-z_][\w.]*: .*>\Z|\[object \w+\]"
+    r"|\w{1,40}(?:\{\w+\})?\[\s*\".*\]\Z|\[?<(?:[\w.]+(?:Scalar|Array)\b|.{1,200} at 0x[0-9a-f]+>)",
     re.DOTALL,
 )
 _COLUMN = re.compile(r"\bdtype: \w+\)?\Z")
 """How pandas, Arrow and Python print what is no list of theirs: of a column, of a single value, of a generator; how
-JavaScript prints an object and Julia a list."""
-_CLOSES = {"[": "]", "(": ")", "{": "}"}
-
-
-class Unclear(ValueError):
-    """A value of which it is not clear what it spells."""
-
-
-class _NoLiteral(ValueError):
-    """The text is no list or object of Python's, NumPy's or JSON's."""
-
-
-class Tuple(list[Any]):
-    """A tuple or a set that a text spells: of texts it is a list, of numbers it may be a point or an interval."""
+JavaScript and Ruby print an object, and Julia, Scala, Go and PHP a list."""
 
 
 def word(value: Any, missing: frozenset[str] = MISSING) -> str:
@@ -83,6 +70,8 @@ def word(value: Any, missing: frozenset[str] = MISSING) -> str:
         return ""
     if isinstance(value, str):
         stripped = value.strip()
+        if _BYTES.fullmatch(stripped):
+            return word(_unprinted(stripped))
         midnight = _MIDNIGHT.fullmatch(stripped)
         return midnight[1] if midnight else "" if stripped in missing else stripped
     if isinstance(value, bytes):
@@ -167,9 +156,14 @@ def _spelt_list(text: str, is_element: bool) -> list[Any] | dict[str, Any] | Non
 
     Raises Unclear.
     """
+    if _BYTES.fullmatch(text):
+        return [_unprinted(text)]
+    if not is_element and (fields := _fields(text)):
+        return fields
     if _OBJECT.match(text) or _COLUMN.search(text[-60:]):
         raise Unclear("what another program printed of an object of its own")
-    if text[:1] not in _CLOSES and not _CALLED.match(text):
+    is_printed = _PRINTED.match(text) or _FIELDS.match(text)
+    if text[:1] not in CLOSES and not _CALLED.match(text) and not is_printed:
         return None
     if text[:1] in "[{":
         with suppress(BadInput):
@@ -177,8 +171,8 @@ def _spelt_list(text: str, is_element: bool) -> list[Any] | dict[str, Any] | Non
             # An empty object is how "{}" is spelled, which may be an answer.
             return held or ([] if text[:1] == "[" else None)
     try:
-        held = _Literal(text).whole()
-    except _NoLiteral as error:
+        held = Literal(text).whole()
+    except NoLiteral as error:
         if _is_broken(text, is_element):
             raise Unclear("a list that is cut short, or of which a part is not understood") from error
         return None
@@ -186,13 +180,42 @@ def _spelt_list(text: str, is_element: bool) -> list[Any] | dict[str, Any] | Non
         if is_element:
             return None
         raise Unclear("numbers in brackets, which may be a list or a point")
+    if is_printed and not isinstance(held, (list, dict)):
+        return [held]
     return held if isinstance(held, (list, dict)) else None
+
+
+def _unprinted(text: str) -> str:
+    """The text that a literal of Python's with a letter before it is: b'Rome'. Raises Unclear."""
+    try:
+        return str(Literal(text).whole())
+    except NoLiteral as error:
+        raise Unclear("bytes that are no text") from error
+
+
+def _fields(text: str) -> list[Any] | dict[str, Any] | None:
+    """What texts without their brackets, or fields without their object ("value='Rome' aliases=['Roma']"), spell.
+
+    Raises Unclear for those that are cut short.
+    """
+    if _ROW.fullmatch(text):
+        return [*map(_unprinted, re.findall(_QUOTED, text.removeprefix("[1]"), re.DOTALL))]
+    if _ROW_CUT.fullmatch(text):
+        raise Unclear("a list that is cut short")
+    name = re.match(r"(\w{2,})=['\"\[{]", text)
+    if not name or name[1] not in _KEYS:
+        return None
+    try:
+        held: dict[str, Any] = Literal(f"Fields({text})").whole()
+    except NoLiteral as error:
+        raise Unclear("fields that are cut short, or of which one is not understood") from error
+    return held
 
 
 def _is_broken(text: str, is_element: bool) -> bool:
     """Whether a text that is no whole list was one, and is no answer that has brackets of its own."""
     opening = text[0]
-    if _CALLED.match(text):
+    if _CALLED.match(text) or _PRINTED.match(text) or _FIELDS.match(text):
         return True
     if opening == "(":
         # "('Til) I Kissed You" is a song.
@@ -200,121 +223,5 @@ def _is_broken(text: str, is_element: bool) -> bool:
         return bool(first) and text.endswith((")", "...", "\u2026"))
     if re.match(r"[\[{][\s\[({]*[bBuU]?['\"]", text):
         return True
-    is_enclosed = text.endswith(_CLOSES[opening]) and text.count(opening) == 1
+    is_enclosed = text.endswith(CLOSES[opening]) and text.count(opening) == 1
     return is_enclosed and "," in text and not is_element
-
-
-class _Literal:
-    """Reads a literal as Python and NumPy print it: commas may be missing between elements that are apart."""
-
-    def __init__(self, text: str) -> None:
-        self.text, self.place = text, 0
-
-    def whole(self) -> Any:
-        """The value of the whole text. Raises _NoLiteral, Unclear."""
-        value = self.value(0)
-        if self.text[self.place :].strip():
-            raise _NoLiteral
-        return value
-
-    def _next(self) -> tuple[str, str]:
-        found = _TOKEN.match(self.text, self.place)
-        if found is None or found.lastgroup is None:
-            raise _NoLiteral
-        self.place = found.end()
-        return found.lastgroup, found[found.lastgroup]
-
-    def value(self, depth: int) -> Any:
-        """One value from here on."""
-        if depth > MAX_DEPTH:
-            raise Unclear("lists too deep in each other")
-        kind, token = self._next()
-        if kind == "text":
-            return _unquoted(token)
-        if kind == "number":
-            if len(token) > 400:
-                raise _NoLiteral
-            return float(token) if any(mark in token for mark in ".eE") else int(token)
-        if kind == "name" and token in _NAMES:
-            return _NAMES[token]
-        if kind == "dots":
-            raise Unclear("a list that is cut short")
-        if kind == "call" and _CALLS.fullmatch(token):
-            return self._called(token, depth)
-        if kind == "mark" and token in _CLOSES:
-            return _made(token, *self._inside(token, depth))
-        raise _NoLiteral
-
-    def _called(self, name: str, depth: int) -> Any:
-        held, keyed, _ = self._inside("(", depth)
-        if len(held) > 1 or (held and name in ("c", "character", "list") and isinstance(held[0], str)):
-            # As R prints a vector or a list.
-            return held
-        value = held[0] if held else keyed or []
-        if name.endswith("Timestamp") and isinstance(value, str):
-            return value.removesuffix(" 00:00:00")
-        is_pairs = isinstance(value, list) and all(isinstance(one, list) and len(one) == 2 for one in value)
-        if name.endswith("Dict") and is_pairs:
-            return {str(key): inner for key, inner in value}
-        return list(value) if isinstance(value, Tuple) else value
-
-    def _inside(self, opening: str, depth: int) -> tuple[list[Any], dict[str, Any], int]:
-        """(values, values by their keys, commas) up to the closing bracket. Raises _NoLiteral where two values are
-        not apart."""
-        held: list[Any] = []
-        keyed: dict[str, Any] = {}
-        commas, apart = 0, True
-        while True:
-            start, (kind, token) = self.place, self._next()
-            if (kind, token) == ("mark", _CLOSES[opening]):
-                return held, keyed, commas
-            if (kind, token) == ("mark", ","):
-                if apart:
-                    raise _NoLiteral
-                commas, apart = commas + 1, True
-                continue
-            if not apart and not self.text[start].isspace():
-                raise _NoLiteral
-            if kind == "option":
-                self._option()
-            else:
-                self.place = start
-                self._element(opening, held, keyed, depth)
-            apart = False
-
-    def _element(self, opening: str, held: list[Any], keyed: dict[str, Any], depth: int) -> None:
-        value = self.value(depth + 1)
-        if opening == "{" and self.text[self.place : self.place + 8].lstrip().startswith(":"):
-            self._next()
-            keyed[str(value)] = self.value(depth + 1)
-        else:
-            held.append(value)
-
-    def _option(self) -> None:
-        """Past a name and its value, as in dtype=object."""
-        kind, _ = self._next()
-        if kind not in ("name", "text", "number"):
-            raise _NoLiteral
-
-
-def _made(opening: str, held: list[Any], keyed: dict[str, Any], commas: int) -> Any:
-    """The value of a pair of brackets. Raises _NoLiteral for what neither Python nor NumPy prints."""
-    between = commas in (len(held) - 1, len(held))
-    if opening == "{" and keyed and not held:
-        return keyed
-    if keyed:
-        raise _NoLiteral
-    if opening == "[" and (between or not commas):
-        # Without any comma as NumPy prints an array; with some of them missing, two texts would become one.
-        return held
-    if opening != "[" and between and held and (commas or opening == "{"):
-        return Tuple(held)
-    raise _NoLiteral
-
-
-def _unquoted(token: str) -> str:
-    try:
-        value = ast.literal_eval(token)
-        return value.decode() if isinstance(value, bytes) else str(value)
-    except (ValueError, SyntaxError, MemoryError) as error:
-        raise _NoLiteral from error

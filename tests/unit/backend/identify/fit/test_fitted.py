@@ -54,6 +54,7 @@ def test_their_features_give_the_fit_that_our_solver_gives_and_a_score_on_items_
     chosen = next(
         one for one in path(features[inside], labels[inside], TRAINING.cs, standardise=False) if one.c == found.probe.c
     )
+    # The solver gets the same bytes both times, in one process: nothing may come between them, not by one bit.
     weights = {(n.neuron.layer, n.neuron.index): n.weight for n in found.probe.neurons}
     assert weights == {divmod(int(n), WIDTH): chosen.weights[n] for n in np.flatnonzero(chosen.weights)}
     assert found.scores is not None

@@ -43,7 +43,8 @@ def test_logits_are_in_units_of_cett() -> None:
         assert np.allclose(fit.logits(features), expected)
         assert roc_auc_score(labels, fit.logits(features)) > 0.8
         chances = 1 / (1 + np.exp(-fit.logits(features)))
-        assert abs(chances.mean() - labels.mean()) < 5e-3, "an intercept without penalty keeps the mean"
+        # The difference is the intercept's slope, of which the solver leaves 1e-4 at most of a loss of size 1.
+        assert abs(chances.mean() - labels.mean()) < 5e-3 * labels.mean(), "an intercept without penalty keeps the mean"
 
 
 def test_a_smaller_c_chooses_fewer_and_the_smallest_none() -> None:

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import io
 import json
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from fractions import Fraction
+from types import MappingProxyType, SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backend.errors import BadInput
 from backend.identify.formats import questions
-from backend.identify.formats.spellings import Unclear, spellings
+from backend.identify.formats.literals import Unclear
+from backend.identify.formats.spellings import spellings
 from backend.types.identify import ReadQuestions
 from tests.places import SHARED, needs_shared
 
@@ -119,6 +125,220 @@ def test_what_r_databases_and_spreadsheets_write_is_read_back(value: object, exp
 def test_what_cannot_be_read_back_is_no_spelling(value: object) -> None:
     with pytest.raises(Unclear):
         spellings(value)
+
+
+@dataclass
+class Answer:
+    value: str
+    aliases: tuple[str, ...] = ()
+
+
+class Row(NamedTuple):
+    answers: list[str]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (b"O'Brien", ("O'Brien",)),
+        (Decimal("3.0"), ("3",)),
+        (Fraction(1, 2), ("1/2",)),
+        (date(1969, 7, 20), ("1969-07-20",)),
+        (datetime(1969, 7, 20, 20, 17), ("1969-07-20 20:17:00",)),
+        (pd.Timestamp("1969-07-20"), ("1969-07-20",)),
+        (np.datetime64("1969-07-20T00:00"), ("1969-07-20",)),
+        (np.str_("Rome"), ("Rome",)),
+        (np.int64(1969), ("1969",)),
+        (np.float32(3.0), ("3",)),
+        (torch.tensor([1969]), ("1969",)),
+        (torch.tensor(1969.0), ("1969",)),
+        (torch.tensor([[1, 2]], dtype=torch.int32), ("1", "2")),
+        (defaultdict(list, {"value": ["Rome"]}), ("Rome",)),
+        (OrderedDict(value="Rome"), ("Rome",)),
+        (MappingProxyType({"value": "Rome"}), ("Rome",)),
+        (SimpleNamespace(value="Rome"), ("Rome",)),
+        (Row(["Rome", "Roma"]), ("Rome", "Roma")),
+        (Answer("Rome", ("Roma",)), ("Rome", "Roma")),
+        ([Answer("Rome"), Answer("Roma")], ("Rome", "Roma")),
+        ([Decimal("3.50"), date(1969, 7, 20), b"Rome"], ("3.5", "1969-07-20", "Rome")),
+    ],
+)
+def test_a_value_that_python_printed_is_read_back(value: object, expected: tuple[str, ...]) -> None:
+    assert spellings(repr(value).replace(f"{Answer.__qualname__}.", "")) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("b'Rome'", ("Rome",)),
+        ('b"O\'Brien"', ("O'Brien",)),
+        ("u'Rome'", ("Rome",)),
+        ("b'Z\\xc3\\xbcrich'", ("Zürich",)),
+        ("Timestamp('1969-07-20 00:00:00')", ("1969-07-20",)),
+        ("Timestamp('1969-07-20 20:17:00', tz='UTC')", ("1969-07-20 20:17:00",)),
+        ("pd.Timestamp('1969-07-20 00:00:00')", ("1969-07-20",)),
+        ("Decimal('3.0')", ("3",)),
+        ("Decimal('3.50')", ("3.5",)),
+        ("datetime.date(1969, 7, 20)", ("1969-07-20",)),
+        ("datetime.datetime(1969, 7, 20, 0, 0)", ("1969-07-20",)),
+        ("datetime.datetime(1969, 7, 20, 20, 17)", ("1969-07-20 20:17:00",)),
+        ("tensor([1969])", ("1969",)),
+        ("tensor(1969)", ("1969",)),
+        ("tensor([1969., 1970.], dtype=torch.float64)", ("1969", "1970")),
+        ("tensor([[1], [2]], device='cuda:0')", ("1", "2")),
+        ("Array([1969], dtype=int32)", ("1969",)),
+        ("defaultdict(<class 'list'>, {'value': ['Rome']})", ("Rome",)),
+        ("defaultdict(None, {'value': 'Rome'})", ("Rome",)),
+        ("Answer(value='Rome')", ("Rome",)),
+        ("Answer(value='Rome', aliases=['Roma', 'Urbs'])", ("Rome", "Roma", "Urbs")),
+        ("__main__.Answer(value='Rome')", ("Rome",)),
+        ("Row(value='Rome')", ("Rome",)),
+        ("namespace(value='Rome')", ("Rome",)),
+        ("[Answer(value='Rome'), Answer(value='Roma')]", ("Rome", "Roma")),
+        ("value='Rome' aliases=['Roma']", ("Rome", "Roma")),
+        ("'Rome', 'Roma'", ("Rome", "Roma")),
+        ('"Rome", "Roma"', ("Rome", "Roma")),
+        ("'Rome', \"O'Brien\",", ("Rome", "O'Brien")),
+        ('[1] "Rome" "Roma"', ("Rome", "Roma")),
+        ("np.str_('Rome')", ("Rome",)),
+        ("np.float64(3.0)", ("3",)),
+        ("np.int64(1969)", ("1969",)),
+        ("np.datetime64('1969-07-20')", ("1969-07-20",)),
+        ("np.datetime64('1969-07-20T00:00:00')", ("1969-07-20",)),
+        ("Fraction(1, 2)", ("1/2",)),
+        ("OrderedDict({'value': 'Rome'})", ("Rome",)),
+        ("[Decimal('3.50'), datetime.date(1969, 7, 20), Timestamp('1969-07-20 00:00:00')]", ("3.5", "1969-07-20")),
+        ("mappingproxy({'value': 'Rome'})", ("Rome",)),
+        ("np.bytes_(b'Rome')", ("Rome",)),
+        (["b'Rome'"], ("Rome",)),
+        (["Decimal('3.0')"], ("3",)),
+        ("datetime.datetime(1969, 7, 20, 0, 0, tzinfo=datetime.timezone.utc)", ("1969-07-20",)),
+    ],
+)
+def test_a_value_that_other_tools_printed_is_read_back(value: object, expected: tuple[str, ...]) -> None:
+    assert spellings(value) == expected
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "'Round Midnight",
+        '"Heroes" (album)',
+        "Answer (song)",
+        "'39",
+        "print('Hello')",
+        "f(x=2)",
+        "P(X=1)",
+        "P(A=a, B=b)",
+        "int(3.5)",
+        "np.zeros(3)",
+        "sin(0)",
+        "Fe(OH)2",
+        "Co(NH3)6",
+        "B'z",
+        "B'Day",
+        '"Weird Al" Yankovic',
+        '"Heroes", "Low" and "Lodger"',
+        "O(n)",
+        "<3",
+        "<b>Rome</b>",
+        "E=mc2",
+        "'N Sync",
+        "T'Pau",
+        "'Tis, 'Twas",
+        "sorted(key='x')",
+        "x='a'",
+        "Smile (Life: The Best)",
+        "date(s)",
+        "Some (song)",
+        "List",
+        "Array",
+        "Vector(s)",
+        "datetime",
+        "Timestamp",
+        "tensor",
+        "Decimal (base ten)",
+        "b'",
+        "The 'Burbs",
+        "Ca(OH)2",
+        "U(1)",
+        "SU(3)",
+        "Log(x)",
+        "Pb(NO3)2",
+        "GL(n, R)",
+        "len('abc')",
+        "class='x'",
+        "'Heroes'",
+        "Rock 'n' Roll",
+        "'S Wonderful, 'S Marvelous",
+        "Answer: Rome",
+        "Set(s)",
+        "<i>Emma</i>",
+        "Map (band)",
+        "C(5, 2)",
+        "Beta(2, 3)",
+        "Hello, 'World'",
+        "Don't, Won't",
+    ],
+)
+def test_an_answer_that_only_looks_printed_stays_as_it_is(answer: str) -> None:
+    assert spellings(answer) == (answer.strip('"'),)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Timestamp('1969-07",
+        "Decimal('three')",
+        "datetime.date(1969, 17, 20)",
+        "datetime.date(1969, 7",
+        "tensor([1969",
+        "tensor(...)",
+        "defaultdict(<class 'list'>, {'foo': 1})",
+        "defaultdict(<function <lambda> at 0x7f>, {'value': 'x'})",
+        "Answer(value='Ro...",
+        "Answer(foo='Rome')",
+        "Answer('Rome')",
+        "Row('Rome', 'Roma')",
+        "UUID('12345678-1234-5678-1234-567812345678')",
+        "Timedelta('1 days 00:00:00')",
+        "datetime.timedelta(days=1)",
+        "Counter({'Rome': 2})",
+        "b'\\xff'",
+        "'Rome', 'Ro...",
+        "value='Rome' aliases=['Ro",
+        "<tf.Tensor: shape=(1,), dtype=string, numpy=array([b'Rome'], dtype=object)>",
+        "<class 'str'>",
+        "<Color.RED: 1>",
+        '#<struct Answer value="Rome">',
+        "Array ( [0] => Rome )",
+        '{:value=>"Rome"}',
+        "map[value:Rome]",
+        "Map(1) { 'a' => 1 }",
+        "WrappedArray(Rome, Roma)",
+        "List(Rome, Roma)",
+        'Some("Rome")',
+        "[1] 1969",
+        "PosixPath('/x')",
+        "Interval('a', 'b')",
+        "Answer(value='Rome', score=object())",
+        "Period('1969-07', 'M')",
+    ],
+)
+def test_a_printed_value_that_is_cut_short_or_not_known_is_no_spelling(value: str) -> None:
+    with pytest.raises(Unclear):
+        spellings(value)
+
+
+def test_printed_values_in_a_table_are_read_or_counted_with_their_place_and_id() -> None:
+    table = pd.DataFrame({
+        "id": ["a", "b", "c", "d"],
+        "question": [str(b"Who?"), "When?", "What?", "Where?"],
+        "answer": [repr(b"Rome"), repr(pd.Timestamp("1969-07-20")), "Answer('Rome')", "Timestamp('1969-0..."],
+    })  # fmt: skip
+    told = questions.read(table.to_csv(index=False).encode(), "q.csv")
+    assert [(one.text, one.answers) for one in told.questions] == [("Who?", ("Rome",)), ("When?", ("1969-07-20",))]
+    assert told.unclear == 2 and "(line 4, id c; line 5, id d)" in told.left_out
 
 
 @needs_shared

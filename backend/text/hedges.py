@@ -1,0 +1,317 @@
+"""Hedges: where an answer says that it does not know.
+
+A hedge is the word of whoever answers: in the first person ("I am not sure"), with nobody named ("Not sure."), or of
+the answer itself ("The author is unknown.", "It cannot be determined."). What somebody else does not know ("He was
+unsure, but chose Rome") and what a thing is otherwise ("an unknown painting by Dali", "Radium was unknown to the
+ancients") is none. Whose it is, is read off the subject, the word before the verb, and off what follows: "not certain
+to win", "unknown in Europe", "an information desk".
+
+Owns the phrases and this rule; patterns are over words in a row (`backend.text.matching`), with "," and "." for the
+marks between them. Refuses to read further, and so errs where one spelling has two honest readings: a thing that is not
+clear or mentioned ("The water was not clear.") is taken for the answer, "you" for whoever answers; "There is no record
+of Mozart in Rome" and "Radium is unknown to the layman" count as hedges, and so does "Van Gogh was an unknown
+painter.", as "It was an unknown painter." does; words in quotes are read as the answer's own.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import accumulate
+
+from backend.text.matching import Token, tokens
+
+_ENDS = re.compile(r"[.;:!?\n\u3002\uff1b\uff01\uff1f\u0964]")
+_PARTS = re.compile(r"[,()\u3001\uff0c\u2013\u2014]|\s-+\s")
+_NOT = "(?:not|isnt|wasnt|arent|werent)"
+_ADVERBS = (
+    "(?:(?:explicitly|currently|yet|publicly|clearly|entirely|exactly|really|quite|completely|fully|directly|"
+    "specifically|actually|been|being|so|too|very|at all|100|even) )*"
+)
+_SAYING = "say|tell|answer|provide|determine|confirm|verify|recall|remember|be (?:sure|certain)|know|specify|respond"
+_DOING = "find|give|identify|help|access|assist|speak|guess|name"
+_TEXT = (
+    "(?:the |this |your |that |any )?(?:above |given |provided |original )?"
+    "(?:text|passage|context|article|question|prompt|answer|response|document|information|data|sources?)"
+)
+_OF_A_TEXT = re.compile(_TEXT)
+_SPEAKERS_OWN = (
+    rf"(?:do not|dont|does not|doesnt|(?:i|we) (?:did not|didnt)) {_ADVERBS}(?:know|recall|remember)",
+    rf"(?:do not|dont) have {_ADVERBS}(?:any |enough |sufficient |the |access|that |specific )*"
+    "(?:information|data|access|knowledge|context|details)",
+    rf"(?:cannot|can not|cant|unable to|not able to) {_ADVERBS}(?:{_SAYING}|{_DOING})",
+    rf"(?:could not|couldnt) {_ADVERBS}(?:be (?:sure|certain)|determine|confirm|verify|provide|specify)",
+    rf"(?:i|we) (?:could not|couldnt) {_ADVERBS}(?:{_SAYING}|{_DOING})",
+    rf"(?:not|isnt|wasnt|im not|arent|werent) {_ADVERBS}(?:for )?sure(?! footed)",
+    rf"(?:not|im not) {_ADVERBS}aware",
+    "unsure|no idea|have no clue|(?<=[.] )no clue",
+)
+"""What whoever answers does not know or cannot do: of somebody else it is no hedge."""
+_ANSWERS_OWN = (
+    rf"(?:{_NOT} {_ADVERBS}known|unknown)"
+    r"(?! (?:for(?! certain| sure)|as|by|under|outside|beyond|among|until|till|before|elsewhere|at the time)(?!\S))",
+    rf"{_NOT} {_ADVERBS}(?:for )?(?:certain|clear)(?! cut)|unclear|uncertain",
+    rf"{_NOT} {_ADVERBS}(?:provided|specified|mentioned|stated|disclosed|documented)",
+)
+"""What the answer is not, which a person or a thing may not be either."""
+_ANYBODYS = (
+    rf"(?:cannot|can not|cant|could not|couldnt|unable to|not able to) {_ADVERBS}be {_ADVERBS}(?:determined"
+    rf"|known(?! (?:as|for|by))|confirmed|verified|answered|identified(?! (?:as|by))|said(?! to)"
+    rf"|found(?= [.]| anywhere [.]| (?:in|from) {_TEXT}))",
+    rf"(?:i|we) (?:will not|wont|refuse to|decline to|must decline to) {_ADVERBS}(?:{_SAYING}|{_DOING})",
+    rf"(?:text|passage|context|article|question|prompt|it) (?:does not|doesnt) {_ADVERBS}(?:mention|say|state|specify)",
+    rf"(?:i am|im|we are) not {_ADVERBS}familiar with",
+    "no public record|(?:i am|im|we are) unaware",
+    "(?:not enough|insufficient|i lack|we lack) (?:the |any )?(?:information|data|context|knowledge|details)",
+    "no way (?:to know|of knowing)|anyones guess|(?<=^[.] )who knows(?= [.]$)|i have never heard of|i dunno|idk",
+    "(?<=^[.] )(?:dunno|n a)(?= [.]$)",
+    "(?:there (?:is|are|was|were) )no records?|no records? (?:of|that|exists?)|have no records?",
+    "(?:no one|nobody) (?:really |actually )?knows",
+    rf"nothing (?:(?:is|was|has been) )?{_ADVERBS}(?:known|recorded) (?:about|of)|(?:i|we) know nothing",
+    r"nothing (?:more |else |further )?(?:is|was) known(?= [.,])",
+    "im (?:so |very |really )?sorry|i am (?:so |very |really )?sorry|i apologi[sz]e|my apologies",
+    "as an ai(?! (?:researcher|pioneer|scientist|expert|engineer|company|lab|startup)s?)|im (?:just|only) an ai",
+    "as a (?:large )?language model|more context",
+    "(?:hard|difficult|impossible) to (?:say|tell(?! apart)|know|determine)",
+    "(?:please|could you|can you|would you|need to) clarify",
+    "clarify (?:the|your|what|which) (?:question|request|mean|you)",
+)
+"""What only an answer says that does not know, whoever its subject is."""
+_NO_INFORMATION = r"no (?:reliable |specific |available )?(?:information|data|details)"
+"""A hedge where no name of a thing goes on behind it, as in "no information desk"."""
+_GOES_ON = frozenset(
+    [
+        *(".", ",", "about", "on", "of", "regarding", "concerning", "available", "provided", "given", "in", "exist"),
+        *("exists", "that", "to", "as", "for", "at", "here", "there", "or", "and", "but", "which", "from", "i"),
+        *("can", "could", "has", "have", "so", "yet", "with", "currently", "publicly", "online", "whatsoever", "we"),
+        *("because", "if", "who", "what", "when", "where", "how", "related", "specified", "mentioned"),
+    ]
+)
+_THERE = frozenset(
+    {"available", "given", "provided", "known", "found", "recorded", "mentioned", "specified", "there", "on"}
+)
+"""What follows "no information is"."""
+OTHER_HEDGES = (
+    *("不知道", "不清楚", "不确定", "不確定", "无法回答", "無法回答", "无法确定", "無法確定"),
+    *("分かりません", "わかりません", "分からない", "わからない", "知りません", "不明です"),
+    *("모르겠습니다", "모릅니다", "모르겠어요", "모르겠다", "몰라요", "알 수 없습니다", "알 수 없다"),
+    *("ไม่ทราบ", "ไม่รู้", "ไม่แน่ใจ", "मुझे नहीं पता", "पता नहीं", "मालूम नहीं", "नहीं जानता", "नहीं जानती"),
+    *("لا أعرف", "لا أعلم", "لا أدري", "لست متأكدا", "غير معروف", "نمی‌دانم", "לא יודע", "לא יודעת", "לא ידוע"),
+    *("не знаю", "не знаем", "не уверен", "не уверена", "не могу ответить", "не могу сказать", "неизвестно"),
+    *("δεν ξέρω", "δεν γνωρίζω", "bilmiyorum", "bilmiyoruz", "emin değilim", "bilinmiyor", "keine Ahnung"),
+    *("weiß nicht", "weiß es nicht", "weiß ich nicht", "weiß das nicht", "nicht sicher", "unbekannt"),
+    *("tut mir leid", "ne sais pas", "ne connais pas", "suis pas sûr", "suis pas sûre", "aucune idée"),
+    *("no lo sé", "no se sabe", "no estoy seguro", "no estoy segura", "não sei", "não tenho certeza"),
+    *("non lo so", "non so", "non sono sicuro", "non sono sicura", "weet het niet", "weet ik niet", "geen idee"),
+    *("nie wiem", "vet inte", "không biết", "không chắc", "tidak tahu", "nevím"),
+)
+"""What says so in other languages, as it is written."""
+
+_VERBS = frozenset(
+    [
+        *("is", "was", "are", "were", "be", "been", "being", "seem", "seems", "seemed", "remain", "remains"),
+        *("remained", "feel", "feels", "felt", "became", "become", "becomes", "has", "had", "have", "having", "does"),
+        *("did",),
+    ]
+)
+_FINITE = frozenset(
+    [
+        *("is", "was", "has", "had", "does", "doesnt", "did", "didnt", "isnt", "wasnt", "seems", "seemed", "remains"),
+        *("remained", "feels", "felt", "became", "becomes"),
+    ]
+)
+"""Forms whose subject stands somewhere, if not beside them: somebody else, as whoever answers says "am"."""
+_BETWEEN = frozenset(
+    [
+        *("still", "also", "really", "very", "quite", "so", "just", "now", "often", "always", "even", "probably"),
+        *("yet", "currently", "simply", "sometimes", "himself", "herself", "themselves", "itself", "initially", "at"),
+        *("first", "therefore", "however", "otherwise", "absolutely", "totally", "completely", "would", "may"),
+        *("might", "to", "honestly", "frankly", "truly", "genuinely", "personally", "definitely", "largely"),
+        *("partly", "mostly", "sadly", "unfortunately"),
+    ]
+)
+"""What may stand between a subject and its verb, or between the verb and the hedge."""
+_PASSED = _VERBS | _BETWEEN
+_NEAR = 30
+"""How far a subject may be away, in words."""
+_ONCE = frozenset({"previously", "hitherto", "formerly", "once", "relatively", "comparatively", "virtually", "then"})
+_SPEAKERS = frozenset({"i", "im", "am", "ive", "id", "we", "weve", "you", "youre"})
+_KNOWING = frozenset(
+    [
+        *("historians", "scholars", "scientists", "experts", "researchers", "linguists", "archaeologists", "people"),
+        *("science", "history", "anyone", "anybody", "everyone", "one"),
+    ]
+)
+"""Who knows all that is known."""
+_MACHINES = frozenset({"ai", "model", "assistant", "chatbot", "bot"})
+_PAST = frozenset({"was", "were", "wasnt", "werent", "remained", "became", "seemed"})
+_JOINING = frozenset(
+    [
+        *(",", "and", "but", "or", "so", "because", "though", "although", "while", "if", "as", "since", "thus"),
+        *("yet",),
+    ]
+)
+_IMPERSONAL = frozenset({"it", "this", "that", "thats", "there"})
+_PERSONS = frozenset({"he", "she", "hes", "shes", "who"})
+_PERSONS_ELSEWHERE = frozenset(
+    [
+        *("er", "sie", "il", "elle", "ils", "elles", "lui", "lei", "egli", "ella", "ele", "ela", "hij", "zij", "ona"),
+        *("han", "hon", "он", "она", "они", "他", "她"),
+    ]
+)
+_BEFORE_NOUNS = frozenset(
+    [
+        *("a", "an", "the", "his", "her", "their", "its", "this", "these", "those", "some", "any", "one", "two"),
+        *("three", "several", "many", "another", "each", "every", "other", "by", "of", "from", "for", "in", "at"),
+        *("with", "most"),
+    ]
+)
+_GOING_ON = frozenset({"it", "so", "as", "because", "since"})
+_ONE = frozenset({"a", "an", "the", "some", "by", "of", "from", "in", "at"})
+"""Of these, what stands before a noun that is all of the answer: "by an unknown author."."""
+_ANYBODY = frozenset({"the", "any", "other", "others", "most", "many", "modern"})
+"""What people begin with to whom a thing is not known."""
+_ASKED = frozenset({"what", "which", "whom", "who", "whether", "how", "where", "when"})
+
+
+def hedges(answer: str, held: Sequence[Token]) -> Iterator[tuple[int, int]]:
+    """From which of the words `held` of an answer to which it says that it does not know, titles ("Unknown Pleasures")
+    passed over."""
+    units, places = _marked(answer, held)
+    joined = " ".join(units)
+    begins = [0, *accumulate(len(unit) + 1 for unit in units)]
+    has_titles = any(answer[token.start].islower() for token in held)
+    for pattern, is_meant in zip(_patterns(), (_is_speakers, _is_answers, _is_open, _is_told_here, None), strict=True):
+        for match in pattern.finditer(joined):
+            start, stop = bisect_left(begins, match.start()), bisect_left(begins, match.end())
+            first, last = places[start], places[stop - 1] + 1
+            if has_titles and last < len(held) and _is_title(answer, held[first : last + 1]):
+                continue
+            if is_meant is None or is_meant(units, start, stop):
+                yield first, last
+
+
+@lru_cache(maxsize=1)
+def _patterns() -> tuple[re.Pattern[str], ...]:
+    """Patterns of hedges, in the order of what is asked of a match."""
+    other = "|".join(re.escape(" ".join(token.key for token in tokens(phrase))) for phrase in OTHER_HEDGES)
+    kinds = ("|".join(_SPEAKERS_OWN), "|".join(_ANSWERS_OWN), _NO_INFORMATION, other, "|".join(_ANYBODYS))
+    return tuple(re.compile(rf"(?<!\S)(?:{phrases})(?!\S)") for phrases in kinds)
+
+
+def _marked(answer: str, held: Sequence[Token]) -> tuple[list[str], list[int]]:
+    """(the words with "." and "," for the marks between them and "." at both ends, of each its place in `held`)."""
+    units, places = ["."], [0]
+    for place, token in enumerate(held):
+        # "It's unknown" and "its unknown origin" are one word otherwise.
+        is_short = token.key == "its" and token.stop - token.start > len(token.key)
+        gap = answer[held[place - 1].stop : token.start] if place else ""
+        mark = "." if _ENDS.search(gap) else "," if _PARTS.search(gap) else ""
+        if mark:
+            units.append(mark)
+            places.append(place)
+        units.append("it" if is_short else token.key)
+        places.append(place)
+    return [*units, "."], [*places, len(held)]
+
+
+def _is_title(answer: str, held: Sequence[Token]) -> bool:
+    """Whether words and the one behind them are part of a title: each begins with a capital, nothing else between.
+
+    Asked only of answers where not every word begins so.
+    """
+    gap = answer[held[-2].stop : held[-1].start]
+    return gap.strip("\"'\u201c\u201d*_") == " " and all(answer[token.start].isupper() for token in held)
+
+
+def _subject(units: Sequence[str], start: int) -> tuple[int, bool]:
+    """(where the last word of the subject stands, a mark or what joins clauses where none does; whether a finite verb
+    stands between or begins the hedge)."""
+    is_finite = units[start] in _FINITE
+    place = start - 1
+    while units[place] in _PASSED and place > start - _NEAR:
+        is_finite = is_finite or units[place] in _FINITE
+        place -= 1
+    return place, is_finite
+
+
+def _is_speakers(units: Sequence[str], start: int, stop: int) -> bool:
+    """Whether whoever answers is the subject, is left out, or is spoken for by those who know what is known."""
+    if units[start] in _SPEAKERS:
+        return True
+    place, is_finite = _subject(units, start)
+    subject = units[place]
+    if subject in _JOINING and is_finite:
+        # "He chose Rome but was not sure": the subject stands before.
+        told = units[_begun(units, place) : place]
+        return not told or any(word in _SPEAKERS for word in told)
+    if subject in _IMPERSONAL:
+        return "sure" in units[start:stop]
+    if subject in _KNOWING:
+        return units[place - 1] != "the"
+    if subject in _JOINING | {"."}:
+        return not _is_of_next(units, place, stop)
+    return subject in _SPEAKERS | _MACHINES
+
+
+def _is_of_next(units: Sequence[str], place: int, stop: int) -> bool:
+    """Whether a part without a subject ("Unsure of himself, he went", "Being unsure, Hamlet", "The king, unsure of it,
+    fled") is of the next one's, or of the one before."""
+    following = units[stop : stop + _NEAR]
+    following = following[: following.index(".")] if "." in following else following
+    if "," not in following[:-1] or _SPEAKERS & set(following):
+        return False
+    told = units[_begun(units, place) : place]
+    if following[0] in ("of", "about"):
+        is_between = units[place] == "," and len(told) > 1 and not _SPEAKERS & set(told)
+        return is_between or following[following.index(",") + 1] in ("he", "she", "they")
+    return units[place + 1] in ("being", "having")
+
+
+def _begun(units: Sequence[str], place: int) -> int:
+    """Where the sentence of this word begins."""
+    first = max(1, place - _NEAR)
+    while place > first and units[place - 1] != ".":
+        place -= 1
+    return place
+
+
+def _is_answers(units: Sequence[str], start: int, stop: int) -> bool:
+    """Whether a thing is not known, clear or mentioned that the question may have asked for: no quality of what a noun
+    behind it names ("an unknown painting by Dali"), unless nothing else is said, no fame of a person or among some."""
+    place, _ = _subject(units, start)
+    before, following = units[start - 1], units[stop]
+    if before in _ONCE or units[place] in _PERSONS:
+        return False
+    if units[start].startswith("un"):
+        if before in _BEFORE_NOUNS:
+            behind = units[stop + 1 : stop + 3]
+            is_all = before in _ONE and (behind[:1] == ["."] or (behind[:1] == [","] and behind[1] in _GOING_ON))
+            return following in ("is", "are", "was", ".") or is_all
+        if before in ("not", "never", "isnt", "wasnt", "arent", "werent"):
+            return False
+    # "A city unknown to the Romans" is like "was unknown to the Romans".
+    is_verb = place < start - 1 or units[start] in ("isnt", "wasnt", "arent", "werent")
+    is_behind_noun = not is_verb and units[place] not in _JOINING | {"."}
+    is_past = is_behind_noun or bool(_PAST & set(units[place + 1 : stop]))
+    if following == "in" and units[stop - 1] in ("known", "unknown"):
+        return not is_past or bool(_OF_A_TEXT.match(" ".join(units[stop + 1 : stop + 5])))
+    if following == "to":
+        return units[stop + 1] in _ASKED | {"me", "us"} or (not is_past and units[stop + 1] in _KNOWING | _ANYBODY)
+    return following not in ("of", "about") or _is_speakers(units, start, stop)
+
+
+def _is_open(units: Sequence[str], start: int, stop: int) -> bool:
+    """Whether there is no information at all, and not none that somebody had or no thing named so."""
+    place, _ = _subject(units, start)
+    is_anothers = place < start - 1 and units[place] not in _IMPERSONAL | _SPEAKERS | _JOINING | {"."}
+    if units[stop] in ("is", "are", "was", "were"):
+        return not is_anothers and units[stop + 1] in _THERE
+    return units[stop] in _GOES_ON and not is_anothers
+
+
+def _is_told_here(units: Sequence[str], start: int, stop: int) -> bool:
+    """Whether nobody else is the subject, in languages that say who; Chinese may have a plural between."""
+    return not set(units[max(0, start - 2) : start]) & _PERSONS_ELSEWHERE
