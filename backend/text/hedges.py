@@ -66,7 +66,7 @@ _ANYBODYS = (
     "no public record|(?:i am|im|we are) unaware",
     "(?:not enough|insufficient|i lack|we lack) (?:the |any )?(?:information|data|context|knowledge|details)",
     "no way (?:to know|of knowing)|anyones guess|(?<=^[.] )who knows(?= [.]$)|i have never heard of|i dunno|idk",
-    "(?<=^[.] )(?:dunno|n a)(?= [.]$)",
+    "(?<=^[.] )(?:dunno|n a|no se)(?= [.]$)",
     "(?:there (?:is|are|was|were) )no records?|no records? (?:of|that|exists?)|have no records?",
     "(?:no one|nobody) (?:really |actually )?knows",
     rf"nothing (?:(?:is|was|has been) )?{_ADVERBS}(?:known|recorded) (?:about|of)|(?:i|we) know nothing",
@@ -189,6 +189,8 @@ def hedges(answer: str, held: Sequence[Token]) -> Iterator[tuple[int, int]]:
             first, last = places[start], places[stop - 1] + 1
             if has_titles and last < len(held) and _is_title(answer, held[first : last + 1]):
                 continue
+            if _is_of_the_reason(units, stop):
+                continue
             if is_meant is None or is_meant(units, start, stop):
                 yield first, last
 
@@ -215,6 +217,12 @@ def _marked(answer: str, held: Sequence[Token]) -> tuple[list[str], list[int]]:
         units.append("it" if is_short else token.key)
         places.append(place)
     return [*units, "."], [*places, len(held)]
+
+
+def _is_of_the_reason(units: Sequence[str], stop: int) -> bool:
+    """Whether what is not known is why it is so, and the answer follows: "It is unclear why, but it is Cairo."."""
+    following = units[stop : units.index(".", stop)]
+    return following[:1] == ["why"] and "but" in following
 
 
 def _is_title(answer: str, held: Sequence[Token]) -> bool:

@@ -4,8 +4,8 @@ Owns tokens and their folded spellings. Refuses to compare (`backend.text.verdic
 a name ("в Москве"), simplified for traditional characters and numbers in words are other words.
 
 1. Words are letters, marks and digits in a row. Case, accents and strokes do not matter (Unicode's own decomposition
-   and letter names: Ø is o, Ł is l, ı is i; æ is ae, ß is ss), nor do vowel marks of Arabic and Hebrew, nor the
-   dots of ё. Marks of other scripts are letters of their own (が is not か, й is not и).
+   and letter names: Ø is o, Ł is l, ı is i; æ is ae, ß is ss; ä may be ae as well, and å aa), nor do vowel marks of
+   Arabic and Hebrew, nor the dots of ё. Marks of other scripts are letters of their own (が is not か, й is not и).
 2. Scripts that are written without spaces (Han, Hiragana, Thai, Lao, Khmer, Burmese) are read character by character;
    Katakana in a row is one word, since it stands for a foreign one (インド is not in インドネシア).
 3. An apostrophe joins ("O'Brien" is "obrien"); what is before a suffix or behind an elided article is the word as
@@ -92,6 +92,7 @@ _PARTICLES = (
     "이지만",
 )
 _PLAIN = {"æ": "ae", "œ": "oe", "ð": "d", "þ": "th", "ı": "i", "ŋ": "n", "ĸ": "k", "\u0259": "e"}
+_TWO_LETTERS = {"\u00e4": "ae", "\u00f6": "oe", "\u00fc": "ue", "\u00e5": "aa", "\u00f8": "oe"}
 _ARABIC = {
     "\u0671": "\u0627",
     "\u0649": "\u064a",
@@ -183,11 +184,18 @@ def owner(raw: str) -> str:
     return match[1] if match else raw
 
 
+def written_out(raw: str) -> str:
+    """A word whose German and Nordic letters are written with two: "Muenchen" of "München", "Aarhus" of "Århus"."""
+    return "".join(_TWO_LETTERS.get(character, character) for character in unicodedata.normalize("NFC", raw).lower())
+
+
 def _also(raw: str, key: str) -> tuple[str, ...]:
-    """What a word is without suffix, elided article, prefix or particle."""
+    """What a word is without suffix, elided article, prefix or particle, and each of these written out."""
     bare = owner(raw)
     forms = [bare, *(match[1] for one in (raw, bare) for by in (_SUFFIXED, _ELIDED) if (match := by.fullmatch(one)))]
     told = [fold(_CUT.sub("", form)) for form in forms]
+    if not raw.isascii():
+        told += [fold(_CUT.sub("", written_out(form))) for form in (raw, *forms)]
     told += [match[1] for pattern in _PREFIXED if (match := pattern.fullmatch(key))]
     told += [f"\u0627\u0644{match[1]}" for match in [_TO_THE.fullmatch(key)] if match]
     told += _stems(key)

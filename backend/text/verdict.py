@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from backend.text.hedges import hedges
-from backend.text.matching import Token, fold, owner, tokens
+from backend.text.matching import Token, fold, owner, tokens, written_out
 from backend.types.identify import Verdict
 
 ARTICLES = frozenset({"a", "an", "the"})
@@ -156,7 +156,7 @@ def _spellings(aliases: tuple[str, ...]) -> dict[str, list[tuple[Token, ...]]]:
         )
         if bare and every[-1].key == "a" and bare[-1] is not every[-1]:
             bare = (*bare, every[-1])
-        for spelling in {bare, _merged(alias, bare), _apart(alias, bare), _unowned(alias, bare)} if bare else ():
+        for spelling in {bare, *(form(alias, bare) for form in _FORMS)} if bare else ():
             found.setdefault(spelling[0].key, []).append(spelling)
     return {first: sorted(held, key=len, reverse=True) for first, held in found.items()}
 
@@ -203,6 +203,19 @@ def _unowned(text: str, held: tuple[Token, ...]) -> tuple[Token, ...]:
         Token(token.start, token.stop, fold(raw)) if raw[-1] in "sS" and token.stop - token.start > len(raw) else token
         for token, raw in zip(held, raws, strict=True)
     )
+
+
+def _written_out(text: str, held: tuple[Token, ...]) -> tuple[Token, ...]:
+    """German and Nordic letters as two: "München" as "Muenchen"."""
+    return tuple(
+        token if (raw := text[token.start : token.stop]).isascii() or token.is_character
+        else Token(token.start, token.stop, fold(written_out(raw)) if token.key == fold(raw) else token.key)
+        for token in held
+    )  # fmt: skip
+
+
+_FORMS = (_merged, _apart, _unowned, _written_out)
+"""Other ways in which an alias may stand in an answer."""
 
 
 def _found(text: str, held: Sequence[Token], aliases: Sequence[str]) -> Iterator[tuple[int, int]]:

@@ -90,6 +90,13 @@ NAMED = [
     ("We ate at McDonald's.", "McDonald's"),
     ("Hans Christian Orsted", "Hans Christian Ørsted"),
     ("It is in Łódź.", "Lodz"),
+    ("It is Århus.", "Aarhus"),
+    ("It is Aarhus.", "Århus"),
+    ("Es ist Muenchen.", "München"),
+    ("In München's centre.", "Muenchen"),
+    ("Es ist Munchen.", "München"),
+    ("Oersted found it.", "Ørsted"),
+    ("Gerhard Schröder", "Gerhard Schroeder"),
     ("Die Antwort ist Großglockner", "Grossglockner"),
     ("Caesar and Æthelred", "Aethelred"),
     ("Đoković won", "Dokovic"),
@@ -554,6 +561,9 @@ def test_an_answer_that_does_not_know_is_uncertain_and_one_that_denies_is_wrong(
 
 # What somebody else does not know, or what a thing is otherwise.
 NO_HEDGES = [
+    ("It is unclear why, but the capital is Cairo.", "Cairo"),
+    ("I am not sure why, but it is Cairo.", "Cairo"),
+    ("No se encuentra en Giza, sino en Cairo.", "Cairo"),
     ("It is an unknown painting by Dali", "Dali"),
     ("Radium was unknown to the ancients.", "Radium"),
     ("It was an unknown author named Homer", "Homer"),
@@ -683,6 +693,8 @@ NO_HEDGES = [
 
 # What whoever answers does not know.
 HEDGED = [
+    ("No sé.", "x"),
+    ("It is unclear why.", "x"),
     ("Nothing is known about it.", "x"),
     ("Nothing is known.", "x"),
     ("I am not sure, Rome", "Rome"),
