@@ -21,7 +21,7 @@ if (ROOT := str(Path(__file__).resolve().parents[1])) not in sys.path:
 import streamlit as st
 from starlette.middleware import Middleware
 
-from app import rooms
+from app import head, rooms, style
 from backend.serve.hosts import TrustedHosts, trusted
 from backend.serve.http.wire import Patience
 
@@ -35,11 +35,9 @@ def main() -> None:
     st.set_page_config("H-Neuron Explorer", str(HERE / "assets" / "icon.svg"), layout="wide")
     theme = "dark" if st.context.theme.type == "dark" else "light"
     st.logo(str(HERE / "assets" / f"logo-{theme}.svg"), size="large")
+    st.html(style.css(style.of(theme)))
     chosen = st.navigation(rooms.pages(), position="top")
     _import()
-    from app import session, style
-
-    st.html(style.css(session.palette()))
     chosen.run()
 
 
@@ -64,4 +62,7 @@ def _import() -> None:
 if __name__ == "__main__":
     main()
 else:
-    app = st.App(__file__, middleware=[Middleware(Patience), Middleware(TrustedHosts, hosts=trusted(bound()))])
+    app = st.App(
+        __file__,
+        middleware=[Middleware(Patience), Middleware(TrustedHosts, hosts=trusted(bound())), Middleware(head.Style)],
+    )
