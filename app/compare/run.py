@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session
-from app.compare import controls, rows, state
+from app.compare import controls, popovers, rows, state
 from app.shared import jobs
 from backend.errors import HNeuronsError
 from backend.types import CompareRequest, Comparison, Verb
@@ -53,6 +53,7 @@ def start(*, pressed: bool, arrived: bool) -> None:
             session.fail(VERB, wanted)
         return
     st.session_state[TRIED] = wanted.hash
+    popovers.close()
     ask(wanted, whole=pressed)
 
 
