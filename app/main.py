@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
-from app import rooms
+from app import head, rooms, style
 from backend.serve.hosts import TrustedHosts, trusted
 from backend.serve.http.wire import Patience
 
@@ -38,11 +38,9 @@ def main() -> None:
     st.set_page_config("H-Neuron Explorer", str(HERE / "assets" / "icon.svg"), layout="wide")
     theme = "dark" if st.context.theme.type == "dark" else "light"
     st.logo(str(HERE / "assets" / f"logo-{theme}.svg"), size="large")
+    st.html(style.css(style.of(theme)))
     chosen = st.navigation(rooms.pages(), position="top")
     _import()
-    from app import session, style
-
-    st.html(style.css(session.palette()))
     chosen.run()
 
 
@@ -75,5 +73,5 @@ else:
     app = st.App(
         __file__,
         routes=[Route(f"/{rooms.FIRST}", _opened_bare)],
-        middleware=[Middleware(Patience), Middleware(TrustedHosts, hosts=trusted(bound()))],
+        middleware=[Middleware(Patience), Middleware(TrustedHosts, hosts=trusted(bound())), Middleware(head.Style)],
     )

@@ -7,9 +7,11 @@ drawn with them. Pure: no Streamlit; a page asks `session.palette()` for the bro
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import plotly.graph_objects as go
+if TYPE_CHECKING:
+    # Not at run time: the style stands in the page's head before anything heavy is imported.
+    import plotly.graph_objects as go
 
 Theme = Literal["light", "dark"]
 ColorScale = list[tuple[float, str]]
@@ -111,10 +113,14 @@ def css(palette: Palette) -> str:
     Streamlit's own download of a table is left out: it writes a text that begins like a formula as one. Ours, under
     each table, does not (`backend.spreadsheet`).
     """
+    return f"<style>\n{rules(palette)}\n</style>"
+
+
+def rules(palette: Palette) -> str:
+    """The rules of `css`, without the tag around them."""
     checked = '[data-testid="stButtonGroup"] button:is([aria-checked="true"], [aria-pressed="true"])'
     wide = ", ".join(f".st-key-figure-{name}" for name in WIDE)
-    return f"""<style>
-button kbd {{ opacity: 1 !important; color: inherit !important; }}
+    return f"""button kbd {{ opacity: 1 !important; color: inherit !important; }}
 {checked}, {checked} p {{ color: {palette.chosen} !important; }}
 [data-testid="stButtonGroup"] button:not(:is([aria-checked="true"], [aria-pressed="true"])) {{
   border-color: {palette.border} !important;
@@ -127,6 +133,7 @@ button kbd {{ opacity: 1 !important; color: inherit !important; }}
 }}
 [data-testid="stElementToolbarButton"]:has(button[aria-label^="Download as CSV"]) {{ display: none; }}
 [data-testid="stPopoverBody"]:has([data-testid="stDataFrame"]) {{ min-width: min(46rem, 94vw); }}
+[data-testid="stPopoverBody"]:has([class*="st-key-wide-"]) {{ min-width: min(75rem, 94vw); }}
 @media (max-width: 640px) {{
   [data-testid="stMainBlockContainer"] {{ padding-left: 1rem; padding-right: 1rem; }}
   [data-testid="stButtonGroup"] > div {{ flex-wrap: wrap; row-gap: 6px; }}
@@ -142,8 +149,7 @@ button kbd {{ opacity: 1 !important; color: inherit !important; }}
   .st-key-models-name, [class*="st-key-ask-prompt"] {{ flex: 1 0 100% !important; }}
   [data-testid="stHorizontalBlock"]:has(> [class*="st-key-more-"]) {{ flex-wrap: wrap; row-gap: 0; }}
   :has(> [class*="st-key-more-"]) > [data-testid="stElementContainer"]:first-child {{ flex: 1 0 100%; }}
-}}
-</style>"""
+}}"""
 
 
 def _opacity(share: float) -> float:

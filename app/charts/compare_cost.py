@@ -6,6 +6,7 @@ Owns the log axis and what cannot stand on it: a divergence of exactly 0 is told
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 import pandas as pd
@@ -18,6 +19,8 @@ from backend.types import Comparison, Row
 from backend.types.numbers import counted, short
 
 ROW_HEIGHT = 42
+LINE, MOST_LABELS = 18, 4
+"""Characters of a row's name in a line; numbers along the axis."""
 
 
 def moved(result: Comparison) -> tuple[tuple[str, Row], ...]:
@@ -85,7 +88,7 @@ def figure(result: Comparison, palette: Palette) -> go.Figure:
     palette.style(chart, height=max(120, ROW_HEIGHT * len(rows) + 56))
     chart.update_layout(margin={"l": 8, "r": 16, "t": 8, "b": 44})
     chart.update_yaxes(
-        range=[len(rows) - 0.5, -0.5], tickvals=list(range(len(rows))), ticktext=[plain(label) for label, _ in rows],
+        range=[len(rows) - 0.5, -0.5], tickvals=list(range(len(rows))), ticktext=[_wrapped(label) for label, _ in rows],
         automargin="left", tickfont={"color": palette.text},
     )  # fmt: skip
     if axis is None:
@@ -93,7 +96,7 @@ def figure(result: Comparison, palette: Palette) -> go.Figure:
         return chart
     chart.update_xaxes(
         type="log", range=[math.log10(axis[0]), math.log10(axis[1])], tickvals=_ticks(axis), showgrid=True,
-        ticktext=[short(value) for value in _ticks(axis)], gridcolor=palette.border,
+        ticktext=_tick_labels(_ticks(axis)), tickangle=0, gridcolor=palette.border,
         title={"text": "KL, nats per token (log scale)"},
     )  # fmt: skip
     return chart
@@ -106,6 +109,17 @@ def _ticks(axis: tuple[float, float]) -> list[float]:
     if last - first > 3:
         return tens[:: max(1, (last - first) // 4)]
     return sorted([*tens, *(3 * ten for ten in tens[:-1])])
+
+
+def _tick_labels(ticks: Sequence[float]) -> list[str]:
+    """What stands at each tick: on a phone, beside long names, there is room for `MOST_LABELS`."""
+    every = -(-len(ticks) // MOST_LABELS)
+    return ["" if place % every else short(value) for place, value in enumerate(ticks)]
+
+
+def _wrapped(label: str) -> str:
+    """A row's name in lines of `LINE` characters, so that on a phone there is room beside it."""
+    return "<br>".join(plain(line) for line in textwrap.wrap(label, LINE))
 
 
 def _dot(chart: go.Figure, place: int, label: str, row: Row, axis: tuple[float, float], tint: str, mark: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session, text
-from app.compare import presets, state, switches
+from app.compare import popovers, presets, state, switches
 from app.compare.state import AGAINST, KINDS, TWIN
 from app.compare.switches import BESIDE
 from app.compare.view import CompareView
@@ -38,7 +38,7 @@ def question() -> None:
         "Run", type="primary", icon=":material/play_arrow:", shortcut="Ctrl+Enter", key="compare.run", wrap=False,
         on_click=state.press_run,
     )  # fmt: skip
-    with line.popover("Settings", icon=":material/tune:"):
+    with line.popover("Settings", icon=":material/tune:", key=popovers.key(popovers.SETTINGS)):
         _settings()
 
 
@@ -74,7 +74,7 @@ def switchboard() -> None:
     if model is not None:
         with line.container(horizontal=True, width="content", vertical_alignment="center"):
             presets.menu(model)
-            sets.adder("compare", model.layout)
+            sets.adder("compare", model.layout, popover=popovers.key("adder"))
     if not chosen:
         st.markdown("No neuron is chosen. Tick some on Explore, or add some here, and each gets a switch.")
     told = pushes.towards(chosen.ids) if 0 < len(chosen) <= switches.MOST_ROWS else None

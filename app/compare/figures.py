@@ -127,9 +127,7 @@ def _cells(result: Comparison, row: Row, score: Score) -> None:
     """The largest changes first, so that the table says in its first lines what the picture says."""
     cells = compare_difference.table(result, row, score)
     order = cells["CETT difference"].abs().sort_values(ascending=False, kind="stable").index
-    st.dataframe(
-        cells.loc[order[:500]], hide_index=True, key="table-moved", alt="CETT differences, largest first, as a table"
-    )
+    frame.figures(cells.loc[order[:500]], key="table-moved", alt="CETT differences, largest first, as a table")
     if len(cells) > 500:
         st.markdown(frame.muted(f"The 500 largest of {len(cells):,} cells; the CSV holds all of them."))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session
-from app.compare import state, switches
+from app.compare import popovers, state, switches
 from app.shared import frame, probe_words
 from backend.neurons import NeuronSet
 from backend.types import ModelInfo
@@ -24,7 +24,7 @@ RANKINGS: dict[Ranking, str] = {
     "frequency": "chosen in bootstraps",
     "leave_out": "lost without it",
 }
-_SET, _BY, _COUNT, _TAKEN = "preset.set", "preset.by", "preset.count", "preset.taken"
+_SET, _BY, _COUNT = "preset.set", "preset.by", "preset.count"
 
 
 def menu(model: ModelInfo) -> None:
@@ -32,9 +32,7 @@ def menu(model: ModelInfo) -> None:
     probe = session.probe_of(model)
     if probe is None or not probe.h_neurons:
         return
-    # Under a new key the popover is closed: once a preset is taken, it must not stand over the switches it set.
-    key = f"presets-{st.session_state.get(_TAKEN, 0)}"
-    with st.popover("H-neurons", icon=":material/neurology:", type="tertiary", key=key):
+    with st.popover("H-neurons", icon=":material/neurology:", type="tertiary", key=popovers.key("presets")):
         neurons = _which(probe)
         st.markdown(f"**{_told(probe, neurons)}**")
         row = st.container(horizontal=True, gap="small")
@@ -92,6 +90,6 @@ def _worth(probe: Probe) -> str:
 def put(neurons: NeuronSet, alpha: float) -> None:
     """Choose these neurons, set all their switches, and put a random twin beside."""
     session.choose(neurons)
-    st.session_state[_TAKEN] = st.session_state.get(_TAKEN, 0) + 1
+    popovers.close()
     switches.put_all(neurons.ids, alpha)
     state.put_twin_beside()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session
-from app.compare import controls, rows, state
+from app.compare import controls, popovers, rows, state
 from app.shared import jobs
 from app.shared.view import Shared
 from backend.errors import HNeuronsError
@@ -54,6 +54,9 @@ def start(*, pressed: bool, arrived: bool) -> None:
             session.fail(VERB, wanted)
         return
     st.session_state[TRIED] = wanted.hash
+    popovers.close()
+    if pressed:
+        popovers.close(popovers.SETTINGS)
     ask(wanted, whole=pressed)
 
 

@@ -114,7 +114,8 @@ def _draw_set(chosen: NeuronSet) -> None:
 
         st.data_editor(
             table, key=key, on_change=take, hide_index=True, num_rows="fixed", disabled=["Neuron"], height=260,
-            column_config={"α": st.column_config.NumberColumn(min_value=0.0, max_value=MAX_ALPHA, step=0.05)},
+            # With a step, alphas between two steps would be cut.
+            column_config={"α": st.column_config.NumberColumn(min_value=0.0, max_value=MAX_ALPHA, format="%g")},
         )  # fmt: skip
 
 
@@ -148,7 +149,7 @@ def _row(name: str, label: str, note: str, on_change: Callable[[], None] | None 
         )  # fmt: skip
         if choice == "Own α":
             st.number_input(
-                f"α of {label}, 0 to {MAX_ALPHA:g}", 0.0, MAX_ALPHA, step=0.25, format="%.2f", key=field,
+                f"α of {label}, 0 to {MAX_ALPHA:g}", 0.0, MAX_ALPHA, step=0.25, format="%g", key=field,
                 label_visibility="collapsed", width=92, persist_state="session", on_change=on_change,
             )  # fmt: skip
             return

@@ -96,7 +96,8 @@ def _table(run: RunView, shown: list[AnswerView], part: str) -> None:
             "by the rules": [one.rules for one in shown],
         }
     )
-    if any(one.judge is not None for one in shown):
+    judged = any(one.judge is not None for one in shown)
+    if judged:
         rows["by the LLM"] = [one.judge or "" for one in shown]
     for one in shown:
         for column in (_VERDICT, _WORDS):
@@ -116,10 +117,11 @@ def _table(run: RunView, shown: list[AnswerView], part: str) -> None:
         key=key, on_change=take, height=480,
         column_config={
             _VERDICT: st.column_config.SelectboxColumn(options=list(VERDICTS), required=True, width=104),
-            _WORDS: st.column_config.TextColumn(width=150),
-            "question": st.column_config.TextColumn(width=190),
-            "known answer": st.column_config.TextColumn(width=104),
-            "the model’s answer": st.column_config.TextColumn(width=256),
+            _WORDS: st.column_config.TextColumn(width=134 if judged else 150),
+            "question": st.column_config.TextColumn(width=150 if judged else 190),
+            "known answer": st.column_config.TextColumn(width=96 if judged else 104),
+            "the model’s answer": st.column_config.TextColumn(width=228 if judged else 256),
+            "by the LLM": st.column_config.TextColumn(width=92),
             "greedy": st.column_config.CheckboxColumn(width=64),
             "times": st.column_config.NumberColumn(width=56, help="how many of the samples said so"),
             "by a person": st.column_config.CheckboxColumn(width=92),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pandas as pd
@@ -23,6 +24,8 @@ from backend.types.base import Frozen
 
 SMALLEST_PLAIN = 1e-4
 """A figure closer to 0 would be zeros alone, or lose its head in a narrow column."""
+MANY_COLUMNS = 7
+"""A table of so many has a popover that is wider than those of others (`app.style`)."""
 QUIET = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False, "showTips": False}
 """Plotly's settings for every chart: no mode bar; pictures are saved from under the figure."""
 
@@ -119,27 +122,46 @@ def downloads(
 
 
 def figures(table: pd.DataFrame, *, key: str, alt: str, **extra: Any) -> None:
-    """A table whose figures are read as elsewhere: few digits, those near 0 with a power of ten, none cut at its head.
+    """A table whose figures are read as elsewhere (`readable`); one of many columns has a popover as wide as it."""
+    shown, columns = readable(table)
+    with st.container(key=f"wide-{key}") if len(table.columns) >= MANY_COLUMNS else nullcontext():
+        st.dataframe(shown, hide_index=True, key=key, alt=alt, column_config=columns or None, **extra)
+
+
+def readable(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[Any, Any]]:
+    """A table as it is shown: few digits, figures near 0 with a power of ten, none cut at its head.
 
     A column stays one of numbers, which a click sorts, unless it holds a figure that needs a power of ten.
+
+    Returns:
+        The table with such columns as text, and how each of the others is written (`column_config`).
     """
     shown, columns = table.copy(), {}
     for name in table.columns:
         if not pd.api.types.is_float_dtype(table[name]):
             continue
-        held = table[name].dropna().abs()
-        held = held[held > 0]
-        if held.empty or held.min() >= SMALLEST_PLAIN:
-            columns[name] = st.column_config.NumberColumn(format=_digits(held))
+        format = number_format(table[name])
+        if format is not None:
+            columns[name] = st.column_config.NumberColumn(format=format)
         else:
             shown[name] = ["" if pd.isna(value) else numbers.short(float(value)) for value in table[name]]
-    st.dataframe(shown, hide_index=True, key=key, alt=alt, column_config=columns or None, **extra)
+    return shown, columns
 
 
-def _digits(sizes: pd.Series[float]) -> str:
-    """Four digits behind the point below 1, fewer above, but as many as the smallest figure needs to be seen."""
+def number_format(figures: pd.Series[float], places: int | None = None) -> str | None:
+    """How a column of numbers is written, so that its smallest is seen; None where that takes a power of ten.
+
+    Args:
+        figures: the column; what is missing or 0 counts for nothing.
+        places: digits behind the point where the smallest figure needs no more: by default 4 below 1, fewer above.
+    """
+    sizes = figures.dropna().abs()
+    sizes = sizes[sizes > 0]
+    if len(sizes) and sizes.min() < SMALLEST_PLAIN:
+        return None
     largest = float(sizes.max()) if len(sizes) else 0.0
-    places = 4 if largest < 1 else (3 if largest < 100 else 1)
+    if places is None:
+        places = 4 if largest < 1 else (3 if largest < 100 else 1)
     while len(sizes) and places < 4 and float(sizes.min()) < 10**-places:
         places += 1
     return f"%.{places}f"

@@ -89,10 +89,12 @@ def _table(result: Exploration, score: Score, places: tuple[int, ...], on_pick: 
         if chosen and chosen[0][1] in names:
             on_pick(Cell(layers[chosen[0][0]], places[names.index(chosen[0][1])]))
 
-    st.dataframe(
-        table.round(4), key=key, on_select=picked, selection_mode="single-cell", height=320,
-        alt=f"{SCORES[score].axis} by layer and token",
-    )  # fmt: skip
+    shown, columns = frame.readable(table)
+    with st.container(key="wide-map-table"):
+        st.dataframe(
+            shown, key=key, on_select=picked, selection_mode="single-cell", height=320,
+            column_config=columns, alt=f"{SCORES[score].axis} by layer and token",
+        )  # fmt: skip
     st.markdown(frame.muted("Choose a cell here to mark it in the map: arrow keys move, Enter chooses."))
 
 

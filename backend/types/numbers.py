@@ -51,7 +51,7 @@ def power(value: float, digits: int = 2) -> str:
     head, exponent = f"{value:.{digits - 1}e}".split("e")
     head = head.rstrip("0").rstrip(".") if "." in head else head
     ten = f"10{str(int(exponent)).translate(_SUPERSCRIPT)}"
-    return ten if head == "1" else _minus(f"{head} × {ten}")
+    return _minus(head.replace("1", ten)) if head in ("1", "-1") else _minus(f"{head} × {ten}")
 
 
 def signed(value: float | None, places: int = 2) -> str:

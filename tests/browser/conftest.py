@@ -106,6 +106,7 @@ def _wait_until_up(server: subprocess.Popen[bytes], url: str, log_file: Path) ->
 def browser() -> Iterator[Browser]:
     """Debian's Chromium where it is, else Playwright's own."""
     path = shutil.which("chromium")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=path, args=ARGS)
         yield launched
@@ -131,7 +132,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 @pytest.fixture
 def page(context: BrowserContext, address: str, request: pytest.FixtureRequest, log_file: Path) -> Iterator[Page]:
     """A tab on the app's first page. A failing test keeps what the tab shows and what the server wrote."""
-    expect.set_options(timeout=PATIENCE)
     tab = context.new_page()
     tab.goto(address)
     settled(tab)

@@ -11,12 +11,25 @@ from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Request, TimeoutError, expect
+from playwright.sync_api import Browser, Locator, Page, Request, expect
 
 from backend.neurons import NeuronId
 from backend.probes import library
 from backend.runs.folder import probes_in
+from tests.browser import looks
 from tests.browser.conftest import serving, settled, until
+from tests.browser.steps import (
+    LAYERS,
+    answers,
+    ask,
+    click_cell,
+    go,
+    open_popover,
+    prompt_box,
+    run_button,
+    shown,
+    the_map,
+)
 
 pytestmark = [
     pytest.mark.browser,
@@ -24,44 +37,8 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.xdist_group("browser"),
 ]
-LAYERS = 30
 HEADER, ROW_HEIGHT = 35, 34
 """Pixels of a table's first row and of the others."""
-
-
-def prompt_box(page: Page) -> Locator:
-    return page.get_by_role("textbox").first
-
-
-def run_button(page: Page) -> Locator:
-    return page.get_by_role("button", name="Run", exact=False).first
-
-
-def ask(page: Page, prompt: str) -> None:
-    """Type a question and run it, and wait for its figures."""
-    prompt_box(page).fill(prompt)
-    run_button(page).click()
-    until(page, lambda: page.get_by_role("button", name="Stop").count() == 0 and shown(page, prompt), "the answer")
-    settled(page)
-
-
-def shown(page: Page, prompt: str) -> bool:
-    """Whether the figures on the page are those of `prompt`: its first word stands in the token strip."""
-    return the_map(page).count() > 0 and "prompt=" in page.url and prompt_box(page).input_value() == prompt
-
-
-def the_map(page: Page) -> Locator:
-    """The layer by token map: question left, answer right."""
-    return page.locator(".st-key-figure-map .nsewdrag")
-
-
-def click_cell(page: Page, layer: int, across: float = 0.8) -> None:
-    """Click the map in the row of `layer`, in the answer's part."""
-    panel = the_map(page)
-    panel.scroll_into_view_if_needed()
-    box = panel.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + across * box["width"], box["y"] + (1 - (layer + 0.5) / LAYERS) * box["height"])
 
 
 def test_the_first_visit_shows_a_finished_example_at_once(page: Page) -> None:
@@ -96,11 +73,6 @@ def chosen_in_address(page: Page, count: int) -> bool:
     """Whether the address names so many chosen neurons."""
     named = parse_qs(urlsplit(page.url).query).get("neurons", [""])[0]
     return len([name for name in named.split(",") if name]) == count
-
-
-def answers(page: Page) -> Locator:
-    """The finished columns of Compare."""
-    return page.locator("[class*='st-key-answer-']")
 
 
 def test_neurons_ticked_in_a_cell_are_switched_off_beside_the_baseline_and_a_random_twin(page: Page) -> None:
@@ -149,20 +121,6 @@ def test_everything_on_the_way_to_a_comparison_can_be_done_by_keys(page: Page) -
     expect(answers(page)).to_have_count(3)
 
 
-def open_popover(page: Page, name: str, held: Locator) -> None:
-    """Open a popover that holds `held`. A click while the page is drawn anew may go astray: then once more."""
-    button = page.get_by_role("button", name=name).first
-    for _ in range(3):
-        settled(page)
-        button.click()
-        try:
-            held.wait_for(state="attached", timeout=10_000)
-            return
-        except TimeoutError:
-            continue
-    pytest.fail(f"the popover {name} does not open")
-
-
 def test_a_neuron_file_is_taken_and_a_broken_one_is_refused_in_words(page: Page, tmp_path: Path) -> None:
     good, broken = tmp_path / "set.json", tmp_path / "broken.json"
     good.write_text('["L3:N5", "L29:N1535"]', "utf-8")
@@ -173,12 +131,6 @@ def test_a_neuron_file_is_taken_and_a_broken_one_is_refused_in_words(page: Page,
     expect(page.get_by_test_id("stAlert").first).to_be_visible()
     page.locator("input[type=file]").first.set_input_files(good)
     until(page, lambda: "neurons=L3%3AN5%2CL29%3AN1535" in page.url, "the set of the file")
-
-
-def go(page: Page, name: str) -> None:
-    """To another page by the navigation, in the same session."""
-    page.get_by_role("link", name=name, exact=True).click()
-    settled(page)
 
 
 def test_a_probe_from_a_file_is_marked_scores_the_answer_and_is_switched_off_as_a_whole(
@@ -396,38 +348,6 @@ def test_a_phone_moves_a_page_up_and_down_alone(page: Page, address: str, path: 
     assert page.evaluate(scrolled) == 0, "a figure wider than the phone scrolls within its own box"
 
 
-FAINT = """() => {
-  const numbers = (colour) => (colour.match(/[0-9.]+/g) || []).map(Number);
-  const over = (top, ground) => [0, 1, 2].map((i) => (top[3] ?? 1) * top[i] + (1 - (top[3] ?? 1)) * ground[i]);
-  const light = (colour) => {
-    const [r, g, b] = colour.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const found = [];
-  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (texts.nextNode()) {
-    const element = texts.currentNode.parentElement, words = texts.currentNode.textContent.trim();
-    if (!words || !element.checkVisibility() || element.closest("svg, style, script, [disabled]")) continue;
-    const style = getComputedStyle(element), grounds = [];
-    let opacity = 1;
-    for (let one = element; one; one = one.parentElement) {
-      opacity *= Number(getComputedStyle(one).opacity);
-      grounds.unshift(numbers(getComputedStyle(one).backgroundColor));
-    }
-    if (!style.color.startsWith("rgb")) continue;
-    const ground = grounds.reduce((below, top) => over(top, below), [255, 255, 255]);
-    const [r, g, b, a] = numbers(style.color);
-    const [dark, bright] = [light(over([r, g, b, (a ?? 1) * opacity], ground)), light(ground)].sort((x, y) => x - y);
-    const large = parseFloat(style.fontSize) >= 24 || /Material/.test(style.fontFamily);
-    const contrast = (bright + 0.05) / (dark + 0.05);
-    if (contrast < (large ? 3 : 4.49)) found.push(`${words.slice(0, 40)} ${contrast.toFixed(2)}:1`);
-  }
-  return found;
-}"""
-"""Texts whose contrast with their ground is below WCAG's AA: 4.5:1, of large ones and icons 3:1 (4.49, since colours
-are whole numbers)."""
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_text_on_every_page_is_read_on_its_ground(
     page: Page, browser: Browser, address: str, theme: Literal["light", "dark"]
@@ -438,7 +358,7 @@ def test_every_text_on_every_page_is_read_on_its_ground(
         for path in ("", "compare", "identify", "identify?room=train", "identify?room=probes", "models"):
             tab.goto(f"{address}/{path}")
             settled(tab)
-            assert tab.evaluate(FAINT) == [], path
+            assert looks.steady(tab, looks.FAINT) == [], path
     finally:
         context.close()
 

@@ -272,6 +272,32 @@ def test_stop_ends_the_run_and_keeps_everything_that_was_set() -> None:
     assert len(asked(client)) == 1, "a stopped run must not start again by itself"
 
 
+def test_the_answers_before_stay_pale_while_a_flip_is_answered_and_the_heading_does_not_speak_of_them() -> None:
+    client = FakeClient()
+    app = opened(client)
+    press(app, "compare.run")
+    before = [one for one in htmls(app) if "CEO" in one]
+    client.pace = 1000.0
+    app.button_group(key="switch.L17:N412").set_value("Amplify").run()
+    assert asked(client)[-1].own and "Stop" in {one.label for one in app.button}
+    assert heading(app) == "What changes when neurons are switched?"
+    assert "Before: “Who is the CEO of Nortel?”" in html.unescape(" ".join(one.value for one in app.markdown))
+    assert before and set(before) <= set(htmls(app)), "the old columns with their answers"
+    pale = [one for one in htmls(app) if "opacity: 0.45" in one and "pointer-events: none" in one]
+    assert {key for key in ("answers", "cost", "figures") if any(f"before-{key}" in one for one in pale)} == {
+        "answers", "cost", "figures",
+    }  # fmt: skip
+    assert not any(one.key and one.key.startswith("mark-") for one in app.button_group), "nothing in them can be set"
+
+
+def test_a_row_without_a_twin_says_so_on_the_page() -> None:
+    # A batch has no room for so many twins of both rows: the switches' own row has them.
+    asks = {"prompt": "Who?", "neurons": "L17:N412", "alphas": "0.0,0.5", "controls": "20", "kinds": "layer,free"}
+    app = opened(Answering(comparisons.comparison), **asks)
+    said = " ".join(one.value for one in app.markdown)
+    assert not app.exception and said.count("No random twin was run at this α.") == 1 and "random twins leave" in said
+
+
 def test_old_columns_are_not_squeezed_into_the_places_of_new_containers() -> None:
     app = opened(FakeClient(pace=1000.0))
     before = pages_run.columns_by_place(app)

@@ -40,7 +40,7 @@ def test_a_tiny_figure_is_written_with_its_power_and_other_columns_stay_numbers(
     [([0.5], "%.4f"), ([5.0], "%.3f"), ([5.0, 4e-4], "%.4f"), ([400.0], "%.1f"), ([400.0, 0.02], "%.2f"), ([], "%.4f")],
 )
 def test_a_column_has_as_many_digits_as_its_smallest_figure_needs(figures: list[float], format: str) -> None:
-    assert frame._digits(pd.Series(figures, dtype=float)) == format
+    assert frame.number_format(pd.Series(figures, dtype=float)) == format
 
 
 def elements(block: Any) -> Iterator[Any]:

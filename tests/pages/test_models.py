@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from transformers import GenerationConfig
 
 from app.models import parts
 from backend.errors import BackendUnavailable, Busy, ModelUnreadable, UnknownModel
+from backend.models import settings
 from backend.types import ModelChange, ModelChoice, ModelOrder, ModelStatus
 from tests import pages_run
 from tests.fakes_app import INFO, FakeClient
@@ -86,6 +88,17 @@ def test_the_loaded_model_is_told_with_its_size_device_and_memory() -> None:
     assert "46,080 neurons in 30 layers" in app.header[0].value.replace("&#44;", ",")
     assert [one.value for one in app.metric] == ["30 × 1,536", "135M", "float32", "cpu"]
     assert "538 MB weights" in words(app) and "658 MB" in words(app) and "Free now: 8.0 GB" in words(app)
+
+
+def test_what_is_not_followed_of_the_model_is_told_in_its_own_words() -> None:
+    asks = GenerationConfig(repetition_penalty=1.3, no_repeat_ngram_size=3)
+    told = ("A slower way is taken: <b>rows</b> run one by one", *settings.unused(asks))
+    status = ModelStatus(state="ready", name=INFO.name, info=INFO.model_copy(update={"notes": told}), memory=MEMORY)
+    app = opened(Loader(now=status))
+    assert "repetition_penalty" in told[1] and "no_repeat_ngram_size" in told[1]
+    assert not app.exception and all(sentence in words(app) for sentence in told)
+    assert not any("<b>" in one.value for one in app.markdown), "text of a model is no markup"
+    assert not any(sentence in words(opened(Loader())) for sentence in told)
 
 
 def test_while_loading_the_stage_is_shown_and_questions_may_wait() -> None:

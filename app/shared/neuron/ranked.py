@@ -14,6 +14,7 @@ import streamlit as st
 from app import session
 from app.cell import Cell, Score
 from app.charts import cells
+from app.shared import frame
 from app.shared.neuron import pushes
 from app.shared.view import Shared
 from backend.neurons import NeuronId, NeuronSet
@@ -45,14 +46,15 @@ def table(result: Exploration, cell: Cell, score: Score, probe: Probe | None = N
 
     towards = pushes.towards(neurons)
     names = [f"{_sign(probe, neuron)}{neuron}" for neuron in neurons]
-    drawn = pd.DataFrame({"Neuron": names, "CETT": found["cett"], "× usual": found["usual"]})
+    drawn, columns = _figures(found)
+    drawn.insert(0, "Neuron", names)
     if towards is not None:
         drawn.insert(2, "Pushes towards", towards)
     before: Any = {"selection": {"rows": ticked, "columns": [], "cells": []}}
     st.dataframe(
         drawn, key=key, hide_index=True, on_select=choose, selection_mode="multi-row", row_height=ROW_HEIGHT,
         selection_default=before,
-        height=35 + ROW_HEIGHT * min(ROWS, len(drawn)) + 2, column_config=_columns(float(found["cett"].max())),
+        height=35 + ROW_HEIGHT * min(ROWS, len(drawn)) + 2, column_config=columns,
         alt=f"The {len(drawn)} largest neurons of layer {cell.layer} at token {cell.pos}",
     )  # fmt: skip
 
@@ -69,12 +71,23 @@ def _newest(here: NeuronSet, before: list[int], neurons: list[NeuronId]) -> Neur
     return fresh.ids[0] if fresh else session.view(Shared).card
 
 
-def _columns(largest: float) -> dict[Any, Any]:
-    return {
-        "Neuron": st.column_config.TextColumn(width=92),
-        "CETT": st.column_config.ProgressColumn(
-            format="%.2f", min_value=0.0, max_value=max(largest, 1e-9), color="primary", width=94
-        ),
-        "Pushes towards": st.column_config.TextColumn(width=118),
-        "× usual": st.column_config.NumberColumn(format="%.0f×", width=58),
-    }
+def _figures(found: pd.DataFrame) -> tuple[pd.DataFrame, dict[Any, Any]]:
+    """CETT with bars, and its ratio to the usual; as text where one of them is very near 0. How columns are written."""
+    table = pd.DataFrame({"CETT": found["cett"].astype(float), "× usual": found["usual"].astype(float)})
+    shown, columns = frame.readable(table)
+    cett, usual = frame.number_format(table["CETT"], places=2), frame.number_format(table["× usual"], places=0)
+    columns["CETT"] = (
+        st.column_config.TextColumn(width=94)
+        if cett is None
+        else st.column_config.ProgressColumn(
+            format=cett, min_value=0.0, max_value=max(float(table["CETT"].max()), 1e-9), color="primary", width=94
+        )
+    )
+    columns["× usual"] = (
+        st.column_config.TextColumn(width=84)
+        if usual is None
+        else st.column_config.NumberColumn(format=f"{usual}×", width=58)
+    )
+    columns["Neuron"] = st.column_config.TextColumn(width=92)
+    columns["Pushes towards"] = st.column_config.TextColumn(width=118 if usual else 92)
+    return shown, columns

@@ -42,7 +42,10 @@ def pills(key: str, label: str = "Your set") -> None:
         st.markdown(muted(f"and {len(chosen) - MAX_PILLS:,} more"))
 
 
-def adder(key: str, layout: Layout, label: str = "Add neurons", more: Callable[[], None] | None = None) -> None:
+def adder(
+    key: str, layout: Layout, label: str = "Add neurons", more: Callable[[], None] | None = None,
+    popover: str | None = None,
+) -> None:  # fmt: skip
     """A popover that adds neurons by typing, pasting or a file.
 
     Args:
@@ -50,8 +53,9 @@ def adder(key: str, layout: Layout, label: str = "Add neurons", more: Callable[[
         layout: the neurons of the model, against which they are checked.
         label: the popover's button.
         more: draws further ways to add, under the others.
+        popover: key of the popover itself; under a new one it is closed.
     """
-    with st.popover(label, icon=":material/add:", type="tertiary"):
+    with st.popover(label, icon=":material/add:", type="tertiary", key=popover):
         _typed(f"{key}-typed", layout, other=f"{key}-file")
         _file(f"{key}-file", layout)
         if more is not None:

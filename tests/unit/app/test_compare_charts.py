@@ -107,6 +107,19 @@ def test_the_cost_axis_holds_every_interval_and_all_rows_of_zero_need_no_axis() 
     assert compare_cost.limits([still]) is None
 
 
+def test_beside_long_names_the_cost_axis_has_few_labels_and_none_lies_aslant() -> None:
+    result = comparison(asked(alphas=(0.0, 0.35, 0.15), control_arms=(0, 1, 2)))
+    chart = compare_cost.figure(result, style.LIGHT)
+    names = [name for name, _ in compare_cost.moved(result)]
+    assert max(map(len, names)) > 30 and [one.replace("<br>", " ") for one in chart.layout.yaxis.ticktext] == names
+    assert all(len(line) <= 18 for label in chart.layout.yaxis.ticktext for line in label.split("<br>"))
+    for axis in ((1e-3, 1.0), (1e-6, 1.0), (1e-9, 1.0)):
+        ticks = compare_cost._ticks(axis)
+        labels = compare_cost._tick_labels(ticks)
+        assert len(labels) == len(ticks) and 2 <= sum(map(bool, labels)) <= 4
+    assert chart.layout.xaxis.tickangle == 0
+
+
 def test_one_position_has_no_interval_and_says_so() -> None:
     one = PICK.model_copy(update={"kl": PICK.kl[:1], "kl_interval": None})
     assert compare_cost.figure_text(one) == "0.02, no interval: 1 position"
@@ -146,6 +159,17 @@ def test_the_heading_is_computed_from_the_result() -> None:
     assert compare_words.heading(many) == (
         "With 3 neurons at half, the answer changes at ·Elon; 3 of 3 random twins change it"
     )
+
+
+def test_a_row_beside_the_switches_has_its_twin_or_says_that_it_lacks_one() -> None:
+    every = comparison(asked(alphas=(0.0, 0.5), control_arms=(0, 1)))
+    assert compare_words.twin_told(every, 1) == ""
+    assert compare_words.twin_told(every, 2) == "Its random twin’s answer is the baseline’s."
+    # As where a batch has no room for the twins of all rows.
+    first = comparison(asked(alphas=(0.0, 0.5), control_arms=(0,)))
+    assert compare_words.twin_told(first, 1) == ""
+    assert compare_words.twin_told(first, 2) == "No random twin was run at this α."
+    assert [compare_words.twin_told(first, row) for row in (0, 3)] == ["", ""]
 
 
 def test_a_token_without_a_letter_is_quoted_in_the_heading() -> None:

@@ -21,6 +21,8 @@ OWN = {
 }
 ROUNDS = re.compile(r"[efg%]$", re.IGNORECASE)
 PLOTLY = re.compile(r"%\{[^}]*:[^}]*[efg%]\}")
+PRINTF = re.compile(r"^%\.\d+[efg]")
+"""As in the columns of a table: with digits that do not follow the figures."""
 PLURAL = re.compile(r"^(s|es)$")
 
 
@@ -37,6 +39,10 @@ def breaches(tree: ast.AST) -> list[str]:
                 found.append(f"line {node.lineno}: makes a plural")
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and PLOTLY.search(node.value):
             found.append(f"line {node.lineno}: lets Plotly round")
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and PRINTF.search(node.value):
+            found.append(f"line {node.lineno}: lets Streamlit round")
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "round":
+            found.append(f"line {node.lineno}: rounds an array or a table")
     return found
 
 
@@ -48,7 +54,16 @@ def test_numbers_and_plurals_come_from_one_place(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["f'{x:.2f}'", "f'{x:.0%}'", "f'{x:g}'", 'f\'{n} neuron{"" if n == 1 else "s"}\'', "'%{y:.2f}'"]
+    "source",
+    [
+        "f'{x:.2f}'",
+        "f'{x:.0%}'",
+        "f'{x:g}'",
+        'f\'{n} neuron{"" if n == 1 else "s"}\'',
+        "'%{y:.2f}'",
+        "t.round(4)",
+        "'%.2f'",
+    ],
 )
 def test_the_check_finds_what_it_looks_for(source: str) -> None:
     assert breaches(ast.parse(source))

@@ -43,7 +43,7 @@ def test_a_figure_that_is_not_0_is_never_written_as_0_nor_as_a_machine_writes_it
     ("value", "told"),
     [
         (1.3e-7, "1.3 × 10⁻⁷"), (1e-5, "10⁻⁵"), (0.003, "0.003"), (0.0125, "0.013"), (8.75, "8.8"), (1e6, "1,000,000"),
-        (0.0, "0"), (NAN, "undefined"), (-2e-15, "−2 × 10⁻¹⁵"), (9.99e-5, "0.0001"),
+        (0.0, "0"), (NAN, "undefined"), (-2e-15, "−2 × 10⁻¹⁵"), (-1e-9, "−10⁻⁹"), (9.99e-5, "0.0001"),
     ],
 )  # fmt: skip
 def test_few_digits_are_kept_at_the_head_whatever_the_size(value: float, told: str) -> None:

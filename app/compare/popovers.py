@@ -1,0 +1,30 @@
+"""Which of Compare's popovers are open: none, once what a person did in one has changed the page below it.
+
+Owns the part of their keys that says so: under a new key a popover is closed. Refuses to draw them.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+_TURNS = "compare.popovers"
+SETTINGS = "settings"
+"""The one whose own fields begin runs, one after another: only Run closes it."""
+
+
+def key(name: str) -> str:
+    """The key of the popover `name`, until `close` closes it."""
+    return f"{name}-{_turns().setdefault(name, 0)}"
+
+
+def close(name: str = "") -> None:
+    """Close this one, or all but the settings where none is named, before they are drawn: they would stand over the
+    switches and over the answers that come."""
+    turns = _turns()
+    for held in [name] if name else [held for held in turns if held != SETTINGS]:
+        turns[held] = turns.get(held, 0) + 1
+
+
+def _turns() -> dict[str, int]:
+    held: dict[str, int] = st.session_state.setdefault(_TURNS, {})
+    return held
