@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import roles, session, text
-from app.compare import diff, hand_marks, state
+from app.compare import diff, hand_marks, popovers, state
 from app.compare import scores as answer_scores
 from app.compare import words as compare_words
 from app.compare.marks import Mark
@@ -175,7 +175,7 @@ def _mark(result: Comparison, place: int, name: str) -> DeltaGenerator:
     def take() -> None:
         hand_marks.set_mark(result, place, choices[st.session_state[key]])
 
-    where = st.popover("Marked by you" if own else "Mark", type="tertiary", key=f"popover-{key}")
+    where = st.popover("Marked by you" if own else "Mark", type="tertiary", key=popovers.key(f"popover-{key}"))
     with where:
         st.segmented_control(f"Mark of the answer of {name}", list(choices), key=key, on_change=take, required=True)
         st.markdown(
