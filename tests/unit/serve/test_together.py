@@ -167,7 +167,7 @@ def test_who_asks_the_same_at_once_has_it_computed_once(
 
 def test_one_who_stops_leaves_the_others_their_answers(tiny: Callable[[str], LoadedModel]) -> None:
     model = tiny("llama")
-    long = ExploreRequest(prompt="Tell me all.", decoding=Decoding(max_new_tokens=400, temperature=1.0, seed=1))
+    long = ExploreRequest(prompt="Tell me all.", decoding=Decoding(max_new_tokens=100, temperature=1.0, seed=1))
     short = of_person(2)
     expected = [Engine(model).run(verb_of(one), one) for one in short]
     with working(Engine(model)) as worker:
@@ -258,7 +258,7 @@ def test_closing_ends_all_of_them(tiny: Callable[[str], LoadedModel]) -> None:
     model = tiny("llama")
     worker = Worker(lambda spec, progress: Engine(model))
     worker.load(ModelSpec("tiny"))
-    long = Decoding(max_new_tokens=400, temperature=1.0)
+    long = Decoding(max_new_tokens=100, temperature=1.0)
     jobs = [worker.submit("explore", ExploreRequest(prompt=f"Who is {n}?", decoding=long), f"s{n}") for n in range(4)]
     worker.view(jobs[0], 2, PATIENCE)
     worker.close(timeout=PATIENCE)
