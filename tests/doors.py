@@ -12,7 +12,7 @@ from typing import Any
 
 import uvicorn
 
-from backend.serve.client import Client
+from backend.serve.client import Client, Watched, has_ended, views
 from backend.serve.http import wire
 from backend.serve.http.app import create_app
 from backend.serve.local import LocalClient
@@ -20,7 +20,6 @@ from backend.serve.opening import Answering, ModelSpec, Progress
 from backend.serve.worker import Worker
 from backend.types import JobView, ModelChoice
 from cache.store import Store
-from tests.fakes import FakeEngine
 
 PATIENCE = 15.0
 
@@ -55,7 +54,7 @@ def no_memory(engine: Answering) -> None:
 
 
 @contextmanager
-def local(engine: FakeEngine, store: Store | None = None, examples: Path = Path("nowhere")) -> Iterator[LocalClient]:
+def local(engine: Answering, store: Store | None = None, examples: Path = Path("nowhere")) -> Iterator[LocalClient]:
     """A LocalClient on `engine`, its model loaded or loading."""
     client = LocalClient(
         lambda spec, progress: engine,
@@ -91,13 +90,12 @@ def served(client: Client) -> Iterator[str]:
         thread.join(PATIENCE)
 
 
-def ended(client: Client, job: str) -> JobView:
+def ended(client: Watched, job: str, patience: float = PATIENCE) -> JobView:
     """The job once it has ended, with all events that are kept."""
-    until = time.monotonic() + PATIENCE
-    while (view := client.view(job)).state in ("queued", "running"):
-        assert time.monotonic() < until, f"the job is still {view.state}"
-        client.view(job, view.next, 0.5)
-    return view
+    until = time.monotonic() + patience
+    for view in views(client, job, 0.5):
+        assert has_ended(view) or time.monotonic() < until, f"the job is still {view.state}"
+    return client.view(job)
 
 
 def told(view: JobView) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from math import log
+from typing import Any
 
 import numpy as np
 
@@ -204,15 +205,13 @@ def comparison(request: CompareRequest) -> Comparison:
     return Comparison(request=request, model=INFO, prompt_tokens=tokens_of(request, ""), rows=rows)
 
 
-def result_of(request: Request) -> Result:
-    """The canned result of any request."""
-    if isinstance(request, ExploreRequest):
-        return exploration(request)
-    if isinstance(request, LensRequest):
-        return lens(request)
-    if isinstance(request, IdentifyRequest):
-        return fakes_probe.probe(request.name, INFO)
-    return card(request) if isinstance(request, NeuronRequest) else comparison(request)
+INVENTED: dict[Verb, Callable[[Any], Result]] = {
+    "explore": exploration,
+    "compare": comparison,
+    "neuron": card,
+    "lens": lens,
+    "identify": lambda request: fakes_probe.probe(request.name, INFO),
+}
 
 
 @dataclass
@@ -306,7 +305,7 @@ class FakeClient:
         done = due == len(held.events) and self.state == "ready"
         key = result_key(held.request, INFO.fingerprint)
         if done:
-            self.kept.setdefault(key, result_of(held.request))
+            self.kept.setdefault(key, INVENTED[held.verb](held.request))
         return JobView(
             id=job, verb=held.verb, position=0, state="done" if done else ("running" if due else "queued"),
             events=tuple(held.events[after:due]), next=max(after, due), key=key if done else None,
@@ -421,10 +420,10 @@ class FakeClient:
 
 
 def _events(request: Request) -> list[Event]:
-    if isinstance(request, NeuronRequest | LensRequest):
-        return [StageEvent(stage="reading the neuron")]
     if isinstance(request, IdentifyRequest):
         return [StageEvent(stage="drawing answers: 12 of 300, 4 min left", fraction=0.04)]
+    if not isinstance(request, ExploreRequest | CompareRequest):
+        return [StageEvent(stage="reading the neuron")]
     answer = tuple(one for one in tokens_of(request, ANSWER) if one.role == "answer")
     plans = tuple(one.plan for one in comparison(request).rows) if isinstance(request, CompareRequest) else ()
     events: list[Event] = [

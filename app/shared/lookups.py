@@ -13,6 +13,7 @@ import streamlit as st
 
 from app import session
 from backend.errors import HNeuronsError
+from backend.serve.client import has_ended
 from backend.types import Request, Result, Verb
 
 POLL_SECONDS = 0.4
@@ -42,7 +43,7 @@ def collect(kind: str, take: Take, wait: float = 0.0) -> bool:
     for job, about in list(jobs.items()):
         try:
             seen = session.client().view(job, wait=max(0.0, until - time.monotonic()))
-            if seen.state in {"queued", "running"}:
+            if not has_ended(seen):
                 continue
             take(about, session.client().result(seen.key) if seen.key else None, None)
         except HNeuronsError as error:

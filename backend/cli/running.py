@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from backend.cli.output import plain, printable, quiet_stdout, stderr_console
-from backend.errors import BadSettings, HNeuronsError, StoreError
-from backend.serve.client import Client
+from backend.errors import BadSettings, HNeuronsError
+from backend.serve.client import Client, fetched, views
 from backend.types import (
     Event,
     JobView,
@@ -67,11 +67,7 @@ def answer(verb: Verb, asked: Callable[[Client], Request], door: Door) -> Result
         except KeyboardInterrupt:
             client.stop(job)
             raise
-        if view.error is not None or view.key is None:
-            raise HNeuronsError.from_json(view.error or {})
-        result = client.result(view.key)
-        if result is None:
-            raise StoreError("The result is gone", "it was dropped from the store right after the run", "run it again")
+        result = fetched(client, view)
         if door.backend is not None and (info := client.status().info) is not None:
             # A model that is loaded here has its notes in the log.
             for note in info.notes:
@@ -109,16 +105,13 @@ def _connect(door: Door) -> Client:
 def _follow(client: Client, job: str) -> JobView:
     """Wait for the end of a job, telling what goes on."""
     teller = Teller(stderr_console())
-    view = client.view(job)
-    while True:
+    for view in views(client, job, WAIT):
         for event in view.events:
             teller.event(event)
-        if view.state not in ("queued", "running"):
-            teller.end()
-            return view
         if view.state == "queued":
             teller.waiting(client.status(), view.position)
-        view = client.view(job, view.next, WAIT)
+    teller.end()
+    return view
 
 
 class Teller:

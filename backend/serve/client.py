@@ -1,17 +1,18 @@
 """What a page or the command line may ask of an engine, wherever it runs.
 
-Owns the `Client` protocol and `connect`. A client answers at once: work is submitted as a job and
-looked at with `view`; results are looked up by key. `local.LocalClient` runs the engine in this
-process, `remote.HttpClient` speaks to the HTTP service. Importing this module imports no torch.
+Owns the `Client` protocol, `connect`, and the one loop that waits for a job. A client answers at once: work is
+submitted as a job and looked at with `view`; results are looked up by key. `local.LocalClient` runs the engine in this
+process, `http.client.HttpClient` speaks to the HTTP service. Importing this module imports no torch.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Protocol
 
+from backend.errors import HNeuronsError, Stopped, StoreError
 from backend.types import Asked, JobView, ModelStatus, Request, Result, Verb
 from backend.types.identify import ReadQuestions, Verdict
 from backend.types.models import ModelChoice, StoredResult
@@ -141,6 +142,39 @@ class Client(Protocol):
     def close(self) -> None:
         """Stop all work and free the model."""
         ...
+
+
+class Watched(Protocol):
+    """Where jobs can be looked at: a client, or its worker."""
+
+    def view(self, job: str, after: int = 0, wait: float = 0.0) -> JobView:
+        """See `Client.view`."""
+        ...
+
+
+def has_ended(view: JobView) -> bool:
+    """Whether nothing more will happen to the job."""
+    return view.state not in ("queued", "running")
+
+
+def views(client: Watched, job: str, wait: float, after: int = 0) -> Iterator[JobView]:
+    """The job as it is now, then again whenever there is something new or `wait` seconds have passed; the last view is
+    that of its end. Together they hold each event from number `after` on, once."""
+    view = client.view(job, after)
+    yield view
+    while not has_ended(view):
+        view = client.view(job, view.next, wait)
+        yield view
+
+
+def fetched(client: Client, view: JobView) -> Result:
+    """The result of a job that has ended. Raises the job's own error; StoreError where its result is gone already."""
+    if view.error is not None or view.key is None:
+        raise HNeuronsError.from_json(view.error) if view.error else Stopped()
+    result = client.result(view.key)
+    if result is None:
+        raise StoreError("The result is gone", "it was dropped from the store right after the run", "run it again")
+    return result
 
 
 @lru_cache(maxsize=4)

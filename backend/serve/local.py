@@ -22,7 +22,6 @@ from backend.serve.jobs import Job
 from backend.serve.opening import Answering, ModelSpec, Opener, Progress
 from backend.serve.worker import Worker
 from backend.types import (
-    RESULTS,
     Asked,
     IdentifyRequest,
     JobView,
@@ -39,6 +38,8 @@ from backend.types.plan import AnswerView, RunView
 from backend.types.probe import Probe, ProbeSummary
 from backend.types.refusal import read_stored
 from backend.types.standing import Standing
+from backend.verbs import table
+from backend.verbs.table import IDENTIFY, VERBS
 from cache.errors import StoreProblem
 from cache.record import Entry
 from cache.store import Store
@@ -185,7 +186,7 @@ class LocalClient:
                 self._queue.drop(name)
 
         try:
-            return self._worker.submit("identify", one.request, session or f"run {name}", ended)
+            return self._worker.submit(IDENTIFY.name, one.request, session or f"run {name}", ended)
         except HNeuronsError:
             if is_ours:
                 self._queue.drop(name)
@@ -209,31 +210,32 @@ class LocalClient:
             return recent
         try:
             entry = self._store.entry(key)
-            payload = self._store.get(key) if entry is not None and entry.kind in RESULTS else None
+            payload = self._store.get(key) if entry is not None and entry.kind in VERBS else None
         except StoreProblem as error:
             raise explain(error) from error
-        return None if entry is None or payload is None else read_stored(RESULTS[entry.kind], payload)
+        return None if entry is None or payload is None else read_stored(VERBS[entry.kind].result, payload)
 
     def results(self, limit: int = 50) -> tuple[StoredResult, ...]:
         """What is in the store, newest first."""
         if self._store is None:
             return ()
         try:
-            found = [entry for entry in self._store.entries() if entry.kind in RESULTS]
+            found = [entry for entry in self._store.entries() if entry.kind in VERBS]
         except StoreProblem as error:
             raise explain(error) from error
         return tuple(_listed(entry) for entry in found[:limit])
 
     def example(self, verb: Verb) -> Result:
         """The finished example that ships for `verb`. Raises Unknown where there is none."""
-        path = self._examples / f"{verb}.json"
+        row = table.row(verb)
+        path = self._examples / f"{row.name}.json"
         try:
             payload = path.read_bytes()
         except OSError as error:
             raise Unknown(
                 f"There is no finished example for {verb}", f"{path.name} is not installed", "run your own question"
             ) from error
-        result = read_stored(RESULTS[verb], payload)
+        result = read_stored(row.result, payload)
         if result is None:
             raise StoreError(
                 f"The example for {verb} cannot be read", f"{path.name} is of another version", "install again"

@@ -54,7 +54,7 @@ from backend.types.results import (
     TokenInfo,
     Touched,
 )
-from backend.types.verbs import LONG, REQUESTS, RESULTS, Request, Result, Verb
+from backend.types.verbs import Request, Result, Verb
 
 __all__ = [
     "Alpha",
@@ -77,7 +77,6 @@ __all__ = [
     "IdentifyRequest",
     "JobState",
     "JobView",
-    "LONG",
     "Lens",
     "LensRequest",
     "Logit",
@@ -100,8 +99,6 @@ __all__ = [
     "Probe",
     "PromptEvent",
     "Pushed",
-    "REQUESTS",
-    "RESULTS",
     "Request",
     "Result",
     "Role",

@@ -1,4 +1,4 @@
-"""The HTTP service: `Client`, one route a method, and three routes that wait for their result.
+"""The HTTP service: `Client`, one route a method, and one route a verb that waits for its result.
 
 Owns routes, status codes and the bound on a body. Refuses behaviour: every route hands on to the client it
 was made with. All errors have one shape, {"error": {"code", "what", "why", "instead"}}. It knows no user: it is
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Literal
 
@@ -20,34 +20,17 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field, StrictBool
 
-from backend.errors import HNeuronsError, Unknown
-from backend.serve.client import Client
+from backend.errors import Unknown
+from backend.serve.client import Client, fetched, has_ended, views
 from backend.serve.hosts import Hosts, TrustedHosts, trusted
 from backend.serve.http.bodies import Bodies, Body, JsonOnly, StrictRoute
 from backend.serve.http.docs import add_docs
 from backend.serve.http.errors import ERRORS, add_error_handlers, error_response, not_json
 from backend.serve.http.probes import add_probes
-from backend.types import (
-    COMPACT,
-    REQUESTS,
-    RESULTS,
-    CompareRequest,
-    Comparison,
-    Exploration,
-    ExploreRequest,
-    JobView,
-    Lens,
-    LensRequest,
-    ModelChoice,
-    ModelStatus,
-    NeuronCard,
-    NeuronRequest,
-    Result,
-    StoredResult,
-    Verb,
-)
-from backend.types import Request as Asked
+from backend.types import COMPACT, Frozen, JobView, ModelChoice, ModelStatus, Result, StoredResult
 from backend.types.refusal import validated
+from backend.verbs import table
+from backend.verbs.table import VERBS, VerbName, VerbRow
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +66,7 @@ class Load(Body):
 class Submission(Body):
     """A request for the queue. `request` is that of the verb; runs of one `session` are done in order."""
 
-    verb: Verb
+    verb: VerbName
     request: dict[str, Any]
     session: Session
 
@@ -147,12 +130,6 @@ def create_app(client: Client, hosts: Hosts | None = None) -> FastAPI:
     return app
 
 
-async def _seen(request: Request, client: Client, job: str, after: int = 0, wait: float = 0.0) -> JobView:
-    """The job; who waits for something new does so beside those who do not."""
-    limiter = request.app.state.waiting if wait else None
-    return await anyio.to_thread.run_sync(client.view, job, after, wait, limiter=limiter)
-
-
 def _add_models(app: FastAPI, client: Client) -> None:
     @app.get("/v1/status")
     def status() -> ModelStatus:
@@ -182,7 +159,8 @@ def _add_jobs(app: FastAPI, client: Client) -> None:
     @app.post("/v1/jobs", status_code=202)
     def submit(body: Submission) -> JobStarted:
         """Queue a request. Sessions take turns."""
-        return JobStarted(id=client.submit(body.verb, _request(body.verb, body.request), body.session))
+        asked = validated(table.row(body.verb).request, body.request)
+        return JobStarted(id=client.submit(body.verb, asked, body.session))
 
     @app.get("/v1/jobs/{id}")
     async def view(
@@ -192,7 +170,8 @@ def _add_jobs(app: FastAPI, client: Client) -> None:
         wait: Annotated[float, Query(ge=0, le=MAX_WAIT)] = 0.0,
     ) -> JobView:
         """The job and its events from number `after`; waits up to `wait` seconds for something new."""
-        return await _seen(request, client, id, after, wait)
+        limiter = request.app.state.waiting if wait else None
+        return await anyio.to_thread.run_sync(client.view, id, after, wait, limiter=limiter)
 
     @app.get("/v1/jobs/{id}/events", response_class=StreamingResponse)
     async def events(id: JobId, request: Request, after: Annotated[int, Query(ge=0)] = 0) -> StreamingResponse:
@@ -200,9 +179,11 @@ def _add_jobs(app: FastAPI, client: Client) -> None:
         with the Last-Event-ID that it saw hears what came after that."""
         last = request.headers.get("last-event-id", "")
         known = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else after
-        first = await _seen(request, client, id, known)
+        seen = views(client, id, 5.0, known)
+        first = await _next(request, seen)
+        assert first is not None, "a job that is not known is refused"
         return StreamingResponse(
-            _stream(request, client, first), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+            _stream(request, first, seen), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
 
     @app.delete("/v1/jobs/{id}")
@@ -230,7 +211,7 @@ def _add_results(app: FastAPI, client: Client) -> None:
         return _with_verb(found, arrays)
 
     @app.get("/v1/examples/{verb}")
-    def example(verb: Verb, arrays: Arrays = "lists") -> Response:
+    def example(verb: VerbName, arrays: Arrays = "lists") -> Response:
         """{"verb": ..., "result": ...} of the finished example that ships."""
         return _with_verb(client.example(verb), arrays)
 
@@ -251,74 +232,63 @@ def _add_links(app: FastAPI, client: Client) -> None:
 
 
 def _add_verbs(app: FastAPI, client: Client) -> None:
-    @app.post("/v1/explore", response_model=Exploration)
-    async def explore(
-        body: ExploreRequest, request: Request, arrays: Arrays = "lists", session: Turn = None
-    ) -> Response:
-        """See inside one answer; comes back when it is done."""
-        return await _answer(client, "explore", body, request, arrays, session)
-
-    @app.post("/v1/compare", response_model=Comparison)
-    async def compare(
-        body: CompareRequest, request: Request, arrays: Arrays = "lists", session: Turn = None
-    ) -> Response:
-        """One prompt under several interventions; comes back when it is done."""
-        return await _answer(client, "compare", body, request, arrays, session)
-
-    @app.post("/v1/neuron", response_model=NeuronCard)
-    async def neuron(body: NeuronRequest, request: Request, arrays: Arrays = "lists", session: Turn = None) -> Response:
-        """One neuron's card; comes back when it is done."""
-        return await _answer(client, "neuron", body, request, arrays, session)
-
-    @app.post("/v1/lens", response_model=Lens)
-    async def lens(body: LensRequest, request: Request, arrays: Arrays = "lists", session: Turn = None) -> Response:
-        """What several neurons push; comes back when it is done."""
-        return await _answer(client, "lens", body, request, arrays, session)
+    """A route that waits for its result, for each verb that is done in a while."""
+    for row in VERBS.values():
+        if not row.is_long:
+            app.add_api_route(
+                f"/v1/{row.name}",
+                _answering(client, row),
+                methods=["POST"],
+                name=row.name,
+                response_model=row.result,
+                description=f"{row.says}; comes back when it is done.",
+            )
 
 
-def _request(verb: Verb, data: dict[str, Any]) -> Asked:
-    return validated(REQUESTS[verb], data)
-
-
-async def _answer(
-    client: Client, verb: Verb, body: Asked, request: Request, arrays: str, session: str | None
-) -> Response:
+def _answering(client: Client, row: VerbRow[Any, Any]) -> Callable[..., Awaitable[Response]]:
     """Submit, wait, and give the result back; a caller who hangs up stops the run.
 
     Without a `session` each connection has its own turn: behind one address there may be a whole class.
     """
-    asker = request.client
-    turn = session or (f"http {asker.host} {asker.port}" if asker is not None else "http")
-    job = await run_in_threadpool(client.submit, verb, body, turn)
-    view = await _seen(request, client, job, 0, 1.0)
-    while view.state in ("queued", "running"):
-        if await request.is_disconnected():
-            await run_in_threadpool(client.stop, job)
-        view = await _seen(request, client, job, view.next, 1.0)
-    if view.error is not None or view.key is None:
-        raise HNeuronsError.from_json(view.error or {})
-    result = await run_in_threadpool(client.result, view.key)
-    if result is None:
-        raise Unknown("The result is gone", "it was dropped from the store right after the run", "run it again")
-    return Response(await run_in_threadpool(_written, result, arrays), media_type="application/json")
+
+    async def answer(body: Frozen, request: Request, arrays: Arrays = "lists", session: Turn = None) -> Response:
+        asker = request.client
+        turn = session or (f"http {asker.host} {asker.port}" if asker is not None else "http")
+        job = await run_in_threadpool(client.submit, row.name, body, turn)
+        seen = views(client, job, 1.0)
+        while (view := await _next(request, seen)) is not None:
+            last = view
+            if not has_ended(view) and await request.is_disconnected():
+                await run_in_threadpool(client.stop, job)
+        result = await run_in_threadpool(fetched, client, last)
+        return Response(await run_in_threadpool(_written, result, arrays), media_type="application/json")
+
+    # FastAPI reads the body's type here.
+    answer.__annotations__["body"] = row.request
+    return answer
 
 
-async def _stream(request: Request, client: Client, view: JobView) -> AsyncIterator[str]:
+async def _next(request: Request, seen: Iterator[JobView]) -> JobView | None:
+    """The next view of a job, None behind its last; who waits does so beside those who can be answered at once."""
+    return await anyio.to_thread.run_sync(lambda: next(seen, None), limiter=request.app.state.waiting)
+
+
+async def _stream(request: Request, view: JobView, seen: Iterator[JobView]) -> AsyncIterator[str]:
     """Server-sent events from `view` on. Each one's id is the number to go on from after a break."""
-    while True:
+    later: JobView | None = view
+    while later is not None:
+        view = later
         for number, event in zip(view.numbers, view.events, strict=True):
             yield f"event: {event.type}\nid: {number + 1}\ndata: {event.model_dump_json()}\n\n"
-        if view.state not in ("queued", "running"):
-            break
-        if not view.events:
+        if not has_ended(view) and not view.events:
             yield f": {view.state}, {view.position} before\n\n"
-        view = await _seen(request, client, view.id, view.next, 5.0)
+        later = await _next(request, seen)
     last = view.model_copy(update={"events": (), "numbers": ()})
     yield f"event: end\nid: {view.next}\ndata: {last.model_dump_json()}\n\n"
 
 
 def _with_verb(result: Result, arrays: str) -> Response:
-    verb = next(name for name, kind in RESULTS.items() if isinstance(result, kind))
+    verb = table.row_answering(result).name
     return Response(f'{{"verb":{json.dumps(verb)},"result":{_written(result, arrays)}}}', media_type="application/json")
 
 

@@ -16,12 +16,13 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from backend.errors import BackendUnavailable, BadSettings, HNeuronsError, Unknown
-from backend.types import RESULTS, Asked, JobView, ModelChoice, ModelStatus, Request, Result, StoredResult, Verb
+from backend.types import Asked, JobView, ModelChoice, ModelStatus, Request, Result, StoredResult, Verb
 from backend.types.identify import ReadQuestions, Verdict
 from backend.types.plan import AnswerView, RunView
 from backend.types.probe import Probe, ProbeSummary
 from backend.types.refusal import first_problem
 from backend.types.standing import Standing
+from backend.verbs.table import VERBS
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -177,10 +178,11 @@ class HttpClient:
         self._http.close()
 
     def _result(self, body: Any) -> Result:
-        kind = RESULTS.get(str(body.get("verb")))
-        if kind is None:
+        row = VERBS.get(str(body.get("verb")))
+        if row is None:
             raise self._unintelligible(f"it sent a result of the verb {body.get('verb')!r}")
-        return self._validated(kind, body["result"])
+        result: Result = self._validated(row.result, body["result"])
+        return result
 
     def _validated(self, kind: type[T], data: Any) -> T:
         try:

@@ -16,8 +16,9 @@ from backend.neurons import NeuronSet
 from backend.serve.client import Client
 from backend.serve.http.client import HttpClient
 from backend.serve.local import LocalClient
-from backend.types import RESULTS, CompareRequest, Decoding, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
+from backend.types import CompareRequest, Decoding, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
 from backend.types.refusal import validated
+from backend.verbs.table import VERBS
 from cache.store import Store
 from tests.doors import assert_error_shape, ended, local, served
 from tests.fakes import FakeEngine
@@ -81,7 +82,7 @@ def test_every_door_gives_the_same_result_byte_for_byte(
         from_here = capfd.readouterr().out
     assert from_service == from_here
     assert posted.text == from_here.rstrip("\n")
-    assert RESULTS[verb].model_validate_json(from_here).to_bytes() == here
+    assert VERBS[verb].result.model_validate_json(from_here).to_bytes() == here
 
 
 def test_another_request_gives_other_bytes(client: LocalClient) -> None:

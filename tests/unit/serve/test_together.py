@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -33,12 +32,12 @@ from backend.types import (
     Verb,
 )
 from backend.watch import Watch
+from tests import doors
 from tests.plain import FLOAT32, relative_gap
 
 PATIENCE = 60.0
 TOLERANCE = 4 * FLOAT32
 """Sums over a wider batch are taken in another order."""
-ENDED = ("done", "failed", "stopped")
 
 
 def verb_of(request: Request) -> Verb:
@@ -69,12 +68,7 @@ def working(engine: Engine) -> Iterator[Worker]:
 
 
 def ended(worker: Worker, job: str) -> JobView:
-    until = time.monotonic() + PATIENCE
-    view = worker.view(job)
-    while view.state not in ENDED:
-        assert time.monotonic() < until, f"the job is still {view.state}"
-        view = worker.view(job, view.next, 0.5)
-    return worker.view(job)
+    return doors.ended(worker, job, PATIENCE)
 
 
 def same(found: Result | None, expected: Result) -> None:
