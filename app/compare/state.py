@@ -85,7 +85,7 @@ def _example_of_link() -> tuple[str | None, int | None]:
     if view.decoding.max_new_tokens == Decoding().max_new_tokens:
         return None, None
     try:
-        example = session.client().example("compare")
+        example = session.client().results.example("compare")
     except HNeuronsError:
         return None, None
     if not isinstance(example, Comparison):

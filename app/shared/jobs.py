@@ -82,7 +82,7 @@ def run_job(verb: Verb, request: Request, wait: float = 0.0) -> None:
     stop_job(verb)
     session.fail(verb, None)
     try:
-        job = session.client().submit(verb, request, session.session_id())
+        job = session.client().jobs.submit(verb, request, session.session_id())
     except HNeuronsError as error:
         session.fail(verb, error)
         return
@@ -101,7 +101,7 @@ def stop_job(verb: Verb) -> None:
     if job is None:
         return
     try:
-        session.client().stop(job.id)
+        session.client().jobs.stop(job.id)
     except HNeuronsError as error:
         session.fail(verb, error)
 
@@ -138,14 +138,14 @@ def _poll(verb: Verb, wait: float = 0.0) -> bool:
     if job is None:
         return True
     try:
-        seen = session.client().view(job.id, job.next, wait)
+        seen = session.client().jobs.view(job.id, job.next, wait)
         progress = replace(job.progress, state=seen.state, position=seen.position)
         for event in seen.events:
             progress = progress.after(event)
         st.session_state[_key(verb)] = replace(job, next=seen.next, progress=progress)
         over = has_ended(seen)
         if over:
-            session.finish(verb, seen.key or "", fetched(session.client(), seen))
+            session.finish(verb, seen.key or "", fetched(session.client().results, seen))
     except HNeuronsError as error:
         session.fail(verb, error)
         over = True

@@ -61,14 +61,14 @@ def answer(verb: Verb, asked: Callable[[Client], Request], door: Door) -> Result
     Raises HNeuronsError: the run's own failure, or that of its model.
     """
     with quiet_stdout(), opened(door) as client:
-        job = client.submit(verb, asked(client), SESSION)
+        job = client.jobs.submit(verb, asked(client), SESSION)
         try:
             view = _follow(client, job)
         except KeyboardInterrupt:
-            client.stop(job)
+            client.jobs.stop(job)
             raise
-        result = fetched(client, view)
-        if door.backend is not None and (info := client.status().info) is not None:
+        result = fetched(client.results, view)
+        if door.backend is not None and (info := client.models.status().info) is not None:
             # A model that is loaded here has its notes in the log.
             for note in info.notes:
                 stderr_console().print(plain(f"{info.name}: {note}"))
@@ -78,7 +78,7 @@ def answer(verb: Verb, asked: Callable[[Client], Request], door: Door) -> Result
 def loaded(client: Client) -> ModelInfo:
     """The client's model, once it is loaded. Raises HNeuronsError where it cannot be."""
     teller = Teller(stderr_console())
-    while (status := client.status()).info is None:
+    while (status := client.models.status()).info is None:
         if status.state not in ("loading", "ready"):
             raise HNeuronsError.from_json(status.error or {})
         teller.waiting(status, 0)
@@ -88,10 +88,10 @@ def loaded(client: Client) -> ModelInfo:
 
 def _connect(door: Door) -> Client:
     if door.backend is None:
-        from backend.serve.local import LocalClient
+        from backend.serve.local.client import LocalClient
 
         return LocalClient.start(door.model, door.device, door.dtype, keep=door.keep)
-    from backend.serve.http.client import HttpClient
+    from backend.serve.remote.client import HttpClient
 
     if door.model or door.device or door.dtype or not door.keep:
         raise BadSettings(
@@ -105,11 +105,11 @@ def _connect(door: Door) -> Client:
 def _follow(client: Client, job: str) -> JobView:
     """Wait for the end of a job, telling what goes on."""
     teller = Teller(stderr_console())
-    for view in views(client, job, WAIT):
+    for view in views(client.jobs, job, WAIT):
         for event in view.events:
             teller.event(event)
         if view.state == "queued":
-            teller.waiting(client.status(), view.position)
+            teller.waiting(client.models.status(), view.position)
     teller.end()
     return view
 

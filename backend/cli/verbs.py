@@ -226,7 +226,7 @@ class Held:
         if self.name is not None:
             from backend.probes.library import checked
 
-            self.found = checked(client.probe(self.name), loaded(client), self.force)
+            self.found = checked(client.probes.read(self.name), loaded(client), self.force)
         return self.found
 
     def standing(self, told: Exploration, backend: str | None) -> Standing:
@@ -236,10 +236,10 @@ class Held:
             from backend.probes.standing import standing
 
             return standing(self.name or "", asked, told.answer)
-        from backend.serve.http.client import HttpClient
+        from backend.serve.remote.client import HttpClient
 
         with closing(HttpClient(backend)) as client:
-            return client.standing(self.name or "", asked, told.answer)
+            return client.probes.standing(self.name or "", asked, told.answer)
 
 
 def ranking(probe: Probe, by: str) -> Ranking:

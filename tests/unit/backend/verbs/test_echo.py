@@ -14,7 +14,7 @@ from backend.engine import Engine
 from backend.errors import BadInput, Unknown
 from backend.models.loaded import LoadedModel
 from backend.serve.client import Client, fetched
-from backend.serve.http.client import HttpClient
+from backend.serve.remote.client import HttpClient
 from backend.types.refusal import validated
 from backend.verbs.table import VERBS, VerbRow
 from cache.store import Store
@@ -60,22 +60,22 @@ def address(client: Client) -> Iterator[str]:
 def test_a_page_asks_for_it_and_has_its_result_by_its_key_in_a_later_run_of_the_program(
     client: Client, engine: FakeEngine | Engine, store: Store
 ) -> None:
-    view = ended(client, client.submit("echo", ASKED, "ann"))
-    assert fetched(client, view) == ANSWER
+    view = ended(client, client.jobs.submit("echo", ASKED, "ann"))
+    assert fetched(client.results, view) == ANSWER
     assert [event.type for event in view.events] == ["stage"]
-    again = ended(client, client.submit("echo", ASKED, "bob"))
+    again = ended(client, client.jobs.submit("echo", ASKED, "bob"))
     assert again.cached and again.key == view.key
     with local(FakeEngine(store=store), store) as later:
-        assert view.key is not None and later.result(view.key) == ANSWER
-        (listed,) = later.results()
+        assert view.key is not None and later.results.get(view.key) == ANSWER
+        (listed,) = later.results.list()
         assert listed.verb == "echo" and EchoRequest.model_validate(listed.request) == ASKED
 
 
 def test_it_is_asked_over_http_with_the_same_result_and_described_there(client: Client, address: str) -> None:
-    here = fetched(client, ended(client, client.submit("echo", ASKED, "ann")))
+    here = fetched(client.results, ended(client, client.jobs.submit("echo", ASKED, "ann")))
     far = HttpClient(address)
-    view = ended(far, far.submit("echo", ASKED, "bob"))
-    assert fetched(far, view).to_bytes() == here.to_bytes()
+    view = ended(far, far.jobs.submit("echo", ASKED, "bob"))
+    assert fetched(far.results, view).to_bytes() == here.to_bytes()
     far.close()
     with httpx.Client(trust_env=False) as http:
         assert http.post(f"{address}/v1/echo", json={"text": "Nortel", "times": 2}).json()["said"] == "Nortel Nortel"
@@ -122,7 +122,7 @@ def test_without_its_row_no_door_knows_it(
 ) -> None:
     monkeypatch.delitem(VERBS, ROW.name)
     with pytest.raises(Unknown):
-        client.submit("echo", ASKED, "ann")
+        client.jobs.submit("echo", ASKED, "ann")
     with served(client) as bare, httpx.Client(trust_env=False) as http:
         assert http.post(f"{bare}/v1/echo", json={"text": "Nortel"}).status_code == 404
         wrong = http.post(f"{bare}/v1/jobs", json={"verb": "echo", "request": {}, "session": "ann"})
