@@ -54,7 +54,7 @@ def status() -> ModelStatus:
 def ask_status() -> ModelStatus:
     """The engine's model as it is now."""
     try:
-        found = client().status()
+        found = client().models.status()
     except HNeuronsError as error:
         found = ModelStatus(state="failed", error=error.to_json())
     st.session_state[_STATUS] = found
@@ -164,7 +164,7 @@ def _whole(params: dict[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
     if key is None:
         return params, ()
     try:
-        kept = client().kept_link(key)
+        kept = client().links.kept(key)
     except HNeuronsError as error:
         return params, (f"The long part of this link cannot be read: {error.why}. It was left out.",)
     if kept is None:
@@ -211,7 +211,7 @@ def _kept(long: dict[str, str]) -> str:
     """The key under which the engine keeps this part of a view; asked once while the part stays the same."""
     held = st.session_state.get(_KEPT)
     if held is None or held[0] != long:
-        st.session_state[_KEPT] = held = (long, client().keep_link(long))
+        st.session_state[_KEPT] = held = (long, client().links.keep(long))
     return str(held[1])
 
 
@@ -279,7 +279,7 @@ def probes(fresh: bool = False) -> tuple[ProbeSummary, ...]:
     held = st.session_state.get(_PROBES)
     if fresh or held is None or time.monotonic() - held[0] > PROBES_SECONDS:
         try:
-            found = client().probes()
+            found = client().probes.list()
         except HNeuronsError as error:
             note(error.sentence)
             found = ()
@@ -333,7 +333,7 @@ def read_probe(summary: ProbeSummary) -> Probe | None:
     key, state = f"probe:{summary.name}", summary.digest or summary.made
     if st.session_state.get(key, ("", None))[0] != state:
         try:
-            st.session_state[key] = (state, client().probe(summary.name))
+            st.session_state[key] = (state, client().probes.read(summary.name))
         except HNeuronsError as error:
             note(error.sentence)
             return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -21,25 +20,12 @@ from backend.forward.reference import Usual
 from backend.forward.rows.works import Piece, Shared, Work
 from backend.forward.templating import one_moment
 from backend.models.loaded import LoadedModel
-from backend.neurons import NeuronSet
 from backend.types import (
-    LONG,
-    RESULTS,
     Asked,
     CettFile,
     CettRequest,
-    CompareRequest,
-    Comparison,
-    Exploration,
-    ExploreRequest,
     Frozen,
-    IdentifyRequest,
-    Lens,
-    LensRequest,
     ModelInfo,
-    NeuronCard,
-    NeuronRequest,
-    Probe,
     Request,
     Result,
     StageEvent,
@@ -47,11 +33,9 @@ from backend.types import (
     result_key,
 )
 from backend.types.refusal import read_stored
-from backend.verbs.compare import compare, comparing
-from backend.verbs.explore import explore, exploring, full_array
-from backend.verbs.lens import VERSION as LENS
-from backend.verbs.lens import lens
-from backend.verbs.neuron import card
+from backend.verbs import table
+from backend.verbs.explore import full_array
+from backend.verbs.table import A, R, VerbRow
 from backend.watch import SILENT, Watch
 from cache import atomic
 from cache.arrays import new_array
@@ -59,8 +43,6 @@ from cache.errors import StoreProblem
 from cache.store import Store
 
 log = logging.getLogger(__name__)
-
-Answered = TypeVar("Answered", bound=Frozen)
 
 
 class Engine:
@@ -79,18 +61,18 @@ class Engine:
 
     def key(self, request: Frozen) -> str:
         """Where the result of `request` on this model is stored, with its template as it reads the clock now."""
-        text = request.text if isinstance(request, NeuronRequest) else request
+        row = table.row_of(request)
+        text = request if row is None else row.read(request)
         read = clock(self.model.tokenizer, text) if isinstance(text, Asked) else ()
-        told = (f"lens {LENS}",) if isinstance(request, (LensRequest, NeuronRequest)) else ()
-        basis = "\0".join((self.info.basis, *read, *told))
+        version = () if row is None or not row.version else (row.version,)
+        basis = "\0".join((self.info.basis, *read, *version))
         return result_key(request, basis)
 
     def lookup(self, verb: Verb, request: Request) -> Result | None:
         """The stored result of `request`, or None. A long run keeps its own folder, and is never looked up."""
-        if verb in LONG:
-            return None
-        payload = self._stored(request)
-        return None if payload is None else read_stored(RESULTS[verb], payload)
+        row = table.row(verb)
+        payload = None if row.is_long else self._stored(request)
+        return None if payload is None else read_stored(row.result, payload)
 
     def run(self, verb: Verb, request: Request, watch: Watch = SILENT) -> Result:
         """The result of `request`: from the store, or computed now and kept.
@@ -103,24 +85,25 @@ class Engine:
             if found is not None:
                 return found
             result = self._compute(request, watch)
-            if verb not in LONG:
+            if not table.row(verb).is_long:
                 self._keep(verb, request, result)
             return result
+
+    def ask(self, row: VerbRow[R, A], request: R, watch: Watch = SILENT) -> A:
+        """The same, of the type that the verb's row says."""
+        result = self.run(row.name, request, watch)
+        assert isinstance(result, row.result)
+        return result
 
     def begin(self, verb: Verb, request: Request, watch: Watch) -> Piece | None:
         """Let a request begin beside those that run, where its verb answers row by row; None where it needs the model
         for itself (`run`). Its result, once it is done, is kept as that of `run`. `step` carries it on.
         """
-        if isinstance(request, CompareRequest):
-            return self._shared.begin(
-                lambda batch: self._kept(verb, request, comparing(batch, request, watch)), watch.stopped
-            )
-        if isinstance(request, ExploreRequest) and request.answer is None:
-            usual = self.usual(watch)
-            return self._shared.begin(
-                lambda batch: self._kept(verb, request, exploring(batch, request, usual, watch)), watch.stopped
-            )
-        return None
+        row = table.row_of(request)
+        work = None if row is None else row.together(self, request, watch)
+        if work is None:
+            return None
+        return self._shared.begin(lambda batch: self._kept(verb, request, work(batch)), watch.stopped)
 
     def step(self) -> list[Piece]:
         """One more token of all that was begun: what is done with it. Raises where none of it can go on: `leave`."""
@@ -135,42 +118,12 @@ class Engine:
         """Whether what is begun now would not wait for memory behind what was begun before."""
         return self._shared.has_room
 
-    def _kept(self, verb: Verb, request: Request, work: Work[Answered]) -> Work[tuple[str, Answered]]:
+    def _kept(self, verb: Verb, request: Request, work: Work[A]) -> Work[tuple[str, A]]:
         """(key, result) of a work: kept under the moment that its template took for now when it began."""
         with one_moment():
             result = yield from work
             self._keep(verb, request, result)
             return self.key(request), result
-
-    def explore(self, request: ExploreRequest, watch: Watch = SILENT) -> Exploration:
-        """One answer, seen inside. See `backend.verbs.explore.explore`."""
-        result = self.run("explore", request, watch)
-        assert isinstance(result, Exploration)
-        return result
-
-    def compare(self, request: CompareRequest, watch: Watch = SILENT) -> Comparison:
-        """One prompt under several interventions. See `backend.verbs.compare.compare`."""
-        result = self.run("compare", request, watch)
-        assert isinstance(result, Comparison)
-        return result
-
-    def neuron(self, request: NeuronRequest, watch: Watch = SILENT) -> NeuronCard:
-        """One neuron's card. See `backend.verbs.neuron.card`."""
-        result = self.run("neuron", request, watch)
-        assert isinstance(result, NeuronCard)
-        return result
-
-    def lens(self, request: LensRequest, watch: Watch = SILENT) -> Lens:
-        """What neurons push. See `backend.verbs.lens.lens`."""
-        result = self.run("lens", request, watch)
-        assert isinstance(result, Lens)
-        return result
-
-    def identify(self, request: IdentifyRequest, watch: Watch = SILENT) -> Probe:
-        """A probe from questions, in a folder that a later call goes on with. See `backend.identify.pipeline.run`."""
-        result = self.run("identify", request, watch)
-        assert isinstance(result, Probe)
-        return result
 
     def cett(self, request: CettRequest, out: Path, watch: Watch = SILENT) -> CettFile:
         """Write the full array [layer, token, neuron] float32 to `out`, and what its axes are beside it as JSON.
@@ -226,32 +179,10 @@ class Engine:
         return self._usual
 
     def _compute(self, request: Request, watch: Watch) -> Result:
-        if isinstance(request, CompareRequest):
-            return compare(self.model, request, watch)
-        if isinstance(request, ExploreRequest):
-            return explore(self.model, request, self.usual(watch), watch)
-        if isinstance(request, LensRequest):
-            return lens(self.model, request)
-        if isinstance(request, IdentifyRequest):
-            return self._identified(request, watch)
-        self.info.layout.check([request.neuron])
-        text = None
-        if request.text is not None:
-            text = self.explore(request.text.model_copy(update={"neurons": NeuronSet((request.neuron,))}), watch)
-        return card(self.model, request, self.usual(watch), text)
-
-    def _identified(self, request: IdentifyRequest, watch: Watch) -> Probe:
-        # Here and not above: solvers and statistics take seconds to import, and most never train a probe.
-        from backend.identify.pipeline import run
-        from backend.identify.questions.questions import asked_by
-        from backend.runs import runs
-
-        plan, questions = request.plan, request.questions
-        folder = runs.opened(request.name)
-        if request.answers_of is not None:
-            questions = runs.branch(request.answers_of, request.name, plan, self.info, questions)
-        questions = questions or runs.questions(folder, plan.source) or asked_by(plan.source)
-        return run(self.model, plan, questions, folder, request.name, request.command, watch)
+        row = table.row_of(request)
+        assert row is not None, "what is asked is the request of a verb"
+        result: Result = row.run(self, request, watch)
+        return result
 
     def _stored(self, request: Frozen) -> bytes | None:
         """What is kept for `request`. What the system refuses to hand over counts as missing."""

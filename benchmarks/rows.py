@@ -22,13 +22,13 @@ from backend.forward.rows.batch import Batch
 from backend.forward.rows.generation import finish
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet, Site
+from backend.serve.client import views
 from backend.serve.opening import ModelSpec
 from backend.serve.worker import Worker
 from backend.types import Asked, CompareRequest, Decoding, ExploreRequest, RowPlan, TokenEvent, Verb
 from benchmarks.work import PROMPT, Work, capture
 
 ROWS, TOKENS, NEURONS, SPOKEN, WITHIN = 64, 24, 47, 30, 10.0
-ENDED = ("done", "failed", "stopped")
 
 
 def table(model: LoadedModel, usual: Usual) -> list[Work]:
@@ -79,7 +79,7 @@ def people(model: LoadedModel, count: int) -> dict[str, Any]:
     asked = [request for number in range(count) for request in _of_person(number)]
     start = time.perf_counter()
     for request in asked:
-        engine.compare(request) if isinstance(request, CompareRequest) else engine.explore(request)
+        engine.run(_verb(request), request)
     told["one_by_one_s"] = time.perf_counter() - start
     engine = Engine(model)
     engine._usual = usual
@@ -107,15 +107,16 @@ def _of_person(number: int) -> tuple[ExploreRequest, CompareRequest]:
     )
 
 
+def _verb(request: ExploreRequest | CompareRequest) -> Verb:
+    return "compare" if isinstance(request, CompareRequest) else "explore"
+
+
 def _person(worker: Worker, number: int, count: int, first: list[float]) -> None:
     time.sleep(WITHIN * number / count)
     for request in _of_person(number):
         begun = time.perf_counter()
-        verb: Verb = "compare" if isinstance(request, CompareRequest) else "explore"
-        job = worker.submit(verb, request, f"person {number}")
-        after_event = 0
-        while (view := worker.view(job, after_event, 5.0)).state not in ENDED:
-            after_event = view.next
+        job = worker.submit(_verb(request), request, f"person {number}")
+        for view in views(worker, job, 5.0):
             if np.isnan(first[number]) and any(isinstance(event, TokenEvent) for event in view.events):
                 first[number] = time.perf_counter() - begun
         if view.state != "done":

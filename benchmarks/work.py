@@ -19,6 +19,7 @@ from backend.forward.rows.generation import decode
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
 from backend.types import Asked, CompareRequest, Decoding, ExploreRequest, RowPlan, Threshold
+from backend.verbs.table import COMPARE, EXPLORE
 from benchmarks.peers import official_means, plain_batches, transformers_generate
 from cache.store import Store
 
@@ -111,7 +112,7 @@ def whole_compare(model: LoadedModel) -> Callable[[], object]:
     request = CompareRequest(
         prompt=PROMPT, neurons=NEURONS, alphas=(0.0, 2.0), decoding=Decoding(max_new_tokens=TOKENS)
     )
-    return lambda: Engine(model).compare(request)
+    return lambda: Engine(model).ask(COMPARE, request)
 
 
 def again(model: LoadedModel) -> tuple[Callable[[], object], tempfile.TemporaryDirectory[str]]:
@@ -119,8 +120,8 @@ def again(model: LoadedModel) -> tuple[Callable[[], object], tempfile.TemporaryD
     folder = tempfile.TemporaryDirectory()
     engine = Engine(model, Store(Path(folder.name)))
     request = ExploreRequest(prompt=PROMPT)
-    engine.explore(request)
-    return lambda: engine.explore(request), folder
+    engine.ask(EXPLORE, request)
+    return lambda: engine.ask(EXPLORE, request), folder
 
 
 def peak_memory(tokens: int = 512) -> float:
@@ -139,11 +140,11 @@ def report_peak(tokens: int) -> None:
     engine.usual()
     text = " ".join(sentences()) * 2
     cut = str(model.tokenizer.decode(model.tokenizer(text)["input_ids"][: tokens - 40]))
-    engine.explore(ExploreRequest(prompt="Hello", decoding=Decoding(max_new_tokens=1)))
+    engine.ask(EXPLORE, ExploreRequest(prompt="Hello", decoding=Decoding(max_new_tokens=1)))
     told: list[int] = []
 
     def explored() -> None:
-        found = engine.explore(ExploreRequest(prompt=cut, decoding=Decoding(max_new_tokens=1)))
+        found = engine.ask(EXPLORE, ExploreRequest(prompt=cut, decoding=Decoding(max_new_tokens=1)))
         told.append(len(found.tokens))
 
     rise = rise_of(explored)

@@ -12,15 +12,14 @@ from typing import Any
 
 import uvicorn
 
-from backend.serve.client import Client
+from backend.serve.client import Client, has_ended, views
 from backend.serve.http import wire
 from backend.serve.http.app import create_app
-from backend.serve.local import LocalClient
+from backend.serve.local.client import LocalClient
 from backend.serve.opening import Answering, ModelSpec, Progress
 from backend.serve.worker import Worker
 from backend.types import JobView, ModelChoice
 from cache.store import Store
-from tests.fakes import FakeEngine
 
 PATIENCE = 15.0
 
@@ -55,7 +54,7 @@ def no_memory(engine: Answering) -> None:
 
 
 @contextmanager
-def local(engine: FakeEngine, store: Store | None = None, examples: Path = Path("nowhere")) -> Iterator[LocalClient]:
+def local(engine: Answering, store: Store | None = None, examples: Path = Path("nowhere")) -> Iterator[LocalClient]:
     """A LocalClient on `engine`, its model loaded or loading."""
     client = LocalClient(
         lambda spec, progress: engine,
@@ -66,7 +65,7 @@ def local(engine: FakeEngine, store: Store | None = None, examples: Path = Path(
         memory=no_memory,
         examples=examples,
     )
-    client.load("fake-model")
+    client.models.load("fake-model")
     try:
         yield client
     finally:
@@ -91,13 +90,13 @@ def served(client: Client) -> Iterator[str]:
         thread.join(PATIENCE)
 
 
-def ended(client: Client, job: str) -> JobView:
+def ended(source: Client | Worker, job: str, patience: float = PATIENCE) -> JobView:
     """The job once it has ended, with all events that are kept."""
-    until = time.monotonic() + PATIENCE
-    while (view := client.view(job)).state in ("queued", "running"):
-        assert time.monotonic() < until, f"the job is still {view.state}"
-        client.view(job, view.next, 0.5)
-    return view
+    until = time.monotonic() + patience
+    jobs = source if isinstance(source, Worker) else source.jobs
+    for view in views(jobs, job, 0.5):
+        assert has_ended(view) or time.monotonic() < until, f"the job is still {view.state}"
+    return jobs.view(job)
 
 
 def told(view: JobView) -> dict[str, Any]:
@@ -109,7 +108,7 @@ def told(view: JobView) -> dict[str, Any]:
 def result_of(source: Client | Worker, view: JobView) -> Any:
     """The result of a finished job; of its type by the verb."""
     assert view.key is not None, f"the job is {view.state}: {view.error}"
-    result = source.result(view.key)
+    result = source.result(view.key) if isinstance(source, Worker) else source.results.get(view.key)
     assert result is not None, "the result of a finished job is there"
     return result
 

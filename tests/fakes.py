@@ -9,14 +9,13 @@ import json
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from backend.errors import Stopped
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import (
-    LONG,
-    RESULTS,
     Arm,
     Candidate,
     CettFile,
@@ -49,6 +48,7 @@ from backend.types import (
     result_key,
 )
 from backend.types.probe import ProbeNeuron
+from backend.verbs import table
 from backend.watch import SILENT, Watch, between
 from cache.store import Store
 
@@ -77,7 +77,7 @@ INFO = ModelInfo(
 
 
 class FakeEngine:
-    """Answers every verb.
+    """Answers every verb: those whose real work needs a model with invented figures, any other by its own function.
 
     Args:
         info: the model it claims to have loaded.
@@ -94,6 +94,10 @@ class FakeEngine:
         self.info, self.store, self.on_token = info, store, on_token
         self.kept: dict[str, Result] = {}
         self.computed: list[Request] = []
+        self._invented: dict[Verb, Callable[[Any, Watch], Result]] = {
+            "explore": self._explore, "compare": self._compare, "neuron": self._neuron, "lens": self._lens,
+            "identify": self._identify,
+        }  # fmt: skip
 
     @property
     def prompts(self) -> list[str]:
@@ -104,13 +108,14 @@ class FakeEngine:
         return result_key(request, self.info.basis)
 
     def lookup(self, verb: Verb, request: Request) -> Result | None:
-        if verb in LONG:
+        row = table.row(verb)
+        if row.is_long:
             return None
         key = self.key(request)
         if self.store is None:
             return self.kept.get(key)
         payload = self.store.get(key)
-        return None if payload is None else RESULTS[verb].model_validate_json(payload)
+        return None if payload is None else row.result.model_validate_json(payload)
 
     has_room = True
 
@@ -125,17 +130,11 @@ class FakeEngine:
 
     def run(self, verb: Verb, request: Request, watch: Watch = SILENT) -> Result:
         self.computed.append(request)
-        result: Result
-        if isinstance(request, ExploreRequest):
-            result = self._explore(request, watch)
-        elif isinstance(request, CompareRequest):
-            result = self._compare(request, watch)
-        elif isinstance(request, LensRequest):
-            result = self._lens(request)
-        elif isinstance(request, IdentifyRequest):
-            return self._identify(request, watch)
-        else:
-            result = self._neuron(request, watch)
+        row = table.row(verb)
+        invented = self._invented.get(verb)
+        result: Result = row.code().run(self, request, watch) if invented is None else invented(request, watch)
+        if row.is_long:
+            return result
         self.kept[self.key(request)] = result
         if self.store is not None:
             meta = {"request": request.model_dump(mode="json"), "model": self.info.name}
@@ -194,7 +193,7 @@ class FakeEngine:
             usual_edges=np.array([0.0, 0.1, 0.3], np.float32),
         )
 
-    def _lens(self, request: LensRequest) -> Lens:
+    def _lens(self, request: LensRequest, watch: Watch) -> Lens:
         self.info.layout.check(request.neurons)
         promotes, suppresses = logits(request.top)
         pushed = tuple(Pushed(neuron=one, promotes=promotes, suppresses=suppresses) for one in request.neurons)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from math import log
+from typing import Any
 
 import numpy as np
 
@@ -204,15 +205,13 @@ def comparison(request: CompareRequest) -> Comparison:
     return Comparison(request=request, model=INFO, prompt_tokens=tokens_of(request, ""), rows=rows)
 
 
-def result_of(request: Request) -> Result:
-    """The canned result of any request."""
-    if isinstance(request, ExploreRequest):
-        return exploration(request)
-    if isinstance(request, LensRequest):
-        return lens(request)
-    if isinstance(request, IdentifyRequest):
-        return fakes_probe.probe(request.name, INFO)
-    return card(request) if isinstance(request, NeuronRequest) else comparison(request)
+INVENTED: dict[Verb, Callable[[Any], Result]] = {
+    "explore": exploration,
+    "compare": comparison,
+    "neuron": card,
+    "lens": lens,
+    "identify": lambda request: fakes_probe.probe(request.name, INFO),
+}
 
 
 @dataclass
@@ -238,22 +237,78 @@ class FakeClient:
     info: ModelInfo = INFO
     submitted: list[tuple[str, Request, str]] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
-    jobs: dict[str, FakeJob] = field(default_factory=dict)
+    begun: dict[str, FakeJob] = field(default_factory=dict)
     kept: dict[str, Result] = field(default_factory=dict)
     shelf: dict[str, Probe] = field(default_factory=lambda: {"shipped": fakes_probe.probe("shipped", INFO)})
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)
     stand: Standing = fakes_probe.standing()
-    links: dict[str, dict[str, str]] = field(default_factory=dict)
+    kept_links: dict[str, dict[str, str]] = field(default_factory=dict)
     meant: str | None = None
     """The model that the last probe from a file was said to be for."""
 
+    def __post_init__(self) -> None:
+        """A test that needs another facet puts it in the place of one of these."""
+        self.jobs, self.models, self.results = FakeJobs(self), FakeModels(self), FakeResults(self)
+        self.probes, self.runs, self.links = FakeProbes(self), FakeRuns(self), FakeLinks(self)
+
+    def close(self) -> None:
+        self.begun.clear()
+
+
+@dataclass
+class FakeJobs:
+    """See `backend.serve.client.Jobs`."""
+
+    fake: FakeClient
+
+    def submit(self, verb: Verb, request: Request, session: str) -> str:
+        if self.fake.refuse is not None:
+            raise self.fake.refuse
+        self.fake.submitted.append((verb, request, session))
+        job = f"job-{len(self.fake.submitted)}"
+        self.fake.begun[job] = FakeJob(verb, request, _events(request))
+        return job
+
+    def view(self, job: str, after: int = 0, wait: float = 0.0) -> JobView:
+        if job not in self.fake.begun:
+            raise BackendUnavailable("The run is not known", "the program was started anew", "press Run again")
+        held = self.fake.begun[job]
+        if held.stopped:
+            return JobView(id=job, verb=held.verb, state="stopped", position=0, next=after)
+        if self.fake.break_with is not None:
+            return JobView(
+                id=job, verb=held.verb, state="failed", position=0, next=after, error=self.fake.break_with.to_json()
+            )
+        age = time.monotonic() - held.begun
+        due = len(held.events) if self.fake.pace == 0 else min(len(held.events), int(age / self.fake.pace))
+        done = due == len(held.events) and self.fake.state == "ready"
+        key = result_key(held.request, INFO.fingerprint)
+        if done:
+            self.fake.kept.setdefault(key, INVENTED[held.verb](held.request))
+        return JobView(
+            id=job, verb=held.verb, position=0, state="done" if done else ("running" if due else "queued"),
+            events=tuple(held.events[after:due]), next=max(after, due), key=key if done else None,
+        )  # fmt: skip
+
+    def stop(self, job: str) -> None:
+        self.fake.stopped.append(job)
+        if job in self.fake.begun:
+            self.fake.begun[job].stopped = True
+
+
+@dataclass
+class FakeModels:
+    """See `backend.serve.client.Models`."""
+
+    fake: FakeClient
+
     def status(self) -> ModelStatus:
-        if self.state == "ready":
-            return ModelStatus(state="ready", name=self.info.name, info=self.info)
+        if self.fake.state == "ready":
+            return ModelStatus(state="ready", name=self.fake.info.name, info=self.fake.info)
         return ModelStatus(state="loading", name=INFO.name, stage="converting weights", fraction=0.4)
 
-    def models(self) -> tuple[ModelChoice, ...]:
+    def list(self) -> tuple[ModelChoice, ...]:
         return (
             ModelChoice(
                 name="Fake-135M-Instruct", repo="fake/Fake-135M", source="here", licence="Apache-2.0", family="llama",
@@ -276,55 +331,28 @@ class FakeClient:
         session: str = "",
         confirm: bool = False,
     ) -> None:
-        if self.refuse is not None:
-            raise self.refuse
-        self.state = "loading"
+        if self.fake.refuse is not None:
+            raise self.fake.refuse
+        self.fake.state = "loading"
 
-    def cancel_load(self) -> None:
-        self.state = "ready"
+    def cancel(self) -> None:
+        self.fake.state = "ready"
 
-    def submit(self, verb: Verb, request: Request, session: str) -> str:
-        if self.refuse is not None:
-            raise self.refuse
-        self.submitted.append((verb, request, session))
-        job = f"job-{len(self.submitted)}"
-        self.jobs[job] = FakeJob(verb, request, _events(request))
-        return job
 
-    def view(self, job: str, after: int = 0, wait: float = 0.0) -> JobView:
-        if job not in self.jobs:
-            raise BackendUnavailable("The run is not known", "the program was started anew", "press Run again")
-        held = self.jobs[job]
-        if held.stopped:
-            return JobView(id=job, verb=held.verb, state="stopped", position=0, next=after)
-        if self.break_with is not None:
-            return JobView(
-                id=job, verb=held.verb, state="failed", position=0, next=after, error=self.break_with.to_json()
-            )
-        age = time.monotonic() - held.begun
-        due = len(held.events) if self.pace == 0 else min(len(held.events), int(age / self.pace))
-        done = due == len(held.events) and self.state == "ready"
-        key = result_key(held.request, INFO.fingerprint)
-        if done:
-            self.kept.setdefault(key, result_of(held.request))
-        return JobView(
-            id=job, verb=held.verb, position=0, state="done" if done else ("running" if due else "queued"),
-            events=tuple(held.events[after:due]), next=max(after, due), key=key if done else None,
-        )  # fmt: skip
+@dataclass
+class FakeResults:
+    """See `backend.serve.client.Results`."""
 
-    def stop(self, job: str) -> None:
-        self.stopped.append(job)
-        if job in self.jobs:
-            self.jobs[job].stopped = True
+    fake: FakeClient
 
-    def result(self, key: str) -> Result | None:
-        return self.kept.get(key)
+    def get(self, key: str) -> Result | None:
+        return self.fake.kept.get(key)
 
-    def results(self, limit: int = 50) -> tuple[StoredResult, ...]:
+    def list(self, limit: int = 50) -> tuple[StoredResult, ...]:
         return ()
 
     def example(self, verb: Verb) -> Result:
-        if self.no_example:
+        if self.fake.no_example:
             raise StoreError(f"There is no finished example for {verb}", "it is not installed", "run your own question")
         prompt = "Who is the CEO of Nortel?"
         if verb == "compare":
@@ -336,26 +364,46 @@ class FakeClient:
             return card(NeuronRequest(neuron=NeuronId(17, 412), text=text))
         return exploration(asked)
 
-    def probes(self) -> tuple[ProbeSummary, ...]:
+
+@dataclass
+class FakeProbes:
+    """See `backend.serve.client.Probes`."""
+
+    fake: FakeClient
+
+    def list(self) -> tuple[ProbeSummary, ...]:
         """Each with what its content is known by, as a file has."""
-        told = ((one, sha256(one.model_dump_json().encode()).hexdigest()) for one in self.shelf.values())
+        told = ((one, sha256(one.model_dump_json().encode()).hexdigest()) for one in self.fake.shelf.values())
         return tuple(summary(one, one.name == "shipped").model_copy(update={"digest": digest}) for one, digest in told)
 
-    def probe(self, name: str) -> Probe:
-        if name not in self.shelf:
+    def read(self, name: str) -> Probe:
+        if name not in self.fake.shelf:
             raise Unknown(f"There is no probe {name!r}", "it was removed", "choose another")
-        return self.shelf[name]
+        return self.fake.shelf[name]
 
     def standing(self, probe: str, asked: Asked, answer: str) -> Standing:
-        if probe not in self.shelf:
+        if probe not in self.fake.shelf:
             raise Unknown(f"There is no probe {probe!r}", "it was removed", "choose another")
-        return self.stand
+        return self.fake.stand
 
-    def runs(self) -> tuple[RunView, ...]:
+    def add(self, files: Mapping[str, bytes], name: str, force: bool = False, model: str | None = None) -> Probe:
+        self.fake.meant = model
+        made = fakes_probe.probe(name, INFO).model_copy(update={"report": None, "imported": next(iter(files))})
+        self.fake.shelf[name] = made
+        return made
+
+
+@dataclass
+class FakeRuns:
+    """See `backend.serve.client.Runs`."""
+
+    fake: FakeClient
+
+    def list(self) -> tuple[RunView, ...]:
         found = []
-        for id, job in self.jobs.items():
+        for id, job in self.fake.begun.items():
             if isinstance(job.request, IdentifyRequest):
-                over = job.stopped or self.view(id).state in ("done", "failed")
+                over = job.stopped or self.fake.jobs.view(id).state in ("done", "failed")
                 found.append(
                     RunView(
                         name=job.request.name, model=INFO.name, fingerprint=INFO.fingerprint, questions=9000,
@@ -365,30 +413,30 @@ class FakeClient:
                 )  # fmt: skip
         return tuple(found)
 
-    def run_answers(self, name: str, limit: int = 200, offset: int = 0) -> tuple[AnswerView, ...]:
+    def answers(self, name: str, limit: int = 200, offset: int = 0) -> tuple[AnswerView, ...]:
         return tuple(
             AnswerView(
                 question=f"q{n}", text=f"Who is <i>number {n}</i>?", answers=("A", "B"), relation="r",
-                response=f"It is *{n}*", count=4, greedy=True, verdict=self.verdicts.get(f"q{n}", "wrong"),
-                rules="wrong", judge="uncertain" if n else None, overruled=f"q{n}" in self.verdicts,
-                words=self.words.get(f"q{n}", f"*{n}*"), marked=f"q{n}" in self.words,
+                response=f"It is *{n}*", count=4, greedy=True, verdict=self.fake.verdicts.get(f"q{n}", "wrong"),
+                rules="wrong", judge="uncertain" if n else None, overruled=f"q{n}" in self.fake.verdicts,
+                words=self.fake.words.get(f"q{n}", f"*{n}*"), marked=f"q{n}" in self.fake.words,
             )
             for n in range(offset, min(3, offset + limit))
         )  # fmt: skip
 
     def overrule(self, name: str, question: str, response: str, verdict: Verdict) -> None:
-        self.verdicts[question] = verdict
+        self.fake.verdicts[question] = verdict
 
     def mark_words(self, name: str, question: str, response: str, words: str) -> None:
         if words not in response:
             raise BadInput(f"{words!r} does not stand in the answer", "words are marked, not written", "copy them")
-        self.words[question] = words
+        self.fake.words[question] = words
 
     def delete(self, name: str) -> None:
         if name == "shipped":
             raise BadInput(f"{name} cannot be deleted", "it ships with the program", "delete one of your own")
-        self.shelf.pop(name, None)
-        self.jobs = {id: job for id, job in self.jobs.items() if getattr(job.request, "name", "") != name}
+        self.fake.shelf.pop(name, None)
+        self.fake.begun = {id: job for id, job in self.fake.begun.items() if getattr(job.request, "name", "") != name}
 
     def read_questions(self, payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
         if b"question" not in payload:
@@ -400,31 +448,27 @@ class FakeClient:
         ]
         return ReadQuestions(questions=tuple(asked), rows=rows, incomplete=empty)
 
-    def import_probe(
-        self, files: Mapping[str, bytes], name: str, force: bool = False, model: str | None = None
-    ) -> Probe:
-        self.meant = model
-        made = fakes_probe.probe(name, INFO).model_copy(update={"report": None, "imported": next(iter(files))})
-        self.shelf[name] = made
-        return made
 
-    def keep_link(self, params: Mapping[str, str]) -> str:
+@dataclass
+class FakeLinks:
+    """See `backend.serve.client.Links`."""
+
+    fake: FakeClient
+
+    def keep(self, params: Mapping[str, str]) -> str:
         key = sha256(json.dumps(dict(params), sort_keys=True).encode()).hexdigest()
-        self.links[key] = dict(params)
+        self.fake.kept_links[key] = dict(params)
         return key
 
-    def kept_link(self, key: str) -> Mapping[str, str] | None:
-        return self.links.get(key)
-
-    def close(self) -> None:
-        self.jobs.clear()
+    def kept(self, key: str) -> Mapping[str, str] | None:
+        return self.fake.kept_links.get(key)
 
 
 def _events(request: Request) -> list[Event]:
-    if isinstance(request, NeuronRequest | LensRequest):
-        return [StageEvent(stage="reading the neuron")]
     if isinstance(request, IdentifyRequest):
         return [StageEvent(stage="drawing answers: 12 of 300, 4 min left", fraction=0.04)]
+    if not isinstance(request, ExploreRequest | CompareRequest):
+        return [StageEvent(stage="reading the neuron")]
     answer = tuple(one for one in tokens_of(request, ANSWER) if one.role == "answer")
     plans = tuple(one.plan for one in comparison(request).rows) if isinstance(request, CompareRequest) else ()
     events: list[Event] = [

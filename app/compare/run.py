@@ -28,7 +28,7 @@ def first_visit(opened: bool) -> None:
         return
     jobs.stop_job(VERB)
     try:
-        example = session.client().example(VERB)
+        example = session.client().results.example(VERB)
     except HNeuronsError as error:
         session.fail(VERB, error)
         return

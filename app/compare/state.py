@@ -88,7 +88,7 @@ def _example_of_link() -> tuple[str | None, int | None]:
     if shared.decoding.max_new_tokens == Decoding().max_new_tokens:
         return None, None
     try:
-        example = session.client().example("compare")
+        example = session.client().results.example("compare")
     except HNeuronsError:
         return None, None
     if not isinstance(example, Comparison):

@@ -60,8 +60,8 @@ def _other_probe(result: Exploration | None) -> None:
 
 def _example() -> None:
     try:
-        session.finish("explore", "example", session.client().example("explore"))
-        session.finish("neuron", "example", session.client().example("neuron"))
+        session.finish("explore", "example", session.client().results.example("explore"))
+        session.finish("neuron", "example", session.client().results.example("neuron"))
     except HNeuronsError as error:
         session.note(error.sentence)
 

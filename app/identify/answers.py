@@ -45,7 +45,7 @@ class Refused:
 def draw() -> None:
     """Choose a run, look at its answers, change verdicts, make the probe again."""
     try:
-        runs = [run for run in session.client().runs() if run.sampled]
+        runs = [run for run in session.client().runs.list() if run.sampled]
     except HNeuronsError as error:
         jobs.shown_error(error)
         return
@@ -69,7 +69,7 @@ def draw() -> None:
     page = int(row.number_input(f"Part, 1 to {pages}", 1, pages, 1, key="answers.page", width=140))
     only = row.pills("Only", VERDICTS, selection_mode="multi", key="answers.only")
     try:
-        found = session.client().run_answers(run.name, PAGE, (page - 1) * PAGE)
+        found = session.client().runs.answers(run.name, PAGE, (page - 1) * PAGE)
     except HNeuronsError as error:
         jobs.shown_error(error)
         return
@@ -157,9 +157,9 @@ def _keep(run: RunView, one: AnswerView, column: str, typed: str) -> Refused | N
     verdict = next((known for known in VERDICTS if known == typed), None)
     try:
         if column == _WORDS:
-            session.client().mark_words(run.name, one.question, one.response, typed)
+            session.client().runs.mark_words(run.name, one.question, one.response, typed)
         elif verdict is not None:
-            session.client().overrule(run.name, one.question, one.response, verdict)
+            session.client().runs.overrule(run.name, one.question, one.response, verdict)
     except HNeuronsError as error:
         return Refused(typed, error)
     return None

@@ -149,7 +149,7 @@ def filled(run: RunView) -> dict[str, Any]:
 def time_words(info: ModelInfo, asked: int, drawn: int) -> str:
     """How long the answers take, by the last run of this model; where there is none, when it will be known."""
     try:
-        runs = session.client().runs()
+        runs = session.client().runs.list()
     except HNeuronsError:
         runs = ()
     last = next((run for run in runs if run.fingerprint == info.fingerprint and run.speed is not None), None)

@@ -111,7 +111,7 @@ def _at_c(probe: Probe, c: float) -> None:
 
 def _runs() -> tuple[RunView, ...]:
     try:
-        return session.client().runs()
+        return session.client().runs.list()
     except HNeuronsError as error:
         jobs.shown_error(error)
         return ()

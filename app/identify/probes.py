@@ -134,7 +134,7 @@ def _take(files: dict[str, bytes], name: str, force: bool, model: str | None) ->
     try:
         if not files or not name:
             raise BadInput("The probe cannot be taken", "a file and a name are needed", "choose both")
-        made = session.client().import_probe(files, name, force, model)
+        made = session.client().probes.add(files, name, force, model)
     except HNeuronsError as error:
         jobs.shown_error(error)
         return

@@ -29,7 +29,7 @@ _JOBS = "train:jobs"
 
 def start(request: IdentifyRequest) -> None:
     """Begin or go on with a run. Raises HNeuronsError."""
-    job = session.client().submit("identify", request, session.session_id())
+    job = session.client().jobs.submit("identify", request, session.session_id())
     st.session_state[_JOBS] = {**st.session_state.get(_JOBS, {}), request.name: job}
     st.session_state[STARTED] = request.name
     st.session_state[SHOWN] = False
@@ -39,7 +39,7 @@ def start(request: IdentifyRequest) -> None:
 def draw() -> None:
     """Every run with how far it is. Drawn again each second while the page is open."""
     try:
-        runs = session.client().runs()
+        runs = session.client().runs.list()
     except HNeuronsError as error:
         jobs.shown_error(error)
         return
@@ -128,7 +128,7 @@ def ask_delete(name: str) -> None:
 
 def _delete(name: str) -> None:
     try:
-        session.client().delete(name)
+        session.client().runs.delete(name)
     except HNeuronsError as error:
         st.session_state[FAILED] = error
         return
@@ -185,7 +185,7 @@ def resume(run: RunView) -> None:
 def progress(name: str, job: str, place: str = "") -> bool:
     """How far a job is, with Stop; whether it still goes on."""
     try:
-        seen = session.client().view(job)
+        seen = session.client().jobs.view(job)
     except HNeuronsError:
         return False
     if seen.state not in ("queued", "running"):
@@ -201,7 +201,7 @@ def progress(name: str, job: str, place: str = "") -> bool:
     line.progress(min(max(fraction or 0.0, 0.0), 1.0), text=text.markdown(words))
     if line.button("Stop", icon=":material/stop_circle:", key=f"stop-{place}{name}"):
         try:
-            session.client().stop(job)
+            session.client().jobs.stop(job)
         except HNeuronsError as error:
             jobs.shown_error(error)
     return True
@@ -212,7 +212,7 @@ def _ended(name: str, job: str | None) -> None:
     if job is None:
         return
     try:
-        seen = session.client().view(job)
+        seen = session.client().jobs.view(job)
     except HNeuronsError:
         return
     if seen.state == "failed" and seen.error is not None:

@@ -170,7 +170,7 @@ def _shown_file(read: ReadQuestions | HNeuronsError) -> tuple[Question, ...]:
 
 def _questions_in(payload: bytes, name: str, limit: int | None, seed: int) -> ReadQuestions | HNeuronsError:
     try:
-        return session.client().read_questions(payload, name, limit, seed)
+        return session.client().runs.read_questions(payload, name, limit, seed)
     except HNeuronsError as error:
         return error
 
@@ -276,7 +276,7 @@ def _start(own: tuple[Question, ...] | None, size: Size, changed: RunView | None
         if not name:
             raise BadInput("The run has no name", "its answers and its probe are kept under it", "give it one above")
         again = changed is not None and changed.name == name
-        if not again and any(run.name == name for run in session.client().runs()):
+        if not again and any(run.name == name for run in session.client().runs.list()):
             raise BadInput(f"There is a run {name} already", "it has its own questions", "choose another name")
         if not again and any(one.name == name for one in session.probes(fresh=True)):
             raise BadInput(f"There is a probe {name} already", "the run would write over it", "choose another name")

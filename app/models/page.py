@@ -20,7 +20,7 @@ LISTED = "models.listed"
 def page() -> None:
     """The whole page, top to bottom."""
     try:
-        status = session.client().status()
+        status = session.client().models.status()
     except HNeuronsError as error:
         st.header("The engine does not answer", anchor=False)
         jobs.shown_error(error)
@@ -42,7 +42,7 @@ def page() -> None:
 def listed(free: int | None) -> None:
     """What can be loaded, and the way to load it."""
     try:
-        choices = session.client().models()
+        choices = session.client().models.list()
     except HNeuronsError as error:
         jobs.shown_error(error)
         return
@@ -74,7 +74,7 @@ def shown(status: ModelStatus) -> None:
 def watched(early: bool) -> None:
     """The progress of a model that is on its way, until it is over, or no longer `early`; then the page once more."""
     try:
-        status = session.client().status()
+        status = session.client().models.status()
     except HNeuronsError as error:
         jobs.shown_error(error)
         return

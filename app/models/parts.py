@@ -91,7 +91,7 @@ def _cancel(status: ModelStatus) -> None:
 def cancel() -> None:
     """Call off the change of model; that it is over already is nothing to tell."""
     try:
-        session.client().cancel_load()
+        session.client().models.cancel()
     except Unknown:
         return
     except HNeuronsError as error:
@@ -257,7 +257,9 @@ def _load(order: ModelOrder, confirm: bool = False) -> None:
             raise UnknownModel(
                 "No model is named", "the field is empty", "write a hub name, a directory or a GGUF file"
             )
-        session.client().load(order.name, order.device, order.dtype, session=session.session_id(), confirm=confirm)
+        session.client().models.load(
+            order.name, order.device, order.dtype, session=session.session_id(), confirm=confirm
+        )
     except HNeuronsError as error:
         st.session_state[REFUSED], st.session_state[ASKED] = error, order
 

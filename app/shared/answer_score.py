@@ -84,7 +84,7 @@ def stand(result: Exploration, probe: Probe) -> Standing | HNeuronsError:
         while len(held) >= MAX_HELD:
             del held[next(iter(held))]
         try:
-            held[key] = session.client().standing(probe.name, asked, result.answer)
+            held[key] = session.client().probes.standing(probe.name, asked, result.answer)
         except HNeuronsError as error:
             # Not kept: the next run asks again.
             return error

@@ -14,12 +14,12 @@ import streamlit as st
 
 from app import session, text
 from app.shared.frame import muted
-from backend.errors import HNeuronsError, Stopped, StoreError
+from backend.errors import HNeuronsError, Stopped
+from backend.serve.client import fetched, has_ended
 from backend.types import (
     CompareRequest,
     Event,
     ExploreRequest,
-    JobView,
     PromptEvent,
     Request,
     RowPlan,
@@ -82,7 +82,7 @@ def run_job(verb: Verb, request: Request, wait: float = 0.0) -> None:
     stop_job(verb)
     session.fail(verb, None)
     try:
-        job = session.client().submit(verb, request, session.session_id())
+        job = session.client().jobs.submit(verb, request, session.session_id())
     except HNeuronsError as error:
         session.fail(verb, error)
         return
@@ -101,7 +101,7 @@ def stop_job(verb: Verb) -> None:
     if job is None:
         return
     try:
-        session.client().stop(job.id)
+        session.client().jobs.stop(job.id)
     except HNeuronsError as error:
         session.fail(verb, error)
 
@@ -133,36 +133,25 @@ def _key(verb: Verb) -> str:
 
 
 def _poll(verb: Verb, wait: float = 0.0) -> bool:
-    """Take up what is new of the job; whether it is over."""
+    """Take up what is new of the job, and at its end the result or the error; whether it is over."""
     job = running(verb)
     if job is None:
         return True
     try:
-        seen = session.client().view(job.id, job.next, wait)
+        seen = session.client().jobs.view(job.id, job.next, wait)
         progress = replace(job.progress, state=seen.state, position=seen.position)
         for event in seen.events:
             progress = progress.after(event)
         st.session_state[_key(verb)] = replace(job, next=seen.next, progress=progress)
-        over = seen.state in {"done", "failed", "stopped"}
+        over = has_ended(seen)
         if over:
-            _end(job, seen)
+            session.finish(verb, seen.key or "", fetched(session.client().results, seen))
     except HNeuronsError as error:
         session.fail(verb, error)
         over = True
     if over:
         st.session_state.pop(_key(verb), None)
     return over
-
-
-def _end(job: Job, seen: JobView) -> None:
-    """Hold the result, or the error, of a job that is over."""
-    if seen.state != "done" or seen.key is None:
-        session.fail(job.verb, HNeuronsError.from_json(seen.error) if seen.error else Stopped())
-        return
-    found = session.client().result(seen.key)
-    if found is None:
-        raise StoreError("The result is gone", "it is no longer in the store", "press Run to compute it again")
-    session.finish(job.verb, seen.key, found)
 
 
 def _status(job: Job, verb: Verb) -> None:

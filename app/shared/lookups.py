@@ -13,6 +13,7 @@ import streamlit as st
 
 from app import session
 from backend.errors import HNeuronsError
+from backend.serve.client import has_ended
 from backend.types import Request, Result, Verb
 
 POLL_SECONDS = 0.4
@@ -23,7 +24,7 @@ Take = Callable[[Any, Result | None, HNeuronsError | None], None]
 def ask(kind: str, verb: Verb, request: Request, about: Any, take: Take) -> None:
     """Submit a look-up of a kind, in a queue of its own: sessions take turns, so no question waits behind it."""
     try:
-        job = session.client().submit(verb, request, f"{session.session_id()}-{kind}")
+        job = session.client().jobs.submit(verb, request, f"{session.session_id()}-{kind}")
     except HNeuronsError as error:
         take(about, None, error)
         return
@@ -41,10 +42,10 @@ def collect(kind: str, take: Take, wait: float = 0.0) -> bool:
     jobs = _jobs(kind)
     for job, about in list(jobs.items()):
         try:
-            seen = session.client().view(job, wait=max(0.0, until - time.monotonic()))
-            if seen.state in {"queued", "running"}:
+            seen = session.client().jobs.view(job, wait=max(0.0, until - time.monotonic()))
+            if not has_ended(seen):
                 continue
-            take(about, session.client().result(seen.key) if seen.key else None, None)
+            take(about, session.client().results.get(seen.key) if seen.key else None, None)
         except HNeuronsError as error:
             take(about, None, error)
         del jobs[job]

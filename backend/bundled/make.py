@@ -22,6 +22,7 @@ from backend.types import CompareRequest, Decoding, Exploration, ExploreRequest,
 from backend.types.content import content
 from backend.types.identify import Question
 from backend.types.results import Truth
+from backend.verbs import table
 from cache import atomic
 
 QUESTION = "Who is the CEO of Nortel?"
@@ -65,14 +66,14 @@ def main() -> None:
     """Compute every example and write it in the compact form of the store."""
     engine = Engine(load(DEFAULT))
     neurons = followed(engine.info.fingerprint)
-    exploration = engine.explore(ExploreRequest(prompt=QUESTION, decoding=DECODING, neurons=neurons))
+    exploration = engine.ask(table.EXPLORE, ExploreRequest(prompt=QUESTION, decoding=DECODING, neurons=neurons))
     chosen = picked(exploration)
     # The card that stands beside the example: along its answer, which is read and not written again.
     read = exploration.request.model_copy(update={"answer": exploration.answer})
     results: dict[str, Frozen] = {
         "explore": known(exploration),
-        "compare": engine.compare(CompareRequest(prompt=QUESTION, neurons=chosen, decoding=DECODING)),
-        "neuron": engine.neuron(NeuronRequest(neuron=largest(exploration), text=read)),
+        "compare": engine.ask(table.COMPARE, CompareRequest(prompt=QUESTION, neurons=chosen, decoding=DECODING)),
+        "neuron": engine.ask(table.NEURON, NeuronRequest(neuron=largest(exploration), text=read)),
     }
     EXAMPLES.mkdir(exist_ok=True)
     for verb, result in results.items():

@@ -9,35 +9,34 @@ import typer
 
 from backend import untrusted
 from backend.cli import options
+from backend.cli.commands import Here
+from backend.cli.gathered import gathered
 from backend.cli.output import plain, quiet_stdout, stderr_console, stdout_console, write_line
 from backend.cli.running import Listening, Teller
 from backend.errors import BadPrompt, BadSettings
 from backend.serve import opening
-from backend.serve.opening import ModelSpec
 from backend.types import CettFile, CettRequest
 
 MAX_BYTES = 8_000_000
 """The longest text of `CettRequest`, at four bytes a character."""
 
 
+@gathered
 def cett(
     text_file: Annotated[Path, typer.Option(help="the text, UTF-8, as it stands")],
     out: Annotated[Path, typer.Option(help="the .npy file to write; its axes go into a .json beside it")],
     chat: Annotated[bool, typer.Option("--chat/--no-chat", help="put it into the chat template first")] = False,
-    model: options.Model = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    json: options.Json = False,
+    *,
+    common: Here,
 ) -> None:
     """Write CETT [layers, tokens, neurons] float32 of a text."""
     request = options.request_of(CettRequest, text=_text(text_file), chat=chat)
     _check_place(out, text_file)
     with quiet_stdout():
-        spec = ModelSpec(model or opening.default_model(), device, dtype)
         teller = Teller(stderr_console())
-        engine = opening.open_engine(spec, None, lambda stage, fraction: teller.say(stage))
+        engine = opening.open_engine(common.spec(), None, lambda stage, fraction: teller.say(stage))
         written = engine.cett(request, out, Listening(teller))
-    if json:
+    if common.json:
         write_line(written.model_dump_json())
     else:
         _show(written)

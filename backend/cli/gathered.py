@@ -1,4 +1,4 @@
-"""A command whose options are the fields of a dataclass, so that they travel as one value.
+"""A command whose options are the fields of dataclasses, so that they travel as one value.
 
 Owns the change of signature, since typer reads a command's options from its parameters. Refuses options by name: they
 are the dataclass's.
@@ -9,31 +9,42 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
 
 def gathered(command: Callable[..., None]) -> Callable[..., None]:
-    """`command`, whose parameter `given` is a dataclass, as a function that has its fields for parameters instead."""
-    parameters = dict(inspect.signature(command, eval_str=True).parameters)
-    kind: Any = parameters.pop("given").annotation
-    hints, names = get_type_hints(kind, include_extras=True), [field.name for field in fields(kind)]
-    options = [
-        inspect.Parameter(
-            field.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=field.default, annotation=hints[field.name]
-        )
-        for field in fields(kind)
-    ]
+    """`command` as a function that has, in the place of each dataclass among its parameters, the fields of that."""
+    parameters = list(inspect.signature(command, eval_str=True).parameters.values())
+    values: dict[str, Any] = {each.name: each.annotation for each in parameters if is_dataclass(each.annotation)}
 
     @functools.wraps(command)
-    def call(**values: Any) -> None:
-        held = kind(**{name: values.pop(name) for name in names})
-        command(**values, given=held)
+    def call(**given: Any) -> None:
+        for name, kind in values.items():
+            given[name] = kind(**{field.name: given.pop(field.name) for field in fields(kind)})
+        command(**given)
 
-    needed = [parameter for parameter in parameters.values() if parameter.default is parameter.empty]
-    rest = [parameter for parameter in parameters.values() if parameter.default is not parameter.empty]
-    shown = [*needed, *options, *rest]
+    shown: list[inspect.Parameter] = []
+    for each in parameters:
+        shown += (
+            _fields(each.annotation) if each.name in values else [keyword(each.name, each.annotation, each.default)]
+        )
+    return taking(shown, call)
+
+
+def taking(parameters: list[inspect.Parameter], call: Callable[..., None]) -> Callable[..., None]:
+    """`call`, to be read as a function of these parameters."""
     # What `inspect` and typer read; the type of functions does not name it.
-    call.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
-    call.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return call
+
+
+def keyword(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    """A parameter that is given by its name."""
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _fields(kind: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(kind, include_extras=True)
+    return [keyword(field.name, hints[field.name], field.default) for field in fields(kind)]

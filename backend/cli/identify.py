@@ -9,11 +9,12 @@ from __future__ import annotations
 import json as jsonlib
 import shlex
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from backend.cli import options, plans, probe_files, probe_tables
+from backend.cli.commands import Here
 from backend.cli.gathered import gathered
 from backend.cli.output import quiet_stdout, stderr_console, stdout_console, write_line
 from backend.cli.probe_tables import show, tell
@@ -25,9 +26,7 @@ from backend.types import IdentifyRequest
 from backend.types.plan import Plan
 from backend.types.probe import Probe
 from backend.types.refusal import validated
-
-if TYPE_CHECKING:
-    pass
+from backend.verbs.table import IDENTIFY
 
 app = typer.Typer(help="Find H-neurons: questions, answers, a probe and its report card.", rich_markup_mode=None)
 for name, command in (
@@ -40,10 +39,7 @@ Name = Annotated[str, typer.Argument(help="the run's name, a folder's name")]
 
 @app.command("run")
 @gathered
-def run(
-    name: Name, given: plans.Given, model: options.Model = None, device: options.Device = None,
-    dtype: options.Dtype = None, json: options.Json = False,
-) -> None:  # fmt: skip
+def run(name: Name, given: plans.Given, common: Here) -> None:
     """Make a probe; a run of that name goes on where it was."""
     plan = given.plan()
     asked = plans.read(given.questions, plan) if given.questions is not None else ()
@@ -53,15 +49,12 @@ def run(
     request = options.request_of(
         IdentifyRequest, name=name, plan=plan, questions=asked, command=command, answers_of=given.answers_of
     )
-    _finish(request, ModelSpec(model or opening.default_model(), device, dtype), json)
+    _finish(request, common.spec(), common.json)
 
 
 @app.command("resume")
 @gathered
-def resume(
-    name: Name, given: plans.Wider, model: options.Model = None, device: options.Device = None,
-    dtype: options.Dtype = None, json: options.Json = False,
-) -> None:  # fmt: skip
+def resume(name: Name, given: plans.Wider, common: Here) -> None:
     """Go on with a run as it was begun, or with more questions or samples, or another filter: no answer is lost."""
     from backend.runs import runs
 
@@ -76,7 +69,7 @@ def resume(
         asked = ()
     plans.refuse_hopeless(name, plan, asked)
     request = IdentifyRequest(name=name, plan=plan, questions=asked, command=begun.command)
-    _finish(request, ModelSpec(model or begun.model, device, dtype), json)
+    _finish(request, common.spec(begun.model), common.json)
 
 
 @app.command("list")
@@ -122,6 +115,6 @@ def _finish(request: IdentifyRequest, spec: ModelSpec, json: bool) -> None:
     with quiet_stdout():
         teller = Teller(stderr_console())
         engine = opening.open_engine(spec, None, lambda stage, fraction: teller.say(stage))
-        probe = engine.run("identify", request, Listening(teller))
+        probe = engine.run(IDENTIFY.name, request, Listening(teller))
     assert isinstance(probe, Probe)
     show(probe, json)

@@ -14,28 +14,34 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from backend.cli import cett, identify, models, serve, verbs
+from backend.cli.commands import command_of
 from backend.cli.output import write_error
 from backend.errors import BadInput, StoreError, in_tree
 from backend.serve.failures import explain
+from backend.verbs.table import VERBS
 from cache.errors import ExpectedError, cause, remedy
 
 STOPPED = 130
 
-app = typer.Typer(
-    name="hneurons",
-    help="See and switch the feed-forward neurons of a language model.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.command("explore")(verbs.explore)
-app.command("compare")(verbs.compare)
-app.command("neuron")(verbs.neuron)
-app.command("lens")(verbs.lens)
-app.command("cett")(cett.cett)
-app.command("serve")(serve.serve)
-app.add_typer(models.app, name="models")
-app.add_typer(identify.app, name="identify")
+
+def program() -> typer.Typer:
+    """Every command: one for each verb of the table, and those that are none."""
+    app = typer.Typer(
+        name="hneurons",
+        help="See and switch the feed-forward neurons of a language model.",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    for row in VERBS.values():
+        # A long one has several commands.
+        if not row.is_long:
+            app.command(row.name)(verbs.OWN.get(row.name) or command_of(row))
+    app.command("cett")(cett.cett)
+    app.command("serve")(serve.serve)
+    app.add_typer(models.app, name="models")
+    app.add_typer(identify.app, name="identify")
+    return app
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -45,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     _open_streams()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     try:
-        status = app(args=arguments, prog_name="hneurons", standalone_mode=False) or 0
+        status = program()(args=arguments, prog_name="hneurons", standalone_mode=False) or 0
         if status == STOPPED:
             # Typer tells Ctrl+C so, where nothing was asked at the terminal.
             sys.stderr.write("Stopped.\n")

@@ -11,7 +11,7 @@ from backend.cli import options, tables
 from backend.cli.output import quiet_stdout, stderr_console, stdout_console, write_line
 from backend.cli.running import Teller
 from backend.serve import opening
-from backend.serve.http.client import HttpClient
+from backend.serve.remote.client import HttpClient
 
 app = typer.Typer(help="List, find and fetch models.", rich_markup_mode=None)
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="by default the model that ships")]
@@ -22,8 +22,8 @@ def list_models(backend: options.Backend = None, json: options.Json = False) -> 
     """The models known by name, what each needs, and whether it fits."""
     with quiet_stdout():
         there = HttpClient(backend) if backend else None
-        rows = there.models() if there is not None else opening.choices()
-        info = there.status().info if there is not None else None
+        rows = there.models.list() if there is not None else opening.choices()
+        info = there.models.status().info if there is not None else None
     if json:
         loaded = {} if there is None else {"loaded": None if info is None else info.model_dump(mode="json")}
         write_line(jsonlib.dumps({"models": [row.model_dump(mode="json") for row in rows], **loaded}))

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from backend.cli.output import plain, printable, quiet_stdout, stderr_console
-from backend.errors import BadSettings, HNeuronsError, StoreError
-from backend.serve.client import Client
+from backend.errors import BadSettings, HNeuronsError
+from backend.serve.client import Client, fetched, views
 from backend.types import (
     Event,
     JobView,
@@ -61,18 +61,14 @@ def answer(verb: Verb, asked: Callable[[Client], Request], door: Door) -> Result
     Raises HNeuronsError: the run's own failure, or that of its model.
     """
     with quiet_stdout(), opened(door) as client:
-        job = client.submit(verb, asked(client), SESSION)
+        job = client.jobs.submit(verb, asked(client), SESSION)
         try:
             view = _follow(client, job)
         except KeyboardInterrupt:
-            client.stop(job)
+            client.jobs.stop(job)
             raise
-        if view.error is not None or view.key is None:
-            raise HNeuronsError.from_json(view.error or {})
-        result = client.result(view.key)
-        if result is None:
-            raise StoreError("The result is gone", "it was dropped from the store right after the run", "run it again")
-        if door.backend is not None and (info := client.status().info) is not None:
+        result = fetched(client.results, view)
+        if door.backend is not None and (info := client.models.status().info) is not None:
             # A model that is loaded here has its notes in the log.
             for note in info.notes:
                 stderr_console().print(plain(f"{info.name}: {note}"))
@@ -82,7 +78,7 @@ def answer(verb: Verb, asked: Callable[[Client], Request], door: Door) -> Result
 def loaded(client: Client) -> ModelInfo:
     """The client's model, once it is loaded. Raises HNeuronsError where it cannot be."""
     teller = Teller(stderr_console())
-    while (status := client.status()).info is None:
+    while (status := client.models.status()).info is None:
         if status.state not in ("loading", "ready"):
             raise HNeuronsError.from_json(status.error or {})
         teller.waiting(status, 0)
@@ -92,10 +88,10 @@ def loaded(client: Client) -> ModelInfo:
 
 def _connect(door: Door) -> Client:
     if door.backend is None:
-        from backend.serve.local import LocalClient
+        from backend.serve.local.client import LocalClient
 
         return LocalClient.start(door.model, door.device, door.dtype, keep=door.keep)
-    from backend.serve.http.client import HttpClient
+    from backend.serve.remote.client import HttpClient
 
     if door.model or door.device or door.dtype or not door.keep:
         raise BadSettings(
@@ -109,16 +105,13 @@ def _connect(door: Door) -> Client:
 def _follow(client: Client, job: str) -> JobView:
     """Wait for the end of a job, telling what goes on."""
     teller = Teller(stderr_console())
-    view = client.view(job)
-    while True:
+    for view in views(client.jobs, job, WAIT):
         for event in view.events:
             teller.event(event)
-        if view.state not in ("queued", "running"):
-            teller.end()
-            return view
         if view.state == "queued":
-            teller.waiting(client.status(), view.position)
-        view = client.view(job, view.next, WAIT)
+            teller.waiting(client.models.status(), view.position)
+    teller.end()
+    return view
 
 
 class Teller:

@@ -29,7 +29,7 @@ def serve(
     from backend.serve.hosts import trusted
     from backend.serve.http import wire
     from backend.serve.http.app import create_app
-    from backend.serve.local import LocalClient
+    from backend.serve.local.client import LocalClient
 
     hosts = trusted(host)
     listening = _listen(host, port)

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from backend.cli.output import plain
-from backend.types import Comparison, Exploration, Lens, Logit, ModelChoice, ModelInfo, NeuronCard, Row
+from backend.types import Comparison, Exploration, Lens, Logit, ModelChoice, ModelInfo, NeuronCard, Result, Row
 from backend.types.numbers import counted, fixed, percent, short, signed
 
 SHOWN_POSITIONS = 8
@@ -85,6 +85,15 @@ def lens(console: Console, result: Lens) -> None:
         rows.add_row(str(one.neuron), *map(plain, told))
     console.print(rows)
     console.print(_model(result.model), style="dim")
+
+
+def any_result(console: Console, result: Result) -> None:
+    """A line a field of a result that has no table of its own."""
+    rows = plain_table("field", "value")
+    for name in type(result).model_fields:
+        if name not in ("request", "model"):
+            rows.add_row(name, plain(str(getattr(result, name))))
+    console.print(rows)
 
 
 def choices(console: Console, rows: Iterable[ModelChoice]) -> None:

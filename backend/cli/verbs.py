@@ -1,4 +1,4 @@
-"""`hneurons explore`, `compare`, `neuron` and `lens`: one request each, its result as tables or JSON."""
+"""`hneurons explore`, `compare`, `neuron` and `lens`: the verbs that have options and tables of their own."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ import typer
 from rich.console import Console
 
 from backend.cli import options, probe_tables, tables
+from backend.cli.commands import Common, finish
+from backend.cli.gathered import gathered
 from backend.cli.options import chosen, decoding, numbers, own_alphas, request_of
-from backend.cli.output import stdout_console, write_line
-from backend.cli.running import Door, answer, loaded
+from backend.cli.running import loaded
 from backend.errors import BadSettings
 from backend.neurons import NeuronSet
 from backend.serve.client import Client
-from backend.types import Asked, CompareRequest, Exploration, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
+from backend.types import Asked, CompareRequest, Exploration, ExploreRequest, LensRequest, NeuronRequest, Request
 from backend.types.probe import Probe, Ranking
 from backend.types.standing import Standing
 
 
+@gathered
 def explore(
     prompt: options.Prompt,
     answer: options.Answer = None,
@@ -40,12 +42,8 @@ def explore(
     top: options.Top = None,
     k: Annotated[float | None, typer.Option("--k", help="strong is CETT > mu + k sigma")] = None,
     population: Annotated[str | None, typer.Option(help="of mu and sigma: token, layer or model")] = None,
-    model: options.Model = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    backend: options.Backend = None,
-    store: options.Keep = True,
-    json: options.Json = False,
+    *,
+    common: Common,
 ) -> None:
     """See inside one answer: CETT of every layer and token; with a probe, how it scores the answer."""
     held = Held(probe, force)
@@ -68,13 +66,13 @@ def explore(
     def show(console: Console, result: Exploration) -> None:
         tables.exploration(console, result)
         if held.found is not None:
-            probe_tables.along(console, held.found, result, held.standing(result, door))
+            probe_tables.along(console, held.found, result, held.standing(result, common.backend))
 
-    held.ahead(backend)
-    door = Door(model, device, dtype, backend, store)
-    _finish("explore", asked, door, json, show)
+    held.ahead(common.backend)
+    finish("explore", asked, common, show)
 
 
+@gathered
 def compare(
     prompt: options.Prompt,
     neurons: options.Neurons = None,
@@ -99,12 +97,8 @@ def compare(
     top_p: options.TopP = None,
     seed: options.Seed = None,
     stop: options.Stop = None,
-    model: options.Model = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    backend: options.Backend = None,
-    store: options.Keep = True,
-    json: options.Json = False,
+    *,
+    common: Common,
 ) -> None:
     """The same prompt with chosen neurons scaled, beside the baseline and random twins."""
     held = Held(probe, force, needs={"--against": against, "--foremost": foremost is not None, "--by": by is not None})
@@ -131,10 +125,9 @@ def compare(
         taken = {"neurons": fields["neurons"] | mine, "against": _against(found) if against else None}
         return _switching(fields | taken)
 
-    if held.ahead(backend) is not None or held.name is None:
+    if held.ahead(common.backend) is not None or held.name is None:
         made(held.found)  # Refused before a model is loaded.
-    door = Door(model, device, dtype, backend, store)
-    _finish("compare", lambda client: made(held.read(client)), door, json, tables.comparison)
+    finish("compare", lambda client: made(held.read(client)), common, tables.comparison)
 
 
 def _refuse_unclear(foremost: int | None, by: str | None) -> None:
@@ -160,6 +153,7 @@ def _switching(fields: Mapping[str, Any]) -> CompareRequest:
     return request
 
 
+@gathered
 def neuron(
     name: Annotated[str, typer.Argument(metavar="L12:N345", help="the neuron")],
     prompt: options.MaybePrompt = None,
@@ -168,12 +162,8 @@ def neuron(
     system: options.System = None,
     max_new_tokens: options.MaxNewTokens = None,
     top: options.Top = None,
-    model: options.Model = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    backend: options.Backend = None,
-    store: options.Keep = True,
-    json: options.Json = False,
+    *,
+    common: Common,
 ) -> None:
     """One neuron: the tokens it writes for and against, and its CETT along a text."""
     text = None
@@ -183,23 +173,20 @@ def neuron(
         decode = decoding(max_new_tokens, None, None, None, None, None)
         text = request_of(ExploreRequest, prompt=prompt, answer=answer, chat=chat, system=system, decoding=decode)
     request = request_of(NeuronRequest, neuron=name, text=text, top=top)
-    _finish("neuron", lambda client: request, Door(model, device, dtype, backend, store), json, tables.card)
+    finish("neuron", lambda client: request, common, tables.card)
 
 
+@gathered
 def lens(
     neurons: options.Neurons = None,
     neurons_file: options.NeuronsFile = None,
     top: options.Top = None,
-    model: options.Model = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    backend: options.Backend = None,
-    store: options.Keep = True,
-    json: options.Json = False,
+    *,
+    common: Common,
 ) -> None:
     """The output tokens that each neuron raises and lowers (logit lens)."""
     request = request_of(LensRequest, neurons=chosen(neurons, neurons_file), top=top)
-    _finish("lens", lambda client: request, Door(model, device, dtype, backend, store), json, tables.lens)
+    finish("lens", lambda client: request, common, tables.lens)
 
 
 def _given(**fields: Any) -> dict[str, Any]:
@@ -239,20 +226,20 @@ class Held:
         if self.name is not None:
             from backend.probes.library import checked
 
-            self.found = checked(client.probe(self.name), loaded(client), self.force)
+            self.found = checked(client.probes.read(self.name), loaded(client), self.force)
         return self.found
 
-    def standing(self, told: Exploration, door: Door) -> Standing:
-        """What the probe's score of this answer can be held to. Needs no model."""
+    def standing(self, told: Exploration, backend: str | None) -> Standing:
+        """What the probe's score of this answer can be held to, here or at a service. Needs no model."""
         asked = Asked(prompt=told.request.prompt, chat=told.request.chat, system=told.request.system)
-        if door.backend is None:
+        if backend is None:
             from backend.probes.standing import standing
 
             return standing(self.name or "", asked, told.answer)
-        from backend.serve.http.client import HttpClient
+        from backend.serve.remote.client import HttpClient
 
-        with closing(HttpClient(door.backend)) as client:
-            return client.standing(self.name or "", asked, told.answer)
+        with closing(HttpClient(backend)) as client:
+            return client.probes.standing(self.name or "", asked, told.answer)
 
 
 def ranking(probe: Probe, by: str) -> Ranking:
@@ -267,9 +254,5 @@ def ranking(probe: Probe, by: str) -> Ranking:
     return found
 
 
-def _finish(verb: Verb, asked: Callable[[Client], Request], door: Door, json: bool, show: Callable[..., None]) -> None:
-    result = answer(verb, asked, door)
-    if json:
-        write_line(result.model_dump_json())
-    else:
-        show(stdout_console(), result)
+OWN: dict[str, Callable[..., None]] = {"explore": explore, "compare": compare, "neuron": neuron, "lens": lens}
+"""The verbs that have a command of their own."""

@@ -18,7 +18,7 @@ from backend.errors import Busy, HNeuronsError, Stopped, Unknown
 from backend.models.registry import DEFAULT
 from backend.serve.jobs import Job, told
 from backend.serve.opening import Answering, ModelSpec, Opener, Progress, free_memory
-from backend.types import LONG, IdentifyRequest, ModelChange, ModelInfo, ModelOrder, ModelStatus
+from backend.types import IdentifyRequest, ModelChange, ModelInfo, ModelOrder, ModelStatus
 
 State = Literal["checking", "waiting", "loading", "failed", "cancelled"]
 """As in `backend.types.ModelChange`."""
@@ -276,7 +276,7 @@ def ask(spec: ModelSpec, session: str, models: Models, jobs: Sequence[Job], rece
     Raises Busy, which says who is at work.
     """
     loaded, found = models.view().name or "The model", []
-    waiting = sum(job.verb not in LONG and (not session or job.session != session) for job in jobs)
+    waiting = sum(not job.is_long and (not session or job.session != session) for job in jobs)
     runs = dict.fromkeys(job.request.name for job in jobs if isinstance(job.request, IdentifyRequest))
     others = len(recent - {session}) if session else 0
     if waiting:

@@ -11,6 +11,7 @@ from collections import OrderedDict, deque
 from backend.errors import Unknown
 from backend.serve.jobs import Job, Outcome
 from backend.types import Result
+from backend.verbs import table
 
 MAX_RECENT = 16
 """Results kept in memory, whether or not they could be stored."""
@@ -44,7 +45,7 @@ class Records:
 
     def sessions(self, since: float) -> set[str]:
         """Whose questions were looked at since then; what a page looks up by itself is no question."""
-        asked = [job for job in self._jobs.values() if job.verb not in ("neuron", "lens")]
+        asked = [job for job in self._jobs.values() if table.row(job.verb).is_question]
         return {job.session for job in asked if job.looked >= since}
 
     def end(self, job: Job, outcome: Outcome, now: float) -> None:

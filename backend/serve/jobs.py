@@ -17,6 +17,7 @@ from typing import Any
 from backend.errors import Stopped
 from backend.serve.failures import explain
 from backend.types import Event, JobState, JobView, ModelInfo, Request, StageEvent, TokenEvent, Verb
+from backend.verbs import table
 
 log = logging.getLogger(__name__)
 
@@ -126,6 +127,11 @@ class Job:
     finished: float | None = None
     outcome: Outcome | None = None
     ended: Ended = nobody
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it runs for minutes or hours: others go between its batches, and nobody need look on."""
+        return table.row(self.verb).is_long
 
     def end(self, outcome: Outcome, now: float) -> None:
         """Nothing more will happen to it."""

@@ -13,7 +13,7 @@ from backend.serve.changing import Change
 from backend.serve.jobs import Job
 from backend.serve.queue import FairQueue
 from backend.serve.together import Sharing, Together
-from backend.types import LONG, IdentifyRequest, ModelInfo
+from backend.types import IdentifyRequest, ModelInfo
 
 
 class Line:
@@ -74,7 +74,7 @@ class Line:
 
     def pause_queued(self, info: ModelInfo) -> None:
         """The long runs that were not begun wait for their model as well."""
-        for job in [job for job in self.queue if job.verb in LONG]:
+        for job in [job for job in self.queue if job.is_long]:
             self.queue.remove(job)
             self.pause(job, info)
 

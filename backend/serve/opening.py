@@ -23,6 +23,7 @@ from backend.models.registry import DEFAULT
 from backend.serve.together import Sharing
 from backend.types import CettFile, CettRequest, ModelChoice, ModelInfo, Request, Result, Verb
 from backend.types.probe import Said
+from backend.verbs.table import VERBS
 from backend.watch import Watch
 from cache.paths import results_dir
 from cache.store import DEFAULT_MAX_BYTES, Store
@@ -31,9 +32,9 @@ MODEL_VARIABLE = "HNEURONS_MODEL"
 STORE_VARIABLE = "HNEURONS_STORE_MB"
 
 _IMPORTS = threading.Lock()
+"""Transformers' lazy modules break where two threads import from them at once."""
 FIRST_PAGE = 1.5
 """Seconds in which the page that began a server is drawn, before the model's packages are imported."""
-"""Transformers' lazy modules break where two threads import from them at once."""
 
 Progress = Callable[[str, float], None]
 """Told of a stage and its fraction 0..1."""
@@ -113,6 +114,11 @@ def open_engine(spec: ModelSpec, store: Store | None, progress: Progress, *, ahe
     with _IMPORTS:
         from backend.engine import Engine
         from backend.models.loading import load
+
+        for row in VERBS.values():
+            # What trains a probe takes seconds to import, and most never train one.
+            if not row.is_long:
+                row.code()
 
     gc.unfreeze()
     engine = Engine(load(spec.name, spec.device, spec.dtype, progress), store)

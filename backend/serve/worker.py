@@ -4,8 +4,8 @@ Owns the queue, the running job and those that wait for their model. Refuses tra
 the engine's) and how a model is changed. It imports no torch; the engine is opened in this thread.
 
 A change of model waits for the jobs submitted before it and goes before those after it, so that no request meets
-another model than its sender saw. A long run (`LONG`) lets others go first between its batches, goes on when nobody
-looks, and waits for its model where another is loaded: then it takes up again where it was.
+another model than its sender saw. A long run lets others go first between its batches, goes on when nobody looks, and
+waits for its model where another is loaded: then it takes up again where it was.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from backend.serve.jobs import Ended, Job, JobWatch, Outcome, nobody, told
 from backend.serve.line import Line
 from backend.serve.opening import Answering, ModelSpec, Opener, free_memory
 from backend.serve.outcomes import compute, look_up
-from backend.types import LONG, Event, IdentifyRequest, JobView, ModelInfo, ModelStatus, Request, Result, Verb
+from backend.types import Event, IdentifyRequest, JobView, ModelInfo, ModelStatus, Request, Result, Verb
+from backend.verbs import table
 
 log = logging.getLogger(__name__)
 MAX_QUEUED = 200
@@ -92,8 +93,9 @@ class Worker:
     def submit(self, verb: Verb, request: Request, session: str, ended: Ended = nobody) -> str:
         """Queue a request; the job's id. One whose result is stored is finished at once. `ended` is told of its end.
 
-        Raises QueueFull, and BackendUnavailable once the worker is closed.
+        Raises Unknown for no verb, QueueFull, and BackendUnavailable once the worker is closed.
         """
+        table.row(verb)
         with self._changed:
             engine = self._models.engine if self._models.settled is None else None
         outcome = self._look_up(engine, verb, request) if engine is not None else None
@@ -233,7 +235,7 @@ class Worker:
         engine = self._models.engine
         assert engine is not None, "a job is chosen only while a model is loaded"
         with self._changed:
-            self._line.long = job if job.verb in LONG else self._line.long
+            self._line.long = job if job.is_long else self._line.long
         outcome = self._look_up(engine, job.verb, job.request) or self._joined(engine, job)
         if outcome is not None or job not in self._line.together.jobs:
             self._over(engine, job, outcome or self._compute(engine, job))
@@ -280,7 +282,7 @@ class Worker:
             assert engine is not None, "a long run has its model"
             with self._changed:
                 settled = self._models.settled is not None
-                job = None if settled else self._line.pop(engine, lambda job: job.verb not in LONG)
+                job = None if settled else self._line.pop(engine, lambda job: not job.is_long)
                 if job is not None:
                     self._begin(job)
             if job is not None:
@@ -328,7 +330,7 @@ class Worker:
 
     def _unwanted(self, job: Job) -> bool:
         """Whether `job` should end: Stop was pressed, or its owner went away."""
-        if not job.stop.is_set() and job.verb not in LONG:
+        if not job.stop.is_set() and not job.is_long:
             with self._changed:
                 # Nobody waits long behind a closed browser.
                 patience = self._abandoned_after / (4 if len(self._line.queue) else 1)

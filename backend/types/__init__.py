@@ -55,7 +55,7 @@ from backend.types.results import (
     TokenInfo,
     Touched,
 )
-from backend.types.verbs import LONG, REQUESTS, RESULTS, Request, Result, Verb
+from backend.types.verbs import Request, Result, Verb
 
 __all__ = [
     "Alpha",
@@ -79,7 +79,6 @@ __all__ = [
     "IdentifyRequest",
     "JobState",
     "JobView",
-    "LONG",
     "Lens",
     "LensRequest",
     "Logit",
@@ -102,8 +101,6 @@ __all__ = [
     "Probe",
     "PromptEvent",
     "Pushed",
-    "REQUESTS",
-    "RESULTS",
     "Request",
     "Result",
     "Role",

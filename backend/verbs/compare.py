@@ -7,8 +7,9 @@ the divergence and the change of CETT at the same tokens in every row.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -40,12 +41,25 @@ from backend.types import (
 from backend.verbs.explore import answer_tokens, blamed, teller
 from backend.watch import Watch, check
 
+if TYPE_CHECKING:
+    from backend.engine import Engine
+
 CHUNK, LOGITS = 32, 1 << 28
 """At most so many positions of the baseline's answer, and bytes of their logits in all rows, are read at once: bounds
 memory, not the result."""
 CANDIDATES = 10
 END = -1
 """Stands for the end token where two answers are compared: which end token it was does not matter."""
+
+
+def run(engine: Engine, request: CompareRequest, watch: Watch) -> Comparison:
+    """One prompt under several interventions. Raises as `comparing` does."""
+    return compare(engine.model, request, watch)
+
+
+def together(engine: Engine, request: CompareRequest, watch: Watch) -> Callable[[Batch], Work[Comparison]]:
+    """What answers under every arm beside others."""
+    return lambda batch: comparing(batch, request, watch)
 
 
 def compare(model: LoadedModel, request: CompareRequest, watch: Watch) -> Comparison:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -33,6 +33,22 @@ from backend.models.loaded import LoadedModel
 from backend.models.readings import tree_of
 from backend.types import Exploration, ExploreRequest, Finish, PromptEvent, StageEvent, TokenEvent, TokenInfo
 from backend.watch import Watch, check
+
+if TYPE_CHECKING:
+    from backend.engine import Engine
+
+
+def run(engine: Engine, request: ExploreRequest, watch: Watch) -> Exploration:
+    """One answer, seen inside. Raises as `exploring` does."""
+    return explore(engine.model, request, engine.usual(watch), watch)
+
+
+def together(engine: Engine, request: ExploreRequest, watch: Watch) -> Callable[[Batch], Work[Exploration]] | None:
+    """What generates an answer beside others; a given one is read in one pass, with the model for itself."""
+    if request.answer is not None:
+        return None
+    usual = engine.usual(watch)
+    return lambda batch: exploring(batch, request, usual, watch)
 
 
 def explore(model: LoadedModel, request: ExploreRequest, usual: Usual, watch: Watch) -> Exploration:

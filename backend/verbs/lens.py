@@ -7,7 +7,7 @@ something else stands before the vocabulary.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from jaxtyping import Float
@@ -20,11 +20,18 @@ from backend.models.hooks import observe
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Lens, LensRequest, Logit, Pushed
+from backend.watch import Watch
 
-VERSION = 2
-"""Raised when a stored lens would be told differently today."""
+if TYPE_CHECKING:
+    from backend.engine import Engine
+
 FOLLOWS = 0.99
 """Correlation of logits with W_U times the last hidden states. Seen: 0.996 under Gemma-2's cap, 1.000 elsewhere."""
+
+
+def run(engine: Engine, request: LensRequest, watch: Watch) -> Lens:
+    """What each neuron of `request` pushes. Raises as `lens` does."""
+    return lens(engine.model, request)
 
 
 def lens(model: LoadedModel, request: LensRequest) -> Lens:

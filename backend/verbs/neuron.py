@@ -7,6 +7,7 @@ statistics over question sets.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from backend.forward.cett import not_finite
 from backend.forward.reference import EDGES, Usual
@@ -14,6 +15,21 @@ from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
 from backend.types import Exploration, NeuronCard, NeuronRequest
 from backend.verbs.lens import pushed
+from backend.verbs.table import EXPLORE
+from backend.watch import Watch
+
+if TYPE_CHECKING:
+    from backend.engine import Engine
+
+
+def run(engine: Engine, request: NeuronRequest, watch: Watch) -> NeuronCard:
+    """The card, with the neuron's CETT along `request.text` where one is given: explored, or as it was stored."""
+    engine.info.layout.check([request.neuron])
+    text = None
+    if request.text is not None:
+        followed = request.text.model_copy(update={"neurons": NeuronSet((request.neuron,))})
+        text = engine.ask(EXPLORE, followed, watch)
+    return card(engine.model, request, engine.usual(watch), text)
 
 
 def card(model: LoadedModel, request: NeuronRequest, usual: Usual, text: Exploration | None) -> NeuronCard:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from unittest import mock
 
@@ -25,7 +26,7 @@ from backend.types import (
 )
 from backend.types.standing import score_of
 from tests import comparisons, fakes_probe, pages_run
-from tests.fakes_app import INFO, FakeClient, exploration
+from tests.fakes_app import INFO, FakeClient, FakeJobs, exploration
 
 EXAMPLE = "With 3 neurons off, the answer changes at ·Elon; the random twin's does not"
 PROBE = fakes_probe.probe("shipped", INFO)
@@ -37,12 +38,17 @@ class Answering(FakeClient):
 
     def __init__(self, answer: Callable[[CompareRequest], Comparison], pace: float = 0.0) -> None:
         super().__init__(pace=pace)
-        self.answer = answer
+        self.jobs = AnsweringJobs(self, answer)
+
+
+@dataclass
+class AnsweringJobs(FakeJobs):
+    answer: Callable[[CompareRequest], Comparison]
 
     def view(self, job: str, after: int = 0, wait: float = 0.0) -> JobView:
-        held = self.jobs.get(job)
+        held = self.fake.begun.get(job)
         if held is not None and isinstance(held.request, CompareRequest):
-            self.kept.setdefault(result_key(held.request, INFO.fingerprint), self.answer(held.request))
+            self.fake.kept.setdefault(result_key(held.request, INFO.fingerprint), self.answer(held.request))
         return super().view(job, after, wait)
 
 
@@ -170,7 +176,7 @@ def test_a_question_of_one_s_own_is_not_cut_as_the_example_is_also_after_a_flip(
 def test_a_question_of_one_s_own_is_not_cut_after_the_examples_link_was_opened_again() -> None:
     """A reload opens the example by its link, which names its few tokens."""
     client = FakeClient()
-    example = client.example("compare")
+    example = client.results.example("compare")
     assert isinstance(example, Comparison)
     asks = example.request
     link = {
@@ -312,7 +318,7 @@ def test_columns_stream_all_at_once_while_the_run_goes_on() -> None:
     app = opened(client)
     app.button_group(key="switch.L17:N98").set_value("Amplify").run()
     for _ in range(200):
-        if sum("The" in one for one in htmls(app)) >= 3 and client.jobs:
+        if sum("The" in one for one in htmls(app)) >= 3 and client.begun:
             break
         app.run()
     assert sum('class="answer"' in one for one in htmls(app)) == 3

@@ -18,7 +18,7 @@ from backend.neurons import NeuronSet
 from backend.types import Decoding, ExploreRequest, ModelStatus, NeuronRequest
 from backend.types.standing import Standing, score_of
 from tests import fakes_probe, pages_run
-from tests.fakes_app import INFO, FakeClient, exploration
+from tests.fakes_app import INFO, FakeClient, FakeModels, exploration
 from tests.pages_run import change, view
 
 MODEL = {"model": INFO.name}
@@ -391,7 +391,7 @@ def test_a_prompt_of_fifty_thousand_characters_is_refused_and_kept() -> None:
     assert len(prompt(app)) == 50_000
 
 
-class Gone(FakeClient):
+class Gone(FakeModels):
     """A service that does not answer."""
 
     def status(self) -> ModelStatus:
@@ -399,7 +399,9 @@ class Gone(FakeClient):
 
 
 def test_an_engine_that_went_away_is_told_in_words_and_what_was_typed_is_kept() -> None:
-    app = opened(Gone())
+    client = FakeClient()
+    client.models = Gone(client)
+    app = opened(client)
     assert not app.exception and "start hneurons serve" in html.unescape(everything(app).casefold())
     type_prompt(app, "Half a quest").run()
     assert not app.exception and prompt(app) == "Half a quest"

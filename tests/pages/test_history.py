@@ -19,7 +19,7 @@ from backend.errors import StoreError
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration
 from backend.types.base import Frozen
-from tests.fakes_app import FakeClient
+from tests.fakes_app import FakeClient, FakeLinks
 from tests.pages_run import change, opened, view
 
 MANY = NeuronSet(tuple(NeuronId(layer, index) for layer in range(5, 30) for index in range(1010, 1030)))
@@ -141,11 +141,13 @@ def test_a_link_whose_long_part_is_not_kept_here_says_so_and_shows_the_rest() ->
 
 
 def test_where_the_engine_keeps_no_link_the_page_says_what_a_reload_would_lose() -> None:
-    class Keepless(FakeClient):
-        def keep_link(self, params: object) -> str:
+    class Keepless(FakeLinks):
+        def keep(self, params: object) -> str:
             raise StoreError("The link cannot be kept", "the disk is full", "free some space")
 
-    app = opened("explore", Keepless(), prompt="Who?")
+    client = FakeClient()
+    client.links = Keepless(client)
+    app = opened("explore", client, prompt="Who?")
     change(app, Shared, neurons=MANY)
     app.run().run()
     assert links.STORED not in address(app)

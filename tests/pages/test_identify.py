@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from html import unescape
 from unittest import mock
 
@@ -18,7 +19,7 @@ from backend.types.identify import Verdict
 from backend.types.plan import LlmJudge, RunView, Source
 from backend.types.report import Baseline
 from tests import fakes_probe, pages_run
-from tests.fakes_app import INFO, FakeClient
+from tests.fakes_app import INFO, FakeClient, FakeRuns
 
 
 def opened(client: FakeClient | None = None, /, **params: str) -> AppTest:
@@ -250,15 +251,24 @@ class Marking(FakeClient):
 
     told = 0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.runs = MarkingRuns(self)
+
+
+@dataclass
+class MarkingRuns(FakeRuns):
+    fake: Marking
+
     def mark_words(self, name: str, question: str, response: str, words: str) -> None:
-        self.told += 1
+        self.fake.told += 1
         if words and words.casefold() in response.casefold():
-            self.words[question] = words.casefold()
+            self.fake.words[question] = words.casefold()
         elif words:
             super().mark_words(name, question, response, words)
 
     def overrule(self, name: str, question: str, response: str, verdict: Verdict) -> None:
-        self.told += 1
+        self.fake.told += 1
         super().overrule(name, question, response, verdict)
 
 
@@ -395,10 +405,15 @@ class Standing(FakeClient):
 
     def __init__(self, **fields: object) -> None:
         super().__init__(pace=1000.0)
-        self.fields = fields
+        self.runs = StandingRuns(self, fields)
 
-    def runs(self) -> tuple[RunView, ...]:
-        found = {run.name: run.model_copy(update=self.fields) for run in super().runs()}
+
+@dataclass
+class StandingRuns(FakeRuns):
+    fields: dict[str, object]
+
+    def list(self) -> tuple[RunView, ...]:
+        found = {run.name: run.model_copy(update=self.fields) for run in super().list()}
         return tuple(found.values())
 
 
@@ -456,7 +471,7 @@ def test_a_run_that_was_broken_off_and_one_with_too_little_to_expect_say_so() ->
 def test_a_run_whose_model_was_taken_away_says_so_and_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
     client = FakeClient(pace=1000.0)
     started(client)
-    look = client.view
+    look = client.jobs.view
 
     def interrupted(job: str, after: int = 0, wait: float = 0.0) -> JobView:
         stages = (StageEvent(stage="drawing answers: 30 of 60", fraction=0.5), StageEvent(stage="waiting until"))
@@ -464,7 +479,7 @@ def test_a_run_whose_model_was_taken_away_says_so_and_what_it_waits_for(monkeypa
             update={"state": "queued", "position": 0, "events": stages, "waits_for": "Fake-135M-Instruct"}
         )
 
-    monkeypatch.setattr(client, "view", interrupted)
+    monkeypatch.setattr(client.jobs, "view", interrupted)
     app = opened(client, room="train")
     (bar, *_) = app.get("progress")
     assert "Interrupted: another model was loaded" in unescape(bar.proto.text)
@@ -477,9 +492,9 @@ def test_a_run_is_deleted_only_when_it_was_asked_for_twice() -> None:
     started(client)
     app = opened(client, room="train")
     app.button(key="delete-mine").click().run()
-    assert client.runs() and "This cannot be undone" in words(app)
+    assert client.runs.list() and "This cannot be undone" in words(app)
     app.button(key="delete-yes").click().run()
-    assert not app.exception and not client.runs()
+    assert not app.exception and not client.runs.list()
 
 
 def test_a_link_to_a_probe_or_neuron_that_is_not_there_says_what_stands_instead() -> None:

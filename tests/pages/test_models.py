@@ -14,7 +14,7 @@ from backend.errors import BackendUnavailable, Busy, ModelUnreadable, UnknownMod
 from backend.models import settings
 from backend.types import ModelChange, ModelChoice, ModelOrder, ModelStatus
 from tests import pages_run
-from tests.fakes_app import INFO, FakeClient
+from tests.fakes_app import INFO, FakeClient, FakeModels
 
 MEMORY = {
     "weights": 538_000_000,
@@ -34,8 +34,17 @@ class Loader(FakeClient):
     busy: Busy | None = None
     cancelled: int = 0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.models = LoaderModels(self)
+
+
+@dataclass
+class LoaderModels(FakeModels):
+    fake: Loader
+
     def status(self) -> ModelStatus:
-        return self.now
+        return self.fake.now
 
     def load(
         self,
@@ -46,19 +55,19 @@ class Loader(FakeClient):
         session: str = "",
         confirm: bool = False,
     ) -> None:
-        if self.refuse is not None:
-            raise self.refuse
-        if self.busy is not None and not confirm:
+        if self.fake.refuse is not None:
+            raise self.fake.refuse
+        if self.fake.busy is not None and not confirm:
             assert session, "the page says who asks"
-            raise self.busy
-        self.loads.append((name, device, dtype))
+            raise self.fake.busy
+        self.fake.loads.append((name, device, dtype))
 
-    def cancel_load(self) -> None:
-        self.cancelled += 1
-        self.now = self.now.model_copy(update={"change": None})
+    def cancel(self) -> None:
+        self.fake.cancelled += 1
+        self.fake.now = self.fake.now.model_copy(update={"change": None})
 
 
-class Gone(FakeClient):
+class Gone(FakeModels):
     """A service that does not answer."""
 
     def status(self) -> ModelStatus:
@@ -112,11 +121,13 @@ def test_while_loading_the_stage_is_shown_and_questions_may_wait() -> None:
 
 
 def test_while_the_engine_starts_the_page_does_not_wait_for_its_list() -> None:
-    class Starting(Loader):
-        def models(self) -> tuple[ModelChoice, ...]:
+    class Starting(LoaderModels):
+        def list(self) -> tuple[ModelChoice, ...]:
             raise AssertionError("this would wait for the engine")
 
-    app = opened(Starting(now=ModelStatus(state="loading", name="M", stage="starting")))
+    client = Loader(now=ModelStatus(state="loading", name="M", stage="starting"))
+    client.models = Starting(client)
+    app = opened(client)
     assert not app.exception and "M is loading" in app.header[0].value
     assert "when the engine has started" in words(app)
 
@@ -223,7 +234,9 @@ def test_a_refused_load_says_why_and_keeps_what_was_typed() -> None:
 
 
 def test_a_service_that_does_not_answer_is_told_with_the_remedy() -> None:
-    app = opened(Gone())
+    client = FakeClient()
+    client.models = Gone(client)
+    app = opened(client)
     assert not app.exception and "hneurons serve" in words(app)
 
 
@@ -235,6 +248,6 @@ def test_bytes_are_written_as_a_reader_reads_them(count: int, told: str) -> None
 
 
 def test_every_column_of_the_registry_is_in_the_table() -> None:
-    rows: Any = parts.table(FakeClient().models())
+    rows: Any = parts.table(FakeClient().models.list())
     assert list(rows["here"]) == ["ready to load", "too large"]
     assert list(rows["size"]) == ["135M", "70B"] and "gated" in rows["licence"][1]

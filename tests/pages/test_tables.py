@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from app.shared.neuron import ranked
 from backend.neurons import NeuronId
 from backend.types import Comparison, Exploration, Result, Verb
 from tests import pages_run
-from tests.fakes_app import FakeClient
+from tests.fakes_app import FakeClient, FakeResults
 
 TINY = {4e-5: "4 × 10⁻⁵", 1e-9: "10⁻⁹"}
 
@@ -25,10 +26,15 @@ class Tiny(FakeClient):
 
     def __init__(self, size: float) -> None:
         super().__init__()
-        self.size = size
+        self.results = TinyExamples(self, size)
         probe = self.shelf["shipped"]
         neurons = tuple(one.model_copy(update={"q": size}) for one in probe.neurons)
         self.shelf["shipped"] = probe.model_copy(update={"neurons": neurons})
+
+
+@dataclass
+class TinyExamples(FakeResults):
+    size: float
 
     def example(self, verb: Verb) -> Result:
         made = super().example(verb)
@@ -76,7 +82,9 @@ def test_the_maps_table_writes_a_tiny_cett_with_its_power(size: float, words: st
 
 @pytest.mark.parametrize(("size", "words"), TINY.items())
 def test_the_ranked_neurons_write_a_tiny_cett_and_a_tiny_ratio_with_their_power(size: float, words: str) -> None:
-    place = len(FakeClient().example("explore").tokens) - 2  # type: ignore[union-attr]
+    example = FakeClient().results.example("explore")
+    assert isinstance(example, Exploration)
+    place = len(example.tokens) - 2
     app = opened("explore", Tiny(size), cell=str(Cell(17, place)))
     assert not app.exception
     assert written(app, "CETT")[-1] == words

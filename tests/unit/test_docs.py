@@ -126,9 +126,9 @@ def program() -> Any:
     """The command line's own table of commands."""
     from typer.main import get_command
 
-    from backend.cli.main import app
+    from backend.cli.main import program
 
-    return get_command(app)
+    return get_command(program())
 
 
 @pytest.mark.parametrize("words", commands_in(README), ids=" ".join)

@@ -41,6 +41,7 @@ from backend.probes import library
 from backend.types import CompareRequest, Exploration, ExploreRequest, LensRequest, ModelInfo, NeuronRequest, RowPlan
 from backend.types.plan import Checks
 from backend.types.probe import Probe, ProbeNeuron, Said
+from backend.verbs import table
 from tests import comparisons, fakes
 from tests.fakes import WIDTH
 from tests.tiny import D_MLP, LAYERS
@@ -346,13 +347,14 @@ def engine_asked(ask: Callable[[Any], object], model: Any) -> object:
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda engine: engine.explore(ExploreRequest(prompt="x", neurons=THREE)),
-        lambda engine: engine.compare(CompareRequest(prompt="x", neurons=NeuronSet.of(NAMES[1]))),
-        lambda engine: engine.compare(CompareRequest.model_validate(
+        lambda engine: engine.ask(table.EXPLORE, ExploreRequest(prompt="x", neurons=THREE)),
+        lambda engine: engine.ask(table.COMPARE, CompareRequest(prompt="x", neurons=NeuronSet.of(NAMES[1]))),
+        lambda engine: engine.ask(table.COMPARE, CompareRequest.model_validate(
             {"prompt": "x", "alphas": (), "own": [{"neuron": NAMES[1], "alpha": 0.5}]})),
-        lambda engine: engine.compare(CompareRequest(prompt="x", neurons=NeuronSet.of("L0:N3"), against=THREE)),
-        lambda engine: engine.lens(LensRequest(neurons=THREE)),
-        lambda engine: engine.neuron(NeuronRequest(neuron=OTHERS[1])),
+        lambda engine: engine.ask(
+            table.COMPARE, CompareRequest(prompt="x", neurons=NeuronSet.of("L0:N3"), against=THREE)),
+        lambda engine: engine.ask(table.LENS, LensRequest(neurons=THREE)),
+        lambda engine: engine.ask(table.NEURON, NeuronRequest(neuron=OTHERS[1])),
     ],
     ids=["explore", "compare", "own", "against", "lens", "neuron"],
 )  # fmt: skip

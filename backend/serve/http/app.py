@@ -1,4 +1,4 @@
-"""The HTTP service: `Client`, one route a method, and three routes that wait for their result.
+"""The HTTP service: `Client`, one route a method, and one route a verb that waits for its result.
 
 Owns routes, status codes and the bound on a body. Refuses behaviour: every route hands on to the client it
 was made with. All errors have one shape, {"error": {"code", "what", "why", "instead"}}. It knows no user: it is
@@ -7,115 +7,30 @@ meant for this machine or a network that one trusts, and pages of other origins 
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, Literal
 
 import anyio.to_thread
 from anyio import CapacityLimiter
-from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field, StrictBool
 
-from backend.errors import HNeuronsError, Unknown
 from backend.serve.client import Client
 from backend.serve.hosts import Hosts, TrustedHosts, trusted
-from backend.serve.http.bodies import Bodies, Body, JsonOnly, StrictRoute
+from backend.serve.http.bodies import Bodies, JsonOnly, StrictRoute
 from backend.serve.http.docs import add_docs
 from backend.serve.http.errors import ERRORS, add_error_handlers, error_response, not_json
+from backend.serve.http.jobs import add_jobs
+from backend.serve.http.links import add_links
+from backend.serve.http.models import add_models
 from backend.serve.http.probes import add_probes
-from backend.types import (
-    COMPACT,
-    REQUESTS,
-    RESULTS,
-    CompareRequest,
-    Comparison,
-    Exploration,
-    ExploreRequest,
-    JobView,
-    Lens,
-    LensRequest,
-    ModelChoice,
-    ModelStatus,
-    NeuronCard,
-    NeuronRequest,
-    Result,
-    StoredResult,
-    Verb,
-)
-from backend.types import Request as Asked
-from backend.types.refusal import validated
+from backend.serve.http.results import add_results
+from backend.serve.http.runs import add_runs
+from backend.serve.http.verbs import add_verbs
 
-log = logging.getLogger(__name__)
-
-MAX_WAIT = 30.0
 THREADS, WAITING = 100, 600
 """Most calls that are answered, and that wait, at the same time: a long poll and a stream hold a thread while nothing
 is new, and must not hold up those that can be answered at once."""
-
-Arrays = Annotated[
-    Literal["lists", "base64"], Query(description="how arrays are written; base64 is little-endian and compact")
-]
-JobId = Annotated[str, Path(max_length=100)]
-Session = Annotated[str, Field(min_length=1, max_length=100)]
-Turn = Annotated[
-    str | None,
-    Query(min_length=1, max_length=100, description="whose turn it is, as in /v1/jobs; by default the connection's"),
-]
-
-
-class Load(Body):
-    """A model to change to: a row of the table, hub name, directory or GGUF file.
-
-    session: who asks, so that their own questions need no leave. confirm: also where others are at work.
-    """
-
-    name: str = Field(min_length=1, max_length=500)
-    device: str | None = Field(default=None, max_length=50)
-    dtype: str | None = Field(default=None, max_length=50)
-    session: str = Field(default="", max_length=100)
-    confirm: StrictBool = False
-
-
-class Submission(Body):
-    """A request for the queue. `request` is that of the verb; runs of one `session` are done in order."""
-
-    verb: Verb
-    request: dict[str, Any]
-    session: Session
-
-
-class JobStarted(BaseModel):
-    """The id to ask for with GET /v1/jobs/{id}."""
-
-    id: str
-
-
-class Models(BaseModel):
-    """The registry's rows."""
-
-    models: tuple[ModelChoice, ...]
-
-
-class Results(BaseModel):
-    """What is in the store, newest first."""
-
-    results: tuple[StoredResult, ...]
-
-
-class Link(BaseModel):
-    """The parameters of a link that is too long for an address."""
-
-    params: dict[str, str] = Field(max_length=100)
-
-
-class LinkKept(BaseModel):
-    """The key to ask for with GET /v1/links/{key}."""
-
-    key: str
 
 
 def create_app(client: Client, hosts: Hosts | None = None) -> FastAPI:
@@ -137,190 +52,12 @@ def create_app(client: Client, hosts: Hosts | None = None) -> FastAPI:
     app.add_middleware(JsonOnly, refuse=not_json)
     app.add_middleware(TrustedHosts, hosts=hosts or trusted(), refuse=error_response)
     add_error_handlers(app)
-    _add_models(app, client)
-    _add_jobs(app, client)
-    _add_results(app, client)
-    add_probes(app, client)
-    _add_links(app, client)
-    _add_verbs(app, client)
+    add_models(app, client.models)
+    add_jobs(app, client.jobs)
+    add_results(app, client.results)
+    add_probes(app, client.probes)
+    add_runs(app, client.runs)
+    add_links(app, client.links)
+    add_verbs(app, client)
     add_docs(app)
     return app
-
-
-async def _seen(request: Request, client: Client, job: str, after: int = 0, wait: float = 0.0) -> JobView:
-    """The job; who waits for something new does so beside those who do not."""
-    limiter = request.app.state.waiting if wait else None
-    return await anyio.to_thread.run_sync(client.view, job, after, wait, limiter=limiter)
-
-
-def _add_models(app: FastAPI, client: Client) -> None:
-    @app.get("/v1/status")
-    def status() -> ModelStatus:
-        """The loaded model, or how far its loading is."""
-        return client.status()
-
-    @app.get("/v1/models")
-    def models() -> Models:
-        """The registry with what each model needs and whether it fits the service's machine."""
-        return Models(models=client.models())
-
-    @app.post("/v1/models/load", status_code=202)
-    def load(body: Load) -> ModelStatus:
-        """Begin to change to a model; watch /v1/status. The loaded one answers until this one is known to open, and
-        comes back where it does not open after all. Status 409 where others are at work: send `confirm` then."""
-        client.load(body.name, body.device, body.dtype, session=body.session, confirm=body.confirm)
-        return client.status()
-
-    @app.delete("/v1/models/load")
-    def cancel() -> ModelStatus:
-        """Call off the change of model that is under way; the model before it answers."""
-        client.cancel_load()
-        return client.status()
-
-
-def _add_jobs(app: FastAPI, client: Client) -> None:
-    @app.post("/v1/jobs", status_code=202)
-    def submit(body: Submission) -> JobStarted:
-        """Queue a request. Sessions take turns."""
-        return JobStarted(id=client.submit(body.verb, _request(body.verb, body.request), body.session))
-
-    @app.get("/v1/jobs/{id}")
-    async def view(
-        id: JobId,
-        request: Request,
-        after: Annotated[int, Query(ge=0)] = 0,
-        wait: Annotated[float, Query(ge=0, le=MAX_WAIT)] = 0.0,
-    ) -> JobView:
-        """The job and its events from number `after`; waits up to `wait` seconds for something new."""
-        return await _seen(request, client, id, after, wait)
-
-    @app.get("/v1/jobs/{id}/events", response_class=StreamingResponse)
-    async def events(id: JobId, request: Request, after: Annotated[int, Query(ge=0)] = 0) -> StreamingResponse:
-        """The job as server-sent events: stage, prompt, token, and `end` with the job's last view. Who comes back
-        with the Last-Event-ID that it saw hears what came after that."""
-        last = request.headers.get("last-event-id", "")
-        known = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else after
-        first = await _seen(request, client, id, known)
-        return StreamingResponse(
-            _stream(request, client, first), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
-        )
-
-    @app.delete("/v1/jobs/{id}")
-    def stop(id: JobId) -> JobView:
-        """Stop a job: a queued one leaves the queue, a running one ends within one token."""
-        client.stop(id)
-        return client.view(id)
-
-
-def _add_results(app: FastAPI, client: Client) -> None:
-    @app.get("/v1/results")
-    def results(limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> Results:
-        """What is in the store, newest first."""
-        return Results(results=client.results(limit))
-
-    @app.get("/v1/results/{key}")
-    def result(
-        key: Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="the `key` of a finished job")],
-        arrays: Arrays = "lists",
-    ) -> Response:
-        """{"verb": ..., "result": ...} of one stored result."""
-        found = client.result(key)
-        if found is None:
-            raise Unknown("This result is not here", f"nothing is stored under {key[:12]}", "run the request again")
-        return _with_verb(found, arrays)
-
-    @app.get("/v1/examples/{verb}")
-    def example(verb: Verb, arrays: Arrays = "lists") -> Response:
-        """{"verb": ..., "result": ...} of the finished example that ships."""
-        return _with_verb(client.example(verb), arrays)
-
-
-def _add_links(app: FastAPI, client: Client) -> None:
-    @app.post("/v1/links", status_code=201)
-    def keep_link(body: Link) -> LinkKept:
-        """Keep a link that is too long for an address. The same link has the same key."""
-        return LinkKept(key=client.keep_link(body.params))
-
-    @app.get("/v1/links/{key}")
-    def kept_link(key: Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="the key of a kept link")]) -> Link:
-        """The parameters of a kept link."""
-        found = client.kept_link(key)
-        if found is None:
-            raise Unknown("This link is not here", f"nothing is kept under {key[:12]}", "open a link made here")
-        return Link(params=dict(found))
-
-
-def _add_verbs(app: FastAPI, client: Client) -> None:
-    @app.post("/v1/explore", response_model=Exploration)
-    async def explore(
-        body: ExploreRequest, request: Request, arrays: Arrays = "lists", session: Turn = None
-    ) -> Response:
-        """See inside one answer; comes back when it is done."""
-        return await _answer(client, "explore", body, request, arrays, session)
-
-    @app.post("/v1/compare", response_model=Comparison)
-    async def compare(
-        body: CompareRequest, request: Request, arrays: Arrays = "lists", session: Turn = None
-    ) -> Response:
-        """One prompt under several interventions; comes back when it is done."""
-        return await _answer(client, "compare", body, request, arrays, session)
-
-    @app.post("/v1/neuron", response_model=NeuronCard)
-    async def neuron(body: NeuronRequest, request: Request, arrays: Arrays = "lists", session: Turn = None) -> Response:
-        """One neuron's card; comes back when it is done."""
-        return await _answer(client, "neuron", body, request, arrays, session)
-
-    @app.post("/v1/lens", response_model=Lens)
-    async def lens(body: LensRequest, request: Request, arrays: Arrays = "lists", session: Turn = None) -> Response:
-        """What several neurons push; comes back when it is done."""
-        return await _answer(client, "lens", body, request, arrays, session)
-
-
-def _request(verb: Verb, data: dict[str, Any]) -> Asked:
-    return validated(REQUESTS[verb], data)
-
-
-async def _answer(
-    client: Client, verb: Verb, body: Asked, request: Request, arrays: str, session: str | None
-) -> Response:
-    """Submit, wait, and give the result back; a caller who hangs up stops the run.
-
-    Without a `session` each connection has its own turn: behind one address there may be a whole class.
-    """
-    asker = request.client
-    turn = session or (f"http {asker.host} {asker.port}" if asker is not None else "http")
-    job = await run_in_threadpool(client.submit, verb, body, turn)
-    view = await _seen(request, client, job, 0, 1.0)
-    while view.state in ("queued", "running"):
-        if await request.is_disconnected():
-            await run_in_threadpool(client.stop, job)
-        view = await _seen(request, client, job, view.next, 1.0)
-    if view.error is not None or view.key is None:
-        raise HNeuronsError.from_json(view.error or {})
-    result = await run_in_threadpool(client.result, view.key)
-    if result is None:
-        raise Unknown("The result is gone", "it was dropped from the store right after the run", "run it again")
-    return Response(await run_in_threadpool(_written, result, arrays), media_type="application/json")
-
-
-async def _stream(request: Request, client: Client, view: JobView) -> AsyncIterator[str]:
-    """Server-sent events from `view` on. Each one's id is the number to go on from after a break."""
-    while True:
-        for number, event in zip(view.numbers, view.events, strict=True):
-            yield f"event: {event.type}\nid: {number + 1}\ndata: {event.model_dump_json()}\n\n"
-        if view.state not in ("queued", "running"):
-            break
-        if not view.events:
-            yield f": {view.state}, {view.position} before\n\n"
-        view = await _seen(request, client, view.id, view.next, 5.0)
-    last = view.model_copy(update={"events": (), "numbers": ()})
-    yield f"event: end\nid: {view.next}\ndata: {last.model_dump_json()}\n\n"
-
-
-def _with_verb(result: Result, arrays: str) -> Response:
-    verb = next(name for name, kind in RESULTS.items() if isinstance(result, kind))
-    return Response(f'{{"verb":{json.dumps(verb)},"result":{_written(result, arrays)}}}', media_type="application/json")
-
-
-def _written(result: Result, arrays: str) -> str:
-    return result.model_dump_json(context=COMPACT if arrays == "base64" else None)

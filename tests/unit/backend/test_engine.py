@@ -33,6 +33,7 @@ from backend.types import (
     Verb,
 )
 from backend.types.refusal import read_stored
+from backend.verbs import table
 from backend.watch import SILENT
 from cache.errors import StoreProblem
 from cache.store import Store
@@ -92,7 +93,7 @@ def test_a_figure_kept_on_one_day_is_not_that_of_another_where_the_template_writ
     found: dict[int, Exploration] = {}
     for day in (1, 2, 1):
         with at(datetime(2024, 5, day)):
-            found[day] = dated.explore(EXPLORE)
+            found[day] = dated.ask(table.EXPLORE, EXPLORE)
             assert dated.key(NEURON) != engine.key(NEURON)
             assert dated.key(LENS) == engine.key(LENS), "no template around it"
             kept = dated.lookup("explore", EXPLORE)
@@ -102,7 +103,7 @@ def test_a_figure_kept_on_one_day_is_not_that_of_another_where_the_template_writ
 
 
 def test_what_is_kept_names_its_request_and_its_model(engine: Engine, store: Store) -> None:
-    engine.explore(EXPLORE)
+    engine.ask(table.EXPLORE, EXPLORE)
     entry = store.entry(engine.key(EXPLORE))
     assert entry is not None
     assert entry.kind == "explore"
@@ -113,8 +114,8 @@ def test_what_is_kept_names_its_request_and_its_model(engine: Engine, store: Sto
 def test_another_models_result_is_not_taken_for_this_ones(
     engine: Engine, tiny: Callable[[str], LoadedModel], store: Store
 ) -> None:
-    one = engine.explore(EXPLORE)
-    other = Engine(tiny("qwen3"), store).explore(EXPLORE)
+    one = engine.ask(table.EXPLORE, EXPLORE)
+    other = Engine(tiny("qwen3"), store).ask(table.EXPLORE, EXPLORE)
     assert other.model.fingerprint != one.model.fingerprint
     assert other.answer_mean.tobytes() != one.answer_mean.tobytes()
 
@@ -137,22 +138,22 @@ def _emptied(path: Path) -> None:
 def test_a_damaged_entry_is_computed_again_and_mended(
     damage: Callable[[Path], None], engine: Engine, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = engine.compare(COMPARE).to_bytes()
+    first = engine.ask(table.COMPARE, COMPARE).to_bytes()
     damage(entry_file(store, engine, COMPARE))
     assert engine.lookup("compare", COMPARE) is None
-    assert engine.compare(COMPARE).to_bytes() == first
+    assert engine.ask(table.COMPARE, COMPARE).to_bytes() == first
     forbid(monkeypatch)
-    assert engine.compare(COMPARE).to_bytes() == first
+    assert engine.ask(table.COMPARE, COMPARE).to_bytes() == first
 
 
 @pytest.mark.parametrize("payload", [b"{}", b"not JSON", b'{"answer": "of another version"}'])
 def test_an_entry_of_another_version_is_computed_again(payload: bytes, engine: Engine, store: Store) -> None:
     """Whole and with a right checksum, but not what this version writes: results and reference figures alike."""
-    first = engine.explore(EXPLORE).to_bytes()
+    first = engine.ask(table.EXPLORE, EXPLORE).to_bytes()
     for request in (EXPLORE, reference.request()):
         store.put(engine.key(request), payload, "explore", {})
     again = Engine(engine.model, store)
-    assert again.explore(EXPLORE).to_bytes() == first
+    assert again.ask(table.EXPLORE, EXPLORE).to_bytes() == first
     assert store.get(engine.key(reference.request())) == again.usual().to_bytes()
     assert read_stored(Exploration, payload) is None
 
@@ -160,13 +161,13 @@ def test_an_entry_of_another_version_is_computed_again(payload: bytes, engine: E
 def test_an_entry_that_cannot_be_opened_counts_as_missing(
     engine: Engine, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = engine.explore(EXPLORE).to_bytes()
+    first = engine.ask(table.EXPLORE, EXPLORE).to_bytes()
 
     def refused(key: str) -> bytes:
         raise StoreProblem("A kept result could not be read", "permission denied", "make it readable")
 
     monkeypatch.setattr(store, "get", refused)
-    assert Engine(engine.model, store).explore(EXPLORE).to_bytes() == first
+    assert Engine(engine.model, store).ask(table.EXPLORE, EXPLORE).to_bytes() == first
 
 
 @pytest.mark.parametrize(("verb", "request_"), VERBS)
@@ -192,7 +193,7 @@ def test_a_full_disk_loses_nothing_but_the_keeping(
 
 def test_without_a_store_every_request_is_computed(tiny: Callable[[str], LoadedModel]) -> None:
     engine = Engine(tiny("llama"))
-    assert engine.explore(EXPLORE).to_bytes() == engine.explore(EXPLORE).to_bytes()
+    assert engine.ask(table.EXPLORE, EXPLORE).to_bytes() == engine.ask(table.EXPLORE, EXPLORE).to_bytes()
     assert engine.lookup("explore", EXPLORE) is None
 
 
@@ -207,15 +208,15 @@ def test_a_card_shows_its_own_neuron_along_the_text_whatever_was_asked_before(
     engine: Engine, untouched: Callable[[str], Plain]
 ) -> None:
     """The text's own exploration is stored under its own key; asking for its hash first must not mix the two."""
-    base = engine.explore(EXPLORE)
+    base = engine.ask(table.EXPLORE, EXPLORE)
     full = untouched("llama").cett([token.id for token in base.tokens])
     for index in (5, 6):
         asked = NeuronRequest.model_validate({"neuron": f"L1:N{index}", "text": EXPLORE})
-        told = engine.neuron(asked)
+        told = engine.ask(table.NEURON, asked)
         assert told.cett is not None
         assert largest_gap(told.cett, full[1, :, index]) <= FLOAT32 * full.max()
         assert [token.id for token in told.tokens] == [token.id for token in base.tokens]
-    assert engine.explore(EXPLORE).set_cett.shape[1] == 0
+    assert engine.ask(table.EXPLORE, EXPLORE).set_cett.shape[1] == 0
 
 
 def test_a_failed_request_keeps_nothing_and_the_next_one_works(engine: Engine, store: Store) -> None:
@@ -224,7 +225,7 @@ def test_a_failed_request_keeps_nothing_and_the_next_one_works(engine: Engine, s
         with pytest.raises(BadNeurons):
             engine.run("compare", wrong, SILENT)
         assert store.get(engine.key(wrong)) is None
-    assert engine.compare(COMPARE).rows[0].arm == "baseline"
+    assert engine.ask(table.COMPARE, COMPARE).rows[0].arm == "baseline"
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -23,7 +23,7 @@ from backend.neuron_files import write_csv
 from backend.neurons import NeuronSet
 from backend.probes import library
 from backend.serve import opening
-from backend.serve.local import LocalClient
+from backend.serve.local.client import LocalClient
 from backend.types import CompareRequest, Comparison, Exploration, Lens, NeuronCard, Probe
 from tests.doors import CHOICE, assert_error_shape, local, served
 from tests.fakes import INFO, FakeEngine, probe

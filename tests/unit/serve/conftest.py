@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from backend.serve.client import Client
-from backend.serve.http.client import HttpClient
+from backend.serve.remote.client import HttpClient
 from tests.doors import local, served
 from tests.fakes import FakeEngine
 
@@ -16,7 +16,7 @@ from tests.fakes import FakeEngine
 def client(request: pytest.FixtureRequest) -> Iterator[Client]:
     """Modules that need another engine make a client of their own."""
     with local(FakeEngine()) as opened:
-        while opened.status().state != "ready":
+        while opened.models.status().state != "ready":
             pass
         if request.param == "here":
             yield opened

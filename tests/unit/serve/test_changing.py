@@ -14,9 +14,9 @@ from backend.errors import HNeuronsError, ModelTooLarge, ModelUnreadable
 from backend.models import devices, memory
 from backend.serve import opening
 from backend.serve.client import Client
-from backend.serve.http.client import HttpClient
-from backend.serve.local import LocalClient
+from backend.serve.local.client import LocalClient
 from backend.serve.opening import ModelSpec
+from backend.serve.remote.client import HttpClient
 from backend.types import Decoding, ExploreRequest, ModelStatus
 from tests.doors import ended, served
 
@@ -41,7 +41,7 @@ def client(llama: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iter
 def settled(client: Client) -> ModelStatus:
     """The status once nothing is on its way."""
     until = time.monotonic() + PATIENCE
-    while (now := client.status()).state == "loading" or (now.change is not None and now.change.error is None):
+    while (now := client.models.status()).state == "loading" or (now.change is not None and now.change.error is None):
         assert time.monotonic() < until, f"still {now}"
         time.sleep(0.02)
     return now
@@ -74,13 +74,13 @@ def test_a_model_that_cannot_be_loaded_takes_the_loaded_one_from_nobody(
     how: str, far: bool, client: LocalClient, llama: Path, tmp_path: Path
 ) -> None:
     """Whether it is seen at once, while it is checked, or only when its weights are read."""
-    before = client.status().info
+    before = client.models.status().info
     assert before is not None
     with served(client) as address:
         door: Client = HttpClient(address) if far else client
         refusal: HNeuronsError | None = None
         try:
-            door.load(damaged(llama, tmp_path, how), confirm=True)
+            door.models.load(damaged(llama, tmp_path, how), confirm=True)
         except HNeuronsError as error:
             refusal = error
         now = settled(door)
@@ -89,7 +89,7 @@ def test_a_model_that_cannot_be_loaded_takes_the_loaded_one_from_nobody(
             assert now.change is not None and now.change.state == "failed"
             refusal = HNeuronsError.from_json(now.change.error or {})
         assert refusal.code in {"unknown_model", "model_unreadable", "unsupported_model"}, refusal.sentence
-        view = ended(door, door.submit("explore", ASKED, "ann"))
+        view = ended(door, door.jobs.submit("explore", ASKED, "ann"))
         assert view.state == "done", view.error
         if far:
             door.close()
@@ -114,11 +114,11 @@ def test_weights_that_are_cut_off_are_seen_before_the_loaded_model_goes(llama: P
 
 
 def test_the_model_before_is_loaded_as_it_was(client: LocalClient, llama: Path, tmp_path: Path) -> None:
-    before = client.status().info
+    before = client.models.status().info
     other = Path(shutil.copytree(llama, tmp_path / "other"))
-    client.load(str(other), "cpu", "bfloat16", confirm=True)
+    client.models.load(str(other), "cpu", "bfloat16", confirm=True)
     now = settled(client)
     assert now.info is not None and (now.info.name, now.info.dtype) == ("other", "bfloat16")
     assert now.previous is not None
-    client.load(now.previous.name, now.previous.device, now.previous.dtype, confirm=True)
+    client.models.load(now.previous.name, now.previous.device, now.previous.dtype, confirm=True)
     assert settled(client).info == before

@@ -14,10 +14,11 @@ from backend.cli.main import main
 from backend.errors import BadInput, HNeuronsError
 from backend.neurons import NeuronSet
 from backend.serve.client import Client
-from backend.serve.http.client import HttpClient
-from backend.serve.local import LocalClient
-from backend.types import RESULTS, CompareRequest, Decoding, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
+from backend.serve.local.client import LocalClient
+from backend.serve.remote.client import HttpClient
+from backend.types import CompareRequest, Decoding, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
 from backend.types.refusal import validated
+from backend.verbs.table import VERBS
 from cache.store import Store
 from tests.doors import assert_error_shape, ended, local, served
 from tests.fakes import FakeEngine
@@ -56,9 +57,9 @@ def client(tmp_path: Path) -> Iterator[LocalClient]:
 
 
 def through(client: Client, verb: Verb) -> bytes:
-    view = ended(client, client.submit(verb, REQUESTS[verb], "ann"))
+    view = ended(client, client.jobs.submit(verb, REQUESTS[verb], "ann"))
     assert view.error is None and view.key is not None
-    result = client.result(view.key)
+    result = client.results.get(view.key)
     assert result is not None
     return result.to_bytes()
 
@@ -73,7 +74,8 @@ def test_every_door_gives_the_same_result_byte_for_byte(
         assert through(far, verb) == here
         assert main([verb, *COMMANDS[verb], "--json", "--backend", address]) == 0
         from_service = capfd.readouterr().out
-        posted = far._http.post(f"{address}/v1/{verb}", content=REQUESTS[verb].model_dump_json(), headers=JSON)
+        http = far._connection._http
+        posted = http.post(f"{address}/v1/{verb}", content=REQUESTS[verb].model_dump_json(), headers=JSON)
         far.close()
     with local(FakeEngine()) as fresh:
         monkeypatch.setattr(running, "_connect", lambda door: fresh)
@@ -81,26 +83,26 @@ def test_every_door_gives_the_same_result_byte_for_byte(
         from_here = capfd.readouterr().out
     assert from_service == from_here
     assert posted.text == from_here.rstrip("\n")
-    assert RESULTS[verb].model_validate_json(from_here).to_bytes() == here
+    assert VERBS[verb].result.model_validate_json(from_here).to_bytes() == here
 
 
 def test_another_request_gives_other_bytes(client: LocalClient) -> None:
     other = REQUESTS["explore"].model_copy(update={"prompt": "Where?"})
-    view = ended(client, client.submit("explore", other, "ann"))
+    view = ended(client, client.jobs.submit("explore", other, "ann"))
     assert view.key is not None
-    result = client.result(view.key)
+    result = client.results.get(view.key)
     assert result is not None and result.to_bytes() != through(client, "explore")
 
 
 def test_events_are_the_same_seen_from_here_and_over_http() -> None:
     with local(FakeEngine()) as client:
-        job = client.submit("explore", REQUESTS["explore"], "ann")
+        job = client.jobs.submit("explore", REQUESTS["explore"], "ann")
         view = ended(client, job)
         with served(client) as address:
             far = HttpClient(address)
-            assert far.view(job) == view
-            assert far.status() == client.status()
-            assert far.models() == client.models()
+            assert far.jobs.view(job) == view
+            assert far.models.status() == client.models.status()
+            assert far.models.list() == client.models.list()
             far.close()
 
 
@@ -110,12 +112,12 @@ OUT_OF_RANGE = NeuronRequest.model_validate({"neuron": "L9:N2"})
 def test_a_refusal_inside_the_run_is_told_alike_at_every_door(
     client: LocalClient, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    here = ended(client, client.submit("neuron", OUT_OF_RANGE, "ann")).error
+    here = ended(client, client.jobs.submit("neuron", OUT_OF_RANGE, "ann")).error
     assert_error_shape({"error": here}, "bad_neurons")
     with served(client) as address:
         far = HttpClient(address)
-        assert ended(far, far.submit("neuron", OUT_OF_RANGE, "ann")).error == here
-        posted = far._http.post(f"{address}/v1/neuron", json={"neuron": "L9:N2"})
+        assert ended(far, far.jobs.submit("neuron", OUT_OF_RANGE, "ann")).error == here
+        posted = far._connection._http.post(f"{address}/v1/neuron", json={"neuron": "L9:N2"})
         assert (posted.status_code, posted.json()) == (422, {"error": here})
         assert main(["neuron", "L9:N2", "--json", "--backend", address]) == 2
         far.close()

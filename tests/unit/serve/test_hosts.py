@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 from backend.errors import BadSettings
 from backend.serve.hosts import Hosts, TrustedHosts, host_name, trusted
 from backend.serve.http.app import create_app
-from backend.serve.local import LocalClient
+from backend.serve.local.client import LocalClient
 from tests.doors import assert_error_shape, local, served
 from tests.fakes import FakeEngine
 

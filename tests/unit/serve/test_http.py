@@ -31,7 +31,7 @@ from schemathesis.specs.openapi.checks import (
 from backend.serve.hosts import Hosts
 from backend.serve.http.app import create_app
 from backend.serve.http.bodies import MAX_BODY
-from backend.serve.local import LocalClient
+from backend.serve.local.client import LocalClient
 from backend.types import CompareRequest, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
 from tests.doors import PATIENCE, assert_error_shape, ended, local, served
 from tests.fakes import FakeEngine
@@ -113,13 +113,13 @@ def test_who_names_a_session_has_a_turn_of_their_own_behind_one_address(
     http: TestClient, client: LocalClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    submit = client.submit
+    submit = client.jobs.submit
 
     def noted(verb: Verb, request: Request, session: str) -> str:
         asked.append(session)
         return submit(verb, request, session)
 
-    monkeypatch.setattr(client, "submit", noted)
+    monkeypatch.setattr(client.jobs, "submit", noted)
     for session in ("ann", "bob"):
         assert http.post("/v1/explore", json=ASKED, params={"session": session}).status_code == 200
     assert asked == ["ann", "bob"]
@@ -240,7 +240,7 @@ def test_many_who_change_the_model_at_once_leave_one_that_answers(http: TestClie
         thread.join(60)
     assert set(statuses) <= {200, 202, 404}
     until = time.monotonic() + PATIENCE
-    while client.status().state != "ready" and time.monotonic() < until:
+    while client.models.status().state != "ready" and time.monotonic() < until:
         time.sleep(0.01)
     assert http.post("/v1/explore", json=ASKED).status_code == 200
 
@@ -278,7 +278,7 @@ def test_as_many_questions_as_the_types_allow_come_through(http: TestClient, cli
     assert len(json.dumps(body)) > 5 * MAX_BODY
     started = http.post("/v1/jobs", json=body)
     assert started.status_code == 202, started.text
-    client.stop(started.json()["id"])
+    client.jobs.stop(started.json()["id"])
     questions.append({**question, "id": "one more"})
     refused = http.post("/v1/jobs", json=body)
     assert refused.status_code == 422
@@ -299,7 +299,7 @@ def test_a_failure_of_the_service_itself_has_the_shape_too(
     def broken() -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(client, "status", broken)
+    monkeypatch.setattr(client.models, "status", broken)
     answer = http.get("/v1/status")
     assert answer.status_code == 500
     assert_error_shape(answer.json(), "internal")

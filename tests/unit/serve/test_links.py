@@ -8,7 +8,7 @@ import pytest
 
 from backend.errors import BadInput, HNeuronsError, NotAllowed
 from backend.serve import long_links
-from backend.serve.http.client import HttpClient
+from backend.serve.remote.client import HttpClient
 from cache.store import Store
 from tests import doors
 from tests.fakes import FakeEngine
@@ -19,10 +19,10 @@ PARAMS = {"neurons": ",".join(f"L{layer}:N{index}" for layer in range(30) for in
 def test_the_same_link_has_the_same_key_through_every_door_and_comes_back_whole(tmp_path: Path) -> None:
     with doors.local(FakeEngine(), Store(tmp_path / "results")) as client, doors.served(client) as address:
         there = HttpClient(address)
-        key = there.keep_link(PARAMS)
-        assert key == client.keep_link(dict(reversed(PARAMS.items())))
-        assert there.kept_link(key) == client.kept_link(key) == PARAMS
-        assert there.kept_link("0" * 64) is None and client.kept_link("0" * 64) is None
+        key = there.links.keep(PARAMS)
+        assert key == client.links.keep(dict(reversed(PARAMS.items())))
+        assert there.links.kept(key) == client.links.kept(key) == PARAMS
+        assert there.links.kept("0" * 64) is None and client.links.kept("0" * 64) is None
         there.close()
     assert (tmp_path / "links").is_dir(), "beside the results"
 
@@ -32,7 +32,7 @@ def test_what_is_no_key_is_refused_or_leads_nowhere(key: str, tmp_path: Path) ->
     with doors.local(FakeEngine(), Store(tmp_path / "results")) as client, doors.served(client) as address:
         for one in (client, HttpClient(address)):
             try:
-                assert one.kept_link(key) is None
+                assert one.links.kept(key) is None
             except HNeuronsError as error:
                 assert error.what and error.why and error.instead
 
@@ -52,5 +52,5 @@ def test_links_take_a_bounded_room_and_the_newest_stay(tmp_path: Path) -> None:
 def test_where_nothing_is_written_to_disk_no_link_is_kept_and_that_is_said() -> None:
     with doors.local(FakeEngine(), None) as client:
         with pytest.raises(NotAllowed, match="cannot be kept"):
-            client.keep_link(PARAMS)
-        assert client.kept_link("0" * 64) is None
+            client.links.keep(PARAMS)
+        assert client.links.kept("0" * 64) is None

@@ -14,7 +14,7 @@ from backend.bundled.make import largest
 from backend.errors import BadInput, StoreError, Unknown, UnknownModel
 from backend.identify.answers.judge import verdict
 from backend.neurons import NeuronSet
-from backend.serve.local import LocalClient
+from backend.serve.local.client import LocalClient
 from backend.serve.opening import ModelSpec
 from backend.types import CompareRequest, Exploration, ExploreRequest, JobView, NeuronCard
 from backend.types.identify import Question
@@ -26,7 +26,7 @@ ASKED = ExploreRequest(prompt="Who built it?")
 
 
 def finished(client: LocalClient) -> JobView:
-    return ended(client, client.submit("explore", ASKED, "ann"))
+    return ended(client, client.jobs.submit("explore", ASKED, "ann"))
 
 
 def test_a_result_outlives_the_client_that_computed_it(tmp_path: Path) -> None:
@@ -45,20 +45,20 @@ def test_results_lists_what_was_asked_newest_first(tmp_path: Path) -> None:
     store = Store(tmp_path)
     compared = CompareRequest(prompt="Why?", neurons=NeuronSet.of("L0:N1"))
     with local(FakeEngine(store=store), store) as client:
-        ended(client, client.submit("explore", ASKED, "ann"))
-        ended(client, client.submit("compare", compared, "ann"))
+        ended(client, client.jobs.submit("explore", ASKED, "ann"))
+        ended(client, client.jobs.submit("compare", compared, "ann"))
         store.put("a" * 64, b"{}", "usual", {"request": {}, "model": "fake-model"})
-        listed = client.results()
+        listed = client.results.list()
         assert [(each.verb, each.model) for each in listed] == [("compare", "fake-model"), ("explore", "fake-model")]
         assert ExploreRequest.model_validate(listed[1].request) == ASKED
-        assert client.results(limit=1) == listed[:1]
-        assert client.result("a" * 64) is None, "what is no result of a verb is not handed out as one"
+        assert client.results.list(limit=1) == listed[:1]
+        assert client.results.get("a" * 64) is None, "what is no result of a verb is not handed out as one"
 
 
 def test_without_a_store_the_last_results_are_still_there() -> None:
     with local(FakeEngine()) as client:
         assert result_of(client, finished(client)).request == ASKED
-        assert client.result("0" * 64) is None and client.results() == ()
+        assert client.results.get("0" * 64) is None and client.results.list() == ()
 
 
 def test_a_damaged_result_is_missing_and_a_malformed_key_is_refused(tmp_path: Path) -> None:
@@ -68,17 +68,17 @@ def test_a_damaged_result_is_missing_and_a_malformed_key_is_refused(tmp_path: Pa
     file = next(tmp_path.rglob("*.entry"))
     file.write_bytes(file.read_bytes()[:-20])
     with local(FakeEngine(store=store), store) as client:
-        assert client.result(key) is None
+        assert client.results.get(key) is None
         with pytest.raises(BadInput):
-            client.result("../../etc/passwd")
-        assert ended(client, client.submit("explore", ASKED, "ann")).state == "done"
+            client.results.get("../../etc/passwd")
+        assert ended(client, client.jobs.submit("explore", ASKED, "ann")).state == "done"
 
 
 def test_a_result_of_another_version_is_missing_not_a_crash(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.put("b" * 64, b'{"tokens": 3}', "explore", {"request": {}, "model": "old"})
     with local(FakeEngine(store=store), store) as client:
-        assert client.result("b" * 64) is None
+        assert client.results.get("b" * 64) is None
 
 
 def test_the_example_that_ships_carries_what_is_known_of_its_answer_and_how_that_was_judged() -> None:
@@ -102,11 +102,11 @@ def test_the_example_that_ships_is_read_and_its_absence_is_told(tmp_path: Path) 
     (tmp_path / "explore.json").write_bytes(shipped.to_bytes())
     (tmp_path / "compare.json").write_text("{}")
     with local(FakeEngine(), examples=tmp_path) as client:
-        assert client.example("explore").to_bytes() == shipped.to_bytes()
+        assert client.results.example("explore").to_bytes() == shipped.to_bytes()
         with pytest.raises(StoreError):
-            client.example("compare")
+            client.results.example("compare")
         with pytest.raises(Unknown):
-            client.example("neuron")
+            client.results.example("neuron")
 
 
 def test_a_model_that_is_refused_at_once_leaves_the_loaded_one() -> None:
@@ -115,17 +115,18 @@ def test_a_model_that_is_refused_at_once_leaves_the_loaded_one() -> None:
             raise UnknownModel("'nonsense' is no model", "nothing has that name", "choose another")
 
     client = LocalClient(lambda spec, progress: FakeEngine(), None, choices=tuple, check=refuse, memory=no_memory)
-    client.load("fake-model")
-    ended(client, client.submit("explore", ASKED, "ann"))
+    client.models.load("fake-model")
+    ended(client, client.jobs.submit("explore", ASKED, "ann"))
     with pytest.raises(UnknownModel):
-        client.load("nonsense")
-    assert client.status().state == "ready"
+        client.models.load("nonsense")
+    assert client.models.status().state == "ready"
     client.close()
 
 
 def test_the_first_page_waits_for_no_heavy_import() -> None:
     code = (
-        "import sys, backend.serve.local, backend.serve.http.client, backend.serve.http.app, backend.cli.main\n"
+        "import sys, backend.serve.local.client, backend.serve.remote.client\n"
+        "import backend.serve.http.app, backend.cli.main\n"
         "heavy = {'torch', 'transformers', 'transformer_lens', 'streamlit', 'sklearn', 'scipy'} & set(sys.modules)\n"
         "import json; print(json.dumps(sorted(heavy)))"
     )

@@ -20,7 +20,7 @@ from backend.probes.standing import standing
 from backend.runs import runs
 from backend.serve import shelf
 from backend.serve.client import Client
-from backend.serve.http.client import HttpClient
+from backend.serve.remote.client import HttpClient
 from backend.types import Asked, IdentifyRequest
 from backend.types.identify import CONSISTENCIES, Greedy, Question, Sample, Samples
 from backend.types.plan import Plan, Source
@@ -68,28 +68,29 @@ def kept(name: str = "mine") -> None:
 
 
 def test_own_probes_are_listed_and_read(client: Client) -> None:
-    before = {one.name for one in client.probes()}
+    before = {one.name for one in client.probes.list()}
     kept()
-    found = {one.name: one for one in client.probes()}
+    found = {one.name: one for one in client.probes.list()}
     assert set(found) == before | {"mine"}
     assert (found["mine"].positive, found["mine"].negative, found["mine"].ships) == (2, 1, False)
-    assert client.probe("mine") == probe("mine")
+    assert client.probes.read("mine") == probe("mine")
 
 
 @pytest.mark.parametrize("name", ["nothing", "../mine", "a/b", "..", "a" * 60])
 def test_a_probe_that_is_not_there(name: str, client: Client) -> None:
     kept()
     with pytest.raises((Unknown, BadInput)):
-        client.probe(name)
+        client.probes.read(name)
 
 
 def test_a_damaged_probe_says_so_and_hides_no_other(client: Client) -> None:
     kept("good")
     kept("bad")
     (library.folder_of("bad") / "probe.json").write_text("{}")
-    assert "good" in {one.name for one in client.probes()} and "bad" not in {one.name for one in client.probes()}
+    named = {one.name for one in client.probes.list()}
+    assert "good" in named and "bad" not in named
     with pytest.raises(StoreError, match="is no probe of this program"):
-        client.probe("bad")
+        client.probes.read("bad")
 
 
 def test_what_is_left_out_of_a_list_is_named(caplog: pytest.LogCaptureFixture) -> None:
@@ -107,35 +108,35 @@ def test_answers_that_are_damaged_are_told_with_their_file(name: str, record: st
     with (begun() / f"{name}.jsonl").open("a") as file:
         file.write(record + "\n")
     with pytest.raises(StoreError, match=f"mine/{name}.jsonl is damaged: .*line 3 .*; remove that line, and resume"):
-        client.run_answers("mine")
+        client.runs.answers("mine")
 
 
 def test_runs_and_their_answers(client: Client) -> None:
     begun()
-    run = client.runs()[0]
+    run = client.runs.list()[0]
     assert (run.name, run.questions, run.sampled, run.done, run.job) == ("mine", 2, 2, False, None)
-    told = client.run_answers("mine")
+    told = client.runs.answers("mine")
     assert [(one.response, one.count, one.verdict) for one in told[:3]] == [
         ("Jane Austen", 2, "right"), ("I am not sure", 1, "uncertain"), ("Bront\u00eb", 1, "wrong"),
     ]  # fmt: skip
     assert told[0].greedy and not told[1].greedy and told[3].verdict == "wrong"
-    client.overrule("mine", "q1", "Bront\u00eb", "right")
-    again = client.run_answers("mine")[2]
+    client.runs.overrule("mine", "q1", "Bront\u00eb", "right")
+    again = client.runs.answers("mine")[2]
     assert again.verdict == "right" and again.overruled
     assert again.rules == "wrong" and again.judge is None and again.words == "" and not again.marked
-    assert client.run_answers("mine")[0].words == "Jane Austen"
-    client.mark_words("mine", "q1", "Bront\u00eb", "bront")
-    marked = client.run_answers("mine")[2]
+    assert client.runs.answers("mine")[0].words == "Jane Austen"
+    client.runs.mark_words("mine", "q1", "Bront\u00eb", "bront")
+    marked = client.runs.answers("mine")[2]
     assert (marked.words, marked.marked) == ("Bront", True)
     with pytest.raises(BadInput, match="does not stand in the answer"):
-        client.mark_words("mine", "q1", "Bront\u00eb", "Austen")
-    client.mark_words("mine", "q1", "Bront\u00eb", " ")
-    assert not client.run_answers("mine")[2].marked
-    assert len(client.run_answers("mine", limit=1)) == 3
+        client.runs.mark_words("mine", "q1", "Bront\u00eb", "Austen")
+    client.runs.mark_words("mine", "q1", "Bront\u00eb", " ")
+    assert not client.runs.answers("mine")[2].marked
+    assert len(client.runs.answers("mine", limit=1)) == 3
     with pytest.raises(BadInput, match="is no question of mine"):
-        client.overrule("mine", "q9", "x", "right")
+        client.runs.overrule("mine", "q9", "x", "right")
     with pytest.raises(Unknown):
-        client.run_answers("other")
+        client.runs.answers("other")
 
 
 def test_answers_of_any_part_of_a_large_run_are_fetched(client: Client) -> None:
@@ -147,67 +148,67 @@ def test_answers_of_any_part_of_a_large_run_are_fetched(client: Client) -> None:
     with journal.writing():
         drawn = (Sample(text="Jane Austen", tokens=3, finish="end"),)
         journal.append(Samples(question=one.id, answers=drawn).model_dump(mode="json") for one in asked)
-    assert client.runs()[0].sampled == 5_100
-    assert [one.question for one in client.run_answers("large", 40, 5_080)] == [f"q{n}" for n in range(5_080, 5_100)]
-    assert [one.question for one in client.run_answers("large", 2, 39)] == ["q39", "q40"]
-    assert client.run_answers("large", 40, 5_100) == ()
+    assert client.runs.list()[0].sampled == 5_100
+    assert [one.question for one in client.runs.answers("large", 40, 5_080)] == [f"q{n}" for n in range(5_080, 5_100)]
+    assert [one.question for one in client.runs.answers("large", 2, 39)] == ["q39", "q40"]
+    assert client.runs.answers("large", 40, 5_100) == ()
 
 
 def test_words_that_a_person_marked_in_an_uncertain_answer_are_shown(client: Client) -> None:
     begun()
-    unsure = client.run_answers("mine")[1]
+    unsure = client.runs.answers("mine")[1]
     assert (unsure.verdict, unsure.words) == ("uncertain", "")
-    client.mark_words("mine", "q1", unsure.response, "SURE")
-    marked = client.run_answers("mine")[1]
+    client.runs.mark_words("mine", "q1", unsure.response, "SURE")
+    marked = client.runs.answers("mine")[1]
     assert (marked.verdict, marked.words, marked.marked) == ("uncertain", "sure", True)
 
 
 def test_a_file_of_questions_is_read(client: Client) -> None:
-    found = client.read_questions(b"question,answer\nWho wrote <b>Ulysses</b>?,James Joyce\nWho?,\n", "q.csv")
+    found = client.runs.read_questions(b"question,answer\nWho wrote <b>Ulysses</b>?,James Joyce\nWho?,\n", "q.csv")
     assert found.questions[0].text == "Who wrote <b>Ulysses</b>?"
     assert found.left_out == "Left out of 2 rows: 1 without a question or an answer (line 3)."
     many = b"question,answer\n" + b"".join(b"Who is number %d?,A%d\n" % (n, n) for n in range(50_001))
     with pytest.raises(BadInput, match="50,001 questions are too many: .*; set how many to ask at most"):
-        client.read_questions(many, "q.csv")
-    found = client.read_questions(many, "q.csv", 20, 3)
-    assert len(found.questions) == 20 and found != client.read_questions(many, "q.csv", 20)
+        client.runs.read_questions(many, "q.csv")
+    found = client.runs.read_questions(many, "q.csv", 20, 3)
+    assert len(found.questions) == 20 and found != client.runs.read_questions(many, "q.csv", 20)
     assert found == questions.read(many, "q.csv", Source(per_relation=None, limit=20), 3)
     with pytest.raises(BadInput, match="no column of questions"):
-        client.read_questions(b"a,b\n1,2\n", "q.csv")
+        client.runs.read_questions(b"a,b\n1,2\n", "q.csv")
 
 
 def test_a_probe_is_imported_once_under_its_name(client: Client) -> None:
     file = {"p.csv": b"layer,neuron,weight\n0,1,2.5\n1,3,-1\n"}
-    made = client.import_probe(file, "theirs")
+    made = client.probes.add(file, "theirs")
     assert made.h_neurons == NeuronSet.of("L0:N1") and made.against == NeuronSet.of("L1:N3")
     assert made.model == INFO and made.imported == "p.csv" and made.forced == ""
-    assert client.probe("theirs") == made
+    assert client.probes.read("theirs") == made
     with pytest.raises(BadSettings, match="The name theirs is taken"):
-        client.import_probe(file, "theirs")
+        client.probes.add(file, "theirs")
     with pytest.raises(BadInput, match="L7:N1 is not in this model"):
-        client.import_probe({"p.csv": b"layer,neuron,weight\n7,1,2.5\n"}, "wrong")
+        client.probes.add({"p.csv": b"layer,neuron,weight\n7,1,2.5\n"}, "wrong")
 
 
 def test_a_list_of_a_model_that_is_not_loaded_is_taken_where_that_model_is_named(client: Client) -> None:
     file = {"p.csv": b"layer,neuron,weight\n31,2559,2.5\n"}
-    made = client.import_probe(file, "theirs", model="SmolLM2-360M-Instruct")
+    made = client.probes.add(file, "theirs", model="SmolLM2-360M-Instruct")
     assert made.model is None and made.said.name == "SmolLM2-360M-Instruct" and made.said.widths == (2560,) * 32
     assert not made.is_of(INFO)
     with pytest.raises(HNeuronsError, match="L31:N2560 is not in this model"):
         beyond = {"p.csv": b"layer,neuron,weight\n31,2560,2.5\n"}
-        client.import_probe(beyond, "beyond", model="SmolLM2-360M-Instruct")
+        client.probes.add(beyond, "beyond", model="SmolLM2-360M-Instruct")
     with pytest.raises(HNeuronsError, match="nowhere"):
-        client.import_probe(file, "lost", model="nowhere")
+        client.probes.add(file, "lost", model="nowhere")
 
 
 def test_a_probe_of_another_model_is_refused_or_marked(client: Client) -> None:
     other = probe("x", INFO.model_copy(update={"name": "other-model", "fingerprint": "0" * 64}))
     file = {"x.json": other.model_dump_json().encode()}
     with pytest.raises(BadInput, match="was made for another model: it belongs to other-model"):
-        client.import_probe(file, "x")
-    made = client.import_probe(file, "x", force=True)
+        client.probes.add(file, "x")
+    made = client.probes.add(file, "x", force=True)
     assert made.forced == "fake-model"
-    assert client.probe("x").forced == "fake-model"
+    assert client.probes.read("x").forced == "fake-model"
 
 
 def listed(**said: str) -> bytes:
@@ -216,7 +217,7 @@ def listed(**said: str) -> bytes:
 
 @pytest.mark.parametrize("said", [{"model": "nobody/Fake-Model"}, {"model": "x", "fingerprint": "f" * 64}, {}])
 def test_a_list_of_this_model_is_for_it(said: dict[str, str], client: Client) -> None:
-    assert client.import_probe({"x.json": listed(**said)}, "x").model == INFO
+    assert client.probes.add({"x.json": listed(**said)}, "x").model == INFO
 
 
 @pytest.mark.parametrize(
@@ -228,36 +229,36 @@ def test_a_list_of_this_model_is_for_it(said: dict[str, str], client: Client) ->
 )
 def test_a_list_of_another_model_is_refused_or_marked(said: dict[str, str], whose: str, client: Client) -> None:
     with pytest.raises(BadInput, match=whose):
-        client.import_probe({"x.json": listed(**said)}, "x")
-    made = client.import_probe({"x.json": listed(**said)}, "x", force=True)
+        client.probes.add({"x.json": listed(**said)}, "x")
+    made = client.probes.add({"x.json": listed(**said)}, "x", force=True)
     assert (made.model, made.said.name, made.forced) == (None, said["model"], "fake-model")
 
 
 def test_a_list_that_named_its_model_before_it_was_known_is_that_model_s(client: Client) -> None:
     shelf.take({"x.json": listed(model="nobody/fake-model")}, "early", None, False)
-    early = client.probe("early")
+    early = client.probes.read("early")
     assert early.model is None and library.checked(early, INFO).model == INFO
     again = {"x.json": early.model_dump_json().encode()}
-    assert client.import_probe(again, "again").model == INFO
+    assert client.probes.add(again, "again").model == INFO
     other = INFO.model_copy(update={"name": "other"})
     with pytest.raises(BadInput, match="it belongs to nobody/fake-model, and other is loaded"):
         library.checked(early, other)
 
 
 def test_what_a_file_says_of_its_model_is_written_for_others(client: Client) -> None:
-    client.import_probe({"x.json": listed(model="nobody/other")}, "x", force=True)
-    told = probe_files.write(client.probe("x"), "jhammant")[".json"]
+    client.probes.add({"x.json": listed(model="nobody/other")}, "x", force=True)
+    told = probe_files.write(client.probes.read("x"), "jhammant")[".json"]
     with pytest.raises(BadInput, match="it belongs to nobody/other"):
-        client.import_probe({"h_neurons.json": told}, "y")
-    found = next(one for one in client.probes() if one.name == "x")
+        client.probes.add({"h_neurons.json": told}, "y")
+    found = next(one for one in client.probes.list() if one.name == "x")
     assert (found.model, found.forced) == ("nobody/other", "fake-model")
 
 
 def test_coefficients_of_ours_say_whose_they_are(client: Client) -> None:
     other = INFO.model_copy(update={"fingerprint": "0" * 64})
-    assert client.import_probe({"p.npz": probe_files.write(probe("x"), "npz")[".npz"]}, "ours").model == INFO
+    assert client.probes.add({"p.npz": probe_files.write(probe("x"), "npz")[".npz"]}, "ours").model == INFO
     with pytest.raises(BadInput, match="it belongs to a fake-model with other weights"):
-        client.import_probe({"p.npz": probe_files.write(probe("x", other), "npz")[".npz"]}, "x")
+        client.probes.add({"p.npz": probe_files.write(probe("x", other), "npz")[".npz"]}, "x")
 
 
 @pytest.mark.parametrize("kind", ["npz", "hprobes"])
@@ -265,12 +266,12 @@ def test_neurons_of_layers_that_the_model_has_not_are_not_its_own(kind: str, cli
     other = INFO.model_copy(update={"n_layers": 5, "widths": (8,) * 5})
     files = {f"p{ending}": held for ending, held in probe_files.write(probe("x", other), kind).items()}
     with pytest.raises(BadInput, match="was made for another model"):
-        client.import_probe(files, "x")
+        client.probes.add(files, "x")
 
 
 def test_half_a_character_in_a_model_s_name_is_refused(client: Client) -> None:
     with pytest.raises(BadInput, match="x.json is a damaged probe"):
-        client.import_probe({"x.json": listed(model="\ud800")}, "x")
+        client.probes.add({"x.json": listed(model="\ud800")}, "x")
     assert not library.folder_of("x").exists()
 
 
@@ -278,13 +279,13 @@ def test_an_artefact_that_was_imported_before_stays_its_model_s(client: Client) 
     other = INFO.model_copy(update={"name": "other-model", "fingerprint": "0" * 64})
     held = probe("x", other).model_copy(update={"imported": "h_neurons.json"})
     with pytest.raises(BadInput, match="it belongs to other-model"):
-        client.import_probe({"x.json": held.model_dump_json().encode()}, "x")
+        client.probes.add({"x.json": held.model_dump_json().encode()}, "x")
 
 
 def test_no_probe_is_taken_under_the_name_of_one_that_ships(client: Client) -> None:
-    shipped = next(one for one in client.probes() if one.ships)
+    shipped = next(one for one in client.probes.list() if one.ships)
     with pytest.raises(BadSettings, match=f"The name {shipped.name} is taken"):
-        client.import_probe({"x.json": listed()}, shipped.name)
+        client.probes.add({"x.json": listed()}, shipped.name)
 
 
 def test_a_list_waits_for_the_model_that_is_loading() -> None:
@@ -436,7 +437,7 @@ def test_a_run_whose_filter_cannot_be_met_says_what_to_correct_and_hides_no_othe
     record = json.loads(path.read_text("utf-8"))
     record["plan"]["sampling"]["samples"] = 5
     path.write_text(json.dumps(record))
-    assert "good" in {run.name for run in client.runs()} and "bad" not in {run.name for run in client.runs()}
+    assert "good" in {run.name for run in client.runs.list()} and "bad" not in {run.name for run in client.runs.list()}
     with pytest.raises(StoreError, match="Only 5 samples are drawn: .*; correct it there"):
         runs.begun("bad")
 
@@ -522,7 +523,7 @@ def test_a_name_that_not_every_system_can_have_is_refused(
     name: str, client: Client, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(BadInput, match="Windows can have no folder of that name; choose another name"):
-        client.import_probe({"p.csv": b"layer,neuron,weight\n0,1,2.5\n"}, name)
+        client.probes.add({"p.csv": b"layer,neuron,weight\n0,1,2.5\n"}, name)
     assert main(["identify", "run", name]) == 2
     assert f"'{name}' cannot name a run or a probe: Windows can have no folder of that name" in capfd.readouterr().err
     assert not library.runs_dir().exists()
@@ -531,17 +532,17 @@ def test_a_name_that_not_every_system_can_have_is_refused(
 def test_what_a_score_can_be_held_to_is_the_same_through_each_door(client: Client) -> None:
     kept()
     egypt = Asked(prompt="What is the capital of Egypt?")
-    own = client.standing("mine", egypt, "The capital of Egypt is Cairo.")
+    own = client.probes.standing("mine", egypt, "The capital of Egypt is Cairo.")
     assert own == standing("mine", egypt, "The capital of Egypt is Cairo.") and own.calibration is None and own.note
-    shipped = client.standing("smollm2-135m-instruct", egypt, "The capital of Egypt is Cairo.")
+    shipped = client.probes.standing("smollm2-135m-instruct", egypt, "The capital of Egypt is Cairo.")
     assert shipped == standing("smollm2-135m-instruct", egypt, "The capital of Egypt is Cairo.")
     assert shipped.calibration is not None and not shipped.outside
     with pytest.raises(Unknown):
-        client.standing("nothing", egypt, "Cairo")
+        client.probes.standing("nothing", egypt, "Cairo")
     half = Asked.model_construct(prompt=" ", chat=True, system=None)
     if isinstance(client, HttpClient):
         with pytest.raises(HNeuronsError):
-            client.standing("mine", half, "Cairo")
+            client.probes.standing("mine", half, "Cairo")
 
 
 def opened_with(monkeypatch: pytest.MonkeyPatch) -> list[IdentifyRequest]:

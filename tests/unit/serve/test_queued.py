@@ -52,8 +52,8 @@ def kept() -> list[str]:
 
 def test_a_run_that_waited_when_the_program_ended_is_begun_by_the_next_with_its_questions() -> None:
     with local(Busy()) as client:
-        client.submit("identify", IdentifyRequest(name="first"), "a")
-        client.submit("identify", OWN, "b")
+        client.jobs.submit("identify", IdentifyRequest(name="first"), "a")
+        client.jobs.submit("identify", OWN, "b")
         wait_for(lambda: kept() == ["first", "second"])
     assert kept() == ["first", "second"], "nobody took them back"
     assert queued.folder().stat().st_mode & 0o077 == 0
@@ -67,20 +67,20 @@ def test_a_run_that_waited_when_the_program_ended_is_begun_by_the_next_with_its_
 
 def test_what_a_person_took_back_or_what_failed_or_was_done_is_not_begun_again() -> None:
     with local(Busy()) as client:
-        client.submit("identify", IdentifyRequest(name="done"), "a")
-        client.submit("identify", IdentifyRequest(name="bad"), "a")
-        first = client.submit("identify", IdentifyRequest(name="first"), "a")
+        client.jobs.submit("identify", IdentifyRequest(name="done"), "a")
+        client.jobs.submit("identify", IdentifyRequest(name="bad"), "a")
+        first = client.jobs.submit("identify", IdentifyRequest(name="first"), "a")
         # Sessions take turns: asked before, it would have the turn after "done".
-        wait_for(lambda: client.view(first).state == "running")
-        second = client.submit("identify", OWN, "b")
+        wait_for(lambda: client.jobs.view(first).state == "running")
+        second = client.jobs.submit("identify", OWN, "b")
         wait_for(lambda: kept() == ["first", "second"])
-        client.stop(second)
-        client.stop(first)
+        client.jobs.stop(second)
+        client.jobs.stop(first)
         wait_for(lambda: kept() == [])
     engine = FakeEngine()
     with local(engine) as client:
-        wait_for(lambda: client.status().state == "ready")
-        assert client.runs() == tuple(run for run in client.runs() if run.ships)
+        wait_for(lambda: client.models.status().state == "ready")
+        assert client.runs.list() == tuple(run for run in client.runs.list() if run.ships)
     assert not engine.computed
 
 
@@ -90,25 +90,25 @@ def test_a_run_that_waits_for_another_model_is_listed_can_be_taken_up_by_hand_an
     queue.close()
     engine = FakeEngine()
     with local(engine) as client:
-        wait_for(lambda: client.status().state == "ready")
-        seen = next(run for run in client.runs() if run.name == "second")
+        wait_for(lambda: client.models.status().state == "ready")
+        seen = next(run for run in client.runs.list() if run.name == "second")
         assert (seen.waits, seen.done, seen.questions, seen.model) == (True, False, 3, "other")
-        job = client.submit("identify", IdentifyRequest(name="second", plan=OWN.plan), "me")
-        wait_for(lambda: client.view(job).state == "done")
+        job = client.jobs.submit("identify", IdentifyRequest(name="second", plan=OWN.plan), "me")
+        wait_for(lambda: client.jobs.view(job).state == "done")
         assert engine.computed[-1].model_copy(update={"command": ""}) == OWN, "with the questions that it waited with"
         queue.keep(Queued(request=OWN, model="other", fingerprint="0" * 64))
         queue.close()
-        client.delete("second")
+        client.runs.delete("second")
         assert kept() == []
         with pytest.raises(Unknown):
-            client.delete("second")
+            client.runs.delete("second")
 
 
 def test_what_a_living_program_keeps_is_not_begun_by_another() -> None:
     living, engine = Queue(), FakeEngine()
     assert living.keep(Queued(request=OWN, model=INFO.name, fingerprint=INFO.fingerprint))
     with local(engine) as client:
-        wait_for(lambda: client.status().state == "ready")
+        wait_for(lambda: client.models.status().state == "ready")
         assert shelf.runs({}) == tuple(run for run in shelf.runs({}) if run.ships)
         assert not Queue().keep(Queued(request=OWN, model=INFO.name))
     assert not engine.computed and kept() == ["second"]
@@ -146,9 +146,9 @@ def test_a_run_that_ends_its_program_each_time_is_left_to_a_person() -> None:
     queue.keep(Queued(request=OWN, model=INFO.name, tries=queued.TRIES))
     queue.close()
     with local(engine) as client:
-        wait_for(lambda: client.status().state == "ready")
+        wait_for(lambda: client.models.status().state == "ready")
         # The worker looks through what waits at the same time, and what it has in hand is not listed.
-        wait_for(lambda: [run.waits for run in client.runs() if run.name == "second"] == [False])
+        wait_for(lambda: [run.waits for run in client.runs.list() if run.name == "second"] == [False])
     assert not engine.computed
 
 

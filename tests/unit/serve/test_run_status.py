@@ -38,12 +38,12 @@ def test_why_a_run_failed_and_what_is_to_be_expected_stay_with_it(client: Client
     with pytest.raises(BadInput), status.told(folder, SILENT):
         status.expect(folder, Outlook(180, 60, 2, 6.0, 10), SILENT)
         raise BadInput("6 right and 6 wrong answers are too few", "10 are needed", "widen the run")
-    run = client.runs()[0]
+    run = client.runs.list()[0]
     assert run.error is not None and run.error["what"] == "6 right and 6 wrong answers are too few"
     assert run.short and "about 6 right" in run.outlook and not run.waits
     with status.told(folder, SILENT):
         """It is at work again, and ends well."""
-    assert client.runs()[0].error is None
+    assert client.runs.list()[0].error is None
 
 
 def test_a_run_that_was_broken_off_goes_on_by_itself_when_its_model_is_there() -> None:
@@ -64,29 +64,29 @@ def test_a_run_that_was_broken_off_goes_on_by_itself_when_its_model_is_there() -
 def test_a_run_is_deleted_with_all_that_it_kept_and_its_name_is_free(client: Client) -> None:
     begun()
     kept("other")
-    client.delete("mine")
-    assert not library.folder_of("mine").exists() and [run.name for run in client.runs() if not run.ships] == []
-    client.delete("other")
-    assert "other" not in {one.name for one in client.probes()}
+    client.runs.delete("mine")
+    assert not library.folder_of("mine").exists() and [run.name for run in client.runs.list() if not run.ships] == []
+    client.runs.delete("other")
+    assert "other" not in {one.name for one in client.probes.list()}
     assert [path.name for path in library.runs_dir().iterdir()] == []
     begun()
-    assert client.runs()[0].name == "mine"
+    assert client.runs.list()[0].name == "mine"
 
 
 @pytest.mark.parametrize("name", ["nobody", "..", ".", "a/b", "../home", "", ".lock"])
 def test_what_is_not_there_or_outside_is_not_deleted(name: str, client: Client, data: Path) -> None:
     begun()
     with pytest.raises(HNeuronsError):
-        client.delete(name)
+        client.runs.delete(name)
     assert runs.begun("mine")[1]
 
 
 def test_what_ships_is_not_deleted_whether_or_not_it_was_used(client: Client) -> None:
     for _ in range(2):
         with pytest.raises(BadSettings, match="cannot be deleted: it ships with the program"):
-            client.delete("smollm2-135m-instruct")
-        client.run_answers("smollm2-135m-instruct", 1)
-    assert "smollm2-135m-instruct" in {one.name for one in client.probes()}
+            client.runs.delete("smollm2-135m-instruct")
+        client.runs.answers("smollm2-135m-instruct", 1)
+    assert "smollm2-135m-instruct" in {one.name for one in client.probes.list()}
 
 
 def test_a_run_at_work_and_a_link_are_not_deleted(data: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_list_reads_a_probe_or_plan_once_for_each_state_of_its_file(
 def test_one_damaged_file_of_a_run_hides_no_other_run(file: str, content: str, client: Client) -> None:
     begun("whole")
     (begun("hurt") / file).write_text(content)
-    assert "whole" in {run.name for run in client.runs()}
+    assert "whole" in {run.name for run in client.runs.list()}
 
 
 def test_what_a_broken_off_deleting_left_and_a_folder_of_no_run_s_name_are_no_runs_and_no_probes(
@@ -172,24 +172,24 @@ def test_what_a_broken_off_deleting_left_and_a_folder_of_no_run_s_name_are_no_ru
     kept("mine")
     for name in (".deleted-0123", "mine (copy)"):
         shutil.copytree(folder, folder.with_name(name))
-    assert [one.name for one in client.runs() if not one.ships] == ["mine"]
-    assert [one.name for one in client.probes() if not one.ships] == ["mine"]
+    assert [one.name for one in client.runs.list() if not one.ships] == ["mine"]
+    assert [one.name for one in client.probes.list() if not one.ships] == ["mine"]
     assert "mine (copy)" in caplog.text
 
 
 def test_a_probe_goes_by_the_name_of_its_folder(client: Client) -> None:
     kept("mine")
     shutil.copytree(library.folder_of("mine"), library.folder_of("copy"))
-    assert {one.name for one in client.probes() if not one.ships} == {"mine", "copy"}
-    assert client.probe("copy").name == "copy"
+    assert {one.name for one in client.probes.list() if not one.ships} == {"mine", "copy"}
+    assert client.probes.read("copy").name == "copy"
 
 
 def test_another_probe_of_the_same_name_and_second_is_told_apart_in_the_list(client: Client) -> None:
     kept("mine")
-    before = next(one for one in client.probes() if one.name == "mine")
+    before = next(one for one in client.probes.list() if one.name == "mine")
     other = probe("mine").model_copy(update={"intercept": 3.5})
     library.write(library.folder_of("mine"), other, {})
-    after = next(one for one in client.probes() if one.name == "mine")
+    after = next(one for one in client.probes.list() if one.name == "mine")
     assert before.made == after.made and before.digest != after.digest
 
 

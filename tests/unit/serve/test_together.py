@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -33,12 +32,12 @@ from backend.types import (
     Verb,
 )
 from backend.watch import Watch
+from tests import doors
 from tests.plain import FLOAT32, relative_gap
 
 PATIENCE = 60.0
 TOLERANCE = 4 * FLOAT32
 """Sums over a wider batch are taken in another order."""
-ENDED = ("done", "failed", "stopped")
 
 
 def verb_of(request: Request) -> Verb:
@@ -69,12 +68,7 @@ def working(engine: Engine) -> Iterator[Worker]:
 
 
 def ended(worker: Worker, job: str) -> JobView:
-    until = time.monotonic() + PATIENCE
-    view = worker.view(job)
-    while view.state not in ENDED:
-        assert time.monotonic() < until, f"the job is still {view.state}"
-        view = worker.view(job, view.next, 0.5)
-    return worker.view(job)
+    return doors.ended(worker, job, PATIENCE)
 
 
 def same(found: Result | None, expected: Result) -> None:
@@ -167,7 +161,7 @@ def test_who_asks_the_same_at_once_has_it_computed_once(
 
 def test_one_who_stops_leaves_the_others_their_answers(tiny: Callable[[str], LoadedModel]) -> None:
     model = tiny("llama")
-    long = ExploreRequest(prompt="Tell me all.", decoding=Decoding(max_new_tokens=400, temperature=1.0, seed=1))
+    long = ExploreRequest(prompt="Tell me all.", decoding=Decoding(max_new_tokens=100, temperature=1.0, seed=1))
     short = of_person(2)
     expected = [Engine(model).run(verb_of(one), one) for one in short]
     with working(Engine(model)) as worker:
@@ -258,7 +252,7 @@ def test_closing_ends_all_of_them(tiny: Callable[[str], LoadedModel]) -> None:
     model = tiny("llama")
     worker = Worker(lambda spec, progress: Engine(model))
     worker.load(ModelSpec("tiny"))
-    long = Decoding(max_new_tokens=400, temperature=1.0)
+    long = Decoding(max_new_tokens=100, temperature=1.0)
     jobs = [worker.submit("explore", ExploreRequest(prompt=f"Who is {n}?", decoding=long), f"s{n}") for n in range(4)]
     worker.view(jobs[0], 2, PATIENCE)
     worker.close(timeout=PATIENCE)

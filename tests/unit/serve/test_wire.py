@@ -25,7 +25,7 @@ from websockets.sync.client import connect
 from backend.serve.http import app as http
 from backend.serve.http import bodies, wire
 from backend.serve.http.app import create_app
-from backend.serve.local import LocalClient
+from backend.serve.local.client import LocalClient
 from tests.doors import PATIENCE, assert_error_shape, local, served
 from tests.fakes import FakeEngine
 

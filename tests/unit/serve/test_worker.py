@@ -16,10 +16,10 @@ from backend.neurons import NeuronSet
 from backend.serve.opening import Answering, ModelSpec, Progress
 from backend.serve.worker import MAX_QUEUED, Worker
 from backend.types import Decoding, ExploreRequest, IdentifyRequest, JobView, LensRequest, ModelChange, TokenEvent
+from tests import doors
 from tests.doors import result_of, told
 from tests.fakes import INFO, FakeEngine
 
-ENDED = ("done", "failed", "stopped")
 PATIENCE = 10.0
 
 
@@ -64,11 +64,7 @@ def working(engine: FakeEngine, **settings: Any) -> Iterator[Worker]:
 
 def ended(worker: Worker, job: str) -> JobView:
     """The job once it has ended, with all its events."""
-    until = time.monotonic() + PATIENCE
-    while (view := worker.view(job, 0, 0.5)).state not in ENDED:
-        assert time.monotonic() < until, f"the job is still {view.state}"
-        worker.view(job, view.next, 0.5)
-    return view
+    return doors.ended(worker, job, PATIENCE)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

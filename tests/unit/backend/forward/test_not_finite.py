@@ -26,6 +26,7 @@ from backend.models.loaded import LoadedModel, wrap
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import CettRequest, CompareRequest, Decoding, ExploreRequest, LensRequest, NeuronRequest, Threshold
 from backend.types.identify import Pooling
+from backend.verbs import table
 from backend.verbs.compare import compare
 from backend.verbs.explore import explore
 from backend.verbs.lens import lens
@@ -87,7 +88,7 @@ DOORS: dict[str, Callable[[LoadedModel, reference.Usual, Path], object]] = {
     "drawn": lambda model, usual, out: decode(
         model, [[5, 6, 7]], Decoding(max_new_tokens=3, temperature=1.0), lean=True
     ),
-    "card": lambda model, usual, out: Engine(model).neuron(NeuronRequest(neuron=NeuronId(1, 3), text=ASKED)),
+    "card": lambda model, usual, out: Engine(model).ask(table.NEURON, NeuronRequest(neuron=NeuronId(1, 3), text=ASKED)),
 }
 
 

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from backend.neurons import NeuronSet
 from backend.types import (
-    REQUESTS,
     CompareRequest,
     Decoding,
     ExploreRequest,
@@ -25,6 +24,7 @@ from backend.types import (
 )
 from backend.types.identify import Consistency, Question, Sampling
 from backend.types.plan import Plan
+from backend.verbs.table import VERBS
 
 ASK = "What is the capital of Egypt?"
 CHANGES: dict[str, dict[str, Any]] = {
@@ -54,10 +54,10 @@ BASE: dict[str, Frozen] = {
 FIELDS = [(verb, field) for verb, changes in CHANGES.items() for field in changes]
 
 
-@pytest.mark.parametrize("verb", REQUESTS)
+@pytest.mark.parametrize("verb", VERBS)
 def test_the_changes_below_cover_every_field(verb: str) -> None:
     """A setting added to a request must show in its key, or somebody decides otherwise here."""
-    assert set(CHANGES[verb]) == set(REQUESTS[verb].model_fields)
+    assert set(CHANGES[verb]) == set(VERBS[verb].request.model_fields)
 
 
 @pytest.mark.parametrize(("verb", "field"), FIELDS)
@@ -75,10 +75,10 @@ def test_every_field_of_decoding_changes_the_hash(field: str) -> None:
     assert changed.hash != BASE["explore"].hash
 
 
-@pytest.mark.parametrize("verb", REQUESTS)
+@pytest.mark.parametrize("verb", VERBS)
 def test_a_request_read_from_its_json_is_the_same_request(verb: str) -> None:
     base = BASE[verb]
-    again = REQUESTS[verb].model_validate_json(base.canonical())
+    again = VERBS[verb].request.model_validate_json(base.canonical())
     assert again == base
     assert again.canonical() == base.canonical()
 
@@ -221,7 +221,10 @@ def test_a_plan_of_an_earlier_run_still_loads() -> None:
 )
 def test_a_number_is_no_text_and_no_truth_value(verb: str, fields: dict[str, Any]) -> None:
     asked = BASE[verb].model_dump(mode="json") | fields
-    for validate in (REQUESTS[verb].model_validate, lambda told: REQUESTS[verb].model_validate_json(json.dumps(told))):
+    for validate in (
+        VERBS[verb].request.model_validate,
+        lambda told: VERBS[verb].request.model_validate_json(json.dumps(told)),
+    ):
         with pytest.raises(ValidationError, match=r"Input should be a valid (integer|number|boolean)"):
             validate(asked)
 

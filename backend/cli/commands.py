@@ -1,0 +1,99 @@
+"""What the commands of all verbs share, and the command of a verb that has none of its own.
+
+Owns the options that say where a command computes and how its result is written. Refuses the options and tables of one
+verb: those stand in `backend.cli.verbs`, `identify` and `cett`.
+"""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import typer
+from rich.console import Console
+
+from backend.cli import options, tables
+from backend.cli.gathered import gathered, keyword, taking
+from backend.cli.output import stdout_console, write_line
+from backend.cli.running import Door, answer
+from backend.serve import opening
+from backend.serve.client import Client
+from backend.serve.opening import ModelSpec
+from backend.types import Request, Verb
+from backend.verbs.table import VerbRow
+
+
+@dataclass(frozen=True)
+class Common:
+    """Where a verb computes, here or at a service, and how its result is written."""
+
+    model: options.Model = None
+    device: options.Device = None
+    dtype: options.Dtype = None
+    backend: options.Backend = None
+    store: options.Keep = True
+    json: options.Json = False
+
+    @property
+    def door(self) -> Door:
+        """Where it computes."""
+        return Door(self.model, self.device, self.dtype, self.backend, self.store)
+
+
+@dataclass(frozen=True)
+class Here:
+    """With which model a command computes in this process, and how its result is written."""
+
+    model: options.Model = None
+    device: options.Device = None
+    dtype: options.Dtype = None
+    json: options.Json = False
+
+    def spec(self, otherwise: str | None = None) -> ModelSpec:
+        """The model that was named, or `otherwise`, or the one that is used where nobody names one."""
+        return ModelSpec(self.model or otherwise or opening.default_model(), self.device, self.dtype)
+
+
+def finish(
+    verb: Verb, asked: Callable[[Client], Request], common: Common, show: Callable[[Console, Any], None]
+) -> None:
+    """Have the request that `asked` makes answered, and write its result: as JSON, or as `show` has it."""
+    result = answer(verb, asked, common.door)
+    if common.json:
+        write_line(result.model_dump_json())
+    else:
+        show(stdout_console(), result)
+
+
+def command_of(row: VerbRow[Any, Any]) -> Callable[..., None]:
+    """The command of a verb: each field of its request is an option, a text as it stands and all else as JSON."""
+    fields = row.request.model_fields
+
+    def command(*, common: Common, **words: str | None) -> None:
+        given = {name: _value(fields[name].annotation, word) for name, word in words.items() if word is not None}
+        request = options.request_of(row.request, **given)
+        finish(row.name, lambda client: request, common, tables.any_result)
+
+    command.__doc__ = f"{row.says}."
+    shown = [
+        keyword(name, Annotated[str | None, typer.Option(help=field.description)], None)
+        for name, field in fields.items()
+    ]
+    return gathered(taking([*shown, keyword("common", Common)], command))
+
+
+def _value(kind: Any, words: str) -> Any:
+    if not _is_text(kind):
+        with suppress(ValueError, RecursionError):
+            return jsonlib.loads(words)
+    return words
+
+
+def _is_text(kind: Any) -> bool:
+    if get_origin(kind) in (Annotated, Union, UnionType):
+        return any(map(_is_text, get_args(kind)))
+    return kind is str

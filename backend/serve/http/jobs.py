@@ -1,0 +1,95 @@
+"""Routes for jobs: submitted, looked at, streamed and stopped. Each hands on to the client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any
+
+import anyio.to_thread
+from fastapi import FastAPI, Path, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+
+from backend.serve.client import Jobs, has_ended, views
+from backend.serve.http.bodies import Body
+from backend.types import JobView
+from backend.types.refusal import validated
+from backend.verbs import table
+from backend.verbs.table import VerbName
+
+MAX_WAIT = 30.0
+JobId = Annotated[str, Path(max_length=100)]
+Session = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class Submission(Body):
+    """A request for the queue. `request` is that of the verb; runs of one `session` are done in order."""
+
+    verb: VerbName
+    request: dict[str, Any]
+    session: Session
+
+
+class JobStarted(BaseModel):
+    """The id to ask for with GET /v1/jobs/{id}."""
+
+    id: str
+
+
+def add_jobs(app: FastAPI, jobs: Jobs) -> None:
+    """Put the routes on `app`."""
+
+    @app.post("/v1/jobs", status_code=202)
+    def submit(body: Submission) -> JobStarted:
+        """Queue a request. Sessions take turns."""
+        asked = validated(table.row(body.verb).request, body.request)
+        return JobStarted(id=jobs.submit(body.verb, asked, body.session))
+
+    @app.get("/v1/jobs/{id}")
+    async def view(
+        id: JobId,
+        request: Request,
+        after: Annotated[int, Query(ge=0)] = 0,
+        wait: Annotated[float, Query(ge=0, le=MAX_WAIT)] = 0.0,
+    ) -> JobView:
+        """The job and its events from number `after`; waits up to `wait` seconds for something new."""
+        limiter = request.app.state.waiting if wait else None
+        return await anyio.to_thread.run_sync(jobs.view, id, after, wait, limiter=limiter)
+
+    @app.get("/v1/jobs/{id}/events", response_class=StreamingResponse)
+    async def events(id: JobId, request: Request, after: Annotated[int, Query(ge=0)] = 0) -> StreamingResponse:
+        """The job as server-sent events: stage, prompt, token, and `end` with the job's last view. Who comes back
+        with the Last-Event-ID that it saw hears what came after that."""
+        last = request.headers.get("last-event-id", "")
+        known = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else after
+        seen = views(jobs, id, 5.0, known)
+        first = await next_view(request, seen)
+        assert first is not None, "a job that is not known is refused"
+        return StreamingResponse(
+            _stream(request, first, seen), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        )
+
+    @app.delete("/v1/jobs/{id}")
+    def stop(id: JobId) -> JobView:
+        """Stop a job: a queued one leaves the queue, a running one ends within one token."""
+        jobs.stop(id)
+        return jobs.view(id)
+
+
+async def next_view(request: Request, seen: Iterator[JobView]) -> JobView | None:
+    """The next view of a job, None behind its last; who waits does so beside those who can be answered at once."""
+    return await anyio.to_thread.run_sync(lambda: next(seen, None), limiter=request.app.state.waiting)
+
+
+async def _stream(request: Request, view: JobView, seen: Iterator[JobView]) -> AsyncIterator[str]:
+    """Server-sent events from `view` on. Each one's id is the number to go on from after a break."""
+    later: JobView | None = view
+    while later is not None:
+        view = later
+        for number, event in zip(view.numbers, view.events, strict=True):
+            yield f"event: {event.type}\nid: {number + 1}\ndata: {event.model_dump_json()}\n\n"
+        if not has_ended(view) and not view.events:
+            yield f": {view.state}, {view.position} before\n\n"
+        later = await next_view(request, seen)
+    last = view.model_copy(update={"events": (), "numbers": ()})
+    yield f"event: end\nid: {view.next}\ndata: {last.model_dump_json()}\n\n"

@@ -1,0 +1,56 @@
+"""Routes for the models: what is loaded, what there is, and the change to another. Each hands on to the client."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from pydantic import BaseModel, Field, StrictBool
+
+from backend.serve import client
+from backend.serve.http.bodies import Body
+from backend.types import ModelChoice, ModelStatus
+
+
+class Load(Body):
+    """A model to change to: a row of the table, hub name, directory or GGUF file.
+
+    session: who asks, so that their own questions need no leave. confirm: also where others are at work.
+    """
+
+    name: str = Field(min_length=1, max_length=500)
+    device: str | None = Field(default=None, max_length=50)
+    dtype: str | None = Field(default=None, max_length=50)
+    session: str = Field(default="", max_length=100)
+    confirm: StrictBool = False
+
+
+class Models(BaseModel):
+    """The registry's rows."""
+
+    models: tuple[ModelChoice, ...]
+
+
+def add_models(app: FastAPI, facet: client.Models) -> None:
+    """Put the routes on `app`."""
+
+    @app.get("/v1/status")
+    def status() -> ModelStatus:
+        """The loaded model, or how far its loading is."""
+        return facet.status()
+
+    @app.get("/v1/models")
+    def models() -> Models:
+        """The registry with what each model needs and whether it fits the service's machine."""
+        return Models(models=facet.list())
+
+    @app.post("/v1/models/load", status_code=202)
+    def load(body: Load) -> ModelStatus:
+        """Begin to change to a model; watch /v1/status. The loaded one answers until this one is known to open, and
+        comes back where it does not open after all. Status 409 where others are at work: send `confirm` then."""
+        facet.load(body.name, body.device, body.dtype, session=body.session, confirm=body.confirm)
+        return facet.status()
+
+    @app.delete("/v1/models/load")
+    def cancel() -> ModelStatus:
+        """Call off the change of model that is under way; the model before it answers."""
+        facet.cancel()
+        return facet.status()

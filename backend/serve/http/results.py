@@ -1,0 +1,60 @@
+"""Routes for results and the examples that ship, and how a result is written. Each hands on to the client."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from fastapi import FastAPI, Path, Query, Response
+from pydantic import BaseModel
+
+from backend.errors import Unknown
+from backend.serve import client
+from backend.types import COMPACT, Result, StoredResult
+from backend.verbs import table
+from backend.verbs.table import VerbName
+
+Arrays = Annotated[
+    Literal["lists", "base64"], Query(description="how arrays are written; base64 is little-endian and compact")
+]
+
+
+class Results(BaseModel):
+    """What is in the store, newest first."""
+
+    results: tuple[StoredResult, ...]
+
+
+def add_results(app: FastAPI, facet: client.Results) -> None:
+    """Put the routes on `app`."""
+
+    @app.get("/v1/results")
+    def results(limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> Results:
+        """What is in the store, newest first."""
+        return Results(results=facet.list(limit))
+
+    @app.get("/v1/results/{key}")
+    def result(
+        key: Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="the `key` of a finished job")],
+        arrays: Arrays = "lists",
+    ) -> Response:
+        """{"verb": ..., "result": ...} of one stored result."""
+        found = facet.get(key)
+        if found is None:
+            raise Unknown("This result is not here", f"nothing is stored under {key[:12]}", "run the request again")
+        return _with_verb(found, arrays)
+
+    @app.get("/v1/examples/{verb}")
+    def example(verb: VerbName, arrays: Arrays = "lists") -> Response:
+        """{"verb": ..., "result": ...} of the finished example that ships."""
+        return _with_verb(facet.example(verb), arrays)
+
+
+def _with_verb(result: Result, arrays: str) -> Response:
+    verb = table.row_answering(result).name
+    return Response(f'{{"verb":{json.dumps(verb)},"result":{written(result, arrays)}}}', media_type="application/json")
+
+
+def written(result: Result, arrays: str) -> str:
+    """A result as JSON, its arrays as `Arrays` says."""
+    return result.model_dump_json(context=COMPACT if arrays == "base64" else None)

@@ -1,0 +1,98 @@
+"""Routes for the runs that make probes, and for the questions that one may begin with. Each hands on to the client."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import FastAPI, Query
+from pydantic import BaseModel, Field, StrictInt
+
+from backend.serve import client
+from backend.serve.http.bodies import Body
+from backend.serve.http.probes import Files, Name
+from backend.types.identify import ReadQuestions, Verdict
+from backend.types.plan import AnswerView, RunView
+
+
+class Runs(BaseModel):
+    """Runs, the last written first."""
+
+    runs: tuple[RunView, ...]
+
+
+class Answers(BaseModel):
+    """What the questions of a run were answered."""
+
+    answers: tuple[AnswerView, ...]
+
+
+class Deleted(BaseModel):
+    """The run or probe that is no more."""
+
+    deleted: str
+
+
+class Overrule(Body):
+    """A person's verdict on an answer."""
+
+    question: str = Field(max_length=2_000)
+    response: str = Field(max_length=20_000)
+    verdict: Verdict
+
+
+class Mark(Body):
+    """The words of an answer that are the answer, by a person; none leaves it to the rules."""
+
+    question: str = Field(max_length=2_000)
+    response: str = Field(max_length=20_000)
+    words: str = Field(max_length=20_000)
+
+
+class QuestionFile(Body):
+    """A file of questions: CSV, TSV, JSON, JSON lines or Parquet. With `limit` at most so many, drawn by `seed`."""
+
+    files: Annotated[Files, Field(max_length=1)]
+    limit: StrictInt | None = Field(default=None, ge=1)
+    seed: StrictInt = Field(default=0, ge=0, lt=2**31)
+
+
+def add_runs(app: FastAPI, facet: client.Runs) -> None:
+    """Put the routes on `app`."""
+
+    @app.get("/v1/runs")
+    def runs() -> Runs:
+        """Runs in their folders; those at work have a job, to be watched at /v1/jobs."""
+        return Runs(runs=facet.list())
+
+    @app.get("/v1/runs/{name}/answers")
+    def answers(
+        name: Name,
+        limit: Annotated[int, Query(ge=1, le=5_000, description="questions looked at together")] = 200,
+        offset: Annotated[int, Query(ge=0, description="questions left out before them")] = 0,
+    ) -> Answers:
+        """What the questions of a run were answered, and how each answer was judged, a part at a time."""
+        return Answers(answers=facet.answers(name, limit, offset))
+
+    @app.delete("/v1/runs/{name}")
+    def delete(name: Name) -> Deleted:
+        """Delete a run or probe with all its answers; what ships stays."""
+        facet.delete(name)
+        return Deleted(deleted=name)
+
+    @app.post("/v1/runs/{name}/overrules", status_code=201)
+    def overrule(name: Name, body: Overrule) -> Overrule:
+        """Keep a person's verdict; it counts when the run is made again."""
+        facet.overrule(name, body.question, body.response, body.verdict)
+        return body
+
+    @app.post("/v1/runs/{name}/marks", status_code=201)
+    def mark(name: Name, body: Mark) -> Mark:
+        """Keep which words answer; it counts when the run is made again."""
+        facet.mark_words(name, body.question, body.response, body.words)
+        return body
+
+    @app.post("/v1/questions")
+    def questions(body: QuestionFile) -> ReadQuestions:
+        """The questions of a file, and which of its rows are left out and why."""
+        file, payload = next(iter(body.files.items()))
+        return facet.read_questions(payload, file, body.limit, body.seed)

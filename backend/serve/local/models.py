@@ -1,0 +1,55 @@
+"""The models of this process: what is loaded, what there is, and the change to another. Refuses how one is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from backend.serve.opening import ModelSpec
+from backend.serve.worker import Worker
+from backend.types import ModelChoice, ModelStatus
+
+
+class LocalModels:
+    """See `backend.serve.client.Models`; `choices` and `check` as in `LocalClient`."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        choices: Callable[[], tuple[ModelChoice, ...]],
+        check: Callable[[ModelSpec, int, str], None],
+    ) -> None:
+        self._worker, self._choices, self._check = worker, choices, check
+
+    def status(self) -> ModelStatus:
+        """The loaded model, or how far its loading is."""
+        return self._worker.status()
+
+    def list(self) -> tuple[ModelChoice, ...]:
+        """The registry's rows with what each needs and whether it fits this machine."""
+        return self._choices()
+
+    def load(
+        self,
+        name: str,
+        device: str | None = None,
+        dtype: str | None = None,
+        *,
+        session: str = "",
+        confirm: bool = False,
+    ) -> None:
+        """Begin to change to a model; watch `status`. What is known not to open is refused and changes nothing.
+
+        Raises Busy where sessions other than `session` or a long run are at work, unless it is to be (`confirm`).
+        """
+        spec = ModelSpec(name, device, dtype)
+        self._check(spec, *self.given_back())
+        self._worker.load(spec, session=session, confirmed=confirm)
+
+    def cancel(self) -> None:
+        """Call off the change of model that is under way; the model before it answers."""
+        self._worker.cancel_load()
+
+    def given_back(self) -> tuple[int, str]:
+        """Bytes that the loaded model gives back when it goes, and the device that has them then."""
+        now = self.status()
+        return (now.memory or {}).get("weights", 0), now.info.device if now.info is not None else ""

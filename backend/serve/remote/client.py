@@ -1,0 +1,34 @@
+"""The client that speaks to the HTTP service of another process or machine.
+
+Owns the connection, which its facets share: each translates its calls into requests, and answers into typed results
+and errors. The same call gives the same value as that of `backend.serve.local`. Refuses to compute, cache or retry.
+"""
+
+from __future__ import annotations
+
+import httpx
+
+from backend.serve.remote.connection import Connection
+from backend.serve.remote.jobs import HttpJobs
+from backend.serve.remote.links import HttpLinks
+from backend.serve.remote.models import HttpModels
+from backend.serve.remote.probes import HttpProbes
+from backend.serve.remote.results import HttpResults
+from backend.serve.remote.runs import HttpRuns
+
+
+class HttpClient:
+    """The engine at `address`. See `backend.serve.client.Client`, and `Connection` for the arguments."""
+
+    def __init__(self, address: str, timeout: float = 30.0, transport: httpx.BaseTransport | None = None) -> None:
+        self._connection = Connection(address, timeout, transport)
+        self.models = HttpModels(self._connection)
+        self.jobs = HttpJobs(self._connection)
+        self.results = HttpResults(self._connection)
+        self.probes = HttpProbes(self._connection)
+        self.runs = HttpRuns(self._connection)
+        self.links = HttpLinks(self._connection)
+
+    def close(self) -> None:
+        """Let the connections go. The service and its model stay as they are."""
+        self._connection.close()

@@ -1,0 +1,132 @@
+"""The connection to the HTTP service of another process or machine.
+
+Owns how a call is sent, and how its answer becomes a typed value or an error. Knows no route.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from backend.errors import BackendUnavailable, BadSettings, HNeuronsError, Unknown
+from backend.types.refusal import first_problem
+
+T = TypeVar("T", bound=BaseModel)
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class Connection:
+    """To the service at `address` (http://host:port).
+
+    Args:
+        address: where `hneurons serve` listens.
+        timeout: seconds for a connection or an answer, waiting aside.
+        transport: another way to reach it than the network, for tests.
+
+    Raises BadSettings for an address that is no http(s) one.
+    """
+
+    def __init__(self, address: str, timeout: float, transport: httpx.BaseTransport | None) -> None:
+        host = _host(address)
+        if host is None:
+            raise BadSettings(
+                f"{address[:80]!r} is not the address of a service",
+                "it is written http://host:port",
+                "set HNEURONS_BACKEND to http://127.0.0.1:8600, or leave it out to compute here",
+            )
+        self.address, self._timeout = address.rstrip("/"), timeout
+        # A proxy knows nothing of this machine's own services.
+        self._http = httpx.Client(transport=transport, timeout=timeout, trust_env=host not in LOOPBACK)
+
+    def close(self) -> None:
+        """Let it go. The service and its model stay as they are."""
+        self._http.close()
+
+    def value(
+        self, kind: type[T], method: str, path: str, body: Any = None, *, wait: float = 0.0, params: Any = None
+    ) -> T:
+        """What a call answers, as a value of `kind`. Raises as `call` and `validated` do."""
+        return self.validated(kind, self.call(method, path, body, wait=wait, params=params))
+
+    def validated(self, kind: type[T], data: Any) -> T:
+        """A value of `kind` from what came. Raises BackendUnavailable where it is none."""
+        try:
+            return kind.model_validate(data)
+        except ValidationError as error:
+            raise self.unintelligible(f"{kind.__name__}: {first_problem(error)}") from error
+
+    def call(self, method: str, path: str, body: Any = None, *, wait: float = 0.0, params: Any = None) -> Any:
+        """The JSON that the service answers, `wait` seconds besides the usual left to it.
+
+        Raises the service's own error, BackendUnavailable where it does not answer or not as one of ours.
+        """
+        # Escaped to ASCII, so that half a character reaches the service and is refused there in words.
+        content = None if body is None else json.dumps(body).encode("ascii")
+        try:
+            answer = self._http.request(
+                method,
+                self.address + path,
+                content=content,
+                headers={"Content-Type": "application/json"} if content else None,
+                params=params,
+                timeout=self._timeout + wait,
+            )
+        # httpx tells a closed client by a RuntimeError.
+        except (httpx.HTTPError, RuntimeError) as error:
+            raise BackendUnavailable(
+                f"The engine at {self.address} does not answer",
+                str(error) or type(error).__name__,
+                "start it there with `hneurons serve`, or unset HNEURONS_BACKEND to compute here",
+            ) from error
+        return self._body(answer)
+
+    def _body(self, answer: httpx.Response) -> Any:
+        try:
+            body = answer.json()
+        except ValueError as error:
+            raise self.unintelligible(f"status {answer.status_code} without JSON") from error
+        if answer.is_success:
+            return body
+        told = body.get("error") if isinstance(body, dict) else None
+        if not isinstance(told, dict):
+            raise self.unintelligible(f"status {answer.status_code}")
+        raise HNeuronsError.from_json(told)
+
+    def unintelligible(self, why: str) -> BackendUnavailable:
+        """The error of an answer that is not one of ours."""
+        return BackendUnavailable(
+            f"What answers at {self.address} is not understood", why, "start the same version of `hneurons serve` there"
+        )
+
+
+def word(text: str) -> str:
+    """`text` as one segment of a path."""
+    return quote(text, safe="", errors="replace")
+
+
+def name_word(name: str) -> str:
+    """`name` as one segment of a path; what is no name of a probe would be another route. Raises Unknown."""
+    if "/" in name or "\\" in name or name.strip(".") == "":
+        raise Unknown(f"There is no probe {name[:40]!r}", "it is no name", "choose one of the list")
+    return word(name)
+
+
+def packed(files: Mapping[str, bytes]) -> dict[str, Any]:
+    """Files as they stand in a body: each as base64 under its name."""
+    return {"files": {name: base64.b64encode(payload).decode("ascii") for name, payload in files.items()}}
+
+
+def _host(address: str) -> str | None:
+    """The host that an http(s) address names, or None where it is none."""
+    try:
+        url = httpx.URL(address)
+    except (httpx.InvalidURL, ValueError):
+        return None
+    return url.host or None if url.scheme in ("http", "https") else None

@@ -1,0 +1,39 @@
+"""The models of the service's machine."""
+
+from __future__ import annotations
+
+from backend.serve.remote.connection import Connection
+from backend.types import ModelChoice, ModelStatus
+
+
+class HttpModels:
+    """See `backend.serve.client.Models`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def status(self) -> ModelStatus:
+        """The loaded model, or how far its loading is."""
+        return self._connection.value(ModelStatus, "GET", "/v1/status")
+
+    def list(self) -> tuple[ModelChoice, ...]:
+        """The registry's rows, as they stand on the service's machine."""
+        rows = self._connection.call("GET", "/v1/models")["models"]
+        return tuple(self._connection.validated(ModelChoice, row) for row in rows)
+
+    def load(
+        self,
+        name: str,
+        device: str | None = None,
+        dtype: str | None = None,
+        *,
+        session: str = "",
+        confirm: bool = False,
+    ) -> None:
+        """Begin to change to a model there; watch `status`."""
+        body = {"name": name, "device": device, "dtype": dtype, "session": session, "confirm": confirm}
+        self._connection.call("POST", "/v1/models/load", body)
+
+    def cancel(self) -> None:
+        """Call off the change of model that is under way there."""
+        self._connection.call("DELETE", "/v1/models/load")

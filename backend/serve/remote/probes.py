@@ -1,0 +1,36 @@
+"""The probes of the service's machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from backend.serve.remote.connection import Connection, name_word, packed
+from backend.types import Asked
+from backend.types.probe import Probe, ProbeSummary
+from backend.types.standing import Standing
+
+
+class HttpProbes:
+    """See `backend.serve.client.Probes`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def list(self) -> tuple[ProbeSummary, ...]:
+        """The probes that are there."""
+        rows = self._connection.call("GET", "/v1/probes")["probes"]
+        return tuple(self._connection.validated(ProbeSummary, row) for row in rows)
+
+    def read(self, name: str) -> Probe:
+        """A probe with its report card."""
+        return self._connection.value(Probe, "GET", f"/v1/probes/{name_word(name)}")
+
+    def standing(self, probe: str, asked: Asked, answer: str) -> Standing:
+        """What the probe's score of this answer can be held to."""
+        body = {"prompt": asked.prompt, "chat": asked.chat, "system": asked.system, "answer": answer}
+        return self._connection.value(Standing, "POST", f"/v1/probes/{name_word(probe)}/standing", body)
+
+    def add(self, files: Mapping[str, bytes], name: str, force: bool = False, model: str | None = None) -> Probe:
+        """Keep a probe from the files of others, for the service's model or for the one named."""
+        body = packed(files) | {"force": force} | ({} if model is None else {"model": model})
+        return self._connection.value(Probe, "POST", f"/v1/probes/{name_word(name)}", body)
