@@ -298,8 +298,10 @@ class _Ways:
         )
 
     def _begun(self, ids: Tensor, **extra: Tensor) -> tuple[Read, Any]:
-        """Prompts as they are read: of their logits only the last are made."""
-        return read(self.model, lambda: self.model.plain(ids, use_cache=True, logits_to_keep=1, **extra))
+        """Prompts as they are read: of their logits only the last are made, and their cache has room behind it."""
+        begun, cache = read(self.model, lambda: self.model.plain(ids, use_cache=True, logits_to_keep=1, **extra))
+        caches.make_room(cache)
+        return begun, cache
 
     def _is_prompt(self, found: Read, row: int, length: int) -> bool:
         """Whether the last `length` positions of a row are the first of the truth.

@@ -259,6 +259,8 @@ class Batch:
             recorder.end()
         self._active, self._scaling.layers = [], {}
         lane.cache, lane.width = out.past_key_values, lane.width + count
+        if begins:
+            caches.make_room(lane.cache)
         lane.lengths = None if lane.lengths is None else lane.lengths + count
         for one in lane.rows:
             one.seen += len(one.row.ids) if begins else count

@@ -1,7 +1,8 @@
 """How many rows may run at once: bytes, worked out before a row is admitted.
 
 Owns `Budget`. Refuses rows' meaning and the batch. What a row takes is its keys and values over all the positions that
-it may come to, filled up to the longest row beside it; what its capture keeps; and its logits.
+it may come to, filled up to the longest row beside it, and the room behind them; what its capture keeps; and its
+logits.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from backend.forward.row import Row, Running
+from backend.forward.rows.caches import SPARE
 from backend.models.devices import Device, free_bytes
 from backend.models.loaded import LoadedModel
 from backend.models.memory import shape_of
@@ -49,7 +51,7 @@ class Budget:
     def bytes(self, rows: Sequence[Row]) -> int:
         """What these rows take side by side, at their longest."""
         info = self.model.info
-        longest = max(row.room for row in rows)
+        longest = max(row.room for row in rows) + SPARE
         size = self.model.plain.dtype.itemsize
         caches = len(rows) * longest * self._kv() * size
         captured = sum(row.room for row in rows if row.capture is not None) * info.n_layers * CAPTURED

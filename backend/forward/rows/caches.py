@@ -18,7 +18,54 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWindowLayer
 
-JOINED = (DynamicLayer, DynamicSlidingWindowLayer, DummyLayer)
+SPARE = 32
+"""Positions that are set aside behind a cache at once: further tokens are written there, and nothing is copied."""
+
+
+class RoomyLayer(DynamicLayer):
+    """Keys and values with room behind them: the same numbers as in Transformers' own layer, which copies all of them
+    at each token.
+
+    Whoever else has a part of these tensors keeps what it has: only positions behind the last are written, and only
+    where this layer set them aside.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rooms: dict[str, tuple[Tensor, Tensor]] = {}
+
+    @classmethod
+    def of(cls, layer: DynamicLayer) -> RoomyLayer:
+        """A layer with the keys and values of `layer`, and no room yet."""
+        roomy = cls()
+        roomy.__dict__.update(vars(layer) | {"_rooms": {}})
+        return roomy
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Append [row head pos dim]; the keys and the values of all positions."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        assert self.keys is not None and self.values is not None, "it was begun"
+        self.keys = keys = self._append("keys", self.keys, key_states)
+        self.values = values = self._append("values", self.values, value_states)
+        return keys, values
+
+    def _append(self, name: str, past: Tensor, states: Tensor) -> Tensor:
+        if not past.numel():
+            return states
+        view, room = self._rooms.get(name, (None, past))
+        before, after = past.shape[-2], past.shape[-2] + states.shape[-2]
+        if view is not past or room.shape[-2] < after:
+            # Cut, chosen from or joined since, or full.
+            room = past.new_empty(*past.shape[:-2], after + SPARE, past.shape[-1])
+            room[..., :before, :] = past
+        room[..., before:after, :] = states
+        whole = room[..., :after, :]
+        self._rooms[name] = whole, room
+        return whole
+
+
+JOINED = (DynamicLayer, RoomyLayer, DynamicSlidingWindowLayer, DummyLayer)
 """Kinds of cache layers that are known to be keys and values by position, or nothing."""
 
 
@@ -28,15 +75,27 @@ def is_plain(cache: Any) -> bool:
     return bool(layers) and all(type(layer) in JOINED for layer in layers)
 
 
+def make_room(cache: Any) -> None:
+    """Let a plain cache have room behind its positions from now on. One of another kind stays as it is.
+
+    A layer with a window keeps the last positions alone, and goes on copying them.
+    """
+    if is_plain(cache):
+        cache.layers = [RoomyLayer.of(layer) if type(layer) is DynamicLayer else layer for layer in cache.layers]
+
+
 def kept(cache: Any) -> Any:
     """The cache as it is now, whatever is read behind it afterwards.
 
-    Of a plain one only the list of its tensors is copied: a forward puts longer ones in their place.
+    Of a plain one only the list of its tensors is copied: a forward puts longer ones in their place, or writes behind
+    them, where the room stays with one of the two.
     """
     if not is_plain(cache):
         return copy.deepcopy(cache)
     again = copy.copy(cache)
-    again.layers = [copy.copy(layer) for layer in cache.layers]
+    again.layers = [
+        RoomyLayer.of(layer) if isinstance(layer, RoomyLayer) else copy.copy(layer) for layer in cache.layers
+    ]
     return again
 
 

@@ -1,0 +1,108 @@
+"""A cache with room behind it holds the same numbers as Transformers' own, and nobody else's change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from transformers.cache_utils import DynamicLayer
+
+from backend.forward.row import Row
+from backend.forward.rows import caches
+from backend.forward.rows.batch import Batch
+from backend.forward.rows.caches import SPARE, RoomyLayer
+from backend.models.loaded import LoadedModel
+from backend.types import Decoding
+from tests.plain import some_ids
+
+
+def states(rows: int, count: int, seed: int) -> tuple[Tensor, Tensor]:
+    drawn = torch.Generator().manual_seed(seed)
+    keys, values = torch.randn(2, rows, 2, count, 4, generator=drawn)
+    return keys, values
+
+
+def held(layer: DynamicLayer) -> tuple[Tensor, Tensor]:
+    assert layer.keys is not None and layer.values is not None
+    return layer.keys, layer.values
+
+
+CHANGES = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.integers(1, SPARE + 3)),
+        st.tuples(st.just("choose"), st.lists(st.integers(0, 2), min_size=1, max_size=4)),
+        st.tuples(st.just("cut"), st.integers(1, 3)),
+        st.tuples(st.just("keep"), st.just(0)),
+    ),
+    min_size=1,
+    max_size=10,
+)
+
+
+@given(CHANGES)
+def test_it_holds_what_transformers_own_holds_and_what_was_kept_stays(
+    changes: list[tuple[str, int | list[int]]],
+) -> None:
+    plain = DynamicLayer()
+    plain.update(*states(3, 5, 0))
+    roomy = RoomyLayer.of(plain)
+    kept: list[tuple[RoomyLayer, Tensor, Tensor]] = []
+    for number, (what, of) in enumerate(changes):
+        rows = len(held(plain)[0])
+        if what == "append" and isinstance(of, int):
+            new = states(rows, of, number + 1)
+            for expected, got in zip(plain.update(*new), roomy.update(*new), strict=True):
+                assert torch.equal(expected, got)
+        elif what == "choose" and isinstance(of, list):
+            for layer in (plain, roomy):
+                layer.batch_select_indices(torch.tensor([place % rows for place in of]))
+        elif what == "cut" and isinstance(of, int) and plain.get_seq_length() > of:
+            for layer in (plain, roomy):
+                layer.keys, layer.values = (whole[..., of:, :] for whole in held(layer))
+        elif what == "keep":
+            copied = RoomyLayer.of(roomy)
+            kept.append((copied, held(roomy)[0].clone(), held(roomy)[1].clone()))
+        assert roomy.get_seq_length() == plain.get_seq_length()
+        assert all(map(torch.equal, held(roomy), held(plain)))
+    for copied, keys, values in kept:
+        assert all(map(torch.equal, held(copied), (keys, values)))
+    for copied, keys, _ in kept:
+        # It goes on by itself, and the one that it was copied from is left as it is.
+        before = held(roomy)[0].clone()
+        copied.update(*states(len(keys), 1, 99))
+        assert torch.equal(held(copied)[0][..., :-1, :], keys) and torch.equal(held(roomy)[0], before)
+
+
+def test_tokens_are_written_where_room_was_set_aside() -> None:
+    layer = RoomyLayer.of(DynamicLayer())
+    layer.update(*states(3, 5, 0))
+    layer.update(*states(3, 1, 1))
+    place = held(layer)[0].data_ptr()
+    for number in range(SPARE):
+        layer.update(*states(3, 1, 2 + number))
+        assert held(layer)[0].data_ptr() == place, "nothing was copied"
+    layer.update(*states(3, 1, 99))
+    assert held(layer)[0].data_ptr() != place and layer.get_seq_length() == 5 + 2 + SPARE
+
+
+@pytest.mark.parametrize(("family", "roomy"), [("llama", True), ("gpt2", True), ("gemma3_text", False)])
+def test_a_batch_copies_its_keys_only_where_a_window_moves_over_them(
+    family: str, roomy: bool, tiny: Callable[[str], LoadedModel]
+) -> None:
+    """Of Gemma 3's layers all but every sixth have a window."""
+    with Batch(tiny(family)) as batch:
+        row = Row(tuple(some_ids(1, 9)[0].tolist()), Decoding(max_new_tokens=12), ignore_ends=True)
+        batch.add([row])
+        batch.step()
+        places = [layer.keys.data_ptr() for layer in batch.lanes[0].cache.layers]
+        for _ in range(6):
+            batch.step()
+        stayed = [
+            layer.keys.data_ptr() == place for layer, place in zip(batch.lanes[0].cache.layers, places, strict=True)
+        ]
+        assert all(stayed) if roomy else not all(stayed)
+    assert caches.is_plain(batch.model.plain(torch.tensor([[1, 2]]), use_cache=True).past_key_values)
