@@ -217,7 +217,7 @@ def test_neurons_whose_activation_is_exactly_zero_are_no_intervention(
     plans = [row(0.0, NeuronSet.of("L1:N4"))]
     with torch.inference_mode(), scaled(model, plans) as live:
         live.apply(1, torch.zeros(1, 3, 48))
-    with pytest.raises(InterventionUnused, match="every activation there was exactly 0"):
+    with pytest.raises(InterventionUnused, match="positions 'all' every activation there was exactly 0;"):
         prove(plans, [live.touched(0)], "all")
 
 
