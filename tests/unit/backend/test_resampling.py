@@ -8,10 +8,21 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, cohen_kappa_score, f1_score
 
 from backend.statistics import intervals, scores
-from backend.statistics.intervals import estimate, redrawn, share
-from backend.statistics.neurons import jaccard, mean_overlap
-from backend.statistics.permutation import permuted, shuffled
-from backend.statistics.scores import accuracy, auroc, calibrated, kappa, matched, platt, scores_of, within
+from backend.statistics.intervals import estimate, mean_interval, redrawn, share
+from backend.statistics.neurons import jaccard, mean_overlap, partners
+from backend.statistics.permutation import p_value, permuted, shuffled
+from backend.statistics.scores import (
+    accuracy,
+    auroc,
+    calibrated,
+    correlation,
+    difference,
+    kappa,
+    matched,
+    platt,
+    scores_of,
+    within,
+)
 
 ITEMS = 60
 RANDOM = np.random.default_rng(11)
@@ -49,6 +60,32 @@ def test_a_share_is_a_mean_whose_interval_is_over_clusters() -> None:
     assert held.value == pytest.approx(LOGITS.mean())
     assert (held.low, held.high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]))
     assert (held.n, held.clusters, held.seed) == (ITEMS, 30, 5)
+
+
+def test_the_interval_of_a_texts_mean_is_the_middle_of_a_thousand_draws_and_the_same_each_time() -> None:
+    assert mean_interval(np.array([0.0, 1.0])) == (0.0, 1.0)
+    assert mean_interval(np.array([1.0])) is None
+    # Of ten positions one stands out: 95 % of draws hold it three times at most.
+    assert mean_interval(np.array([0.0] * 9 + [10.0])) == (0.0, 3.0)
+    # Kept results hold such figures; they are worked out again to the same ones.
+    assert mean_interval(np.exp(np.arange(7.0))) == pytest.approx((12.787043816, 200.232708507), rel=1e-9)
+
+
+def test_a_p_value_counts_the_ties_and_the_value_itself() -> None:
+    assert p_value(np.array([0.5, 0.6, 0.7]), 0.6) == 3 / 4
+
+
+def test_a_correlation_needs_two_different_values_on_either_side() -> None:
+    assert correlation(np.array([0.1, 0.2]), np.array([3, 9])) == pytest.approx(1.0)
+    assert correlation(np.array([0.2, 0.1, 0.1]), np.array([3, 9, 9])) == pytest.approx(-1.0)
+    assert correlation(np.array([0.1, 0.2]), np.array([3, 3])) is None
+    assert correlation(np.array([0.1, 0.1]), np.array([3, 9])) is None
+
+
+def test_a_neuron_has_five_partners_unless_more_are_asked_for() -> None:
+    features = np.random.default_rng(0).normal(size=(20, 12))
+    assert [len(row) for row in partners(features, np.array([0, 4]))] == [5, 5]
+    assert [len(row) for row in partners(features, np.array([0, 4]), 7)] == [7, 7]
 
 
 def test_scores_under_weights_are_those_of_repeated_items() -> None:
@@ -112,6 +149,25 @@ def test_matching_draws_by_its_seed_and_keeps_the_rarer_side_whole() -> None:
     assert np.array_equal(kept, matched(labels, lengths, 1))
     assert not np.array_equal(kept, matched(labels, lengths, 2))
     assert np.array_equal(matched(labels, lengths), matched(labels, lengths, 0))
+    # What was kept of a run was matched so; another draw would be of other items.
+    assert kept[:10].tolist() == [0, 3, 7, 9, 11, 17, 22, 26, 27, 29]
+    both = matched(np.array([0, 1] * 10 + [0] * 4), np.array([1, 1, 2, 2] * 6), 1)
+    assert both.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15, 17, 18, 19, 20, 22, 23]
+    assert matched(np.empty(0, int), np.empty(0, int)).tolist() == []
+
+
+def test_a_difference_of_scores_is_of_the_same_draws_of_clusters() -> None:
+    others = np.column_stack([LOGITS[::-1], RANDOM.normal(size=ITEMS)])
+    held = difference(LABELS, LOGITS, others, CLUSTERS)
+
+    def gap(weights: np.ndarray | None) -> float:
+        beside = np.mean([auroc(LABELS, column, weights) for column in others.T])
+        return float(auroc(LABELS, LOGITS, weights) - beside)
+
+    drawn = [gap(times) for times in redrawn(CLUSTERS, intervals.RESAMPLES)]
+    assert held.value == pytest.approx(gap(None))
+    assert (held.low, held.high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]))
+    assert (held.n, held.clusters) == (ITEMS, 30)
 
 
 def test_agreement_beyond_chance_is_cohens_and_none_where_nothing_varies() -> None:
