@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -9,7 +11,7 @@ from sklearn.metrics import brier_score_loss, cohen_kappa_score, f1_score
 
 from backend.statistics import intervals, scores
 from backend.statistics.intervals import estimate, mean_interval, redrawn, share
-from backend.statistics.neurons import jaccard, mean_overlap, partners
+from backend.statistics.neurons import cohens_d, jaccard, mean_overlap, partners
 from backend.statistics.permutation import p_value, permuted, shuffled
 from backend.statistics.scores import (
     accuracy,
@@ -88,6 +90,18 @@ def test_a_neuron_has_five_partners_unless_more_are_asked_for() -> None:
     assert [len(row) for row in partners(features, np.array([0, 4]), 7)] == [7, 7]
 
 
+def test_a_difference_in_units_of_the_sd_is_the_same_in_every_unit() -> None:
+    """CETT is far below 1, and so is its SD."""
+    features = RANDOM.normal(0, 3, (ITEMS, 5)) + LABELS[:, None]
+    assert cohens_d(features / 1000, LABELS) == pytest.approx(cohens_d(features, LABELS))
+    assert np.abs(cohens_d(features, LABELS)).min() > 0
+
+
+def test_of_neurons_that_go_with_one_equally_the_first_are_its_partners() -> None:
+    features = np.tile(np.array([[0.0], [1.0]]), (1, 100))
+    assert [place for place, _ in partners(features, np.array([0]))[0]] == [1, 2, 3, 4, 5]
+
+
 def test_scores_under_weights_are_those_of_repeated_items() -> None:
     strata = np.arange(ITEMS) % 3
     for measure in (auroc, accuracy):
@@ -98,7 +112,7 @@ def test_scores_under_weights_are_those_of_repeated_items() -> None:
         within(LABELS[REPEATED], LOGITS[REPEATED], strata[REPEATED])
     )
     assert accuracy(LABELS, LOGITS) == np.mean((LOGITS > 0) == LABELS)
-    assert accuracy(np.array([0, 1]), np.zeros(2)) == 0.5, "log-odds of 0 do not speak for wrong"
+    assert accuracy(np.array([0, 0, 0, 1]), np.zeros(4)) == 0.75, "log-odds of 0 do not speak for wrong"
 
 
 def test_within_strata_each_counts_by_its_pairs() -> None:
@@ -124,7 +138,9 @@ def test_the_four_scores_and_their_intervals_are_scikit_learns_under_the_same_dr
     ):
         assert (told.low, told.high) == pytest.approx(np.quantile(values, [0.025, 0.975]))
         assert (told.seed, told.clusters) == (3, 30)
-    nothing = scores_of(LABELS, np.full(ITEMS, -1.0), CLUSTERS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        nothing = scores_of(LABELS, np.full(ITEMS, -1.0), CLUSTERS)
     assert nothing.f1.value == 0, "where nothing is called wrong there is no F1 but 0, and no warning"
 
 
@@ -153,7 +169,8 @@ def test_matching_draws_by_its_seed_and_keeps_the_rarer_side_whole() -> None:
     assert kept[:10].tolist() == [0, 3, 7, 9, 11, 17, 22, 26, 27, 29]
     both = matched(np.array([0, 1] * 10 + [0] * 4), np.array([1, 1, 2, 2] * 6), 1)
     assert both.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15, 17, 18, 19, 20, 22, 23]
-    assert matched(np.empty(0, int), np.empty(0, int)).tolist() == []
+    none = matched(np.empty(0, int), np.empty(0, int))
+    assert none.tolist() == [] and LABELS[none].tolist() == [], "places, of which there are none"
 
 
 def test_a_difference_of_scores_is_of_the_same_draws_of_clusters() -> None:

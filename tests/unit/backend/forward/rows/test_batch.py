@@ -211,6 +211,21 @@ def test_rows_that_ask_alike_read_their_prompt_once(
     assert sizes == [(1, len(ids)), (2, len(ids))]
 
 
+@pytest.mark.parametrize("dropped", [True, False])
+def test_a_step_tells_which_rows_are_done_with_it_once(dropped: bool, tiny: Callable[[str], LoadedModel]) -> None:
+    """Two that end after two tokens, one after four, one that is captured and is done when its last has been read."""
+    model = tiny("llama")
+    plain = Row(ROWS[3].ids, Decoding(max_new_tokens=2), ignore_ends=True)
+    longer = replace(plain, decoding=Decoding(max_new_tokens=4))
+    captured = replace(plain, capture=PEAKS)
+    with Batch(replace(model, proof=replace(model.proof, dropped=dropped))) as batch:
+        rows = batch.add([plain, plain, longer, captured])
+        assert batch.step() == rows[:2]
+        assert batch.step() == rows[3:]
+        assert batch.step() == rows[2:3]
+        assert not batch.lanes and batch.step() == []
+
+
 @pytest.mark.parametrize("positions", ["prompt", "all", "answer"])
 def test_rows_of_one_prompt_that_ask_for_different_things_of_it_each_get_their_own(
     positions: Positions, tiny: Callable[[str], LoadedModel]

@@ -161,3 +161,27 @@ def test_joined_rows_hold_their_own_keys_behind_what_fills_them_up(
                 assert not mine[..., : mine.shape[-2] - common, :].any()
         window = getattr(held, "sliding_window", None)
         assert held.keys.shape[-2] == (min(width - gone, window - 1) if window else width - gone)
+
+
+def test_layers_that_hold_no_keys_of_their_own_are_passed_by() -> None:
+    """Some read another layer's: theirs were never begun, or are empty."""
+
+    def cache(seed: int, rows: int, count: int) -> DynamicCache:
+        made, empty, full = DynamicCache(), DynamicLayer(), RoomyLayer()
+        keys, values = states(rows, 1, seed)
+        empty.update(keys[..., :0, :], values[..., :0, :])
+        full.update(*states(rows, count, seed))
+        made.layers = [empty, full, DynamicLayer()]
+        return made
+
+    one, other = cache(1, 2, 5), cache(2, 1, 3)
+    joined = caches.join(one, other, 5, 3)
+    assert held(joined.layers[0])[0].numel() == 0 and not joined.layers[2].is_initialized
+    keys, values = held(joined.layers[1])
+    assert keys.shape == values.shape == (3, 2, 5, 4)
+    assert torch.equal(keys[2, :, 2:], states(1, 3, 2)[0][0]) and not keys[2, :, :2].any()
+    assert torch.equal(values[:2], states(2, 5, 1)[1])
+    caches.trim(joined, 5, 1)
+    assert joined.layers[0].keys.numel() == 0 and not joined.layers[2].is_initialized
+    assert torch.equal(held(joined.layers[1])[0], keys[..., 1:, :])
+    assert torch.equal(held(joined.layers[1])[1], values[..., 1:, :])

@@ -16,6 +16,7 @@ from backend.forward.rows.lane import FREE, PADDED, Lane, alike, check_seam, lef
 from backend.models.loaded import LoadedModel
 from backend.types import Decoding
 from tests.plain import FLOAT32, relative_gap, some_ids
+from tests.tiny import SEAM
 
 CPU = torch.device("cpu")
 
@@ -125,12 +126,29 @@ def test_rows_of_very_different_length_are_each_answered_as_alone(tiny: Callable
     with Batch(model) as batch:
         found = batch.add(rows)
         assert sorted(len(lane.rows) for lane in batch.lanes) == [2, 15]
+        # The first lane is not worth its filling up; the second is.
+        found += batch.add([replace(rows[0], place=17)])
+        assert sorted(len(lane.rows) for lane in batch.lanes) == [3, 15]
         while batch.rows:
             batch.step()
-    for one in (found[0], found[1], found[16]):
+    for one in (found[0], found[1], found[16], found[17]):
         with Batch(model) as batch:
             (expected,) = batch.add([one.row])
             while batch.rows:
                 batch.step()
         assert one.ids == expected.ids
         assert relative_gap(one.log_probs, expected.log_probs) <= 4 * FLOAT32
+
+
+def test_rows_of_one_side_of_the_seam_find_one_another_behind_those_of_the_other(
+    tiny: Callable[[str], LoadedModel],
+) -> None:
+    model = tiny("phi3_longrope")
+    rows = [
+        Row(tuple(some_ids(1, length, seed=length)[0].tolist()), Decoding(max_new_tokens=3), ignore_ends=True)
+        for length in (SEAM + 6, 5, 7)
+    ]
+    with Batch(model) as batch:
+        for row in rows:
+            batch.add([row])
+        assert [[len(one.row.ids) for one in lane.rows] for lane in batch.lanes] == [[SEAM + 6], [5, 7]]

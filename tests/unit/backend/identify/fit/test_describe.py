@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from backend.identify.fit.choice import Items
@@ -29,13 +30,17 @@ TRAIN, TEST = made(1), made(2)
 WEIGHTS = np.array([0.0, 2.0, 0.0, 0.0, -1.5, 0.0, 0.25])
 FIT = Fit(3.0, WEIGHTS, -0.5)
 FREQUENCY = np.stack([np.linspace(0.1, 0.7, 7), np.linspace(0.8, 0.2, 7)])
-ROWS = table(TRAIN, FIT, FREQUENCY, LAYOUT)
 QUESTIONS = {f"q{n}": Question(id=f"q{n}", text=f"Item {n}?", answers=("none",)) for n in range(COUNT)}
 ITEMS = [
     Item(question=f"q{n}", side="wrong" if n % 2 else "right", response=f"Answer {n}", start=0, end=6)
     for n in range(COUNT)
 ]
 SAMPLING = Sampling(samples=3, suffix=" Be brief.")
+
+
+@pytest.fixture
+def rows() -> pd.DataFrame:
+    return table(TRAIN, FIT, FREQUENCY, LAYOUT)
 
 
 def test_places_are_layer_and_number_and_the_expert_where_there_are_some() -> None:
@@ -55,7 +60,7 @@ def test_places_are_layer_and_number_and_the_expert_where_there_are_some() -> No
     assert named == [str(neuron) for neuron in routed.neurons(range(routed.size))]
 
 
-def test_a_row_of_the_table_is_what_numpy_and_the_single_tests_give() -> None:
+def test_a_row_of_the_table_is_what_numpy_and_the_single_tests_give(rows: pd.DataFrame) -> None:
     areas, q = single_neurons(TRAIN.answer, LABELS)
     spread = TRAIN.answer.std(0, dtype=np.float64)
     expected = {
@@ -70,22 +75,22 @@ def test_a_row_of_the_table_is_what_numpy_and_the_single_tests_give() -> None:
         "frequency_positive": FREQUENCY[0],
         "frequency_negative": FREQUENCY[1],
     }
-    assert list(ROWS.columns) == ["layer", "neuron", *expected]
+    assert list(rows.columns) == ["layer", "neuron", *expected]
     for name, values in expected.items():
-        assert ROWS[name].to_numpy() == pytest.approx(values, rel=1e-6), name
+        assert rows[name].to_numpy() == pytest.approx(values, rel=1e-6), name
     whole = {"layer": "int16", "neuron": "int32", "weight": "float64", "effect": "float64"}
-    assert {name: str(kind) for name, kind in ROWS.dtypes.items()} == {
-        name: whole.get(str(name), "float32") for name in ROWS.columns
+    assert {name: str(kind) for name, kind in rows.dtypes.items()} == {
+        name: whole.get(str(name), "float32") for name in rows.columns
     }
 
 
-def test_figures_are_of_the_neurons_with_a_weight_and_name_their_strongest_items() -> None:
-    held = figures(TRAIN, TEST, FIT, ROWS, LAYOUT)
+def test_figures_are_of_the_neurons_with_a_weight_and_name_their_strongest_items(rows: pd.DataFrame) -> None:
+    held = figures(TRAIN, TEST, FIT, rows, LAYOUT)
     assert [one.neuron for one, _ in held] == [NeuronId(0, 1), NeuronId(1, 1), NeuronId(1, 3)]
     near = partners(TRAIN.answer, np.array([1, 4, 6]))
     whole = FIT.logits(TEST.answer)
     for place, (one, strongest), beside in zip((1, 4, 6), held, near, strict=True):
-        values, row = TRAIN.answer[:, place].astype(np.float64), ROWS.iloc[place]
+        values, row = TRAIN.answer[:, place].astype(np.float64), rows.iloc[place]
         assert one.weight == WEIGHTS[place]
         assert one.mean == pytest.approx(values.mean())
         assert [getattr(one, name) for name in ("sd", "effect", "auroc", "q", "d")] == [
@@ -107,9 +112,9 @@ def test_what_is_not_known_of_a_neuron_is_none() -> None:
         assert one.leave_out is None and one.frequency is None and one.sd is not None
 
 
-def test_a_card_shows_what_was_asked_and_answered_where_the_neuron_is_strongest() -> None:
-    told = cards(TRAIN, TEST, FIT, ROWS, LAYOUT, ITEMS, QUESTIONS, SAMPLING)
-    for card, (bare, strongest) in zip(told, figures(TRAIN, TEST, FIT, ROWS, LAYOUT), strict=True):
+def test_a_card_shows_what_was_asked_and_answered_where_the_neuron_is_strongest(rows: pd.DataFrame) -> None:
+    told = cards(TRAIN, TEST, FIT, rows, LAYOUT, ITEMS, QUESTIONS, SAMPLING)
+    for card, (bare, strongest) in zip(told, figures(TRAIN, TEST, FIT, rows, LAYOUT), strict=True):
         assert card.model_copy(update={"top": ()}) == bare
         assert len(card.top) == 8
         for shown, (item, value) in zip(card.top, strongest, strict=True):

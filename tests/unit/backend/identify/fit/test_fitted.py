@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,7 @@ def test_their_features_give_the_fit_that_our_solver_gives_and_a_score_on_items_
     assert found.scores is not None
     assert found.scores.auroc.value == scores.auroc(labels[outside], chosen.logits(features[outside])) > 0.8
     assert found.probe.model is None and found.probe.report is None and found.probe.imported == data.name
+    assert datetime.fromisoformat(found.probe.made).utcoffset() == timedelta(0), "the same moment everywhere"
     one = found.probe.neurons[0]
     assert one.frequency is None and one.sd and one.auroc and one.histogram is not None
 
@@ -140,6 +142,14 @@ def test_features_of_another_model_are_refused(data: Path, tiny: Callable[[str],
     published(data)
     with pytest.raises(BadInput, match="another model: they have 4 layers of 50 neurons, tiny-llama has 3 of 48; name"):
         fitted.fit(data, data / "qids.json", TRAINING, "theirs", tiny("llama").info)
+
+
+def test_a_probe_names_the_folder_it_came_from_also_where_that_is_the_one_one_stands_in(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published(data)
+    monkeypatch.chdir(data)
+    assert fitted.fit(Path(), Path("qids.json"), TRAINING, "theirs").probe.imported == "."
 
 
 def test_features_of_a_model_with_experts_are_no_dense_ones(data: Path, tiny: Callable[[str], LoadedModel]) -> None:
