@@ -27,8 +27,6 @@ from backend.types import Threshold
 
 TOP_SHARE = 10
 """Neurons whose CETT is summed for `top10` and `concentration`."""
-GATHERED = 262_144
-"""Activations of one layer that are reduced together while decoding: beyond so many, one forward is work enough."""
 
 
 def cett(
@@ -106,26 +104,23 @@ def not_finite(why: str) -> NotFinite:
 
 @dataclass
 class Norms:
-    """||h|| of every layer and position that an observer met, to be looked at when all has been read."""
+    """||h|| of every layer that an observer met in one forward, to be looked at when all has been read."""
 
-    seen: dict[int, list[Float[Tensor, "row pos"]]] = field(default_factory=dict)
-    looked_at: bool = True
+    seen: dict[int, Float[Tensor, "row pos"]] = field(default_factory=dict)
 
     def add(self, layer: int, norm: Float[Tensor, "row pos"]) -> None:
-        """One forward of one layer; forwards follow one another along `pos`."""
-        self.seen.setdefault(layer, []).append(norm)
-        self.looked_at = False
+        """One layer of the forward."""
+        self.seen[layer] = norm
 
     def stacked(self) -> Float[Tensor, "layer row pos"]:
         """All of them, on the first layer's device."""
-        whole = [torch.cat(self.seen[layer], dim=1) for layer in sorted(self.seen)]
+        whole = [self.seen[layer] for layer in sorted(self.seen)]
         return torch.stack([part.to(whole[0].device) for part in whole])
 
     def check(self) -> None:
         """Raises NotFinite or ZeroOutput as `check_norms`, where every position is real and asked for."""
-        if not self.looked_at:
+        if self.seen:
             check_norms(self.stacked())
-            self.looked_at = True
 
 
 @dataclass(frozen=True)
@@ -189,8 +184,8 @@ def population(
     mean, square = mean.double(), square.double()
     if threshold.population != "layer":
         share = torch.tensor(widths, dtype=torch.float64)[:, None] / sum(widths)
-        mean = (mean * share).sum(0, keepdim=True).expand_as(mean)
-        square = (square * share).sum(0, keepdim=True).expand_as(square)
+        mean = (mean * share).sum(0).expand_as(mean)
+        square = (square * share).sum(0).expand_as(square)
     if threshold.population == "model":
         mean = mean.mean(1, keepdim=True).expand_as(mean)
         square = square.mean(1, keepdim=True).expand_as(square)

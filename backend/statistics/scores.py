@@ -28,9 +28,8 @@ def auroc(labels: Labels, scores: Values, weights: Values | None = None) -> floa
     items, and an interval asks 2,000 times.
     """
     weight = np.ones(len(labels)) if weights is None else weights
-    values, place = np.unique(scores, return_inverse=True)
-    wrong = np.bincount(place, weight * (labels == 1), len(values))
-    right = np.bincount(place, weight * (labels == 0), len(values))
+    _, place = np.unique(scores, return_inverse=True)
+    wrong, right = (np.bincount(place, weight * (labels == side)) for side in (1, 0))
     pairs = wrong.sum() * right.sum()
     below = np.cumsum(right) - right / 2
     return float(wrong @ below / pairs) if pairs > 0 else 0.5
@@ -123,7 +122,7 @@ def calibration(labels: Labels, logits: Values, bins: int = 10) -> tuple[Calibra
     chances = 1 / (1 + np.exp(-logits))
     inner = np.quantile(chances, np.linspace(0, 1, bins + 1))[1:-1]
     member = np.searchsorted(inner, chances)
-    counts, means, shares = (np.bincount(member, weights, bins) for weights in (None, chances, labels))
+    counts, means, shares = (np.bincount(member, weights) for weights in (None, chances, labels))
     return tuple(
         CalibrationBin(chance=float(mean / count), share=float(share / count), n=int(count))
         for count, mean, share in zip(counts, means, shares, strict=True)

@@ -105,7 +105,7 @@ def test_an_output_of_norm_zero_has_no_cett() -> None:
     out = torch.ones(1, 3, 4)
     assert torch.isfinite(cett(torch.ones(1, 3, 5), torch.ones(5), out)).all()
     out[0, 1] = 0
-    with pytest.raises(ZeroOutput, match="norm 0"):
+    with pytest.raises(ZeroOutput, match="CETT is not defined here: .* norm 0, .* use another text"):
         cett(torch.ones(1, 3, 5), torch.ones(5), out)
 
 
@@ -166,6 +166,21 @@ def test_mu_and_sigma_are_of_all_neurons_of_the_population(kind: Population) -> 
             assert abs(sigma[layer, pos].item() ** 2 - found.var()) <= RELATIVE * np.square(found).max()
     limit = mu + 2 * sigma
     assert torch.equal(count_over(layers[1], limit[1]), (layers[1] > limit[1][:, None]).sum(1))
+
+
+@pytest.mark.parametrize("kind", ["token", "layer", "model"])
+@given(widths=st.lists(st.integers(1, 300), min_size=3, max_size=3))
+def test_where_all_neurons_are_alike_sigma_is_nought_and_none_is_over_the_limit(
+    kind: Population, widths: list[int]
+) -> None:
+    """A variance is a difference of squares: shares that are rounded to float32 leave a sigma of a ten-thousandth."""
+    mean, square = torch.full((3, 2), 2.0), torch.full((3, 2), 4.0)
+    mu, sigma = population(mean, square, widths, Threshold(population=kind))
+    assert torch.equal(mu, mean)
+    assert sigma.max() < 1e-6
+    values = torch.full((2, 5), 2.0)
+    assert count_over(values, mu[0]).tolist() == [0, 0], "at the limit is not over it"
+    assert summarise(values, values, None, 5, 3.0).over.tolist() == [0, 0]
 
 
 def test_the_three_populations_differ() -> None:

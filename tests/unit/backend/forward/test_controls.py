@@ -67,7 +67,7 @@ def test_own_alphas_stand_in_the_order_of_the_neurons() -> None:
 
 def test_a_twin_has_the_alpha_of_its_row_neuron_by_neuron() -> None:
     told = rows(alphas=(0.5,), own=OWN, controls=1, control_arms=(0, 1))
-    assert told[3].alpha == 0.5
+    assert (told[3].alpha, told[3].alphas) == (0.5, ())
     assert told[4].alpha is None
     assert sorted(told[4].alphas) == [0.25, 1.0, 3.0]
     by_layer = {0: {0.25, 1.0}, 2: {3.0}}
@@ -106,6 +106,12 @@ def test_the_same_seed_draws_the_same_twin(chosen: NeuronSet, seed: int, kind: s
     assert draw(chosen, kind, seed, LAYOUT) == draw(chosen, kind, seed, LAYOUT)
 
 
+def test_a_seed_draws_the_twin_that_it_always_drew() -> None:
+    """A request names its twins by their seed alone: what was found with them would be of other neurons."""
+    assert [str(neuron) for neuron in draw(CHOSEN, "layer", 0, LAYOUT)] == ["L0:N24", "L0:N19", "L2:N10"]
+    assert [str(neuron) for neuron in draw(CHOSEN, "free", 0, LAYOUT)] == ["L2:N38", "L1:N16", "L2:N28"]
+
+
 def test_other_seeds_and_kinds_draw_other_twins() -> None:
     drawn = {tuple(draw(CHOSEN, kind, seed, LAYOUT)) for seed in range(20) for kind in ("layer", "free")}
     assert len(drawn) == 40
@@ -127,7 +133,7 @@ def test_every_other_neuron_is_drawn_about_equally_often() -> None:
 
 def test_a_layer_without_enough_others_has_no_twin() -> None:
     most = NeuronSet(tuple(NeuronId(1, index) for index in range(11)))
-    with pytest.raises(BadNeurons, match=r"No random twin of 11 neurons .* layer 1 has only 9 others"):
+    with pytest.raises(BadNeurons, match=r"No random twin of 11 .* layer 1 has only 9 others; choose fewer"):
         rows(neurons=most)
     assert len(rows(neurons=most, control_kinds=("free",))[2].neurons) == 11
     whole = NeuronSet(tuple(NeuronId(at, i) for at, width in enumerate(WIDTHS) for i in range(width)))

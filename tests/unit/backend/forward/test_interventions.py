@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from backend.errors import BadNeurons, InterventionUnused
-from backend.forward.interventions import joined_scales, layer_plans, scaled
+from backend.forward.interventions import LayerScale, Scaling, joined_scales, layer_plans, scaled
 from backend.forward.row import plan_alphas, prove
 from backend.forward.rows.generation import decode
 from backend.models.hooks import Observer, Tree, hook_count, observe
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronId, NeuronSet
-from backend.types import Decoding, Positions, RowPlan
+from backend.types import Decoding, Positions, RowPlan, Touched
 from tests.plain import FLOAT32, Plain, naive_cett, relative_gap, some_ids
 from tests.tiny import D_MLP, FAMILIES, LAYERS
 
@@ -207,7 +207,33 @@ def test_a_row_that_was_to_change_and_did_not_is_an_error(tiny: Callable[[str], 
             model.plain(IDS.expand(2, -1))
         told = [live.touched(place) for place in range(2)]
         prove(plans, told, "answer")
-        assert told[1].changed == 5 * IDS.shape[1]
+        assert told[1] == Touched(neurons=5, tokens=IDS.shape[1], changed=5 * IDS.shape[1])
+        assert told[0] == Touched(neurons=0, tokens=0, changed=0)
+
+
+@pytest.mark.parametrize("first", [1, 64, 100])
+@pytest.mark.parametrize("positions", [1, 3])
+def test_changes_are_counted_for_every_row_however_many_come_later(first: int, positions: int) -> None:
+    """Places to count in are made for the rows that are there, and more of them when more rows come."""
+    scaling, z = Scaling(), torch.ones(2, positions, 4)
+
+    def scale(row: int, neuron: int, slot: int) -> LayerScale:
+        parts = [torch.tensor([value]) for value in (row, neuron, slot, row * 4 + neuron)]
+        return LayerScale(parts[0], parts[1], torch.tensor([0.5]), parts[2], parts[3])
+
+    for expected in range(first):
+        assert scaling.slot() == expected
+    scaling.layers = {0: scale(1, 2, first - 1)}
+    found = scaling.apply(0, z)
+    assert (found[1, :, 2] == 0.5).all() and int((found != 1).sum()) == positions
+    for expected in range(first, 300):
+        assert scaling.slot() == expected
+    scaling.layers = {0: scale(0, 3, 299)}
+    scaling.apply(0, z)
+    scaling.apply(0, z)
+    assert [scaling.count(slot) for slot in (0, first - 1, first, 299)] == [
+        positions if first == 1 else 0, positions, 0, 2 * positions
+    ]  # fmt: skip
 
 
 def test_neurons_whose_activation_is_exactly_zero_are_no_intervention(
@@ -217,7 +243,7 @@ def test_neurons_whose_activation_is_exactly_zero_are_no_intervention(
     plans = [row(0.0, NeuronSet.of("L1:N4"))]
     with torch.inference_mode(), scaled(model, plans) as live:
         live.apply(1, torch.zeros(1, 3, 48))
-    with pytest.raises(InterventionUnused, match="every activation there was exactly 0"):
+    with pytest.raises(InterventionUnused, match="positions 'all' every activation there was exactly 0;"):
         prove(plans, [live.touched(0)], "all")
 
 

@@ -41,6 +41,7 @@ def test_features_are_those_of_each_text_read_alone(
     asked = texts(head)
     found = region_means(tiny(family), asked, batch=3, pooling=pooling)
     assert found.shape == (7, LAYERS, 3, D_MLP)
+    assert found.dtype == np.float32, "a study of a large model has no room for twice as much"
     for place, text in enumerate(asked):
         whole = untouched(family).cett(list(text.ids))
         expected = np.stack([getattr(whole[:, list(region)], pooling)(1) for region in text.regions], axis=1)

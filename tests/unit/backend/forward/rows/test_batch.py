@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -177,8 +177,6 @@ def test_a_row_that_joins_late_runs_in_the_same_forward_as_the_others(
 def test_where_joining_does_not_hold_rows_run_in_lanes_of_their_own(
     tiny: Callable[[str], LoadedModel], alone: Callable[[str], list[Told]]
 ) -> None:
-    from dataclasses import replace
-
     model = tiny("llama")
     slow = replace(model, proof=replace(model.proof, joined=False, dropped=False, copied=False, left=False))
     with Batch(slow) as batch:
@@ -211,6 +209,61 @@ def test_rows_that_ask_alike_read_their_prompt_once(
         batch.add([Row(ids, drawn, seed=1), Row(ids, drawn, seed=2), Row(ids, drawn, plan=plan, positions="answer")])
         batch.add([Row(ids, drawn, plan=plan), Row(ids, drawn)])
     assert sizes == [(1, len(ids)), (2, len(ids))]
+
+
+@pytest.mark.parametrize("dropped", [True, False])
+def test_a_step_tells_which_rows_are_done_with_it_once(dropped: bool, tiny: Callable[[str], LoadedModel]) -> None:
+    """Two that end after two tokens, one after four, one that is captured and is done when its last has been read."""
+    model = tiny("llama")
+    plain = Row(ROWS[3].ids, Decoding(max_new_tokens=2), ignore_ends=True)
+    longer = replace(plain, decoding=Decoding(max_new_tokens=4))
+    captured = replace(plain, capture=PEAKS)
+    with Batch(replace(model, proof=replace(model.proof, dropped=dropped))) as batch:
+        rows = batch.add([plain, plain, longer, captured])
+        assert batch.step() == rows[:2]
+        assert batch.step() == rows[3:]
+        assert batch.step() == rows[2:3]
+        assert not batch.lanes and batch.step() == []
+
+
+@pytest.mark.parametrize("positions", ["prompt", "all", "answer"])
+def test_rows_of_one_prompt_that_ask_for_different_things_of_it_each_get_their_own(
+    positions: Positions, tiny: Callable[[str], LoadedModel]
+) -> None:
+    model = tiny("llama")
+    plan = RowPlan(arm="chosen", alpha=3.0, neurons=NeuronSet.of("L0:N3", "L1:N3", "L2:N8"))
+    plain = Row(ROWS[3].ids, Decoding(max_new_tokens=4), ignore_ends=True)
+    asked = [
+        plain,
+        replace(plain, plan=plan, positions=positions),
+        replace(plain, plan=plan, positions=positions, capture=PEAKS, captured=positions),
+        replace(plain, capture=PEAKS, captured=positions),
+        replace(plain, prompt_scores=True),
+        plain,
+    ]
+    with Batch(model) as batch:
+        together = finish(batch, asked)
+    for one in together:
+        with Batch(model) as batch:
+            (expected,) = finish(batch, [one.row])
+        same(told(one), told(expected))
+        assert len(one.prompt_log_probs) == (len(plain.ids) if one.row.prompt_scores else 0)
+
+
+def test_where_no_row_may_leave_a_cache_it_stays_until_all_are_done(
+    tiny: Callable[[str], LoadedModel], alone: Callable[[str], list[Told]]
+) -> None:
+    model = tiny("llama")
+    with Batch(replace(model, proof=replace(model.proof, dropped=False))) as batch:
+        found = batch.add(ROWS[:4])
+        (lane,) = batch.lanes
+        batch.drop(found[0])
+        assert len(lane.rows) == 4 and found[0] not in batch.rows
+        while batch.rows:
+            batch.step()
+        assert not batch.lanes
+        for one, expected in list(zip(found, alone("llama"), strict=False))[1:]:
+            same(told(one), expected)
 
 
 def test_a_row_with_no_next_token_is_given_up_and_the_others_go_on(tiny: Callable[[str], LoadedModel]) -> None:

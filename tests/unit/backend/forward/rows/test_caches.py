@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from backend.forward.row import Row
 from backend.forward.rows import caches
@@ -17,7 +18,7 @@ from backend.forward.rows.batch import Batch
 from backend.forward.rows.caches import SPARE, RoomyLayer
 from backend.models.loaded import LoadedModel
 from backend.types import Decoding
-from tests.plain import some_ids
+from tests.plain import FLOAT32, relative_gap, some_ids
 
 
 def states(rows: int, count: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -106,3 +107,81 @@ def test_a_batch_copies_its_keys_only_where_a_window_moves_over_them(
         ]
         assert all(stayed) if roomy else not all(stayed)
     assert caches.is_plain(batch.model.plain(torch.tensor([[1, 2]]), use_cache=True).past_key_values)
+
+
+def test_only_caches_of_keys_and_values_by_position_are_plain(tiny: Callable[[str], LoadedModel]) -> None:
+    def cache(family: str) -> Any:
+        return tiny(family).plain(torch.tensor([[5, 6, 7]]), use_cache=True).past_key_values
+
+    assert all(map(caches.is_plain, map(cache, ("llama", "gemma3_text"))))
+    mixed = cache("llama")
+    mixed.layers[1] = object()
+    assert not any(map(caches.is_plain, (mixed, cache("lfm2"), DynamicCache(), None)))
+    caches.make_room(mixed)
+    assert [type(layer) for layer in mixed.layers] == [DynamicLayer, object, DynamicLayer], "it stays as it is"
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma3_text", "lfm2", "falcon_h1"])
+@torch.inference_mode()
+def test_what_is_kept_of_any_cache_stays_whatever_is_read_behind_it(
+    family: str, tiny: Callable[[str], LoadedModel]
+) -> None:
+    model, ids = tiny(family), some_ids(2, 6, seed=9)
+    cache = model.plain(ids, use_cache=True).past_key_values
+    kept = caches.kept(cache)
+    following = torch.tensor([[7], [8]])
+    expected = model.plain(torch.cat([ids, following], dim=1), use_cache=False).logits[:, -1]
+    for token in (following, torch.tensor([[9], [10]])):
+        model.plain(token, past_key_values=cache, use_cache=True)
+    found = model.plain(following, past_key_values=kept, use_cache=True).logits[:, -1]
+    assert relative_gap(found, expected) <= FLOAT32
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma3_text"])
+@pytest.mark.parametrize(("lengths", "gone"), [((20, 7), 0), ((7, 20), 3), ((9, 9), 0), ((30, 19), 2)])
+@torch.inference_mode()
+def test_joined_rows_hold_their_own_keys_behind_what_fills_them_up(
+    lengths: tuple[int, int], gone: int, family: str, tiny: Callable[[str], LoadedModel]
+) -> None:
+    """In layers with a window only its last positions are kept: those of the longer row may begin before them."""
+    model = tiny(family)
+    texts = [some_ids(1, length, seed=length) for length in lengths]
+    alone = [model.plain(ids, use_cache=True).past_key_values for ids in texts]
+    joined = caches.join(alone[0], alone[1], *lengths)
+    width = max(lengths)
+    if gone:
+        caches.trim(joined, width, gone)
+    assert joined.get_seq_length() == width - gone
+    for layer, held in enumerate(joined.layers):
+        for row, cache in enumerate(alone):
+            for name in ("keys", "values"):
+                mine, own = getattr(held, name)[row], getattr(cache.layers[layer], name)[0]
+                common = min(mine.shape[-2], own.shape[-2])
+                assert torch.equal(mine[..., mine.shape[-2] - common :, :], own[..., own.shape[-2] - common :, :])
+                assert not mine[..., : mine.shape[-2] - common, :].any()
+        window = getattr(held, "sliding_window", None)
+        assert held.keys.shape[-2] == (min(width - gone, window - 1) if window else width - gone)
+
+
+def test_layers_that_hold_no_keys_of_their_own_are_passed_by() -> None:
+    """Some read another layer's: theirs were never begun, or are empty."""
+
+    def cache(seed: int, rows: int, count: int) -> DynamicCache:
+        made, empty, full = DynamicCache(), DynamicLayer(), RoomyLayer()
+        keys, values = states(rows, 1, seed)
+        empty.update(keys[..., :0, :], values[..., :0, :])
+        full.update(*states(rows, count, seed))
+        made.layers = [empty, full, DynamicLayer()]
+        return made
+
+    one, other = cache(1, 2, 5), cache(2, 1, 3)
+    joined = caches.join(one, other, 5, 3)
+    assert held(joined.layers[0])[0].numel() == 0 and not joined.layers[2].is_initialized
+    keys, values = held(joined.layers[1])
+    assert keys.shape == values.shape == (3, 2, 5, 4)
+    assert torch.equal(keys[2, :, 2:], states(1, 3, 2)[0][0]) and not keys[2, :, :2].any()
+    assert torch.equal(values[:2], states(2, 5, 1)[1])
+    caches.trim(joined, 5, 1)
+    assert joined.layers[0].keys.numel() == 0 and not joined.layers[2].is_initialized
+    assert torch.equal(held(joined.layers[1])[0], keys[..., 1:, :])
+    assert torch.equal(held(joined.layers[1])[1], values[..., 1:, :])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from backend.errors import BadInput
 from backend.identify.fit import fitted
 from backend.identify.fit.solver import path
 from backend.identify.formats import thunlp
+from backend.layout import Layout
 from backend.models.loaded import LoadedModel
 from backend.probes import library
 from backend.statistics import intervals, scores
@@ -60,6 +62,7 @@ def test_their_features_give_the_fit_that_our_solver_gives_and_a_score_on_items_
     assert found.scores is not None
     assert found.scores.auroc.value == scores.auroc(labels[outside], chosen.logits(features[outside])) > 0.8
     assert found.probe.model is None and found.probe.report is None and found.probe.imported == data.name
+    assert datetime.fromisoformat(found.probe.made).utcoffset() == timedelta(0), "the same moment everywhere"
     one = found.probe.neurons[0]
     assert one.frequency is None and one.sd and one.auroc and one.histogram is not None
 
@@ -138,8 +141,63 @@ def test_an_id_too_long_for_a_file_has_no_features(data: Path) -> None:
 
 def test_features_of_another_model_are_refused(data: Path, tiny: Callable[[str], LoadedModel]) -> None:
     published(data)
-    with pytest.raises(BadInput, match="features of another model: they have 4 layers of 50 neurons"):
+    with pytest.raises(BadInput, match="another model: they have 4 layers of 50 neurons, tiny-llama has 3 of 48; name"):
         fitted.fit(data, data / "qids.json", TRAINING, "theirs", tiny("llama").info)
+
+
+def test_a_probe_names_the_folder_it_came_from_also_where_that_is_the_one_one_stands_in(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published(data)
+    monkeypatch.chdir(data)
+    assert fitted.fit(Path(), Path("qids.json"), TRAINING, "theirs").probe.imported == "."
+
+
+def test_features_of_a_model_with_experts_are_no_dense_ones(data: Path, tiny: Callable[[str], LoadedModel]) -> None:
+    published(data)
+    info = tiny("llama").info
+    routed = info.model_copy(update={"n_layers": 4, "widths": (WIDTH,) * 4, "experts": ((2, 25),) * 4})
+    with pytest.raises(BadInput, match=f"{info.name} has 4 of 50, in experts; name"):
+        fitted.fit(data, data / "qids.json", TRAINING, "theirs", routed)
+
+
+def given(wrong: int = 30, right: int = 40) -> fitted.Given:
+    features, labels, _ = planted(600, LAYERS * WIDTH, 4, 1.5, 0)
+    kept = np.sort(np.concatenate([np.flatnonzero(labels == 1)[:wrong], np.flatnonzero(labels == 0)[:right]]))
+    return fitted.Given(features[kept], None, labels[kept], Layout.dense((WIDTH,) * LAYERS), "made")
+
+
+FEW = Training(cs=(30.0, 300.0), folds=2, held_out=3)
+
+
+def test_each_side_must_have_two_items_in_every_part() -> None:
+    """Three parts of the rarer side's items are held out in turn, or two folds are made of all of them."""
+    with pytest.raises(BadInput, match="5 items .* too few: a part of 3 is held out, and the rest makes 2 folds; give"):
+        fitted.fit_given(given(wrong=5), FEW, "few", None)
+    with pytest.raises(BadInput, match="5 items .* too few"):
+        fitted.fit_given(given(right=5), FEW, "few", None)
+    assert fitted.fit_given(given(wrong=6), FEW, "few", None).scores is not None
+    with pytest.raises(BadInput, match="3 items .* too few: they make 2 folds; give"):
+        fitted.fit_given(given(wrong=3), FEW, "few", None, all_items=True)
+    assert fitted.fit_given(given(wrong=4), FEW, "few", None, all_items=True).scores is None
+
+
+def test_the_seed_says_what_is_held_out_and_which_folds_are_made() -> None:
+    one, again, other = (fitted.fit_given(given(), FEW, "one", None, seed=seed) for seed in (1, 1, 2))
+    assert one.path == again.path and one.scores == again.scores
+    assert one.path != other.path and one.scores != other.scores
+    whole, other = (fitted.fit_given(given(), FEW, "one", None, seed=seed, all_items=True) for seed in (1, 2))
+    assert [point.train_auroc for point in whole.path] == [point.train_auroc for point in other.path]
+    assert [point.auroc for point in whole.path] != [point.auroc for point in other.path], "the folds are others"
+
+
+def test_features_without_a_number_and_a_probe_without_a_neuron_are_refused() -> None:
+    holed = given()
+    holed.answer[3, 4] = np.nan
+    with pytest.raises(BadInput, match="Some features are no numbers: a region .* no CETT; leave such items out"):
+        fitted.fit_given(holed, FEW, "few", None)
+    with pytest.raises(BadInput, match="No neuron speaks for wrong answers: no weight is positive; allow a larger C"):
+        fitted.fit_given(given(), Training(cs=(30.0,), choice="fixed", c=1e-6, folds=2), "few", None)
 
 
 def test_three_against_one_takes_the_other_tokens_of_both_sides_as_not_wrong(data: Path) -> None:

@@ -8,7 +8,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from backend.errors import BadInput
-from backend.identify.fit.solver import Fit, h_neurons, path
+from backend.forward import columns
+from backend.identify.fit.solver import Fit, h_neurons, path, spread
 from tests.unit.backend.identify.planted import planted
 
 CS = {True: (0.02, 0.05, 0.2), False: (3.0, 10.0, 30.0)}
@@ -53,6 +54,14 @@ def test_a_smaller_c_chooses_fewer_and_the_smallest_none() -> None:
     assert counts[0] == 0 and counts == sorted(counts)
 
 
+def test_mean_and_sd_are_each_neurons_own_however_many_are_measured_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "BLOCK", 7)
+    features, _, _ = planted(40, 30, 2, 1.0, 5)
+    mean, scale = spread(features)
+    assert mean == pytest.approx(features.mean(0, dtype=np.float64), rel=1e-12)
+    assert scale == pytest.approx(features.std(0, dtype=np.float64), rel=1e-12)
+
+
 def test_h_neurons_are_the_positive_weights_largest_first() -> None:
     fit = Fit(1.0, np.array([0.0, 2.0, -3.0, 5.0, 0.0]), 0.0)
     assert h_neurons(fit).tolist() == [3, 1]
@@ -67,8 +76,8 @@ def test_a_constant_neuron_is_never_chosen() -> None:
 
 def test_one_side_alone_or_missing_features_are_refused() -> None:
     features, labels, _ = planted(50, 20, 2, 1.0, 4)
-    with pytest.raises(BadInput, match="nothing to tell apart"):
+    with pytest.raises(BadInput, match="nothing to tell apart: all items are of one side; ask more questions"):
         path(features, np.zeros_like(labels), [0.1], standardise=True)
     features[3, 4] = np.nan
-    with pytest.raises(BadInput, match="no numbers"):
+    with pytest.raises(BadInput, match="no numbers: a region without a token has no CETT; leave such items out"):
         path(features, labels, [0.1], standardise=True)

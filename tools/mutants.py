@@ -1,0 +1,331 @@
+"""Asks the tests: `python -m tools.mutants backend/forward/row.py --tests tests/unit/backend/forward`.
+
+Owns a run over the mutants of some modules, by hand: not a part of `make test`. The mutants are mutmut's, of decorated
+functions too, which mutmut leaves out. The tests are collected and run once as the code is, and noted line by line;
+each mutant is then put into a fork of this process, where its function's code is exchanged, and meets the tests that
+run its lines, the cheapest files first, until one fails. Needs mutmut (docs/architecture.md says how), and Linux.
+
+Left out, since no test should fail for them: the words of refusals and of assertions, the `strict` of a `zip`, and on
+which device a tensor is made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import difflib
+import gc
+import os
+import random
+import re
+import signal
+import sys
+import threading
+import time
+import types
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import libcst as cst
+import pytest
+from libcst.metadata import MetadataWrapper, ParentNodeProvider, PositionProvider
+from mutmut.mutation import file_mutation
+from mutmut.mutation.mutators import mutation_operators
+from mutmut.mutation.pragma_handling import IgnoredCode
+
+ROOT = Path.cwd()
+REFUSALS = re.compile(r"(?:^|\.)(?:[A-Z]\w*|not_finite)$")
+STRICT = r",?\s*strict=\w+"
+DEVICE = r",?\s*device=[\w.\[\]]+|\.to\((?:None|[\w.\[\]]*device)\)"
+OUTCOMES = {0: "survived", 1: "killed", -signal.SIGALRM: "timed out"}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of one function.
+
+    lines: of the statement that is changed; of the whole function where a default is.
+    diff: what was there and what stands there now.
+    """
+
+    path: str
+    number: int
+    function: str
+    lines: range
+    source: str
+    diff: tuple[str, ...]
+    default: bool
+
+    @property
+    def pointless(self) -> bool:
+        """Whether nothing is changed that a test should notice."""
+        if len(self.diff) != 2:
+            return False
+        old, new = (line[1:].strip() for line in self.diff)
+        for part in (STRICT, DEVICE):
+            bare = {re.sub(r",\s*\)", ")", re.sub(part, "", line)) for line in (old, new)}
+            if re.search(part, old + new) and len(bare) == 1:
+                return True
+        return old.startswith("assert ") and old.split(', "')[0] == new.split(', "')[0]
+
+
+class Visitor(file_mutation.MutationVisitor):
+    """mutmut's, but for decorated functions, which are mutated, and the words of refusals, which are not."""
+
+    METADATA_DEPENDENCIES = (*file_mutation.MutationVisitor.METADATA_DEPENDENCIES, ParentNodeProvider)
+
+    def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
+        if isinstance(node, cst.FunctionDef) and node.decorators:
+            return "abstractmethod" in "".join(cst.Module([]).code_for_node(one) for one in node.decorators)
+        return bool(super()._skip_node_and_children(node)) or (isinstance(node, cst.SimpleString) and self._said(node))
+
+    def _said(self, node: cst.CSTNode | None) -> bool:
+        """Whether a string is a part of what a refusal says."""
+        while node is not None and not isinstance(node, cst.BaseStatement):
+            if isinstance(node, cst.Raise):
+                return True
+            if isinstance(node, cst.Call) and REFUSALS.search(name := cst.Module([]).code_for_node(node.func)):
+                return name[0].islower() or name.startswith(("Bad", "Not", "Zero", "Intervention"))
+            node = self.get_metadata(ParentNodeProvider, node, None)
+        return False
+
+
+def mutants(path: str) -> tuple[int, Iterator[Mutant]]:
+    """How many changes of a module's functions there are, and these in an order drawn by the module's name."""
+    source = (ROOT / path).read_text(encoding="utf-8")
+    nothing = IgnoredCode(**{name: set() for name in IgnoredCode.__dataclass_fields__})
+    visitor = Visitor(mutation_operators, nothing)
+    wrapper = MetadataWrapper(cst.parse_module(source))
+    module = wrapper.visit(visitor)
+    positions = wrapper.resolve(PositionProvider)
+    names = dict(functions(module))
+    numbered = enumerate(visitor.mutations)
+    found = [(number, one) for number, one in numbered if one.contained_by_top_level_function in names]
+    random.Random(path).shuffle(found)
+
+    def made() -> Iterator[Mutant]:
+        for number, one in found:
+            code = module.deep_replace(one.original_node, one.mutated_node).code
+            diff = difflib.unified_diff(source.splitlines(), code.splitlines(), lineterm="", n=0)
+            shown = tuple(line for line in diff if line[:3] not in ("---", "+++") and line[0] in "+-")
+            near = positions.get(one.original_node)
+            first = near.start.line if near else source.splitlines().index(shown[0][1:]) + 1
+            lines, default = statement(source, first, near.end.line if near else first)
+            yield Mutant(path, number, names[one.contained_by_top_level_function], lines, code, shown, default)
+
+    return len(found), made()
+
+
+def functions(module: cst.Module) -> Iterator[tuple[cst.CSTNode, str]]:
+    """Functions of a module and methods of its classes, with their names."""
+    for child in module.body:
+        if isinstance(child, cst.FunctionDef):
+            yield child, child.name.value
+        elif isinstance(child, cst.ClassDef):
+            yield from (
+                (method, f"{child.name.value}.{method.name.value}")
+                for method in child.body.body
+                if isinstance(method, cst.FunctionDef)
+            )
+
+
+def statement(source: str, first: int, last: int) -> tuple[range, bool]:
+    """Lines of the smallest statement (or head of one) around a change; of a function's head those of its body."""
+    best = (range(first, last + 1), False)
+    size = 10**9
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.stmt) or isinstance(node, ast.ClassDef):
+            continue
+        body = getattr(node, "body", None)
+        end = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno or node.lineno
+        if node.lineno <= first <= end and end - node.lineno < size:
+            size, default = end - node.lineno, isinstance(node, ast.FunctionDef)
+            best = (range(body[0].lineno if body and default else node.lineno, (node.end_lineno or end) + 1), default)
+            if body and not default:
+                best = (range(node.lineno, max(end, last) + 1), False)
+    return best
+
+
+def code_of(code: types.CodeType, name: str) -> types.CodeType | None:
+    """The code of a function, by its qualified name, within that of its module."""
+    if code.co_qualname == name:
+        return code
+    inner = (code_of(const, name) for const in code.co_consts if isinstance(const, types.CodeType))
+    return next((one for one in inner if one is not None), None)
+
+
+def put_in(mutant: Mutant, live: Sequence[types.FunctionType]) -> None:
+    """Exchange the code, and for a change in a function's head the defaults, of the function that is changed."""
+    file = str(ROOT / mutant.path)
+    compiled = compile(mutant.source, file, "exec")
+    code = code_of(compiled, mutant.function)
+    assert code is not None, "a change leaves every function there"
+    defaults: Any = None
+    if mutant.default:
+        name = mutant.path.removesuffix(".py").replace("/", ".")
+        before, module = sys.modules[name], types.ModuleType(name)
+        sys.modules[name] = module
+        exec(compiled, vars(module))  # the repository's own module, changed in one place
+        sys.modules[name] = before
+        defaults = module
+        for part in mutant.function.split("."):
+            defaults = vars(defaults)[part]
+        defaults = getattr(defaults, "__wrapped__", getattr(defaults, "__func__", defaults))
+    for function in live:
+        if (function.__code__.co_filename, function.__code__.co_qualname) == (file, mutant.function):
+            function.__code__ = code
+            if defaults is not None:
+                function.__defaults__, function.__kwdefaults__ = defaults.__defaults__, defaults.__kwdefaults__
+
+
+class Run:
+    """The plugin that runs the tests, and then the mutants, in place of pytest's own loop."""
+
+    def __init__(self, paths: Sequence[str], sample: int, seconds: float, say: Callable[[str], None]) -> None:
+        self.paths, self.sample, self.seconds, self.say = paths, sample, seconds, say
+        self.took: dict[str, float] = {}
+        self.lines: dict[str, set[tuple[str, int]]] = {}
+        self.live: list[types.FunctionType] = []
+        self.failed = self.bounded = False
+
+    def pytest_collection(self) -> None:
+        """No examples of earlier runs, and no search for smaller ones: a failure is enough."""
+        from hypothesis import Phase, settings
+
+        profile = settings.get_profile("tests")
+        settings.register_profile("mutants", profile, database=None, phases=[Phase.explicit, Phase.generate])
+        settings.load_profile("mutants")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note a failure of any part of a test."""
+        self.failed |= report.failed
+
+    def pass_all(self, items: Sequence[pytest.Item], behind: pytest.Item) -> bool:
+        """Whether all these pass. `behind` keeps what is made once a session for the next ones."""
+        self.failed = False
+        for item, following in zip(items, [*items[1:], behind], strict=True):
+            if self.bounded:
+                signal.setitimer(signal.ITIMER_REAL, 4 + 8 * self.took[item.nodeid])
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if self.failed:
+                return False
+        return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run the sound code twice, for its times and for its lines, then every module's mutants."""
+        items, files = session.items, {str(ROOT / path): path for path in self.paths}
+        for trace in (False, True):
+            for place, item in enumerate(items):
+                began, lines = time.perf_counter(), self.lines.setdefault(item.nodeid, set())
+                self._trace(files, lines if trace else None)
+                sound = self.pass_all([item], items[(place + 1) % len(items)])
+                self._trace(files, None)
+                assert sound, f"{item.nodeid} fails as the code is"
+                self.took.setdefault(item.nodeid, time.perf_counter() - began)
+        gc.collect()
+        every = (one for one in gc.get_objects() if type(one) is types.FunctionType)
+        self.live = [one for one in every if one.__code__.co_filename in files]
+        for path in self.paths:
+            self._module(path, items)
+        return True
+
+    def _trace(self, files: dict[str, str], lines: set[tuple[str, int]] | None) -> None:
+        def local(frame: types.FrameType, event: str, _: object) -> Any:
+            if lines is not None:
+                lines.add((files[frame.f_code.co_filename], frame.f_lineno))
+            return local
+
+        def entered(frame: types.FrameType, event: str, value: object) -> Any:
+            return local(frame, event, value) if frame.f_code.co_filename in files else None
+
+        threading.settrace(entered if lines is not None else None)
+        sys.settrace(entered if lines is not None else None)
+
+    def _module(self, path: str, items: Sequence[pytest.Item]) -> None:
+        count, found = mutants(path)
+        tally: Counter[str] = Counter()
+        same = ast.dump(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        for mutant in found:
+            if sum(tally.values()) == self.sample:
+                break
+            if mutant.pointless or ast.dump(ast.parse(mutant.source)) == same:
+                continue
+            tests = self._tests(mutant, items)
+            outcome = self._fork(mutant, tests, items[0]) if tests else "survived"
+            tally[outcome] += 1
+            if outcome != "killed":
+                where = f"{path} #{mutant.number} {mutant.function}, line {mutant.lines[0]}"
+                self.say("\n    ".join([f"{outcome}: {where}, {len(tests)} tests", *mutant.diff]))
+        tried, dead = sum(tally.values()), tally["killed"] + tally["timed out"]
+        low, high = wilson(dead, tried)
+        share = f"{dead / max(tried, 1):.0%} ({low:.0%} to {high:.0%})"
+        self.say(f"{path}: {tried} of {count} tried, {dict(tally)}: {share}")
+
+    def _tests(self, mutant: Mutant, items: Sequence[pytest.Item]) -> list[pytest.Item]:
+        """Tests that run the mutant's lines: cheap files first, in them cheap tests, up to `seconds` in all."""
+        wanted = {(mutant.path, line) for line in mutant.lines}
+        files: dict[Path, list[pytest.Item]] = defaultdict(list)
+        for item in items:
+            if wanted & self.lines[item.nodeid]:
+                files[item.path].append(item)
+        told, total = list[pytest.Item](), 0.0
+        for file in sorted(files.values(), key=lambda tests: sum(self.took[one.nodeid] for one in tests)):
+            for item in sorted(file, key=lambda one: self.took[one.nodeid]):
+                total += self.took[item.nodeid]
+                if not told or total <= self.seconds:
+                    told.append(item)
+        return told
+
+    def _fork(self, mutant: Mutant, tests: Sequence[pytest.Item], home: pytest.Item) -> str:
+        child = os.fork()
+        if not child:
+            try:
+                quiet = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(quiet, 1)
+                os.dup2(quiet, 2)
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                put_in(mutant, self.live)
+                self.bounded = True
+                os._exit(0 if self.pass_all(tests, home) else 1)
+            finally:
+                os._exit(1)
+        return OUTCOMES.get(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), "killed")
+
+
+def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927)."""
+    if not count:
+        return 0.0, 1.0
+    share = hits / count
+    middle, half = share + z * z / (2 * count), z * sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return (middle - half) / (1 + z * z / count), (middle + half) / (1 + z * z / count)
+
+
+def main() -> int:
+    """Exit status of pytest."""
+    parser = argparse.ArgumentParser(prog="python -m tools.mutants", description="Ask the tests about some modules.")
+    parser.add_argument("modules", nargs="+", help="paths of modules, from the root of the repository")
+    parser.add_argument("--tests", nargs="+", required=True, help="files or folders of tests")
+    parser.add_argument("--sample", type=int, default=60, help="mutants of each module that are tried")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of tests that one mutant meets at most")
+    asked = parser.parse_args()
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+    def say(text: str) -> None:
+        out.write(text + "\n")
+        out.flush()
+
+    words = ["-q", "-s", "-m", "not model and not browser", "-o", "addopts=--import-mode=importlib"]
+    for name in ("cacheprovider", "xdist", "timeout"):
+        words += ["-p", f"no:{name}"]
+    return int(pytest.main([*words, *asked.tests], plugins=[Run(asked.modules, asked.sample, asked.seconds, say)]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
