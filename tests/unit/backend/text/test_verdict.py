@@ -962,3 +962,12 @@ def test_a_known_answer_between_spaces_is_always_found(before: str, known: str, 
 )
 def test_further_phrasings_and_languages_of_hedges_and_denials(answer: str, known: str, expected: str) -> None:
     assert verdict(answer, [known]) == expected
+
+
+@pytest.mark.parametrize("piece", ["1e", "b'", "a's", "l'a", "Ab'c", "a\u0301", "\uac00"])
+def test_a_word_without_end_is_read_in_time(piece: str) -> None:
+    """A file of questions may hold one of 200,000 characters in each row."""
+    word = piece * (100_000 // len(piece))
+    begun = time.process_time()
+    assert list(tokens(word))
+    assert time.process_time() - begun < 3
