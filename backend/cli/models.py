@@ -14,7 +14,9 @@ from backend.serve import opening
 from backend.serve.remote.client import HttpClient
 
 app = typer.Typer(help="List, find and fetch models.", rich_markup_mode=None)
-Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="by default the model that ships")]
+Name = Annotated[
+    str | None, typer.Argument(metavar="[NAME]", help="by default the model that ships", callback=options.said)
+]
 
 
 @app.command("list")

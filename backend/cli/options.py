@@ -27,10 +27,23 @@ R = TypeVar("R", bound=Frozen)
 T = TypeVar("T")
 
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on standard output and nothing else there")]
-Model = Annotated[str | None, typer.Option(help="table row, hub name, directory or GGUF file")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps; chosen by itself unless given")]
-Dtype = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; chosen by itself unless given")]
-Backend = Annotated[str | None, typer.Option(metavar="URL", help="ask the service at this address instead")]
+
+
+def said(words: str | None) -> str | None:
+    """An option that names something: an empty one, as an unset variable of a shell leaves it, is not "by default"."""
+    if words is not None and not words.strip():
+        raise typer.BadParameter("it names nothing")
+    return words
+
+
+Model = Annotated[str | None, typer.Option(help="table row, hub name, directory or GGUF file", callback=said)]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps; chosen by itself unless given", callback=said)]
+Dtype = Annotated[
+    str | None, typer.Option(help="float32, bfloat16 or float16; chosen by itself unless given", callback=said)
+]
+Backend = Annotated[
+    str | None, typer.Option(metavar="URL", help="ask the service at this address instead", callback=said)
+]
 Keep = Annotated[bool, typer.Option("--store/--no-store", help="use and fill the store of results")]
 
 Prompt = Annotated[str, typer.Option(help="what to ask")]
@@ -113,8 +126,11 @@ def numbers(words: str | None, option: str, kind: Callable[[str], T]) -> tuple[T
     try:
         return tuple(kind(word) for word in words.split(",") if word.strip())
     except ValueError as error:
+        whole = "whole numbers" if kind is int else "numbers"
         raise BadSettings(
-            f"{option} {words[:40]!r} is no list of numbers", str(error), "write numbers apart by commas, like 0,2"
+            f"{option} {words[:40]!r} is no list of {whole}",
+            "one of its parts is none",
+            f"write {whole} apart by commas, like 0,2",
         ) from error
 
 

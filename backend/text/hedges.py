@@ -46,7 +46,8 @@ _SPEAKERS_OWN = (
     rf"(?:i|we) (?:could not|couldnt) {_ADVERBS}(?:{_SAYING}|{_DOING})",
     rf"(?:not|isnt|wasnt|im not|arent|werent) {_ADVERBS}(?:for )?sure(?! footed)",
     rf"(?:not|im not) {_ADVERBS}aware",
-    "unsure|no idea|have no clue|(?<=[.] )no clue",
+    "unsure|no idea|have no clue|(?<=[.] )no clue|(?:do not|dont) think (?:i|we) know",
+    "(?:have not|havent|not) the (?:faintest|foggiest|slightest)(?: idea| clue)?(?= [.,])",
 )
 """What whoever answers does not know or cannot do: of somebody else it is no hedge."""
 _ANSWERS_OWN = (
@@ -66,7 +67,8 @@ _ANYBODYS = (
     "no public record|(?:i am|im|we are) unaware",
     "(?:not enough|insufficient|i lack|we lack) (?:the |any )?(?:information|data|context|knowledge|details)",
     "no way (?:to know|of knowing)|anyones guess|(?<=^[.] )who knows(?= [.]$)|i have never heard of|i dunno|idk",
-    "(?<=^[.] )(?:dunno|n a|no se)(?= [.]$)",
+    "(?<=^[.] )(?:dunno|n a|no se|beats me|(?:i|sorry i|sorry , i) (?:forget|forgot))(?= [.]$)",
+    "your guess is as good as mine|(?:i|we) (?:would not|wouldnt) know(?= [.,])",
     "(?:there (?:is|are|was|were) )no records?|no records? (?:of|that|exists?)|have no records?",
     "(?:no one|nobody) (?:really |actually )?knows",
     rf"nothing (?:(?:is|was|has been) )?{_ADVERBS}(?:known|recorded) (?:about|of)|(?:i|we) know nothing",
@@ -105,6 +107,10 @@ OTHER_HEDGES = (
     *("tut mir leid", "ne sais pas", "ne connais pas", "suis pas sûr", "suis pas sûre", "aucune idée"),
     *("no lo sé", "no se sabe", "no estoy seguro", "no estoy segura", "não sei", "não tenho certeza"),
     *("non lo so", "non so", "non sono sicuro", "non sono sicura", "weet het niet", "weet ik niet", "geen idee"),
+    *("desconozco la respuesta", "lo desconozco", "je l'ignore", "je n'en sais rien", "понятия не имею", "не знам"),
+    *("невідомо", "ne znam", "neviem", "en tiedä", "emme tiedä", "nem tudom", "nu știu", "ved det ikke", "ved ikke"),
+    *("vet ikke", "vet det ikke", "veit ikkje", "hindi ko alam", "sijui", "আমি জানি না", "எனக்குத் தெரியாது"),
+    *("معلوم نہیں", "نہیں معلوم", "नहीं मालूम", "ma ei tea", "nuk e di"),
     *("nie wiem", "vet inte", "không biết", "không chắc", "tidak tahu", "nevím"),
 )
 """What says so in other languages, as it is written."""
@@ -158,7 +164,7 @@ _PERSONS = frozenset({"he", "she", "hes", "shes", "who"})
 _PERSONS_ELSEWHERE = frozenset(
     [
         *("er", "sie", "il", "elle", "ils", "elles", "lui", "lei", "egli", "ella", "ele", "ela", "hij", "zij", "ona"),
-        *("han", "hon", "он", "она", "они", "他", "她"),
+        *("han", "hon", "hun", "он", "она", "они", "他", "她"),
     ]
 )
 _BEFORE_NOUNS = frozenset(

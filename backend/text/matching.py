@@ -70,7 +70,8 @@ _TOKEN = regex.compile(
     regex.IGNORECASE,
 )
 _CUT = regex.compile(rf"[{_JOINERS}{APOSTROPHES}\"]")
-_POSSESSIVE = regex.compile(rf"(.*\p{{L}}.*)[{APOSTROPHES}][sS]")
+_POSSESSIVE = regex.compile(rf"[{APOSTROPHES}][sS]\Z")
+_ANY_LETTER = regex.compile(r"\p{L}")
 _SUFFIXED = regex.compile(rf"(\p{{Lu}}[\p{{L}}\p{{M}}]{{2,}})[{APOSTROPHES}]\p{{Ll}}{{1,6}}")
 """A name with a Turkish suffix."""
 _ELIDED = regex.compile(rf"(?:[ldcjmnstLDCJMNST]|[qQ]u|(?:[dD]e|[nN]e|[sS]u)?ll|[uU]n)[{APOSTROPHES}](\p{{L}}.+)")
@@ -180,8 +181,9 @@ def _is_accent(mark: str, base: str) -> bool:
 
 def owner(raw: str) -> str:
     """A word without the 's behind it: "O'Neill" of "O'Neill's", "X" of "X's"; any other, as "1960's", as it is."""
-    match = _POSSESSIVE.fullmatch(raw)
-    return match[1] if match else raw
+    # Looked at from its end: a text of a hundred thousand characters may be one word.
+    before = raw[:-2]
+    return before if _POSSESSIVE.match(raw, len(before)) and _ANY_LETTER.search(before) else raw
 
 
 def written_out(raw: str) -> str:

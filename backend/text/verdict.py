@@ -34,14 +34,30 @@ _PARTED = re.compile(r"[,.;:!?()\n\u3001\u3002\uff0c\uff1b\uff01\uff1f]")
 _DENIAL = (
     r"(?:(?:not|never|neither|nor|isnt|wasnt|arent|werent|aint|no longer|rather than|instead of"
     r"|(?<!none )(?<!no )other than)(?: be)?"
-    r"|(?:cannot|cant|couldnt) be)(?: (?:in|at|from|by|called|named|actually|really|quite|exactly))?"
+    r"(?: (?:[a-z]+(?:ed|tten|wn)|made|born|found|built|held|won|sung|led|set|spoken)(?= (?:in|at|by)(?: |$)))?"
+    r"|(?:cannot|cant|couldnt) be)"
+    r"(?: (?:in|at|from|by|called|named|actually|really|quite|exactly))?"
     r"(?: (?:\S+ ){1,3}or)?(?: (?:a|an|the))?"
 )
 OTHER_DENIALS = (
     *("不是", "并非", "並非", "不在", "不叫", "ไม่ใช่", "không phải", "không phải là", "bukan", "ليس", "ليست"),
     *("ليس في", "не", "не в", "ни", "nicht", "nicht in", "kein", "keine", "n'est pas", "n'était pas", "no es"),
     *("no fue", "no era", "non è", "non era", "não é", "não foi", "niet", "niet in", "nie", "inte", "ikke"),
-    *("δεν είναι", "לא", "אינה", "אינו"),
+    *(
+        "δεν είναι",
+        "לא",
+        "אינה",
+        "אינו",
+        "est pas",
+        "c'est pas",
+        "est pas à",
+        "est pas en",
+        "était pas",
+        "no en",
+        "no está en",
+    ),
+    *("não em", "non in", "geen", "inte i", "ikke i", "nie jest", "nie był", "nie była", "není", "nebyl", "nebyla"),
+    *("nie je", "nu este", "nu e", "nem", "ei ole", "ei ollut", "не е", "није"),
 )
 """What stands before a name that is denied, as it is written."""
 DENIED_BEHIND = (

@@ -1,4 +1,4 @@
-"""Verbs that lead to an answer, set apart from it: what means "is" in other languages, "call", "named after".
+"""Words that lead to an answer, set apart from it: what means "is" in other languages, "call", "named after", "Sure!".
 
 Owns which words these are. They are read as words that say nothing, so that a phrase ends at them. Refuses to choose
 among phrases (`phrases`), verbs that are nouns as often ("war", "son", "era"), and the rule `blind`, which keeps to
@@ -17,6 +17,15 @@ from backend.identify.answers.wording import Span, Word, words_of
 
 _CALLING = re.compile(r"\bcalls?(?= (?:the|an?|this|that|it|him|her|them|these|its|his|their)\b)")
 _AFTER = re.compile(r"\b(?:named|called)(?= (?:after|for)\b)")
+_OPENING = re.compile(
+    r"\A\W*(?:(?:sure|certainly|absolutely|of course|(?:that is|that's|what) an? \w+ question"
+    r"|(?:great|good|excellent|interesting) question)\s*[!.]\s+)+(?=\w)",
+    re.IGNORECASE,
+)
+"""What a polite answer begins with; all of one that says nothing else stays."""
+_EQUALS = re.compile(r"\bequals(?= [\d-])")
+_SYMBOL = re.compile(r"(?:(?<= is)|(?<=[:=])) (?:He|In|As|At|Be|Am|Es)(?=\W*(?:[.\n]|\Z))")
+"""A chemical symbol that is a small word otherwise, as the last word of what says so."""
 _COPULAS = regex.compile(
     r"(?<!\S)(?:ist|sind|hei(?:ß|ss)t|hieß|est|était|sont|(?:s['\u2019]|se )(?:appelle|nomme)|es|fue|se (?:llama|chama)"
     r"|è|é|foi|são|si chiama|heet|är|heter|jest|adalah|ialah)(?!\S)"
@@ -29,16 +38,23 @@ _KOREAN = re.compile(r"(?:이었습니다|였습니다|입니다|이에요|예�
 """The same at the end of a word."""
 
 
+_READ = ((_COPULAS, "is"), (_EQUALS, "is"), (_CALLING, "known"), (_AFTER, "known"), (_OPENING, "known"))
+"""What is read as another word."""
+
+
 def read_words(response: str) -> list[Word]:
-    """The words of a response: those that mean "is" read as that, "call" before what is called so and "named" before
-    whom it is named after as a word that says nothing.
+    """The words of a response: those that mean "is" read as that; "call" before what is called so, "named" before
+    whom it is named after and what a polite answer begins with as a word that says nothing; a chemical symbol as one.
     """
     words = words_of(response)
     begins = [word.start for word in words]
-    for pattern, piece in ((_COPULAS, "is"), (_CALLING, "known"), (_AFTER, "known")):
+    for pattern, piece in _READ:
         for match in pattern.finditer(response):
             for place in range(bisect_left(begins, match.start()), bisect_left(begins, match.end())):
                 words[place] = replace(words[place], pieces=(piece,), also=frozenset())
+    for match in _SYMBOL.finditer(response):
+        place = bisect_left(begins, match.start())
+        words[place] = replace(words[place], is_quoted=True)
     return words
 
 

@@ -29,10 +29,11 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _NAMES = {"None": None, "null": None, "nan": None, "NaN": None, "NaT": None, "<NA>": None, "NA": None,
+          "NULL": None, "NA_character_": None, "np.nan": None, "np.True_": True, "np.False_": False,
           "True": True, "true": True, "False": False, "false": False}  # fmt: skip
 _CALLS = re.compile(
     r"(?:\w+\.)*(?:c|character|array|asarray|Array|[tT]ensor|list|tuple|set|frozenset|dict|dict_keys|dict_values|Index"
-    r"|OrderedDict|defaultdict|Counter|mappingproxy|deque|str_?|bytes_?|string_|bool_?|u?int\d*|float\d*|Decimal|Fraction"
+    r"|Set|OrderedDict|defaultdict|Counter|mappingproxy|deque|str_?|bytes_?|string_|bool_?|u?int\d*|float\d*|Decimal|Fraction"
     r"|Timestamp|datetime64|date|datetime)"
 )
 _OBJECTS = re.compile(r"(?:\w+\.)*(?:[A-Z]\w*|namespace)")

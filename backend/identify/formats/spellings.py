@@ -4,9 +4,10 @@ Owns what one cell means. A list comes as a list, as JSON in a text, as Python o
 `['a' 'b']`, `array(['a'], dtype=object)`, tuples, sets, dicts: `backend.identify.formats.literals`), without its
 brackets (`'a', 'b'`), or as a text with bars between spellings; a single value as tools print it (`b'a'`,
 `Decimal('3.0')`, `datetime.date(1969, 7, 20)`, `tensor([3])`, `Answer(value='a')`). What pandas turned a number or
-nothing into ("1969.0", "nan", "<NA>") is turned back. Nothing of a text is run. Refuses to guess: a list that is cut
-short ("...") or of which a part is not understood raises `Unclear`, and never becomes one spelling; a real answer that
-only looks so ("[sic]", "'Round Midnight", "f(x=2)", "print('a')") stays as it is.
+nothing into ("1969.0", "nan", "<NA>") is turned back. A list that was written as a text twice is read so. Nothing of
+a text is run. Refuses to guess: a list that is cut short ("...") or of which a part is not understood raises `Unclear`,
+and never becomes one spelling; a real answer that only looks so ("[sic]", "'Round Midnight", "f(x=2)", "print('a')")
+stays as it is.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ from typing import Any
 
 from backend.errors import BadInput
 from backend.identify.formats.literals import CLOSES, Literal, NoLiteral, Tuple, Unclear
+from backend.identify.formats.printed import is_foreign, is_unread
 from backend.untrusted import MAX_DEPTH, json_value
 
 MISSING = frozenset(
-    {"nan", "NaN", "NaT", "<NA>", "None", "null", "\\N", "undefined"}
-    | {"#N/A", "#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!", "#ERROR!"}
+    {"nan", "NaN", "NaT", "<NA>", "None", "null", "\\N", "undefined", "np.nan", "missing", "<nil>", "<null>"}
+    | {"NULL", "(NULL)", "(null)", "[NULL]", "character(0)", "integer(0)", "numeric(0)", "logical(0)"}
+    | {"NA_character_", "list(NULL)"}
+    | {"#N/A", "#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!", "#ERROR!", "#SPILL!", "#CALC!", "#BUSY!"}
+    | {"#GETTING_DATA", "#UNKNOWN!", "#FIELD!", "#BLOCKED!", "#CONNECT!", "#PYTHON!", "#EXTERNAL!", "#TIMEOUT!"}
 )
 """How tools write that nothing is there, where a table was turned into text; spreadsheets what they could not work
 out."""
@@ -33,15 +38,19 @@ _NO_NUMBER = frozenset({"nan", "NaN", "NaT", "<NA>"})
 _KEYS = ("value", "text", "answer", "answers", "aliases", "normalized_aliases")
 """Parts of an object that hold spellings: TriviaQA's, SQuAD's."""
 _WHOLE = re.compile(r"-?\d+\.0|-?\d(?:\.\d+)?[eE]\+?\d{1,2}")
-_MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]00:00:00(?:\.0+)?(?:Z|[+-]00:?00)?")
+_MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]00:00(?::00(?:\.0+)?)?(?:Z|[+-]00:?00)?")
 """A day, as tools write it that know no days without a time."""
+_FIELD = re.compile(rf"\s(?:{'|'.join(_KEYS)})=['\"\[{{]")
 _CALLED = re.compile(
     r"(?:\w+\.)*(?:array|list|tuple|set|frozenset|dict|dict_keys|dict_values|Index|OrderedDict|deque)\(\s*[\[({]"
     r"|(?:set|frozenset|list|tuple|dict|c|character)\(\s*(?:\)|\d*\))\Z|(?:c|list|character)\(\s*[\"']"
+    r"|(?:c|list)\(\s*(?:c\(|list\(|NULL\)|NA\b|[\w.]{2,} = |[\w.]+ = [\"'\d]|-?\d[\d.]*L?,)|Set\(\["
 )
 _PRINTED = re.compile(
-    r"(?:\w+\.)*(?:defaultdict|Counter|mappingproxy)\(|(?:\w+\.)*(?:Timestamp|Decimal)\(\s*['\"]|Fraction\(\d|datetime\.time(?:delta)?\("
-    r"|(?:torch\.)?[tT]ensor\([\[\d.-]|Array\(\[|(?:datetime\.)?date(?:time)?\(\d{4}, \d"
+    r"(?:\w+\.)*(?:defaultdict|Counter|mappingproxy)\(|(?:\w+\.)*(?:Timestamp|Decimal)\(\s*['\"]|Fraction\(\d"
+    r"|datetime\.time(?:delta)?\("
+    r"|(?:torch\.)?[tT]ensor\((?:[\[\d.-]|True\b|False\b)|np\.(?:True_|False_)\Z"
+    r"|Array\(\[|(?:datetime\.)?date(?:time)?\(\d{4}, \d"
     r"|(?:np|numpy)\.(?:str_|bytes_|bool_|u?int\d+|float\d+|datetime64)\("
 )
 """How a single value is printed, or an object that holds one."""
@@ -51,17 +60,14 @@ _BYTES = re.compile(r"[bBuU](?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")", re.DOTA
 _QUOTED = r"(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
 _ROW = re.compile(rf"(?:\[1\]\s+{_QUOTED}(?:\s+{_QUOTED})*|{_QUOTED}(?:\s*,\s*{_QUOTED})+),?", re.DOTALL)
 """Texts of a list without its brackets, and of a vector as R prints it."""
-_ROW_CUT = re.compile(rf"{_QUOTED}(?:\s*,\s*{_QUOTED})*\s*,\s*['\"]?[^'\"]*(?:\.\.\.|\u2026)", re.DOTALL)
-_OBJECT = re.compile(
-    r"\[1\] -?[\d.]+\Z|#<\w|Array\s*\(\s*\[\w+\]\s*=>|[\[{]\s*:\w+\s*=>|map\[\w+:|(?:Map|Set)\(\d+\) ?\{"
-    r"|(?:WrappedArray|Array(?:Seq|Buffer))\(|(?:Array|List|Vector)\(\w[^()]*,|<(?:class|enum) '"
-    r"|<[A-Za-z_][\w.]*: .*>\Z|\[object \w+\]"
-    r"|\w{1,40}(?:\{\w+\})?\[\s*\".*\]\Z|\[?<(?:[\w.]+(?:Scalar|Array)\b|.{1,200} at 0x[0-9a-f]+>)",
+_ROW_CUT = re.compile(
+    rf"{_QUOTED}(?:\s*,\s*{_QUOTED})*\s*,\s*['\"]?[^'\"]*(?:\.\.\.|\u2026)|\"[^\"]*\"(?:\s*,\s*\"[^\"]*\")*\s*,\s*\"[^\"]*",
     re.DOTALL,
 )
-_COLUMN = re.compile(r"\bdtype: \w+\)?\Z")
-"""How pandas, Arrow and Python print what is no list of theirs: of a column, of a single value, of a generator; how
-JavaScript and Ruby print an object, and Julia, Scala, Go and PHP a list."""
+_TEXT_OF_LIST = re.compile(r"(?P<mark>['\"])\s*\\*[\[{].*[\]}]\s*(?P=mark)", re.DOTALL)
+"""A list that was written as a text twice."""
+_FORMULA = re.compile(r'="([^"]*)"')
+"""How a text is kept a text in a CSV that a spreadsheet opens."""
 
 
 def word(value: Any, missing: frozenset[str] = MISSING) -> str:
@@ -130,9 +136,16 @@ def _flat(value: Any, bars: bool, depth: int = 0) -> Iterable[Any]:
             yield from _flat(told.get(key), bars, depth + 1)
     elif isinstance(value, (list, tuple, set, frozenset)):
         for inner in value:
+            if isinstance(inner, (list, tuple)) and _is_rated(inner):
+                raise Unclear("texts beside figures of theirs")
             yield from _flat(inner, False, depth + 1)
     else:
         yield value
+
+
+def _is_rated(values: list[Any] | tuple[Any, ...]) -> bool:
+    """Whether a text stands beside its count or score: ("Rome", 0.9)."""
+    return any(isinstance(one, str) for one in values) and any(isinstance(one, (int, float)) for one in values)
 
 
 def _barred(text: str) -> list[str]:
@@ -160,10 +173,16 @@ def _spelt_list(text: str, is_element: bool) -> list[Any] | dict[str, Any] | Non
         return [_unprinted(text)]
     if not is_element and (fields := _fields(text)):
         return fields
-    if _OBJECT.match(text) or _COLUMN.search(text[-60:]):
+    if formula := _FORMULA.fullmatch(text):
+        return [formula[1]]
+    if not is_element and _TEXT_OF_LIST.fullmatch(text):
+        return _unpacked(text)
+    if is_foreign(text):
         raise Unclear("what another program printed of an object of its own")
     is_printed = _PRINTED.match(text) or _FIELDS.match(text)
     if text[:1] not in CLOSES and not _CALLED.match(text) and not is_printed:
+        if is_unread(text):
+            raise Unclear("what Python printed of an object that is not read")
         return None
     if text[:1] in "[{":
         with suppress(BadInput):
@@ -185,6 +204,15 @@ def _spelt_list(text: str, is_element: bool) -> list[Any] | dict[str, Any] | Non
     return held if isinstance(held, (list, dict)) else None
 
 
+def _unpacked(text: str) -> list[Any]:
+    """The list that a text in quotes spells. Raises Unclear."""
+    inner = _unprinted(text)
+    held = None if inner == text else _spelt_list(inner.strip(), is_element=False)
+    if held is None:
+        raise Unclear("a list of which a part is not understood")
+    return [held]
+
+
 def _unprinted(text: str) -> str:
     """The text that a literal of Python's with a letter before it is: b'Rome'. Raises Unclear."""
     try:
@@ -202,8 +230,8 @@ def _fields(text: str) -> list[Any] | dict[str, Any] | None:
         return [*map(_unprinted, re.findall(_QUOTED, text.removeprefix("[1]"), re.DOTALL))]
     if _ROW_CUT.fullmatch(text):
         raise Unclear("a list that is cut short")
-    name = re.match(r"(\w{2,})=['\"\[{]", text)
-    if not name or name[1] not in _KEYS:
+    name = re.match(r"(\w{2,})=(?:['\"\[{]|\d+ |None |True |False )", text)
+    if not name or not (name[1] in _KEYS or _FIELD.search(text)):
         return None
     try:
         held: dict[str, Any] = Literal(f"Fields({text})").whole()

@@ -129,4 +129,5 @@ def _host(address: str) -> str | None:
         url = httpx.URL(address)
     except (httpx.InvalidURL, ValueError):
         return None
-    return url.host or None if url.scheme in ("http", "https") else None
+    is_address = url.scheme in ("http", "https") and (url.port is None or 0 < url.port < 65536)
+    return url.host or None if is_address else None

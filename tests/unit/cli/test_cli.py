@@ -284,6 +284,12 @@ EARLY = [
     ("identify", "run", "a", "--choice", "fixed"),
     ("identify", "run", "a", "--answers-of", "nobody"),
     ("identify", "resume", "nobody"),
+    # What a shell makes of a variable that is not set is not "by default".
+    *(("explore", "--prompt", "Who?", option, "") for option in ("--model", "--device", "--dtype", "--backend")),
+    ("models", "path", ""),
+    ("models", "list", "--backend", " "),
+    ("explore", "--prompt", "Who?", "--backend", "http://127.0.0.1:99999"),
+    ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--alphas", "none"),
 ]
 
 
@@ -304,6 +310,13 @@ def test_an_option_that_is_wrong_is_refused_before_a_model_is_loaded(
         monkeypatch.setattr(place, name, lambda *_, **__: pytest.fail("a model was loaded"))
     assert main([str(tmp_path / "ids.json") if word == "IDS" else word for word in words] + ["--json"]) == 2
     assert_error_shape(json.loads(capfd.readouterr().out))
+
+
+def test_numbers_that_are_none_are_told_in_words_of_ours(run: Run) -> None:
+    for option, kind in (("--alphas", "numbers"), ("--control-arms", "whole numbers")):
+        status, _, err = run("compare", "--prompt", "Who?", "--neurons", "L1:N5", option, "1,x")
+        assert status == 2 and f"{option} '1,x' is no list of {kind}" in err
+        assert "float" not in err and "int()" not in err
 
 
 def test_a_service_that_does_not_answer_exits_1(run: Run) -> None:

@@ -917,3 +917,57 @@ def test_a_known_answer_between_spaces_is_always_found(before: str, known: str, 
     # Holds unless nothing of the known answer is left after normalising; small words count as they are written alone.
     assume(normalise(known) not in SMALL)
     assert matches(f"{before} {known} {after}", [known]) == bool(normalise(known))
+
+
+@pytest.mark.parametrize(
+    ("answer", "known", "expected"),
+    [
+        ("Beats me.", "Rome", "uncertain"),
+        ("Your guess is as good as mine.", "Rome", "uncertain"),
+        ("I haven't the faintest idea.", "Rome", "uncertain"),
+        ("I wouldn't know.", "Rome", "uncertain"),
+        ("I forget.", "Rome", "uncertain"),
+        ("I don't think I know.", "Rome", "uncertain"),
+        ("Je l'ignore.", "Rome", "uncertain"),
+        ("Desconozco la respuesta.", "Roma", "uncertain"),
+        ("Jeg ved det ikke.", "Rom", "uncertain"),
+        ("Jeg vet ikke, kanskje Oslo.", "Oslo", "uncertain"),
+        ("En tied\u00e4.", "Rooma", "uncertain"),
+        ("Nem tudom, tal\u00e1n R\u00f3ma.", "R\u00f3ma", "uncertain"),
+        ("Nu \u0219tiu.", "Roma", "uncertain"),
+        ("\u041d\u0435 \u0437\u043d\u0430\u043c.", "\u0420\u0438\u043c", "uncertain"),
+        ("\u0906\u092e\u093f \u0928\u0939\u0940\u0902 \u092e\u093e\u0932\u0942\u092e", "Roma", "uncertain"),
+        ("\u0986\u09ae\u09bf \u099c\u09be\u09a8\u09bf \u09a8\u09be", "Roma", "uncertain"),
+        ("Not the slightest doubt: Rome.", "Rome", "right"),
+        ("I forgot to say: Rome.", "Rome", "right"),
+        ("Han vet ikke at Oslo brenner.", "Oslo", "right"),
+        ("Hun ved ikke, om Oslo er stor.", "Oslo", "right"),
+        ("It was not written by Dickens.", "Dickens", "wrong"),
+        ("The book was not published in 1969.", "1969", "wrong"),
+        ("She was never crowned in London.", "London", "wrong"),
+        ("He was not born in Rome but in Paris.", "Rome", "wrong"),
+        ("He was not born in Rome but in Paris.", "Paris", "right"),
+        ("It is not found in nature; technetium.", "technetium", "right"),
+        ("It was not only written by Dickens.", "Dickens", "right"),
+        ("Het is geen goud, maar zilver.", "goud", "wrong"),
+        ("Het is geen goud, maar zilver.", "zilver", "right"),
+        ("C'est pas Rome.", "Rome", "wrong"),
+        ("To nie jest Rzym.", "Rzym", "wrong"),
+        ("Nen\u00ed Praha.", "Praha", "wrong"),
+        ("Nu este Roma.", "Roma", "wrong"),
+        ("Nem R\u00f3ma.", "R\u00f3ma", "wrong"),
+        ("Se ei ole Rooma.", "Rooma", "wrong"),
+        ("Nemo", "Nemo", "right"),
+    ],
+)
+def test_further_phrasings_and_languages_of_hedges_and_denials(answer: str, known: str, expected: str) -> None:
+    assert verdict(answer, [known]) == expected
+
+
+@pytest.mark.parametrize("piece", ["1e", "b'", "a's", "l'a", "Ab'c", "a\u0301", "\uac00"])
+def test_a_word_without_end_is_read_in_time(piece: str) -> None:
+    """A file of questions may hold one of 200,000 characters in each row."""
+    word = piece * (100_000 // len(piece))
+    begun = time.process_time()
+    assert list(tokens(word))
+    assert time.process_time() - begun < 3

@@ -200,10 +200,31 @@ def test_labels_and_numbers_of_points_are_no_answer(response: str, question: str
         ("답은 파리예요.", "답은?", "파리"),
         ("It is a call.", "What is it?", "call"),
         ("They call for peace in Rome.", "Where?", "Rome"),
+        ("3 times 4 equals 12.", "What is 3 times 4?", "12"),
         ("한국의 수도는 서울입니다.", "한국의 수도는 어디입니까?", "서울"),
     ],
 )
 def test_verbs_that_name_and_what_means_is_in_other_languages_are_no_part_of_the_answer(
+    response: str, question: str, expected: str
+) -> None:
+    assert said(response, question) == expected
+
+
+@pytest.mark.parametrize(
+    ("response", "question", "expected"),
+    [
+        ("Sure! The red planet is Mars.", "Which planet is red?", "Mars"),
+        ("Great question! The red planet is Mars.", "Which planet is red?", "Mars"),
+        ("That's an interesting question. It is Mars.", "Which planet is red?", "Mars"),
+        ("Of course! Sure! Mars.", "Which planet is red?", "Mars"),
+        ("Sure!", "Which deodorant is it?", "Sure"),
+        ("Sure thing", "Which song is it?", "Sure thing"),
+        ("The symbol is He.", "What is the chemical symbol of helium?", "He"),
+        ("The symbol of arsenic is: As", "What is the chemical symbol of arsenic?", "As"),
+        ("It is in Rome.", "Where is it?", "Rome"),
+    ],
+)
+def test_what_a_polite_answer_begins_with_is_no_answer_and_a_symbol_is_no_small_word(
     response: str, question: str, expected: str
 ) -> None:
     assert said(response, question) == expected
