@@ -146,6 +146,8 @@ FORM = Join((Field(IdentifyView, "form"),), _put, _read, at_first=(TrainForm(),)
 def leave() -> None:
     """The run that was changed stays as it is; the form begins anew."""
     _forget()
+    # Set, not only let go of: a browser sends again what stands in its fields.
+    _put(TrainForm())
     session.change(IdentifyView, changing=None)
     joins.keep((FORM,))
 
