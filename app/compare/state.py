@@ -15,7 +15,7 @@ from app import session
 from app.compare import draft, switches
 from app.compare.switches import BESIDE
 from app.compare.view import SETTINGS, CompareView
-from app.shared import joins
+from app.shared import example, joins
 from app.shared.joins import Field, Join
 from app.shared.view import Shared
 from backend.errors import HNeuronsError
@@ -28,7 +28,7 @@ from backend.types.refusal import refused
 TWIN = "Random twin"
 AGAINST = "Negative weights"
 KINDS = {"layer": "same layers", "free": "any layer"}
-_OTHERS, _EXAMPLE = "compare.others", "compare.example"
+_OTHERS = "compare.others"
 _PROMPT, _KNOWN, _BESIDE, TWINS = "compare.prompt", "compare.known", "compare.beside", "compare.twins"
 _DECODED = ("max_new_tokens", "temperature")
 """Of decoding, what this page shows; the rest stays as Explore or a link has it."""
@@ -54,7 +54,7 @@ def take_up() -> bool:
 def show_example(result: Comparison) -> None:
     """Put the request of a finished example into the view, so that its switches can be flipped."""
     asked = result.request
-    st.session_state[_EXAMPLE] = asked.prompt, asked.decoding.max_new_tokens
+    example.shown(asked.prompt, asked.decoding.max_new_tokens)
     chosen, settings = draft.of_request(asked)
     session.change(
         Shared, prompt=asked.prompt, chat=asked.chat, system=asked.system, decoding=asked.decoding, neurons=chosen
@@ -70,31 +70,6 @@ def press_run() -> None:
 def pressed() -> bool:
     """Whether Run was pressed, told once."""
     return bool(st.session_state.pop("compare.pressed", False))
-
-
-def _leave_example() -> None:
-    """Let another question than the example's have answers of the usual length, not the example's short ones."""
-    prompt, longest = st.session_state.get(_EXAMPLE) or _example_of_link()
-    if prompt is None or st.session_state[_PROMPT] == prompt:
-        return
-    st.session_state.pop(_EXAMPLE, None)
-    if st.session_state[key("max_new_tokens")] == longest:
-        st.session_state[key("max_new_tokens")] = Decoding().max_new_tokens
-
-
-def _example_of_link() -> tuple[str | None, int | None]:
-    """The example's question and length where its link was opened, as after a reload; nothing where it was not."""
-    shared = session.view(Shared)
-    if shared.decoding.max_new_tokens == Decoding().max_new_tokens:
-        return None, None
-    try:
-        example = session.client().results.example("compare")
-    except HNeuronsError:
-        return None, None
-    if not isinstance(example, Comparison):
-        return None, None
-    told = example.request.prompt, example.request.decoding.max_new_tokens
-    return told if told == (shared.prompt, shared.decoding.max_new_tokens) else (None, None)
 
 
 def ask_the_same() -> None:
@@ -208,7 +183,9 @@ def negative() -> NeuronSet:
 
 def commit_prompt() -> None:
     """Let what is typed be what is asked, as when Run is pressed. Before the field is drawn."""
-    _leave_example()
+    # Another question than the example's has answers of the usual length, not the example's short ones.
+    longest = key("max_new_tokens")
+    st.session_state[longest] = example.length(st.session_state[_PROMPT], st.session_state[longest])
     session.change(Shared, prompt=st.session_state[_PROMPT])
     joins.keep(JOINS)
 

@@ -13,6 +13,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from app.explore.view import Unrun
+from app.explore.words import visible
 from backend.types import Decoding, ExploreRequest, Population, Threshold
 from backend.types.base import Frozen
 from backend.types.refusal import refused
@@ -92,7 +93,8 @@ def _form() -> dict[str, Any]:
     """The form's values, newest first from its fields: Streamlit forgets fields that a run did not draw."""
     form: dict[str, Any] = st.session_state.setdefault(_FORM, {})
     for name in form:
-        form[name] = st.session_state.get(_key(name), form[name])
+        value = st.session_state.get(_key(name), form[name])
+        form[name] = tuple(value) if isinstance(value, list) else value
     return form
 
 
@@ -151,6 +153,10 @@ def _settings() -> None:
             "Top-p", 0.01, 1.0, step=0.05, **_field("top_p"), help="Choose among the likeliest that make up p"
         )
         left.number_input("Seed", 0, 2**31 - 1, **_field("seed"), help="The same seed draws the same answer again")
+    st.multiselect(
+        "Texts that end the answer", _form()["stop"], _form()["stop"], key=_key("stop"), accept_new_options=True,
+        max_selections=8, format_func=visible, placeholder="none: type one",
+    )  # fmt: skip
     st.text_area("System prompt", **_field("system"), height=68, placeholder="the template’s own, if it has one")
     st.text_area(
         "Look into this answer instead of a new one", **_field("answer"), height=68,

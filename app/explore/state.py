@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from app import session, text
 from app.explore import form
 from app.explore.view import NONE, ExploreView, Unrun
-from app.shared import jobs, joins
+from app.shared import example, jobs, joins
 from app.shared.joins import Field, Join
 from app.shared.view import ASKED, Shared
 from backend.errors import BadInput
@@ -33,6 +33,9 @@ def ask_it() -> None:
         session.fail("explore", error)
         st.session_state[REFUSED] = _said()
         return
+    longest = example.length(request.prompt, request.decoding.max_new_tokens)
+    decoding = request.decoding.model_copy(update={"max_new_tokens": longest})
+    request = request.model_copy(update={"decoding": decoding})
     _ask(request)
     keep_draft()
     jobs.run_job("explore", request.model_copy(update={"neurons": session.followed()}))
@@ -81,8 +84,8 @@ def keep_draft() -> None:
 def _put(draft: str | None, unrun: Unrun, *_: Any) -> None:
     asked, shown = _request(), _asked()
     # The example brings its question; its short answer is not a setting that a person made.
-    example = shown.prompt if shown is not None and asked is None else None
-    form.fill(asked, draft or example, unrun.model_dump(exclude_none=True))
+    its_prompt = shown.prompt if shown is not None and asked is None else None
+    form.fill(asked, draft or its_prompt, unrun.model_dump(exclude_none=True))
 
 
 def _read() -> tuple[str | None, Unrun]:

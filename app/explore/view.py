@@ -31,6 +31,7 @@ class Unrun(Frozen):
     top_k: Annotated[int, Field(ge=0, le=1000)] | None = None
     top_p: Annotated[float, Field(ge=0.01, le=1)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    stop: Annotated[tuple[Words, ...], Field(max_length=8)] | None = None
     k: Annotated[float, Field(ge=0, le=20)] | None = None
     population: Population | None = None
 

@@ -98,7 +98,14 @@ def ending(result: Exploration) -> str:
         "given": "given, not generated",
         "stopped": "stopped",
     }
-    return f"{count}, {ends[result.finish]}" + ("" if result.finish == "given" else f"; {how}")
+    stops = ", ".join(f"“{markdown(visible(words))}”" for words in decoding.stop)
+    until = f"; stops at {stops}" if stops else ""
+    return f"{count}, {ends[result.finish]}" + ("" if result.finish == "given" else f"; {how}{until}")
+
+
+def visible(words: str) -> str:
+    """A text with its line breaks as they are written in code: a stop text is often one alone."""
+    return words.replace("\n", "\\n")
 
 
 def certainty(result: Exploration) -> str | None:

@@ -71,16 +71,43 @@ def open_form() -> RunView | None:
     What a link says, or Back, stands above what the form held.
     """
     state = st.session_state
-    if _CHANGED not in state and CHANGE not in state:
-        joins.take_up((FORM,))
-    run = state.pop(CHANGE, None)
+    run = _newly_changed()
     if run is not None:
         state[_CHANGED] = run
         state.update(filled(run))
+    elif _CHANGED not in state:
+        joins.take_up((FORM,))
     for name, value in state.get(_KEPT, {}).items():
         # Streamlit forgets what stands in a field as soon as the field is not drawn.
         state.setdefault(name, value)
     return state.get(_CHANGED)
+
+
+def _newly_changed() -> RunView | None:
+    """The run whose settings are to be put into the form: asked for on the page, or named by a link or Back."""
+    state, named = st.session_state, session.view(IdentifyView).changing
+    asked, held = state.pop(CHANGE, None), state.get(_CHANGED)
+    if isinstance(asked, RunView):
+        session.change(IdentifyView, changing=asked.name)
+        return asked
+    if named == (held.name if held is not None else None):
+        return None
+    if held is not None:
+        _forget()
+        _put(session.view(IdentifyView).form)
+    return None if named is None else _run_called(named)
+
+
+def _run_called(name: str) -> RunView | None:
+    try:
+        found = next((run for run in session.client().runs.list() if run.name == name), None)
+    except HNeuronsError as error:
+        session.note(error.sentence)
+        return None
+    if found is None:
+        session.note(f"There is no run {name} here that could be changed.")
+        session.change(IdentifyView, changing=None)
+    return found
 
 
 def close_form() -> None:
@@ -118,12 +145,19 @@ FORM = Join((Field(IdentifyView, "form"),), _put, _read, at_first=(TrainForm(),)
 
 def leave() -> None:
     """The run that was changed stays as it is; the form begins anew."""
+    _forget()
+    # Set, not only let go of: a browser sends again what stands in its fields.
+    _put(TrainForm())
+    session.change(IdentifyView, changing=None)
+    joins.keep((FORM,))
+
+
+def _forget() -> None:
     state = st.session_state
     state.pop(_CHANGED, None)
     state.pop(_KEPT, None)
     for name in [name for name in state if str(name).startswith("train.")]:
         del state[name]
-    joins.keep((FORM,))
 
 
 def filled(run: RunView) -> dict[str, Any]:

@@ -26,8 +26,7 @@ def page() -> None:
     probe = session.probe()
     room = session.view(IdentifyView).room
     _head(probe, room)
-    missing = session.missing_probe()
-    frame.notes((*session.link_notes(), *([missing] if missing else [])))
+    told = st.container()
     with st.container():
         model_status.waiting()
     if room == "train":
@@ -40,6 +39,10 @@ def page() -> None:
         report.draw(probe)
     else:
         _none()
+    # Last, and above: a room finds out too what of a link is not here.
+    missing = session.missing_probe()
+    with told:
+        frame.notes((*session.link_notes(), *([missing] if missing else [])))
     runs.asked_to_delete()
     address.close("identify")
 

@@ -14,7 +14,7 @@ from app.links import AsJson
 from app.shared.view import PageView
 from backend.types.base import Frozen
 from backend.types.identify import CONSISTENCIES, Sampling
-from backend.types.plan import Labels
+from backend.types.plan import Labels, RunName
 
 Room = Literal["report", "train", "answers", "probes"]
 OWN = "my own numbers"
@@ -66,3 +66,5 @@ class IdentifyView(PageView):
 
     room: Room = "report"
     form: Annotated[TrainForm, AsJson()] = TrainForm()
+    changing: RunName | None = None
+    """The run whose settings stand in the form in the place of `form`, to be changed or widened."""

@@ -373,3 +373,14 @@ def test_the_keyboard_goes_past_the_tokens_and_its_focus_is_seen(page: Page) -> 
     page.keyboard.press("Enter")
     focused = "document.activeElement.shadowRoot === null && document.activeElement !== document.body"
     assert page.evaluate(focused), "the focus is behind the strip, in no token"
+
+
+def test_leaving_a_run_that_was_to_be_changed_empties_the_form(page: Page, address: str) -> None:
+    name = page.get_by_role("textbox", name="Name of the run")
+    page.goto(f"{address}/identify?room=train&changing=smollm2-135m-instruct")
+    expect(name).to_have_value("smollm2-135m-instruct")
+    settled(page)
+    page.get_by_role("button", name="Leave it").click()
+    expect(page.get_by_text("Changing smollm2")).to_have_count(0)
+    settled(page)
+    expect(name).to_have_value("")

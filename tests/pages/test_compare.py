@@ -86,6 +86,14 @@ def test_the_first_visit_shows_a_finished_example_and_asks_nothing() -> None:
     assert any("A single example is an anecdote" in one.value for one in app.markdown)
 
 
+def test_settings_of_a_link_that_asks_nothing_give_way_to_the_examples_with_a_word() -> None:
+    said = "neither a question nor neurons"
+    for link in ({"controls": "20"}, {"alphas": "0,2"}, {"max_new_tokens": "7"}):
+        app = opened(FakeClient(), **link)
+        assert heading(app) == EXAMPLE and any(said in one.value for one in app.info)
+    assert not any(said in one.value for one in opened(FakeClient()).info)
+
+
 def test_another_question_than_the_examples_gets_an_answer_of_the_usual_length() -> None:
     client = FakeClient()
     app = opened(client)

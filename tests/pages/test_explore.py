@@ -15,7 +15,7 @@ from app.shared import token_strip
 from app.shared.view import Shared
 from backend.errors import BackendUnavailable, BadPrompt, ModelUnreadable, ZeroOutput
 from backend.neurons import NeuronSet
-from backend.types import Decoding, ExploreRequest, ModelStatus, NeuronRequest
+from backend.types import Comparison, Decoding, ExploreRequest, ModelStatus, NeuronRequest
 from backend.types.standing import Standing, score_of
 from tests import fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient, FakeModels, exploration
@@ -445,3 +445,32 @@ def test_why_an_empty_box_cannot_be_asked_is_told_until_something_is_typed() -> 
     assert "The prompt is empty" in everything(app) and "The box is empty" in everything(app)
     type_prompt(app, "Why?").run()
     assert "is empty" not in everything(app)
+
+
+def stop_texts(app: AppTest) -> list[str]:
+    return next(one for one in app.multiselect if one.label == "Texts that end the answer").value
+
+
+def test_the_stop_texts_of_a_link_are_asked_again_shown_and_can_be_taken_away() -> None:
+    client = FakeClient()
+    app = opened(client, prompt="Who leads Nortel?", stop='["\\n", "He"]')
+    assert stop_texts(app) == ["\n", "He"] and "stops at “\\n”, “He”" in everything(app)
+    app.button(key="ask-run").click().run()
+    assert [one.decoding.stop for one in asked(client)] == [("\n", "He"), ("\n", "He")]
+    next(one for one in app.multiselect if one.label == "Texts that end the answer").set_value(["He"]).run()
+    assert address(app)["unrun"] == '{"stop":["He"]}' and "Settings were changed since" in everything(app)
+    again = opened(FakeClient(), **address(app))
+    assert stop_texts(again) == ["He"]
+    app.button(key="ask-run").click().run()
+    assert asked(client)[-1].decoding.stop == ("He",) and address(app)["stop"] == '["He"]'
+
+
+def test_the_short_answer_of_compares_example_is_not_taken_along_to_another_question_here() -> None:
+    client = FakeClient()
+    example = client.results.example("compare")
+    assert isinstance(example, Comparison) and example.request.decoding != Decoding()
+    request = example.request
+    link = {"prompt": request.prompt, "max_new_tokens": str(request.decoding.max_new_tokens)}
+    app = run(opened(client, **link), "Who leads Egypt?")
+    assert asked(client)[-1].decoding == Decoding() and address(app)["prompt"] == "Who leads Egypt?"
+    assert "max_new_tokens" not in address(app) and prompt(app) == "Who leads Egypt?"

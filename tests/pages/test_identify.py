@@ -457,6 +457,26 @@ def test_a_failed_run_keeps_its_reason_over_a_reload_and_is_changed_with_its_own
     assert isinstance(request, IdentifyRequest) and (request.name, request.answers_of) == ("other", "mine")
 
 
+def test_the_run_that_is_changed_stands_in_the_address_so_that_a_reload_keeps_it_and_back_leaves_it() -> None:
+    client = Standing(job=None, done=False)
+    first = opened(client, room="train")
+    first.text_input(key="train.name").set_value("mine")
+    first.number_input(key="train.temperature").set_value(0.5)
+    first.button(key="train.start").click().run()
+    app = opened(client, room="train", form='{"name":"next"}')
+    app.button(key="change-mine").click().run()
+    assert app.query_params["changing"] in ("mine", ["mine"])
+    again = opened(client, room="train", form='{"name":"next"}', changing="mine")
+    assert "Changing **mine**" in words(again) and again.number_input(key="train.temperature").value == 0.5
+    del app.query_params["changing"]
+    with mock.patch.object(session, "went_back", lambda: True):
+        app.run()
+    assert "Changing" not in words(app) and app.text_input(key="train.name").value == "next"
+    assert app.number_input(key="train.temperature").value == 1.0
+    gone = opened(client, room="train", changing="other")
+    assert not gone.exception and "There is no run other here" in words(gone) and "changing" not in gone.query_params
+
+
 def test_a_run_that_was_broken_off_and_one_with_too_little_to_expect_say_so() -> None:
     client = Standing(job=None, done=False, waits=True)
     started(client)
