@@ -91,7 +91,7 @@ def finished(result: Comparison) -> None:
             _foot(result, row, place, names[place])
     _other_known(result)
     if len(shown) < len(plans):
-        with st.expander(f"All {len(plans)} answers", icon=":material/table_rows:"):
+        with st.expander(f"All {len(plans)} answers", icon=":material/table_rows:", key="every-answer"):
             st.dataframe(table(result), hide_index=True, key="all-answers", alt="Every row's answer, as a table")
 
 

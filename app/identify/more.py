@@ -192,7 +192,7 @@ def _made(probe: Probe, card: Report) -> None:
     table = pd.DataFrame([{"what": key, "value": str(value)} for key, value in told.items()])
     st.dataframe(table, hide_index=True, key="made-table", alt="What the probe was made from")
     if probe.plan is not None:
-        with st.expander("The whole plan"):
+        with st.expander("The whole plan", key="whole-plan"):
             st.code(probe.plan.model_dump_json(indent=2), language=None, wrap_lines=True, height=400)
     st.download_button(
         "The probe with its report, JSON", lambda: probe.model_dump_json(indent=1).encode(), f"{probe.name}.json",

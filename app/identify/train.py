@@ -177,7 +177,7 @@ def _questions_in(payload: bytes, name: str, limit: int | None, seed: int) -> Re
 
 def _settings() -> None:
     """All that need not be touched."""
-    with st.expander("Settings"):
+    with st.expander("Settings", key="train-settings"):
         st.text_input(
             "Behind every question", Sampling().suffix, key="train.suffix", max_chars=500,
             help="The authors' instruction. It is part of the prompt that every figure belongs to.",

@@ -41,7 +41,7 @@ def draw(result: Exploration, probe: Probe) -> None:
     chances = probe.along(result)
     if chances is None:
         return
-    with st.expander("The probe’s score of this answer", icon=":material/show_chart:"):
+    with st.expander("The probe’s score of this answer", icon=":material/show_chart:", key="answer-score"):
         for sentence in _told(result, probe):
             st.markdown(text.markdown(sentence))
         st.markdown(muted(probe_words.judged(probe)))

@@ -65,6 +65,15 @@ def test_no_table_of_a_page_has_a_column_out_of_sight(page: Page, address: str, 
     assert_all_in_sight(page)
 
 
+def test_all_answers_stay_open_while_the_scores_of_some_come(page: Page, address: str) -> None:
+    page.goto(f"{address}/{MANY_ROWS.replace('Nortel', 'Enron')}")
+    expect(answers(page)).to_have_count(6)
+    page.get_by_text("All 9 answers", exact=True).click()
+    expect(answers(page).get_by_text("Score of the probe", exact=False)).to_have_count(6)
+    settled(page)
+    expect(page.get_by_test_id("stDataFrame").first).to_be_visible(timeout=20_000)
+
+
 def test_no_table_of_the_report_card_has_a_column_out_of_sight(page: Page, address: str) -> None:
     page.set_viewport_size({"width": 1280, "height": 800})
     page.goto(f"{address}/identify")

@@ -108,6 +108,7 @@ FIELDS: dict[type[Frozen], dict[str, st.SearchStrategy[Any]]] = {
             top_p=st.floats(0.05, 1),
             judge_words=st.booleans(),
         ),
+        "changing": st.none() | st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True),
     },
 }
 all_views = st.builds(
@@ -260,7 +261,11 @@ SAVED: dict[str, tuple[type[Frozen], str, tuple[str, ...]]] = {
     "card": (Shared, "card", ("L1:E2:N3",)),
     "template": (Shared, "template", ("1",)),
     "draft": (ExploreView, "draft", ("Half a quest", "")),
-    "unrun": (ExploreView, "unrun", ('{"system":"Né","max_new_tokens":7,"k":2.5,"population":"token"}',)),
+    "unrun": (
+        ExploreView,
+        "unrun",
+        ('{"system":"Né","max_new_tokens":7,"k":2.5,"population":"token"}', '{"stop":["a,b","\\n"]}'),
+    ),
     "measure": (ExploreView, "measure", ("usual",)),
     "part": (ExploreView, "part", ("0", "3")),
     "answer": (ExploreView, "answer", ("Cairo",)),
@@ -287,6 +292,7 @@ SAVED: dict[str, tuple[type[Frozen], str, tuple[str, ...]]] = {
     "moved_score": (CompareView, "moved_score", ("sum",)),
     "room": (IdentifyView, "room", ("train", "probes")),
     "form": (IdentifyView, "form", ('{"name":"mine","samples":4,"top_p":0.8,"judge_words":true}',)),
+    "changing": (IdentifyView, "changing", ("mine-2",)),
 }
 """Key of an address that people have saved -> the field that it names, and values as addresses have them."""
 
@@ -309,4 +315,4 @@ def test_an_address_that_was_saved_opens_and_is_written_as_it_was(key: str, text
 
 def test_every_setting_of_an_exploration_can_stand_changed_in_its_form() -> None:
     asked = set(ExploreRequest.model_fields) - {"prompt", "decoding", "threshold", "neurons", "top"}
-    assert set(Unrun.model_fields) == asked | (set(Decoding.model_fields) - {"stop"}) | set(Threshold.model_fields)
+    assert set(Unrun.model_fields) == asked | set(Decoding.model_fields) | set(Threshold.model_fields)
