@@ -79,6 +79,7 @@ def test_the_last_token_is_read_where_it_is_captured_and_nowhere_else(
     model = tiny("gpt2")
     row = replace(ROW, ignore_ends=True)
     if captured is not None:
+        # One of the names of positions, as the parameters above have them: the checker sees a text.
         row = replace(row, capture=Peaks(), captured=captured)  # type: ignore[arg-type]
     (one,), told = answered(model, row)
     assert (one.finish, len(one.ids), len(told)) == ("length", 6, 6)
