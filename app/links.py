@@ -101,8 +101,17 @@ def _changed(group: Frozen) -> str:
 
 PLAIN = Spelling(None, str)
 FLAG = Spelling(None, lambda value: "1" if value else "0")
-JSON = Spelling(json.loads, _changed)
-TEXTS = Spelling(json.loads, json.dumps)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("its brackets lie too deep in each other") from error
+
+
+JSON = Spelling(_json, _changed)
+TEXTS = Spelling(_json, json.dumps)
 NUMBERS, WORDS = Spelling(_numbers, _commas), Spelling(_words, _commas)
 OWN = Spelling(_own, lambda own: _commas(f"{one.neuron}={one.alpha}" for one in own))
 
@@ -160,7 +169,8 @@ def read(kind: type[Frozen], given: Mapping[str, str]) -> tuple[dict[str, Any], 
             continue
         text = given[param.key]
         try:
-            value = param.read(text)
+            value, told = _changes(param, text) if param.spelling is JSON else (param.read(text), ())
+            notes += told
         except ValidationError as error:
             notes.append(_note(param.key, text, refused(error).why))
         except (ValueError, BadInput) as error:
@@ -170,6 +180,25 @@ def read(kind: type[Frozen], given: Mapping[str, str]) -> tuple[dict[str, Any], 
                 value = fields.get(param.field, param.of()).model_copy(update={param.within: value})
             fields[param.field] = value
     return fields, tuple(notes)
+
+
+def _changes(param: Param, text: str) -> tuple[Frozen, tuple[str, ...]]:
+    """The value of a field that is written as JSON: of its own fields those that can be read, and a note for each that
+    cannot. Raises ValueError where the text is no JSON object."""
+    kind: type[Frozen] = type(param.value(param.of()))
+    given = param.spelling.read(text) if param.spelling.read else text
+    if not isinstance(given, dict):
+        raise ValueError("a JSON object stands here")
+    found, notes = {}, []
+    for name, value in given.items():
+        if name not in kind.model_fields:
+            notes.append(_not_known(f"{param.key}.{name}"))
+            continue
+        try:
+            found[name] = getattr(kind.model_validate({name: value}), name)
+        except ValidationError as error:
+            notes.append(_note(f"{param.key}.{name}", json.dumps(value, ensure_ascii=False), refused(error).why))
+    return kind(**found), tuple(notes)
 
 
 def write(view: Frozen, only: Collection[str] | None = None) -> dict[str, str]:
@@ -191,11 +220,7 @@ def spoken_of(kind: type[Frozen], given: Iterable[str]) -> frozenset[str]:
 def unknown(given: Iterable[str], kinds: Iterable[type[Frozen]]) -> tuple[str, ...]:
     """A note for each key that none of these types has."""
     known = {param.key for kind in kinds for param in params(kind)}
-    return tuple(
-        f"The link holds “{_short(key)}”, which this page does not know. It was left out."
-        for key in given
-        if key not in known
-    )
+    return tuple(_not_known(key) for key in given if key not in known)
 
 
 def lost(keys: Iterable[str], kinds: Iterable[type[Frozen]]) -> tuple[str, ...]:
@@ -218,6 +243,10 @@ def fitting(written: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]
             # What stands in its place: the key under which it is kept, once for all.
             del sizes[key]
     return fit, long
+
+
+def _not_known(key: str) -> str:
+    return f"The link holds “{_short(key)}”, which this page does not know. It was left out."
 
 
 def _note(key: str, text: str, why: str) -> str:

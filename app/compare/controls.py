@@ -61,7 +61,7 @@ def _settings() -> None:
         "Longest answer, tokens", 1, 2048, key=state.key("max_new_tokens"), persist_state="session"
     )  # fmt: skip
     right.number_input(
-        "Temperature", 0.0, 5.0, step=0.1, key=state.key("temperature"), persist_state="session",
+        "Temperature", 0.0, 5.0, step=0.1, format="%g", key=state.key("temperature"), persist_state="session",
         help="0 takes the likeliest token each time (greedy). Above 0, answers also differ by chance.",
     )  # fmt: skip
     st.toggle("Run at every flip of a switch", **joins.follow(CompareView, "flips", FLIP))

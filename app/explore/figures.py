@@ -24,6 +24,7 @@ from app.shared.view import Shared
 from backend.errors import BadNeurons
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration
+from backend.types.numbers import counted
 from backend.types.probe import Probe
 
 SWITCH: tuple[Score, ...] = ("largest", "top10", "usual")
@@ -136,6 +137,9 @@ def _map(result: Exploration, cell: Cell, probe: Probe | None) -> None:
     places = cells.shown_columns(result, template=session.view(Shared).template)
     parts = cells.pages(places)
     page = cells.page_of(places, cell) if view.part is None else min(view.part, len(parts) - 1)
+    if view.part is not None and view.part != page:
+        gone = f"This text has no part {view.part + 1}: it has {counted(len(parts), 'part')}"
+        st.markdown(muted(f"{gone}, and the last is shown." if page else f"{gone}."))
     if len(parts) > 1:
         st.segmented_control(
             "Tokens", range(len(parts)), required=True, format_func=lambda n: f"tokens {parts[n][0]} to {parts[n][-1]}",

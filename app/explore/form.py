@@ -68,8 +68,16 @@ def typed() -> str:
 
 def changed(asked: ExploreRequest | None) -> dict[str, Any]:
     """The settings, the prompt aside, that no longer stand as `asked` has them."""
-    before = _form_of(asked)
-    return {name: value for name, value in _form().items() if name != "prompt" and value != before[name]}
+    return _differing(_form(), _form_of(asked))
+
+
+def differing(request: ExploreRequest) -> dict[str, Any]:
+    """The settings of `request`, the prompt aside, that no fresh form has."""
+    return _differing(_form_of(request), _form_of(None))
+
+
+def _differing(form: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in form.items() if name != "prompt" and value != before[name]}
 
 
 def request() -> ExploreRequest:
@@ -144,14 +152,15 @@ def _settings() -> None:
     left, right = st.columns(2)
     left.number_input("Longest answer, in tokens", 1, 2048, **_field("max_new_tokens"))
     right.number_input(
-        "Temperature", 0.0, 5.0, step=0.1, **_field("temperature"),
+        "Temperature", 0.0, 5.0, step=0.1, format="%g", **_field("temperature"),
         help="0 always takes the likeliest token; higher lets chance choose",
     )  # fmt: skip
     if _form()["temperature"] > 0:
         left.number_input("Top-k", 0, 1000, **_field("top_k"), help="Choose among the k likeliest; 0 among all")
         right.number_input(
-            "Top-p", 0.01, 1.0, step=0.05, **_field("top_p"), help="Choose among the likeliest that make up p"
-        )
+            "Top-p", 0.0, 1.0, step=0.05, format="%g", **_field("top_p"),
+            help="Choose among the likeliest that make up p",
+        )  # fmt: skip
         left.number_input("Seed", 0, 2**31 - 1, **_field("seed"), help="The same seed draws the same answer again")
     st.multiselect(
         "Texts that end the answer", _form()["stop"], _form()["stop"], key=_key("stop"), accept_new_options=True,
@@ -170,4 +179,4 @@ def _settings() -> None:
         "neurons of", populations, index=populations.index(_form()["population"]), key=_key("population"),
         format_func=lambda name: _POPULATIONS[name], label_visibility="collapsed",
     )  # fmt: skip
-    right.number_input("k", 0.0, 20.0, step=0.5, **_field("k"), label_visibility="collapsed")
+    right.number_input("k", 0.0, 20.0, step=0.5, format="%g", **_field("k"), label_visibility="collapsed")

@@ -35,6 +35,7 @@ def open_page() -> None:
     elif wanted is None and (opened or session.result("explore", Exploration) is None):
         jobs.stop_job("explore")
         _example()
+        state.settle()
     state.fill()
     state.forget_refusal()
 

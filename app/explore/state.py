@@ -18,7 +18,7 @@ from app.shared.joins import Field, Join
 from app.shared.view import ASKED, Shared
 from backend.errors import BadInput
 from backend.neurons import NeuronSet
-from backend.types import Exploration, ExploreRequest
+from backend.types import Exploration, ExploreRequest, Threshold
 from backend.types.refusal import refused
 
 REFUSED = "explore.refused"
@@ -71,6 +71,19 @@ def _said() -> tuple[str, dict[str, object]]:
     return form.typed(), form.changed(_request())
 
 
+def settle() -> None:
+    """Where no question is asked: the settings of a link are not asked either, and stand in the form, to be run."""
+    shared, view = session.view(Shared), session.view(ExploreView)
+    said = ExploreRequest.model_construct(
+        prompt="", chat=shared.chat, system=shared.system, answer=view.answer, decoding=shared.decoding,
+        threshold=view.threshold,
+    )  # fmt: skip
+    unrun = Unrun(**(form.differing(said) | view.unrun.model_dump(exclude_none=True)))
+    usual = Shared()
+    session.change(Shared, chat=usual.chat, system=usual.system, decoding=usual.decoding)
+    session.change(ExploreView, answer=None, threshold=Threshold(), unrun=unrun)
+
+
 def fill() -> None:
     """Let the form say what is asked, where that came from elsewhere: a link, Back, another page, the example."""
     joins.take_up((FORM,))
@@ -116,6 +129,7 @@ def wanted() -> ExploreRequest | None:
         return _request(session.followed())
     except ValidationError as error:
         session.note(refused(error).sentence)
+        session.change(ExploreView, draft=session.view(Shared).prompt or None)
         session.change(Shared, prompt=None)
         return None
 

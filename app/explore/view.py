@@ -29,7 +29,7 @@ class Unrun(Frozen):
     max_new_tokens: Annotated[int, Field(ge=1, le=2048)] | None = None
     temperature: Annotated[float, Field(ge=0, le=5)] | None = None
     top_k: Annotated[int, Field(ge=0, le=1000)] | None = None
-    top_p: Annotated[float, Field(ge=0.01, le=1)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     stop: Annotated[tuple[Words, ...], Field(max_length=8)] | None = None
     k: Annotated[float, Field(ge=0, le=20)] | None = None

@@ -7,26 +7,29 @@ Refuses to draw the form (`identify_train`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
 from pydantic import ValidationError
 
 from app import session, text
 from app.identify.runs import CHANGE
-from app.identify.view import OWN, IdentifyView, TrainForm
+from app.identify.view import AS_BEGUN, OWN, IdentifyView, TrainForm
 from app.shared import joins
 from app.shared.joins import Field, Join
 from backend.errors import HNeuronsError
-from backend.types.identify import CONSISTENCIES, Consistency, Question, RegionRule, Sampling
+from backend.types.base import Frozen
+from backend.types.identify import CONSISTENCIES, Consistency, Question
 from backend.types.numbers import fixed
-from backend.types.plan import Checks, LlmJudge, Plan, RunView, Screening, Source, Training
+from backend.types.plan import Checks, LlmJudge, Plan, RunView, Screening, Source
 from backend.types.refusal import refused
 from backend.types.results import ModelInfo
 
-AS_BEGUN = "As begun"
+MOST_UNCERTAIN = 3
+"""Uncertain samples of a question that is kept by one's own numbers, in a run that is new."""
 _KEPT, _CHANGED = "train:form", "train:changed"
 _NOT_KEPT = ("train.start", "train.file", "train.leave", "train.let_go")
+F = TypeVar("F", bound=Frozen)
 
 
 @dataclass(frozen=True)
@@ -71,31 +74,14 @@ def open_form() -> RunView | None:
     What a link says, or Back, stands above what the form held.
     """
     state = st.session_state
-    run = _newly_changed()
-    if run is not None:
-        state[_CHANGED] = run
-        state.update(filled(run))
-    elif _CHANGED not in state:
-        joins.take_up((FORM,))
+    asked = state.pop(CHANGE, None)
+    if isinstance(asked, RunView):
+        session.change(IdentifyView, changing=asked.name, form=TrainForm())
+    joins.take_up((FORM,))
     for name, value in state.get(_KEPT, {}).items():
         # Streamlit forgets what stands in a field as soon as the field is not drawn.
         state.setdefault(name, value)
     return state.get(_CHANGED)
-
-
-def _newly_changed() -> RunView | None:
-    """The run whose settings are to be put into the form: asked for on the page, or named by a link or Back."""
-    state, named = st.session_state, session.view(IdentifyView).changing
-    asked, held = state.pop(CHANGE, None), state.get(_CHANGED)
-    if isinstance(asked, RunView):
-        session.change(IdentifyView, changing=asked.name)
-        return asked
-    if named == (held.name if held is not None else None):
-        return None
-    if held is not None:
-        _forget()
-        _put(session.view(IdentifyView).form)
-    return None if named is None else _run_called(named)
 
 
 def _run_called(name: str) -> RunView | None:
@@ -112,10 +98,8 @@ def _run_called(name: str) -> RunView | None:
 
 def close_form() -> None:
     """Keep what the form holds."""
-    state = st.session_state
-    state[_KEPT] = {**state.get(_KEPT, {}), **_held()}
-    if _CHANGED not in state:
-        joins.keep((FORM,))
+    st.session_state[_KEPT] = {**st.session_state.get(_KEPT, {}), **_held()}
+    joins.keep((FORM,))
 
 
 def _held() -> dict[str, Any]:
@@ -125,31 +109,40 @@ def _held() -> dict[str, Any]:
     return {key: state[key] for key in keys if key not in _NOT_KEPT}
 
 
-def _put(form: TrainForm) -> None:
+def _put(form: TrainForm, changing: str | None) -> None:
+    """Fill the form. An untouched one is a fresh form, or where a run is changed what that was begun with."""
+    run = None if changing is None else _run_called(changing)
+    for held in (_CHANGED, _KEPT):
+        st.session_state.pop(held, None)
+    if run is not None:
+        st.session_state[_CHANGED] = run
+        form = begun_with(run) if form == TrainForm() else form
+    elif AS_BEGUN in (form.source, form.size):
+        # The run that it was to be taken from is not here.
+        fresh = TrainForm()
+        form = form.model_copy(update={"source": fresh.source, "size": fresh.size})
     st.session_state.update({f"train.{name}": value for name, value in form.model_dump().items()})
 
 
 def _read() -> tuple[TrainForm]:
-    held = _held()
+    held, run = _held(), st.session_state.get(_CHANGED)
+    fields = {name: held[f"train.{name}"] for name in TrainForm.model_fields if f"train.{name}" in held}
     try:
-        return (
-            TrainForm(**{name: held[f"train.{name}"] for name in TrainForm.model_fields if f"train.{name}" in held}),
-        )
+        said = TrainForm(**fields)
     except ValidationError:
         return (session.view(IdentifyView).form,)
+    return (TrainForm() if run is not None and said == begun_with(run) else said,)
 
 
-FORM = Join((Field(IdentifyView, "form"),), _put, _read, at_first=(TrainForm(),))
+FORM = Join((Field(IdentifyView, "form"),), _put, _read, (Field(IdentifyView, "changing"),), (TrainForm(), None))
 """The form's fields, which say by themselves what an untouched form does."""
 
 
 def leave() -> None:
     """The run that was changed stays as it is; the form begins anew."""
-    _forget()
+    session.change(IdentifyView, changing=None, form=TrainForm())
     # Set, not only let go of: a browser sends again what stands in its fields.
-    _put(TrainForm())
-    session.change(IdentifyView, changing=None)
-    joins.keep((FORM,))
+    joins.take_up((FORM,))
 
 
 def _forget() -> None:
@@ -160,24 +153,21 @@ def _forget() -> None:
         del state[name]
 
 
-def filled(run: RunView) -> dict[str, Any]:
+def begun_with(run: RunView) -> TrainForm:
     """The form's fields as the run's plan has them."""
     plan: Plan = run.plan
     sampling, training, judge = plan.sampling, plan.training, plan.judge
-    named = next((name for name, one in CONSISTENCIES.items() if one == plan.filter), OWN)
-    found = {
-        "name": run.name, "source": AS_BEGUN, "size": AS_BEGUN, "suffix": sampling.suffix, "samples": sampling.samples,
-        "temperature": sampling.temperature, "top_k": sampling.top_k, "top_p": sampling.top_p,
-        "max_new_tokens": sampling.max_new_tokens, "filter": named, "labels": training.labels,
-        "choice": training.choice, "words": plan.words, "pooling": plan.rule.pooling, "position": plan.rule.position,
-        "seed": plan.seed, "judge": judge.model if judge else "",
-        "judging": "decides" if judge is None or judge.decides else "compares",
-        "judge_words": judge is not None and judge.words, "right": plan.filter.right, "wrong": plan.filter.wrong,
-        "greedy": plan.filter.greedy, "limit": plan.source.limit,
-    }  # fmt: skip
-    if training.c is not None:
-        found["c"] = training.c
-    return {f"train.{name}": value for name, value in found.items()}
+    return TrainForm(
+        name=run.name, source=AS_BEGUN, size=AS_BEGUN, suffix=sampling.suffix, samples=sampling.samples,
+        temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p,
+        max_new_tokens=sampling.max_new_tokens, labels=training.labels, choice=training.choice,
+        c=TrainForm().c if training.c is None else training.c, words=plan.words,
+        filter=next((name for name, one in CONSISTENCIES.items() if one == plan.filter), OWN),
+        right=plan.filter.right, wrong=plan.filter.wrong, greedy=plan.filter.greedy,
+        pooling=plan.rule.pooling, position=plan.rule.position, seed=plan.seed, judge=judge.model if judge else "",
+        judging="decides" if judge is None or judge.decides else "compares",
+        judge_words=judge is not None and judge.words, limit=plan.source.limit,
+    )  # fmt: skip
 
 
 def time_words(info: ModelInfo, asked: int, drawn: int) -> str:
@@ -211,45 +201,56 @@ def plan(own_file: str, size: Size, changed: RunView | None = None) -> Plan:
         changed: the run that is changed; what the form does not show stays as it is there.
     """
     state = st.session_state
+    was = changed.plan if changed is not None else Plan()
+    as_begun = changed is not None and state["train.size"] == AS_BEGUN
     seed = int(state["train.seed"])
-    filter = CONSISTENCIES.get(state["train.filter"])
+    source = Source(per_relation=size.per_relation)
     try:
-        if filter is None:
-            filter = Consistency(
-                right=state["train.right"], wrong=state["train.wrong"], greedy=state["train.greedy"], uncertain=3
-            )
-        source = Source(per_relation=size.per_relation)
         if own_file:
             source = Source(file=own_file, per_relation=None, limit=state.get("train.limit"))
         elif changed is not None and state["train.source"] == AS_BEGUN:
-            source = changed.plan.source
-        all_drawn = changed is not None and changed.plan.screening is None and state["train.size"] == AS_BEGUN
+            source = was.source
         return Plan(
             source=source,
-            sampling=Sampling(
-                samples=state["train.samples"], temperature=state["train.temperature"], top_k=state["train.top_k"],
-                top_p=state["train.top_p"], suffix=state["train.suffix"], seed=seed,
-                max_new_tokens=state["train.max_new_tokens"],
+            sampling=_with(
+                was.sampling, "samples", "temperature", "top_k", "top_p", "suffix", "max_new_tokens",
+                seed=was.sampling.seed if changed is not None and seed == was.seed else seed,
             ),
-            screening=None if all_drawn else Screening(at_most=size.at_most),
-            filter=filter,
+            screening=was.screening if as_begun else Screening(at_most=size.at_most),
+            filter=_filter(changed),
             words=state["train.words"],
-            rule=RegionRule(position=state["train.position"], pooling=state["train.pooling"]),
-            training=Training(
-                labels=state["train.labels"], choice=state["train.choice"],
-                c=state["train.c"] if state["train.choice"] == "fixed" else None,
+            rule=_with(was.rule, "position", "pooling"),
+            training=_with(
+                was.training, "labels", "choice", c=state["train.c"] if state["train.choice"] == "fixed" else None
             ),
             checks=size.checks,
-            judge=_judge(),
+            judge=_judge(was.judge),
             seed=seed,
         )  # fmt: skip
     except ValidationError as error:
         raise refused(error) from error
 
 
-def _judge() -> LlmJudge | None:
+def _with(was: F, *shown: str, **more: Any) -> F:
+    """A part of a plan with the fields that the form shows under their names, and `more`. Raises ValidationError."""
+    said = {name: st.session_state[f"train.{name}"] for name in shown}
+    return type(was)(**{**dict(was), **said, **more})
+
+
+def _filter(changed: RunView | None) -> Consistency:
+    """The filter named in the form, or one's own numbers. Raises ValidationError."""
+    named = CONSISTENCIES.get(st.session_state["train.filter"])
+    if named is not None:
+        return named
+    own = changed is not None and changed.plan.filter not in CONSISTENCIES.values()
+    was = changed.plan.filter if changed is not None and own else Consistency(uncertain=MOST_UNCERTAIN)
+    return _with(was, "right", "wrong", "greedy")
+
+
+def _judge(was: LlmJudge | None) -> LlmJudge | None:
     state = st.session_state
     model = state["train.judge"].strip()
     if not model:
         return None
-    return LlmJudge(model=model, decides=state["train.judging"] == "decides", words=state["train.judge_words"])
+    said = {"model": model, "decides": state["train.judging"] == "decides", "words": state["train.judge_words"]}
+    return LlmJudge(**{**(dict(was) if was is not None else {}), **said})

@@ -156,9 +156,7 @@ def just_started() -> None:
     with st.container(border=True, key="just-started"):
         head = st.container()
         going = progress(name, job, "started")
-        told = (
-            "is under way; it also stands among the runs." if going else "is no longer running: see it among the runs."
-        )
+        told = f"{going}; it also stands among the runs." if going else "is no longer running: see it among the runs."
         head.markdown(f"**{text.markdown(name)}** {muted(told)}")
         if not going:
             _ended(name, job)
@@ -182,14 +180,14 @@ def resume(run: RunView) -> None:
         st.session_state[FAILED] = error
 
 
-def progress(name: str, job: str, place: str = "") -> bool:
-    """How far a job is, with Stop; whether it still goes on."""
+def progress(name: str, job: str, place: str = "") -> str:
+    """How far a job is, with Stop; what it does, in words behind its name, none where it has ended."""
     try:
         seen = session.client().jobs.view(job)
     except HNeuronsError:
-        return False
+        return ""
     if seen.state not in ("queued", "running"):
-        return False
+        return ""
     stages = [event for event in seen.events if isinstance(event, StageEvent)]
     words, fraction = (stages[-1].stage, stages[-1].fraction) if stages else ("beginning", None)
     if seen.waits_for is not None:
@@ -204,7 +202,9 @@ def progress(name: str, job: str, place: str = "") -> bool:
             session.client().jobs.stop(job)
         except HNeuronsError as error:
             jobs.shown_error(error)
-    return True
+    if seen.waits_for is not None:
+        return "waits for its model"
+    return "waits for its turn" if seen.state == "queued" and seen.position else "is under way"
 
 
 def _ended(name: str, job: str | None) -> None:

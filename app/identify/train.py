@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from app import session, text
 from app.identify import form, runs
-from app.identify.form import AS_BEGUN, SIZES, Size, plan
+from app.identify.form import SIZES, Size, plan
 from app.identify.runs import FAILED
-from app.identify.view import FILTERS, OWN
+from app.identify.view import AS_BEGUN, FILTERS, OWN
 from app.shared import frame, into_view, jobs
 from app.shared.frame import muted
 from backend.errors import BadInput, HNeuronsError
@@ -184,9 +184,9 @@ def _settings() -> None:
         )  # fmt: skip
         one, two, three, four, five = st.columns(5)
         one.number_input("Samples", 1, 100, 10, key="train.samples")
-        two.number_input("Temperature", 0.05, 5.0, 1.0, 0.1, key="train.temperature")
+        two.number_input("Temperature", 0.01, 5.0, 1.0, 0.1, key="train.temperature", format="%g")
         three.number_input("Top-k", 0, 1000, 50, key="train.top_k", help="0 takes every token")
-        four.number_input("Top-p", 0.05, 1.0, 0.9, 0.05, key="train.top_p")
+        four.number_input("Top-p", 0.0, 1.0, 0.9, 0.05, key="train.top_p", format="%g")
         five.number_input("Tokens", 1, 512, 32, key="train.max_new_tokens", help="The longest answer, in tokens")
         named = st.selectbox(
             "Which questions are kept", FILTERS, index=2, key="train.filter",
@@ -220,7 +220,7 @@ def _fitting() -> None:
         help="Near the best: its AUROC is within one standard error of the largest.",
     )  # fmt: skip
     if choice == "fixed":
-        st.number_input("This C", 0.001, 1e5, 1.0, format="%g", key="train.c", width=220)
+        st.number_input("This C", 0.0, None, 1.0, format="%g", key="train.c", width=220)
     st.segmented_control(
         "The words that answer", ["phrase", "blind", "known"], default="phrase", required=True, key="train.words",
         format_func=lambda name: {

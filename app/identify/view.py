@@ -6,7 +6,7 @@ Streamlit and plans; a file of questions stays with whoever has it.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, field_validator
 
@@ -17,6 +17,8 @@ from backend.types.identify import CONSISTENCIES, Sampling
 from backend.types.plan import Labels, RunName
 
 Room = Literal["report", "train", "answers", "probes"]
+AS_BEGUN: Final = "As begun"
+"""Where a run is changed: the questions, or how many, that it was begun with."""
 OWN = "my own numbers"
 """The filter whose figures stand in fields of their own."""
 FILTERS = (*CONSISTENCIES, OWN)
@@ -24,17 +26,18 @@ Count = Annotated[int, Field(ge=1, le=100)]
 
 
 class TrainForm(Frozen):
-    """The form's fields by their names in it. Each that stands as here is left out of an address."""
+    """The form's fields by their names in it, within the bounds that a plan has. Each that stands as here is left out
+    of an address."""
 
     name: Annotated[str, Field(max_length=64)] = ""
-    source: Literal["Those that ship", "My file"] = "Those that ship"
-    size: Literal["A look", "Thorough"] = "A look"
+    source: Literal["Those that ship", "My file", "As begun"] = "Those that ship"
+    size: Literal["A look", "Thorough", "As begun"] = "A look"
     limit: Annotated[int, Field(ge=1, le=10**9)] | None = None
     suffix: Annotated[str, Field(max_length=500)] = Sampling().suffix
     samples: Count = 10
-    temperature: Annotated[float, Field(ge=0.05, le=5)] = 1.0
+    temperature: Annotated[float, Field(ge=0.01, le=5)] = 1.0
     top_k: Annotated[int, Field(ge=0, le=1000)] = 50
-    top_p: Annotated[float, Field(ge=0.05, le=1)] = 0.9
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
     max_new_tokens: Annotated[int, Field(ge=1, le=512)] = 32
     filter: str = FILTERS[2]
     right: Count = 5
@@ -42,7 +45,7 @@ class TrainForm(Frozen):
     greedy: bool = True
     labels: Labels = "1-vs-1"
     choice: Literal["one-se", "cross-validation", "paper", "fixed"] = "one-se"
-    c: Annotated[float, Field(ge=0.001, le=1e5)] = 1.0
+    c: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     words: Literal["phrase", "blind", "known"] = "phrase"
     pooling: Literal["mean", "max"] = "mean"
     position: Literal["answer", "predicting"] = "answer"
@@ -67,4 +70,4 @@ class IdentifyView(PageView):
     room: Room = "report"
     form: Annotated[TrainForm, AsJson()] = TrainForm()
     changing: RunName | None = None
-    """The run whose settings stand in the form in the place of `form`, to be changed or widened."""
+    """The run that is to be changed or widened: an untouched `form` then is what it was begun with."""

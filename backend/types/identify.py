@@ -13,7 +13,7 @@ from pydantic import Field
 
 from backend.types.base import Frozen, Strict
 from backend.types.estimate import Estimate
-from backend.types.requests import Decoding, Text
+from backend.types.requests import MIN_TEMPERATURE, Decoding, Text
 from backend.types.results import Finish
 
 SUFFIX = " Respond with the answer only, without any explanation."
@@ -102,11 +102,11 @@ class Sampling(Strict):
     """How each question is answered: once greedily, and `samples` times by drawing."""
 
     samples: int = Field(default=10, ge=1, le=100)
-    temperature: float = Field(default=1.0, gt=0.0, le=5.0)
+    temperature: float = Field(default=1.0, ge=MIN_TEMPERATURE, le=5.0)
     top_k: int = Field(default=50, ge=0, le=1000)
     top_p: float = Field(default=0.9, gt=0.0, le=1.0)
     max_new_tokens: int = Field(default=50, ge=1, le=512)
-    suffix: str = Field(default=SUFFIX, max_length=500)
+    suffix: Text = Field(default=SUFFIX, max_length=500)
     seed: int = Field(default=0, ge=0, lt=2**31)
 
     @property

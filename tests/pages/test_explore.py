@@ -15,7 +15,7 @@ from app.shared import token_strip
 from app.shared.view import Shared
 from backend.errors import BackendUnavailable, BadPrompt, ModelUnreadable, ZeroOutput
 from backend.neurons import NeuronSet
-from backend.types import Comparison, Decoding, ExploreRequest, ModelStatus, NeuronRequest
+from backend.types import Comparison, Decoding, ExploreRequest, ModelStatus, NeuronRequest, Threshold
 from backend.types.standing import Standing, score_of
 from tests import fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient, FakeModels, exploration
@@ -431,7 +431,10 @@ def test_the_part_of_a_long_text_stands_in_the_address_and_gives_way_to_a_chosen
     assert not app.exception and address(app)["part"] == "0"
     again = opened(FakeClient(), part="0")
     assert again.session_state["part"] == 0
-    assert opened(FakeClient(), part="77").session_state["part"] == len(parts.options) - 1
+    beyond = opened(FakeClient(), part="77")
+    assert beyond.session_state["part"] == len(parts.options) - 1
+    assert f"This text has no part 78: it has {len(parts.options)} parts, and the last is shown" in everything(beyond)
+    assert "no part" not in everything(again)
     asked_anew = run(app, "Who wrote Hamlet?")
     assert "part" not in address(asked_anew), "another question's text has other parts"
 
@@ -463,6 +466,46 @@ def test_the_stop_texts_of_a_link_are_asked_again_shown_and_can_be_taken_away() 
     assert stop_texts(again) == ["He"]
     app.button(key="ask-run").click().run()
     assert asked(client)[-1].decoding.stop == ("He",) and address(app)["stop"] == '["He"]'
+
+
+SETTINGS = {
+    "chat": "0", "system": "Be brief.", "answer": "Cairo.", "max_new_tokens": "7", "temperature": "0.5",
+    "top_k": "3", "top_p": "0.001", "seed": "5", "stop": '["He"]', "k": "2", "population": "model",
+}  # fmt: skip
+
+
+def test_the_settings_of_a_link_without_a_question_stand_in_the_form_and_run_asks_with_them() -> None:
+    client = FakeClient()
+    app = opened(client, **SETTINGS)
+    assert not app.exception and not asked(client) and heading(app) == EXAMPLE
+    assert "Settings were changed since: Run asks it" in everything(app), "the example's answer is another's"
+    again = opened(FakeClient(), **address(app))
+    assert address(again) == address(app), "a reload keeps them"
+    app.button(key="ask-run").click().run().run()
+    wanted = ExploreRequest(
+        prompt="Who is the CEO of Nortel?", chat=False, system="Be brief.", answer="Cairo.", neurons=PROBE.all,
+        decoding=Decoding(max_new_tokens=7, temperature=0.5, top_k=3, top_p=0.001, seed=5, stop=("He",)),
+        threshold=Threshold(k=2, population="model"),
+    )  # fmt: skip
+    assert asked(client) == [wanted]
+    assert set(SETTINGS) < set(address(app)) and "unrun" not in address(app)
+
+
+def test_a_setting_of_a_link_without_a_question_can_be_set_back_and_stays_so() -> None:
+    app = opened(FakeClient(), max_new_tokens="7", system="Be brief.")
+    next(one for one in app.number_input if one.label == "Longest answer, in tokens").set_value(40).run()
+    assert address(app) == {"unrun": '{"system":"Be brief."}'}
+    again = opened(FakeClient(), **address(app))
+    assert next(one for one in again.number_input if one.label == "Longest answer, in tokens").value == 40
+
+
+def test_a_question_of_a_link_that_cannot_be_asked_stays_in_the_form_with_its_settings() -> None:
+    link = {"prompt": " ", "seed": "5", "temperature": "1", "answer": "Cairo."}
+    client = FakeClient()
+    app = opened(client, **link)
+    assert not app.exception and not asked(client) and "is empty" in everything(app)
+    assert prompt(app) == link["prompt"]
+    assert all(name in address(app)["unrun"] for name in link if name != "prompt")
 
 
 def test_the_short_answer_of_compares_example_is_not_taken_along_to_another_question_here() -> None:

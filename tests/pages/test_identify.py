@@ -15,8 +15,8 @@ from app.identify import train
 from backend.errors import BadInput
 from backend.identify.answers.items import MIN_SIDE
 from backend.types import IdentifyRequest, JobView, StageEvent
-from backend.types.identify import Verdict
-from backend.types.plan import LlmJudge, RunView, Source
+from backend.types.identify import Consistency, RegionRule, Sampling, Verdict
+from backend.types.plan import Checks, LlmJudge, Plan, RunView, Screening, Source, Training
 from backend.types.report import Baseline
 from tests import fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient, FakeRuns
@@ -465,16 +465,50 @@ def test_the_run_that_is_changed_stands_in_the_address_so_that_a_reload_keeps_it
     first.button(key="train.start").click().run()
     app = opened(client, room="train", form='{"name":"next"}')
     app.button(key="change-mine").click().run()
-    assert app.query_params["changing"] in ("mine", ["mine"])
-    again = opened(client, room="train", form='{"name":"next"}', changing="mine")
+    assert address(app) == {"room": "train", "changing": "mine"}
+    again = opened(client, **address(app))
     assert "Changing **mine**" in words(again) and again.number_input(key="train.temperature").value == 0.5
+    again.number_input(key="train.samples").set_value(20).run()
+    edited = opened(client, **address(again))
+    assert "Changing **mine**" in words(edited) and edited.number_input(key="train.samples").value == 20
+    assert edited.number_input(key="train.temperature").value == 0.5
+    assert edited.text_input(key="train.name").value == "mine"
+    edited.button(key="train.leave").click().run()
+    assert address(edited) == {"room": "train"} and edited.number_input(key="train.samples").value == 10
     del app.query_params["changing"]
+    app.query_params["form"] = '{"name":"next"}'
     with mock.patch.object(session, "went_back", lambda: True):
         app.run()
     assert "Changing" not in words(app) and app.text_input(key="train.name").value == "next"
     assert app.number_input(key="train.temperature").value == 1.0
     gone = opened(client, room="train", changing="other")
     assert not gone.exception and "There is no run other here" in words(gone) and "changing" not in gone.query_params
+
+
+def test_of_a_run_that_is_changed_all_stays_that_the_form_does_not_show() -> None:
+    begun = Plan(
+        source=Source(per_relation=7),
+        sampling=Sampling(temperature=0.01, top_p=0.001, seed=3),
+        screening=Screening(at_most=None),
+        filter=Consistency(right=4, wrong=8, uncertain=1),
+        rule=RegionRule(other="response"),
+        training=Training(standardise=True, choice="fixed", c=1e-6, folds=4, held_out=6, cs=(0.1, 1.0)),
+        checks=Checks(refits=3, permutations=10),
+        judge=LlmJudge(model="other", at_once=2),
+        seed=5,
+    )
+    client = Standing(job=None, done=False, plan=begun)
+    started(client)
+    app = opened(client, room="train", changing="mine")
+    app.button(key="train.start").click().run()
+    assert not app.exception and not app.error
+    request = client.submitted[-1][1]
+    assert isinstance(request, IdentifyRequest) and request.plan == begun
+    app.number_input(key="train.samples").set_value(11).run()
+    app.button(key="train.start").click().run()
+    request = client.submitted[-1][1]
+    assert isinstance(request, IdentifyRequest)
+    assert dict(request.plan) == {**dict(begun), "sampling": Sampling(**{**dict(begun.sampling), "samples": 11})}
 
 
 def test_a_run_that_was_broken_off_and_one_with_too_little_to_expect_say_so() -> None:
@@ -504,6 +538,8 @@ def test_a_run_whose_model_was_taken_away_says_so_and_what_it_waits_for(monkeypa
     (bar, *_) = app.get("progress")
     assert "Interrupted: another model was loaded" in unescape(bar.proto.text)
     assert "goes on by itself when Fake-135M-Instruct is loaded again" in unescape(bar.proto.text)
+    begun = started(client, "other")
+    assert "waits for its model" in words(begun) and "is under way" not in words(begun)
     assert bar.proto.value == 50, "how far it was stays"
 
 

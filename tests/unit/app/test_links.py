@@ -192,6 +192,9 @@ def test_a_fresh_page_has_an_empty_address() -> None:
         ("chat", "perhaps"),
         ("unrun", "no json"),
         ("unrun", "[1]"),
+        ("unrun", '{"a":' * 5_000),
+        ("stop", "[" * 5_000),
+        ("form", "[" * 5_000),
         ("unrun", '{"k": 99}'),
         ("unrun", '{"other": 1}'),
         ("measure", "loud"),
@@ -204,6 +207,15 @@ def test_a_bad_value_is_left_out_and_told_while_the_rest_is_kept(key: str, bad: 
     held, notes = views.read({key: bad, "answer": "Cairo"})
     assert len(notes) == 1 and key in notes[0] and "left out" in notes[0]
     assert held == of(ExploreView(answer="Cairo"))
+
+
+def test_of_a_field_that_is_written_as_json_only_what_cannot_be_read_is_left_out() -> None:
+    held, notes = views.read({"unrun": '{"seed": 4, "colour": 1, "k": 99, "stop": ["."]}'})
+    assert held == of(ExploreView(unrun=Unrun(seed=4, stop=(".",))))
+    assert len(notes) == 2 and "unrun.colour" in notes[0] and "unrun.k “99”" in notes[1]
+    held, notes = views.read({"form": '{"name": "mine", "samples": 0, "c": "much", "words": null}'})
+    assert held == of(IdentifyView(form=TrainForm(name="mine")))
+    assert [note.split("“")[0] for note in notes] == [f"The link's form.{name} " for name in ("samples", "c", "words")]
 
 
 def test_an_unknown_key_is_told_and_harmless() -> None:

@@ -24,6 +24,7 @@ from backend.types import (
 )
 from backend.types.identify import Consistency, Question, Sampling
 from backend.types.plan import Plan
+from backend.types.requests import MIN_TEMPERATURE
 from backend.verbs.table import VERBS
 
 ASK = "What is the capital of Egypt?"
@@ -182,6 +183,23 @@ def test_a_plan_is_refused_where_its_filter_cannot_be_met_by_its_samples() -> No
         Plan(sampling=Sampling(samples=3), filter=asked)
     with pytest.raises(ValidationError, match="A question could be kept on both sides: 3 right and 4 wrong"):
         Plan(sampling=Sampling(samples=8), filter=asked)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"temperature": 0.009}, {"temperature": 0}, {"top_p": 0}, {"suffix": "\ud800"}, {"max_new_tokens": 0}]
+)
+def test_sampling_that_could_not_be_drawn_is_refused_before_a_run_begins(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Sampling(**fields)
+
+
+@given(
+    temperature=st.floats(MIN_TEMPERATURE, 5), top_p=st.floats(0, 1, exclude_min=True), top_k=st.integers(0, 1000),
+    longest=st.integers(1, 512),
+)  # fmt: skip
+def test_whatever_sampling_is_accepted_can_be_drawn(temperature: float, top_p: float, top_k: int, longest: int) -> None:
+    sampling = Sampling(temperature=temperature, top_p=top_p, top_k=top_k, max_new_tokens=longest)
+    assert sampling.drawn.temperature == temperature and sampling.greedy.temperature == 0
 
 
 def test_a_plan_of_an_earlier_run_still_loads() -> None:
