@@ -186,7 +186,7 @@ def _changes(param: Param, text: str) -> tuple[Frozen, tuple[str, ...]]:
     """The value of a field that is written as JSON: of its own fields those that can be read, and a note for each that
     cannot. Raises ValueError where the text is no JSON object."""
     kind: type[Frozen] = type(param.value(param.of()))
-    given = param.spelling.read(text) if param.spelling.read else text
+    given = _json(text)
     if not isinstance(given, dict):
         raise ValueError("a JSON object stands here")
     found, notes = {}, []

@@ -46,11 +46,12 @@ class Views:
 
     def of(self, kind: type[V]) -> V:
         """The view of that type."""
-        return next((view for view in self.held if isinstance(view, kind)), kind())
+        return next((view for view in self.held if type(view) is kind), kind())
 
     def changed(self, kind: type[Frozen], fields: Mapping[str, Any]) -> Views:
         """These with other values in fields of one view. Raises AttributeError for a field that there is not."""
-        return Views(tuple(updated(view, fields) if type(view) is kind else view for view in self.held))
+        new = updated(self.of(kind), fields)
+        return Views(tuple(new if type(view) is kind else view for view in self.held))
 
     def taking(self, found: Views, page: Page, given: Mapping[str, str]) -> Views:
         """These with what an address of `page` says, which `found` is read from.

@@ -175,7 +175,7 @@ def _mark(result: Comparison, place: int, name: str) -> DeltaGenerator:
     def take() -> None:
         hand_marks.set_mark(result, place, choices[st.session_state[key]])
 
-    where = st.popover("Marked by you" if own else "Mark", type="tertiary", key=popovers.key(f"popover-{key}"))
+    where = st.popover("Marked by you" if own else "Mark", type="tertiary", key=popovers.key("popover-", key))
     with where:
         st.segmented_control(f"Mark of the answer of {name}", list(choices), key=key, on_change=take, required=True)
         st.markdown(

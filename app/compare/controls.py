@@ -12,7 +12,7 @@ from app.compare import popovers, presets, state, switches
 from app.compare.state import AGAINST, KINDS, TWIN
 from app.compare.switches import BESIDE
 from app.compare.view import CompareView
-from app.shared import frame, joins
+from app.shared import example, frame, joins
 from app.shared.neuron import pushes, sets
 from backend.types import MAX_PROMPT_CHARACTERS, CompareRequest
 from backend.types.numbers import short
@@ -58,7 +58,8 @@ def _settings() -> None:
         "Seed of the draw", 0, 2**31 - 1, key=state.key("control_seed"), persist_state="session"
     )  # fmt: skip
     left.number_input(
-        "Longest answer, tokens", 1, 2048, key=state.key("max_new_tokens"), persist_state="session"
+        "Longest answer, tokens", 1, 2048, key=state.key("max_new_tokens"), persist_state="session",
+        on_change=example.set_by_hand,
     )  # fmt: skip
     right.number_input(
         "Temperature", 0.0, 5.0, step=0.1, format="%g", key=state.key("temperature"), persist_state="session",

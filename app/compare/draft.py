@@ -48,7 +48,7 @@ def request(shared: Shared, draft: CompareSettings, against: NeuronSet = NONE) -
     """The request that the draft stands for. Neurons at Normal are left out: nothing is done to them.
 
     Neurons that share one alpha make a row of `alphas`, mixed ones a row of `own`. Every row has its twins; where
-    a batch has no room for so many, this row and the further arm have them.
+    a batch has no room for so many, the row of the switches and the further arm have them, or the first of them alone.
 
     Args:
         shared: the question and the chosen neurons.

@@ -115,7 +115,7 @@ def _which(label: str, names: list[str], field: str) -> str:
         return names[0]
     held = getattr(session.view(CompareView), field)
     name = held if held in names else names[0]
-    joined = joins.follow(CompareView, field, f"compare.{field}", name)
+    joined = joins.follow(CompareView, field, f"compare.{field}", showing=name)
     if len(names) <= compare_words.MAX_COLUMNS:
         st.segmented_control(label, names, required=True, label_visibility="collapsed", **joined)
     else:

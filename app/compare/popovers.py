@@ -12,9 +12,9 @@ SETTINGS = "settings"
 """The one whose own fields begin runs, one after another: only Run closes it."""
 
 
-def key(name: str) -> str:
-    """The key of the popover `name`, until `close` closes it."""
-    return f"{name}-{_turns().setdefault(name, 0)}"
+def key(name: str, one: str = "") -> str:
+    """The key of the popover `name`, until `close` closes it; of several by that name of this `one`."""
+    return f"{name}{one}-{_turns().setdefault(name, 0)}"
 
 
 def close(name: str = "") -> None:

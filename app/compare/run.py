@@ -9,11 +9,10 @@ import streamlit as st
 
 from app import session
 from app.compare import controls, popovers, rows, state
-from app.compare.view import CompareView
 from app.shared import jobs
 from app.shared.view import Shared
 from backend.errors import HNeuronsError
-from backend.types import CompareRequest, CompareSettings, Comparison, Decoding, Verb
+from backend.types import CompareRequest, Comparison, Verb
 
 VERB: Verb = "compare"
 TRIED, JOINING = "compare.tried", "compare.joining"
@@ -35,11 +34,10 @@ def first_visit(opened: bool) -> None:
         return
     if isinstance(example, Comparison):
         session.finish(VERB, "example", example)
-        if session.view(CompareView).draft != CompareSettings() or shared.decoding != Decoding():
+        if state.show_example(example):
             session.note(
                 "The link names settings but neither a question nor neurons: the example stands here with its own."
             )
-        state.show_example(example)
         st.session_state[TRIED] = example.request.hash
 
 

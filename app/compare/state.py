@@ -22,6 +22,7 @@ from backend.errors import HNeuronsError
 from backend.neurons import NeuronSet
 from backend.text.verdict import aliases
 from backend.types import CompareRequest, CompareSettings, Comparison, Decoding, Exploration, OwnAlpha
+from backend.types.base import Frozen
 from backend.types.numbers import short
 from backend.types.refusal import refused
 
@@ -51,15 +52,26 @@ def take_up() -> bool:
     return other
 
 
-def show_example(result: Comparison) -> None:
-    """Put the request of a finished example into the view, so that its switches can be flipped."""
+def show_example(result: Comparison) -> bool:
+    """Put the request of a finished example into the view, so that its switches can be flipped.
+
+    Returns:
+        Whether it stands in the place of settings that were in the view.
+    """
     asked = result.request
     example.shown(asked.prompt, asked.decoding.max_new_tokens)
     chosen, settings = draft.of_request(asked)
-    session.change(
-        Shared, prompt=asked.prompt, chat=asked.chat, system=asked.system, decoding=asked.decoding, neurons=chosen
-    )
-    session.change(CompareView, draft=settings, against=bool(asked.against))
+    its: dict[type[Frozen], dict[str, Any]] = {
+        Shared: {
+            "prompt": asked.prompt, "chat": asked.chat, "system": asked.system, "decoding": asked.decoding,
+            "neurons": chosen,
+        },
+        CompareView: {"draft": settings, "against": bool(asked.against)},
+    }  # fmt: skip
+    stood = any(getattr(session.view(kind), name) != getattr(kind(), name) for kind in its for name in its[kind])
+    for kind, fields in its.items():
+        session.change(kind, **fields)
+    return stood
 
 
 def press_run() -> None:
@@ -107,6 +119,7 @@ def _read_switchboard() -> tuple[Any, ...]:
     return set_so["alphas"], set_so["own"], AGAINST in beside, state[TWINS] if TWIN in beside else 0
 
 
+# Whole, so that a seed that was set on another page counts as changed here too.
 def _put_decoding(decoding: Decoding) -> None:
     for name in _DECODED:
         st.session_state[key(name)] = getattr(decoding, name)

@@ -143,7 +143,7 @@ def _map(result: Exploration, cell: Cell, probe: Probe | None) -> None:
     if len(parts) > 1:
         st.segmented_control(
             "Tokens", range(len(parts)), required=True, format_func=lambda n: f"tokens {parts[n][0]} to {parts[n][-1]}",
-            **joins.follow(ExploreView, "part", "part", page),
+            **joins.follow(ExploreView, "part", "part", showing=page),
         )  # fmt: skip
     heatmap.layer_token_map(
         result, view.score, places=parts[page], cell=cell, by_layer=view.per_layer,

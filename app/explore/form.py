@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from app.explore.view import Unrun
 from app.explore.words import visible
+from app.shared import example
 from backend.types import Decoding, ExploreRequest, Population, Threshold
 from backend.types.base import Frozen
 from backend.types.refusal import refused
@@ -150,7 +151,7 @@ def _take_example(on_run: Callable[[], None]) -> None:
 
 def _settings() -> None:
     left, right = st.columns(2)
-    left.number_input("Longest answer, in tokens", 1, 2048, **_field("max_new_tokens"))
+    left.number_input("Longest answer, in tokens", 1, 2048, **_field("max_new_tokens"), on_change=example.set_by_hand)
     right.number_input(
         "Temperature", 0.0, 5.0, step=0.1, format="%g", **_field("temperature"),
         help="0 always takes the likeliest token; higher lets chance choose",

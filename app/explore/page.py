@@ -75,6 +75,7 @@ def page() -> None:
     current = result is not None and running is None and (wanted is None or session.answers("explore", wanted))
     st.header(_heading(result if current else None, running), anchor=False, help=terms.EXPLORE)
     form.draw(state.ask_it, model_status.popover)
+    state.keep_draft()
     _other_probe(result)
     # Each in a place of its own, there in every run, and columns never where another run has a container: until a run
     # is through, the browser lays the old columns out by the new container, squeezed to a part of their width.
@@ -89,14 +90,12 @@ def page() -> None:
         jobs.watch_job("explore", figures.streaming)
     with st.container():
         _answered(result, wanted, current=current)
-    state.keep_draft()
     address.close("explore")
 
 
 def _answered(result: Exploration | None, wanted: ExploreRequest | None, *, current: bool) -> None:
     """All figures of the answer; of an earlier one its strip and map, pale."""
     if result is not None and current:
-        state.keep_draft()
         state.say_not_run(result)
         with st.container():
             figures.draw(result)

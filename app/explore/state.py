@@ -98,7 +98,7 @@ def _put(draft: str | None, unrun: Unrun, *_: Any) -> None:
     asked, shown = _request(), _asked()
     # The example brings its question; its short answer is not a setting that a person made.
     its_prompt = shown.prompt if shown is not None and asked is None else None
-    form.fill(asked, draft or its_prompt, unrun.model_dump(exclude_none=True))
+    form.fill(asked, its_prompt if draft is None else draft, unrun.model_dump(exclude_none=True))
 
 
 def _read() -> tuple[str | None, Unrun]:

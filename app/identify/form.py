@@ -13,7 +13,6 @@ import streamlit as st
 from pydantic import ValidationError
 
 from app import session, text
-from app.identify.runs import CHANGE
 from app.identify.view import AS_BEGUN, OWN, IdentifyView, TrainForm
 from app.shared import joins
 from app.shared.joins import Field, Join
@@ -71,12 +70,10 @@ SIZES = {
 def open_form() -> RunView | None:
     """Put back what the form held, or what a run was begun with where one is to be changed; that run.
 
-    What a link says, or Back, stands above what the form held.
+    What a link says, or Back, stands above what the form held. Raises HNeuronsError where the engine cannot say what
+    a run was begun with: the view then stays as it is.
     """
     state = st.session_state
-    asked = state.pop(CHANGE, None)
-    if isinstance(asked, RunView):
-        session.change(IdentifyView, changing=asked.name, form=TrainForm())
     joins.take_up((FORM,))
     for name, value in state.get(_KEPT, {}).items():
         # Streamlit forgets what stands in a field as soon as the field is not drawn.
@@ -85,11 +82,7 @@ def open_form() -> RunView | None:
 
 
 def _run_called(name: str) -> RunView | None:
-    try:
-        found = next((run for run in session.client().runs.list() if run.name == name), None)
-    except HNeuronsError as error:
-        session.note(error.sentence)
-        return None
+    found = next((run for run in session.client().runs.list() if run.name == name), None)
     if found is None:
         session.note(f"There is no run {name} here that could be changed.")
         session.change(IdentifyView, changing=None)
@@ -134,8 +127,8 @@ def _read() -> tuple[TrainForm]:
     return (TrainForm() if run is not None and said == begun_with(run) else said,)
 
 
-FORM = Join((Field(IdentifyView, "form"),), _put, _read, (Field(IdentifyView, "changing"),), (TrainForm(), None))
-"""The form's fields, which say by themselves what an untouched form does."""
+FORM = Join((Field(IdentifyView, "form"),), _put, _read, shown=(Field(IdentifyView, "changing"),))
+"""The form's fields."""
 
 
 def leave() -> None:
@@ -143,14 +136,6 @@ def leave() -> None:
     session.change(IdentifyView, changing=None, form=TrainForm())
     # Set, not only let go of: a browser sends again what stands in its fields.
     joins.take_up((FORM,))
-
-
-def _forget() -> None:
-    state = st.session_state
-    state.pop(_CHANGED, None)
-    state.pop(_KEPT, None)
-    for name in [name for name in state if str(name).startswith("train.")]:
-        del state[name]
 
 
 def begun_with(run: RunView) -> TrainForm:

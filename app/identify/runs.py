@@ -10,21 +10,22 @@ from datetime import datetime
 import streamlit as st
 
 from app import session, text
-from app.identify.view import IdentifyView
+from app.identify.view import IdentifyView, TrainForm
 from app.shared import jobs
 from app.shared.frame import muted
 from app.shared.view import Shared
 from backend.errors import BadInput, HNeuronsError
-from backend.types import IdentifyRequest, StageEvent
+from backend.serve.client import has_ended
+from backend.types import IdentifyRequest, JobView, StageEvent
 from backend.types.plan import RunView
 
 POLL_SECONDS = 1.0
 FAILED = "train:failed"
 """Why the last run could not begin or go on; it stands under the form."""
-CHANGE, DELETING, STARTED = "train:change", "train:deleting", "train:started"
+DELETING, STARTED = "train:deleting", "train:started"
 SHOWN = "train:shown"
 """False until what came of the last Start, a run or a refusal, was brought into the window."""
-_JOBS = "train:jobs"
+_JOBS, _ENDED = "train:jobs", "train:ended"
 
 
 def start(request: IdentifyRequest) -> None:
@@ -58,8 +59,9 @@ def _waiting(name: str, job: str) -> None:
     """A run that has written nothing yet."""
     with st.container(border=True):
         st.markdown(f"**{text.markdown(name)}**")
-        if not progress(name, job):
-            _ended(name, job)
+        seen = _seen(job)
+        if not progress(name, seen):
+            _ended(seen)
 
 
 def _run(run: RunView, job: str | None) -> None:
@@ -68,18 +70,19 @@ def _run(run: RunView, job: str | None) -> None:
         line.markdown(f"**{text.markdown(run.name)}**", width="content")
         when = datetime.fromtimestamp(run.changed).astimezone()
         line.markdown(muted(f"{text.markdown(run.model)} · {when:%d %b %H:%M}"), width="content")
-        going = run.job is not None and progress(run.name, run.job)
+        seen = None if job is None else _seen(job)
+        going = run.job is not None and progress(run.name, seen)
         if run.outlook and not run.done:
             (st.warning if run.short else st.markdown)(text.markdown(run.outlook))
         if going:
             return
-        _standing(run, job)
+        _standing(run, seen)
         told = f"{run.questions:,} questions, {run.sampled:,} answered in samples"
         st.markdown(muted(told + ("" if run.done else ", not finished")))
         _actions(run)
 
 
-def _standing(run: RunView, job: str | None) -> None:
+def _standing(run: RunView, seen: JobView | None) -> None:
     """Why the run is not at work: it failed, or waits for its model; else how this session's job ended."""
     if run.error is not None:
         jobs.shown_error(HNeuronsError.from_json(run.error))
@@ -90,7 +93,7 @@ def _standing(run: RunView, job: str | None) -> None:
             icon=":material/hourglass_top:",
         )
     else:
-        _ended(run.name, job)
+        _ended(seen)
 
 
 def _actions(run: RunView) -> None:
@@ -107,7 +110,7 @@ def _actions(run: RunView) -> None:
         "Change or widen", key=f"change-{run.name}", icon=":material/tune:",
         help="Its settings into the form: more questions or samples, another filter or fit. No answer is lost.",
     ):  # fmt: skip
-        st.session_state[CHANGE] = run
+        session.change(IdentifyView, changing=run.name, form=TrainForm())
         st.rerun(scope="app")
     if not run.ships and row.button("Delete", key=f"delete-{run.name}", icon=":material/delete:"):
         st.session_state[DELETING] = run.name
@@ -137,6 +140,8 @@ def _delete(name: str) -> None:
     session.probes(fresh=True)
     if session.view(Shared).probe == name:
         session.change(Shared, probe=None, card=None)
+    if session.view(IdentifyView).changing == name:
+        session.change(IdentifyView, changing=None, form=TrainForm())
 
 
 def asked_to_delete() -> None:
@@ -155,11 +160,12 @@ def just_started() -> None:
         return
     with st.container(border=True, key="just-started"):
         head = st.container()
-        going = progress(name, job, "started")
+        seen = _seen(job)
+        going = progress(name, seen, "started")
         told = f"{going}; it also stands among the runs." if going else "is no longer running: see it among the runs."
         head.markdown(f"**{text.markdown(name)}** {muted(told)}")
         if not going:
-            _ended(name, job)
+            _ended(seen)
 
 
 def resume(run: RunView) -> None:
@@ -180,13 +186,23 @@ def resume(run: RunView) -> None:
         st.session_state[FAILED] = error
 
 
-def progress(name: str, job: str, place: str = "") -> str:
+def _seen(job: str) -> JobView | None:
+    """A job as it is now, and as it ended once it has; None where the engine knows none."""
+    ended: dict[str, JobView] = st.session_state.setdefault(_ENDED, {})
+    if job not in ended:
+        try:
+            seen = session.client().jobs.view(job)
+        except HNeuronsError:
+            return None
+        if not has_ended(seen):
+            return seen
+        ended[job] = seen
+    return ended[job]
+
+
+def progress(name: str, seen: JobView | None, place: str = "") -> str:
     """How far a job is, with Stop; what it does, in words behind its name, none where it has ended."""
-    try:
-        seen = session.client().jobs.view(job)
-    except HNeuronsError:
-        return ""
-    if seen.state not in ("queued", "running"):
+    if seen is None or has_ended(seen):
         return ""
     stages = [event for event in seen.events if isinstance(event, StageEvent)]
     words, fraction = (stages[-1].stage, stages[-1].fraction) if stages else ("beginning", None)
@@ -199,7 +215,7 @@ def progress(name: str, job: str, place: str = "") -> str:
     line.progress(min(max(fraction or 0.0, 0.0), 1.0), text=text.markdown(words))
     if line.button("Stop", icon=":material/stop_circle:", key=f"stop-{place}{name}"):
         try:
-            session.client().jobs.stop(job)
+            session.client().jobs.stop(seen.id)
         except HNeuronsError as error:
             jobs.shown_error(error)
     if seen.waits_for is not None:
@@ -207,13 +223,9 @@ def progress(name: str, job: str, place: str = "") -> str:
     return "waits for its turn" if seen.state == "queued" and seen.position else "is under way"
 
 
-def _ended(name: str, job: str | None) -> None:
+def _ended(seen: JobView | None) -> None:
     """Why a job of this session ended, where it did badly."""
-    if job is None:
-        return
-    try:
-        seen = session.client().jobs.view(job)
-    except HNeuronsError:
+    if seen is None:
         return
     if seen.state == "failed" and seen.error is not None:
         jobs.shown_error(HNeuronsError.from_json(seen.error))

@@ -17,7 +17,7 @@ from app.shared import frame, into_view, jobs
 from app.shared.frame import muted
 from backend.errors import BadInput, HNeuronsError
 from backend.types import IdentifyRequest
-from backend.types.identify import CONSISTENCIES, Question, ReadQuestions, Sampling
+from backend.types.identify import CONSISTENCIES, Question, ReadQuestions
 from backend.types.plan import RunView, Training
 from backend.types.probe import Probe
 from backend.types.refusal import refused
@@ -55,17 +55,21 @@ def _form() -> None:
     if info is None:
         st.markdown(muted("It can begin when the model is loaded."))
         return
-    changed = form.open_form()
+    try:
+        changed = form.open_form()
+    except HNeuronsError as error:
+        jobs.shown_error(error)
+        return
     if changed is not None:
         _changing(changed)
-    st.text_input("Name of the run", key="train.name", value="", placeholder="my-first-probe", max_chars=64)
+    st.text_input("Name of the run", key="train.name", placeholder="my-first-probe", max_chars=64)
     source = st.segmented_control(
         "Questions", [*([AS_BEGUN] if changed else []), "Those that ship", "My file"],
-        default=AS_BEGUN if changed else "Those that ship", required=True, key="train.source",
+        required=True, key="train.source",
     )  # fmt: skip
     uploaded = _uploaded() if source == "My file" else None
     sizes = {AS_BEGUN: _size_of(changed), **SIZES} if changed else SIZES
-    size = st.segmented_control("How much", list(sizes), default="A look", required=True, key="train.size")
+    size = str(st.segmented_control("How much", list(sizes), required=True, key="train.size"))
     st.markdown(muted(sizes[size].told(uploaded)))
     _settings()
     _needed(info, sizes[size], uploaded, changed if source == AS_BEGUN else None)
@@ -179,25 +183,25 @@ def _settings() -> None:
     """All that need not be touched."""
     with st.expander("Settings", key="train-settings"):
         st.text_input(
-            "Behind every question", Sampling().suffix, key="train.suffix", max_chars=500,
+            "Behind every question", key="train.suffix", max_chars=500,
             help="The authors' instruction. It is part of the prompt that every figure belongs to.",
         )  # fmt: skip
         one, two, three, four, five = st.columns(5)
-        one.number_input("Samples", 1, 100, 10, key="train.samples")
-        two.number_input("Temperature", 0.01, 5.0, 1.0, 0.1, key="train.temperature", format="%g")
-        three.number_input("Top-k", 0, 1000, 50, key="train.top_k", help="0 takes every token")
-        four.number_input("Top-p", 0.0, 1.0, 0.9, 0.05, key="train.top_p", format="%g")
-        five.number_input("Tokens", 1, 512, 32, key="train.max_new_tokens", help="The longest answer, in tokens")
+        one.number_input("Samples", 1, 100, key="train.samples")
+        two.number_input("Temperature", 0.01, 5.0, step=0.1, key="train.temperature", format="%g")
+        three.number_input("Top-k", 0, 1000, key="train.top_k", help="0 takes every token")
+        four.number_input("Top-p", 0.0, 1.0, step=0.05, key="train.top_p", format="%g")
+        five.number_input("Tokens", 1, 512, key="train.max_new_tokens", help="The longest answer, in tokens")
         named = st.selectbox(
-            "Which questions are kept", FILTERS, index=2, key="train.filter",
+            "Which questions are kept", FILTERS, key="train.filter",
             help="How many samples must agree. A small model agrees with itself in 10 of 10 hardly ever when it is "
             "right.",
         )  # fmt: skip
         if named == OWN:
             right, wrong = st.columns(2)
-            right.number_input("Samples right, at least", 1, 100, 5, key="train.right")
-            wrong.number_input("Samples wrong, at least", 1, 100, 9, key="train.wrong")
-            st.toggle("The greedy answer must agree", True, key="train.greedy")
+            right.number_input("Samples right, at least", 1, 100, key="train.right")
+            wrong.number_input("Samples wrong, at least", 1, 100, key="train.wrong")
+            st.toggle("The greedy answer must agree", key="train.greedy")
         _fitting()
         _judging()
 
@@ -205,13 +209,13 @@ def _settings() -> None:
 def _fitting() -> None:
     """What the probe is fitted on, and how."""
     st.segmented_control(
-        "A wrong answer against", ["1-vs-1", "3-vs-1"], default="1-vs-1", required=True, key="train.labels",
+        "A wrong answer against", ["1-vs-1", "3-vs-1"], required=True, key="train.labels",
         format_func=lambda name: {
             "1-vs-1": "right answers", "3-vs-1": "right answers and all other tokens (the paper)"
         }[name],
     )  # fmt: skip
     choice = st.segmented_control(
-        "C is chosen by cross-validation as", ["one-se", "cross-validation", "paper", "fixed"], default="one-se",
+        "C is chosen by cross-validation as", ["one-se", "cross-validation", "paper", "fixed"],
         required=True, key="train.choice",
         format_func=lambda name: {
             "one-se": "the fewest neurons near the best", "cross-validation": "the best",
@@ -220,9 +224,9 @@ def _fitting() -> None:
         help="Near the best: its AUROC is within one standard error of the largest.",
     )  # fmt: skip
     if choice == "fixed":
-        st.number_input("This C", 0.0, None, 1.0, format="%g", key="train.c", width=220)
+        st.number_input("This C", 0.0, format="%g", key="train.c", width=220)
     st.segmented_control(
-        "The words that answer", ["phrase", "blind", "known"], default="phrase", required=True, key="train.words",
+        "The words that answer", ["phrase", "blind", "known"], required=True, key="train.words",
         format_func=lambda name: {
             "phrase": "the phrase that answers, alike in right and wrong",
             "blind": "the first new words, alike in both", "known": "of right answers the known spelling"
@@ -230,32 +234,30 @@ def _fitting() -> None:
         help="Found by one rule on right answers and by another on wrong ones, words can be told apart by the "
         "rules alone, and a probe learns to.",
     )  # fmt: skip
+    st.segmented_control("CETT over an answer's tokens", ["mean", "max"], required=True, key="train.pooling")
     st.segmented_control(
-        "CETT over an answer's tokens", ["mean", "max"], default="mean", required=True, key="train.pooling"
-    )
-    st.segmented_control(
-        "Read at", ["answer", "predicting"], default="answer", required=True, key="train.position",
+        "Read at", ["answer", "predicting"], required=True, key="train.position",
         format_func=lambda name: {"answer": "the answer's tokens", "predicting": "those before them"}[name],
         help="A token's CETT is made when it is read. The token before it is where the model decides to write it.",
     )  # fmt: skip
-    st.number_input("Seed", 0, 2**31 - 1, 0, key="train.seed", width=220)
+    st.number_input("Seed", 0, 2**31 - 1, key="train.seed", width=220)
 
 
 def _judging() -> None:
     """Whether an LLM judges, and what it may decide."""
     st.text_input(
-        "Model of an LLM judge, if one is to judge", "", key="train.judge", max_chars=200, placeholder="none",
+        "Model of an LLM judge, if one is to judge", key="train.judge", max_chars=200, placeholder="none",
         help="Any service with OpenAI's chat completions. Its address stands in HNEURONS_JUDGE_URL, its key in "
         "HNEURONS_JUDGE_KEY, where the program computes.",
     )  # fmt: skip
     st.segmented_control(
-        "The LLM", ["decides", "compares"], default="decides", required=True, key="train.judging",
+        "The LLM", ["decides", "compares"], required=True, key="train.judging",
         format_func=lambda name: {
             "decides": "decides, the rules where it is unclear", "compares": "is compared with the rules only"
         }[name],
     )  # fmt: skip
     st.toggle(
-        "It also names the words that answer", False, key="train.judge_words",
+        "It also names the words that answer", key="train.judge_words",
         help="Where the rules would: features are read over the words that it names, whether it decides or not.",
     )  # fmt: skip
 

@@ -21,11 +21,18 @@ def shown(asked: str, longest: int) -> None:
     st.session_state[_SHOWN] = asked, longest
 
 
+def set_by_hand() -> None:
+    """The length is a person's from now on, whatever it is."""
+    st.session_state[_SHOWN] = None, None
+
+
 def length(prompt: str, longest: int) -> int:
     """How long an answer to `prompt` may be: `longest`, or the usual where the example alone brought that number.
 
     To be asked while the view still has the question before.
     """
+    if prompt == session.view(Shared).prompt:
+        return longest
     asked, its = st.session_state.get(_SHOWN) or _of_link()
     if asked is None or prompt == asked:
         return longest

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
@@ -136,11 +137,14 @@ def readable(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[Any, Any]]:
     Returns:
         The table with such columns as text, and how each of the others is written (`column_config`).
     """
+    floats = [place for place, kind in enumerate(table.dtypes) if pd.api.types.is_float_dtype(kind)]
+    # Of all columns at once: a map has a hundred, and its table is drawn in every run of its page.
+    sizes = table.iloc[:, floats].to_numpy(dtype=float, na_value=np.nan)
+    sizes = np.where(sizes == 0, np.nan, np.abs(sizes))
+    smallest, largest = np.fmin.reduce(sizes, initial=np.nan), np.fmax.reduce(sizes, initial=np.nan)
     shown, columns = table.copy(), {}
-    for name in table.columns:
-        if not pd.api.types.is_float_dtype(table[name]):
-            continue
-        format = number_format(table[name])
+    for place, low, high in zip(floats, smallest, largest, strict=True):
+        name, format = table.columns[place], _format(low, high)
         if format is not None:
             columns[name] = st.column_config.NumberColumn(format=format)
         else:
@@ -157,12 +161,16 @@ def number_format(figures: pd.Series[float], places: int | None = None) -> str |
     """
     sizes = figures.dropna().abs()
     sizes = sizes[sizes > 0]
-    if len(sizes) and sizes.min() < SMALLEST_PLAIN:
+    return _format(float(sizes.min()), float(sizes.max()), places)
+
+
+def _format(smallest: float, largest: float, places: int | None = None) -> str | None:
+    """The same of the smallest and the largest figure, which are NaN where there is none but 0."""
+    if smallest < SMALLEST_PLAIN:
         return None
-    largest = float(sizes.max()) if len(sizes) else 0.0
     if places is None:
-        places = 4 if largest < 1 else (3 if largest < 100 else 1)
-    while len(sizes) and places < 4 and float(sizes.min()) < 10**-places:
+        places = 3 if 1 <= largest < 100 else 1 if largest >= 100 else 4
+    while places < 4 and smallest < 10**-places:
         places += 1
     return f"%.{places}f"
 

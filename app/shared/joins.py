@@ -50,15 +50,13 @@ class Join:
     """What the widgets say of `fields`, in their order."""
     shown: tuple[Field, ...] = ()
     """Fields that the widgets show too, and do not set."""
-    at_first: tuple[Any, ...] | None = None
-    """What the widgets say by themselves before they were set; None where they have to be."""
 
     def said(self) -> tuple[Any, ...]:
         """What the view says."""
         return tuple(field.value() for field in (*self.fields, *self.shown))
 
 
-def follow(view: type[Frozen], name: str, key: str, *shown: Any) -> dict[str, Any]:
+def follow(view: type[Frozen], name: str, key: str, *, showing: Any = None) -> dict[str, Any]:
     """Key and callback of a widget that shows a field of a view, before it is drawn, and sets it.
 
     A widget that brought its own state would hold against Back, a link and another page.
@@ -67,10 +65,10 @@ def follow(view: type[Frozen], name: str, key: str, *shown: Any) -> dict[str, An
         view: whose field it is.
         name: the field.
         key: the widget's.
-        shown: what is shown where the field says something that is not here, or nothing.
+        showing: what is shown in the place of what the field says.
     """
     field = Field(view, name)
-    st.session_state[key] = shown[0] if shown else field.value()
+    st.session_state[key] = field.value() if showing is None else showing
     return {"key": key, "on_change": lambda: field.set(st.session_state[key])}
 
 
@@ -95,7 +93,7 @@ def plain(view: type[Frozen], name: str, key: str) -> Join:
 def take_up(joins: Iterable[Join]) -> bool:
     """Set the widgets of fields that say something else than the widgets wrote last; whether there were such."""
     written = _written()
-    changed = [join for join in joins if written.get(join.fields, join.at_first) != join.said()]
+    changed = [join for join in joins if written.get(join.fields) != join.said()]
     for join in changed:
         join.put(*join.said())
         written[join.fields] = join.said()

@@ -13,7 +13,7 @@ import streamlit as st
 
 from app import session
 from backend.errors import HNeuronsError
-from backend.serve.client import has_ended
+from backend.serve.client import fetched, has_ended
 from backend.types import Request, Result, Verb
 
 POLL_SECONDS = 0.4
@@ -45,7 +45,7 @@ def collect(kind: str, take: Take, wait: float = 0.0) -> bool:
             seen = session.client().jobs.view(job, wait=max(0.0, until - time.monotonic()))
             if not has_ended(seen):
                 continue
-            take(about, session.client().results.get(seen.key) if seen.key else None, None)
+            take(about, fetched(session.client().results, seen), None)
         except HNeuronsError as error:
             take(about, None, error)
         del jobs[job]

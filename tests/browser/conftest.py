@@ -151,6 +151,18 @@ def settled(tab: Page) -> None:
     expect(app).to_have_attribute("data-test-script-state", "notRunning")
 
 
+def at_rest(tab: Page) -> None:
+    """Wait until nothing is looked up behind the page any more: for two seconds no part of it has run."""
+    app = tab.locator("[data-testid='stApp']")
+    quiet: list[bool] = []
+
+    def still() -> bool:
+        quiet.append(app.get_attribute("data-test-script-state") == "notRunning")
+        return len(quiet) >= 20 and all(quiet[-20:])
+
+    until(tab, still, "a page at rest")
+
+
 def until(tab: Page, truth: Callable[[], bool], what: str) -> None:
     """Wait until `truth` holds; fails saying what was waited for."""
     end = time.monotonic() + PATIENCE / 1000

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from backend import spreadsheet
 from tests.browser import looks
-from tests.browser.conftest import settled
+from tests.browser.conftest import at_rest, settled
 from tests.browser.steps import answers, ask
 
 pytestmark = [
@@ -88,19 +88,18 @@ def test_no_table_of_the_report_card_has_a_column_out_of_sight(page: Page, addre
 
 
 def downloaded(page: Page, key: str, folder: Path) -> list[list[str]]:
-    """The CSV under the figure of `key`, cell by cell, as a spreadsheet reads it. A file that was asked for while the
-    page is drawn anew may not come: then once more."""
+    """The CSV under the figure of `key`, cell by cell, as a spreadsheet reads it."""
+    # Streamlit lets go of a file that was asked for when the page is drawn anew before it is fetched.
+    at_rest(page)
+    page.locator(f".st-key-more-{key}").get_by_role("button", name="Table, downloads").click()
+    at_rest(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    assert download.value.failure() is None
     file = folder / f"{key}.csv"
-    for _ in range(3):
-        settled(page)
-        page.locator(f".st-key-more-{key}").get_by_role("button", name="Table, downloads").click()
-        with page.expect_download() as download:
-            page.get_by_role("button", name="CSV", exact=True).click()
-        page.keyboard.press("Escape")
-        if download.value.failure() is None:
-            download.value.save_as(file)
-            return list(csv.reader(io.StringIO(file.read_bytes().decode("utf-8"), newline="")))
-    pytest.fail(f"no CSV comes of {key}")
+    download.value.save_as(file)
+    page.keyboard.press("Escape")
+    return list(csv.reader(io.StringIO(file.read_bytes().decode("utf-8"), newline="")))
 
 
 def is_number(cell: str) -> bool:

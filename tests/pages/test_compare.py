@@ -88,7 +88,15 @@ def test_the_first_visit_shows_a_finished_example_and_asks_nothing() -> None:
 
 def test_settings_of_a_link_that_asks_nothing_give_way_to_the_examples_with_a_word() -> None:
     said = "neither a question nor neurons"
-    for link in ({"controls": "20"}, {"alphas": "0,2"}, {"max_new_tokens": "7"}):
+    given = (
+        ("controls", "20"),
+        ("alphas", "0,2"),
+        ("max_new_tokens", "7"),
+        ("system", "Be."),
+        ("chat", "0"),
+        ("against", "1"),
+    )
+    for link in ({key: text} for key, text in given):
         app = opened(FakeClient(), **link)
         assert heading(app) == EXAMPLE and any(said in one.value for one in app.info)
     assert not any(said in one.value for one in opened(FakeClient()).info)

@@ -499,6 +499,14 @@ def test_a_setting_of_a_link_without_a_question_can_be_set_back_and_stays_so() -
     assert next(one for one in again.number_input if one.label == "Longest answer, in tokens").value == 40
 
 
+def test_an_emptied_box_stays_empty_over_a_reload() -> None:
+    app = opened(FakeClient(), prompt="Who leads Nortel?")
+    type_prompt(app, "").run()
+    assert address(app)["draft"] == ""
+    again = opened(FakeClient(), **address(app))
+    assert prompt(again) == "" and address(again)["draft"] == "" and "The box is empty" in everything(again)
+
+
 def test_a_question_of_a_link_that_cannot_be_asked_stays_in_the_form_with_its_settings() -> None:
     link = {"prompt": " ", "seed": "5", "temperature": "1", "answer": "Cairo."}
     client = FakeClient()
@@ -516,4 +524,9 @@ def test_the_short_answer_of_compares_example_is_not_taken_along_to_another_ques
     link = {"prompt": request.prompt, "max_new_tokens": str(request.decoding.max_new_tokens)}
     app = run(opened(client, **link), "Who leads Egypt?")
     assert asked(client)[-1].decoding == Decoding() and address(app)["prompt"] == "Who leads Egypt?"
+    by_hand = opened(client, **link)
+    for tokens in (30, request.decoding.max_new_tokens):
+        next(one for one in by_hand.number_input if one.label == "Longest answer, in tokens").set_value(tokens).run()
+    run(by_hand, "Who leads Egypt?")
+    assert asked(client)[-1].decoding == request.decoding, "what a person sets stays, be it the example's"
     assert "max_new_tokens" not in address(app) and prompt(app) == "Who leads Egypt?"

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import session
 from app.identify import train
-from backend.errors import BadInput
+from backend.errors import BackendUnavailable, BadInput
 from backend.identify.answers.items import MIN_SIDE
 from backend.types import IdentifyRequest, JobView, StageEvent
 from backend.types.identify import Consistency, RegionRule, Sampling, Verdict
@@ -481,8 +481,38 @@ def test_the_run_that_is_changed_stands_in_the_address_so_that_a_reload_keeps_it
         app.run()
     assert "Changing" not in words(app) and app.text_input(key="train.name").value == "next"
     assert app.number_input(key="train.temperature").value == 1.0
+    app.button(key="change-mine").click().run()
+    app.button(key="delete-mine").click().run()
+    app.button(key="delete-yes").click().run()
+    assert "Changing" not in words(app) and "changing" not in address(app), "nothing is left to be changed"
     gone = opened(client, room="train", changing="other")
     assert not gone.exception and "There is no run other here" in words(gone) and "changing" not in gone.query_params
+
+
+def test_a_run_that_cannot_be_asked_for_at_the_moment_is_changed_once_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Standing(job=None, done=False)
+    started(client)
+    link = {"room": "train", "changing": "mine", "form": '{"name":"mine","source":"As begun","size":"As begun"}'}
+    listed = client.runs.list
+    away = BackendUnavailable("The service does not answer", "it is being started", "wait a moment")
+    monkeypatch.setattr(client.runs, "list", mock.Mock(side_effect=away))
+    app = opened(client, **link)
+    assert "The service does not answer" in words(app) and address(app) == link
+    monkeypatch.setattr(client.runs, "list", listed)
+    app.run()
+    assert "Changing **mine**" in words(app) and address(app)["changing"] == "mine"
+    assert "does not answer" not in words(app)
+
+
+def test_a_job_that_has_ended_is_not_asked_for_again() -> None:
+    client = FakeClient(pace=1000.0)
+    app = started(client)
+    app.button(key="stop-startedmine").click().run()
+    app.run()
+    with mock.patch.object(client.jobs, "view", wraps=client.jobs.view) as asked:
+        app.run()
+        app.run()
+    assert "is no longer running" in words(app) and not asked.called
 
 
 def test_of_a_run_that_is_changed_all_stays_that_the_form_does_not_show() -> None:

@@ -22,7 +22,7 @@ from tools import probe_page
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FLOORS = ("app", "backend", "cache")
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("cache/*.md")])
-ELSEWHERE = ("../" + "shared", r"(?<![\w.])/" + r"work\b", r"(?<![\w.])/" + r"tmp\b")
+ELSEWHERE = (r"\.\./" + "shared", r"(?<![\w.])/" + r"work\b", r"(?<![\w.])/" + r"tmp\b")
 """Places on one machine that no file of a project may lean on."""
 
 
@@ -196,6 +196,7 @@ def test_no_file_leans_on_a_place_of_one_machine() -> None:
 
 
 def test_a_place_of_one_machine_would_be_noticed() -> None:
+    assert re.search(ELSEWHERE[0], "open('.." + "/shared/x')") and not re.search(ELSEWHERE[0], "app/" + "shared/x")
     assert re.search(ELSEWHERE[1], "open('/" + "work/x')") and re.search(ELSEWHERE[2], "cd /" + "tmp")
     assert not re.search(ELSEWHERE[1], "https://a.b/" + "work") and not re.search(ELSEWHERE[1], "/" + "workers")
 

@@ -27,6 +27,46 @@ from backend.types.base import Frozen
 words = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=60)
 neurons = st.builds(NeuronId, st.integers(0, 40), st.integers(0, 2000))
 alphas = st.floats(0, 3, allow_nan=False)
+positive = st.floats(0, exclude_min=True, allow_infinity=False)
+UNRUN: dict[str, st.SearchStrategy[Any]] = {
+    "chat": st.none() | st.booleans(),
+    "system": st.none() | words,
+    "answer": st.none() | words,
+    "max_new_tokens": st.none() | st.integers(1, 2048),
+    "temperature": st.none() | st.floats(0, 5),
+    "top_k": st.none() | st.integers(0, 1000),
+    "top_p": st.none() | st.floats(0, 1, exclude_min=True),
+    "seed": st.none() | st.integers(0, 2**31 - 1),
+    "stop": st.none() | st.lists(words, max_size=8).map(tuple),
+    "k": st.none() | st.floats(0, 20),
+    "population": st.none() | st.sampled_from(["token", "layer", "model"]),
+}
+TRAIN_FORM: dict[str, st.SearchStrategy[Any]] = {
+    "name": words,
+    "source": st.sampled_from(["Those that ship", "My file", "As begun"]),
+    "size": st.sampled_from(["A look", "Thorough", "As begun"]),
+    "limit": st.none() | st.integers(1, 10**9),
+    "suffix": words,
+    "samples": st.integers(1, 100),
+    "temperature": st.floats(0.01, 5),
+    "top_k": st.integers(0, 1000),
+    "top_p": st.floats(0, 1, exclude_min=True),
+    "max_new_tokens": st.integers(1, 512),
+    "filter": st.sampled_from(FILTERS),
+    "right": st.integers(1, 100),
+    "wrong": st.integers(1, 100),
+    "greedy": st.booleans(),
+    "labels": st.sampled_from(["1-vs-1", "3-vs-1"]),
+    "choice": st.sampled_from(["one-se", "cross-validation", "paper", "fixed"]),
+    "c": positive,
+    "words": st.sampled_from(["phrase", "blind", "known"]),
+    "pooling": st.sampled_from(["mean", "max"]),
+    "position": st.sampled_from(["answer", "predicting"]),
+    "seed": st.integers(0, 2**31 - 1),
+    "judge": words,
+    "judging": st.sampled_from(["decides", "compares"]),
+    "judge_words": st.booleans(),
+}
 FIELDS: dict[type[Frozen], dict[str, st.SearchStrategy[Any]]] = {
     Shared: {
         "prompt": st.none() | words,
@@ -48,19 +88,7 @@ FIELDS: dict[type[Frozen], dict[str, st.SearchStrategy[Any]]] = {
     },
     ExploreView: {
         "draft": st.none() | words,
-        "unrun": st.builds(
-            Unrun,
-            chat=st.none() | st.booleans(),
-            system=st.none() | words,
-            answer=st.none() | words,
-            max_new_tokens=st.none() | st.integers(1, 2048),
-            temperature=st.none() | st.floats(0, 5),
-            top_k=st.none() | st.integers(0, 1000),
-            top_p=st.none() | st.floats(0.01, 1),
-            seed=st.none() | st.integers(0, 2**31 - 1),
-            k=st.none() | st.floats(0, 20),
-            population=st.none() | st.sampled_from(["token", "layer", "model"]),
-        ),
+        "unrun": st.builds(Unrun, **UNRUN),
         "measure": st.sampled_from(["mean", "usual"]),
         "part": st.none() | st.integers(0, 999),
         "answer": st.none() | words,
@@ -99,15 +127,7 @@ FIELDS: dict[type[Frozen], dict[str, st.SearchStrategy[Any]]] = {
     },
     IdentifyView: {
         "room": st.sampled_from(["report", "train", "answers", "probes"]),
-        "form": st.builds(
-            TrainForm,
-            name=words,
-            size=st.sampled_from(["A look", "Thorough"]),
-            filter=st.sampled_from(FILTERS),
-            samples=st.integers(1, 100),
-            top_p=st.floats(0.05, 1),
-            judge_words=st.booleans(),
-        ),
+        "form": st.builds(TrainForm, **TRAIN_FORM),
         "changing": st.none() | st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True),
     },
 }
@@ -138,6 +158,10 @@ def test_every_field_of_a_view_is_tried_above_and_belongs_to_a_page() -> None:
     for kind, fields in FIELDS.items():
         assert set(fields) == set(kind.model_fields)
         assert set(kind.model_fields) == set().union(*(views.own(page, kind) for page in views.PAGES))
+
+
+def test_every_field_of_a_form_is_tried_above() -> None:
+    assert set(UNRUN) == set(Unrun.model_fields) and set(TRAIN_FORM) == set(TrainForm.model_fields)
 
 
 def test_no_two_fields_have_one_key() -> None:
