@@ -22,7 +22,7 @@ _TOKEN = re.compile(
     |(?P<option>[A-Za-z_]\w*)=
     |(?P<call>[A-Za-z_][\w.]*)\((?:<class\ '[\w.]+'>,\s*)?
     |(?P<dots>\.\.\.|\u2026)
-    |(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?=[\s,\])}:]|$)
+    |(?P<number>[-+]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][-+]?\d++)?)(?=[\s,\])}:]|$)
     |(?P<name><NA>|[A-Za-z_][\w.]*)
     |(?P<mark>[\[\](){},:])
     )""",
@@ -36,8 +36,11 @@ _CALLS = re.compile(
     r"|Set|OrderedDict|defaultdict|Counter|mappingproxy|deque|str_?|bytes_?|string_|bool_?|u?int\d*|float\d*|Decimal|Fraction"
     r"|Timestamp|datetime64|date|datetime)"
 )
+_COLON = re.compile(r"\s*:")
 _OBJECTS = re.compile(r"(?:\w+\.)*(?:[A-Z]\w*|namespace)")
 """Names of classes, whose fields are printed with their names."""
+MAX_DIGITS = 400
+"""A number has at most so many, on either side of its point."""
 CLOSES = {"[": "]", "(": ")", "{": "}"}
 
 
@@ -81,7 +84,7 @@ class Literal:
         if kind == "text":
             return _unquoted(token)
         if kind == "number":
-            if len(token) > 400:
+            if len(token) > MAX_DIGITS:
                 raise NoLiteral
             return float(token) if any(mark in token for mark in ".eE") else int(token)
         if kind == "name" and token in _NAMES:
@@ -147,8 +150,8 @@ class Literal:
 
     def _element(self, opening: str, held: list[Any], keyed: dict[str, Any], depth: int) -> None:
         value = self.value(depth + 1)
-        if opening == "{" and self.text[self.place : self.place + 8].lstrip().startswith(":"):
-            self._next()
+        if opening == "{" and (colon := _COLON.match(self.text, self.place)):
+            self.place = colon.end()
             keyed[str(value)] = self.value(depth + 1)
         else:
             held.append(value)
@@ -199,14 +202,18 @@ def _moment(held: Sequence[Any]) -> str:
 
 
 def _exact(held: Sequence[Any]) -> Decimal:
+    """The number. Raises NoLiteral, and Unclear for one that is none or has too many digits when written out."""
     try:
-        return Decimal(*held)
+        value = Decimal(*held)
     except (TypeError, ValueError, InvalidOperation) as error:
         raise NoLiteral from error
+    if value.is_snan() or (value.is_finite() and abs(value.adjusted()) > MAX_DIGITS):
+        raise Unclear("a number that is none, or of too many digits")
+    return value
 
 
 def _ratio(held: Sequence[Any]) -> str:
-    if len(held) != 2 or not all(isinstance(one, int) for one in held):
+    if len(held) != 2 or not all(isinstance(one, int) for one in held) or not held[1]:
         raise NoLiteral
     return f"{held[0]}/{held[1]}" if held[1] != 1 else str(held[0])
 

@@ -41,13 +41,12 @@ def parquet(payload: bytes, name: str, wanted: Collection[str]) -> Iterator[Row]
         file = pq.ParquetFile(io.BytesIO(payload), read_dictionary=leaves, arrow_extensions_enabled=False)
         number = weight = 0
         for batch in file.iter_batches(BATCH, columns=columns):
-            for part in _light(batch):
-                told = _plain(part)
-                weight += _weight(part) if told is not None else 0
+            for part, size, heavy in _light(batch):
+                weight += 0 if heavy else size
                 if weight > limits.MAX_WRITTEN:
                     why = "with each text written out as often as it stands there, it has more"
                     raise beyond(name, why, f"{limits.MAX_WRITTEN / 1e9:g} GB")
-                for row in told if told is not None else [LARGE] * part.num_rows:
+                for row in [LARGE] * part.num_rows if heavy else _plain(part):
                     number += 1
                     yield f"row {number}", row
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
@@ -81,17 +80,21 @@ def _measured(file: pq.ParquetFile, name: str, wanted: Collection[str]) -> tuple
     return names, texts
 
 
-def _light(batch: pa.RecordBatch) -> Iterable[pa.RecordBatch]:
-    """The batch, or its rows one by one where it would be heavy as objects of Python."""
-    if not _is_heavy(batch):
-        return [batch]
-    return (batch.slice(place, 1) for place in range(batch.num_rows))
+def _light(batch: pa.RecordBatch) -> Iterator[tuple[pa.RecordBatch, int, bool]]:
+    """(rows, their bytes as objects of Python, whether those are too many): the batch, or where it would be heavy its
+    rows one by one."""
+    longest, weight = _measure(batch)
+    if not _is_heavy(longest, weight):
+        yield batch, weight, False
+        return
+    for place in range(batch.num_rows):
+        row = batch.slice(place, 1)
+        longest, weight = _measure(row)
+        yield row, weight, _is_heavy(longest, weight)
 
 
-def _plain(batch: pa.RecordBatch) -> Sequence[Mapping[str, Any]] | None:
-    """Its rows as objects of Python; None where they would be heavier than a row may be."""
-    if _is_heavy(batch):
-        return None
+def _plain(batch: pa.RecordBatch) -> Sequence[Mapping[str, Any]]:
+    """Its rows as objects of Python."""
     held = {
         name: [_value(kind, one) for one in batch.column(place).to_pylist()]
         for place, (name, kind) in enumerate(zip(batch.schema.names, batch.schema.types, strict=True))
@@ -99,28 +102,38 @@ def _plain(batch: pa.RecordBatch) -> Sequence[Mapping[str, Any]] | None:
     return [dict(zip(held, row, strict=True)) for row in zip(*held.values(), strict=True)] or [{}] * batch.num_rows
 
 
-def _is_heavy(batch: pa.RecordBatch) -> bool:
-    """Whether its rows together hold more than one row may, or one of them a list too long."""
-    return max(map(_longest, batch.columns), default=0) > limits.MAX_LIST or _weight(batch) > MAX_ROW
+def _is_heavy(longest: int, weight: int) -> bool:
+    """Whether rows together hold more than one row may, or one of them a list too long."""
+    return longest > limits.MAX_LIST or weight > MAX_ROW
 
 
-def _weight(batch: pa.RecordBatch) -> int:
-    return sum(_bytes(column) for column in batch.columns)
+def _measure(batch: pa.RecordBatch) -> tuple[int, int]:
+    return _together(map(_measured_in, batch.columns))
 
 
-def _longest(array: pa.Array) -> int:
-    """Values of the longest list in it, however deep."""
-    listed = _as_list(array)
-    if listed is not None:
-        return max(pc.max(pc.list_value_length(listed)).as_py() or 0, _longest(listed.flatten()))
-    return max(map(_longest, array.flatten()), default=0) if pa.types.is_struct(array.type) else 0
+def _together(parts: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    longest, weight = 0, 0
+    for inner, size in parts:
+        longest, weight = max(longest, inner), weight + size
+    return longest, weight
 
 
-def _bytes(array: pa.Array) -> int:
-    """So many bytes are in its values, each counted as often as it stands there.
+def _measured_in(array: pa.Array) -> tuple[int, int]:
+    """(values of the longest list in it, however deep, bytes of its values, each counted as often as it stands there).
 
     Raises ValueError for a kind whose values cannot be counted.
     """
+    if pa.types.is_struct(array.type):
+        return _together(map(_measured_in, array.flatten()))
+    listed = _as_list(array)
+    if listed is not None:
+        longest, weight = _measured_in(listed.flatten())
+        return max(pc.max(pc.list_value_length(listed)).as_py() or 0, longest), 8 * len(array) + weight
+    return 0, _bytes(array)
+
+
+def _bytes(array: pa.Array) -> int:
+    """The same of a column that is neither a list nor an object."""
     kind = array.type
     if pa.types.is_dictionary(kind):
         words = array.dictionary
@@ -128,11 +141,6 @@ def _bytes(array: pa.Array) -> int:
             return int(len(array) * (words.nbytes + 8))
         lengths = pc.take(pc.binary_length(words), array.indices)
         return int((pc.sum(lengths).as_py() or 0) + 8 * len(array))
-    if pa.types.is_struct(kind):
-        return sum(_bytes(part) for part in array.flatten())
-    listed = _as_list(array)
-    if listed is not None:
-        return 8 * len(array) + _bytes(listed.flatten())
     if pa.types.is_nested(kind) or pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
         raise ValueError(f"it has a column of the kind {kind}, which is not read here")
     return int(array.nbytes) + 8 * len(array)

@@ -2,8 +2,9 @@
 
 Owns the patterns: columns and scalars of pandas, Arrow and R, typed arrays of Julia, collections of Scala, objects of
 Java, JavaScript, Ruby, PHP, Perl and Go, bytes of databases. What is so is refused, for no spelling can be read off it;
-what Python and NumPy print is read (`backend.identify.formats.literals`). Refuses to take an answer for one: "Some
-(song)", "Vector(s)" and "Paris[1]" are none.
+what Python and NumPy print is read (`backend.identify.formats.literals`). "Some (song)", "Vector(s)" and "Paris[1]" are
+answers; what is written to the letter as a program prints it ("Some(thing)", "Optional[int]", "range(1, 3)") is
+refused, though it may be an answer: its row is counted and told, and a wrong spelling would not be.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _JULIA = (
 )
 _SCALA_AND_JAVA = (
     r"(?:WrappedArray|Array(?:Seq|Buffer))\(|(?:Array|List|Vector|Seq)\(\w[^()]*,",
-    r"(?:List|Seq|Set|Map|Vector)\(\)\Z|(?:Some|Map)\(\w{2,}[^()]*\)\Z|Optional(?:\[\D.*\]|\.empty)\Z",
+    r"(?:List|Seq|Set|Map|Vector)\(\)\Z|(?:Some|Map)\(\w\w[^()]*\)\Z|Optional(?:\[\D.*\]|\.empty)\Z",
     r"[A-Z]\w*\(\w[^()]*,\s*(?:List|Seq|Vector|Set)\(",
     r"\[?\{(?:\w{2,}=|\w{2,} -> )\S.*\}\]?\Z|[A-Z]\w*[\[{]\w{2,}=.*[\]}]\Z",
     r"\[L[a-z]+(?:\.\w+)+;@|(?:[a-z]\w*\.)+[A-Z]\w*@[0-9a-f]{4,8}\Z",

@@ -20,7 +20,7 @@ from decimal import Decimal
 from typing import Any
 
 from backend.errors import BadInput
-from backend.identify.formats.literals import CLOSES, Literal, NoLiteral, Tuple, Unclear
+from backend.identify.formats.literals import CLOSES, MAX_DIGITS, Literal, NoLiteral, Tuple, Unclear
 from backend.identify.formats.printed import is_foreign, is_unread
 from backend.untrusted import MAX_DEPTH, json_value
 
@@ -37,7 +37,7 @@ _NO_NUMBER = frozenset({"nan", "NaN", "NaT", "<NA>"})
 """Of these, what is no text in a list either: there "None" is a word, since nothing has a sign of its own."""
 _KEYS = ("value", "text", "answer", "answers", "aliases", "normalized_aliases")
 """Parts of an object that hold spellings: TriviaQA's, SQuAD's."""
-_WHOLE = re.compile(r"-?\d+\.0|-?\d(?:\.\d+)?[eE]\+?\d{1,2}")
+_WHOLE = re.compile(rf"-?\d{{1,{MAX_DIGITS}}}\.0|-?\d(?:\.\d+)?[eE]\+?\d{{1,2}}")
 _MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]00:00(?::00(?:\.0+)?)?(?:Z|[+-]00:?00)?")
 """A day, as tools write it that know no days without a time."""
 _FIELD = re.compile(rf"\s(?:{'|'.join(_KEYS)})=['\"\[{{]")
@@ -47,7 +47,7 @@ _CALLED = re.compile(
     r"|(?:c|list)\(\s*(?:c\(|list\(|NULL\)|NA\b|[\w.]{2,} = |[\w.]+ = [\"'\d]|-?\d[\d.]*L?,)|Set\(\["
 )
 _PRINTED = re.compile(
-    r"(?:\w+\.)*(?:defaultdict|Counter|mappingproxy)\(|(?:\w+\.)*(?:Timestamp|Decimal)\(\s*['\"]|Fraction\(\d"
+    r"(?:\w+\.)*(?:defaultdict|Counter|mappingproxy)\(|(?:\w+\.)*(?:Timestamp|Decimal)\(\s*['\"]|Fraction\(-?\d"
     r"|datetime\.time(?:delta)?\("
     r"|(?:torch\.)?[tT]ensor\((?:[\[\d.-]|True\b|False\b)|np\.(?:True_|False_)\Z"
     r"|Array\(\[|(?:datetime\.)?date(?:time)?\(\d{4}, \d"
@@ -61,9 +61,11 @@ _QUOTED = r"(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
 _ROW = re.compile(rf"(?:\[1\]\s+{_QUOTED}(?:\s+{_QUOTED})*|{_QUOTED}(?:\s*,\s*{_QUOTED})+),?", re.DOTALL)
 """Texts of a list without its brackets, and of a vector as R prints it."""
 _ROW_CUT = re.compile(
-    rf"{_QUOTED}(?:\s*,\s*{_QUOTED})*\s*,\s*['\"]?[^'\"]*(?:\.\.\.|\u2026)|\"[^\"]*\"(?:\s*,\s*\"[^\"]*\")*\s*,\s*\"[^\"]*",
+    rf"{_QUOTED}(?:\s*+,\s*+{_QUOTED})*+\s*+,\s*+(?:(?:\.\.\.|\u2026)|['\"][^'\"]*+(?:(?<=\.\.\.)|(?<=\u2026)))"
+    r"|\"[^\"]*+\"(?:\s*+,\s*+\"[^\"]*+\")*+\s*+,\s*+\"[^\"]*+",
     re.DOTALL,
 )
+"""Of such a list, one whose last text is dots, or was opened and not closed."""
 _TEXT_OF_LIST = re.compile(r"(?P<mark>['\"])\s*\\*[\[{].*[\]}]\s*(?P=mark)", re.DOTALL)
 """A list that was written as a text twice."""
 _FORMULA = re.compile(r'="([^"]*)"')
@@ -175,8 +177,8 @@ def _spelt_list(text: str, is_element: bool) -> list[Any] | dict[str, Any] | Non
         return fields
     if formula := _FORMULA.fullmatch(text):
         return [formula[1]]
-    if not is_element and _TEXT_OF_LIST.fullmatch(text):
-        return _unpacked(text)
+    if not is_element and _TEXT_OF_LIST.fullmatch(text) and (twice := _unpacked(text)) is not None:
+        return [twice]
     if is_foreign(text):
         raise Unclear("what another program printed of an object of its own")
     is_printed = _PRINTED.match(text) or _FIELDS.match(text)
@@ -204,21 +206,21 @@ def _spelt_list(text: str, is_element: bool) -> list[Any] | dict[str, Any] | Non
     return held if isinstance(held, (list, dict)) else None
 
 
-def _unpacked(text: str) -> list[Any]:
-    """The list that a text in quotes spells. Raises Unclear."""
-    inner = _unprinted(text)
-    held = None if inner == text else _spelt_list(inner.strip(), is_element=False)
-    if held is None:
-        raise Unclear("a list of which a part is not understood")
-    return [held]
+def _unpacked(text: str) -> list[Any] | dict[str, Any] | None:
+    """The list or object that a text in quotes spells; None where it spells none, as "[sic]". Raises Unclear."""
+    try:
+        inner = str(Literal(text).whole())
+    except NoLiteral:
+        inner = text[1:-1]
+    return _spelt_list(inner.strip(), is_element=False)
 
 
 def _unprinted(text: str) -> str:
-    """The text that a literal of Python's with a letter before it is: b'Rome'. Raises Unclear."""
+    """The text that a literal of Python's is, with a letter before its quotes or without: b'Rome'. Raises Unclear."""
     try:
         return str(Literal(text).whole())
     except NoLiteral as error:
-        raise Unclear("bytes that are no text") from error
+        raise Unclear("bytes that are no text" if text[0] in "bB" else "a text in quotes that is not read") from error
 
 
 def _fields(text: str) -> list[Any] | dict[str, Any] | None:

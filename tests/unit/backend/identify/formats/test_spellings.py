@@ -6,6 +6,7 @@ import io
 import json
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -206,6 +207,8 @@ def test_a_value_that_python_printed_is_read_back(value: object, expected: tuple
         ("np.datetime64('1969-07-20')", ("1969-07-20",)),
         ("np.datetime64('1969-07-20T00:00:00')", ("1969-07-20",)),
         ("Fraction(1, 2)", ("1/2",)),
+        ("Fraction(-1, 2)", ("-1/2",)),
+        ("{'value'                : 'Rome'}", ("Rome",)),
         ("OrderedDict({'value': 'Rome'})", ("Rome",)),
         ("[Decimal('3.50'), datetime.date(1969, 7, 20), Timestamp('1969-07-20 00:00:00')]", ("3.5", "1969-07-20")),
         ("mappingproxy({'value': 'Rome'})", ("Rome",)),
@@ -279,6 +282,13 @@ def test_a_value_that_other_tools_printed_is_read_back(value: object, expected: 
         "Beta(2, 3)",
         "Hello, 'World'",
         "Don't, Won't",
+        '"Yesterday", a song about loss...',
+        "'Hello', he said\u2026",
+        '"Help!", by the Beatles, and so on...',
+        '"[Untitled]"',
+        "'[sic]'",
+        "'{x}'",
+        '"[a]" and "[b]"',
     ],
 )
 def test_an_answer_that_only_looks_printed_stays_as_it_is(answer: str) -> None:
@@ -323,11 +333,34 @@ def test_an_answer_that_only_looks_printed_stays_as_it_is(answer: str) -> None:
         "Interval('a', 'b')",
         "Answer(value='Rome', score=object())",
         "Period('1969-07', 'M')",
+        "Fraction(1, 0)",
+        "Decimal('sNaN')",
+        "Decimal('1E+5000')",
+        "Decimal('1E+1000000000')",
+        "[Decimal('1E-1000000000'), 'Rome']",
+        "'Rome', 'Roma\\x'",
+        "'Rome', ...",
     ],
 )
 def test_a_printed_value_that_is_cut_short_or_not_known_is_no_spelling(value: str) -> None:
     with pytest.raises(Unclear):
         spellings(value)
+
+
+@pytest.mark.parametrize("head", ["", "'a',", '"a", ', "[", "Map(", "{a:", "Decimal(", "x\n####"])
+@pytest.mark.parametrize("unit", [" ", "1", "a", "'", '"', ",", "(", "####   ", "a.", "b'", "'a', ", "\\"])
+def test_a_long_cell_is_read_in_one_pass(head: str, unit: str) -> None:
+    # Read anew from each of its characters, each of these took minutes.
+    for tail in ("x", "]", "...", "\n y"):
+        with suppress(Unclear):
+            spellings(head + unit * (60_000 // len(unit)) + tail)
+
+
+def test_a_number_of_thousands_of_digits_in_a_table_fails_no_other_row() -> None:
+    long = "9" * 5_000
+    table = f"question,answer\nWho?,Rome\nHow many?,Decimal('1E+5000')\nHow far?,{long}.0\nWhen?,{long}\n"
+    told = questions.read(table.encode(), "q.csv")
+    assert [one.text for one in told.questions] == ["Who?", "How far?", "When?"] and told.unclear == 1
 
 
 def test_printed_values_in_a_table_are_read_or_counted_with_their_place_and_id() -> None:
