@@ -1,4 +1,4 @@
-"""The verbs, and the one loaded model that they work on.
+"""The one loaded model, what is asked of it, and the store of what it answered.
 
 Owns `Engine`: request in, result out, looked up in the store first and kept there after. One engine runs one
 request at a time: whoever shares it puts a queue before it (`backend.serve.worker`). Doors add nothing.
@@ -19,6 +19,7 @@ from backend.forward.prompting import Encoded, encode, token_infos
 from backend.forward.reference import Usual
 from backend.forward.rows.works import Piece, Shared, Work
 from backend.forward.templating import one_moment
+from backend.forward.whole import full_array
 from backend.models.loaded import LoadedModel
 from backend.types import (
     Asked,
@@ -34,7 +35,6 @@ from backend.types import (
 )
 from backend.types.refusal import read_stored
 from backend.verbs import table
-from backend.verbs.explore import full_array
 from backend.verbs.table import A, R, VerbRow
 from backend.watch import SILENT, Watch
 from cache import atomic
@@ -70,7 +70,7 @@ class Engine:
 
     def lookup(self, verb: Verb, request: Request) -> Result | None:
         """The stored result of `request`, or None. A long run keeps its own folder, and is never looked up."""
-        row = table.row(verb)
+        row = table.row_taking(verb, request)
         payload = None if row.is_long else self._stored(request)
         return None if payload is None else read_stored(row.result, payload)
 
@@ -84,8 +84,9 @@ class Engine:
             found = self.lookup(verb, request)
             if found is not None:
                 return found
-            result = self._compute(request, watch)
-            if not table.row(verb).is_long:
+            row = table.row_taking(verb, request)
+            result = self._compute(row, request, watch)
+            if not row.is_long:
                 self._keep(verb, request, result)
             return result
 
@@ -99,8 +100,7 @@ class Engine:
         """Let a request begin beside those that run, where its verb answers row by row; None where it needs the model
         for itself (`run`). Its result, once it is done, is kept as that of `run`. `step` carries it on.
         """
-        row = table.row_of(request)
-        work = None if row is None else row.together(self, request, watch)
+        work = table.row_taking(verb, request).together(self, request, watch)
         if work is None:
             return None
         return self._shared.begin(lambda batch: self._kept(verb, request, work(batch)), watch.stopped)
@@ -178,11 +178,8 @@ class Engine:
                 self._keep("usual", request, self._usual)
         return self._usual
 
-    def _compute(self, request: Request, watch: Watch) -> Result:
-        row = table.row_of(request)
-        assert row is not None, "what is asked is the request of a verb"
-        result: Result = row.run(self, request, watch)
-        return result
+    def _compute(self, row: VerbRow[R, A], request: R, watch: Watch) -> A:
+        return row.run(self, request, watch)
 
     def _stored(self, request: Frozen) -> bytes | None:
         """What is kept for `request`. What the system refuses to hand over counts as missing."""

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from backend.types import Frozen, StageEvent
-from backend.types.base import Strict
+from backend.types import Request, Result, StageEvent
 from backend.watch import Watch, check
 
 
-class EchoRequest(Strict):
+class EchoRequest(Request):
     """Say a text again."""
 
     text: str = Field(min_length=1, max_length=40, description="what to say again")
     times: int = Field(default=1, ge=1, le=9, description="how often")
 
 
-class Echo(Frozen):
+class Echo(Result):
     """A text, said again."""
 
     request: EchoRequest

@@ -1,7 +1,7 @@
 """What the commands of all verbs share, and the command of a verb that has none of its own.
 
-Owns the options that say where a command computes and how its result is written. Refuses the options and tables of one
-verb: those stand in `backend.cli.verbs`, `identify` and `cett`.
+Owns what is added to the options of a door (`backend.cli.running`): how the result is written. Refuses
+the options and tables of one verb: those stand in `backend.cli.verbs`, `identify` and `cett`.
 """
 
 from __future__ import annotations
@@ -28,20 +28,10 @@ from backend.verbs.table import VerbRow
 
 
 @dataclass(frozen=True)
-class Common:
+class Common(Door):
     """Where a verb computes, here or at a service, and how its result is written."""
 
-    model: options.Model = None
-    device: options.Device = None
-    dtype: options.Dtype = None
-    backend: options.Backend = None
-    store: options.Keep = True
     json: options.Json = False
-
-    @property
-    def door(self) -> Door:
-        """Where it computes."""
-        return Door(self.model, self.device, self.dtype, self.backend, self.store)
 
 
 @dataclass(frozen=True)
@@ -62,7 +52,7 @@ def finish(
     verb: Verb, asked: Callable[[Client], Request], common: Common, show: Callable[[Console, Any], None]
 ) -> None:
     """Have the request that `asked` makes answered, and write its result: as JSON, or as `show` has it."""
-    result = answer(verb, asked, common.door)
+    result = answer(verb, asked, common)
     if common.json:
         write_line(result.model_dump_json())
     else:

@@ -34,7 +34,7 @@ for name, command in (
 ):  # fmt: skip
     app.command(name)(command)
 
-Name = Annotated[str, typer.Argument(help="the run's name, a folder's name")]
+Name = Annotated[str, options.named(help="the run's name, a folder's name")]
 
 
 @app.command("run")
@@ -94,7 +94,7 @@ def report(name: options.ProbeName, json: options.Json = False) -> None:
 
 @app.command("delete")
 def delete(
-    name: Annotated[str, typer.Argument(help="a run's or probe's name, see hneurons identify list")],
+    name: Annotated[str, options.named(help="a run's or probe's name, see hneurons identify list")],
     yes: Annotated[bool, typer.Option("--yes", help="without being asked again")] = False,
     json: options.Json = False,
 ) -> None:

@@ -14,9 +14,7 @@ from backend.serve import opening
 from backend.serve.remote.client import HttpClient
 
 app = typer.Typer(help="List, find and fetch models.", rich_markup_mode=None)
-Name = Annotated[
-    str | None, typer.Argument(metavar="[NAME]", help="by default the model that ships", callback=options.said)
-]
+Name = Annotated[str | None, options.named(metavar="[NAME]", help="by default the model that ships")]
 
 
 @app.command("list")

@@ -25,25 +25,43 @@ MAX_BYTES = 256 * 1024**2
 """Of a probe or a plan."""
 R = TypeVar("R", bound=Frozen)
 T = TypeVar("T")
+S = TypeVar("S", str, str | None, list[str] | None)
 
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on standard output and nothing else there")]
 
 
-def said(words: str | None) -> str | None:
-    """An option that names something: an empty one, as an unset variable of a shell leaves it, is not "by default"."""
-    if words is not None and not words.strip():
+def said(words: S) -> S:
+    """What an option names: an empty one, as an unset variable of a shell leaves it, is not "by default"."""
+    each = words if isinstance(words, list) else [words]
+    if any(word is not None and not word.strip() for word in each):
         raise typer.BadParameter("it names nothing")
     return words
 
 
-Model = Annotated[str | None, typer.Option(help="table row, hub name, directory or GGUF file", callback=said)]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps; chosen by itself unless given", callback=said)]
-Dtype = Annotated[
-    str | None, typer.Option(help="float32, bfloat16 or float16; chosen by itself unless given", callback=said)
-]
-Backend = Annotated[
-    str | None, typer.Option(metavar="URL", help="ask the service at this address instead", callback=said)
-]
+def naming(*flags: str, help: str, metavar: str | None = None) -> Any:
+    """An option whose text names something. What a text or a list of numbers is, its request judges."""
+    return typer.Option(*flags, help=help, metavar=metavar, callback=said)
+
+
+def named(*, help: str, metavar: str | None = None) -> Any:
+    """The same without a flag."""
+    return typer.Argument(help=help, metavar=metavar, callback=said)
+
+
+def file(*flags: str, help: str) -> Any:
+    """An option that names a file or folder."""
+    return typer.Option(*flags, help=help, metavar="<path>", parser=place)
+
+
+def place(words: str) -> Path:
+    """The path of that name. An empty one would be the folder that one stands in. Raises BadParameter."""
+    return Path(said(words))
+
+
+Model = Annotated[str | None, naming(help="table row, hub name, directory or GGUF file")]
+Device = Annotated[str | None, naming(help="cpu, cuda, mps; chosen by itself unless given")]
+Dtype = Annotated[str | None, naming(help="float32, bfloat16 or float16; chosen by itself unless given")]
+Backend = Annotated[str | None, naming(metavar="URL", help="ask the service at this address instead")]
 Keep = Annotated[bool, typer.Option("--store/--no-store", help="use and fill the store of results")]
 
 Prompt = Annotated[str, typer.Option(help="what to ask")]
@@ -57,10 +75,10 @@ TopK = Annotated[int | None, typer.Option("--top-k", help="sample from so many t
 TopP = Annotated[float | None, typer.Option("--top-p", help="sample from this share of the probability")]
 Seed = Annotated[int | None, typer.Option(help="seed of the sampling")]
 Stop = Annotated[list[str] | None, typer.Option(help="a text that ends an answer; may be repeated")]
-Neurons = Annotated[str | None, typer.Option(metavar="L3:N5,L4:N7", help="the chosen neurons")]
-NeuronsFile = Annotated[Path | None, typer.Option(help="chosen neurons from a text, CSV or JSON file")]
-ProbeName = Annotated[str, typer.Argument(help="a probe's name, see hneurons identify list")]
-Probe = Annotated[str | None, typer.Option(metavar="NAME", help="a probe's neurons, see hneurons identify list")]
+Neurons = Annotated[str | None, naming(metavar="L3:N5,L4:N7", help="the chosen neurons")]
+NeuronsFile = Annotated[Path | None, file(help="chosen neurons from a text, CSV or JSON file")]
+ProbeName = Annotated[str, named(help="a probe's name, see hneurons identify list")]
+Probe = Annotated[str | None, naming(metavar="NAME", help="a probe's neurons, see hneurons identify list")]
 Force = Annotated[bool, typer.Option("--force", help="put a probe of another model on this one all the same")]
 Top = Annotated[int | None, typer.Option(help="how many to list")]
 
@@ -123,15 +141,19 @@ def numbers(words: str | None, option: str, kind: Callable[[str], T]) -> tuple[T
     """Numbers apart by commas; None where the option was not given. Raises BadSettings."""
     if words is None:
         return None
-    try:
-        return tuple(kind(word) for word in words.split(",") if word.strip())
-    except ValueError as error:
-        whole = "whole numbers" if kind is int else "numbers"
-        raise BadSettings(
-            f"{option} {words[:40]!r} is no list of {whole}",
-            "one of its parts is none",
-            f"write {whole} apart by commas, like 0,2",
-        ) from error
+    found = []
+    for word in words.split(","):
+        if word.strip():
+            try:
+                found.append(kind(word))
+            except ValueError as error:
+                whole = "whole number" if kind is int else "number"
+                raise BadSettings(
+                    f"{option} {words[:40]!r} is no list of {whole}s",
+                    f"{word.strip()[:40]!r} is no {whole}",
+                    f"write {whole}s apart by commas, like 0,2",
+                ) from error
+    return tuple(found)
 
 
 def own_alphas(words: str | None) -> tuple[OwnAlpha, ...]:

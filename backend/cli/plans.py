@@ -42,16 +42,16 @@ def of_run(name: str) -> Plan:
 class Wider:
     """What may be given when a run goes on: none of it loses an answer."""
 
-    questions: Annotated[Path | None, typer.Option(help="CSV, TSV, JSON, JSON lines or Parquet of questions")] = None
+    questions: Annotated[Path | None, options.file(help="CSV, TSV, JSON, JSON lines or Parquet of questions")] = None
     relations: Annotated[
-        str | None, typer.Option(help="kinds of questions, that ship or of the file, apart by commas")
+        str | None, options.naming(help="kinds of questions, that ship or of the file, apart by commas")
     ] = None
     per_relation: Annotated[int | None, typer.Option(help="at most so many questions of each kind")] = None
     limit: Annotated[int | None, typer.Option(help="at most so many questions in all")] = None
     samples: Annotated[int | None, typer.Option(help="answers drawn for each question")] = None
     draw_for_all: Annotated[bool, typer.Option("--all", help="draw for every question, as the paper does")] = False
     at_most: Annotated[int | None, typer.Option(help="draw for at most so many questions")] = None
-    filter: Annotated[str | None, typer.Option(help="a named filter, or right,wrong like 5,9")] = None
+    filter: Annotated[str | None, options.naming(help="a named filter, or right,wrong like 5,9")] = None
 
     def over(self, plan: dict[str, Any]) -> dict[str, Any]:
         """`plan`, as JSON, with what was given in its place. Raises BadSettings."""
@@ -80,7 +80,7 @@ class Wider:
 class Given(Wider):
     """What may be given when a run is begun."""
 
-    plan_file: Annotated[Path | None, typer.Option("--plan", help="the whole plan as JSON, or plan.json of a run")] = (
+    plan_file: Annotated[Path | None, options.file("--plan", help="the whole plan as JSON, or plan.json of a run")] = (
         None
     )
     max_new_tokens: options.MaxNewTokens = None
@@ -88,20 +88,20 @@ class Given(Wider):
     top_k: options.TopK = None
     top_p: options.TopP = None
     suffix: Annotated[str | None, typer.Option(help="what stands behind every question")] = None
-    labels: Annotated[str | None, typer.Option(help="1-vs-1 or 3-vs-1")] = None
-    choice: Annotated[str | None, typer.Option(help="of C: one-se, cross-validation, paper or fixed")] = None
+    labels: Annotated[str | None, options.naming(help="1-vs-1 or 3-vs-1")] = None
+    choice: Annotated[str | None, options.naming(help="of C: one-se, cross-validation, paper or fixed")] = None
     c: Annotated[float | None, typer.Option("--c", help="this C, not a chosen one")] = None
     standardise: Annotated[bool | None, typer.Option("--standardise/--no-standardise", help="per SD")] = None
-    words: Annotated[str | None, typer.Option(help="that answer: phrase, blind (first new words) or known")] = None
-    pooling: Annotated[str | None, typer.Option(help="mean or max over the answer's tokens")] = None
-    position: Annotated[str | None, typer.Option(help="answer or predicting")] = None
-    judge: Annotated[str | None, typer.Option(help="model of an LLM judge, at HNEURONS_JUDGE_URL")] = None
+    words: Annotated[str | None, options.naming(help="that answer: phrase, blind (first new words) or known")] = None
+    pooling: Annotated[str | None, options.naming(help="mean or max over the answer's tokens")] = None
+    position: Annotated[str | None, options.naming(help="answer or predicting")] = None
+    judge: Annotated[str | None, options.naming(help="model of an LLM judge, at HNEURONS_JUDGE_URL")] = None
     judge_only: Annotated[bool, typer.Option("--judge-compares", help="the rules decide; the LLM is compared")] = False
     judge_words: Annotated[bool, typer.Option("--judge-words", help="the LLM names the words that answer")] = False
     seed: Annotated[
         int | None, typer.Option(help="of every draw, sampled answers too; which shipped ones are asked stays the same")
     ] = None
-    answers_of: Annotated[str | None, typer.Option(metavar="NAME", help="begin with this run's plan and answers")] = (
+    answers_of: Annotated[str | None, options.naming(metavar="NAME", help="begin with this run's plan and answers")] = (
         None
     )
 

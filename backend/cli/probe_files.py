@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 
 
 def import_probe(
-    files: Annotated[list[Path], typer.Argument(help="the probe's file, or hprobes' two")],
-    name: Annotated[str, typer.Option(help="what to call it here")],
+    files: Annotated[list[Path], typer.Argument(help="the probe's file, or hprobes' two", parser=options.place)],
+    name: Annotated[str, options.naming(help="what to call it here")],
     model: Annotated[
-        str | None, typer.Option(help="the model it is for; where that is not here or too large, its shape is checked")
+        str | None,
+        options.naming(help="the model it is for; where that is not here or too large, its shape is checked"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="put a probe of another model on it; the mark stays")] = False,
     json: options.Json = False,
@@ -57,8 +58,8 @@ def import_probe(
 
 def export(
     name: options.ProbeName,
-    out: Annotated[Path, typer.Option(help="the file to write; for thunlp a folder")],
-    format: Annotated[str, typer.Option(help="json, csv, jhammant, npz, hprobes, or thunlp")] = "json",
+    out: Annotated[Path, options.file(help="the file to write; for thunlp a folder")],
+    format: Annotated[str, options.naming(help="json, csv, jhammant, npz, hprobes, or thunlp")] = "json",
     model: options.Model = None,
     json: options.Json = False,
 ) -> None:
@@ -105,14 +106,15 @@ def _export_features(name: str, out: Path, model: str | None) -> Written:
 
 
 def fit(
-    name: Annotated[str, typer.Argument(help="what to call the probe")],
-    ids: Annotated[Path, typer.Option(help="qids.json: the ids of right (t) and wrong (f) items")],
-    features: Annotated[Path | None, typer.Option(help="a folder of act_ID.npy, [layers, neurons]")] = None,
-    answers: Annotated[Path | None, typer.Option(help="answer_tokens.jsonl, to be read with the model")] = None,
+    name: Annotated[str, options.named(help="what to call the probe")],
+    ids: Annotated[Path, options.file(help="qids.json: the ids of right (t) and wrong (f) items")],
+    features: Annotated[Path | None, options.file(help="a folder of act_ID.npy, [layers, neurons]")] = None,
+    answers: Annotated[Path | None, options.file(help="answer_tokens.jsonl, to be read with the model")] = None,
     model: Annotated[
-        str | None, typer.Option(help="of features, the model they were read on, to be checked; of answers, the reader")
+        str | None,
+        options.naming(help="of features, the model they were read on, to be checked; of answers, the reader"),
     ] = None,
-    labels: Annotated[str | None, typer.Option(help="1-vs-1, or 3-vs-1 where the other tokens are there")] = None,
+    labels: Annotated[str | None, options.naming(help="1-vs-1, or 3-vs-1 where the other tokens are there")] = None,
     c: Annotated[float | None, typer.Option("--c", help="this C, not one chosen by cross-validation")] = None,
     standardise: Annotated[bool, typer.Option("--standardise/--no-standardise", help="per SD")] = False,
     seed: Annotated[int, typer.Option(help="of the split")] = 0,

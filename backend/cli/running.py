@@ -1,6 +1,7 @@
 """From a request to its result, for one command.
 
-Owns the choice of client, the waiting and what is said meanwhile on standard error. Refuses to print results.
+Owns the choice of client with the options that make it, the waiting and what is said meanwhile on standard error.
+Refuses to print results.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from backend.cli import options
 from backend.cli.output import plain, printable, quiet_stdout, stderr_console
 from backend.errors import BadSettings, HNeuronsError
 from backend.serve.client import Client, fetched, views
@@ -36,13 +38,13 @@ WAIT = 0.5
 
 @dataclass(frozen=True)
 class Door:
-    """Where a command computes: which model, how, and whether here or at a service."""
+    """The options that say where a command computes: which model, how, and whether here or at a service."""
 
-    model: str | None = None
-    device: str | None = None
-    dtype: str | None = None
-    backend: str | None = None
-    keep: bool = True
+    model: options.Model = None
+    device: options.Device = None
+    dtype: options.Dtype = None
+    backend: options.Backend = None
+    keep: options.Keep = True
 
 
 @contextmanager

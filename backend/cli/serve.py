@@ -16,7 +16,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="address to listen at; 127.0.0.1 is this machine alone")] = "127.0.0.1",
+    host: Annotated[str, options.naming(help="address to listen at; 127.0.0.1 is this machine alone")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one")] = 8000,
     model: options.Model = None,
     device: options.Device = None,

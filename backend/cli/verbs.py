@@ -41,7 +41,7 @@ def explore(
     force: options.Force = False,
     top: options.Top = None,
     k: Annotated[float | None, typer.Option("--k", help="strong is CETT > mu + k sigma")] = None,
-    population: Annotated[str | None, typer.Option(help="of mu and sigma: token, layer or model")] = None,
+    population: Annotated[str | None, options.naming(help="of mu and sigma: token, layer or model")] = None,
     *,
     common: Common,
 ) -> None:
@@ -80,15 +80,15 @@ def compare(
     probe: options.Probe = None,
     against: Annotated[bool, typer.Option("--against", help="its negative weights as a further arm")] = False,
     foremost: Annotated[int | None, typer.Option(help="only so many of its H-neurons, the foremost")] = None,
-    by: Annotated[str | None, typer.Option(help="by weight, effect, auroc, frequency or leave_out")] = None,
+    by: Annotated[str | None, options.naming(help="by weight, effect, auroc, frequency or leave_out")] = None,
     force: options.Force = False,
     alphas: Annotated[str | None, typer.Option(metavar="0,2", help="one row with all neurons at each")] = None,
-    own: Annotated[str | None, typer.Option(metavar="L1:N2=0.5", help="a row with an alpha for each neuron")] = None,
+    own: Annotated[str | None, options.naming(metavar="L1:N2=0.5", help="a row with an alpha for each neuron")] = None,
     controls: Annotated[int | None, typer.Option(help="random twins of each kind")] = None,
-    control_kind: Annotated[list[str] | None, typer.Option(help="layer or free; may be repeated")] = None,
+    control_kind: Annotated[list[str] | None, options.naming(help="layer or free; may be repeated")] = None,
     control_arms: Annotated[str | None, typer.Option(metavar="0,1", help="rows that get twins")] = None,
     control_seed: Annotated[int | None, typer.Option(help="seed of the random twins")] = None,
-    positions: Annotated[str | None, typer.Option(help="all, prompt or answer")] = None,
+    positions: Annotated[str | None, options.naming(help="all, prompt or answer")] = None,
     chat: options.Chat = True,
     system: options.System = None,
     max_new_tokens: options.MaxNewTokens = None,
@@ -155,7 +155,7 @@ def _switching(fields: Mapping[str, Any]) -> CompareRequest:
 
 @gathered
 def neuron(
-    name: Annotated[str, typer.Argument(metavar="L12:N345", help="the neuron")],
+    name: Annotated[str, options.named(metavar="L12:N345", help="the neuron")],
     prompt: options.MaybePrompt = None,
     answer: options.Answer = None,
     chat: options.Chat = True,
@@ -255,4 +255,4 @@ def ranking(probe: Probe, by: str) -> Ranking:
 
 
 OWN: dict[str, Callable[..., None]] = {"explore": explore, "compare": compare, "neuron": neuron, "lens": lens}
-"""The verbs that have a command of their own."""
+"""The verbs that have a command of their own: options that are no field of their request, tables for their results."""

@@ -5,13 +5,25 @@ Owns the second look, taken only where a first has found something. Refuses the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
+from backend.errors import NotFinite
 from backend.forward.cett import Norms, not_finite, out_norm
 from backend.models.hooks import observe
 from backend.models.loaded import LoadedModel
+
+
+@contextmanager
+def blamed(model: LoadedModel, ids: Sequence[int]) -> Iterator[None]:
+    """Within the block, a refusal of what is not finite names the token of `ids` that it comes from. No hook is on."""
+    try:
+        yield
+    except NotFinite:
+        refuse_text(model, ids)
+        raise
 
 
 def refuse_text(model: LoadedModel, ids: Sequence[int]) -> None:

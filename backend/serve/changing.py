@@ -18,7 +18,7 @@ from backend.errors import Busy, HNeuronsError, Stopped, Unknown
 from backend.models.registry import DEFAULT
 from backend.serve.jobs import Job, told
 from backend.serve.opening import Answering, ModelSpec, Opener, Progress, free_memory
-from backend.types import IdentifyRequest, ModelChange, ModelInfo, ModelOrder, ModelStatus
+from backend.types import ModelChange, ModelInfo, ModelOrder, ModelStatus
 
 State = Literal["checking", "waiting", "loading", "failed", "cancelled"]
 """As in `backend.types.ModelChange`."""
@@ -277,14 +277,17 @@ def ask(spec: ModelSpec, session: str, models: Models, jobs: Sequence[Job], rece
     """
     loaded, found = models.view().name or "The model", []
     waiting = sum(not job.is_long and (not session or job.session != session) for job in jobs)
-    runs = dict.fromkeys(job.request.name for job in jobs if isinstance(job.request, IdentifyRequest))
+    long = [job for job in jobs if job.is_long]
+    trained = dict.fromkeys(job.run_name for job in long if job.run_name is not None)
+    others_long = dict.fromkeys(job.verb for job in long if job.run_name is None)
     others = len(recent - {session}) if session else 0
     if waiting:
         found.append(f"{_counted(waiting, 'question')} of others {'runs or waits' if waiting == 1 else 'run or wait'}")
     elif others:
         found.append(f"{_counted(others, 'other session')} used it in the last {RECENT / 60:.0f} minutes")
-    if runs:
-        found.append(f"the training run {', '.join(runs)} is at work and would wait until {loaded} is loaded again")
+    for kind, names in (("training run", trained), ("long run", others_long)):
+        if names:
+            found.append(f"the {kind} {', '.join(names)} is at work and would wait until {loaded} is loaded again")
     if other := models.asked_by_other(session):
         found.append(f"{other} is being loaded for somebody else")
     if found:

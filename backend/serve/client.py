@@ -27,7 +27,8 @@ class Jobs(Protocol):
     def submit(self, verb: Verb, request: Request, session: str) -> str:
         """Queue a request of browser session `session`; the job's id. A stored result makes a finished job.
 
-        Requests wait while the model loads. Fair: sessions take turns.
+        Requests wait while the model loads. Fair: sessions take turns. Raises Unknown for no verb, BadSettings for the
+        request of another one.
         """
         ...
 
@@ -77,7 +78,7 @@ class Results(Protocol):
     """What was answered."""
 
     def get(self, key: str) -> Result | None:
-        """The stored result under `key`, or None."""
+        """The stored result under `key`, or None. Raises BadSettings for what is no key."""
         ...
 
     def list(self, limit: int = 50) -> tuple[StoredResult, ...]:
@@ -85,7 +86,10 @@ class Results(Protocol):
         ...
 
     def example(self, verb: Verb) -> Result:
-        """The finished example that ships for `verb`: computed by this engine, stored with its request."""
+        """The finished example that ships for `verb`: computed by this engine, stored with its request.
+
+        Raises Unknown.
+        """
         ...
 
 
@@ -154,7 +158,7 @@ class Links(Protocol):
         ...
 
     def kept(self, key: str) -> Mapping[str, str] | None:
-        """The parameters kept under `key`, or None. Raises BadInput for what is no key."""
+        """The parameters kept under `key`, or None. Raises BadSettings for what is no key."""
         ...
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from backend.errors import Stopped
 from backend.serve.failures import explain
-from backend.types import Event, JobState, JobView, ModelInfo, Request, StageEvent, TokenEvent, Verb
+from backend.types import Event, IdentifyRequest, JobState, JobView, ModelInfo, Request, StageEvent, TokenEvent, Verb
 from backend.verbs import table
 
 log = logging.getLogger(__name__)
@@ -132,6 +132,11 @@ class Job:
     def is_long(self) -> bool:
         """Whether it runs for minutes or hours: others go between its batches, and nobody need look on."""
         return table.row(self.verb).is_long
+
+    @property
+    def run_name(self) -> str | None:
+        """What its run is called, whose folder has that name; only those of the verb identify have one."""
+        return self.request.name if isinstance(self.request, IdentifyRequest) else None
 
     def end(self, outcome: Outcome, now: float) -> None:
         """Nothing more will happen to it."""

@@ -13,7 +13,7 @@ from backend.serve.changing import Change
 from backend.serve.jobs import Job
 from backend.serve.queue import FairQueue
 from backend.serve.together import Sharing, Together
-from backend.types import IdentifyRequest, ModelInfo
+from backend.types import ModelInfo
 
 
 class Line:
@@ -34,9 +34,9 @@ class Line:
 
     @property
     def long_runs(self) -> dict[str, str]:
-        """Name of each long run that is queued, running or waits for its model -> its job."""
+        """Name of each run with a folder that is queued, running or waits for its model -> its job."""
         jobs = [job for job in (self.long, *self.queue, *self.paused) if job is not None]
-        return {job.request.name: job.id for job in jobs if isinstance(job.request, IdentifyRequest)}
+        return {job.run_name: job.id for job in jobs if job.run_name is not None}
 
     def pop(self, engine: Sharing, allowed: Callable[[Job], bool] = lambda job: True) -> Job | None:
         """The next job that may begin beside those that run."""

@@ -22,7 +22,7 @@ from backend.serve.jobs import Ended, Job, JobWatch, Outcome, nobody, told
 from backend.serve.line import Line
 from backend.serve.opening import Answering, ModelSpec, Opener, free_memory
 from backend.serve.outcomes import compute, look_up
-from backend.types import Event, IdentifyRequest, JobView, ModelInfo, ModelStatus, Request, Result, Verb
+from backend.types import Event, JobView, ModelInfo, ModelStatus, Request, Result, Verb
 from backend.verbs import table
 
 log = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ class Worker:
         """The loaded model, or how far its loading is, what is on its way, and how many jobs wait."""
         with self._changed:
             engine, status = self._models.engine, self._models.view()
-            paused = tuple(job.request.name for job in self._line.paused if isinstance(job.request, IdentifyRequest))
+            paused = tuple(job.run_name or job.verb for job in self._line.paused)
             status = status.model_copy(update={"queued": len(self._line.queue), "paused": paused})
         memory = self._memory(engine) if engine is not None and status.state == "ready" else None
         return status.model_copy(update={"memory": memory})
@@ -93,9 +93,10 @@ class Worker:
     def submit(self, verb: Verb, request: Request, session: str, ended: Ended = nobody) -> str:
         """Queue a request; the job's id. One whose result is stored is finished at once. `ended` is told of its end.
 
-        Raises Unknown for no verb, QueueFull, and BackendUnavailable once the worker is closed.
+        Raises Unknown for no verb, BadSettings for the request of another one, QueueFull, and BackendUnavailable once
+        the worker is closed.
         """
-        table.row(verb)
+        table.row_taking(verb, request)
         with self._changed:
             engine = self._models.engine if self._models.settled is None else None
         outcome = self._look_up(engine, verb, request) if engine is not None else None
@@ -148,7 +149,7 @@ class Worker:
             return self._records.result(key)
 
     def long_runs(self) -> dict[str, str]:
-        """Name of each long run that is queued, running or waits for its model -> its job."""
+        """Name of each run with a folder that is queued, running or waits for its model -> its job."""
         with self._changed:
             return self._line.long_runs
 

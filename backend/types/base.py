@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable
 from itertools import chain
 from typing import Annotated, Any
@@ -24,10 +25,14 @@ from pydantic import (
 from pydantic.functional_serializers import PlainSerializer
 from pydantic_core import CoreSchema
 
+from backend.errors import BadSettings
 from cache import digests
 
 METRIC_VERSION = 2
 """Raised whenever a stored figure would be computed differently today."""
+
+KEY = "^[0-9a-f]{64}$"
+"""How the key of a result or a kept link is written."""
 
 COMPACT = {"arrays": "base64"}
 """Serialization context under which arrays are written as base64 (store, HTTP) rather than as lists."""
@@ -152,6 +157,13 @@ def digest(of: Iterable[str | Frozen], over: Iterable[str | Frozen] = ()) -> str
         return part if isinstance(part, str) else part.canonical()
 
     return digests.of_text(chain(["\0".join(map(told, of))], map(told, over)))
+
+
+def checked_key(key: str) -> str:
+    """`key`, where it is written like one; the same words at every door. Raises BadSettings."""
+    if not re.fullmatch(KEY, key):
+        raise BadSettings(f"{key[:80]!r} is no key", "a key is 64 characters of 0-9 and a-f", "copy the whole of it")
+    return key
 
 
 def result_key(request: Frozen, basis: str) -> str:

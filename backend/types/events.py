@@ -97,7 +97,7 @@ class ModelStatus(Frozen):
     change: another model that is on its way, or why the last one is not here. The `state` is `ready` while it is
         only checked.
     previous: the model that was loaded before this one.
-    paused: names of the long runs that wait until their model is loaded again.
+    paused: names of the long runs that wait until their model is loaded again; of one without a name, its verb.
     """
 
     state: Literal["none", "loading", "ready", "failed"]

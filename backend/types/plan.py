@@ -23,6 +23,7 @@ from backend.types.identify import (
     WordRule,
 )
 from backend.types.requests import Alpha, Text, Threshold
+from backend.types.verbs import Request
 from cache.paths import portable
 
 
@@ -156,7 +157,7 @@ class Plan(Strict):
         return self
 
 
-class IdentifyRequest(Strict):
+class IdentifyRequest(Request):
     """Make the probe `name`, or go on with it. Without `questions` they are those that ship, as the plan has them."""
 
     name: RunName

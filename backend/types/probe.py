@@ -21,6 +21,7 @@ from backend.types.plan import Plan, RunName
 from backend.types.report import Report
 from backend.types.requests import Text
 from backend.types.results import Exploration, ModelInfo
+from backend.types.verbs import Result
 
 SCHEMA: Literal["hneurons/probe/1"] = "hneurons/probe/1"
 Ranking = Literal["effect", "weight", "auroc", "frequency", "leave_out"]
@@ -111,7 +112,7 @@ class AsideNeuron(Frozen):
     kind: Annotated[Text, Field(max_length=60)]
 
 
-class Probe(Frozen):
+class Probe(Result):
     """The artefact. A positive weight makes an H-neuron; negative ones speak for a right answer.
 
     `forced` names the model that it was put on against its fingerprint: a mark that stays. `said` is what a file of

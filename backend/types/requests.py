@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from backend.neurons import NeuronId, NeuronSet
 from backend.types.base import Strict
+from backend.types.verbs import Request
 
 MAX_PROMPT_CHARACTERS = 20_000
 MAX_ALPHA = 3.0
@@ -94,7 +95,7 @@ class Asked(Strict):
         return value
 
 
-class ExploreRequest(Asked):
+class ExploreRequest(Asked, Request):
     """See inside one answer: generated here, or given in `answer`."""
 
     answer: _Bounded | None = None
@@ -130,7 +131,7 @@ class CompareSettings(Strict):
     positions: Positions = "all"
 
 
-class CompareRequest(CompareSettings, Asked):
+class CompareRequest(CompareSettings, Asked, Request):
     """The same prompt under several interventions, all rows of one batch.
 
     Rows, in order: the baseline; all `neurons` at each of `alphas`; the neurons of `own`, each at its
@@ -176,7 +177,7 @@ class CompareRequest(CompareSettings, Asked):
         return self.controls * len(self.control_kinds) * arms
 
 
-class NeuronRequest(Strict):
+class NeuronRequest(Request):
     """One neuron's card, with its CETT along `text` where one is given."""
 
     neuron: NeuronId
@@ -184,7 +185,7 @@ class NeuronRequest(Strict):
     top: int = Field(default=10, ge=1, le=50, description="output tokens each way")
 
 
-class LensRequest(Strict):
+class LensRequest(Request):
     """Which output tokens each of these neurons raises and lowers, whatever the text."""
 
     neurons: NeuronSet

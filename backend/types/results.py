@@ -16,6 +16,7 @@ from backend.neurons import NeuronId, NeuronSet
 from backend.types.base import Array, Frozen, digest
 from backend.types.estimate import POSITION_RESAMPLES, Estimate
 from backend.types.requests import CompareRequest, ExploreRequest, LensRequest, NeuronRequest
+from backend.types.verbs import Result
 
 Role = Literal["template", "prompt", "answer"]
 Finish = Literal["end", "length", "stop_text", "given", "stopped"]
@@ -110,7 +111,7 @@ class Truth(Frozen):
     note: str
 
 
-class Exploration(Frozen):
+class Exploration(Result):
     """CETT of one text, layer by layer and token by token.
 
     cett_sum, cett_max, top10 [layer pos]: sum, largest, and the ten largest summed. CETT is not a share:
@@ -248,7 +249,7 @@ class Row(Frozen):
         )  # fmt: skip
 
 
-class Comparison(Frozen):
+class Comparison(Result):
     """All rows of one batch; the first is the baseline. `prompt_tokens` come before every answer."""
 
     request: CompareRequest
@@ -258,7 +259,7 @@ class Comparison(Frozen):
     notes: tuple[str, ...] = ()
 
 
-class NeuronCard(Frozen):
+class NeuronCard(Result):
     """One neuron: what its output direction does, and how it behaves.
 
     promotes, suppresses: vocabulary tokens whose logit the output direction raises or lowers most, by the
@@ -293,7 +294,7 @@ class Pushed(Frozen):
     suppresses: tuple[Logit, ...]
 
 
-class Lens(Frozen):
+class Lens(Result):
     """What each neuron of `request.neurons` pushes, in their order."""
 
     request: LensRequest

@@ -20,6 +20,7 @@ from backend.forward import prompting
 from backend.forward.capture import Peaks, Trace
 from backend.forward.cett import not_finite
 from backend.forward.controls import plan
+from backend.forward.finite import blamed
 from backend.forward.row import Row as Asked
 from backend.forward.row import Running, prove
 from backend.forward.rows.batch import Batch
@@ -38,7 +39,7 @@ from backend.types import (
     StageEvent,
     Touched,
 )
-from backend.verbs.explore import answer_tokens, blamed, teller
+from backend.verbs.explore import answer_tokens, teller
 from backend.watch import Watch, check
 
 if TYPE_CHECKING:

@@ -6,29 +6,25 @@ through the bridge, where that was proven to give the same; both reduce with the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from backend.errors import NotFinite
 from backend.forward import prompting
 from backend.forward.capture import Recorder, Seen, Summaries, Trace
-from backend.forward.cett import Norms, count_over, divided, not_finite, out_norm, population
-from backend.forward.finite import refuse_text
-from backend.forward.prompting import Encoded
+from backend.forward.cett import count_over, not_finite, population
+from backend.forward.finite import blamed
 from backend.forward.reference import Usual
 from backend.forward.row import Row, Running
 from backend.forward.rows.batch import Batch
 from backend.forward.rows.choosing import prompt_token_scores
 from backend.forward.rows.works import Ask, Work, alone
-from backend.models.hooks import Tree, observe
+from backend.forward.whole import whole_text
+from backend.models.hooks import observe
 from backend.models.loaded import LoadedModel
 from backend.models.readings import tree_of
 from backend.types import Exploration, ExploreRequest, Finish, PromptEvent, StageEvent, TokenEvent, TokenInfo
@@ -158,25 +154,6 @@ def _read(model: LoadedModel, request: ExploreRequest, capture: Summaries, watch
     return _Found(trace, tokens, request.answer or "", "given")
 
 
-@contextmanager
-def blamed(model: LoadedModel, ids: Sequence[int]) -> Iterator[None]:
-    """Within the block, a refusal of what is not finite names the token of `ids` that it comes from. No hook is on."""
-    try:
-        yield
-    except NotFinite:
-        refuse_text(model, ids)
-        raise
-
-
-def whole_text(model: LoadedModel, ids: Sequence[int], tree: Tree) -> Float[Tensor, "pos vocab"]:
-    """Logits of a finished text, read once in this tree."""
-    batch = torch.tensor([list(ids)], device=model.device)
-    if tree == "bridge":
-        logits: Tensor = model.bridge(batch)[0]
-        return logits
-    return cast("Tensor", model.plain(batch, use_cache=False).logits[0])
-
-
 def _assemble(model: LoadedModel, request: ExploreRequest, usual: Usual, found: _Found) -> Exploration:
     trace = found.trace
 
@@ -236,23 +213,3 @@ def usual_floor(model: LoadedModel, usual: Usual) -> np.ndarray:
     for layer, mean in enumerate(usual.floored(model.info.layout)):
         floor[layer, : len(mean)] = mean.numpy()
     return floor
-
-
-def full_array(model: LoadedModel, encoded: Encoded, into: np.ndarray) -> None:
-    """CETT of every neuron at every token, written layer by layer into [layer pos neuron].
-
-    Raises ZeroOutput, NotFinite: then what was written is of no use.
-    """
-    norms = Norms()
-
-    def keep(layer: int, z: Tensor, h: Tensor) -> None:
-        norm = out_norm(h)
-        norms.add(layer, norm)
-        values = divided(z, model.w_norms[layer], norm)[0]
-        into[layer, :, : values.shape[1]] = values.cpu().numpy()
-
-    tree = tree_of(model, encoded.ids)
-    with torch.inference_mode(), observe(model, keep, tree):
-        whole_text(model, encoded.ids, tree)
-    with blamed(model, encoded.ids):
-        norms.check()

@@ -3,6 +3,9 @@
 Owns the logit lens of output directions: W_out[n], the scale of a norm that stands between the MLP's output and the
 residual stream (Gemma 2, OLMo 2), the final norm's scale, W_U. Refuses what depends on a text, and models in which
 something else stands before the vocabulary.
+
+What it tells is stored under a version, `PUSHES` of `backend.verbs.table`, since the table imports no torch: whoever
+changes a figure here raises it there.
 """
 
 from __future__ import annotations
@@ -62,7 +65,8 @@ def logits(model: LoadedModel, neurons: tuple[NeuronId, ...]) -> Float[Tensor, "
 
     The scales of the norm behind the MLP, where there is one, and of the final norm are applied; their divisions by the
     size of what goes in are not: those depend on the text. The unit is one of what enters the residual stream. Source:
-    the logit lens on W_out rows (Geva et al. 2021, "Feed-Forward Layers Are Key-Value Memories").
+    the logit lens on W_out rows (Geva et al. 2021, "Feed-Forward Layers Are Key-Value Memories"). Another formula needs
+    another `PUSHES` (see above).
     """
     w_u = _unembedding(model)
     places = [model.info.layout.offset_of(neuron) for neuron in neurons]

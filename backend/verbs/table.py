@@ -16,10 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, cast
 
-from pydantic import AfterValidator, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, PydanticKnownError
+from pydantic import GetJsonSchemaHandler
+from pydantic_core import CoreSchema
 
-from backend.errors import Unknown
+from backend.errors import BadSettings, Unknown
 from backend.types import (
     CompareRequest,
     Comparison,
@@ -32,6 +32,8 @@ from backend.types import (
     NeuronCard,
     NeuronRequest,
     Probe,
+    Request,
+    Result,
 )
 
 if TYPE_CHECKING:
@@ -40,8 +42,8 @@ if TYPE_CHECKING:
     from backend.forward.rows.works import Work
     from backend.watch import Watch
 
-R = TypeVar("R", bound=Frozen)
-A = TypeVar("A", bound=Frozen)
+R = TypeVar("R", bound=Request)
+A = TypeVar("A", bound=Result)
 
 
 def _itself(request: Frozen) -> Frozen:
@@ -53,10 +55,12 @@ class VerbRow(Generic[R, A]):
     """One verb.
 
     name: what it is called at every door: the command, the route, the kind of its stored results.
-    request, result: its types.
+    request, result: its types, a `Request` and a `Result`.
     says: what it does, in one sentence without its full stop.
     runs: "alone" takes the model for itself; "together" has rows that share a batch with those of others; "long" takes
-        minutes or hours, lets others go between its batches, and keeps a folder of its own instead of the store.
+        minutes or hours, lets others go between its batches, goes on when nobody looks, waits where another model is
+        loaded, and is not kept in the store. All else of a long run is identify's own: a name and a folder, lists of
+        runs, a request that outlives the program, taking up where it was, and its commands.
     is_question: False where a page asks by itself, so that asking does not count as being at work.
     version: joins the key of its results; raised when a stored one would be told differently today.
     read: the part of a request that the model's chat template is put around.
@@ -94,8 +98,9 @@ class VerbRow(Generic[R, A]):
         return cast("Callable[[Batch], Work[A]] | None", self.code().together(engine, request, watch))
 
 
-_PUSHES = "lens 2"
-"""The version of what output directions push, which a neuron's card tells as well."""
+PUSHES = "lens 2"
+"""The version of what output directions push (`backend.verbs.lens`), which a neuron's card tells as well. Raised where
+that arithmetic changes: what is stored under the version before is then computed anew."""
 
 EXPLORE = VerbRow("explore", ExploreRequest, Exploration, "See inside one answer", runs="together")
 COMPARE = VerbRow(
@@ -111,7 +116,7 @@ NEURON = VerbRow(
     NeuronCard,
     "One neuron's card",
     is_question=False,
-    version=_PUSHES,
+    version=PUSHES,
     read=lambda request: request.text,
 )
 LENS = VerbRow(
@@ -120,12 +125,26 @@ LENS = VerbRow(
     Lens,
     "What several neurons push",
     is_question=False,
-    version=_PUSHES,
+    version=PUSHES,
 )
 IDENTIFY = VerbRow("identify", IdentifyRequest, Probe, "A probe from questions", runs="long")
 
-VERBS: dict[str, VerbRow[Any, Any]] = {each.name: each for each in (EXPLORE, COMPARE, NEURON, LENS, IDENTIFY)}
+
+class _Table(dict[str, VerbRow[Any, Any]]):
+    """Name -> row. A request or a result that comes without its verb is known by its type, so each type has one row."""
+
+    def __setitem__(self, name: str, row: VerbRow[Any, Any]) -> None:
+        for other in self.values():
+            for mine, theirs in ((row.request, other.request), (row.result, other.result)):
+                if other.name != name and (issubclass(mine, theirs) or issubclass(theirs, mine)):
+                    raise ValueError(f"{mine.__name__} of {name} is already one of {other.name}")
+        super().__setitem__(name, row)
+
+
+VERBS: dict[str, VerbRow[Any, Any]] = _Table()
 """Name -> row, in the order in which doors list them."""
+for _each in (EXPLORE, COMPARE, NEURON, LENS, IDENTIFY):
+    VERBS[_each.name] = _each
 
 
 def row(name: str) -> VerbRow[Any, Any]:
@@ -133,6 +152,18 @@ def row(name: str) -> VerbRow[Any, Any]:
     found = VERBS.get(name)
     if found is None:
         raise Unknown(f"There is no verb {name[:40]!r}", "nothing is called so", f"ask for one of {', '.join(VERBS)}")
+    return found
+
+
+def row_taking(name: str, request: Frozen) -> VerbRow[Any, Any]:
+    """The row of that name, which is asked with requests of this type. Raises Unknown, BadSettings."""
+    found = row(name)
+    if not isinstance(request, found.request):
+        raise BadSettings(
+            f"This is no request of {name}",
+            f"{name} is asked with {found.request.__name__}, and this is {type(request).__name__}",
+            "ask the verb that it belongs to",
+        )
     return found
 
 
@@ -146,13 +177,6 @@ def row_answering(result: Frozen) -> VerbRow[Any, Any]:
     return next(each for each in VERBS.values() if isinstance(result, each.result))
 
 
-def _known(name: str) -> str:
-    if name not in VERBS:
-        *first, last = map(repr, VERBS)
-        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(first)} or {last}"})
-    return name
-
-
 class _Names:
     """The JSON schema of a verb's name: the rows that there are when it is asked for."""
 
@@ -161,5 +185,5 @@ class _Names:
         return {"enum": list(VERBS), "type": "string"}
 
 
-VerbName = Annotated[str, AfterValidator(_known), _Names]
-"""The name of a verb where it comes from outside: one that there is, or refused."""
+VerbName = Annotated[str, _Names]
+"""The name of a verb where it comes from outside: described as one that there is. `row` refuses any other."""

@@ -84,6 +84,10 @@ def import_breaches(path: str, tree: ast.AST) -> Iterator[str]:
         for rule in RULES:
             if rule.floor == floor and covers(rule.refused, module):
                 yield f"{path}:{line}: {floor}/ must not import {module}; {rule.instead}"
+        if floor == "backend" and not path.startswith("backend/verbs/"):
+            for target in reached:
+                if covers(("backend.verbs",), target) and not covers(("backend.verbs.table",), target):
+                    yield f"{path}:{line}: {target} is one verb's; ask its row in backend.verbs.table"
         if floor == "app" and covers(("backend",), module):
             for target in reached:
                 if not covers(APP_MAY_IMPORT, target):
@@ -185,6 +189,8 @@ def test_the_check_reads_the_real_files() -> None:
         ("app/main.py", "from backend.serve import worker", "backend.serve.worker"),
         ("app/main.py", "import backend.serve.client_other", "backend.serve.client_other"),
         ("app/explore/page.py", "from ...backend.models import registry", "backend.models"),
+        ("backend/engine.py", "from backend.verbs.explore import explore", "its row in backend.verbs.table"),
+        ("backend/cli/main.py", "from backend.verbs import lens", "its row in backend.verbs.table"),
         ("backend/engine.py", "name = 'blocks.3.mlp'", HOOKS_MODULE),
         ("backend/engine.py", "def f(i: int) -> str:\n    return f'blocks.{i}.mlp'", "backend/engine.py:2"),
         ("backend/engine.py", "name = mlp + '.hook_out'", HOOKS_MODULE),
@@ -207,6 +213,8 @@ def test_a_breach_is_found_and_told_with_file_line_and_the_right_place(path: str
         ("app/main.py", "from backend.types.results import Exploration\nimport backend.serve.client"),
         ("app/main.py", "import torchless\nimport cachetools\nimport backends"),
         ("backend/engine.py", "import torch\nfrom cache import Store\nfrom . import errors\nimport appdirs"),
+        ("backend/engine.py", "from backend.verbs import table\nfrom backend.verbs.table import EXPLORE"),
+        ("backend/verbs/neuron.py", "from backend.verbs.lens import pushed"),
         ("backend/engine.py", '"""A docstring may name blocks.0.mlp.hook_out."""'),
         ("backend/engine.py", "text = 'It has 30 blocks. Each adds to the stream'\nother = 'unhook_outer'"),
         (HOOKS_MODULE, "def f(i: int) -> str:\n    return f'blocks.{i}.mlp.hook_out'"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import anyio.to_thread
@@ -62,11 +62,11 @@ def add_jobs(app: FastAPI, jobs: Jobs) -> None:
         with the Last-Event-ID that it saw hears what came after that."""
         last = request.headers.get("last-event-id", "")
         known = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else after
-        seen = views(jobs, id, 5.0, known)
-        first = await next_view(request, seen)
-        assert first is not None, "a job that is not known is refused"
+        seen = looked(request, jobs, id, 5.0, known)
+        # A job that is not known is refused before a stream begins.
+        first = await anext(seen)
         return StreamingResponse(
-            _stream(request, first, seen), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+            _stream(first, seen), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
 
     @app.delete("/v1/jobs/{id}")
@@ -76,12 +76,18 @@ def add_jobs(app: FastAPI, jobs: Jobs) -> None:
         return jobs.view(id)
 
 
-async def next_view(request: Request, seen: Iterator[JobView]) -> JobView | None:
-    """The next view of a job, None behind its last; who waits does so beside those who can be answered at once."""
-    return await anyio.to_thread.run_sync(lambda: next(seen, None), limiter=request.app.state.waiting)
+async def looked(request: Request, jobs: Jobs, job: str, wait: float, after: int = 0) -> AsyncIterator[JobView]:
+    """The views that `backend.serve.client.views` gives. The first is answered at once and stands behind nobody who
+    waits; the later ones wait, and do so beside those who can be answered at once."""
+    seen = views(jobs, job, wait, after)
+    view = await anyio.to_thread.run_sync(next, seen)
+    yield view
+    while not has_ended(view):
+        view = await anyio.to_thread.run_sync(next, seen, limiter=request.app.state.waiting)
+        yield view
 
 
-async def _stream(request: Request, view: JobView, seen: Iterator[JobView]) -> AsyncIterator[str]:
+async def _stream(view: JobView, seen: AsyncIterator[JobView]) -> AsyncIterator[str]:
     """Server-sent events from `view` on. Each one's id is the number to go on from after a break."""
     later: JobView | None = view
     while later is not None:
@@ -90,6 +96,6 @@ async def _stream(request: Request, view: JobView, seen: Iterator[JobView]) -> A
             yield f"event: {event.type}\nid: {number + 1}\ndata: {event.model_dump_json()}\n\n"
         if not has_ended(view) and not view.events:
             yield f": {view.state}, {view.position} before\n\n"
-        later = await next_view(request, seen)
+        later = await anext(seen, None)
     last = view.model_copy(update={"events": (), "numbers": ()})
     yield f"event: end\nid: {view.next}\ndata: {last.model_dump_json()}\n\n"

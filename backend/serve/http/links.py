@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from backend.errors import Unknown
 from backend.serve.client import Links
+from backend.types.base import KEY
 
 
 class Link(BaseModel):
@@ -32,7 +33,9 @@ def add_links(app: FastAPI, links: Links) -> None:
         return LinkKept(key=links.keep(body.params))
 
     @app.get("/v1/links/{key}")
-    def kept_link(key: Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="the key of a kept link")]) -> Link:
+    def kept_link(
+        key: Annotated[str, Path(description="the key of a kept link", json_schema_extra={"pattern": KEY})],
+    ) -> Link:
         """The parameters of a kept link."""
         found = links.kept(key)
         if found is None:

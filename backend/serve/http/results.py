@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from backend.errors import Unknown
 from backend.serve import client
 from backend.types import COMPACT, Result, StoredResult
+from backend.types.base import KEY
 from backend.verbs import table
 from backend.verbs.table import VerbName
 
@@ -35,7 +36,7 @@ def add_results(app: FastAPI, facet: client.Results) -> None:
 
     @app.get("/v1/results/{key}")
     def result(
-        key: Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="the `key` of a finished job")],
+        key: Annotated[str, Path(description="the `key` of a finished job", json_schema_extra={"pattern": KEY})],
         arrays: Arrays = "lists",
     ) -> Response:
         """{"verb": ..., "result": ...} of one stored result."""

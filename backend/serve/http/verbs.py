@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from backend.serve.client import Client, fetched, has_ended, views
-from backend.serve.http.jobs import next_view
+from backend.serve.client import Client, fetched, has_ended
+from backend.serve.http.jobs import looked
 from backend.serve.http.results import Arrays, written
-from backend.types import Frozen
+from backend.types import verbs
 from backend.verbs.table import VERBS, VerbRow
 
 Turn = Annotated[
@@ -40,12 +40,11 @@ def _answering(client: Client, row: VerbRow[Any, Any]) -> Callable[..., Awaitabl
     Without a `session` each connection has its own turn: behind one address there may be a whole class.
     """
 
-    async def answer(body: Frozen, request: Request, arrays: Arrays = "lists", session: Turn = None) -> Response:
+    async def answer(body: verbs.Request, request: Request, arrays: Arrays = "lists", session: Turn = None) -> Response:
         asker = request.client
         turn = session or (f"http {asker.host} {asker.port}" if asker is not None else "http")
         job = await run_in_threadpool(client.jobs.submit, row.name, body, turn)
-        seen = views(client.jobs, job, 1.0)
-        while (view := await next_view(request, seen)) is not None:
+        async for view in looked(request, client.jobs, job, 1.0):
             last = view
             if not has_ended(view) and await request.is_disconnected():
                 await run_in_threadpool(client.jobs.stop, job)

@@ -28,7 +28,7 @@ class LocalJobs:
 
     def submit(self, verb: Verb, request: Request, session: str) -> str:
         """Queue a request of `session`; the job's id."""
-        if not isinstance(request, IdentifyRequest):
+        if verb != IDENTIFY.name or not isinstance(request, IdentifyRequest):
             return self._worker.submit(verb, request, session)
         held = queued.waiting(request.name)
         if held is not None and not request.questions and held.request.plan.source == request.plan.source:

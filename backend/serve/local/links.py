@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from backend.errors import NotAllowed
 from backend.serve import long_links
+from backend.types.base import checked_key
 from cache.store import Store
 
 
@@ -25,4 +26,5 @@ class LocalLinks:
 
     def kept(self, key: str) -> Mapping[str, str] | None:
         """The parameters kept under `key`, or None."""
+        checked_key(key)
         return None if self._links is None else long_links.read(self._links, key)

@@ -8,6 +8,7 @@ from backend.errors import StoreError, Unknown
 from backend.serve.failures import explain
 from backend.serve.worker import Worker
 from backend.types import Result, StoredResult, Verb
+from backend.types.base import checked_key
 from backend.types.refusal import read_stored
 from backend.verbs import table
 from backend.verbs.table import VERBS
@@ -25,9 +26,9 @@ class LocalResults:
     def get(self, key: str) -> Result | None:
         """The result under `key`, of this run of the program or stored by an earlier one; None where there is none.
 
-        Raises BadInput for a malformed key, StoreError where the store cannot be read.
+        Raises BadSettings for a malformed key, StoreError where the store cannot be read.
         """
-        recent = self._worker.result(key)
+        recent = self._worker.result(checked_key(key))
         if recent is not None or self._store is None:
             return recent
         try:

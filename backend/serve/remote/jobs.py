@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backend.serve.remote.connection import Connection, word
 from backend.types import JobView, Request, Verb
+from backend.verbs import table
 
 MAX_WAIT = 30.0
 """Seconds that the service holds a long poll at most."""
@@ -17,6 +18,8 @@ class HttpJobs:
 
     def submit(self, verb: Verb, request: Request, session: str) -> str:
         """Queue a request of `session`; the job's id."""
+        # What is sent has lost its type, and might do for another verb.
+        table.row_taking(verb, request)
         body = {"verb": verb, "request": request.model_dump(mode="json"), "session": session}
         return str(self._connection.call("POST", "/v1/jobs", body)["id"])
 

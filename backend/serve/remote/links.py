@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from backend.errors import Unknown
-from backend.serve.remote.connection import Connection, word
+from backend.serve.remote.connection import Connection
+from backend.types.base import checked_key
 
 
 class HttpLinks:
@@ -20,8 +21,9 @@ class HttpLinks:
 
     def kept(self, key: str) -> Mapping[str, str] | None:
         """The parameters kept there under `key`, or None."""
+        path = f"/v1/links/{checked_key(key)}"
         try:
-            body = self._connection.call("GET", f"/v1/links/{word(key)}")
+            body = self._connection.call("GET", path)
         except Unknown:
             return None
         return {str(name): str(value) for name, value in body["params"].items()}

@@ -7,6 +7,8 @@ from typing import Any
 from backend.errors import Unknown
 from backend.serve.remote.connection import Connection, word
 from backend.types import Result, StoredResult, Verb
+from backend.types.base import checked_key
+from backend.verbs import table
 from backend.verbs.table import VERBS
 
 
@@ -18,8 +20,9 @@ class HttpResults:
 
     def get(self, key: str) -> Result | None:
         """The stored result under `key`, or None."""
+        path = f"/v1/results/{checked_key(key)}"
         try:
-            return self._result(self._connection.call("GET", f"/v1/results/{word(key)}", params={"arrays": "base64"}))
+            return self._result(self._connection.call("GET", path, params={"arrays": "base64"}))
         except Unknown:
             return None
 
@@ -30,7 +33,8 @@ class HttpResults:
 
     def example(self, verb: Verb) -> Result:
         """The finished example that ships for `verb`."""
-        return self._result(self._connection.call("GET", f"/v1/examples/{word(verb)}", params={"arrays": "base64"}))
+        path = f"/v1/examples/{word(table.row(verb).name)}"
+        return self._result(self._connection.call("GET", path, params={"arrays": "base64"}))
 
     def _result(self, body: Any) -> Result:
         row = VERBS.get(str(body.get("verb")))

@@ -221,9 +221,11 @@ def test_a_card_shows_its_own_neuron_along_the_text_whatever_was_asked_before(
 
 def test_a_failed_request_keeps_nothing_and_the_next_one_works(engine: Engine, store: Store) -> None:
     bad = COMPARE.model_copy(update={"neurons": NeuronSet.of("L9:N1")})
-    for wrong in (bad, NeuronRequest.model_validate({"neuron": "L9:N1"})):
+    other = NeuronRequest.model_validate({"neuron": "L9:N1"})
+    verbs: list[tuple[Verb, Request]] = [("compare", bad), ("neuron", other)]
+    for verb, wrong in verbs:
         with pytest.raises(BadNeurons):
-            engine.run("compare", wrong, SILENT)
+            engine.run(verb, wrong, SILENT)
         assert store.get(engine.key(wrong)) is None
     assert engine.ask(table.COMPARE, COMPARE).rows[0].arm == "baseline"
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
+import typer
 from rich.console import Console
+from typer.models import ArgumentInfo
 
 from backend.cli import running
-from backend.cli.main import main
+from backend.cli.main import main, program
 from backend.cli.tables import choices
 from backend.errors import ModelError
 from backend.models import loading
@@ -312,11 +316,89 @@ def test_an_option_that_is_wrong_is_refused_before_a_model_is_loaded(
     assert_error_shape(json.loads(capfd.readouterr().out))
 
 
-def test_numbers_that_are_none_are_told_in_words_of_ours(run: Run) -> None:
-    for option, kind in (("--alphas", "numbers"), ("--control-arms", "whole numbers")):
-        status, _, err = run("compare", "--prompt", "Who?", "--neurons", "L1:N5", option, "1,x")
-        assert status == 2 and f"{option} '1,x' is no list of {kind}" in err
-        assert "float" not in err and "int()" not in err
+JUDGED = {"prompt", "answer", "system", "stop", "suffix", "alphas", "control_arms"}
+"""Texts that are asked, which may be empty or are refused by their request, and lists of numbers: none is one, too."""
+
+
+def options_that_name_something(app: typer.Typer, *before: str) -> Iterator[list[str]]:
+    """The words of each command with each option of it that is given as a text or a path; an empty one is to follow."""
+    for group in app.registered_groups:
+        assert group.typer_instance is not None and isinstance(group.name, str)
+        yield from options_that_name_something(group.typer_instance, *before, group.name)
+    for command in app.registered_commands:
+        assert command.callback is not None and command.name is not None
+        for option in inspect.signature(command.callback, eval_str=True).parameters.values():
+            kind, told = get_args(option.annotation)
+            of = {one for part in (kind, *get_args(kind)) for one in (part, *get_args(part))}
+            if of & {str, Path} and option.name not in JUDGED:
+                # In `Annotated` the first flag stands where a default would.
+                flags = [flag for flag in (told.default, *(told.param_decls or ())) if str(flag).startswith("--")]
+                flags = flags or [f"--{option.name.replace('_', '-')}"]
+                yield [*before, command.name, *([] if isinstance(told, ArgumentInfo) else flags[:1])]
+
+
+NAMING = list(options_that_name_something(program()))
+
+
+@pytest.mark.parametrize("words", NAMING, ids=" ".join)
+@pytest.mark.parametrize("empty", ["", " "])
+def test_every_option_that_names_something_refuses_to_name_nothing(
+    words: list[str], empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HNEURONS_HOME", str(tmp_path))
+    for where, name in ((LocalClient, "start"), (opening, "open_engine"), (opening, "choices"), (loading, "load")):
+        monkeypatch.setattr(where, name, lambda *_, **__: pytest.fail("it was begun"))
+    assert main([*words, empty]) == 2
+    captured = capfd.readouterr()
+    assert captured.out == "" and "it names nothing" in captured.err
+
+
+def test_the_walk_over_the_commands_meets_all_kinds_of_options() -> None:
+    met = {" ".join(words) for words in NAMING}
+    assert {
+        "explore --model", "explore --neurons-file", "compare --control-kind", "neuron", "cett --text-file",
+        "identify run", "identify run --plan", "identify resume --filter", "identify import", "identify import --model",
+        "identify export --model", "identify fit --ids", "models list --backend", "models path", "serve --host",
+    } <= met  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("option", "words", "told"),
+    [
+        ("--alphas", "1,x", "--alphas '1,x' is no list of numbers: 'x' is no number; write numbers apart by commas"),
+        ("--control-arms", "1,x", "is no list of whole numbers: 'x' is no whole number; write whole numbers apart"),
+        ("--control-arms", "0, 1.5 ,x", "'1.5' is no whole number"),
+        ("--own", "L1:N2=half", "--own 'half' is no list of numbers: 'half' is no number"),
+    ],
+)
+def test_numbers_that_are_none_are_told_in_words_of_ours(run: Run, option: str, words: str, told: str) -> None:
+    status, _, err = run("compare", "--prompt", "Who?", "--neurons", "L1:N5", option, words)
+    assert status == 2 and told in err
+    assert "float" not in err and "int()" not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        ([], ((None, None, None), {"keep": True})),
+        (["--no-store", "--dtype", "float32"], ((None, None, "float32"), {"keep": False})),
+        (["--model", "other", "--device", "cpu"], (("other", "cpu", None), {"keep": True})),
+    ],
+)
+@pytest.mark.parametrize("verb", [["explore", "--prompt", "Who?"], ["lens", "--neurons", "L1:N2"]])
+def test_the_options_of_the_door_reach_the_client(
+    verb: list[str], words: list[str], given: object, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+    with local(engine) as client:
+
+        def start(*args: object, **named: object) -> LocalClient:
+            started.append((args, named))
+            return client
+
+        monkeypatch.setattr(LocalClient, "start", start)
+        assert main([*verb, *words, "--json"]) == 0
+    assert started == [given]
 
 
 def test_a_service_that_does_not_answer_exits_1(run: Run) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -11,18 +11,29 @@ import pytest
 
 from backend.cli import running
 from backend.cli.main import main
-from backend.errors import BadInput, HNeuronsError
+from backend.errors import BadInput, BadSettings, HNeuronsError, Unknown
 from backend.neurons import NeuronSet
 from backend.serve.client import Client
 from backend.serve.local.client import LocalClient
 from backend.serve.remote.client import HttpClient
-from backend.types import CompareRequest, Decoding, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
+from backend.types import (
+    CompareRequest,
+    Decoding,
+    ExploreRequest,
+    Frozen,
+    IdentifyRequest,
+    LensRequest,
+    NeuronRequest,
+    Request,
+    Verb,
+)
 from backend.types.refusal import validated
 from backend.verbs.table import VERBS
 from cache.store import Store
 from tests.doors import assert_error_shape, ended, local, served
 from tests.fakes import FakeEngine
 
+TRAINING = IdentifyRequest(name="a")
 SHORT = Decoding(max_new_tokens=3)
 REQUESTS: dict[Verb, Request] = {
     "explore": ExploreRequest(prompt="Who?", decoding=SHORT, neurons=NeuronSet.of("L0:N1", "L2:N3"), top=4),
@@ -143,3 +154,81 @@ def test_a_request_that_its_type_refuses_is_told_in_one_sentence_at_every_door(
     assert posted.status_code == python.value.http_status == 422
     assert posted.json() == typed == {"error": told}
     assert python.value.sentence == SENTENCE
+
+
+class Named(Frozen):
+    """A value that is no verb's request, though it has the fields of one; mypy knows it from one."""
+
+    name: str = "a"
+
+
+def refusals(client: Client, address: str, ask: Callable[[Client], object]) -> tuple[HNeuronsError, HNeuronsError]:
+    """What a client in this process and one over HTTP say to the same mistake."""
+    far = HttpClient(address)
+    found: list[HNeuronsError] = []
+    for door in (client, far):
+        with pytest.raises(HNeuronsError) as refused:
+            ask(door)
+        found.append(refused.value)
+    far.close()
+    return found[0], found[1]
+
+
+MISTAKES: dict[str, tuple[Callable[[Client], object], type[HNeuronsError]]] = {
+    "the request of another verb": (lambda door: door.jobs.submit("compare", REQUESTS["explore"], "ann"), BadSettings),
+    "one whose fields would do for it": (lambda door: door.jobs.submit("identify", Named(), "ann"), BadSettings),  # type: ignore[arg-type]
+    "a training run as another verb": (
+        lambda door: door.jobs.submit("lens", IdentifyRequest(name="a"), "a"),
+        BadSettings,
+    ),
+    "no such verb": (lambda door: door.jobs.submit("explor", REQUESTS["explore"], "ann"), Unknown),
+    "an example of no verb": (lambda door: door.results.example("explor"), Unknown),
+    "an example of a path": (lambda door: door.results.example("a/b"), Unknown),
+    "no key of a result": (lambda door: door.results.get("zz"), BadSettings),
+    "a result's key and a path": (lambda door: door.results.get("0" * 63 + "/"), BadSettings),
+    "no key of a link": (lambda door: door.links.kept("zz"), BadSettings),
+    "no key at all": (lambda door: door.links.kept(""), BadSettings),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("kept", [True, False], ids=["with a store", "without one"])
+def test_one_mistake_is_told_in_one_way_here_and_over_http(mistake: str, kept: bool, tmp_path: Path) -> None:
+    ask, kind = MISTAKES[mistake]
+    store = Store(tmp_path) if kept else None
+    engine = FakeEngine(store=store)
+    with local(engine, store) as client, served(client) as address:
+        here, far = refusals(client, address, ask)
+        assert type(here) is type(far) is kind and far.to_json() == here.to_json()
+    assert engine.computed == []
+
+
+RAW: list[tuple[str, str, object, Callable[[Client], object]]] = [
+    (
+        "post", "/v1/jobs", {"verb": "explor", "request": {}, "session": "ann"},
+        lambda door: door.jobs.submit("explor", REQUESTS["explore"], "ann"),
+    ),
+    ("get", "/v1/examples/explor", None, lambda door: door.results.example("explor")),
+    ("get", "/v1/results/zz", None, lambda door: door.results.get("zz")),
+    ("get", "/v1/links/zz", None, lambda door: door.links.kept("zz")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path", "body", "ask"), RAW, ids=[path for _, path, _, _ in RAW])
+def test_a_program_that_speaks_http_is_told_the_same(
+    client: LocalClient, method: str, path: str, body: object, ask: Callable[[Client], object]
+) -> None:
+    with pytest.raises(HNeuronsError) as refused:
+        ask(client)
+    with served(client) as address, httpx.Client(trust_env=False) as http:
+        content = None if body is None else json.dumps(body)
+        answer = http.request(method, address + path, content=content, headers=JSON if body else {})
+    assert (answer.status_code, answer.json()) == (refused.value.http_status, {"error": refused.value.to_json()})
+
+
+def test_a_verb_s_name_is_described_by_those_that_there_are(client: LocalClient) -> None:
+    with served(client) as address:
+        described = httpx.get(f"{address}/openapi.json", trust_env=False).json()
+    assert described["components"]["schemas"]["Submission"]["properties"]["verb"]["enum"] == list(VERBS)
+    (verb,) = (one for one in described["paths"]["/v1/examples/{verb}"]["get"]["parameters"] if one["name"] == "verb")
+    assert verb["schema"]["enum"] == list(VERBS)

@@ -29,6 +29,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from backend.serve.hosts import Hosts
+from backend.serve.http import app as service
 from backend.serve.http.app import create_app
 from backend.serve.http.bodies import MAX_BODY
 from backend.serve.local.client import LocalClient
@@ -144,6 +145,43 @@ def test_a_job_can_be_stopped(http: TestClient, client: LocalClient, engine: Fak
     assert ended(client, job).state == "stopped"
 
 
+@pytest.mark.parametrize("what", ["a stored result", "the stream of a job that has ended", "a job that is not there"])
+def test_who_can_be_answered_at_once_stands_behind_nobody_who_waits(
+    what: str, client: LocalClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every place of those that wait is taken by a long poll at a run that makes no token."""
+    monkeypatch.setattr(service, "WAITING", 1)
+    stored = ended(client, client.jobs.submit("explore", ExploreRequest.model_validate(ASKED), "ann"))
+    gate, reached = threading.Event(), threading.Event()
+
+    def hold(index: int) -> None:
+        reached.set()
+        assert gate.wait(PATIENCE)
+
+    engine.on_token = hold
+    busy = client.jobs.submit("explore", ExploreRequest(prompt="another"), "bob")
+    assert reached.wait(PATIENCE)
+    after = client.jobs.view(busy).next
+    with served(client) as address, httpx.Client(base_url=address, trust_env=False, timeout=5.0) as http:
+        poll = threading.Thread(target=httpx.get, args=(f"{address}/v1/jobs/{busy}",), kwargs={
+            "params": {"after": after, "wait": 30}, "timeout": 60.0, "trust_env": False,
+        })  # fmt: skip
+        poll.start()
+        until = time.monotonic() + PATIENCE
+        while client._worker._records.job(busy).viewers == 0:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        if what == "a stored result":
+            assert http.post("/v1/explore", json=ASKED).json()["answer"] == " w0 w1 w2"
+        elif what == "a job that is not there":
+            assert http.get("/v1/jobs/nobody/events").status_code == 404
+        else:
+            assert events(http.get(f"/v1/jobs/{stored.id}/events").text)[-1][0] == stored.next
+        assert poll.is_alive(), "somebody still waits"
+        gate.set()
+        poll.join(PATIENCE)
+
+
 REFUSED = [
     ("post", "/v1/explore", {"json": {"prompt": "  "}}, 422, "bad_prompt"),
     ("post", "/v1/explore", {"json": {"prompt": "x" * 50_000}}, 422, "bad_prompt"),
@@ -158,7 +196,7 @@ REFUSED = [
     ("post", "/v1/compare", {"json": {"prompt": "x", "neurons": ["N2"]}}, 422, "bad_neurons"),
     ("post", "/v1/compare", {"json": {"prompt": "x"}}, 422, "bad_settings"),
     ("post", "/v1/neuron", {"json": {"neuron": "L99:N2"}}, 422, "bad_neurons"),
-    ("post", "/v1/jobs", {"json": {"verb": "destroy", "request": {}, "session": "a"}}, 422, "bad_settings"),
+    ("post", "/v1/jobs", {"json": {"verb": "destroy", "request": {}, "session": "a"}}, 404, "not_found"),
     ("post", "/v1/jobs", {"json": {"verb": "explore", "request": {}, "session": "a"}}, 422, "bad_prompt"),
     ("post", "/v1/explore", {"content": b'{"prompt": "a", "prompt": "b"}'}, 400, "error"),
     (
@@ -184,7 +222,9 @@ REFUSED = [
     ("delete", "/v1/jobs/nobody", {}, 404, "not_found"),
     ("get", f"/v1/results/{'0' * 64}", {}, 404, "not_found"),
     ("get", "/v1/results/short", {}, 422, "bad_settings"),
+    ("get", "/v1/links/short", {}, 422, "bad_settings"),
     ("get", "/v1/examples/explore", {}, 404, "not_found"),
+    ("get", "/v1/examples/destroy", {}, 404, "not_found"),
     ("get", "/v1/nothing", {}, 404, "error"),
     ("put", "/v1/status", {}, 405, "error"),
 ]

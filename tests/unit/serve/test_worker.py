@@ -16,8 +16,10 @@ from backend.neurons import NeuronSet
 from backend.serve.opening import Answering, ModelSpec, Progress
 from backend.serve.worker import MAX_QUEUED, Worker
 from backend.types import Decoding, ExploreRequest, IdentifyRequest, JobView, LensRequest, ModelChange, TokenEvent
+from backend.verbs.table import VERBS, VerbRow
 from tests import doors
 from tests.doors import result_of, told
+from tests.echo import Echo, EchoRequest
 from tests.fakes import INFO, FakeEngine
 
 PATIENCE = 10.0
@@ -725,6 +727,25 @@ def test_whoever_takes_the_model_from_others_is_asked_before() -> None:
         wait_for(lambda: worker.status().name == "new" and worker.status().state == "ready")
         worker.load(ModelSpec("old"), session="bob", confirmed=True)
         wait_for(lambda: worker.status().name == "old" and worker.status().state == "ready")
+
+
+def test_a_long_run_of_any_verb_is_at_work_and_waits_for_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(VERBS, "echo", VerbRow("echo", EchoRequest, Echo, "Again", runs="long", module="tests.echo"))
+    gate = Gate()
+    with changing(named("old", on_token=gate), named("new")) as worker:
+        first = worker.submit("explore", asking("mine", 1), "ann")
+        assert gate.reached.wait(PATIENCE)
+        long = worker.submit("echo", EchoRequest(text="Nortel"), "ann")
+        with pytest.raises(Busy, match="in use: the long run echo is at work and would wait until old is loaded again"):
+            worker.load(ModelSpec("new"), session="ann", confirmed=False)
+        worker.load(ModelSpec("new"), session="ann")
+        wait_for(lambda: worker.status().paused == ("echo",))
+        gate.open_wide()
+        assert ended(worker, first).state == "done" and worker.view(long).waits_for == "old"
+        assert worker.long_runs() == {}, "it has no folder"
+        wait_for(lambda: worker.status().name == "new" and worker.status().state == "ready")
+        worker.load(ModelSpec("old"))
+        assert ended(worker, long).state == "done"
 
 
 def test_a_run_that_fails_in_an_interlude_leaves_the_long_one_alone() -> None:

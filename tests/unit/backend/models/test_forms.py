@@ -24,6 +24,7 @@ from backend.forward import reference
 from backend.forward.pooling import RegionText, region_means
 from backend.forward.prompting import encode
 from backend.forward.rows.generation import decode
+from backend.forward.whole import full_array
 from backend.identify.evaluation.threshold import count
 from backend.models import readings, selfcheck
 from backend.models.hooks import bridge_outs, hook_count
@@ -32,7 +33,7 @@ from backend.neurons import NeuronSet
 from backend.types import Asked, CompareRequest, Decoding, ExploreRequest, LensRequest
 from backend.types.identify import Pooling
 from backend.verbs.compare import compare
-from backend.verbs.explore import explore, full_array
+from backend.verbs.explore import explore
 from backend.verbs.lens import lens
 from backend.watch import SILENT
 from tests.plain import FLOAT32, Plain, relative_gap, some_ids
