@@ -57,7 +57,7 @@ _ANSWERS_OWN = (
     rf"{_NOT} {_ADVERBS}(?:provided|specified|mentioned|stated|disclosed|documented)",
 )
 """What the answer is not, which a person or a thing may not be either."""
-_ANYBODYS = (
+_WHOEVER_IS_SUBJECT = (
     rf"(?:cannot|can not|cant|could not|couldnt|unable to|not able to) {_ADVERBS}be {_ADVERBS}(?:determined"
     rf"|known(?! (?:as|for|by))|confirmed|verified|answered|identified(?! (?:as|by))|said(?! to)"
     rf"|found(?= [.]| anywhere [.]| (?:in|from) {_TEXT}))",
@@ -83,7 +83,7 @@ _ANYBODYS = (
 """What only an answer says that does not know, whoever its subject is."""
 _NO_INFORMATION = r"no (?:reliable |specific |available )?(?:information|data|details)"
 """A hedge where no name of a thing goes on behind it, as in "no information desk"."""
-_GOES_ON = frozenset(
+_BEHIND_INFORMATION = frozenset(
     [
         *(".", ",", "about", "on", "of", "regarding", "concerning", "available", "provided", "given", "in", "exist"),
         *("exists", "that", "to", "as", "for", "at", "here", "there", "or", "and", "but", "which", "from", "i"),
@@ -142,7 +142,8 @@ _BETWEEN = frozenset(
 _PASSED = _VERBS | _BETWEEN
 _NEAR = 30
 """How far a subject may be away, in words."""
-_ONCE = frozenset({"previously", "hitherto", "formerly", "once", "relatively", "comparatively", "virtually", "then"})
+_OF_FAME = frozenset({"previously", "hitherto", "formerly", "once", "relatively", "comparatively", "virtually", "then"})
+"""What before "unknown" tells how famous a thing is or was: "a relatively unknown painter"."""
 _SPEAKERS = frozenset({"i", "im", "am", "ive", "id", "we", "weve", "you", "youre"})
 _KNOWING = frozenset(
     [
@@ -174,12 +175,15 @@ _BEFORE_NOUNS = frozenset(
         *("with", "most"),
     ]
 )
-_GOING_ON = frozenset({"it", "so", "as", "because", "since"})
-_ONE = frozenset({"a", "an", "the", "some", "by", "of", "from", "in", "at"})
-"""Of these, what stands before a noun that is all of the answer: "by an unknown author."."""
-_ANYBODY = frozenset({"the", "any", "other", "others", "most", "many", "modern"})
-"""What people begin with to whom a thing is not known."""
+"""What before "unknown" says that a noun follows which it belongs to: "an unknown painting by Dali"."""
+_BEFORE_ONLY_NOUN = frozenset({"a", "an", "the", "some", "by", "of", "from", "in", "at"})
+"""Of `_BEFORE_NOUNS`, what stands before a noun that is all of the answer: "by an unknown author."."""
+_BEHIND_ONLY_NOUN = frozenset({"it", "so", "as", "because", "since"})
+"""What, behind a comma, says no more of that noun: "an unknown author, as it was found in a cave"."""
+_BEGINS_PEOPLE = frozenset({"the", "any", "other", "others", "most", "many", "modern"})
+"""What people begin with to whom a thing is not known: "is unknown to most people"."""
 _ASKED = frozenset({"what", "which", "whom", "who", "whether", "how", "where", "when"})
+"""What stands behind "to" where nobody is named: "unclear to what extent"."""
 
 
 def hedges(answer: str, held: Sequence[Token]) -> Iterator[tuple[int, int]]:
@@ -189,13 +193,14 @@ def hedges(answer: str, held: Sequence[Token]) -> Iterator[tuple[int, int]]:
     joined = " ".join(units)
     begins = [0, *accumulate(len(unit) + 1 for unit in units)]
     has_titles = any(answer[token.start].islower() for token in held)
+    reasons = _reasons(units) if "why" in units else ()
     for pattern, is_meant in zip(_patterns(), (_is_speakers, _is_answers, _is_open, _is_told_here, None), strict=True):
         for match in pattern.finditer(joined):
             start, stop = bisect_left(begins, match.start()), bisect_left(begins, match.end())
             first, last = places[start], places[stop - 1] + 1
             if has_titles and last < len(held) and _is_title(answer, held[first : last + 1]):
                 continue
-            if _is_of_the_reason(units, stop):
+            if stop in reasons:
                 continue
             if is_meant is None or is_meant(units, start, stop):
                 yield first, last
@@ -205,7 +210,7 @@ def hedges(answer: str, held: Sequence[Token]) -> Iterator[tuple[int, int]]:
 def _patterns() -> tuple[re.Pattern[str], ...]:
     """Patterns of hedges, in the order of what is asked of a match."""
     other = "|".join(re.escape(" ".join(token.key for token in tokens(phrase))) for phrase in OTHER_HEDGES)
-    kinds = ("|".join(_SPEAKERS_OWN), "|".join(_ANSWERS_OWN), _NO_INFORMATION, other, "|".join(_ANYBODYS))
+    kinds = ("|".join(_SPEAKERS_OWN), "|".join(_ANSWERS_OWN), _NO_INFORMATION, other, "|".join(_WHOEVER_IS_SUBJECT))
     return tuple(re.compile(rf"(?<!\S)(?:{phrases})(?!\S)") for phrases in kinds)
 
 
@@ -225,10 +230,17 @@ def _marked(answer: str, held: Sequence[Token]) -> tuple[list[str], list[int]]:
     return [*units, "."], [*places, len(held)]
 
 
-def _is_of_the_reason(units: Sequence[str], stop: int) -> bool:
-    """Whether what is not known is why it is so, and the answer follows: "It is unclear why, but it is Cairo."."""
-    following = units[stop : units.index(".", stop)]
-    return following[:1] == ["why"] and "but" in following
+def _reasons(units: Sequence[str]) -> set[int]:
+    """Where "why" stands with "but" behind it in its sentence. What is not known right before is only the reason, and
+    the answer follows: "It is unclear why, but it is Cairo."."""
+    found: set[int] = set()
+    is_turned = False
+    # Once from the end, for all hedges: a sentence may be as long as the answer.
+    for place in range(len(units) - 1, -1, -1):
+        if units[place] == "why" and is_turned:
+            found.add(place)
+        is_turned = units[place] != "." and (is_turned or units[place] == "but")
+    return found
 
 
 def _is_title(answer: str, held: Sequence[Token]) -> bool:
@@ -297,13 +309,13 @@ def _is_answers(units: Sequence[str], start: int, stop: int) -> bool:
     behind it names ("an unknown painting by Dali"), unless nothing else is said, no fame of a person or among some."""
     place, _ = _subject(units, start)
     before, following = units[start - 1], units[stop]
-    if before in _ONCE or units[place] in _PERSONS:
+    if before in _OF_FAME or units[place] in _PERSONS:
         return False
     if units[start].startswith("un"):
         if before in _BEFORE_NOUNS:
             behind = units[stop + 1 : stop + 3]
-            is_all = before in _ONE and (behind[:1] == ["."] or (behind[:1] == [","] and behind[1] in _GOING_ON))
-            return following in ("is", "are", "was", ".") or is_all
+            is_last = behind[:1] == ["."] or (behind[:1] == [","] and behind[1] in _BEHIND_ONLY_NOUN)
+            return following in ("is", "are", "was", ".") or (is_last and before in _BEFORE_ONLY_NOUN)
         if before in ("not", "never", "isnt", "wasnt", "arent", "werent"):
             return False
     # "A city unknown to the Romans" is like "was unknown to the Romans".
@@ -313,7 +325,8 @@ def _is_answers(units: Sequence[str], start: int, stop: int) -> bool:
     if following == "in" and units[stop - 1] in ("known", "unknown"):
         return not is_past or bool(_OF_A_TEXT.match(" ".join(units[stop + 1 : stop + 5])))
     if following == "to":
-        return units[stop + 1] in _ASKED | {"me", "us"} or (not is_past and units[stop + 1] in _KNOWING | _ANYBODY)
+        to_whom = units[stop + 1]
+        return to_whom in _ASKED | {"me", "us"} or (not is_past and to_whom in _KNOWING | _BEGINS_PEOPLE)
     return following not in ("of", "about") or _is_speakers(units, start, stop)
 
 
@@ -323,7 +336,7 @@ def _is_open(units: Sequence[str], start: int, stop: int) -> bool:
     is_anothers = place < start - 1 and units[place] not in _IMPERSONAL | _SPEAKERS | _JOINING | {"."}
     if units[stop] in ("is", "are", "was", "were"):
         return not is_anothers and units[stop + 1] in _THERE
-    return units[stop] in _GOES_ON and not is_anothers
+    return units[stop] in _BEHIND_INFORMATION and not is_anothers
 
 
 def _is_told_here(units: Sequence[str], start: int, stop: int) -> bool:
