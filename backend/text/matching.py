@@ -129,8 +129,8 @@ def tokens(text: str) -> Iterator[Token]:
         if match["number"]:
             yield from _number(match)
         elif match["character"]:
-            if fold(raw):
-                yield Token(start, stop, fold(raw), is_character=True)
+            if key := fold(raw):
+                yield Token(start, stop, key, is_character=True)
         elif match["and"]:
             yield Token(start, stop, "and")
         elif match["fraction"]:
@@ -193,11 +193,15 @@ def written_out(raw: str) -> str:
 
 def _also(raw: str, key: str) -> tuple[str, ...]:
     """What a word is without suffix, elided article, prefix or particle, and each of these written out."""
-    bare = owner(raw)
-    forms = [bare, *(match[1] for one in (raw, bare) for by in (_SUFFIXED, _ELIDED) if (match := by.fullmatch(one)))]
-    told = [fold(_CUT.sub("", form)) for form in forms]
+    if raw.isascii() and raw.isalnum():
+        # Most words: all that is set aside has an apostrophe, or letters of another script.
+        return ()
+    wholes = dict.fromkeys((raw, owner(raw)))
+    cut = [match[1] for one in wholes for by in (_SUFFIXED, _ELIDED) if (match := by.fullmatch(one))]
+    forms = [*wholes, *cut]
+    told = [fold(_CUT.sub("", form)) for form in forms[1:]]
     if not raw.isascii():
-        told += [fold(_CUT.sub("", written_out(form))) for form in (raw, *forms)]
+        told += [fold(_CUT.sub("", written_out(form))) for form in forms]
     told += [match[1] for pattern in _PREFIXED if (match := pattern.fullmatch(key))]
     told += [f"\u0627\u0644{match[1]}" for match in [_TO_THE.fullmatch(key)] if match]
     told += _stems(key)
