@@ -27,12 +27,19 @@ class RoomyLayer(DynamicLayer):
     at each token.
 
     Whoever else has a part of these tensors keeps what it has: only positions behind the last are written, and only
-    where this layer set them aside.
+    where this layer set them aside. A room is of the tensor that lies in it: it goes with that, whoever replaces it.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._rooms: dict[str, tuple[Tensor, Tensor]] = {}
+        self._rooms: dict[str, Tensor] = {}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Rows chosen, repeated or in another order, positions cut off, another device: each sets new keys and values,
+        # and their old room, which is as large as all rows were, must not stay until the next token.
+        if name in ("keys", "values"):
+            self.__dict__.get("_rooms", {}).pop(name, None)
+        super().__setattr__(name, value)
 
     @classmethod
     def of(cls, layer: DynamicLayer) -> RoomyLayer:
@@ -45,23 +52,23 @@ class RoomyLayer(DynamicLayer):
         """Append [row head pos dim]; the keys and the values of all positions."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        assert self.keys is not None and self.values is not None, "it was begun"
-        self.keys = keys = self._append("keys", self.keys, key_states)
-        self.values = values = self._append("values", self.values, value_states)
-        return keys, values
+        return self._append("keys", key_states), self._append("values", value_states)
 
-    def _append(self, name: str, past: Tensor, states: Tensor) -> Tensor:
+    def _append(self, name: str, states: Tensor) -> Tensor:
+        past: Tensor = getattr(self, name)
         if not past.numel():
+            setattr(self, name, states)
             return states
-        view, room = self._rooms.get(name, (None, past))
+        room = self._rooms.get(name)
         before, after = past.shape[-2], past.shape[-2] + states.shape[-2]
-        if view is not past or room.shape[-2] < after:
-            # Cut, chosen from or joined since, or full.
+        if room is None or room.shape[-2] < after:
+            # None since these were set, or it is full.
             room = past.new_empty(*past.shape[:-2], after + SPARE, past.shape[-1])
             room[..., :before, :] = past
         room[..., before:after, :] = states
         whole = room[..., :after, :]
-        self._rooms[name] = whole, room
+        setattr(self, name, whole)
+        self._rooms[name] = room
         return whole
 
 

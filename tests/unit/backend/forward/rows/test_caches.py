@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -88,6 +89,67 @@ def test_tokens_are_written_where_room_was_set_aside() -> None:
         assert held(layer)[0].data_ptr() == place, "nothing was copied"
     layer.update(*states(3, 1, 99))
     assert held(layer)[0].data_ptr() != place and layer.get_seq_length() == 5 + 2 + SPARE
+
+
+def storages(held: object) -> dict[int, int]:
+    """The memory, each with its bytes, of all tensors that a layer, or something in it, has."""
+    if isinstance(held, Tensor):
+        return {held.untyped_storage()._cdata: held.untyped_storage().nbytes()}
+    inner = held.values() if isinstance(held, dict) else held if isinstance(held, list | tuple) else ()
+    return {place: size for one in inner for place, size in storages(one).items()}
+
+
+def elsewhere(layer: RoomyLayer, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    """Another device is one that makes other tensors."""
+    monkeypatch.setattr(Tensor, "to", lambda self, *_, **__: self.clone())
+    layer.device = torch.device("meta")
+    getattr(layer, call)()
+
+
+REPLACING: dict[str, Callable[[RoomyLayer, pytest.MonkeyPatch], object]] = {
+    "batch_select_indices": lambda layer, _: layer.batch_select_indices(torch.tensor([1])),
+    "batch_repeat_interleave": lambda layer, _: layer.batch_repeat_interleave(2),
+    "reorder_cache": lambda layer, _: layer.reorder_cache(torch.tensor([1, 0, 2])),
+    "crop": lambda layer, _: layer.crop(-2),
+    "reset": lambda layer, _: layer.reset(),
+    "offload": lambda layer, monkeypatch: elsewhere(layer, monkeypatch, "offload"),
+    "prefetch": lambda layer, monkeypatch: elsewhere(layer, monkeypatch, "prefetch"),
+}
+
+
+@pytest.mark.parametrize("method", REPLACING)
+def test_what_replaces_keys_and_values_gives_their_memory_back_at_once(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer, plain = RoomyLayer.of(DynamicLayer()), DynamicLayer()
+    for number, count in enumerate((5, 1, 1)):
+        for one in (layer, plain):
+            one.update(*states(3, count, number))
+    for one in (layer, plain):
+        REPLACING[method](one, monkeypatch)  # type: ignore[arg-type]  # Transformers' own has the same methods
+    assert storages(vars(layer)) == storages([layer.keys, layer.values])
+    # What is cut off a tensor's end stays in it, in Transformers' own layer too: nothing else may.
+    assert not layer._rooms
+    monkeypatch.undo()
+    new = states(1 if layer.keys is None else len(layer.keys), 1, 9)
+    assert all(map(torch.equal, layer.update(*new), plain.update(*new)))
+
+
+def test_every_method_of_transformers_layer_that_replaces_keys_and_values_is_tried() -> None:
+    methods = {name for kind in DynamicLayer.__mro__ for name, one in vars(kind).items() if inspect.isfunction(one)}
+    replacing = {name for name in methods if "self.keys =" in inspect.getsource(getattr(DynamicLayer, name))}
+    assert replacing - {"__init__", "lazy_initialization", "update"} | {"reset"} == set(REPLACING)
+
+
+def test_rows_that_leave_give_their_memory_back_before_the_next_token(tiny: Callable[[str], LoadedModel]) -> None:
+    with Batch(tiny("llama")) as batch:
+        prompts = [tuple(some_ids(1, 9, seed)[0].tolist()) for seed in range(8)]
+        batch.add([Row(one, Decoding(max_new_tokens=12), ignore_ends=True) for one in prompts])
+        batch.step()
+        layers = batch.lanes[0].cache.layers
+        before = sum(storages([vars(layer) for layer in layers]).values())
+        caches.select(batch.lanes[0].cache, [0], torch.device("cpu"))
+        assert sum(storages([vars(layer) for layer in layers]).values()) <= before / 8
 
 
 @pytest.mark.parametrize(("family", "roomy"), [("llama", True), ("gpt2", True), ("gemma3_text", False)])
