@@ -246,7 +246,8 @@ def _parted(vulgar: str) -> str:
 def _quotient(key: str) -> tuple[str, ...]:
     """The value of a fraction below one, which may be written so as well: 1/2 is 0.5. Of no other: 7/4 may be a day."""
     above, _, below = key.partition("/")
-    if not (above.isdecimal() and below.isdecimal() and int(above) < int(below)):
+    # The length first: Python reads no number of thousands of figures.
+    if not (above.isdecimal() and below.isdecimal() and len(above) <= len(below) and int(above) < int(below)):
         return ()
     return (_spelled(Decimal(str(int(above) / int(below)))),)
 
@@ -280,7 +281,7 @@ def _value(match: regex.Match[str], digits: str, *, is_first: bool, is_last: boo
     if match["vulgar"]:
         value += Decimal(str(unicodedata.numeric(match["vulgar"])))
     exponent = match["ten"] or match["up"]
-    shift = int(exponent.translate(_SUPERSCRIPT)) if exponent else 0
+    shift = int(exponent.translate(_SUPERSCRIPT)) if exponent and len(exponent) < 1000 else 0
     scale = match["scale"] or match["myriad"]
     shift += _SCALES[scale.lower()] if scale else 0
     if abs(shift) < 100:
