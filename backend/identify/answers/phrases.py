@@ -26,8 +26,9 @@ by that alone. The words of a language that is written without spaces are its ch
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import regex
 
@@ -54,28 +55,11 @@ _KINDS = frozenset(
 )
 _JOINS = frozenset(
     [
-        *(
-            "of",
-            "the",
-            "and",
-            "de",
-            "la",
-            "le",
-            "du",
-            "des",
-            "von",
-            "van",
-            "der",
-            "den",
-            "del",
-            "da",
-            "di",
-            "dos",
-            "el",
-        ),
-        *("al", "ibn", "bin", "y", "for"),
+        *("of", "the", "and", "de", "la", "le", "du", "des", "von", "van", "der", "den", "del", "da", "di", "dos"),
+        *("el", "al", "ibn", "bin", "y", "for"),
     ]
 )
+_VERBS = frozenset({"is", "was", "are", "were"})
 _UNSPACED = regex.compile(f"[{UNSPACED}]")
 _PLACING = frozenset({"in", "from", "of", "by", "at", "on", "to", "with", "for", "as", "between", "near", "within"})
 _ADVERBS = frozenset(
@@ -100,12 +84,12 @@ _NAME_ASKED = re.compile(
 _FRONT = re.compile(r"(?:in|on|at|from|during)\W+(?:the\W+)?", re.IGNORECASE)
 _WRITTEN = frozenset({"May", "Will"})
 """Names, written so within a sentence."""
-_LINE = re.compile(r"\n\W*$")
+_LINE = re.compile(r"\n[^\w\n]*\Z")
 _POINT = re.compile(r"[.)]\W*\s")
 _SENTENCE_END = re.compile(r"[.!?\u3002\uff01\uff1f]|\n")
 _QUOTE = re.compile(r"[\"\u201c\u201d\u201e\u00ab\u00bb\u300c-\u300f\u3008-\u300b]")
 _MADE = re.compile(
-    r"[a-z]*[aeiouy][a-z]*(?:ed|ing)|made|born|found|known|built|written|held|spoken|grown|drawn|set|seen|worn|sung"
+    r"[b-df-hj-np-tv-xz]*[aeiouy][a-z]*(?:ed|ing)|made|born|found|known|built|written|held|spoken|grown|drawn|set|seen|worn|sung"
 )
 _SUBJECTS = frozenset({"this", "it", "he", "she", "they", "that", "i", "we", "you"})
 
@@ -139,13 +123,14 @@ def phrase(response: str, question: str) -> Span | None:
 def _candidates(words: Sequence[Word], response: str, asked: set[str]) -> list[_Phrase]:
     """Those of the first sentence that has any: a long response is not read to its end for each."""
     told: list[_Phrase] = []
+    first = {piece: place for place in range(len(words) - 1, -1, -1) for piece in words[place].pieces}
     for one in _phrases(words, asked):
         if told and one.sentence > told[0].sentence:
             break
         cut = _cut(one, words, asked)
         if cut is not None:
             told.append(cut)
-        elif _is_again(one, words, response):
+        elif _is_again(one, words, response, first):
             told.append(one)
     return told
 
@@ -153,9 +138,9 @@ def _candidates(words: Sequence[Word], response: str, asked: set[str]) -> list[_
 def _phrases(words: Sequence[Word], asked: set[str]) -> list[_Phrase]:
     """Content words in a row, in order."""
     told: list[_Phrase] = []
-    sentence = clause = 0
-    behind_be = echoed = is_open = resumed = False
-    resuming = set(_resuming(words))
+    joining = _joining(words)
+    sentence = clause = begun = 0
+    behind_be = echoed = is_open = is_said = resumed = False
     for place, word in enumerate(words):
         # The end of the run says all that is asked of it.
         run = words[max(told[-1].start, place - 2) : place] if is_open else ()
@@ -164,12 +149,17 @@ def _phrases(words: Sequence[Word], asked: set[str]) -> list[_Phrase]:
             clause += 1
             if _SENTENCE_END.search(word.gap) and "," not in word.gap:
                 sentence += 1
-                behind_be = echoed = resumed = False
+                begun = clause
+                behind_be = echoed = is_said = resumed = False
         is_open = is_open and not _QUOTE.search(word.gap)
+        is_verb = word.raw in _VERBS or word.pieces == ("is",)
+        # The verb of the subject, behind what stood between two commas.
+        goes_on = is_verb and not is_said and clause > begun + 1 and word.gap.strip() == ","
+        is_said = is_said or (is_verb and clause == begun)
         if _is_empty(words, place):
             behind_be = behind_be or bool(set(word.pieces) & BE)
-            resumed = resumed or place in resuming
-            is_open = is_open and _joins(words, place)
+            resumed = resumed or goes_on
+            is_open = is_open and place in joining
             continue
         if is_open:
             told[-1] = replace(told[-1], stop=place + 1)
@@ -178,19 +168,6 @@ def _phrases(words: Sequence[Word], asked: set[str]) -> list[_Phrase]:
         is_open = True
         echoed = echoed or bool(set(word.pieces) & asked)
     return told
-
-
-def _resuming(words: Sequence[Word]) -> Iterator[int]:
-    """Where a form of "be" goes on with the subject behind what stood between two commas."""
-    clauses, is_said = 1, False
-    for place, word in enumerate(words):
-        if is_parted(words, place, words[max(0, place - 2) : place]):
-            is_end = _SENTENCE_END.search(word.gap) and "," not in word.gap
-            clauses, is_said = (1, False) if is_end else (clauses + 1, is_said)
-        is_verb = word.raw in ("is", "was", "are", "were") or word.pieces == ("is",)
-        if is_verb and clauses > 2 and not is_said and word.gap.strip() == ",":
-            yield place
-        is_said = is_said or (clauses == 1 and is_verb)
 
 
 def _is_empty(words: Sequence[Word], place: int) -> bool:
@@ -211,19 +188,21 @@ def _is_empty(words: Sequence[Word], place: int) -> bool:
 
 def _is_letter(words: Sequence[Word], place: int) -> bool:
     """Whether this A, I or S is a letter, as `wording.is_letter` says; a capital S always."""
-    word = words[place]
-    if word.raw == "S":
-        return True
-    return is_letter(words, place, is_parted(words, place, ()))
+    raw = words[place].raw
+    return raw == "S" or (len(raw) == 1 and is_letter(words, place, is_parted(words, place, ())))
 
 
-def _joins(words: Sequence[Word], place: int) -> bool:
-    """Whether this word stands between two capitals and joins them: "University of the Arts"."""
-    if not set(words[place].pieces) <= _JOINS or not words[place].raw.islower():
-        return False
-    before = next((words[at] for at in range(place - 1, -1, -1) if not set(words[at].pieces) <= _JOINS), None)
-    after = next((words[at] for at in range(place + 1, len(words)) if not set(words[at].pieces) <= _JOINS), None)
-    return before is not None and after is not None and _is_name(before) and _is_name(after)
+def _joining(words: Sequence[Word]) -> set[int]:
+    """Which words stand between two capitals and join them: "University of the Arts"."""
+    found: set[int] = set()
+    joins = [place for place, word in enumerate(words) if set(word.pieces) <= _JOINS]
+    # Run by run: one of them may be as long as the response.
+    for _, row in groupby(enumerate(joins), lambda one: one[1] - one[0]):
+        run = [place for _, place in row]
+        beside = [words[at] for at in (run[0] - 1, run[-1] + 1) if 0 <= at < len(words)]
+        if len(beside) == 2 and all(map(_is_name, beside)):
+            found.update(place for place in run if words[place].raw.islower())
+    return found
 
 
 def _is_name(word: Word) -> bool:
@@ -269,17 +248,19 @@ def _is_new(word: Word, asked: set[str]) -> bool:
     return bool(set(word.pieces) - asked - (frozenset() if is_spelled else _EMPTY))
 
 
-def _is_again(one: _Phrase, words: Sequence[Word], response: str) -> bool:
-    """Whether the response has said these words, and now says them right behind a form of "be" or "called"."""
+def _is_again(one: _Phrase, words: Sequence[Word], response: str, first: Mapping[str, int]) -> bool:
+    """Whether the response has said these words, and now says them right behind a form of "be" or "called".
+
+    first: of each piece of a word, the place where the response says it first.
+    """
     place = one.start - 1
     while place >= 0 and set(words[place].pieces) <= _ADVERBS | {"a", "an", "the", "also"}:
         place -= 1
     is_led = place >= 0 and bool(set(words[place].pieces) & BE)
     if not is_led and not _is_named(one, words, response):
         return False
-    said = {piece for word in words[: one.start] for piece in word.pieces}
     held = [piece for word in words[one.start : one.stop] for piece in word.pieces]
-    return set(held) <= said and held[-1] not in _KINDS
+    return all(first[piece] < one.start for piece in held) and held[-1] not in _KINDS
 
 
 def _best(found: Sequence[_Phrase], words: Sequence[Word], response: str, question: str, asked: set[str]) -> _Phrase:

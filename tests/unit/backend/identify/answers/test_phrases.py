@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backend.identify.answers import phrases
 from backend.identify.answers.phrases import phrase
 from backend.identify.answers.spans import answering, new_words
+from backend.identify.answers.wording import Word, is_parted
 from backend.types.identify import Question
 from backend.types.plan import Plan
 from benchmarks.words import agreement, marks
@@ -122,6 +125,18 @@ def test_a_phrase_lies_in_its_response_and_begins_in_a_word(response: str, quest
     if span is not None:
         assert 0 <= span.start < span.end <= len(response)
         assert regex.match(r"[\p{L}\p{N}]", response[span.start])
+
+
+def test_where_parts_end_is_asked_once_for_each_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def counting(words: Sequence[Word], place: int, run: Sequence[Word]) -> bool:
+        asked.append(place)
+        return is_parted(words, place, run)
+
+    monkeypatch.setattr(phrases, "is_parted", counting)
+    phrase("The stone, named after some saint, is talc. It was found here.", "Which stone?")
+    assert asked == list(range(12))
 
 
 @pytest.mark.parametrize("part", ["not really ", "北京", "do not have any ", "3 x 10^", "J. "])
