@@ -5,6 +5,8 @@ functions too, which mutmut leaves out. The tests are collected and run once as 
 each mutant is then put into a fork of this process, where its function's code is exchanged, and meets the tests that
 run its lines, the cheapest files first, until one fails. Needs mutmut (docs/architecture.md says how), and Linux.
 
+A share is of those that the tests have met: what went wrong outside them ("broken") says nothing of them.
+
 Left out, since no test should fail for them: the words of refusals and of assertions, the `strict` of a `zip`, and on
 which device a tensor is made.
 """
@@ -25,7 +27,6 @@ import time
 import types
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -37,40 +38,9 @@ from mutmut.mutation import file_mutation
 from mutmut.mutation.mutators import mutation_operators
 from mutmut.mutation.pragma_handling import IgnoredCode
 
-ROOT = Path.cwd()
+from tools.forks import ROOT, Mutant, outcome_of, put_in
+
 REFUSALS = re.compile(r"(?:^|\.)(?:[A-Z]\w*|not_finite)$")
-STRICT = r",?\s*strict=\w+"
-DEVICE = r",?\s*device=[\w.\[\]]+|\.to\((?:None|[\w.\[\]]*device)\)"
-OUTCOMES = {0: "survived", 1: "killed", -signal.SIGALRM: "timed out"}
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """One change of one function.
-
-    lines: of the statement that is changed; of the whole function where a default is.
-    diff: what was there and what stands there now.
-    """
-
-    path: str
-    number: int
-    function: str
-    lines: range
-    source: str
-    diff: tuple[str, ...]
-    default: bool
-
-    @property
-    def pointless(self) -> bool:
-        """Whether nothing is changed that a test should notice."""
-        if len(self.diff) != 2:
-            return False
-        old, new = (line[1:].strip() for line in self.diff)
-        for part in (STRICT, DEVICE):
-            bare = {re.sub(r",\s*\)", ")", re.sub(part, "", line)) for line in (old, new)}
-            if re.search(part, old + new) and len(bare) == 1:
-                return True
-        return old.startswith("assert ") and old.split(', "')[0] == new.split(', "')[0]
 
 
 class Visitor(file_mutation.MutationVisitor):
@@ -150,38 +120,6 @@ def statement(source: str, first: int, last: int) -> tuple[range, bool]:
     return best
 
 
-def code_of(code: types.CodeType, name: str) -> types.CodeType | None:
-    """The code of a function, by its qualified name, within that of its module."""
-    if code.co_qualname == name:
-        return code
-    inner = (code_of(const, name) for const in code.co_consts if isinstance(const, types.CodeType))
-    return next((one for one in inner if one is not None), None)
-
-
-def put_in(mutant: Mutant, live: Sequence[types.FunctionType]) -> None:
-    """Exchange the code, and for a change in a function's head the defaults, of the function that is changed."""
-    file = str(ROOT / mutant.path)
-    compiled = compile(mutant.source, file, "exec")
-    code = code_of(compiled, mutant.function)
-    assert code is not None, "a change leaves every function there"
-    defaults: Any = None
-    if mutant.default:
-        name = mutant.path.removesuffix(".py").replace("/", ".")
-        before, module = sys.modules[name], types.ModuleType(name)
-        sys.modules[name] = module
-        exec(compiled, vars(module))  # the repository's own module, changed in one place
-        sys.modules[name] = before
-        defaults = module
-        for part in mutant.function.split("."):
-            defaults = vars(defaults)[part]
-        defaults = getattr(defaults, "__wrapped__", getattr(defaults, "__func__", defaults))
-    for function in live:
-        if (function.__code__.co_filename, function.__code__.co_qualname) == (file, mutant.function):
-            function.__code__ = code
-            if defaults is not None:
-                function.__defaults__, function.__kwdefaults__ = defaults.__defaults__, defaults.__kwdefaults__
-
-
 class Run:
     """The plugin that runs the tests, and then the mutants, in place of pytest's own loop."""
 
@@ -256,15 +194,16 @@ class Run:
             if mutant.pointless or ast.dump(ast.parse(mutant.source)) == same:
                 continue
             tests = self._tests(mutant, items)
-            outcome = self._fork(mutant, tests, items[0]) if tests else "survived"
+            outcome = self._met(mutant, tests, items[0]) if tests else "survived"
             tally[outcome] += 1
             if outcome != "killed":
                 where = f"{path} #{mutant.number} {mutant.function}, line {mutant.lines[0]}"
                 self.say("\n    ".join([f"{outcome}: {where}, {len(tests)} tests", *mutant.diff]))
-        tried, dead = sum(tally.values()), tally["killed"] + tally["timed out"]
-        low, high = wilson(dead, tried)
-        share = f"{dead / max(tried, 1):.0%} ({low:.0%} to {high:.0%})"
-        self.say(f"{path}: {tried} of {count} tried, {dict(tally)}: {share}")
+        dead = tally["killed"] + tally["timed out"]
+        met = dead + tally["survived"]
+        low, high = wilson(dead, met)
+        share = f"{dead / max(met, 1):.0%} ({low:.0%} to {high:.0%})"
+        self.say(f"{path}: {sum(tally.values())} of {count} tried, {dict(tally)}: {share}")
 
     def _tests(self, mutant: Mutant, items: Sequence[pytest.Item]) -> list[pytest.Item]:
         """Tests that run the mutant's lines: cheap files first, in them cheap tests, up to `seconds` in all."""
@@ -281,20 +220,12 @@ class Run:
                     told.append(item)
         return told
 
-    def _fork(self, mutant: Mutant, tests: Sequence[pytest.Item], home: pytest.Item) -> str:
-        child = os.fork()
-        if not child:
-            try:
-                quiet = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(quiet, 1)
-                os.dup2(quiet, 2)
-                signal.signal(signal.SIGALRM, signal.SIG_DFL)
-                put_in(mutant, self.live)
-                self.bounded = True
-                os._exit(0 if self.pass_all(tests, home) else 1)
-            finally:
-                os._exit(1)
-        return OUTCOMES.get(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), "killed")
+    def _met(self, mutant: Mutant, tests: Sequence[pytest.Item], behind: pytest.Item) -> str:
+        def passes() -> bool:
+            self.bounded = True
+            return self.pass_all(tests, behind)
+
+        return outcome_of(lambda: put_in(mutant, self.live), passes)
 
 
 def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
