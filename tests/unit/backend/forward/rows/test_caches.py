@@ -109,7 +109,7 @@ def elsewhere(layer: RoomyLayer, monkeypatch: pytest.MonkeyPatch, call: str) -> 
 REPLACING: dict[str, Callable[[RoomyLayer, pytest.MonkeyPatch], object]] = {
     "batch_select_indices": lambda layer, _: layer.batch_select_indices(torch.tensor([1])),
     "batch_repeat_interleave": lambda layer, _: layer.batch_repeat_interleave(2),
-    "reorder_cache": lambda layer, _: layer.reorder_cache(torch.tensor([1, 0, 2])),
+    "reorder_cache": lambda layer, _: layer.reorder_cache(torch.tensor([1, 0, 2])),  # type: ignore[arg-type]
     "crop": lambda layer, _: layer.crop(-2),
     "reset": lambda layer, _: layer.reset(),
     "offload": lambda layer, monkeypatch: elsewhere(layer, monkeypatch, "offload"),
