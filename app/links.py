@@ -254,4 +254,6 @@ def _note(key: str, text: str, why: str) -> str:
 
 
 def _short(text: str) -> str:
+    # A note is shown, and half a character, which JSON can spell, cannot be.
+    text = text.encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= 40 else text[:37] + "..."

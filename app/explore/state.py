@@ -129,7 +129,8 @@ def wanted() -> ExploreRequest | None:
         return _request(session.followed())
     except ValidationError as error:
         session.note(refused(error).sentence)
-        session.change(ExploreView, draft=session.view(Shared).prompt or None)
+        if session.view(ExploreView).draft is None:
+            session.change(ExploreView, draft=session.view(Shared).prompt or None)
         session.change(Shared, prompt=None)
         return None
 

@@ -6,6 +6,7 @@ Refuses to draw the form (`identify_train`).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from app import session, text
-from app.identify.view import AS_BEGUN, OWN, IdentifyView, TrainForm
+from app.identify.view import AS_BEGUN, MOST_ASKED, OWN, IdentifyView, TrainForm
 from app.shared import joins
 from app.shared.joins import Field, Join
 from backend.errors import HNeuronsError
@@ -111,7 +112,7 @@ def _put(form: TrainForm, changing: str | None) -> None:
         st.session_state[_CHANGED] = run
         form = begun_with(run) if form == TrainForm() else form
     elif AS_BEGUN in (form.source, form.size):
-        # The run that it was to be taken from is not here.
+        session.note("The form was of a run that is not here: it asks the questions that ship.")
         fresh = TrainForm()
         form = form.model_copy(update={"source": fresh.source, "size": fresh.size})
     st.session_state.update({f"train.{name}": value for name, value in form.model_dump().items()})
@@ -119,12 +120,15 @@ def _put(form: TrainForm, changing: str | None) -> None:
 
 def _read() -> tuple[TrainForm]:
     held, run = _held(), st.session_state.get(_CHANGED)
-    fields = {name: held[f"train.{name}"] for name in TrainForm.model_fields if f"train.{name}" in held}
-    try:
-        said = TrainForm(**fields)
-    except ValidationError:
-        return (session.view(IdentifyView).form,)
-    return (TrainForm() if run is not None and said == begun_with(run) else said,)
+    begun = TrainForm() if run is None else begun_with(run)
+    before = session.view(IdentifyView).form
+    said = before = begun if before == TrainForm() else before
+    for name in TrainForm.model_fields:
+        # Start says what is wrong with a field; until then the address has what was right before.
+        with suppress(ValidationError):
+            value = held.get(f"train.{name}", getattr(before, name))
+            said = said.model_copy(update={name: getattr(TrainForm.model_validate({name: value}), name)})
+    return (TrainForm() if said == begun else said,)
 
 
 FORM = Join((Field(IdentifyView, "form"),), _put, _read, shown=(Field(IdentifyView, "changing"),))
@@ -151,7 +155,9 @@ def begun_with(run: RunView) -> TrainForm:
         right=plan.filter.right, wrong=plan.filter.wrong, greedy=plan.filter.greedy,
         pooling=plan.rule.pooling, position=plan.rule.position, seed=plan.seed, judge=judge.model if judge else "",
         judging="decides" if judge is None or judge.decides else "compares",
-        judge_words=judge is not None and judge.words, limit=plan.source.limit,
+        judge_words=judge is not None and judge.words,
+        # Shown for a file alone; the run's own source stays as it is.
+        limit=None if plan.source.limit is None else min(plan.source.limit, MOST_ASKED),
     )  # fmt: skip
 
 
@@ -234,7 +240,8 @@ def _filter(changed: RunView | None) -> Consistency:
 
 def _judge(was: LlmJudge | None) -> LlmJudge | None:
     state = st.session_state
-    model = state["train.judge"].strip()
+    typed = state["train.judge"]
+    model = typed if was is not None and typed == was.model else typed.strip()
     if not model:
         return None
     said = {"model": model, "decides": state["train.judging"] == "decides", "words": state["train.judge_words"]}

@@ -22,6 +22,8 @@ AS_BEGUN: Final = "As begun"
 OWN = "my own numbers"
 """The filter whose figures stand in fields of their own."""
 FILTERS = (*CONSISTENCIES, OWN)
+MOST_ASKED = 10**9
+"""Questions of a file: more than any holds."""
 Count = Annotated[int, Field(ge=1, le=100)]
 
 
@@ -32,7 +34,7 @@ class TrainForm(Frozen):
     name: Annotated[str, Field(max_length=64)] = ""
     source: Literal["Those that ship", "My file", "As begun"] = "Those that ship"
     size: Literal["A look", "Thorough", "As begun"] = "A look"
-    limit: Annotated[int, Field(ge=1, le=10**9)] | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST_ASKED)] | None = None
     suffix: Annotated[str, Field(max_length=500)] = Sampling().suffix
     samples: Count = 10
     temperature: Annotated[float, Field(ge=0.01, le=5)] = 1.0

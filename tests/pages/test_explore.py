@@ -499,6 +499,17 @@ def test_a_setting_of_a_link_without_a_question_can_be_set_back_and_stays_so() -
     assert next(one for one in again.number_input if one.label == "Longest answer, in tokens").value == 40
 
 
+@pytest.mark.parametrize("unrun", [r'{"system":"\ud800"}', r'{"stop":["\ud800"]}', r'{"\ud800":1}'])
+def test_half_a_character_in_a_link_is_told_and_left_out(unrun: str) -> None:
+    app = opened(FakeClient(), unrun=unrun)
+    assert not app.exception and "It was left out" in everything(app) and address(app) == {}
+
+
+def test_a_draft_stays_where_the_question_of_its_link_cannot_be_asked() -> None:
+    app = opened(FakeClient(), prompt="", draft="b", temperature="2")
+    assert prompt(app) == "b" and address(app) == {"draft": "b", "unrun": '{"temperature":2.0}'}
+
+
 def test_an_emptied_box_stays_empty_over_a_reload() -> None:
     app = opened(FakeClient(), prompt="Who leads Nortel?")
     type_prompt(app, "").run()

@@ -473,6 +473,11 @@ def test_the_run_that_is_changed_stands_in_the_address_so_that_a_reload_keeps_it
     assert "Changing **mine**" in words(edited) and edited.number_input(key="train.samples").value == 20
     assert edited.number_input(key="train.temperature").value == 0.5
     assert edited.text_input(key="train.name").value == "mine"
+    edited.number_input(key="train.top_p").set_value(0.0).run()
+    edited.number_input(key="train.top_k").set_value(7).run()
+    wrong = opened(client, **address(edited))
+    assert wrong.number_input(key="train.top_k").value == 7, "though another field holds what no plan may"
+    assert wrong.number_input(key="train.top_p").value == 0.9
     edited.button(key="train.leave").click().run()
     assert address(edited) == {"room": "train"} and edited.number_input(key="train.samples").value == 10
     del app.query_params["changing"]
@@ -517,14 +522,14 @@ def test_a_job_that_has_ended_is_not_asked_for_again() -> None:
 
 def test_of_a_run_that_is_changed_all_stays_that_the_form_does_not_show() -> None:
     begun = Plan(
-        source=Source(per_relation=7),
+        source=Source(per_relation=7, limit=2**60),
         sampling=Sampling(temperature=0.01, top_p=0.001, seed=3),
         screening=Screening(at_most=None),
         filter=Consistency(right=4, wrong=8, uncertain=1),
         rule=RegionRule(other="response"),
         training=Training(standardise=True, choice="fixed", c=1e-6, folds=4, held_out=6, cs=(0.1, 1.0)),
         checks=Checks(refits=3, permutations=10),
-        judge=LlmJudge(model="other", at_once=2),
+        judge=LlmJudge(model=" other ", at_once=2),
         seed=5,
     )
     client = Standing(job=None, done=False, plan=begun)
@@ -613,7 +618,19 @@ def test_what_stands_in_the_form_of_a_run_outlives_a_reload_and_back_takes_a_ste
 
 
 @pytest.mark.parametrize(
-    "form", ["{", "[]", "7", '{"samples": 0}', '{"filter": "x"}', '{"top_p": 1e999}', '{"c": -1}', '{"nosuch": 1}']
+    "form",
+    [
+        r'{"name": "\ud800"}',
+        r'{"\ud800": 1}',
+        "{",
+        "[]",
+        "7",
+        '{"samples": 0}',
+        '{"filter": "x"}',
+        '{"top_p": 1e999}',
+        '{"c": -1}',
+        '{"nosuch": 1}',
+    ],
 )
 def test_a_form_that_a_link_cannot_say_is_left_out_and_told_of(form: str) -> None:
     app = opened(room="train", form=form)
