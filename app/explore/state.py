@@ -78,7 +78,14 @@ def settle() -> None:
         prompt="", chat=shared.chat, system=shared.system, answer=view.answer, decoding=shared.decoding,
         threshold=view.threshold,
     )  # fmt: skip
-    unrun = Unrun(**(form.differing(said) | view.unrun.model_dump(exclude_none=True)))
+    unrun = view.unrun
+    for name, value in form.differing(said).items():
+        try:
+            new = Unrun.model_validate({name: value})
+        except ValidationError as error:
+            session.note(refused(error).sentence)
+        else:
+            unrun = Unrun(**(dict(new) | unrun.model_dump(exclude_none=True)))
     usual = Shared()
     session.change(Shared, chat=usual.chat, system=usual.system, decoding=usual.decoding)
     session.change(ExploreView, answer=None, threshold=Threshold(), unrun=unrun)

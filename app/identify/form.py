@@ -27,7 +27,12 @@ from backend.types.results import ModelInfo
 
 MOST_UNCERTAIN = 3
 """Uncertain samples of a question that is kept by one's own numbers, in a run that is new."""
-_KEPT, _CHANGED = "train:form", "train:changed"
+_KEPT, _CHANGED, _PUT = "train:form", "train:changed", "train:put"
+_ONLY_BESIDE = {
+    "train.right": ("train.filter", OWN), "train.wrong": ("train.filter", OWN), "train.greedy": ("train.filter", OWN),
+    "train.c": ("train.choice", "fixed"), "train.limit": ("train.source", "My file"),
+}  # fmt: skip
+"""Fields that are drawn only where another says this."""
 _NOT_KEPT = ("train.start", "train.file", "train.leave", "train.let_go")
 F = TypeVar("F", bound=Frozen)
 
@@ -76,10 +81,20 @@ def open_form() -> RunView | None:
     """
     state = st.session_state
     joins.take_up((FORM,))
-    for name, value in state.get(_KEPT, {}).items():
-        # Streamlit forgets what stands in a field as soon as the field is not drawn.
-        state.setdefault(name, value)
+    kept, was_put = state.get(_KEPT, {}), state.pop(_PUT, False)
+    for name in sorted(kept, key=_ONLY_BESIDE.__contains__):
+        # Streamlit forgets what stands in a field as soon as the field is not drawn, and then tells what was set before
+        # it was: so none is set that is not drawn, and `_KEPT` alone has it.
+        if not _is_drawn(name):
+            state.pop(name, None)
+        elif was_put or name not in state:
+            state[name] = kept[name]
     return state.get(_CHANGED)
+
+
+def _is_drawn(name: str) -> bool:
+    beside, choice = _ONLY_BESIDE.get(name, (name, None))
+    return choice is None or st.session_state.get(beside) == choice
 
 
 def _run_called(name: str) -> RunView | None:
@@ -92,22 +107,21 @@ def _run_called(name: str) -> RunView | None:
 
 def close_form() -> None:
     """Keep what the form holds."""
-    st.session_state[_KEPT] = {**st.session_state.get(_KEPT, {}), **_held()}
+    st.session_state[_KEPT] = _held()
     joins.keep((FORM,))
 
 
 def _held() -> dict[str, Any]:
-    """What stands in the form's fields that were drawn, or put, by their keys."""
+    """What stands in the form's fields by their keys: in those that are drawn, and what is kept of the others."""
     state = st.session_state
     keys = [str(name) for name in state if str(name).startswith("train.")]
-    return {key: state[key] for key in keys if key not in _NOT_KEPT}
+    return {**state.get(_KEPT, {}), **{key: state[key] for key in keys if key not in _NOT_KEPT and _is_drawn(key)}}
 
 
 def _put(form: TrainForm, changing: str | None) -> None:
     """Fill the form. An untouched one is a fresh form, or where a run is changed what that was begun with."""
     run = None if changing is None else _run_called(changing)
-    for held in (_CHANGED, _KEPT):
-        st.session_state.pop(held, None)
+    st.session_state.pop(_CHANGED, None)
     if run is not None:
         st.session_state[_CHANGED] = run
         form = begun_with(run) if form == TrainForm() else form
@@ -115,7 +129,9 @@ def _put(form: TrainForm, changing: str | None) -> None:
         session.note("The form was of a run that is not here: it asks the questions that ship.")
         fresh = TrainForm()
         form = form.model_copy(update={"source": fresh.source, "size": fresh.size})
-    st.session_state.update({f"train.{name}": value for name, value in form.model_dump().items()})
+    # Set, not only let go of: a browser sends again what stands in its fields.
+    st.session_state[_KEPT] = {f"train.{name}": value for name, value in form.model_dump().items()}
+    st.session_state[_PUT] = True
 
 
 def _read() -> tuple[TrainForm]:
@@ -138,7 +154,6 @@ FORM = Join((Field(IdentifyView, "form"),), _put, _read, shown=(Field(IdentifyVi
 def leave() -> None:
     """The run that was changed stays as it is; the form begins anew."""
     session.change(IdentifyView, changing=None, form=TrainForm())
-    # Set, not only let go of: a browser sends again what stands in its fields.
     joins.take_up((FORM,))
 
 

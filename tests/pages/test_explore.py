@@ -505,6 +505,11 @@ def test_half_a_character_in_a_link_is_told_and_left_out(unrun: str) -> None:
     assert not app.exception and "It was left out" in everything(app) and address(app) == {}
 
 
+def test_a_stop_text_too_long_for_the_form_is_told_of_and_the_rest_stays() -> None:
+    app = opened(FakeClient(), stop=f'["{"x" * 20_001}"]', seed="5")
+    assert not app.exception and "characters" in everything(app) and address(app) == {"unrun": '{"seed":5}'}
+
+
 def test_a_draft_stays_where_the_question_of_its_link_cannot_be_asked() -> None:
     app = opened(FakeClient(), prompt="", draft="b", temperature="2")
     assert prompt(app) == "b" and address(app) == {"draft": "b", "unrun": '{"temperature":2.0}'}

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import session
 from app.identify import train
+from app.identify.view import IdentifyView
 from backend.errors import BackendUnavailable, BadInput
 from backend.identify.answers.items import MIN_SIDE
 from backend.types import IdentifyRequest, JobView, StageEvent
@@ -20,6 +21,7 @@ from backend.types.plan import Checks, LlmJudge, Plan, RunView, Screening, Sourc
 from backend.types.report import Baseline
 from tests import fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient, FakeRuns
+from tests.pages_run import change
 
 
 def opened(client: FakeClient | None = None, /, **params: str) -> AppTest:
@@ -544,6 +546,29 @@ def test_of_a_run_that_is_changed_all_stays_that_the_form_does_not_show() -> Non
     request = client.submitted[-1][1]
     assert isinstance(request, IdentifyRequest)
     assert dict(request.plan) == {**dict(begun), "sampling": Sampling(**{**dict(begun.sampling), "samples": 11})}
+
+
+def test_a_field_that_is_not_drawn_keeps_what_was_typed_or_begun_with() -> None:
+    app = opened(FakeClient(), room="train")
+    app.selectbox(key="train.filter").set_value("my own numbers").run()
+    app.number_input(key="train.right").set_value(8).run()
+    app.selectbox(key="train.filter").set_value("greedy alone").run()
+    assert '"right":8' in address(app)["form"]
+    app.selectbox(key="train.filter").set_value("my own numbers").run()
+    assert app.number_input(key="train.right").value == 8
+    begun = Plan(
+        sampling=Sampling(samples=11), filter=Consistency(right=11, wrong=1), training=Training(choice="fixed", c=0.25)
+    )
+    client = Standing(job=None, done=False, plan=begun)
+    started(client)
+    app = opened(client, room="train")
+    app.button(key="change-mine").click().run()
+    for room in ("report", "train"):
+        change(app, IdentifyView, room=room)
+        app.run()
+    app.button(key="train.start").click().run()
+    request = client.submitted[-1][1]
+    assert isinstance(request, IdentifyRequest) and request.plan == begun
 
 
 def test_a_run_that_was_broken_off_and_one_with_too_little_to_expect_say_so() -> None:

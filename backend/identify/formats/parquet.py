@@ -172,6 +172,8 @@ def _value(kind: pa.DataType, value: Any) -> Any:
         short = np.float32(value) if pa.types.is_float32(kind) else np.float16(value)
         return float(str(short))
     if pa.types.is_map(kind):
+        if pa.types.is_nested(kind.key_type):
+            raise ValueError("it has objects whose parts have no names")
         return {key: _value(kind.item_type, one) for key, one in value}
     if pa.types.is_struct(kind) and isinstance(value, Mapping):
         return {field.name: _value(field.type, value.get(field.name)) for field in kind}
