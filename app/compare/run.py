@@ -20,6 +20,8 @@ TRIED, JOINING = "compare.tried", "compare.joining"
 
 def first_visit(opened: bool) -> None:
     """Where nothing was asked, chosen or run yet: the finished example, with its switches."""
+    if opened:
+        state.choose_own()
     shared = session.view(Shared)
     if shared.neurons and shared.prompt is None:
         state.ask_the_same()

@@ -52,6 +52,19 @@ def take_up() -> bool:
     return other
 
 
+def choose_own() -> None:
+    """A link that gives neurons alphas of their own chooses them; those that it does not choose beside others are told
+    of, for they have no switch."""
+    own = NeuronSet(tuple(one.neuron for one in session.view(CompareView).draft.own))
+    chosen = session.chosen()
+    left_out = [str(neuron) for neuron in own if neuron not in chosen.ids]
+    if not chosen:
+        session.choose(own)
+    elif left_out:
+        more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""
+        session.note(f"The link has an alpha for {', '.join(left_out[:3])}{more}, but does not choose it: left out.")
+
+
 def show_example(result: Comparison) -> bool:
     """Put the request of a finished example into the view, so that its switches can be flipped.
 

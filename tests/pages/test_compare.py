@@ -6,6 +6,7 @@ import html
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from html import unescape
 from unittest import mock
 
 import pytest
@@ -22,6 +23,7 @@ from backend.types import (
     DiffPart,
     ExploreRequest,
     JobView,
+    OwnAlpha,
     result_key,
 )
 from backend.types.standing import score_of
@@ -100,6 +102,16 @@ def test_settings_of_a_link_that_asks_nothing_give_way_to_the_examples_with_a_wo
         app = opened(FakeClient(), **link)
         assert heading(app) == EXAMPLE and any(said in one.value for one in app.info)
     assert not any(said in one.value for one in opened(FakeClient()).info)
+
+
+def test_alphas_of_their_own_choose_the_neurons_of_a_link_or_are_told_of() -> None:
+    client = FakeClient()
+    app = opened(client, prompt="Who?", own="L1:N1=0.5,L2:N3=2.0")
+    assert not app.exception and asked(client)[-1].own == (
+        OwnAlpha(neuron=NeuronId(1, 1), alpha=0.5), OwnAlpha(neuron=NeuronId(2, 3), alpha=2.0),
+    )  # fmt: skip
+    app = opened(FakeClient(), prompt="Who?", own="L1:N1=0.5,L2:N3=2.0", neurons="L2:N3")
+    assert any("an alpha for L1:N1, but does not choose it" in unescape(one.value) for one in app.info)
 
 
 def test_another_question_than_the_examples_gets_an_answer_of_the_usual_length() -> None:
