@@ -248,8 +248,9 @@ def _filter(changed: RunView | None) -> Consistency:
     named = CONSISTENCIES.get(st.session_state["train.filter"])
     if named is not None:
         return named
-    own = changed is not None and changed.plan.filter not in CONSISTENCIES.values()
-    was = changed.plan.filter if changed is not None and own else Consistency(uncertain=MOST_UNCERTAIN)
+    was = Consistency(uncertain=MOST_UNCERTAIN)
+    if changed is not None and changed.plan.filter not in CONSISTENCIES.values():
+        was = changed.plan.filter
     return _with(was, "right", "wrong", "greedy")
 
 

@@ -176,6 +176,7 @@ def refusals(client: Client, address: str, ask: Callable[[Client], object]) -> t
 
 MISTAKES: dict[str, tuple[Callable[[Client], object], type[HNeuronsError]]] = {
     "the request of another verb": (lambda door: door.jobs.submit("compare", REQUESTS["explore"], "ann"), BadSettings),
+    # The checker refuses it too, since it is no request; here it is tried.
     "one whose fields would do for it": (lambda door: door.jobs.submit("identify", Named(), "ann"), BadSettings),  # type: ignore[arg-type]
     "a training run as another verb": (
         lambda door: door.jobs.submit("lens", IdentifyRequest(name="a"), "a"),

@@ -109,6 +109,7 @@ def elsewhere(layer: RoomyLayer, monkeypatch: pytest.MonkeyPatch, call: str) -> 
 REPLACING: dict[str, Callable[[RoomyLayer, pytest.MonkeyPatch], object]] = {
     "batch_select_indices": lambda layer, _: layer.batch_select_indices(torch.tensor([1])),
     "batch_repeat_interleave": lambda layer, _: layer.batch_repeat_interleave(2),
+    # Transformers asks for a LongTensor by its old name, which PyTorch's own types no longer give.
     "reorder_cache": lambda layer, _: layer.reorder_cache(torch.tensor([1, 0, 2])),  # type: ignore[arg-type]
     "crop": lambda layer, _: layer.crop(-2),
     "reset": lambda layer, _: layer.reset(),
@@ -126,7 +127,8 @@ def test_what_replaces_keys_and_values_gives_their_memory_back_at_once(
         for one in (layer, plain):
             one.update(*states(3, count, number))
     for one in (layer, plain):
-        REPLACING[method](one, monkeypatch)  # type: ignore[arg-type]  # Transformers' own has the same methods
+        # Transformers' own layer has the same methods, and is not of the type that the table names.
+        REPLACING[method](one, monkeypatch)  # type: ignore[arg-type]
     assert storages(vars(layer)) == storages([layer.keys, layer.values])
     # What is cut off a tensor's end stays in it, in Transformers' own layer too: nothing else may.
     assert not layer._rooms
