@@ -13,7 +13,7 @@ import math
 import os
 import stat
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -73,6 +73,19 @@ def _refuse_irregular(found: os.stat_result, shown: str, kind: type[BadInput]) -
     if not stat.S_ISREG(found.st_mode):
         what = next((word for test, word in _KINDS if test(found.st_mode)), "no file")
         raise kind(f"{shown} is no regular file", f"it is {what}", "name a file, or save what it gives to one")
+
+
+def beyond(name: str, why: str, limit: str) -> BadInput:
+    """The sentence for a file beyond a limit of ours."""
+    return BadInput(f"{name} is too large", f"{why}, and this program reads at most {limit}", "take a part of it")
+
+
+def refuse_twice(heading: Iterable[object], name: str, wanted: Collection[str]) -> None:
+    """Raises BadInput where two columns would be read as one."""
+    names = [str(cell).strip().lower() for cell in heading]
+    twice = next((cell for cell in names if cell in wanted and names.count(cell) > 1), None)
+    if twice is not None:
+        raise BadInput(f"{name} has two columns {twice!r}", "one of them would not be read", "rename one of them")
 
 
 def _megabytes(size: int) -> str:

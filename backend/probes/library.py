@@ -17,6 +17,9 @@ from pydantic import ValidationError
 
 from backend import bundled
 from backend.errors import BadInput, BadSettings, StoreError, Unknown
+from backend.parquet import reading
+from backend.parquet.bounds import Bounds
+from backend.parquet.cells import Unread
 from backend.runs.folder import RunFolder, probes_in
 from backend.runs.records import reason, write_text
 from backend.types.plan import run_name
@@ -62,6 +65,13 @@ def refuse_foreign(folder: Path) -> None:
         )
 
 
+_ANEW = "resume it: it is written anew"
+_ITEMS = Bounds(
+    rows=10**7, columns=1_000, cells=10**9, unpacked=2 * 10**9, written=4 * 10**9, row=10**9, values=10**6, depth=9
+)
+"""Of a run's own items: beyond what any run makes, since nothing but damage is to be kept out."""
+
+
 def refuse_taken(folder: Path) -> None:
     """Raises BadSettings where a run or a probe is in the folder, or one ships: nothing is overwritten or hidden."""
     places = (RunFolder(folder), RunFolder(SHIPPED / folder.name))
@@ -80,6 +90,30 @@ def write(folder: Path, probe: Probe, tables: Mapping[str, pd.DataFrame]) -> Non
         raise StoreError(
             f"The probe {probe.name} cannot be written", cause(error), f"{remedy(error)} and resume"
         ) from error
+
+
+def items(folder: Path, columns: Mapping[str, type]) -> pd.DataFrame:
+    """These columns of the run's items, each as its type says (`object` for texts), a row an item.
+
+    Raises FileNotFoundError where none are written yet, StoreError for a damaged file.
+    """
+    path = RunFolder(folder).items
+    damaged = f"{path.name} of {folder.name} is damaged"
+    try:
+        rows = list(reading.rows(content(path), path.name, tuple(columns), _ITEMS))
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StoreError(f"{path.name} of {folder.name} cannot be read", cause(error), remedy(error)) from error
+    except BadInput as error:
+        raise StoreError(damaged, error.why, _ANEW) from error
+    whole = [row for row in rows if row is not None and not any(isinstance(cell, Unread) for cell in row.values())]
+    try:
+        if len(whole) < len(rows) or not all(columns.keys() <= row.keys() for row in whole[:1]):
+            raise ValueError
+        return pd.DataFrame(whole, columns=list(columns)).astype(dict(columns))
+    except (ValueError, TypeError) as error:
+        raise StoreError(damaged, "a column or a value of it is not what was written there", _ANEW) from error
 
 
 def read(name: str) -> Probe:

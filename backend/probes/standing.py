@@ -9,6 +9,7 @@ needs no file.
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from backend.errors import StoreError
 from backend.identify.answers.spans import answering
 from backend.probes import library
 from backend.runs.folder import RunFolder, packed
@@ -35,7 +36,10 @@ TAIL = 0.01
 """Share of the held-out questions at either end, beyond which a question counts as outside."""
 FEWEST = 10
 """Held-out answers of each side below which no share of wrong ones is told: ten is 95 % +- 30 points."""
-_COLUMNS = ["question", "side", "response", "start", "end", "held_out", "log_odds"]
+_COLUMNS = {
+    "question": object, "side": object, "response": object, "start": int, "end": int, "held_out": bool,
+    "log_odds": float,
+}  # fmt: skip
 
 
 def standing(name: str, asked: Asked, response: str) -> Standing:
@@ -129,9 +133,9 @@ def _ground(folder: Path, probe: Probe) -> _Ground:
 def _read_ground(folder: Path, changed: int, size: int) -> _Ground:
     """Read once for each state of the file. Raises _NoItemsError."""
     try:
-        items = pd.read_parquet(RunFolder(folder).items, columns=_COLUMNS)
+        items = library.items(folder, _COLUMNS)
         asked = {one.id: one for one in _questions(folder)}
-    except (OSError, ValueError, KeyError, ValidationError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, StoreError) as error:
         raise _NoItemsError("The answers that it was judged on cannot be read.") from error
     items = items[items["question"].isin(list(asked)) & np.isfinite(items["log_odds"])]
     train, test = items[~items["held_out"]], items[items["held_out"]]
@@ -156,7 +160,8 @@ def _read_ground(folder: Path, changed: int, size: int) -> _Ground:
 
 
 def _questions(folder: Path) -> list[Question]:
-    """The run's questions, packed where the probe ships. Raises OSError, ValidationError."""
+    """The run's questions, packed where the probe ships. Raises OSError, EOFError, zlib.error, ValidationError (a
+    ValueError)."""
     path = RunFolder(folder).questions
     payload = path.read_bytes() if path.exists() else gzip.decompress(packed(path).read_bytes())
     return [Question.model_validate_json(line) for line in payload.splitlines() if line.strip()]

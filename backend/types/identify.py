@@ -91,7 +91,7 @@ class ReadQuestions(Frozen):
 _LOST = {
     "incomplete": "without a question or an answer",
     "unusable": "whose answers have no letter or digit",
-    "unclear": "whose answers are a list or object that cannot be read back",
+    "unclear": "with a list, object or moment that cannot be read back",
     "long": f"of more than {MAX_TEXT:,} characters",
     "broken": "that are no text",
     "repeated": "that ask what another one asks (their answers count there)",

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from backend.errors import BadInput, BadPrompt, StoreError
 from backend.forward import templating
@@ -28,7 +27,6 @@ from backend.models.loaded import LoadedModel
 from backend.probes import library
 from backend.runs import runs
 from backend.runs.folder import RunFolder
-from backend.runs.records import reason
 from backend.runs.runs import Begun
 from backend.types.identify import Item, Question
 from backend.watch import SILENT, Watch
@@ -94,13 +92,9 @@ def finished(name: str) -> Finished:
     folder = library.folder_of(name)
     items, answer, _ = held(RunFolder(folder).features())
     try:
-        table = pd.read_parquet(RunFolder(folder).items, columns=["question", "response", "held_out"])
+        table = library.items(folder, {"question": object, "response": object, "held_out": bool})
     except FileNotFoundError as error:
         raise StoreError(f"The run {name} is not finished", "it holds no items yet", "resume it") from error
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"{RunFolder(folder).items.name} of {name} is damaged", reason(error), "resume it: it is written anew"
-        ) from error
     _refuse_unheld(begun, name)
     out = {(question, response): bool(held_out) for question, response, held_out in table.itertuples(index=False)}
     places = [place for place, item in enumerate(items) if (item.question, item.response) in out]

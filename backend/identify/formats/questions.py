@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 from pydantic import ValidationError
 
 from backend.errors import BadInput
-from backend.identify.formats.limits import LARGE, MAX_BYTES, MAX_LIST, beyond, refuse_twice
+from backend.identify.formats.limits import LARGE, MAX_BYTES, MAX_LIST
 from backend.identify.formats.literals import Unclear
 from backend.identify.formats.rows import ENDINGS, rows
 from backend.identify.formats.spellings import spellings, whole, word
@@ -23,7 +23,7 @@ from backend.identify.questions.questions import checked, chosen, same
 from backend.text.verdict import normalise
 from backend.types.identify import MAX_TEXT, Question, ReadQuestions
 from backend.types.plan import Source
-from backend.untrusted import bytes_of
+from backend.untrusted import beyond, bytes_of, refuse_twice
 
 _QUESTION = ("question", "prompt", "query")
 _ANSWERS = ("answers", "answer", "possible_answers", "ground_truth", "objects")

@@ -18,9 +18,9 @@ from typing import Any
 from backend import spreadsheet
 from backend.errors import BadInput
 from backend.identify.formats import limits
-from backend.identify.formats.limits import LARGE, MAX_BYTES, MAX_COLUMNS, MAX_ROW, Row, beyond, refuse_twice
+from backend.identify.formats.limits import LARGE, MAX_BYTES, MAX_COLUMNS, MAX_ROW, Row
 from backend.identify.formats.parquet import parquet
-from backend.untrusted import json_value
+from backend.untrusted import beyond, json_value, refuse_twice
 
 _END = "\x1eend"
 _PACKED = {

@@ -23,6 +23,7 @@ from backend.cli import cett, options, plans
 from backend.errors import BadInput
 from backend.identify.formats import limits, probes, questions, thunlp
 from backend.identify.formats import parquet as formats_parquet
+from backend.parquet import process, reading
 from backend.types.plan import Plan
 
 MEGABYTE = 1024**2
@@ -143,6 +144,17 @@ def test_json_of_many_values_is_refused_before_it_is_made() -> None:
 # Questions
 
 
+@pytest.fixture
+def read_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parquet is read in this process, where what it takes can be measured."""
+
+    def rows(payload: bytes, *given: Any) -> Iterator[dict[str, Any] | None]:
+        for part in process.batches(payload, *given):
+            yield from reading.made_rows({"heavy": part} if isinstance(part, int) else json.loads(process.line(part)))
+
+    monkeypatch.setattr(reading, "rows", rows)
+
+
 def parquet(table: pa.Table, **given: object) -> bytes:
     out = pa.BufferOutputStream()
     pq.write_table(table, out, compression="zstd", **given)
@@ -170,6 +182,7 @@ def wide(columns: int, count: int) -> bytes:
     return (heading + "\n" + "a,b\n" * count).encode()
 
 
+@pytest.mark.usefixtures("read_here")
 @pytest.mark.parametrize(
     ("payload", "name", "said"),
     [
@@ -209,6 +222,7 @@ def test_rows_are_counted_while_they_are_read(name: str, monkeypatch: pytest.Mon
         questions.read(payload, name)
 
 
+@pytest.mark.usefixtures("read_here")
 @pytest.mark.parametrize(
     "payload",
     [
@@ -252,6 +266,7 @@ REPEATED = {
 }
 
 
+@pytest.mark.usefixtures("read_here")
 @pytest.mark.parametrize("kind", REPEATED)
 def test_a_text_that_stands_many_times_in_a_row_counts_each_time_in_every_kind_of_column(kind: str) -> None:
     payload = parquet(pa.table({"question": ["Who?"], "answer": REPEATED[kind]}))
@@ -267,8 +282,9 @@ def test_a_text_that_stands_in_many_rows_lies_there_once_whatever_its_kind(texts
     column = pa.ExtensionArray.from_storage(texts, words) if isinstance(texts, pa.JsonType) else words.cast(texts)
     payload = parquet(pa.table({"question": [f"Who is {n}?" for n in range(200)], "answer": column}))
     before = pa.total_allocated_bytes()
-    rows = formats_parquet.parquet(payload, "q.parquet", {"question", "answer"})
-    next(rows)
+    rows = process.batches(payload, "q.parquet", ("question", "answer"), formats_parquet.bounds())
+    held = next(rows)
+    assert isinstance(held, pa.RecordBatch) and held.num_rows == 1
     assert pa.total_allocated_bytes() - before < 20 * MEGABYTE
 
 
@@ -285,6 +301,7 @@ def test_the_limits_are_beyond_what_is_published() -> None:
     assert limits.MAX_ROWS > 138_384 and limits.MAX_CELLS > 138_384 * 50
 
 
+@pytest.mark.usefixtures("read_here")
 def test_a_column_that_nobody_asks_for_costs_nothing() -> None:
     table = pd.DataFrame({"question": ["Who?"] * 3, "answer": ["Rome"] * 3, "page": ["x" * 40 * MEGABYTE] * 3})
     payload = parquet(pa.Table.from_pandas(table))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from backend.parquet import reading
 from backend.probes import library
 from backend.probes.standing import standing
 from backend.statistics.scores import calibrated
@@ -132,17 +134,40 @@ def test_a_probe_from_a_file_has_no_calibration_and_says_so() -> None:
     assert found.calibration is None and not found.distances and "came from a file" in found.told(2.0)[0]
 
 
-@pytest.mark.parametrize("damage", ["missing", "no parquet", "other columns", "no questions", "empty", "no numbers"])
-def test_items_that_cannot_be_read_cost_the_chance_and_nothing_else(damage: str) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "missing",
+        "no parquet",
+        "breaks its reader",
+        "other columns",
+        "other values",
+        "no questions",
+        "cut questions",
+        "empty",
+        "no numbers",
+    ],
+)
+def test_items_that_cannot_be_read_cost_the_chance_and_nothing_else(
+    damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = made()
     items = pd.read_parquet(folder / "items.parquet")
     if damage == "missing":
         (folder / "items.parquet").unlink()
     elif damage == "no parquet":
         (folder / "items.parquet").write_bytes(b"PAR1 and no more")
+    elif damage == "breaks its reader":
+        monkeypatch.setattr(reading, "COMMAND", (sys.executable, "-c", "import os; os.abort()"))
     elif damage == "other columns":
         items[["question"]].to_parquet(folder / "items.parquet")
+    elif damage == "other values":
+        items.assign(start="a").to_parquet(folder / "items.parquet")
     elif damage == "no questions":
+        (folder / "questions.jsonl").unlink()
+    elif damage == "cut questions":
+        lines = gzip.compress((folder / "questions.jsonl").read_bytes())
+        (folder / "questions.jsonl.gz").write_bytes(lines[: len(lines) // 2])
         (folder / "questions.jsonl").unlink()
     else:
         items = items[:0] if damage == "empty" else items.assign(log_odds=np.nan)

@@ -477,7 +477,7 @@ def test_each_row_that_cannot_be_used_is_counted_by_its_reason_with_place_and_id
     b, c, d = places.get(name, ("row 2", "row 3", "row 4"))
     assert told.left_out == (
         f"Left out of 4 rows: 1 without a question or an answer ({d}, id d), 1 whose answers have no letter or digit "
-        f"({b}, id b), 1 whose answers are a list or object that cannot be read back ({c}, id c)."
+        f"({b}, id b), 1 with a list, object or moment that cannot be read back ({c}, id c)."
     )
 
 
