@@ -13,13 +13,14 @@ import math
 import os
 import stat
 import zipfile
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import numpy as np
 
-from backend.errors import BadInput
+from backend.errors import BadInput, ModelUnreadable
 
 L = TypeVar("L")
 _ARRAY, _ARCHIVE = b"\x93NUMPY", b"PK"
@@ -73,6 +74,26 @@ def _refuse_irregular(found: os.stat_result, shown: str, kind: type[BadInput]) -
     if not stat.S_ISREG(found.st_mode):
         what = next((word for test, word in _KINDS if test(found.st_mode)), "no file")
         raise kind(f"{shown} is no regular file", f"it is {what}", "name a file, or save what it gives to one")
+
+
+@contextmanager
+def no_panic() -> Iterator[None]:
+    """Within the block, what a library in Rust cannot go on from is an error like any other.
+
+    PyO3 raises it beside `Exception`, so that nothing which outlives errors outlives it: a thread would end without a
+    word. The tokenizers are such a library. Raises ModelUnreadable in its place.
+    """
+    try:
+        yield
+    except BaseException as error:
+        # Its class is made in Rust, and stands in no module that could be imported.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ModelUnreadable(
+            "The model's files break the library that reads them",
+            clause(str(error)),
+            "fetch them again, or choose another model",
+        ) from error
 
 
 def beyond(name: str, why: str, limit: str) -> BadInput:

@@ -22,6 +22,7 @@ from backend.forward.chat import Rendered
 from backend.models.loaded import LoadedModel
 from backend.text.characters import BEGUN, BROKEN, shown_bytes, whole
 from backend.types import Asked, Role, TokenInfo
+from backend.untrusted import no_panic
 
 _MARKED = re.compile(r"[^\w\s]")
 """Some sign that is no letter, digit or space: what tokens that mark turns have."""
@@ -47,6 +48,7 @@ def as_role(role: Role, tokens: int) -> tuple[Role, ...]:
     return (role,) * tokens
 
 
+@no_panic()
 def encode(model: LoadedModel, asked: Asked, room: int = 0) -> Encoded:
     """The prompt as the model reads it, with its template unless `asked.chat` is off or the model has none.
 
@@ -91,6 +93,7 @@ def check_length(model: LoadedModel, tokens: int, room: int = 0) -> None:
         )
 
 
+@no_panic()
 def encode_answer(model: LoadedModel, asked: Asked, prompt: Encoded, answer: str) -> Encoded:
     """A given answer behind `prompt`: tokenized together with it where that leaves the prompt's tokens alone."""
     tokenizer = model.tokenizer
@@ -223,11 +226,13 @@ def _data_ids(tokenizer: PreTrainedTokenizerBase, text: str, control: set[str]) 
     return _plain_ids(tokenizer, text)
 
 
+@no_panic()
 def decode(model: LoadedModel, ids: Sequence[int]) -> str:
     """Text of an answer's tokens, as they stand; control tokens are left out."""
     return str(model.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
+@no_panic()
 def token_infos(
     model: LoadedModel,
     ids: Sequence[int],
@@ -243,6 +248,7 @@ def token_infos(
     return tuple(one if text is None else _completed(one, text) for one, text in zip(told, made, strict=True))
 
 
+@no_panic()
 def newest_token(
     model: LoadedModel, ids: Sequence[int], log_prob: float | None = None, entropy: float | None = None
 ) -> TokenInfo:
@@ -258,6 +264,7 @@ def newest_token(
     return _completed(last, told[-1] or "")
 
 
+@no_panic()
 def completing(model: LoadedModel, before: Sequence[int], token: int) -> str:
     """`token` for the eye behind these of an answer: the character that it completes, the bytes that it adds to one
     that is not whole yet, else as it stands by itself."""
@@ -273,6 +280,7 @@ def _decoded(model: LoadedModel, ids: Sequence[int]) -> str:
     return str(model.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
 
 
+@no_panic()
 def token_info(
     model: LoadedModel, token: int, role: Role, log_prob: float | None = None, entropy: float | None = None
 ) -> TokenInfo:
@@ -281,6 +289,7 @@ def token_info(
     return TokenInfo(id=token, text=text, shown=shown, role=role, log_prob=log_prob, entropy=entropy)
 
 
+@no_panic()
 def spellings(model: LoadedModel, token: int) -> tuple[str, str]:
     """(text, shown) of a token: as decoded, and with spaces visible and control characters named."""
     known: dict[int, tuple[str, str]] = model.extras.setdefault("spellings", {})

@@ -23,6 +23,7 @@ from backend.models.hooks import observe
 from backend.models.loaded import LoadedModel
 from backend.types import Array, Frozen
 from backend.types.base import digest
+from backend.untrusted import no_panic
 from backend.watch import SILENT, Watch, check
 
 BATCH = 16
@@ -120,6 +121,7 @@ def measure(model: LoadedModel, watch: Watch = SILENT) -> Usual:
         raise type(error)(error.what, why, _INSTEAD) from error
 
 
+@no_panic()
 def _measured(model: LoadedModel, watch: Watch) -> Usual:
     # A sentence longer than the model reads is read as far as it does.
     coded = [model.tokenizer(line)["input_ids"][: model.info.context] for line in sentences()]

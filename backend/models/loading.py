@@ -29,6 +29,7 @@ from backend.models.progress import Progress, part, rising
 from backend.models.registry import TABLE
 from backend.models.sources import Source, is_here, local_path, resolve
 from backend.types import ModelChoice
+from backend.untrusted import no_panic
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Described:
     mapping: dict[str, str]
 
 
+@no_panic()
 def load(
     name: str | None = None, device: str | None = None, dtype: str | None = None, progress: Progress | None = None
 ) -> LoadedModel:
@@ -94,6 +96,7 @@ def _wrapped(hf_model: Any, tokenizer: Any, **named: str) -> LoadedModel:
         ) from error
 
 
+@no_panic()
 def shape_alone(name: str) -> tuple[str, memory.Shape]:
     """What a model is called and its shape, of its row or configuration: no weight is read, fetched or made room for.
 
@@ -158,6 +161,7 @@ def _least(config: Any, name: str) -> memory.Shape:
         raise _unreadable(name, error) from error
 
 
+@no_panic()
 def describe(folder: Path) -> Described:
     """What is in `folder`, from its configuration and the headers of its weights. Neither is believed alone.
 
@@ -308,6 +312,7 @@ def choices() -> tuple[ModelChoice, ...]:
     return tuple(listed)
 
 
+@no_panic()
 def prepare(
     name: str | None, device: str | None, dtype: str | None, progress: Progress | None = None, freed: int = 0
 ) -> None:

@@ -27,6 +27,7 @@ from backend.runs.pace import Pace
 from backend.types import Asked, StageEvent
 from backend.types.identify import Pooling, Side
 from backend.types.plan import Labels
+from backend.untrusted import no_panic
 from backend.watch import SILENT, Watch, between
 
 BLOCK = 128
@@ -136,6 +137,7 @@ class Conversation:
     start: int
 
 
+@no_panic()
 def conversation(model: LoadedModel, question: str, response: str) -> Conversation:
     """An answered turn as the model's template writes it; without a template the answer behind the question.
 
@@ -160,6 +162,7 @@ def conversation(model: LoadedModel, question: str, response: str) -> Conversati
     return Conversation(sizes[1], len(sizes[0]))
 
 
+@no_panic()
 def spelled_each(model: LoadedModel, ids: Sequence[int]) -> tuple[str, ...]:
     """Each token by itself, as the authors' code decodes it."""
     return tuple(str(model.tokenizer.decode([token])) for token in ids)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +13,17 @@ from typing import Any
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
+from tokenizers import normalizers
 from transformers import AutoConfig, AutoModelForImageTextToText
 
 from backend.errors import ModelTooLarge, ModelUnreadable, UnsupportedModel
+from backend.forward import prompting
 from backend.models import devices, gguf, loading
 from backend.models.loaded import LoadedModel
 from backend.models.registry import TABLE
+from backend.types import Asked
 from tests.plain import FLOAT32, Plain, relative_gap
-from tests.tiny import CONTEXT, D_MLP, D_MODEL, FAMILIES, LAYERS, make_tokenizer
+from tests.tiny import CONTEXT, D_MLP, D_MODEL, FAMILIES, LAYERS, make_tiny, make_tokenizer
 from tests.tiny_gguf import make_gguf
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -217,3 +221,26 @@ def test_the_model_that_ships_is_what_the_table_says(smol: LoadedModel) -> None:
     assert smol.info.parameters == 134_515_008
     assert smol.tokenizer.eos_token == "<|im_end|>"
     assert smol.tokenizer.eos_token_id in smol.ends
+
+
+def test_a_tokenizer_that_its_library_cannot_go_on_from_is_refused_in_words(tmp_path: Path) -> None:
+    """What Rust raises then is no `Exception`: whoever loads would end with it, and the model be loading for ever."""
+    folder = make_tiny("llama", tmp_path)
+    file = folder / "tokenizer.json"
+    template = {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x", "type_id": 0}}], "pair": []}
+    told = {**json.loads(file.read_text()), "post_processor": {**template, "special_tokens": {}}}
+    file.write_text(json.dumps(told))
+    with pytest.raises(ModelUnreadable, match=r"files break the library that reads them: .*; fetch them again"):
+        loading.load(str(folder))
+
+
+def test_one_that_breaks_at_a_text_is_told_there_and_the_next_text_is_read(folder: Path) -> None:
+    model = loading.load(str(folder))
+    # A table of characters whose entries lead out of it.
+    table = struct.pack("<9I", 32, *[2**31 - 1] * 8)
+    core = model.tokenizer.backend_tokenizer
+    core.normalizer = normalizers.Precompiled(table)
+    with pytest.raises(ModelUnreadable, match="index out of bounds"):
+        prompting.encode(model, Asked(prompt="Who?"))
+    core.normalizer = None
+    assert len(prompting.encode(model, Asked(prompt="Who?")))
