@@ -45,6 +45,8 @@ def batches(payload: bytes, name: str, wanted: Collection[str], bounds: Bounds) 
                     why = "with each text written out as often as it stands there, it has more"
                     raise beyond(name, why, f"{bounds.written / 1e9:g} GB")
                 yield part.num_rows if heavy else part
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{name} cannot be read", "a name in it is no UTF-8", "save it as Parquet again") from error
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise BadInput(f"{name} cannot be read", clause(str(error)), "save it as Parquet again") from error
 

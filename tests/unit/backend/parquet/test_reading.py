@@ -178,3 +178,9 @@ def test_a_short_float_has_the_digits_that_it_was_written_with_however_it_is_kep
     short = pa.array([3.1, 3.1], pa.float32())
     for column in (short, short.dictionary_encode(), pa.array([[3.1]] * 2, pa.list_(pa.float32()))):
         assert {one.answers for one in read(column).questions} == {("3.1",)}
+
+
+def test_a_name_of_a_column_that_is_no_text_is_told_in_plain_words() -> None:
+    payload = plain().replace(b"answers", b"answer\xff")
+    with pytest.raises(BadInput, match=r"cannot be read: a name in it is no UTF-8; save it as Parquet again"):
+        questions.read(payload, "q.parquet")
