@@ -1,4 +1,5 @@
-"""The body of a request: how long it may be, how slowly it may come, and that it is one JSON value.
+"""What a request brings: how long its body may be, how slowly it may come, that it is one JSON value, and that the
+address has no parameter that its route does not read.
 
 Owns the bounds on what is read of a request before any route sees it. A bound follows what the types of the route
 allow; a sum over all requests under way keeps many large ones from filling the memory. Knows no route's meaning.
@@ -9,17 +10,19 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from backend.errors import BadSettings
 from backend.serve.http.wire import IDLE_SECONDS, in_time
 from backend.types.identify import MAX_QUESTIONS, MAX_TEXT
 
@@ -105,13 +108,15 @@ class JsonOnly:
 
 
 class StrictRoute(APIRoute):
-    """A route whose body is read by `parsed`."""
+    """A route whose body is read by `parsed`, and that passes over nothing that stands behind the ? of its address."""
 
     def get_route_handler(self) -> Callable[[Request], Any]:
-        """The handler, given requests that read their JSON strictly."""
+        """The handler, given requests that read their JSON strictly and have no parameters but the route's own."""
         handler = super().get_route_handler()
+        known = {parameter.alias for parameter in self.dependant.query_params}
 
         async def strict(request: Request) -> Response:
+            _refuse_unread(request.query_params, known)
             return await handler(_StrictRequest(request.scope, request.receive))
 
         return strict
@@ -121,6 +126,21 @@ class _StrictRequest(Request):
     async def json(self) -> Any:
         body = await self.body()
         return await run_in_threadpool(parsed, body) if len(body) > _IN_THREAD else parsed(body)
+
+
+def _refuse_unread(given: QueryParams, known: Set[str]) -> None:
+    """Raises BadSettings for a parameter that the route does not know, or of which it would read one value of two."""
+    for name, times in Counter(name for name, _ in given.multi_items()).items():
+        if name not in known:
+            raise BadSettings(
+                f"{name[:40]!r} is no parameter of this route",
+                "what is not understood is not ignored",
+                f"give one of {', '.join(sorted(known))}" if known else "leave it out",
+            )
+        if times > 1:
+            raise BadSettings(
+                f"{name!r} stands in the address {times} times", "which one counts is not clear", "give it once"
+            )
 
 
 def limit_of(path: str) -> int:

@@ -9,10 +9,11 @@ from pydantic import BaseModel, Field
 
 from backend.errors import Unknown
 from backend.serve.client import Links
+from backend.serve.http.bodies import Body
 from backend.types.base import KEY
 
 
-class Link(BaseModel):
+class Link(Body):
     """The parameters of a link that is too long for an address."""
 
     params: dict[str, str] = Field(max_length=100)

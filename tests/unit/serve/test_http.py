@@ -15,10 +15,11 @@ from typing import Any
 import httpx
 import pytest
 import schemathesis
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable as NothingToForbid
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
@@ -34,6 +35,7 @@ from backend.serve.http.app import create_app
 from backend.serve.http.bodies import MAX_BODY
 from backend.serve.local.client import LocalClient
 from backend.types import CompareRequest, ExploreRequest, LensRequest, NeuronRequest, Request, Verb
+from backend.verbs.table import VERBS
 from tests.doors import PATIENCE, assert_error_shape, ended, local, served
 from tests.fakes import FakeEngine
 
@@ -241,6 +243,64 @@ def test_every_refusal_has_the_one_shape(
     assert answer.status_code == status, answer.text
     assert_error_shape(answer.json(), code)
     assert http.post("/v1/explore", json=ASKED).status_code == 200, "the next request works"
+
+
+def routes(client: LocalClient) -> list[tuple[str, str, APIRoute]]:
+    """Method, a path and the route itself, of every route of the app, those that its description leaves out too."""
+    found = [route for route in create_app(client).routes if isinstance(route, APIRoute)]
+    return [(method, re.sub(r"{\w+}", "x", one.path), one) for one in found for method in one.methods or ()]
+
+
+def test_no_route_passes_over_a_parameter_that_it_does_not_know(http: TestClient, client: LocalClient) -> None:
+    walked = routes(client)
+    assert {"/v1/status", "/v1/links", "/v1/jobs/x/events", "/v1/runs/x/answers", "/v1/compare"} <= {
+        path for _, path, _ in walked
+    }
+    for method, path, route in walked:
+        known = sorted(parameter.alias for parameter in route.dependant.query_params)
+        answer = http.request(method, path, params={"limt": "3"})
+        assert answer.status_code == 422, f"{method} {path} passes over ?limt=3: {answer.text}"
+        assert_error_shape(answer.json(), "bad_settings")
+        assert "'limt'" in answer.text and all(name in answer.json()["error"]["instead"] for name in known)
+        for name in known:
+            answer = http.request(method, path, params=[(name, "3"), (name, "5")])
+            assert answer.status_code == 422 and f"{name!r} stands in the address 2 times" in answer.text, answer.text
+            assert_error_shape(answer.json(), "bad_settings")
+
+
+FREE = {("Submission", "request"), ("Link", "params"), ("ProbeFiles", "files"), ("QuestionFile", "files")}
+"""Objects whose names the sender chooses; that of a submission is held to the type of its verb."""
+
+
+def open_objects(schemas: dict[str, Any]) -> set[tuple[str, str]]:
+    """(type, field; '' the type itself) of each object in which a name that is not known would be passed over."""
+    found = {(name, "") for name, one in schemas.items() if "properties" in one and one.get("additionalProperties", 1)}
+    for name, one in schemas.items():
+        found |= {
+            (name, field)
+            for field, told in one.get("properties", {}).items()
+            if '"type": "object"' in json.dumps(told)
+            and not re.search(r'"additionalProperties": false', json.dumps(told))
+        }
+    return found
+
+
+def test_no_body_passes_over_a_field_that_it_does_not_know(client: LocalClient) -> None:
+    """Nor any type within one, nor the request of any verb, which a job brings as it is."""
+    taken = {f"{method} {path}": one.body_field for method, path, one in routes(client) if one.body_field is not None}
+    assert {"POST /v1/links", "POST /v1/jobs", "POST /v1/probes/x/standing", "POST /v1/lens"} <= set(taken)
+    kinds: list[Any] = [field.field_info.annotation for field in taken.values()]
+    kinds += [row.request for row in VERBS.values()]
+    for kind in kinds:
+        told = TypeAdapter(kind).json_schema(ref_template="{model}")
+        schemas = told.pop("$defs", {}) | {told["title"]: told}
+        assert open_objects(schemas) <= FREE, f"{kind} passes over what it does not know"
+
+
+def test_a_misspelt_field_of_a_link_is_refused(http: TestClient) -> None:
+    answer = http.post("/v1/links", json={"params": {"q": "Who?"}, "parms": {}})
+    assert answer.status_code == 422 and "parms is no setting of this request" in answer.text
+    assert_error_shape(answer.json(), "bad_settings")
 
 
 NO_NUMBERS = [True, "3", "1e0", [3], {"a": 3}, 10**30, -(10**400)]
