@@ -13,10 +13,10 @@ import sys
 import typer
 from typer.exceptions import Abort, TyperException
 
-from backend.cli import cett, identify, models, serve, verbs
+from backend.cli import cett, identify, models, serve, usage, verbs
 from backend.cli.commands import command_of
 from backend.cli.output import write_error
-from backend.errors import BadInput, StoreError, in_tree
+from backend.errors import HNeuronsError, StoreError, in_tree
 from backend.serve.failures import explain
 from backend.verbs.table import VERBS
 from cache.errors import ExpectedError, cause, remedy
@@ -57,11 +57,9 @@ def main(argv: list[str] | None = None) -> int:
             sys.stderr.write("Stopped.\n")
         return status
     except TyperException as error:
-        return _usage(error, as_json)
+        return _refused(usage.refusal(error), as_json)
     except ExpectedError as error:
-        told = in_tree(error)
-        write_error(told, as_json)
-        return told.exit_status
+        return _refused(in_tree(error), as_json)
     except (KeyboardInterrupt, Abort) as error:
         if isinstance(error.__cause__, EOFError):
             # No command asks at the terminal: this is a file that ends too early, not a person who left.
@@ -81,12 +79,17 @@ def main(argv: list[str] | None = None) -> int:
         return _failed(error, as_json)
 
 
+def _refused(error: HNeuronsError, as_json: bool) -> int:
+    """What cannot be honoured, and failed as it was foreseen."""
+    write_error(error, as_json)
+    return error.exit_status
+
+
 def _unwritten(error: OSError) -> int:
     """The result could not be written where standard output goes; nothing more may be flushed to it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     told = StoreError("The result could not be written to standard output", cause(error), remedy(error))
-    write_error(told, as_json=False)
-    return told.exit_status
+    return _refused(told, as_json=False)
 
 
 def _open_streams() -> None:
@@ -105,10 +108,3 @@ def _failed(error: BaseException, as_json: bool) -> int:
     logging.getLogger(__name__).error("The command failed.", exc_info=error)
     write_error(explain(error), as_json)
     return 1
-
-
-def _usage(error: TyperException, as_json: bool) -> int:
-    """Arguments that are no command of ours."""
-    told = BadInput("The command is not understood", error.format_message().rstrip("."), "see hneurons --help")
-    write_error(told, as_json)
-    return told.exit_status

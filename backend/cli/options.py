@@ -31,9 +31,10 @@ Json = Annotated[bool, typer.Option("--json", help="one JSON object on standard 
 
 
 def said(words: S) -> S:
-    """What an option names: an empty one, as an unset variable of a shell leaves it, is not "by default"."""
+    """What an option names: an empty one, as an unset variable of a shell leaves it, is not "by default", and nor is a
+    list of nothing."""
     each = words if isinstance(words, list) else [words]
-    if any(word is not None and not word.strip() for word in each):
+    if any(word is not None and not word.strip(", \t\n") for word in each):
         raise typer.BadParameter("it names nothing")
     return words
 

@@ -64,7 +64,7 @@ class Wider:
             # Which of the shipped questions a plan asks, or of another file, says nothing of this one.
             source |= {"file": self.questions.name, "relations": (), "per_relation": None}
         if self.relations:
-            source["relations"] = [name.strip() for name in self.relations.split(",")]
+            source["relations"] = [name.strip() for name in self.relations.split(",") if name.strip()]
         source |= _given(per_relation=self.per_relation, limit=self.limit)
         plan["sampling"] |= _given(samples=self.samples)
         if self.draw_for_all:

@@ -362,6 +362,51 @@ def test_the_walk_over_the_commands_meets_all_kinds_of_options() -> None:
     } <= met  # fmt: skip
 
 
+THEIRS = ("unexpected", "Invalid value", "Missing ", "Input should", "unable to parse", "requires an", "No such")
+"""Words of the library that reads a command's words."""
+COMMANDS = sorted({" ".join(word for word in words if not word.startswith("--")) for words in NAMING})
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "", "identify", "models", "identify list"])
+@pytest.mark.parametrize("more", ["", " ", "a b c", "--nothing", "--json=3", "--neurns", "--top=x", "--model"])
+def test_words_that_make_no_command_are_told_in_words_of_ours(
+    command: str, more: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HNEURONS_HOME", str(tmp_path))
+    for where, name in ((LocalClient, "start"), (opening, "open_engine"), (opening, "model_folder"), (loading, "load")):
+        monkeypatch.setattr(where, name, lambda *_, **__: pytest.fail("it was begun"))
+    asking = ["--prompt", "Who?"]
+    needed = {"explore": asking, "compare": asking, "cett": ["--text-file", "x", "--out", "y"], "neuron": ["word"]}
+    needed |= {"models path": ["word"], "models fetch": ["word"]}
+    assert main([*command.split(), *needed.get(command, ()), more]) == 2
+    told = capfd.readouterr().err
+    assert told.count("\n") == 1 and not [words for words in THEIRS if words in told], told
+    assert "()" not in told and ": " in told and "; " in told
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["lens", ""], "An empty word stands in the command: it takes no such one; see hneurons lens --help."),
+        (["neuron", "L1:N2", "b"], "'b' is too much: the command takes no such word; see hneurons neuron --help."),
+        (["lens", "--top", ""], "--top is not understood: its value is no whole number; see hneurons lens --help."),
+        (["lens", "--neurns", "x"], "There is no option --neurns: there are --neurons, --neurons-file; see "),
+        (["identify", "foo"], "There is no command 'foo': what is not understood is not ignored; see "),
+        (["explore"], "The option --prompt is missing: the command needs it; see hneurons explore --help."),
+        (["identify", "run"], "The argument name is missing: the command needs it; see hneurons identify run --help."),
+        (["serve", "--port", "70000"], "--port is not understood: its value should be less than or equal to 65535; "),
+        (["lens", "--neurons", ","], "--neurons is not understood: it names nothing; see hneurons lens --help."),
+        (["identify", "run", "a", "--relations", ", ,"], "--relations is not understood: it names nothing; "),
+        (["compare", "--prompt", "Who?", "--own", ","], "--own is not understood: it names nothing; "),
+    ],
+)  # fmt: skip
+def test_a_command_that_is_not_understood_says_what_why_and_whose_help(
+    words: list[str], told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert capfd.readouterr().err.startswith(told)
+
+
 @pytest.mark.parametrize(
     ("option", "words", "told"),
     [
