@@ -46,6 +46,10 @@ def import_probe(
     # Before the model loads.
     library.refuse_taken(library.folder_of(name))
     held = {path.name: options.bytes_of(path) for path in files}
+    if len(held) < len(files):
+        names = [path.name for path in files]
+        twice = next(one for one in names if names.count(one) > 1)
+        raise BadSettings(f"{twice} is named twice", "a probe's files have names of their own", "name each file once")
     if model is not None and not any(path.suffix.lower() == ".npz" for path in files):
         # Only weights without addresses need a model's shape to be read.
         probe_files.read(held, name, None)

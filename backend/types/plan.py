@@ -22,7 +22,7 @@ from backend.types.identify import (
     Verdict,
     WordRule,
 )
-from backend.types.requests import Alpha, Text, Threshold
+from backend.types.requests import Alpha, EachOnce, Text, Threshold
 from backend.types.verbs import Request
 from cache.paths import portable
 
@@ -62,7 +62,7 @@ class Source(Strict):
     """Which questions: of the shipped facts, or (`file` names it) from a person's file."""
 
     file: str = Field(default="", max_length=500)
-    relations: tuple[str, ...] = ()
+    relations: Annotated[tuple[str, ...], EachOnce] = ()
     per_relation: int | None = Field(default=500, ge=1, description="at most so many of each relation, at random")
     limit: int | None = Field(default=None, ge=1, description="at most so many in all, at random")
 
@@ -115,7 +115,7 @@ class Checks(Strict):
     refits: int = Field(default=20, ge=0, le=1000, description="fits on shuffled labels, C chosen anew in each")
     permutations: int = Field(default=1000, ge=0, le=100_000)
     bootstraps: int = Field(default=100, ge=0, le=1000)
-    alphas: tuple[Alpha, ...] = (0.0, 0.5, 2.0, 3.0)
+    alphas: Annotated[tuple[Alpha, ...], EachOnce] = (0.0, 0.5, 2.0, 3.0)
     twins: int = Field(default=3, ge=1, le=20, description="layer-matched random sets in the interventions")
     answers: int | None = Field(default=None, ge=1, description="at most so many held-out questions are answered anew")
     kept: int = Field(default=60, ge=1, description="right training answers asked for the paper's criterion")

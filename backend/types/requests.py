@@ -7,7 +7,7 @@ somebody decides otherwise.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -15,6 +15,7 @@ from backend.neurons import NeuronId, NeuronSet
 from backend.types.base import Strict
 from backend.types.verbs import Request
 
+T = TypeVar("T")
 MAX_PROMPT_CHARACTERS = 20_000
 MAX_ALPHA = 3.0
 """Largest scaling offered: the range of Gao et al. 2025, section 3."""
@@ -48,6 +49,14 @@ Text = Annotated[str, AfterValidator(_whole)]
 _Bounded = Annotated[Text, Field(max_length=MAX_PROMPT_CHARACTERS)]
 
 
+def _each_once(values: tuple[T, ...]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+EachOnce = AfterValidator(_each_once)
+"""Marks a list in which a value that stands twice says no more than once: it counts once, where it stood first."""
+
+
 class Decoding(Strict):
     """How the answer is chosen. Temperature 0 is greedy, and then top_k, top_p and seed have no effect."""
 
@@ -66,7 +75,7 @@ class Decoding(Strict):
             )
         return value
 
-    stop: tuple[Text, ...] = Field(default=(), max_length=8, description="texts that end an answer")
+    stop: Annotated[tuple[Text, ...], Field(max_length=8, description="texts that end an answer"), EachOnce] = ()
 
 
 class Threshold(Strict):
@@ -125,8 +134,8 @@ class CompareSettings(Strict):
     against: NeuronSet = Field(default=NeuronSet(), description="a further arm, as a probe's negative weights")
     against_alpha: Alpha = 0.0
     controls: int = Field(default=1, ge=0, le=20, description="random twins of each kind, for each arm of control_arms")
-    control_kinds: tuple[Literal["layer", "free"], ...] = ("layer",)
-    control_arms: tuple[int, ...] = (0,)
+    control_kinds: Annotated[tuple[Literal["layer", "free"], ...], EachOnce] = ("layer",)
+    control_arms: Annotated[tuple[int, ...], EachOnce] = (0,)
     control_seed: int = Field(default=0, ge=0, lt=2**31)
     positions: Positions = "all"
 

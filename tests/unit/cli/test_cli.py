@@ -180,6 +180,22 @@ def test_every_option_reaches_the_request(run: Run, engine: FakeEngine, tmp_path
     )
 
 
+def test_a_kind_of_control_that_is_named_twice_draws_its_twins_once(run: Run) -> None:
+    twice = ("--control-kind", "layer", "--control-kind", "layer", "--control-arms", "0,0")
+    status, out, _ = run(*COMPARE, *twice, "--json")
+    assert status == 0 and [row["arm"] for row in json.loads(out)["rows"]].count("control") == 1
+
+
+def test_two_files_of_one_name_are_no_probe(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second would stand in the place of the first."""
+    monkeypatch.setenv("HNEURONS_HOME", str(tmp_path))
+    (tmp_path / "other").mkdir()
+    for folder in (tmp_path, tmp_path / "other"):
+        (folder / "n.csv").write_text("L1:N2,0.5\n", "utf-8")
+    status, _, err = run("identify", "import", str(tmp_path / "n.csv"), str(tmp_path / "other/n.csv"), "--name", "a")
+    assert status == 2 and err.startswith("n.csv is named twice: ")
+
+
 def test_tables_show_the_answers_and_never_obey_them(run: Run, engine: FakeEngine) -> None:
     status, out, _ = run("explore", "--prompt", "Who?", "--answer", "[red]bold[/red] \x1b[31mred")
     assert status == 0 and "[red]bold[/red]" in out and "\x1b" not in out
@@ -401,8 +417,10 @@ def test_words_that_make_no_command_are_told_in_words_of_ours(
     ],
 )  # fmt: skip
 def test_a_command_that_is_not_understood_says_what_why_and_whose_help(
-    words: list[str], told: str, capfd: pytest.CaptureFixture[str]
+    words: list[str], told: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    for where, name in ((LocalClient, "start"), (opening, "open_engine")):
+        monkeypatch.setattr(where, name, lambda *_, **__: pytest.fail("it was begun"))
     assert main(words) == 2
     assert capfd.readouterr().err.startswith(told)
 

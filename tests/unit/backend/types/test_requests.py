@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, get_origin
 
 import pytest
 from hypothesis import given
@@ -23,8 +23,8 @@ from backend.types import (
     Threshold,
 )
 from backend.types.identify import Consistency, Question, Sampling
-from backend.types.plan import Plan
-from backend.types.requests import MIN_TEMPERATURE
+from backend.types.plan import Checks, Plan, Source, Training
+from backend.types.requests import MIN_TEMPERATURE, EachOnce
 from backend.verbs.table import VERBS
 
 ASK = "What is the capital of Egypt?"
@@ -166,6 +166,34 @@ def test_decoding_outside_its_range_is_refused(field: str, value: Any) -> None:
 def test_a_comparison_that_cannot_be_is_refused_with_the_reason(fields: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         CompareRequest.model_validate({"prompt": ASK, "neurons": "L1:N2", **fields})
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "twice", "once"),
+    [
+        (CompareRequest, "control_kinds", ["layer", "layer"], ["layer"]),
+        (CompareRequest, "control_kinds", ["free", "layer", "free"], ["free", "layer"]),
+        (CompareRequest, "control_arms", [0, 0], [0]),
+        (CompareRequest, "decoding", {"stop": ["x", "y", "x"]}, {"stop": ["x", "y"]}),
+        (Source, "relations", ["b", "a", "b"], ["b", "a"]),
+        (Training, "cs", [2.0, 1.0, 2.0], [1.0, 2.0]),
+        (Checks, "alphas", [3.0, 0.0, 3.0], [3.0, 0.0]),
+    ],
+)
+def test_what_stands_twice_in_a_list_counts_once(kind: type[Frozen], field: str, twice: Any, once: Any) -> None:
+    asked = {"prompt": ASK, "neurons": "L1:N2"} if kind is CompareRequest else {}
+    assert kind.model_validate({**asked, field: twice}) == kind.model_validate({**asked, field: once})
+
+
+COUNTED = {"alphas", "own", "questions"}
+"""Lists of a request in which one thing may not stand twice, or may: a row each, and what a file asks."""
+
+
+@pytest.mark.parametrize("kind", [*(row.request for row in VERBS.values()), Decoding, Source, Training, Checks])
+def test_it_is_decided_of_every_list_what_twice_means(kind: type[Frozen]) -> None:
+    for name, field in kind.model_fields.items():
+        if get_origin(field.annotation) is tuple and name not in COUNTED - ({"alphas"} if kind is Checks else set()):
+            assert EachOnce in field.metadata or (kind, name) == (Training, "cs"), f"{kind.__name__}.{name}"
 
 
 def test_rows_are_counted_before_they_are_made() -> None:
