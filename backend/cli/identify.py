@@ -43,8 +43,7 @@ def run(name: Name, given: plans.Given, common: Here) -> None:
     """Make a probe; a run of that name goes on where it was."""
     plan = given.plan()
     asked = plans.read(given.questions, plan) if given.questions is not None else ()
-    if given.answers_of is None:
-        plans.refuse_hopeless(name, plan, asked)
+    plans.refuse_hopeless(name, plan, asked, given.answers_of)
     command = shlex.join(["hneurons", *sys.argv[1:]])
     request = options.request_of(
         IdentifyRequest, name=name, plan=plan, questions=asked, command=command, answers_of=given.answers_of
@@ -99,10 +98,10 @@ def delete(
     json: options.Json = False,
 ) -> None:
     """Delete a run or probe with all its answers. What ships stays."""
-    from backend.probes import library
     from backend.runs import runs
 
-    if not yes and library.folder_of(name).exists():
+    runs.refuse_kept(name)
+    if not yes:
         if not sys.stdin.isatty():
             raise BadSettings(f"{name} is not deleted", "nobody can be asked whether it should be", "give --yes")
         if not typer.confirm(f"Delete {name} with all its answers?", err=True):

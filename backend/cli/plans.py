@@ -15,7 +15,7 @@ import typer
 from backend.cli import options
 from backend.cli.output import stderr_console
 from backend.cli.running import Teller
-from backend.errors import BadSettings
+from backend.errors import BadInput, BadSettings
 from backend.types.identify import CONSISTENCIES, Consistency, Question
 from backend.types.plan import Plan
 from backend.types.refusal import validated
@@ -23,12 +23,19 @@ from backend.untrusted import json_value
 
 
 def of_file(path: Path | None) -> Plan:
-    """The plan in a file; by default that of every run. Raises BadSettings."""
+    """The plan in a file; by default that of every run. Raises BadInput, naming the file."""
     if path is None:
         return Plan()
     held = json_value(options.bytes_of(path), str(path), BadSettings)
     # A run keeps its plan together with what else it was begun with.
-    return validated(Plan, held["plan"] if isinstance(held, dict) and "plan" in held else held)
+    plan = held["plan"] if isinstance(held, dict) and "plan" in held else held
+    if not isinstance(plan, dict):
+        why = "a plan is an object of JSON, with a field for each thing that is not as in every run"
+        raise BadSettings(f"{path} holds no plan", why, "name the plan.json of a run, or leave --plan out")
+    try:
+        return validated(Plan, plan)
+    except BadInput as error:
+        raise type(error)(f"{error.what} in {path}", error.why, error.instead) from error
 
 
 def of_run(name: str) -> Plan:
@@ -128,6 +135,8 @@ class Given(Wider):
             plan["training"]["c"] = None
         if self.judge is not None:
             plan["judge"] = {"model": self.judge, "decides": not self.judge_only, "words": self.judge_words}
+        elif self.judge_only or self.judge_words:
+            plan["judge"] = self._said_of(plan["judge"])
         return validated(Plan, plan)
 
     def _refuse_unclear(self) -> None:
@@ -136,10 +145,14 @@ class Given(Wider):
             raise BadSettings(
                 "--plan and --answers-of do not go together", "both bring a plan of their own", "name one of them"
             )
-        if self.judge is None and (self.judge_only or self.judge_words):
+
+    def _said_of(self, judge: dict[str, Any] | None) -> dict[str, Any]:
+        """The judge that a plan names, doing what was said. Raises BadSettings where it names none."""
+        if judge is None:
             raise BadSettings(
                 "No LLM judge is named", "--judge-compares and --judge-words say what it does", "give --judge"
             )
+        return judge | ({"decides": False} if self.judge_only else {}) | ({"words": True} if self.judge_words else {})
 
 
 def _given(**options: Any) -> dict[str, Any]:
@@ -156,26 +169,31 @@ def read(path: Path, plan: Plan) -> tuple[Question, ...]:
     return found.questions
 
 
-def refuse_hopeless(name: str, plan: Plan, questions: tuple[Question, ...]) -> None:
-    """Raises BadInput, BadSettings where it is known before a model is loaded that no probe can come of this."""
+def refuse_hopeless(name: str, plan: Plan, questions: tuple[Question, ...], answers_of: str | None = None) -> None:
+    """Raises BadInput, BadSettings where it is known before a model is loaded that no probe can come of this.
+
+    Args:
+        answers_of: the run with whose answers `name` begins.
+    """
     from backend.identify.answers import llm
     from backend.identify.answers.items import refuse_few
     from backend.identify.questions.questions import asked_by, shipping
+    from backend.probes import library
     from backend.runs import runs
 
     if not plan.source.file:
         shipping(plan.source.relations)
-    folder = runs.opened(name)
-    given = questions or runs.questions(folder, plan.source) or (() if plan.source.file else asked_by(plan.source))
-    if given:
-        refuse_few(given, plan.training, plan.screening)
+    library.refuse_foreign(library.folder_of(name))
+    folder = runs.opened(name if answers_of is None else answers_of)
+    given = questions or runs.questions(folder, plan.source) or asked_by(plan.source)
+    refuse_few(given, plan.training, plan.screening)
     llm.refuse_absent(plan.judge, folder)
 
 
 def _filter(words: str) -> Consistency:
     if words in CONSISTENCIES:
         return CONSISTENCIES[words]
-    numbers = options.numbers(words, "--filter", int) if words.replace(",", "").isdigit() else None
+    numbers = options.numbers(words, "--filter", int) if words.replace(",", "").replace(" ", "").isdigit() else None
     if numbers is None or len(numbers) != 2:
         raise BadSettings(
             f"--filter {words[:40]!r} is not known",

@@ -81,6 +81,13 @@ def export(
         raise BadSettings("--model says nothing here", "a probe is written without one but as thunlp", "leave it out")
     files = probes.write(library.read(name), format)
     options.check_place(out)
+    if out.suffix.lower() in probes.ENDINGS and out.suffix.lower() not in files:
+        ending = " and ".join(files)
+        raise BadSettings(
+            f"{out.name} does not fit --format {format}",
+            f"that is written as {ending}, and a program that reads the file goes by its ending",
+            f"let --out end in {next(iter(files))}, or name the other format",
+        )
     # Of a name alone: "probe.v1" has no ending that is one of ours.
     stem = out.with_suffix("") if out.suffix.lower() in probes.ENDINGS else out
     places = {out if len(files) == 1 else stem.with_name(stem.name + ending): held for ending, held in files.items()}

@@ -9,14 +9,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from rich.console import Console
 
 from backend.cli import options
 from backend.cli.output import plain, printable, quiet_stdout, stderr_console
-from backend.errors import BadSettings, HNeuronsError
+from backend.errors import BackendUnavailable, BadSettings, HNeuronsError
 from backend.serve.client import Client, fetched, views
 from backend.types import (
     Event,
@@ -70,10 +70,8 @@ def answer(verb: Verb, asked: Callable[[Client], Request], door: Door) -> Result
             client.jobs.stop(job)
             raise
         result = fetched(client.results, view)
-        if door.backend is not None and (info := client.models.status().info) is not None:
-            # A model that is loaded here has its notes in the log.
-            for note in info.notes:
-                stderr_console().print(plain(f"{info.name}: {note}"))
+        if door.backend is not None:
+            _tell_notes(client)
         return result
 
 
@@ -102,6 +100,15 @@ def _connect(door: Door) -> Client:
             "leave them out, or leave --backend out to compute here",
         )
     return HttpClient(door.backend)
+
+
+def _tell_notes(client: Client) -> None:
+    """What is to be known of a service's model; one that is loaded here has its notes in the log."""
+    # The answer has come: a service that goes away behind it takes nothing with it.
+    with suppress(BackendUnavailable):
+        if (info := client.models.status().info) is not None:
+            for note in info.notes:
+                stderr_console().print(plain(f"{info.name}: {note}"))
 
 
 def _follow(client: Client, job: str) -> JobView:

@@ -216,12 +216,16 @@ def _asks_all(path: Path, held: Begun, questions: Sequence[Question]) -> bool:
 
 
 def begun(name: str) -> tuple[Begun, tuple[Question, ...]]:
-    """What the run `name` was begun with, and its questions. Raises Unknown where there is none, StoreError."""
+    """What the run `name` was begun with, and its questions. Raises Unknown where there is none, BadSettings where a
+    probe of that name was made by no run, StoreError."""
     return _begun_at(opened(name), name)
 
 
 def _begun_at(folder: Path, name: str = "") -> tuple[Begun, tuple[Question, ...]]:
     held = begun_in(folder)
+    if held is None and library.holds_foreign(folder):
+        why = "it is from a file of others or was fitted on one, and there are no answers to go on from"
+        raise BadSettings(f"The probe {folder.name} was not made by a run", why, "name a run, or begin one")
     if held is None:
         raise Unknown(f"There is no run {name[:40]!r}", f"{folder} holds no plan", "see hneurons identify list")
     journal = Journal(RunFolder(folder).questions)
@@ -243,6 +247,18 @@ def delete(name: str) -> None:
     Its folder gets another name first, so that it is gone at once and whole, whatever ends the deleting.
     Raises Unknown, BadInput, BadSettings for what ships, StoreError where it is at work or cannot be deleted.
     """
+    refuse_kept(name)
+    folder = folder_of(name)
+    try:
+        with working(folder):
+            gone = atomic.aside(folder)
+        shutil.rmtree(gone)
+    except OSError as error:
+        raise StoreError(f"{name} cannot be deleted", reason(error), remedy(error)) from error
+
+
+def refuse_kept(name: str) -> None:
+    """Raises Unknown where there is no run or probe of that name, BadInput, BadSettings for one that is not deleted."""
     folder = folder_of(name)
     if (library.runs_dir() / name).is_symlink():
         raise BadSettings(f"{name} cannot be deleted", "its folder is a link", "remove the link by hand")
@@ -250,12 +266,6 @@ def delete(name: str) -> None:
         raise BadSettings(f"{name} cannot be deleted", "it ships with the program", "delete one of your own")
     if not any(held.exists() for held in (RunFolder(folder).plan, RunFolder(folder).probe)):
         raise Unknown(f"There is no run or probe {name[:40]!r}", f"{folder} holds none", "see hneurons identify list")
-    try:
-        with working(folder):
-            gone = atomic.aside(folder)
-        shutil.rmtree(gone)
-    except OSError as error:
-        raise StoreError(f"{name} cannot be deleted", reason(error), remedy(error)) from error
 
 
 def begun_in(folder: Path, known: bool = False) -> Begun | None:

@@ -35,6 +35,11 @@ _REMEDIES = {
     "literal_error": "choose one of these",
     "finite_number": "write a number",
 }
+_OBJECT = "an object with fields belongs there"
+_WHY = {
+    "model_type": _OBJECT, "model_attributes_type": _OBJECT, "dict_type": _OBJECT, "tuple_type": "a list belongs there",
+}  # fmt: skip
+"""Of problems that pydantic tells in Python's words."""
 _RANGES = ("greater_than", "less_than", "finite_number")
 
 
@@ -95,7 +100,7 @@ def _plain(kind: str, place: Sequence[str], problem: Mapping[str, Any]) -> tuple
     """Three parts of what pydantic found by itself."""
     name = ".".join(place)
     message = _message(problem)
-    why = message[:1].lower() + message[1:]
+    why = _WHY.get(kind, message[:1].lower() + message[1:])
     if kind == "json_invalid":
         what, why = "The body is not JSON", f"it cannot be read at character {name or 0}"
     elif kind == "missing":

@@ -49,7 +49,9 @@ Lost = Literal["incomplete", "unusable", "unclear", "long", "broken"]
 
 def read_path(path: Path, source: Source = ALL, seed: int = 0) -> ReadQuestions:
     """The questions in `path` that `source` asks. Raises BadInput."""
-    _ending(path.name)
+    if path.is_file():
+        # A large one of another kind need not be read; what is no file is told as that.
+        _ending(path.name)
     return read(bytes_of(path, MAX_BYTES, name=path.name), path.name, source, seed)
 
 

@@ -39,7 +39,7 @@ class Connection:
             raise BadSettings(
                 f"{address[:80]!r} is not the address of a service",
                 "it is written http://host:port",
-                "set HNEURONS_BACKEND to http://127.0.0.1:8600, or leave it out to compute here",
+                "write it like http://127.0.0.1:8600, or name none (--backend, HNEURONS_BACKEND) to compute here",
             )
         self.address, self._timeout = address.rstrip("/"), timeout
         # A proxy knows nothing of this machine's own services.
@@ -83,7 +83,7 @@ class Connection:
             raise BackendUnavailable(
                 f"The engine at {self.address} does not answer",
                 str(error) or type(error).__name__,
-                "start it there with `hneurons serve`, or unset HNEURONS_BACKEND to compute here",
+                "start it there with `hneurons serve`, or name none (--backend, HNEURONS_BACKEND) to compute here",
             ) from error
         return self._body(answer)
 

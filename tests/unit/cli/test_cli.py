@@ -20,7 +20,7 @@ from typer.models import ArgumentInfo
 from backend.cli import running
 from backend.cli.main import main, program
 from backend.cli.tables import choices
-from backend.errors import ModelError
+from backend.errors import BackendUnavailable, ModelError
 from backend.models import loading
 from backend.models.registry import DEFAULT
 from backend.neuron_files import write_csv
@@ -28,7 +28,8 @@ from backend.neurons import NeuronSet
 from backend.probes import library
 from backend.serve import opening
 from backend.serve.local.client import LocalClient
-from backend.types import CompareRequest, Comparison, Exploration, Lens, NeuronCard, Probe
+from backend.serve.remote.models import HttpModels
+from backend.types import CompareRequest, Comparison, Exploration, Lens, ModelStatus, NeuronCard, Probe
 from tests.doors import CHOICE, assert_error_shape, local, served
 from tests.fakes import INFO, FakeEngine, probe
 
@@ -468,7 +469,7 @@ def test_a_service_that_does_not_answer_exits_1(run: Run) -> None:
     status, out, err = run("explore", "--prompt", "Who?", "--json", "--backend", "http://127.0.0.1:9")
     assert status == 1
     assert_error_shape(json.loads(out), "backend_unavailable")
-    assert "http://127.0.0.1:9" in err
+    assert "http://127.0.0.1:9" in err and "--backend" in err
 
 
 def test_a_bug_exits_1_with_its_traceback_on_standard_error(run: Run, engine: FakeEngine) -> None:
@@ -551,6 +552,18 @@ def test_what_is_to_be_known_of_a_service_s_model_is_told(
         assert main(["explore", "--prompt", "Who?", "--backend", address, "--json"]) == 0
         told = capfd.readouterr()
         assert "its penalties are not used [bold]" in told.err and json.loads(told.out)
+
+
+def test_a_service_that_goes_away_behind_the_answer_does_not_take_it_along(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(self: HttpModels) -> ModelStatus:
+        raise BackendUnavailable("The engine does not answer", "it has ended", "start it")
+
+    with local(FakeEngine()) as client, served(client) as address:
+        monkeypatch.setattr(HttpModels, "status", gone)
+        assert main(["lens", "--neurons", "L1:N2", "--backend", address, "--json"]) == 0
+        assert Lens.model_validate_json(capfd.readouterr().out).pushed
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
