@@ -216,16 +216,16 @@ def _asks_all(path: Path, held: Begun, questions: Sequence[Question]) -> bool:
 
 
 def begun(name: str) -> tuple[Begun, tuple[Question, ...]]:
-    """What the run `name` was begun with, and its questions. Raises Unknown where there is none, BadSettings where a
-    probe of that name was made by no run, StoreError."""
+    """What the run `name` was begun with, and its questions. Raises Unknown where there is none, also where a probe
+    of that name was made by no run, StoreError."""
     return _begun_at(opened(name), name)
 
 
 def _begun_at(folder: Path, name: str = "") -> tuple[Begun, tuple[Question, ...]]:
     held = begun_in(folder)
     if held is None and library.holds_foreign(folder):
-        why = "it is from a file of others or was fitted on one, and there are no answers to go on from"
-        raise BadSettings(f"The probe {folder.name} was not made by a run", why, "name a run, or begin one")
+        why = "the probe of that name is from a file of others or was fitted on one, and brings no answers"
+        raise Unknown(f"There is no run {folder.name!r}", why, "name a run, or begin one")
     if held is None:
         raise Unknown(f"There is no run {name[:40]!r}", f"{folder} holds no plan", "see hneurons identify list")
     journal = Journal(RunFolder(folder).questions)

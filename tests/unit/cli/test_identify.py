@@ -19,7 +19,7 @@ from tests.fakes import probe
 SHIPPED = "smollm2-135m-instruct"
 FEW = "Who wrote Hamlet?,Shakespeare\n"
 BAD_PLAN = "HERE/plan.json"
-FOREIGN = "The probe theirs was not made by a run: it is from a file of others or was fitted on one"
+FOREIGN = "There is no run 'theirs': the probe of that name is from a file of others or was fitted on one"
 
 
 @pytest.fixture(autouse=True)
