@@ -19,7 +19,7 @@ from backend.cli.gathered import gathered
 from backend.cli.output import quiet_stdout, stderr_console, stdout_console, write_line
 from backend.cli.probe_tables import show, tell
 from backend.cli.running import Listening, Teller
-from backend.errors import BadSettings
+from backend.errors import BadSettings, UnknownModel
 from backend.serve import opening
 from backend.serve.opening import ModelSpec
 from backend.types import IdentifyRequest
@@ -68,7 +68,15 @@ def resume(name: Name, given: plans.Wider, common: Here) -> None:
         asked = ()
     plans.refuse_hopeless(name, plan, asked)
     request = IdentifyRequest(name=name, plan=plan, questions=asked, command=begun.command)
-    _finish(request, common.spec(begun.model), common.json)
+    try:
+        _finish(request, common.spec(begun.model), common.json)
+    except UnknownModel as error:
+        if common.model is not None:
+            raise
+        # Nobody typed that name: a directory's or a file's is not where it lies.
+        raise UnknownModel(
+            f"The model of {name} is not found by its name, {begun.model}", error.why, "say where it lies: --model PATH"
+        ) from error
 
 
 @app.command("list")

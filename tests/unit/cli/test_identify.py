@@ -10,11 +10,15 @@ import pytest
 
 from backend.cli import identify, plans
 from backend.cli.main import main
+from backend.errors import UnknownModel
+from backend.identify.questions.questions import shipped
 from backend.models import loading
 from backend.probes import library
+from backend.runs import runs
 from backend.serve import opening
 from backend.types import IdentifyRequest
-from tests.fakes import probe
+from backend.types.plan import Plan, Source
+from tests.fakes import INFO, probe
 
 SHIPPED = "smollm2-135m-instruct"
 FEW = "Who wrote Hamlet?,Shakespeare\n"
@@ -98,6 +102,23 @@ def test_what_is_said_of_a_judge_is_said_of_that_of_the_plan(home: Path) -> None
     assert made is not None and (made.model, made.decides, made.words) == ("m", False, True)
     made = plans.Given(plan_file=judged, judge_words=True).plan().judge
     assert made is not None and (made.decides, made.words) == (True, True)
+
+
+def test_who_resumes_a_run_of_a_model_that_lies_elsewhere_is_asked_where(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def unknown(*_: object) -> None:
+        raise UnknownModel("There is no model 'my-own'", "it is no directory", "see the list")
+
+    asked = shipped(("capital_of_country",), 40)
+    plan = Plan(source=Source(relations=("capital_of_country",), per_relation=40))
+    library.folder_of("mine").mkdir()
+    runs.begin(library.folder_of("mine"), plan, asked, INFO.model_copy(update={"name": "my-own"}), "")
+    monkeypatch.setattr(opening, "open_engine", unknown)
+    assert main(["identify", "resume", "mine"]) == UnknownModel.exit_status
+    assert "The model of mine is not found by its name, my-own: it is no directory; say where" in capfd.readouterr().err
+    main(["identify", "resume", "mine", "--model", "typed"])
+    assert "There is no model 'my-own': it is no directory; see the list" in capfd.readouterr().err
 
 
 def test_lists_may_have_spaces_and_commas_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
