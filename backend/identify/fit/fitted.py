@@ -114,7 +114,7 @@ def fit_given(
         raise BadInput(
             f"{rarer} items of the rarer side are too few",
             f"{parts} {training.folds} folds",
-            "give more items, or ask for fewer folds",
+            "give more items" if all_items else "give more items, or fit on all of them",
         )
     inside, outside = (np.arange(len(labels)), np.arange(0)) if all_items else _split(labels, training.held_out, seed)
     folds = np.zeros(len(inside), dtype=np.int64)

@@ -173,12 +173,13 @@ FEW = Training(cs=(30.0, 300.0), folds=2, held_out=3)
 
 def test_each_side_must_have_two_items_in_every_part() -> None:
     """Three parts of the rarer side's items are held out in turn, or two folds are made of all of them."""
-    with pytest.raises(BadInput, match="5 items .* too few: a part of 3 is held out, and the rest makes 2 folds; give"):
+    said = "5 items .* too few: a part of 3 is held out, and the rest makes 2 folds; give more items, or fit on all"
+    with pytest.raises(BadInput, match=said):
         fitted.fit_given(given(wrong=5), FEW, "few", None)
     with pytest.raises(BadInput, match="5 items .* too few"):
         fitted.fit_given(given(right=5), FEW, "few", None)
     assert fitted.fit_given(given(wrong=6), FEW, "few", None).scores is not None
-    with pytest.raises(BadInput, match="3 items .* too few: they make 2 folds; give"):
+    with pytest.raises(BadInput, match=r"3 items .* too few: they make 2 folds; give more items\."):
         fitted.fit_given(given(wrong=3), FEW, "few", None, all_items=True)
     assert fitted.fit_given(given(wrong=4), FEW, "few", None, all_items=True).scores is None
 
