@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
@@ -82,13 +82,23 @@ def _words(text: str) -> list[str]:
     return [word for word in text.split(",") if word]
 
 
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError as error:
+        raise ValueError(f"“{_short(word)}” is no number") from error
+
+
 def _numbers(text: str) -> list[float]:
-    return [float(word) for word in _words(text)]
+    return [_number(word) for word in _words(text)]
 
 
 def _own(text: str) -> list[dict[str, Any]]:
     pairs = [word.partition("=") for word in _words(text)]
-    return [{"neuron": neuron, "alpha": float(alpha)} for neuron, _, alpha in pairs]
+    bare = next((neuron for neuron, equals, _ in pairs if not equals), None)
+    if bare is not None:
+        raise ValueError(f"“{_short(bare)}” has no alpha, which is written behind its neuron, L12:N345=0.5")
+    return [{"neuron": neuron, "alpha": _number(alpha)} for neuron, _, alpha in pairs]
 
 
 def _commas(values: Iterable[Any]) -> str:
@@ -103,11 +113,25 @@ PLAIN = Spelling(None, str)
 FLAG = Spelling(None, lambda value: "1" if value else "0")
 
 
+class _Object(dict[str, Any]):
+    """A JSON object, and all values of each name in it: a dict has the last one alone."""
+
+    def __init__(self, pairs: Iterable[tuple[str, Any]]) -> None:
+        super().__init__()
+        self.values_of: dict[str, list[Any]] = {}
+        for name, value in pairs:
+            self[name] = value
+            self.values_of.setdefault(name, []).append(value)
+
+
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ValueError("its brackets lie too deep in each other") from error
+        return json.loads(text, object_pairs_hook=_Object)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is no JSON from character {error.pos + 1} on") from error
+    except ValueError as error:
+        # All else that Python refuses in JSON.
+        raise ValueError("a number in it has thousands of digits") from error
 
 
 JSON = Spelling(_json, _changed)
@@ -171,10 +195,10 @@ def read(kind: type[Frozen], given: Mapping[str, str]) -> tuple[dict[str, Any], 
         try:
             value, told = _changes(param, text) if param.spelling is JSON else (param.read(text), ())
             notes += told
-        except ValidationError as error:
-            notes.append(_note(param.key, text, refused(error).why))
         except (ValueError, BadInput) as error:
-            notes.append(_note(param.key, text, error.why if isinstance(error, BadInput) else str(error)))
+            notes.append(_note(param.key, text, _why(error)))
+        except RecursionError:
+            notes.append(_note(param.key, text, "its brackets lie too deep in each other"))
         else:
             if param.within is not None:
                 value = fields.get(param.field, param.of()).model_copy(update={param.within: value})
@@ -185,20 +209,33 @@ def read(kind: type[Frozen], given: Mapping[str, str]) -> tuple[dict[str, Any], 
 def _changes(param: Param, text: str) -> tuple[Frozen, tuple[str, ...]]:
     """The value of a field that is written as JSON: of its own fields those that can be read, and a note for each that
     cannot. Raises ValueError where the text is no JSON object."""
-    kind: type[Frozen] = type(param.value(param.of()))
+    kind: type[Frozen] = _bare(param.of.model_fields[param.field].annotation)
     given = _json(text)
-    if not isinstance(given, dict):
-        raise ValueError("a JSON object stands here")
+    if not isinstance(given, _Object):
+        raise ValueError("it should be a JSON object, with names of fields and their values")
     found, notes = {}, []
-    for name, value in given.items():
+    for name, values in given.values_of.items():
+        key, texts = f"{param.key}.{name}", [json.dumps(value, ensure_ascii=False) for value in values]
         if name not in kind.model_fields:
-            notes.append(_not_known(f"{param.key}.{name}"))
-            continue
-        try:
-            found[name] = getattr(kind.model_validate({name: value}), name)
-        except ValidationError as error:
-            notes.append(_note(f"{param.key}.{name}", json.dumps(value, ensure_ascii=False), refused(error).why))
+            notes.append(_not_known(key))
+        elif len(set(texts)) > 1:
+            notes.append(_twice(key, texts))
+        else:
+            try:
+                found[name] = getattr(kind.model_validate({name: values[0]}), name)
+            except ValidationError as error:
+                notes.append(_note(key, texts[0], _why(error)))
     return kind(**found), tuple(notes)
+
+
+def once(given: Mapping[str, Sequence[str]], kinds: Iterable[type[Frozen]]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Each key with its one value; a key of these types that stands with several is left out, with a note.
+
+    Of a key that none of them has there is no more to say than that (`unknown`).
+    """
+    known = {STORED, *(param.key for kind in kinds for param in params(kind))}
+    notes = {key: _twice(key, texts) for key, texts in given.items() if key in known and len(set(texts)) > 1}
+    return {key: texts[-1] for key, texts in given.items() if texts and key not in notes}, tuple(notes.values())
 
 
 def write(view: Frozen, only: Collection[str] | None = None) -> dict[str, str]:
@@ -251,6 +288,20 @@ def _not_known(key: str) -> str:
 
 def _note(key: str, text: str, why: str) -> str:
     return f"The link's {key} “{_short(text)}” cannot be read: {why.rstrip('.')}. It was left out."
+
+
+def _twice(key: str, texts: Sequence[str]) -> str:
+    one, other = list(dict.fromkeys(texts))[:2]
+    often = "twice" if len(texts) == 2 else f"{len(texts)} times"
+    return (
+        f"The link's {key} stands {often}, as “{_short(one)}” and as “{_short(other)}”: which one is meant cannot be "
+        "told. It was left out."
+    )
+
+
+def _why(error: ValueError | BadInput) -> str:
+    told = refused(error) if isinstance(error, ValidationError) else error
+    return f"{told.why}; {told.instead}" if isinstance(told, BadInput) else str(told)
 
 
 def _short(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -121,7 +122,7 @@ def open_view(page: Page) -> bool:
     if not now and page in _bare():
         found, st.session_state[_NOTES] = _bare()[page], ()
     else:
-        params, told = _whole(now)
+        params, told = _whole({key: st.query_params.get_all(key) for key in now})
         found, notes = views.read(params)
         st.session_state[_NOTES] = (*told, *notes)
         now = params
@@ -158,21 +159,26 @@ def _known(page: Page, now: dict[str, str]) -> bool:
     return not now
 
 
-def _whole(params: dict[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+def _whole(given: dict[str, list[str]]) -> tuple[dict[str, str], tuple[str, ...]]:
     """The parameters with those that the engine keeps for this address, and what is to be said of them."""
-    key = params.pop(links.STORED, None)
-    if key is None:
-        return params, ()
+    named, told = links.once({links.STORED: given.pop(links.STORED, [])}, views.KINDS)
+    kept, missing = _fetched(named[links.STORED]) if named else ({}, ())
+    params, twice = links.once({**given, **{key: [kept[key], *given.get(key, [])] for key in kept}}, views.KINDS)
+    return params, (*told, *missing, *twice)
+
+
+def _fetched(key: str) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """The parameters that the engine keeps under this key, and what is to be said where it has none."""
     try:
         kept = client().links.kept(key)
     except HNeuronsError as error:
-        return params, (f"The long part of this link cannot be read: {error.why}. It was left out.",)
+        return {}, (f"The long part of this link cannot be read: {error.why}. It was left out.",)
     if kept is None:
-        return params, (
+        return {}, (
             "The long part of this link is not kept here: it was made on another machine, or long ago. "
             "It was left out; ask who sent the link for the list itself.",
         )
-    return {**kept, **params}, ()
+    return kept, ()
 
 
 def close_view(page: Page) -> dict[str, str] | None:

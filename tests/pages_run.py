@@ -16,8 +16,8 @@ PATIENCE = 60
 V = TypeVar("V", bound=Frozen)
 
 
-def opened(page: str, client: FakeClient, **params: str) -> AppTest:
-    """The page's file, run once with this engine and this address."""
+def opened(page: str, client: FakeClient, **params: str | list[str]) -> AppTest:
+    """The page's file, run once with this engine and this address; a key with several values stands in it as often."""
     app = AppTest.from_file(str(rooms.file(page)), default_timeout=PATIENCE)
     app.session_state["client"] = client
     for key, value in params.items():

@@ -27,11 +27,15 @@ class Marks:
 
     @classmethod
     def parse(cls, text: str) -> Marks:
-        """The marks that `text` spells. Raises ValueError for any other spelling, pydantic's among them."""
+        """The marks that `text` spells. Raises ValueError for any other spelling, pydantic's among them, and
+        where a row has two marks."""
         if not _SPELLING.fullmatch(text):
             raise ValueError("marks are written hash:row=mark, 1f0c9a7be2d4:1=wrong,2=right")
         of, _, pairs = text.partition(":")
-        found = {int(row): mark for row, _, mark in (pair.partition("=") for pair in pairs.split(","))}
+        found: dict[int, str] = {}
+        for row, _, mark in (pair.partition("=") for pair in pairs.split(",")):
+            if found.setdefault(int(row), mark) != mark:
+                raise ValueError(f"row {int(row)} is marked twice, as {found[int(row)]} and as {mark}")
         return cls(of, tuple(sorted((row, TypeAdapter(Mark).validate_python(mark)) for row, mark in found.items())))
 
     def __str__(self) -> str:

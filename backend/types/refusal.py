@@ -35,11 +35,21 @@ _REMEDIES = {
     "literal_error": "choose one of these",
     "finite_number": "write a number",
 }
-_OBJECT = "an object with fields belongs there"
-_WHY = {
-    "model_type": _OBJECT, "model_attributes_type": _OBJECT, "dict_type": _OBJECT, "tuple_type": "a list belongs there",
+_WHOLE, _NUMBER, _FLAG = (f"{one} should stand there" for one in ("a whole number", "a number", "true or false"))
+_WHYS = {
+    "int_type": _WHOLE, "int_parsing": _WHOLE, "int_from_float": _WHOLE,
+    "int_parsing_size": "the number has more digits than are read",
+    "float_type": _NUMBER, "float_parsing": _NUMBER,
+    "bool_type": _FLAG, "bool_parsing": _FLAG,
+    "string_type": "text should stand there",
+    "string_unicode": "the text holds half a character",
+    "tuple_type": "a list should stand there", "list_type": "a list should stand there",
+    "dict_type": "an object with fields should stand there",
+    "model_type": "an object with fields should stand there",
+    "model_attributes_type": "an object with fields should stand there",
 }  # fmt: skip
-"""Of problems that pydantic tells in Python's words."""
+"""What pydantic says in words of Python, by its kind of problem."""
+_HELD = re.compile(r"^(?:String|Tuple|List) should")
 _RANGES = ("greater_than", "less_than", "finite_number")
 
 
@@ -99,8 +109,8 @@ def _message(problem: Mapping[str, Any]) -> str:
 def _plain(kind: str, place: Sequence[str], problem: Mapping[str, Any]) -> tuple[str, str, str]:
     """Three parts of what pydantic found by itself."""
     name = ".".join(place)
-    message = _message(problem)
-    why = _WHY.get(kind, message[:1].lower() + message[1:])
+    message = _HELD.sub("it should", _message(problem).replace(" after validation", ""))
+    why = _WHYS.get(kind, message[:1].lower() + message[1:])
     if kind == "json_invalid":
         what, why = "The body is not JSON", f"it cannot be read at character {name or 0}"
     elif kind == "missing":

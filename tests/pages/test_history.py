@@ -17,7 +17,7 @@ from app.identify.view import IdentifyView
 from app.shared.view import Shared
 from backend.errors import StoreError
 from backend.neurons import NeuronId, NeuronSet
-from backend.types import Exploration
+from backend.types import Decoding, Exploration
 from backend.types.base import Frozen
 from tests.fakes_app import FakeClient, FakeLinks
 from tests.pages_run import change, opened, view
@@ -190,3 +190,21 @@ def test_back_to_the_page_that_a_button_left_shows_what_stood_there() -> None:
         app.button(key="compare-with").click().run()
     back_to(app, {})
     assert view(app, ExploreView).score == "usual" and view(app, Shared).neurons == NeuronSet.of("L17:N412")
+
+
+def test_a_key_that_an_address_has_twice_is_left_out_and_told_of_unless_both_say_the_same() -> None:
+    app = opened("explore", FakeClient(), prompt="Who?", temperature=["0.7", "0.9"], seed=["4", "4"])
+    assert view(app, Shared).decoding == Decoding(seed=4)
+    assert "The link's temperature stands twice, as “0.7” and as “0.9”" in told(app)
+    assert "seed stands" not in told(app) and "temperature" not in address(app)
+
+
+def test_what_the_kept_part_of_a_link_says_otherwise_than_the_address_is_left_out_and_told_of() -> None:
+    client = FakeClient()
+    key = client.links.keep({"neurons": "L1:N2", "system": "Be brief", "card": "L1:N2"})
+    app = opened("explore", client, prompt="Who?", neurons="L3:N4", card="L1:N2", stored=[key, key])
+    shared = view(app, Shared)
+    assert (shared.system, shared.card, shared.neurons) == ("Be brief", NeuronId(1, 2), NeuronSet())
+    assert "The link's neurons stands twice, as “L1:N2” and as “L3:N4”" in told(app)
+    app = opened("explore", client, prompt="Who?", stored=[key, "0" * 64])
+    assert view(app, Shared).system is None and "The link's stored stands twice" in told(app)

@@ -242,6 +242,84 @@ def test_of_a_field_that_is_written_as_json_only_what_cannot_be_read_is_left_out
     assert [note.split("“")[0] for note in notes] == [f"The link's form.{name} " for name in ("samples", "c", "words")]
 
 
+def test_of_a_json_object_a_field_that_stands_twice_is_left_out_unless_both_say_the_same() -> None:
+    held, notes = views.read({"form": '{"name":"mine","temperature":0.7,"top_k":3,"temperature":0.9,"top_k":3}'})
+    assert held == of(IdentifyView(form=TrainForm(name="mine", top_k=3)))
+    assert notes == (
+        "The link's form.temperature stands twice, as “0.7” and as “0.9”: which one is meant cannot be told. "
+        "It was left out.",
+    )
+    held, notes = views.read({"unrun": '{"seed":1,"colour":1,"seed":2,"colour":2,"seed":3,"k":2}'})
+    assert held == of(ExploreView(unrun=Unrun(k=2)))
+    assert [note.split(",")[0] for note in notes] == [
+        "The link's unrun.seed stands 3 times",
+        "The link holds “unrun.colour”",
+    ]
+
+
+def test_a_key_that_stands_twice_is_left_out_unless_both_say_the_same() -> None:
+    given = {"temperature": ["0.7", "0.9"], "seed": ["4", "4"], "evil": ["1", "2"], "k": []}
+    params, notes = links.once(given, KINDS)
+    assert params == {"seed": "4", "evil": "2"} and len(notes) == 1
+    assert notes[0].startswith("The link's temperature stands twice, as “0.7” and as “0.9”")
+
+
+MANY_DIGITS = "9" * 5_000
+WORDS_OF_PROGRAMS = (
+    "string",
+    "integer",
+    "float",
+    "boolean",
+    "tuple",
+    "dict",
+    "raw data",
+    "sys.",
+    "delimiter",
+    "unpack",
+)
+BAD = (
+    "", " ", "a", "1,a", "a,1", "1.5", MANY_DIGITS, f"-{MANY_DIGITS}", f"[{MANY_DIGITS}]", f"L{MANY_DIGITS}:N1",
+    f"L1:N2={MANY_DIGITS}", "1e999", "nan", "null", "[", "{", "[1]", "{}", '["a",1]', '"', "[1,]", '{"a":1} x', "L1",
+    "L1:N2=a", "L1:N2=", "=", "x" * 20_001, "[" * 5_000, "\ud800", "\ufeff1", "1f0c9a7be2d4:1=wrong,1=right",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("key", [param.key for kind in KINDS for param in links.params(kind)])
+def test_why_a_value_cannot_be_read_is_told_in_plain_words(key: str) -> None:
+    of_form = [
+        f'{{"{name}":{value}}}' for name in {**TRAIN_FORM, **UNRUN} for value in ("null", "[]", "{}", '"x"', "1.5")
+    ]
+    for bad in (*BAD, *(of_form if key in ("form", "unrun") else ())):
+        for note in views.read({key: bad})[1]:
+            why = note.rpartition("cannot be read: ")[2]
+            assert not any(word in why.casefold() for word in WORDS_OF_PROGRAMS), note
+            assert len(note) < 400
+
+
+@pytest.mark.parametrize(
+    ("key", "bad", "why"),
+    [
+        ("alphas", "0,a", "“a” is no number."),
+        ("own", "L1:N2", "“L1:N2” has no alpha, which is written behind its neuron, L12:N345=0.5."),
+        ("own", "L1:N2=x", "“x” is no number."),
+        ("seed", MANY_DIGITS, "the number has more digits than are read;"),
+        ("seed", "x", "a whole number should stand there;"),
+        ("temperature", "x", "a number should stand there;"),
+        ("chat", "perhaps", "true or false should stand there;"),
+        ("stop", f"[{MANY_DIGITS}]", "a number in it has thousands of digits."),
+        ("stop", '[".",]', "it is no JSON from character 6 on."),
+        ("stop", "{}", "a list should stand there;"),
+        ("stop", str(["."] * 9).replace("'", '"'), "it should have at most 8 items, not 9;"),
+        ("unrun", "[1]", "it should be a JSON object, with names of fields and their values."),
+        ("split_row", "", "it should have at least 1 character;"),
+        ("marks", "1f0c9a7be2d4:1=wrong,1=right", "row 1 is marked twice, as wrong and as right."),
+    ],
+)
+def test_why_a_value_cannot_be_read_says_what_should_stand_there(key: str, bad: str, why: str) -> None:
+    (note,) = views.read({key: bad})[1]
+    assert f" cannot be read: {why}" in note
+
+
 def test_an_unknown_key_is_told_and_harmless() -> None:
     held, notes = views.read({"evil": "1", "prompt": "Who?"})
     assert held == of(Shared(prompt="Who?"))
