@@ -38,6 +38,17 @@ def fields(alphas: Mapping[NeuronId, float], beside: Sequence[float]) -> dict[st
     return {"alphas": tuple(beside), "own": tuple(OwnAlpha(neuron=one, alpha=alphas[one]) for one in alphas)}
 
 
+def own_once(draft: CompareSettings) -> tuple[CompareSettings, list[str]]:
+    """The draft without alphas of neurons that have two in it, and those neurons: their switches stay suppressed."""
+    alphas: dict[NeuronId, set[float]] = {}
+    for one in draft.own:
+        alphas.setdefault(one.neuron, set()).add(one.alpha)
+    own = tuple(one for one in draft.own if len(alphas[one.neuron]) == 1)
+    # Where no neuron has an alpha of its own, the first of `alphas` is that of the switches.
+    settings = {"own": own, "alphas": draft.alphas if own or not draft.own else (0.0, *draft.alphas)}
+    return draft.model_copy(update=settings), [str(neuron) for neuron, found in alphas.items() if len(found) > 1]
+
+
 def of_request(request: CompareRequest) -> tuple[NeuronSet, CompareSettings]:
     """The neurons and the draft that make this request."""
     chosen = NeuronSet(tuple(own.neuron for own in request.own)) or request.neurons

@@ -29,6 +29,10 @@ def take_up(opened: bool, wanted: CompareRequest | HNeuronsError) -> None:
     told = session.view(CompareView).marks
     if opened and told is not None:
         _hold(told.of, dict(told.rows))
+        asked = None if isinstance(wanted, HNeuronsError) else _name(wanted)
+        # While the model loads it is not known which neurons of a probe are switched.
+        if told.of != asked and session.status().info is not None:
+            session.note("The link's marks were made on another comparison than it asks for: they mark no answer here.")
     elif opened and isinstance(wanted, CompareRequest):
         _hold(_name(wanted), {})
 

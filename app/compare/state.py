@@ -6,6 +6,7 @@ request, or the error that says why there is none.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -54,15 +55,27 @@ def take_up() -> bool:
 
 def choose_own() -> None:
     """A link that gives neurons alphas of their own chooses them; those that it does not choose beside others are told
-    of, for they have no switch."""
-    own = NeuronSet(tuple(one.neuron for one in session.view(CompareView).draft.own))
+    of, for they have no switch, and those that it gives two alphas, for they have neither."""
+    settings = session.view(CompareView).draft
+    once, twice = draft.own_once(settings)
+    if twice:
+        session.change(CompareView, draft=once)
+        session.note(
+            f"The link gives {_some(twice)} two alphas: which one is meant cannot be told, and the switch stands at "
+            "Suppress."
+        )
+    own = NeuronSet(tuple(one.neuron for one in settings.own))
     chosen = session.chosen()
     left_out = [str(neuron) for neuron in own if neuron not in chosen.ids]
     if not chosen:
         session.choose(own)
     elif left_out:
-        more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""
-        session.note(f"The link has an alpha for {', '.join(left_out[:3])}{more}, but does not choose it: left out.")
+        session.note(f"The link has an alpha for {_some(left_out)}, but does not choose it: left out.")
+
+
+def _some(neurons: Sequence[str]) -> str:
+    more = f" and {len(neurons) - 3} more" if len(neurons) > 3 else ""
+    return f"{', '.join(neurons[:3])}{more}"
 
 
 def show_example(result: Comparison) -> bool:
@@ -153,6 +166,10 @@ def _read_prompt() -> tuple[Any, ...]:
 
 
 def _put_known(known: str | None, known_of: str | None) -> None:
+    if known_of and not known:
+        session.note(
+            f"The link names “{known_of[:90]}” as the question of a known answer, but has no known answer: left out."
+        )
     st.session_state[_KNOWN] = known or ""
     st.session_state[_KNOWN_OF] = known_of or session.view(Shared).prompt
 

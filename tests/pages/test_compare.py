@@ -114,6 +114,19 @@ def test_alphas_of_their_own_choose_the_neurons_of_a_link_or_are_told_of() -> No
     assert any("an alpha for L1:N1, but does not choose it" in unescape(one.value) for one in app.info)
 
 
+def test_a_neuron_that_a_link_gives_two_alphas_has_none_of_them_and_is_told_of() -> None:
+    client = FakeClient()
+    app = opened(client, prompt="Who?", own="L1:N1=0.5,L2:N3=2.0,L2:N3=0.5,L1:N1=0.5")
+    assert not app.exception and asked(client)[-1].own == (
+        OwnAlpha(neuron=NeuronId(1, 1), alpha=0.5), OwnAlpha(neuron=NeuronId(2, 3), alpha=0.0),
+    )  # fmt: skip
+    (note,) = (unescape(one.value) for one in app.info if "two alphas" in one.value)
+    assert "The link gives L2:N3 two alphas" in note and "stands at Suppress" in note
+    client = FakeClient()
+    app = opened(client, prompt="Who?", own="L1:N1=0.5,L1:N1=2.0", alphas="2.0")
+    assert asked(client)[-1].alphas == (0.0, 2.0) and asked(client)[-1].neurons.ids == (NeuronId(1, 1),)
+
+
 def test_another_question_than_the_examples_gets_an_answer_of_the_usual_length() -> None:
     client = FakeClient()
     app = opened(client)
@@ -259,6 +272,26 @@ def test_a_question_put_on_another_page_is_not_judged_by_the_known_answer_of_the
     }
     assert not badges(opened(FakeClient(), **params))
     assert len(badges(opened(FakeClient(), **{**params, "known_of": ""}))) == 3
+
+
+def test_a_question_of_a_known_answer_that_the_link_does_not_have_is_told_of() -> None:
+    asks = {"prompt": "Who wrote Hamlet?", "neurons": "L17:N98", "known_of": "Who leads Nortel?"}
+    app = opened(FakeClient(), **asks)
+    said = "names “Who leads Nortel?” as the question of a known answer, but has no known answer"
+    assert any(said in unescape(one.value) for one in app.info) and "known_of" not in address(app)
+    app = opened(FakeClient(), **asks, known="elon musk")
+    assert not any("known answer, but" in one.value for one in app.info)
+
+
+def test_marks_of_a_link_that_belong_to_another_comparison_are_told_of() -> None:
+    asks = {"prompt": "Who leads Nortel?", "neurons": "L17:N98"}
+    client = FakeClient()
+    app = opened(client, **asks)
+    next(one for one in app.button_group if one.key and one.key.startswith("mark-1-")).set_value("Wrong").run()
+    said = "marks were made on another comparison"
+    assert not any(said in one.value for one in opened(client, **address(app)).info)
+    app = opened(client, **asks, marks="1f0c9a7be2d4:1=wrong")
+    assert not badges(app) and any(said in one.value for one in app.info)
 
 
 def test_marks_made_by_hand_outlive_a_reload_and_belong_to_their_comparison_alone() -> None:
