@@ -73,13 +73,18 @@ SIZES = {
 }  # fmt: skip
 
 
-def open_form() -> RunView | None:
-    """Put back what the form held, or what a run was begun with where one is to be changed; that run.
+def open_form() -> tuple[RunView | None, str | None]:
+    """Put back what the form held, or what a run was begun with where one is to be changed.
 
     What a link says, or Back, stands above what the form held. Raises HNeuronsError where the engine cannot say what
     a run was begun with: the view then stays as it is.
+
+    Returns:
+        That run, and the name of the one that was changed until now and is there no more: what was typed stays.
     """
     state = st.session_state
+    joins.take_up((FORM,))
+    gone = _gone()
     joins.take_up((FORM,))
     kept, was_put = state.get(_KEPT, {}), state.pop(_PUT, False)
     for name in sorted(kept, key=_ONLY_BESIDE.__contains__):
@@ -89,7 +94,24 @@ def open_form() -> RunView | None:
             state.pop(name, None)
         elif was_put or name not in state:
             state[name] = kept[name]
-    return state.get(_CHANGED)
+    return state.get(_CHANGED), gone
+
+
+def _gone() -> str | None:
+    """Let go of the run that is changed where it was deleted, here or elsewhere; its name."""
+    run = st.session_state.get(_CHANGED)
+    # One that was put into the form just now was there just now.
+    if run is None or _PUT in st.session_state:
+        return None
+    with suppress(HNeuronsError):
+        if all(one.name != run.name for one in session.client().runs.list()):
+            # What was typed last stands in the fields, and not in the view yet.
+            joins.keep((FORM,))
+            session.change(IdentifyView, changing=None)
+            stays = " What you typed stays in the form." if session.view(IdentifyView).form is not None else ""
+            session.note(f"The run {run.name} was deleted while it was being changed.{stays}")
+            return str(run.name)
+    return None
 
 
 def _is_drawn(name: str) -> bool:
@@ -118,33 +140,33 @@ def _held() -> dict[str, Any]:
     return {**state.get(_KEPT, {}), **{key: state[key] for key in keys if key not in _NOT_KEPT and _is_drawn(key)}}
 
 
-def _put(form: TrainForm, changing: str | None) -> None:
+def _put(form: TrainForm | None, changing: str | None) -> None:
     """Fill the form. An untouched one is a fresh form, or where a run is changed what that was begun with."""
     run = None if changing is None else _run_called(changing)
     st.session_state.pop(_CHANGED, None)
+    fresh = TrainForm()
     if run is not None:
         st.session_state[_CHANGED] = run
-        form = begun_with(run) if form == TrainForm() else form
-    elif AS_BEGUN in (form.source, form.size):
+        fresh = begun_with(run)
+    elif form is not None and AS_BEGUN in (form.source, form.size):
         session.note("The form was of a run that is not here: it asks the questions that ship.")
-        fresh = TrainForm()
         form = form.model_copy(update={"source": fresh.source, "size": fresh.size})
+    form = form or fresh
     # Set, not only let go of: a browser sends again what stands in its fields.
     st.session_state[_KEPT] = {f"train.{name}": value for name, value in form.model_dump().items()}
     st.session_state[_PUT] = True
 
 
-def _read() -> tuple[TrainForm]:
+def _read() -> tuple[TrainForm | None]:
     held, run = _held(), st.session_state.get(_CHANGED)
     begun = TrainForm() if run is None else begun_with(run)
-    before = session.view(IdentifyView).form
-    said = before = begun if before == TrainForm() else before
+    said = before = session.view(IdentifyView).form or begun
     for name in TrainForm.model_fields:
         # Start says what is wrong with a field; until then the address has what was right before.
         with suppress(ValidationError):
             value = held.get(f"train.{name}", getattr(before, name))
             said = said.model_copy(update={name: getattr(TrainForm.model_validate({name: value}), name)})
-    return (TrainForm() if said == begun else said,)
+    return (None if said == begun else said,)
 
 
 FORM = Join((Field(IdentifyView, "form"),), _put, _read, shown=(Field(IdentifyView, "changing"),))
@@ -153,7 +175,7 @@ FORM = Join((Field(IdentifyView, "form"),), _put, _read, shown=(Field(IdentifyVi
 
 def leave() -> None:
     """The run that was changed stays as it is; the form begins anew."""
-    session.change(IdentifyView, changing=None, form=TrainForm())
+    session.change(IdentifyView, changing=None, form=None)
     joins.take_up((FORM,))
 
 

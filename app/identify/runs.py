@@ -10,7 +10,7 @@ from datetime import datetime
 import streamlit as st
 
 from app import session, text
-from app.identify.view import IdentifyView, TrainForm
+from app.identify.view import IdentifyView
 from app.shared import jobs
 from app.shared.frame import muted
 from app.shared.view import Shared
@@ -25,6 +25,8 @@ FAILED = "train:failed"
 DELETING, STARTED = "train:deleting", "train:started"
 SHOWN = "train:shown"
 """False until what came of the last Start, a run or a refusal, was brought into the window."""
+AGAIN = "train:again"
+"""True where the run that is being changed was once more to be changed, until that was told."""
 _JOBS, _ENDED = "train:jobs", "train:ended"
 
 
@@ -37,8 +39,12 @@ def start(request: IdentifyRequest) -> None:
 
 
 @st.fragment(run_every=POLL_SECONDS)
-def draw() -> None:
-    """Every run with how far it is. Drawn again each second while the page is open."""
+def draw(changed: RunView | None) -> None:
+    """Every run with how far it is. Drawn again each second while the page is open.
+
+    Args:
+        changed: the run that the form changes; where it is there no more, the page is drawn anew, and says so.
+    """
     try:
         runs = session.client().runs.list()
     except HNeuronsError as error:
@@ -46,6 +52,8 @@ def draw() -> None:
         return
     mine: dict[str, str] = st.session_state.get(_JOBS, {})
     begun = {run.name for run in runs}
+    if changed is not None and changed.name not in begun:
+        st.rerun(scope="app")
     for name, job in mine.items():
         if name not in begun:
             _waiting(name, job)
@@ -110,7 +118,10 @@ def _actions(run: RunView) -> None:
         "Change or widen", key=f"change-{run.name}", icon=":material/tune:",
         help="Its settings into the form: more questions or samples, another filter or fit. No answer is lost.",
     ):  # fmt: skip
-        session.change(IdentifyView, changing=run.name, form=TrainForm())
+        if session.view(IdentifyView).changing == run.name:
+            st.session_state[AGAIN] = True
+        else:
+            session.change(IdentifyView, changing=run.name, form=None)
         st.rerun(scope="app")
     if not run.ships and row.button("Delete", key=f"delete-{run.name}", icon=":material/delete:"):
         st.session_state[DELETING] = run.name
@@ -140,8 +151,6 @@ def _delete(name: str) -> None:
     session.probes(fresh=True)
     if session.view(Shared).probe == name:
         session.change(Shared, probe=None, card=None)
-    if session.view(IdentifyView).changing == name:
-        session.change(IdentifyView, changing=None, form=TrainForm())
 
 
 def asked_to_delete() -> None:

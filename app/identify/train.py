@@ -5,6 +5,8 @@ Owns the form. The runs beside it are `identify_runs`'s.
 
 from __future__ import annotations
 
+import time
+
 import streamlit as st
 from pydantic import ValidationError
 
@@ -34,34 +36,35 @@ def draw(probe: Probe | None) -> None:
     """The form on the left, the runs on the right."""
     left, right = st.columns([5, 4], gap="medium")
     with left:
-        _form()
+        changed = _form()
     with right:
         frame.heading(
             "Runs",
             "A run keeps every batch that is done: it can be stopped, and goes on where it was, on this page or with "
             "`hneurons identify resume NAME`. Other questions are answered between its batches.",
         )
-        runs.draw()
+        runs.draw(changed)
 
 
-def _form() -> None:
+def _form() -> RunView | None:
+    """Draw the form; the run that it changes."""
     frame.heading(
         "Train on this model",
         "The model answers many questions, greedily and in samples. Kept are those that it answers right, or wrong, "
         "time and again. A sparse probe then looks for neurons whose CETT tells the two apart "
         "(Gao et al. 2025, section 6.1).",
     )
-    info = session.status().info
+    info, again = session.status().info, bool(st.session_state.pop(runs.AGAIN, False))
     if info is None:
         st.markdown(muted("It can begin when the model is loaded."))
-        return
+        return None
     try:
-        changed = form.open_form()
+        changed, gone = form.open_form()
     except HNeuronsError as error:
         jobs.shown_error(error)
-        return
+        return None
     if changed is not None:
-        _changing(changed)
+        _changing(changed, again)
     st.text_input("Name of the run", key="train.name", placeholder="my-first-probe", max_chars=64)
     source = st.segmented_control(
         "Questions", [*([AS_BEGUN] if changed else []), "Those that ship", "My file"],
@@ -74,7 +77,7 @@ def _form() -> None:
     _settings()
     _needed(info, sizes[size], uploaded, changed if source == AS_BEGUN else None)
     if st.button("Start", type="primary", icon=":material/play_arrow:", key="train.start"):
-        _start(uploaded, sizes[size], changed)
+        _start(uploaded, sizes[size], changed, gone)
     form.close_form()
     failed = st.session_state.get(FAILED)
     if isinstance(failed, HNeuronsError):
@@ -83,10 +86,11 @@ def _form() -> None:
     runs.just_started()
     if not st.session_state.pop(runs.SHOWN, True):
         into_view.bring("not-started" if isinstance(failed, HNeuronsError) else "just-started", 1)
+    return changed
 
 
-def _changing(run: RunView) -> None:
-    row = st.container(horizontal=True, vertical_alignment="center")
+def _changing(run: RunView, again: bool) -> None:
+    row = st.container(horizontal=True, vertical_alignment="center", key="changing")
     row.markdown(
         f"Changing **{text.markdown(run.name)}**: its {run.questions:,} questions and its answers stay. Give it more, "
         "or decide otherwise; under another name a new run begins with its answers.",
@@ -95,6 +99,14 @@ def _changing(run: RunView) -> None:
     if row.button("Leave it", key="train.leave"):
         form.leave()
         st.rerun()
+    if again:
+        name = text.markdown(run.name)
+        st.info(
+            f"{name} is being changed already: the form below is its own, with what you changed in it. To begin anew "
+            "from its settings, leave it and change it again.",
+            icon=":material/tune:",
+        )
+        into_view.bring("changing", int(time.time()))
 
 
 def _size_of(run: RunView) -> Size:
@@ -262,16 +274,24 @@ def _judging() -> None:
     )  # fmt: skip
 
 
-def _start(own: tuple[Question, ...] | None, size: Size, changed: RunView | None) -> None:
+def _start(own: tuple[Question, ...] | None, size: Size, changed: RunView | None, gone: str | None) -> None:
     """Begin the run with the questions of a person's file, or with the shipped ones where there is no `own`.
 
     A run that is changed goes on under its name; under another one a new run begins with its answers.
+
+    Args:
+        gone: the run that was changed until now and is there no more: without it another one would begin.
     """
     state = st.session_state
     state[FAILED] = None
     state[runs.SHOWN] = False
     file = state.get("train.file")
     try:
+        if gone is not None:
+            raise BadInput(
+                f"There is no run {gone} any more", "it was deleted while it was being changed",
+                "look at the form again, and press Start for a new run",
+            )  # fmt: skip
         if own is not None and not own:
             raise BadInput("There is no question to ask", "no file was read", "choose a file, or those that ship")
         name = state["train.name"].strip()

@@ -70,6 +70,7 @@ class IdentifyView(PageView):
     SHARED: ClassVar[frozenset[str]] = frozenset(("probe", "card"))
 
     room: Room = "report"
-    form: Annotated[TrainForm, AsJson()] = TrainForm()
+    form: Annotated[TrainForm | None, AsJson()] = None
+    """What stands in the form; None where it is untouched: a fresh one, or as the run was begun that is changed."""
     changing: RunName | None = None
-    """The run that is to be changed or widened: an untouched `form` then is what it was begun with."""
+    """The run that is to be changed or widened."""

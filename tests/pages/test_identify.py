@@ -496,6 +496,80 @@ def test_the_run_that_is_changed_stands_in_the_address_so_that_a_reload_keeps_it
     assert not gone.exception and "There is no run other here" in words(gone) and "changing" not in gone.query_params
 
 
+def changing(client: Standing) -> AppTest:
+    """The form with a run that was begun at another temperature than a fresh form's."""
+    first = opened(client, room="train")
+    first.text_input(key="train.name").set_value("mine")
+    first.number_input(key="train.temperature").set_value(0.5)
+    first.button(key="train.start").click().run()
+    app = opened(client, room="train")
+    app.button(key="change-mine").click().run()
+    assert "Changing **mine**" in words(app) and app.number_input(key="train.temperature").value == 0.5
+    return app
+
+
+def test_a_changed_run_whose_form_became_a_fresh_one_is_not_again_as_it_was_begun_after_a_reload() -> None:
+    client = Standing(job=None, done=False)
+    app = changing(client)
+    app.text_input(key="train.name").set_value("")
+    app.button_group(key="train.source").set_value("Those that ship")
+    app.button_group(key="train.size").set_value("A look")
+    app.number_input(key="train.temperature").set_value(1.0).run()
+    again = opened(client, **address(app))
+    assert "Changing **mine**" in words(again) and address(again) == address(app)
+    assert again.number_input(key="train.temperature").value == 1.0 and again.text_input(key="train.name").value == ""
+    assert again.button_group(key="train.source").value == "Those that ship"
+    again.number_input(key="train.temperature").set_value(0.5)
+    again.text_input(key="train.name").set_value("mine")
+    for name in ("source", "size"):
+        again.button_group(key=f"train.{name}").set_value("As begun")
+    again.run()
+    assert address(again) == {"room": "train", "changing": "mine"}, "as it was begun"
+
+
+def test_a_run_that_is_being_changed_and_is_to_be_changed_once_more_says_so_and_keeps_what_was_typed() -> None:
+    app = changing(Standing(job=None, done=False))
+    app.number_input(key="train.samples").set_value(20).run()
+    app.button(key="change-mine").click().run()
+    assert app.number_input(key="train.samples").value == 20 and app.number_input(key="train.temperature").value == 0.5
+    assert "mine is being changed already" in words(app)
+    app.run()
+    assert "is being changed already" not in words(app)
+
+
+@pytest.mark.parametrize("press", [False, True])
+def test_a_run_that_was_deleted_elsewhere_while_it_was_changed_leaves_what_was_typed(press: bool) -> None:
+    client = Standing(job=None, done=False)
+    app = changing(client)
+    app.number_input(key="train.samples").set_value(20).run()
+    client.runs.delete("mine")
+    app.number_input(key="train.top_k").set_value(7)
+    before = len(client.submitted)
+    if press:
+        app.button(key="train.start").click()
+    app.run()
+    told = words(app)
+    assert not app.exception and "Changing" not in told and "changing" not in address(app)
+    assert "The run mine was deleted while it was being changed. What you typed stays in the form." in told
+    shown = {name: app.number_input(key=f"train.{name}").value for name in ("samples", "top_k", "temperature")}
+    assert shown == {"samples": 20, "top_k": 7, "temperature": 0.5}
+    assert app.text_input(key="train.name").value == "mine"
+    assert app.button_group(key="train.source").value == "Those that ship"
+    assert ("There is no run mine any more" in told) == press and len(client.submitted) == before, "not another run"
+    app.button(key="train.start").click().run()
+    request = client.submitted[-1][1]
+    assert isinstance(request, IdentifyRequest) and (request.name, request.plan.sampling.top_k) == ("mine", 7)
+
+
+def test_an_untouched_form_of_a_run_that_was_deleted_is_a_fresh_one_and_the_page_says_so_by_itself() -> None:
+    client = Standing(job=None, done=False)
+    app = changing(client)
+    app.button(key="delete-mine").click().run()
+    app.button(key="delete-yes").click().run()
+    assert "The run mine was deleted while it was being changed." in words(app) and "you typed" not in words(app)
+    assert app.number_input(key="train.temperature").value == 1.0 and address(app) == {"room": "train"}
+
+
 def test_a_run_that_cannot_be_asked_for_at_the_moment_is_changed_once_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
     client = Standing(job=None, done=False)
     started(client)
