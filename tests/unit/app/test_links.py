@@ -271,7 +271,7 @@ WORDS_OF_PROGRAMS = (
     "float",
     "boolean",
     "tuple",
-    "dict",
+    "dictionary",
     "raw data",
     "sys.",
     "delimiter",
