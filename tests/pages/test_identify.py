@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from html import unescape
+from typing import Any
 from unittest import mock
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import session
-from app.identify import train
+from app.identify import form, train
 from app.identify.view import IdentifyView
 from backend.errors import BackendUnavailable, BadInput
 from backend.identify.answers.items import MIN_SIDE
@@ -561,13 +562,30 @@ def test_a_run_that_was_deleted_elsewhere_while_it_was_changed_leaves_what_was_t
     assert isinstance(request, IdentifyRequest) and (request.name, request.plan.sampling.top_k) == ("mine", 7)
 
 
-def test_an_untouched_form_of_a_run_that_was_deleted_is_a_fresh_one_and_the_page_says_so_by_itself() -> None:
+def test_an_untouched_form_of_a_run_that_was_deleted_is_a_fresh_one() -> None:
     client = Standing(job=None, done=False)
     app = changing(client)
     app.button(key="delete-mine").click().run()
     app.button(key="delete-yes").click().run()
     assert "The run mine was deleted while it was being changed." in words(app) and "you typed" not in words(app)
     assert app.number_input(key="train.temperature").value == 1.0 and address(app) == {"room": "train"}
+
+
+def test_a_run_that_is_gone_when_the_list_of_runs_is_drawn_again_is_told_of_without_a_press(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = Standing(job=None, done=False)
+    app = changing(client)
+    said = form.time_words
+
+    def meanwhile(*asked: Any) -> str:
+        client.runs.delete("mine")
+        return said(*asked)
+
+    monkeypatch.setattr(form, "time_words", meanwhile)
+    app.run()
+    assert not app.exception and "The run mine was deleted while it was being changed." in words(app)
+    assert "Changing" not in words(app)
 
 
 def test_a_run_that_cannot_be_asked_for_at_the_moment_is_changed_once_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
