@@ -48,7 +48,7 @@ REFUSED = [
     (["run", "a", "--plan", BAD_PLAN], '{"sed": 1}', "sed is no setting of this request in HERE/plan.json: "),
     (["run", "a", "--plan", BAD_PLAN], '{"seed": "x"}', "The seed (seed = 'x') is not accepted in HERE/plan.json: "),
     (["run", "a", "--plan", BAD_PLAN], '{"source": 3}', "source = 3 is not accepted in HERE/plan.json: an object with"),
-    (["run", "a", "--plan", BAD_PLAN], '{"source": {"relations": "x"}}', "in HERE/plan.json: a list should stand there; "),
+    (["run", "a", "--plan", BAD_PLAN], '{"source": {"relations": "x"}}', "in HERE/plan.json: a list should stand"),
     (["run", "a", "--plan", BAD_PLAN], '{"source": {"file": "b.csv"}}', "The questions of b.csv are not here: "),
     (["run", "a", "--questions", "HERE/nothing"], "", "nothing cannot be read: No such file or directory; "),
     (["run", "a", "--questions", "HERE/folder"], "", "folder is no regular file: it is a folder; "),
