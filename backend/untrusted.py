@@ -13,7 +13,8 @@ import math
 import os
 import stat
 import zipfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -101,14 +102,6 @@ def beyond(name: str, why: str, limit: str) -> BadInput:
     return BadInput(f"{name} is too large", f"{why}, and this program reads at most {limit}", "take a part of it")
 
 
-def refuse_twice(heading: Iterable[object], name: str, wanted: Collection[str]) -> None:
-    """Raises BadInput where two columns would be read as one."""
-    names = [str(cell).strip().lower() for cell in heading]
-    twice = next((cell for cell in names if cell in wanted and names.count(cell) > 1), None)
-    if twice is not None:
-        raise BadInput(f"{name} has two columns {twice!r}", "one of them would not be read", "rename one of them")
-
-
 def _megabytes(size: int) -> str:
     return f"{size / 1024**2:,.0f} MB" if size >= 1024**2 else f"{size:,} bytes"
 
@@ -160,8 +153,8 @@ class _Twice(Exception):
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     told = dict(pairs)
     if len(told) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _Twice(next(name for name in names if names.count(name) > 1))
+        counts = Counter(name for name, _ in pairs)
+        raise _Twice(next(name for name, count in counts.items() if count > 1))
     return told
 
 

@@ -20,7 +20,8 @@ from backend.errors import BadInput
 from backend.parquet.bounds import BATCH, Bounds
 from backend.parquet.cells import told
 from backend.parquet.weight import light
-from backend.untrusted import beyond, clause, refuse_twice
+from backend.text.columns import column, refuse_twice
+from backend.untrusted import beyond, clause
 
 MEMORY = 3 * 1024**3
 """Bytes that reading may take besides what the process has when it begins; where the system can bound it (Linux)."""
@@ -56,7 +57,7 @@ def _measured(file: pq.ParquetFile, name: str, wanted: Collection[str], bounds: 
     about = file.metadata
     if about.num_rows > bounds.rows:
         raise beyond(name, f"it has {about.num_rows:,} rows", f"{bounds.rows:,}")
-    names = [column for column in file.schema_arrow.names if column.strip().lower() in wanted]
+    names = [top for top in file.schema_arrow.names if column(top) in wanted]
     refuse_twice(names, name, wanted)
     schema = file.schema
     tops = set(names)

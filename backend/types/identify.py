@@ -53,11 +53,11 @@ class Question(Frozen):
 class ReadQuestions(Frozen):
     """The questions of a person's file, and which of its rows are none of them and why.
 
-    incomplete: without a question or an answer. unusable: no answer has a letter or digit, by which answers are
-    compared. unclear: an answer that another program turned into a text which cannot be read back. long: of more than
-    `MAX_TEXT` characters, or with more answers than are read. broken: not text, or no row. repeated: they ask what
-    another row asks, and their answers are with that one's. where: of each of these kinds the first rows' places.
-    Those that a limit did not draw are not counted: that was asked for.
+    incomplete: without a question or an answer. unusable: no answer has a letter or digit beside an article, by which
+    answers are compared. unclear: an answer that another program turned into a text which cannot be read back. long: of
+    more than `MAX_TEXT` characters, or with more answers than are read. broken: not text, or no row. repeated: they
+    ask what another row asks, and their answers are with that one's. where: of each of these kinds the first rows'
+    places. Those that a limit did not draw are not counted: that was asked for.
     """
 
     questions: tuple[Question, ...]
@@ -90,8 +90,8 @@ class ReadQuestions(Frozen):
 
 _LOST = {
     "incomplete": "without a question or an answer",
-    "unusable": "whose answers have no letter or digit",
-    "unclear": "with a list, object or moment that cannot be read back",
+    "unusable": "whose answers have no letter or digit beside an article",
+    "unclear": "with a list, object, moment or letter of a choice that cannot be read back",
     "long": f"of more than {MAX_TEXT:,} characters",
     "broken": "that are no text",
     "repeated": "that ask what another one asks (their answers count there)",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -36,6 +36,9 @@ _CALLS = re.compile(
     r"|Set|OrderedDict|defaultdict|Counter|mappingproxy|deque|str_?|bytes_?|string_|bool_?|u?int\d*|float\d*|Decimal|Fraction"
     r"|Timestamp|datetime64|date|datetime)"
 )
+_OPTIONS = frozenset({"dtype", "device", "requires_grad", "grad_fn", "shape", "size", "name", "length", "maxlen",
+                      "tz", "tzinfo", "freq", "unit", "fold", "weak_type"})  # fmt: skip
+"""What tools print behind values to say of which kind they are."""
 _COLON = re.compile(r"\s*:")
 _OBJECTS = re.compile(r"(?:\w+\.)*(?:[A-Z]\w*|namespace)")
 """Names of classes, whose fields are printed with their names."""
@@ -112,7 +115,7 @@ class Literal:
         value = held[0] if held else keyed or []
         is_pairs = isinstance(value, list) and all(isinstance(one, list) and len(one) == 2 for one in value)
         if last.lower().endswith("dict") and is_pairs:
-            return {str(key): inner for key, inner in value}
+            return _each_once((str(key), inner) for key, inner in value)
         return list(value) if isinstance(value, Tuple) else value
 
     def _object(self, depth: int) -> dict[str, Any]:
@@ -126,12 +129,12 @@ class Literal:
         """(values, values by their keys, commas) up to the closing bracket. Raises NoLiteral where two values are
         not apart."""
         held: list[Any] = []
-        keyed: dict[str, Any] = {}
+        keyed: list[tuple[str, Any]] = []
         commas, apart = 0, True
         while True:
             start, (kind, token) = self.place, self._next()
             if (kind, token) == ("mark", CLOSES[opening]):
-                return held, keyed, commas
+                return held, _each_once(keyed), commas
             if (kind, token) == ("mark", ","):
                 if apart:
                     raise NoLiteral
@@ -140,27 +143,37 @@ class Literal:
             if not apart and not self.text[start].isspace():
                 raise NoLiteral
             if kind == "option" and has_fields:
-                keyed[token] = self.value(depth + 1)
+                keyed.append((token, self.value(depth + 1)))
             elif kind == "option":
-                self._option()
+                self._option(token)
             else:
                 self.place = start
                 self._element(opening, held, keyed, depth)
             apart = False
 
-    def _element(self, opening: str, held: list[Any], keyed: dict[str, Any], depth: int) -> None:
+    def _element(self, opening: str, held: list[Any], keyed: list[tuple[str, Any]], depth: int) -> None:
         value = self.value(depth + 1)
         if opening == "{" and (colon := _COLON.match(self.text, self.place)):
             self.place = colon.end()
-            keyed[str(value)] = self.value(depth + 1)
+            keyed.append((str(value), self.value(depth + 1)))
         else:
             held.append(value)
 
-    def _option(self) -> None:
-        """Past a name and its value, as in dtype=object."""
+    def _option(self, name: str) -> None:
+        """Past a name and its value, as in dtype=object. Raises NoLiteral for other names: theirs may be an answer."""
         kind, _ = self._next()
-        if kind not in ("name", "text", "number"):
+        if name not in _OPTIONS or kind not in ("name", "text", "number"):
             raise NoLiteral
+
+
+def _each_once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """The object with these parts. Raises Unclear where one is named twice."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise Unclear("an object that names a part twice")
+        found[key] = value
+    return found
 
 
 def _made(opening: str, held: list[Any], keyed: dict[str, Any], commas: int) -> Any:

@@ -7,6 +7,8 @@ told by its ending, its columns by their names. How rows are read is
 
 from __future__ import annotations
 
+import os
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,19 +20,26 @@ from backend.errors import BadInput
 from backend.identify.formats.limits import LARGE, MAX_BYTES, MAX_LIST
 from backend.identify.formats.literals import Unclear
 from backend.identify.formats.rows import ENDINGS, rows
-from backend.identify.formats.spellings import spellings, whole, word
+from backend.identify.formats.spellings import is_printed_list, spellings, whole, word
 from backend.identify.questions.questions import checked, chosen, same
+from backend.text.columns import column, refuse_twice
 from backend.text.verdict import normalise
 from backend.types.identify import MAX_TEXT, Question, ReadQuestions
 from backend.types.plan import Source
-from backend.untrusted import beyond, bytes_of, refuse_twice
+from backend.untrusted import beyond, bytes_of
 
 _QUESTION = ("question", "prompt", "query")
 _ANSWERS = ("answers", "answer", "possible_answers", "ground_truth", "objects")
 _ALIASES = ("aliases", "answer_aliases")
 """More spellings of the answer that stands in another column, or all of them."""
-_CHOICES = ("choices", "options")
-"""Where an answer like 1 or "B" says which of them, and by which count is not known."""
+_CHOICES = (
+    *("choices", "options", "b", "option_b", "option b", "optionb", "choice_b", "choice b", "opb"),
+    *("option2", "option_2", "option 2", "choice2", "choice_2", "choice 2"),
+)
+"""Where an answer like 1 or "B" says which of them, and by which count is not known. Of columns with a choice each the
+second, which no question without choices has."""
+_CHOICE = re.compile(r"[(\[]?\w[)\].:]?")
+"""How an answer says which: 1, B, (B) or B."""
 _RELATION = ("relation", "prop", "category", "kind", "topic")
 _ENTITY = ("entity", "subj", "subject")
 _ID = ("id", "question_id", "qid")
@@ -49,8 +58,8 @@ Lost = Literal["incomplete", "unusable", "unclear", "long", "broken"]
 
 def read_path(path: Path, source: Source = ALL, seed: int = 0) -> ReadQuestions:
     """The questions in `path` that `source` asks. Raises BadInput."""
-    if path.is_file():
-        # A large one of another kind need not be read; what is no file is told as that.
+    # A large one of another kind need not be read; what is no file, or no name of one, is told as that.
+    if os.path.isfile(path):
         _ending(path.name)
     return read(bytes_of(path, MAX_BYTES, name=path.name), path.name, source, seed)
 
@@ -107,7 +116,7 @@ class _Told:
         if not isinstance(row, Mapping):
             self._lose("long" if row is LARGE else "broken", place, "")
             return
-        cells = {str(key).strip().lower(): value for key, value in row.items()}
+        cells = {column(key): value for key, value in row.items()}
         if len(cells) < len(row):
             refuse_twice(row, f"{self.name}, {place}", _KNOWN)
         id = _first(cells, _ID)
@@ -136,7 +145,7 @@ class _Told:
             if self.rows == 1:
                 raise BadInput(
                     f"{self.name} has no column of {'questions' if text_key is None else 'answers'}",
-                    f"its columns are {', '.join(map(str, row))[:120]}",
+                    f"its columns are {', '.join(map(str, row))[:120]}" if row else "its first row has none",
                     "name them 'question' and 'answers'",
                 )
             return "incomplete"
@@ -144,6 +153,9 @@ class _Told:
             return "long"
         try:
             text = word(cells[text_key])
+            if len(text) <= MAX_TEXT and is_printed_list(text):
+                # As a list that is one: no single question can be told from it.
+                return "incomplete"
             answers = self._answers(cells, held, place) if len(text) <= MAX_TEXT else ()
         except Unclear:
             return "unclear"
@@ -248,4 +260,4 @@ def _first(cells: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def _is_choice(answers: Sequence[str]) -> bool:
-    return len(answers) == 1 and len(answers[0]) == 1
+    return bool(answers) and all(map(_CHOICE.fullmatch, answers))

@@ -13,7 +13,7 @@ stays as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -22,17 +22,18 @@ from typing import Any
 from backend.errors import BadInput
 from backend.identify.formats.literals import CLOSES, MAX_DIGITS, Literal, NoLiteral, Tuple, Unclear
 from backend.identify.formats.printed import is_foreign, is_unread
+from backend.text.columns import bare, column
 from backend.untrusted import MAX_DEPTH, json_value
 
 MISSING = frozenset(
     {"nan", "NaN", "NaT", "<NA>", "None", "null", "\\N", "undefined", "np.nan", "missing", "<nil>", "<null>"}
     | {"NULL", "(NULL)", "(null)", "[NULL]", "character(0)", "integer(0)", "numeric(0)", "logical(0)"}
-    | {"NA_character_", "list(NULL)"}
-    | {"#N/A", "#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!", "#ERROR!", "#SPILL!", "#CALC!", "#BUSY!"}
-    | {"#GETTING_DATA", "#UNKNOWN!", "#FIELD!", "#BLOCKED!", "#CONNECT!", "#PYTHON!", "#EXTERNAL!", "#TIMEOUT!"}
+    | {"NA_character_", "list(NULL)", "N/A", "n/a", "-nan", "-NaN", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND"}
+    | {"#N/A", "#N/A N/A", "#N/B", "#N/D", "#N/V", "#NV", "#I/T", "#GETTING_DATA"}
 )
-"""How tools write that nothing is there, where a table was turned into text; spreadsheets what they could not work
-out."""
+"""How tools write that nothing is there, where a table was turned into text."""
+_FAILED = re.compile(r"#[\u00a1\u00bf]?[^\W\d_a-z][^\W\d_a-z/]*(?:/0)?[!?]|Err:\d{3}")
+"""What spreadsheets write in any language for what they could not work out: #NAME?, #WERT!, #DIV/0!, Err:502."""
 _NO_NUMBER = frozenset({"nan", "NaN", "NaT", "<NA>"})
 """Of these, what is no text in a list either: there "None" is a word, since nothing has a sign of its own."""
 _KEYS = ("value", "text", "answer", "answers", "aliases", "normalized_aliases")
@@ -60,28 +61,30 @@ _BYTES = re.compile(r"[bBuU](?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")", re.DOTA
 _QUOTED = r"(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
 _ROW = re.compile(rf"(?:\[1\]\s+{_QUOTED}(?:\s+{_QUOTED})*|{_QUOTED}(?:\s*,\s*{_QUOTED})+),?", re.DOTALL)
 """Texts of a list without its brackets, and of a vector as R prints it."""
-_ROW_CUT = re.compile(
-    rf"{_QUOTED}(?:\s*+,\s*+{_QUOTED})*+\s*+,\s*+(?:(?:\.\.\.|\u2026)|['\"][^'\"]*+(?:(?<=\.\.\.)|(?<=\u2026)))"
-    r"|\"[^\"]*+\"(?:\s*+,\s*+\"[^\"]*+\")*+\s*+,\s*+\"[^\"]*+",
-    re.DOTALL,
-)
-"""Of such a list, one whose last text is dots, or was opened and not closed."""
+_ROW_CUT = re.compile(rf"{_QUOTED}(?:\s*+,\s*+{_QUOTED})*+\s*+,\s*+(?:\.\.\.|\u2026|'[^']*+|\"[^\"]*+)?", re.DOTALL)
+"""Of such a list, one that ends in a comma, in dots, or in a text that was opened and not closed."""
 _TEXT_OF_LIST = re.compile(r"(?P<mark>['\"])\s*\\*[\[{].*[\]}]\s*(?P=mark)", re.DOTALL)
 """A list that was written as a text twice."""
-_FORMULA = re.compile(r'="([^"]*)"')
+_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
 """How a text is kept a text in a CSV that a spreadsheet opens."""
 
 
-def word(value: Any, missing: frozenset[str] = MISSING) -> str:
+def _is_nothing(text: str) -> bool:
+    return text in MISSING or bool(_FAILED.fullmatch(text))
+
+
+def word(value: Any, is_missing: Callable[[str], bool] = _is_nothing) -> str:
     """A cell as text; '' for nothing, and for lists and objects. Raises Unclear for what no text stands for."""
     if value is None or isinstance(value, (list, tuple, set, Mapping)) or value != value:
         return ""
     if isinstance(value, str):
-        stripped = value.strip()
+        stripped = bare(value)
         if _BYTES.fullmatch(stripped):
             return word(_unprinted(stripped))
+        if formula := _FORMULA.fullmatch(stripped):
+            return word(formula[1].replace('""', '"'))
         midnight = _MIDNIGHT.fullmatch(stripped)
-        return midnight[1] if midnight else "" if stripped in missing else stripped
+        return midnight[1] if midnight else "" if is_missing(stripped) else stripped
     if isinstance(value, bytes):
         with suppress(UnicodeDecodeError):
             return word(value.decode())
@@ -112,7 +115,7 @@ def whole(text: str) -> str | None:
 def spellings(value: Any) -> tuple[str, ...]:
     """Every spelling of a cell of answers, in order, each once. Raises Unclear."""
     try:
-        words = (word(one, _NO_NUMBER).strip('"').strip() for one in _flat(value, bars=True))
+        words = (word(one, _NO_NUMBER.__contains__).strip('"').strip() for one in _flat(value, bars=True))
         return tuple(dict.fromkeys(one for one in words if one))
     except RecursionError as error:
         raise Unclear("lists too deep in each other") from error
@@ -123,17 +126,19 @@ def _flat(value: Any, bars: bool, depth: int = 0) -> Iterable[Any]:
     if depth > MAX_DEPTH:
         raise Unclear("lists too deep in each other")
     if isinstance(value, str):
-        held = _spelt_list(value.strip(), is_element=not bars)
+        held = _spelt_list(bare(value), is_element=not bars)
         if held is not None:
             yield from _flat(held, bars, depth + 1)
         else:
             parts = _barred(value) if bars else [value]
             # A cell that says "None" has nothing in it; in a list, where nothing has its own sign, "None" is a word.
-            yield from (part for part in parts if depth or part.strip() not in MISSING)
+            yield from (part for part in parts if depth or not _is_nothing(part.strip()))
     elif isinstance(value, Mapping):
-        told = {str(key).strip().lower(): inner for key, inner in value.items()}
+        told = {column(key): inner for key, inner in value.items()}
         if value and not set(_KEYS) & set(told):
             raise Unclear("an object whose parts are not known")
+        if len(told) < len(value):
+            raise Unclear("an object that names a part twice")
         for key in _KEYS:
             yield from _flat(told.get(key), bars, depth + 1)
     elif isinstance(value, (list, tuple, set, frozenset)):
@@ -156,10 +161,10 @@ def _barred(text: str) -> list[str]:
     A worked answer of a problem ("... #### 72") is what stands behind its mark.
     """
     text = text.strip()
-    worked = re.search(r"(?:\A|\n)####\s*([^\n]+)\Z", text) if "####" in text else None
+    worked = re.search(r"(?:\A|\n)####\s*+([^\n]++)\Z", text) if "####" in text else None
     if worked:
         return [worked[1]]
-    if "\n" in text or ";" in text and re.search(r";\s*\S", re.sub(r"&#?\w{1,8};", "", text)):
+    if "\n" in text or "\r" in text or ";" in text and re.search(r";\s*\S", re.sub(r"&#?\w{1,8};", "", text)):
         raise Unclear("a list with another mark than bars")
     return text.split("|")
 
@@ -176,7 +181,7 @@ def _spelt_list(text: str, is_element: bool) -> list[Any] | dict[str, Any] | Non
     if not is_element and (fields := _fields(text)):
         return fields
     if formula := _FORMULA.fullmatch(text):
-        return [formula[1]]
+        return [formula[1].replace('""', '"')]
     if not is_element and _TEXT_OF_LIST.fullmatch(text) and (twice := _unpacked(text)) is not None:
         return [twice]
     if is_foreign(text):
@@ -204,6 +209,14 @@ def _spelt_list(text: str, is_element: bool) -> list[Any] | dict[str, Any] | Non
     if is_printed and not isinstance(held, (list, dict)):
         return [held]
     return held if isinstance(held, (list, dict)) else None
+
+
+def is_printed_list(text: str) -> bool:
+    """Whether a text is nothing but a list or object as other tools print it, whole or cut short."""
+    try:
+        return _spelt_list(text, is_element=False) is not None
+    except Unclear:
+        return text[:1] in CLOSES and text.endswith((CLOSES[text[0]], "...", "\u2026"))
 
 
 def _unpacked(text: str) -> list[Any] | dict[str, Any] | None:
@@ -250,7 +263,7 @@ def _is_broken(text: str, is_element: bool) -> bool:
     if opening == "(":
         # "('Til) I Kissed You" is a song.
         first = re.match(r"\(\s*(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")\s*,", text, re.DOTALL)
-        return bool(first) and text.endswith((")", "...", "\u2026"))
+        return bool(first)
     if re.match(r"[\[{][\s\[({]*[bBuU]?['\"]", text):
         return True
     is_enclosed = text.endswith(CLOSES[opening]) and text.count(opening) == 1

@@ -65,20 +65,9 @@ def read_answers(path: Path) -> list[Tokenised]:
             continue
         place = f"{path.name}, line {number}"
         told = json_value(line, place)
-        try:
-            answers = [
-                Tokenised(
-                    key,
-                    str(row["question"]),
-                    str(row["response"]),
-                    _words(row["tokenized_response"]),
-                    _words(row["answer_tokens"]),
-                )
-                for key, row in told.items()
-            ]
-        except (KeyError, TypeError, AttributeError) as error:
-            raise BadInput(f"{place} is no answer", f"{error!r}"[:120], "correct it") from error
-        for one in answers:
+        if not isinstance(told, dict):
+            raise BadInput(f"{place} is no answer", "it is no object of answers by their ids", "correct it")
+        for one in (_answer(key, row, place) for key, row in told.items()):
             if one.id in found:
                 raise BadInput(
                     f"{place} answers {one.id[:60]} again",
@@ -87,6 +76,24 @@ def read_answers(path: Path) -> list[Tokenised]:
                 )
             found[one.id] = one
     return list(found.values())
+
+
+def _answer(id: str, row: Any, place: str) -> Tokenised:
+    """An answer by its parts. Raises BadInput that names the part which is not there or is of another kind."""
+    held = row if isinstance(row, dict) else {}
+    for part in ("question", "response"):
+        if not isinstance(held.get(part), str):
+            raise BadInput(f"{place} is no answer", f"its {part!r} is no text", "correct it")
+    try:
+        return Tokenised(
+            id,
+            held["question"],
+            held["response"],
+            _words(held.get("tokenized_response")),
+            _words(held.get("answer_tokens")),
+        )
+    except TypeError as error:
+        raise BadInput(f"{place} is no answer", f"of its tokens {error}", "correct it") from error
 
 
 def read_ids(path: Path) -> dict[Side, tuple[str, ...]]:
@@ -118,7 +125,9 @@ def _refuse_twice(ids: Mapping[Side, Sequence[str]], name: str) -> None:
 
 def _words(value: Any) -> tuple[str, ...]:
     """The texts and numbers of a list, as texts. Raises TypeError for anything else: a text alone would be letters."""
-    if not isinstance(value, list) or not all(isinstance(one, (str, int)) for one in value):
+    if not isinstance(value, list) or not all(
+        isinstance(one, (str, int)) and not isinstance(one, bool) for one in value
+    ):
         raise TypeError(f"{str(value)[:40]} is no list of texts")
     return tuple(map(str, value))
 

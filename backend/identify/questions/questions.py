@@ -6,6 +6,7 @@ Owns the shipped questions and the bound and order of any set. Refuses to read f
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import count
@@ -22,6 +23,8 @@ from backend.types.identify import Question
 from backend.types.plan import Source
 
 MAX_QUESTIONS = 50_000
+_UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u200e\u200f\u2060\ufeff"))
+"""Where a word may be parted, and marks of direction and of byte order: they change nothing of what is asked."""
 
 
 def shipped(relations: Iterable[str] = (), per_relation: int | None = None, seed: int = 0) -> tuple[Question, ...]:
@@ -210,8 +213,9 @@ def checked(questions: Sequence[Question]) -> tuple[Question, ...]:
 
 
 def same(text: str) -> str:
-    """What two texts have in common that ask the same: case and spaces aside."""
-    return " ".join(text.split()).casefold()
+    """What two texts have in common that ask the same: case, spaces, and how Unicode writes a character aside."""
+    seen = unicodedata.normalize("NFC", text.translate(_UNSEEN))
+    return " ".join(seen.split()).casefold()
 
 
 def _unique(questions: Sequence[Question]) -> Iterable[Question]:

@@ -148,7 +148,7 @@ def test_a_cell_that_cannot_be_made_is_counted_and_its_neighbours_are_read(kind:
     table = pa.table({"id": ["a", "b"], "question": ["Who?", "When?"], "answers": column})
     if expected is None:
         with pytest.raises(
-            BadInput, match=r"1 without .* \(row 2, id b\), 1 with a list, object or moment .*row 1, id a"
+            BadInput, match=r"1 without .* \(row 2, id b\), 1 with a list, object, moment .*row 1, id a"
         ):
             questions.read(parquet(table), "q.parquet")
         return
@@ -157,20 +157,22 @@ def test_a_cell_that_cannot_be_made_is_counted_and_its_neighbours_are_read(kind:
     why = (
         "without a question or an answer"
         if kind == "nothing"
-        else "with a list, object or moment that cannot be read back"
+        else "with a list, object, moment or letter of a choice that cannot be read back"
     )
     assert told.left_out == f"Left out of 2 rows: 1 {why} (row 1, id a)."
 
 
 def test_a_moment_in_a_zone_that_nobody_knows_is_no_moment_and_no_package_is_blamed() -> None:
     column = pa.array([0, 1], pa.timestamp("ms", "Mars/Phobos"))
-    with pytest.raises(BadInput, match=r"2 with a list, object or moment that cannot be read back \(row 1; row 2\)"):
+    with pytest.raises(
+        BadInput, match=r"2 with a list, object, moment or .* that cannot be read back \(row 1; row 2\)"
+    ):
         read(column)
 
 
 def test_an_object_with_two_parts_of_one_name_gives_none_of_them() -> None:
     column = pa.StructArray.from_arrays([pa.array(["a"]), pa.array(["b"])], ["value", "value"])
-    with pytest.raises(BadInput, match="1 with a list, object or moment"):
+    with pytest.raises(BadInput, match="1 with a list, object, moment"):
         read(column)
 
 
@@ -184,3 +186,16 @@ def test_a_name_of_a_column_that_is_no_text_is_told_in_plain_words() -> None:
     payload = plain().replace(b"answers", b"answer\xff")
     with pytest.raises(BadInput, match=r"cannot be read: a name in it is no UTF-8; save it as Parquet again"):
         questions.read(payload, "q.parquet")
+
+
+def test_headings_are_read_as_those_of_a_table_are() -> None:
+    table = pa.table({"\ufeffQuestion\u00a0": ["Who?"], " ANSWERS": ["Rome"]})
+    assert [one.answers for one in questions.read(parquet(table), "q.parquet").questions] == [("Rome",)]
+    with pytest.raises(BadInput, match="two columns 'answers'"):
+        questions.read(parquet(table.append_column("answers", pa.array(["Oslo"]))), "q.parquet")
+
+
+def test_parts_whose_names_differ_in_case_alone_are_two_parts_of_one_name() -> None:
+    for column in (pa.array([[("value", "a"), ("Value ", "b")]], TEXTS), pa.array([{"value": "a", "VALUE": "b"}])):
+        with pytest.raises(BadInput, match="1 with a list, object, moment"):
+            read(column)

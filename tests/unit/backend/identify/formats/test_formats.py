@@ -104,7 +104,8 @@ def test_every_row_that_is_no_question_is_counted_by_its_reason() -> None:
     assert (told.rows, told.incomplete, told.unusable, told.long, told.broken, told.repeated) == (8, 3, 1, 1, 2, 0)
     assert told.left_out == (
         "Left out of 8 rows: 3 without a question or an answer (row 2; row 4; row 5), "
-        "1 whose answers have no letter or digit (row 3, id tc_7), 1 of more than 2,000 characters (row 6), "
+        "1 whose answers have no letter or digit beside an article (row 3, id tc_7), "
+        "1 of more than 2,000 characters (row 6), "
         "2 that are no text (row 7; row 8)."
     )
     assert questions.read(csv("question,answer\nWho?,B\n\nWhat?,B\n"), "q.csv", Source(limit=1)).left_out == ""

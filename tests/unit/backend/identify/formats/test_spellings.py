@@ -476,13 +476,16 @@ def test_each_row_that_cannot_be_used_is_counted_by_its_reason_with_place_and_id
     places = {"q.csv": ("line 3", "line 4", "line 5"), "q.jsonl": ("line 2", "line 3", "line 4")}
     b, c, d = places.get(name, ("row 2", "row 3", "row 4"))
     assert told.left_out == (
-        f"Left out of 4 rows: 1 without a question or an answer ({d}, id d), 1 whose answers have no letter or digit "
-        f"({b}, id b), 1 with a list, object or moment that cannot be read back ({c}, id c)."
+        f"Left out of 4 rows: 1 without a question or an answer ({d}, id d), "
+        f"1 whose answers have no letter or digit beside an article ({b}, id b), "
+        f"1 with a list, object, moment or letter of a choice that cannot be read back ({c}, id c)."
     )
 
 
 def test_where_no_row_can_be_used_the_reasons_are_told() -> None:
-    with pytest.raises(BadInput, match=r"1 whose answers have no letter or digit \(line 2, id tc_1\)"):
+    with pytest.raises(
+        BadInput, match=r"1 whose answers have no letter or digit beside an article \(line 2, id tc_1\)"
+    ):
         questions.read(b"id,question,answer\ntc_1,Who?,*\n", "q.csv")
 
 
