@@ -195,6 +195,9 @@ def read(kind: type[Frozen], given: Mapping[str, str]) -> tuple[dict[str, Any], 
         try:
             value, told = _changes(param, text) if param.spelling is JSON else (param.read(text), ())
             notes += told
+            if told and not value.model_fields_set:
+                # Nothing of it can be read: it says nothing, and no fresh one either.
+                continue
         except (ValueError, BadInput) as error:
             notes.append(_note(param.key, text, _why(error)))
         except RecursionError:

@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
             sys.stderr.write("Stopped.\n")
         return status
     except TyperException as error:
-        return _refused(usage.refusal(error), as_json)
+        return _refused(usage.refusal(error, arguments, typer.main.get_command(program())), as_json)
     except ExpectedError as error:
         return _refused(in_tree(error), as_json)
     except (KeyboardInterrupt, Abort) as error:

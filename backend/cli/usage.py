@@ -6,6 +6,7 @@ Owns that translation and which `--help` is pointed to. Where it knows no words 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from typer.exceptions import TyperException
 
@@ -33,12 +34,22 @@ _SAID = (
 """What the reader says, and the first two parts of ours; its groups are put in."""
 
 
-def refusal(error: TyperException) -> BadInput:
-    """What is wrong with the words, why, and whose help tells what there is."""
-    context = getattr(error, "ctx", None)
-    instead = f"see {'hneurons' if context is None else context.command_path} --help"
+def refusal(error: TyperException, arguments: Sequence[str], command: object) -> BadInput:
+    """What is wrong with the arguments of a command, why, and whose help tells what there is."""
+    instead = f"see {' '.join(['hneurons', *_named(arguments, command)])} --help"
     said = error.format_message().rstrip(".")
     for pattern, what, why in _SAID:
         if found := re.fullmatch(pattern, said, re.DOTALL):
             return BadInput(what.format(*found.groups()), why.format(*found.groups()), instead)
     return BadInput("The command is not understood", said, instead)
+
+
+def _named(arguments: Sequence[str], command: object) -> list[str]:
+    """The names at the head of the arguments that lead to a command: not every error says whose it is."""
+    words: list[str] = []
+    for word in arguments:
+        inner = getattr(command, "commands", {}).get(word)
+        if inner is None:
+            break
+        words, command = [*words, word], inner
+    return words

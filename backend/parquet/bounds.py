@@ -25,6 +25,8 @@ class Bounds:
         row: bytes of one row; a heavier one is told and not made.
         values: of one list; a row with a longer one is told and not made.
         depth: lists in each other.
+        memory: bytes that reading may take besides what its process has when it begins; where the system can bound it
+            (Linux).
     """
 
     rows: int
@@ -35,3 +37,4 @@ class Bounds:
     row: int
     values: int
     depth: int
+    memory: int

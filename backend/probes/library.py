@@ -67,7 +67,15 @@ def refuse_foreign(folder: Path) -> None:
 
 _ANEW = "resume it: it is written anew"
 _ITEMS = Bounds(
-    rows=10**7, columns=1_000, cells=10**9, unpacked=2 * 10**9, written=4 * 10**9, row=10**9, values=10**6, depth=9
+    rows=10**7,
+    columns=1_000,
+    cells=10**9,
+    unpacked=2 * 10**9,
+    written=4 * 10**9,
+    row=10**9,
+    values=10**6,
+    depth=9,
+    memory=8 * 1024**3,
 )
 """Of a run's own items: beyond what any run makes, since nothing but damage is to be kept out."""
 

@@ -92,7 +92,7 @@ _LOST = {
     "incomplete": "without a question or an answer",
     "unusable": "whose answers have no letter or digit beside an article",
     "unclear": "with a list, object, moment or letter of a choice that cannot be read back",
-    "long": f"of more than {MAX_TEXT:,} characters",
+    "long": f"with a question of more than {MAX_TEXT:,} characters, or with longer answers than are read",
     "broken": "that are no text",
     "repeated": "that ask what another one asks (their answers count there)",
 }

@@ -6,6 +6,7 @@ from Python. Refuses to judge: the request's own type does. It knows no door.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -93,7 +94,10 @@ def read_stored(kind: type[M], payload: bytes) -> M | None:
 
 
 def shorten(value: object, length: int = 40) -> str:
-    """`value` as Python writes it, cut to `length` characters; safe to put into any message."""
+    """`value` as Python writes it, nothing and truths as JSON does, cut to `length` characters; safe to put into any
+    message."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     shown = repr(value) if not isinstance(value, str) else repr(value[:length])
     return shown if len(shown) <= length + 2 else shown[: length - 3] + "..."
 

@@ -18,6 +18,8 @@ MAX_ROWS = 350_000
 MAX_COLUMNS = 1_000
 MAX_CELLS = 20_000_000
 """Single values of a Parquet file's columns that are read."""
+MAX_MEMORY = 3 * 1024**3
+"""Bytes that reading a Parquet file may take."""
 MAX_ROW = 10_000_000
 """Characters of one line, and bytes of one row."""
 

@@ -22,6 +22,7 @@ def bounds() -> Bounds:
         row=limits.MAX_ROW,
         values=limits.MAX_LIST,
         depth=MAX_DEPTH,
+        memory=limits.MAX_MEMORY,
     )
 
 

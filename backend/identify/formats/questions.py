@@ -33,17 +33,19 @@ _ANSWERS = ("answers", "answer", "possible_answers", "ground_truth", "objects")
 _ALIASES = ("aliases", "answer_aliases")
 """More spellings of the answer that stands in another column, or all of them."""
 _CHOICES = (
-    *("choices", "options", "b", "option_b", "option b", "optionb", "choice_b", "choice b", "opb"),
+    *("choices", "options", "option_b", "option b", "optionb", "choice_b", "choice b", "opb"),
     *("option2", "option_2", "option 2", "choice2", "choice_2", "choice 2"),
 )
 """Where an answer like 1 or "B" says which of them, and by which count is not known. Of columns with a choice each the
 second, which no question without choices has."""
+_LETTERS = ("a", "b")
+"""The same where each column has its letter alone for a name: one of them may be anything."""
 _CHOICE = re.compile(r"[(\[]?\w[)\].:]?")
 """How an answer says which: 1, B, (B) or B."""
 _RELATION = ("relation", "prop", "category", "kind", "topic")
 _ENTITY = ("entity", "subj", "subject")
 _ID = ("id", "question_id", "qid")
-_KNOWN = {*_QUESTION, *_ANSWERS, *_ALIASES, *_CHOICES, *_RELATION, *_ENTITY, *_ID}
+_KNOWN = {*_QUESTION, *_ANSWERS, *_ALIASES, *_CHOICES, *_LETTERS, *_RELATION, *_ENTITY, *_ID}
 MAX_ANSWERS = 200_000
 """Characters of one question's answers together."""
 MAX_KEPT = 200_000_000
@@ -180,7 +182,10 @@ class _Told:
                 "one of them may hold choices, or what a model said",
                 "leave only the column of known answers",
             )
-        if any(cells.get(key) is not None for key in _CHOICES) and any(map(_is_choice, told.values())):
+        offered = any(cells.get(key) is not None for key in _CHOICES) or all(
+            cells.get(key) is not None for key in _LETTERS
+        )
+        if offered and any(map(_is_choice, told.values())):
             raise Unclear("the number of a choice")
         return tuple(dict.fromkeys(one for found in told.values() for one in found))
 

@@ -1,4 +1,4 @@
-"""The rows of a person's file, one at a time: CSV, TSV, JSON, JSON lines (and Parquet, by its own module).
+"""The rows of a person's file, one at a time: JSON and JSON lines (tables and Parquet by modules of their own).
 
 Owns what is a row of each, within the limits of `backend.identify.formats.limits`. Only the columns that are asked for
 are kept. Lines are split at "\\n" alone, but in tables: answers hold other line separators. What a row means
@@ -8,18 +8,17 @@ is `backend.identify.formats.questions`'s.
 from __future__ import annotations
 
 import codecs
-import csv
 import io
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
-from backend import spreadsheet
 from backend.errors import BadInput
 from backend.identify.formats import limits
-from backend.identify.formats.limits import LARGE, MAX_BYTES, MAX_COLUMNS, MAX_ROW, Row
+from backend.identify.formats.limits import LARGE, MAX_BYTES, MAX_ROW, Row
 from backend.identify.formats.parquet import parquet
+from backend.identify.formats.tables import table
+from backend.identify.formats.texts import decoded, has_question, no_utf8
 from backend.text.columns import column, refuse_twice
 from backend.untrusted import beyond, json_value
 
@@ -29,9 +28,6 @@ _PACKED = {
     b"\x1f\x8b": "packed with gzip",
     b"PAR1": "a Parquet file",
 }
-_QUOTED = re.compile(r'"[^"]*"(?:[,;\t]"[^"]*")+\s*')
-_OF_R = re.compile(r"NA|TRUE|FALSE|NaN|-?Inf|[-+\d.,:eETZ ]*")
-"""What R writes without quotation marks: numbers, days and truths."""
 ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 
 
@@ -47,11 +43,11 @@ def rows(payload: bytes, name: str, ending: str, wanted: Collection[str]) -> Ite
     elif packed := next((kind for magic, kind in _PACKED.items() if payload.startswith(magic)), None):
         raise BadInput(f"{name} is no text", f"it is {packed}", "save the table in it as CSV")
     elif payload.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise _no_utf8(name, 0)
+        raise no_utf8(name, 0)
     elif b"\0" in payload:
         raise BadInput(f"{name} is no text", "it holds a zero byte", "save it as UTF-8")
     elif ending in (".csv", ".tsv"):
-        found = _table(payload, name, "\t" if ending == ".tsv" else None, wanted)
+        found = table(payload, name, "\t" if ending == ".tsv" else None, wanted)
     else:
         found = _json(payload, name, ending, wanted)
     for count, row in enumerate(found):
@@ -73,137 +69,11 @@ def _lines(payload: bytes, name: str) -> Iterator[tuple[int, str]]:
         try:
             text = line.decode()
         except UnicodeDecodeError as error:
-            raise _no_utf8(name, stream.tell() - len(line) + error.start) from error
+            raise no_utf8(name, stream.tell() - len(line) + error.start) from error
+        # Files that were put together hold byte order marks in their midst.
+        text = text.lstrip("\ufeff").rstrip("\r\n")
         if text.strip():
-            yield number, text.rstrip("\r\n")
-
-
-def _no_utf8(name: str, place: int) -> BadInput:
-    return BadInput(f"{name} is not UTF-8", f"byte {place} belongs to no character", "save it as UTF-8")
-
-
-def _table(payload: bytes, name: str, separator: str | None, wanted: Collection[str]) -> Iterator[Row]:
-    lines = _bounded_lines(payload, name)
-    first, mark, before = _heading(lines, separator)
-    if not first:
-        return
-    if _QUOTED.fullmatch(first):
-        # R puts every text between quotation marks, so this is no "NA" of a text, as Namibia's sign is.
-        lines = _without_na(lines, mark)
-    csv.field_size_limit(MAX_ROW)
-    # Behind a mark a space may stand before a quotation mark: it belongs to neither.
-    reader = csv.reader(chain([first], lines), delimiter=mark, strict=True, skipinitialspace=True)
-    ended = 0
-    try:
-        heading = [spreadsheet.text(cell) for cell in next(reader)]
-        if len(heading) > MAX_COLUMNS:
-            raise beyond(name, f"it has {len(heading):,} columns", f"{MAX_COLUMNS:,}")
-        refuse_twice(heading, name, wanted)
-        kept = [(place, cell) for place, cell in enumerate(heading) if column(cell) in wanted]
-        # The first row names all columns, for the sentence that says that one is missing.
-        every = dict.fromkeys(heading)
-        ended = reader.line_num + before
-        for cells in reader:
-            start, ended = ended + 1, reader.line_num + before
-            if not cells:
-                continue
-            # Where no column is known, the heading is told of and not what stands below it.
-            if kept and len(cells) > len(heading) and any(cell.strip() for cell in cells[len(heading) :]):
-                raise BadInput(
-                    f"{name}, line {reader.line_num + before} has more cells than the table has columns",
-                    f"the heading has {len(heading)}",
-                    f"put quotation marks around a text with {mark!r} in it, or name a column that has no name",
-                )
-            told = {cell: spreadsheet.text(cells[place]) for place, cell in kept if place < len(cells)}
-            yield f"line {start}", {**every, **(told if not _is_heading(told, cells, name, start) else {})}
-            every = dict.fromkeys(cell for _, cell in kept)
-    except csv.Error as error:
-        why = f"line {reader.line_num + before}: {error}"
-        if "field limit" in str(error):
-            raise beyond(name, why, f"{MAX_ROW:,} characters in a cell") from error
-        if "expected after" in str(error):
-            raise BadInput(
-                f"{name}, line {ended + 1} has a quotation mark within a cell",
-                "it does not end the cell, and is not written twice as those of a text are",
-                "write it twice",
-            ) from error
-        if "new-line character" in str(error):
-            raise BadInput(
-                f"{name}, line {ended + 1} has a carriage return within a cell",
-                "without quotation marks it would end the row there",
-                "put quotation marks around the text, or take it out",
-            ) from error
-        if "unexpected end" not in str(error):
-            raise BadInput(f"{name} is no table", why, "save it as CSV again") from error
-        raise BadInput(
-            f"{name}, line {ended + 1} opens a quotation mark that is never closed",
-            "the rest of the file would be one cell",
-            "close it, or write it twice if it belongs to the text",
-        ) from error
-
-
-def _is_heading(told: Mapping[str, str], cells: Sequence[str], name: str, line: int) -> bool:
-    """Whether a row is the heading once more, as in tables that were put together: it is no question.
-
-    Raises BadInput where it is the heading of other columns, for what follows would be read as what it is not.
-    """
-    if told and all(column(cell) == column(heading) for heading, cell in told.items()):
-        return True
-    names = {column(cell) for cell in cells if cell} if told else set()
-    if _has_column(names) and all(column(heading) in names for heading in told):
-        raise BadInput(
-            f"{name}, line {line} is a heading again, of columns in another order",
-            "the rows below it would be read as those above",
-            "save each table as a file of its own",
-        )
-    return False
-
-
-def _heading(lines: Iterator[str], separator: str | None) -> tuple[str, str, int]:
-    """(the first line that is not blank, what parts its cells, the lines before it); '' where there is none.
-
-    Excel's own "sep=;" says what parts them.
-    """
-    before, first = 0, ""
-    for first in lines:
-        told = re.fullmatch(r"\W{0,2}sep=(.)\"?\s*", first, re.IGNORECASE)
-        if told:
-            separator = told[1]
-        if first.strip(" ,;\t\r\n") and not told:
-            break
-        before += 1
-        first = ""
-    # What stands between quotation marks parts nothing.
-    bare = re.sub(r'"[^"]*"', "", first)
-    return first, separator or max(",;\t", key=bare.count), before
-
-
-def _without_na(lines: Iterable[str], mark: str) -> Iterator[str]:
-    """The lines of a table with nothing in the place of R's NA, where no text stands without quotation marks."""
-    pattern, is_within = re.compile(rf"(?<![^{mark}])NA(?=[{mark}\r\n]|\Z)"), False
-    for line in lines:
-        parts = line.split('"')
-        bare = parts[is_within::2]
-        if len(parts) > 1 and all(_OF_R.fullmatch(cell.strip()) for part in bare for cell in part.split(mark)):
-            parts[is_within::2] = [pattern.sub("", part) for part in bare]
-        yield '"'.join(parts)
-        is_within ^= len(parts) % 2 == 0
-
-
-def _bounded_lines(payload: bytes, name: str) -> Iterator[str]:
-    """Lines as a table's reader wants them, ended as the first one is. Raises BadInput."""
-    # Carriage returns alone end the lines of old tables; in others they belong to a text.
-    newline = "" if re.match(rb"[^\r\n]*\r+(?![\r\n])", payload) else "\n"
-    stream = io.TextIOWrapper(io.BytesIO(payload), encoding="utf-8-sig", newline=newline)
-    try:
-        while line := stream.readline(MAX_ROW + 1):
-            if len(line) > MAX_ROW:
-                raise beyond(name, f"a line has more than {MAX_ROW:,} characters", f"{MAX_ROW:,}")
-            yield line
-    except UnicodeDecodeError as error:
-        # Its place is of the part that was being read; the place in the whole is told.
-        _decoded(payload, name)
-        raise _no_utf8(name, error.start) from error
+            yield number, text
 
 
 # JSON
@@ -222,7 +92,7 @@ def _json(payload: bytes, name: str, ending: str, wanted: Collection[str]) -> It
         # Not a line of its own: one value over several lines, or a broken file.
         if second is None or ending == ".jsonl" and not _is_one(payload):
             raise
-        first, second = json_value(_decoded(payload, name), name), None
+        first, second = json_value(decoded(payload, name), name), None
     if second is None:
         yield from _of_value(first, name, wanted)
         return
@@ -244,13 +114,6 @@ def _is_one(payload: bytes) -> bool:
     return payload.lstrip(b"\xef\xbb\xbf \t\r\n").split(b"\n", 1)[0].strip() in (b"[", b"{")
 
 
-def _decoded(payload: bytes, name: str) -> str:
-    try:
-        return payload.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _no_utf8(name, error.start) from error
-
-
 def _of_value(value: Any, name: str, wanted: Collection[str], is_line: bool = False) -> Iterator[Row]:
     """The rows of a JSON value, each with its place in it.
 
@@ -258,29 +121,30 @@ def _of_value(value: Any, name: str, wanted: Collection[str], is_line: bool = Fa
         is_line: whether it stands beside others. Such a value is no whole table of columns by the rows' names.
     Raises BadInput where rows would not be read.
     """
-    if isinstance(value, Mapping) and not _has_column(value):
-        inner = _named_data(value, name)
+    if isinstance(value, Mapping) and not has_question(value):
+        inner = _named_data(value, name, wanted)
         value = value if inner is None else _headed(value.get("columns"), inner, name, wanted)
     elif isinstance(value, Mapping) and _is_columns(value, is_line):
         yield from _rows_of(value, name, wanted)
         return
     if isinstance(value, list):
         yield from ((f"row {number}", row) for number, row in enumerate(value, 1))
-    elif isinstance(value, Mapping) and not _has_column(value) and _is_by_id(value):
+    elif isinstance(value, Mapping) and not has_question(value) and _is_by_id(value):
         yield from ((f"row {number}", _with_id(key, row)) for number, (key, row) in enumerate(value.items(), 1))
     else:
         yield "row 1", value
 
 
-def _has_column(value: Iterable[str]) -> bool:
-    return any(column(key) in ("question", "prompt", "query") for key in value)
-
-
 def _is_question(value: Any) -> bool:
-    return isinstance(value, Mapping) and _has_column(value)
+    return isinstance(value, Mapping) and has_question(value)
 
 
-def _named_data(value: Mapping[str, Any], name: str) -> list[Any] | None:
+def _is_row(value: Any, wanted: Collection[str]) -> bool:
+    """Whether it is a question with something beside it that is read, as an example in a description is not."""
+    return _is_question(value) and len({column(key) for key in value} & set(wanted)) > 1
+
+
+def _named_data(value: Mapping[str, Any], name: str, wanted: Collection[str]) -> list[Any] | None:
     """The rows under `data`, as pandas ("split", "table") and TriviaQA's own files have them; None where none are.
 
     Raises BadInput where rows stand elsewhere too.
@@ -290,7 +154,7 @@ def _named_data(value: Mapping[str, Any], name: str) -> list[Any] | None:
         return None
     for other, held in value.items():
         inner = held if isinstance(held, list) else held.values() if isinstance(held, Mapping) else ()
-        if other != key and (_is_question(held) or any(map(_is_question, inner))):
+        if other != key and any(_is_row(one, wanted) for one in (held, *inner)):
             raise BadInput(
                 f"{name} has questions under {key!r} and under {str(other)[:60]!r}",
                 "only those of one list are read",

@@ -32,8 +32,16 @@ MISSING = frozenset(
     | {"#N/A", "#N/A N/A", "#N/B", "#N/D", "#N/V", "#NV", "#I/T", "#GETTING_DATA"}
 )
 """How tools write that nothing is there, where a table was turned into text."""
-_FAILED = re.compile(r"#[\u00a1\u00bf]?[^\W\d_a-z][^\W\d_a-z/]*(?:/0)?[!?]|Err:\d{3}")
-"""What spreadsheets write in any language for what they could not work out: #NAME?, #WERT!, #DIV/0!, Err:502."""
+_FAILED = re.compile(
+    r"#(?:[\w\u00a1]+/0!|[\u00a1\u00bf]?(?:NAME|NOM|NOMBRE|NOME|NAAM|NAMN|NAVN|NAZWA|NÁZEV|NIMI|AD|ИМЯ)\?"
+    r"|\u00a1?(?:VALUE|WERT|VALEUR|VALOR|VALORE|WAARDE|VÄRDEFEL|VÆRDI|VERDI|ARG|HODNOTA|ARVO|DEĞER|ЗНАЧ"
+    r"|REF|BEZUG|RIF|VERW|REFERENS|REFERENCE|ADR|ODKAZ|VIITTAUS|BAŞV|ССЫЛКА"
+    r"|NUM|NÚM|ZAHL|NOMBRE|GETAL|OGILTIGT|LICZBA|ČÍSLO|LUKU|SAYI|ЧИСЛО|NULL|NUL|NULO|NULLO|LEEG|ZERO|TYHJÄ|BOŞ|ПУСТО"
+    r"|SPILL|ÜBERLAUF|PROPAGATION|CALC|KALK|BUSY|ERROR|UNKNOWN|FIELD|BLOCKED|CONNECT|PYTHON|EXTERNAL|TIMEOUT)!)"
+    r"|Err:\d{3}"
+)
+"""What spreadsheets write, in a dozen languages, for what they could not work out: #NAME?, #WERT!, #DIV/0!, Err:502.
+"#METOO!" may be an answer."""
 _NO_NUMBER = frozenset({"nan", "NaN", "NaT", "<NA>"})
 """Of these, what is no text in a list either: there "None" is a word, since nothing has a sign of its own."""
 _KEYS = ("value", "text", "answer", "answers", "aliases", "normalized_aliases")

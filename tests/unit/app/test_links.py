@@ -242,6 +242,14 @@ def test_of_a_field_that_is_written_as_json_only_what_cannot_be_read_is_left_out
     assert [note.split("“")[0] for note in notes] == [f"The link's form.{name} " for name in ("samples", "c", "words")]
 
 
+@pytest.mark.parametrize("form", ['{"samples":9999}', '{"nothing":1}', '{"samples":4,"samples":5}'])
+def test_a_json_object_of_which_nothing_can_be_read_says_nothing(form: str) -> None:
+    """A fresh form in its place would stand above what a run was begun with."""
+    found, notes = views.read({"room": "train", "changing": "mine", "form": form})
+    assert found == of(IdentifyView(room="train", changing="mine")) and len(notes) == 1
+    assert views.read({"form": "{}"})[0] == of(IdentifyView(form=TrainForm()))
+
+
 def test_of_a_json_object_a_field_that_stands_twice_is_left_out_unless_both_say_the_same() -> None:
     held, notes = views.read({"form": '{"name":"mine","temperature":0.7,"top_k":3,"temperature":0.9,"top_k":3}'})
     assert held == of(IdentifyView(form=TrainForm(name="mine", top_k=3)))

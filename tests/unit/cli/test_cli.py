@@ -404,6 +404,9 @@ def test_words_that_make_no_command_are_told_in_words_of_ours(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
+        (["explore", "--prompt"], "--prompt has no value: one belongs behind it; see hneurons explore --help."),
+        (["models", "list", "--json=1"], "--json has a value: it takes none; see hneurons models list --help."),
+        (["identify", "run", "x", "--limit"], "--limit has no value: one belongs behind it; see hneurons identify run"),
         (["lens", ""], "An empty word stands in the command: it takes no such one; see hneurons lens --help."),
         (["neuron", "L1:N2", "b"], "'b' is too much: the command takes no such word; see hneurons neuron --help."),
         (["lens", "--top", ""], "--top is not understood: its value is no whole number; see hneurons lens --help."),

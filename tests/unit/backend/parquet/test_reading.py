@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from backend.errors import BadInput, HNeuronsError, Internal, OutOfMemory
-from backend.identify.formats import questions
+from backend.identify.formats import limits, questions
 from backend.identify.formats.parquet import bounds
 from backend.parquet import reading
 from backend.types.identify import ReadQuestions
@@ -199,3 +199,50 @@ def test_parts_whose_names_differ_in_case_alone_are_two_parts_of_one_name() -> N
     for column in (pa.array([[("value", "a"), ("Value ", "b")]], TEXTS), pa.array([{"value": "a", "VALUE": "b"}])):
         with pytest.raises(BadInput, match="1 with a list, object, moment"):
             read(column)
+
+
+ROWS = 700
+COLUMNS = {
+    "text": [f"t{number % 11}" for number in range(ROWS)],
+    "list": [[f"x{number % 7}", "same"] for number in range(ROWS)],
+    "object": [{"value": f"a{number % 9}", "aliases": [f"b{number % 5}"]} for number in range(ROWS)],
+    "list of lists": [[["same"], [f"b{number % 4}"]] for number in range(ROWS)],
+}
+WRITTEN: dict[str, dict[str, Any]] = {
+    "plain": {"use_dictionary": False},
+    "dictionary": {},
+    "small pages": {"data_page_size": 100, "dictionary_pagesize_limit": 32},
+    "second pages": {"data_page_version": "2.0", "version": "2.6"},
+}
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_rows_are_read_however_many_groups_they_are_written_in(kind: str, written: str) -> None:
+    """Arrow cannot put texts of two groups that it keeps once each into one list."""
+    table = pa.table({"question": [f"Who is {number}?" for number in range(ROWS)], "answers": COLUMNS[kind]})
+    found = {
+        size: questions.read(parquet(table, row_group_size=size, **WRITTEN[written]), "q.parquet").questions
+        for size in (ROWS, 300, 256, 99)
+    }
+    assert len(found[ROWS]) == ROWS and all(one == found[ROWS] for one in found.values())
+
+
+@pytest.mark.parametrize("encoding", ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"])
+def test_texts_that_are_written_as_their_differences_are_read(encoding: str) -> None:
+    table = pa.table({"question": [f"Who is {number}?" for number in range(ROWS)], "answers": COLUMNS["list"]})
+    told = {"question": encoding, "answers.list.element": encoding}
+    payload = parquet(table, row_group_size=300, use_dictionary=False, column_encoding=told)
+    assert len(questions.read(payload, "q.parquet").questions) == ROWS
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is bounded on Linux alone")
+def test_what_unpacks_to_more_than_the_memory_it_is_given_is_too_large_and_not_damaged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "MAX_MEMORY", 200 * 1024**2)
+    table = pa.table({"question": [f"Who is {number}?" for number in range(200)], "answers": ["W" * 1_000_000] * 200})
+    payload = parquet(table, use_dictionary=False, column_encoding={"answers": "DELTA_BYTE_ARRAY"})
+    assert len(payload) < 300_000
+    with pytest.raises(BadInput, match=r"q.parquet is too large: reading it takes more than the 0.2 GB of memory"):
+        rows(payload)

@@ -73,3 +73,9 @@ def test_of_a_stored_value_the_place_and_the_problem_are_told(caplog: pytest.Log
     assert read_stored(ExploreRequest, b'{"prompt": "x"}') == ExploreRequest(prompt="x")
     assert read_stored(ExploreRequest, b'{"prompt": ""}') is None
     assert "ExploreRequest cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize(("given", "shown"), [(None, "null"), (True, "true"), (False, "false")])
+def test_nothing_and_truths_are_shown_as_whoever_sent_them_wrote_them(given: object, shown: str) -> None:
+    with pytest.raises(BadInput, match=f"{shown}.? is not accepted"):
+        validated(ExploreRequest, {"prompt": given})

@@ -249,3 +249,48 @@ def test_an_answer_of_the_authors_layout_is_refused_in_words(row: Any, said: str
     file.write_text("[1]")
     with pytest.raises(BadInput, match="line 1 is no answer: it is no object of answers by their ids"):
         thunlp.read_answers(file)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ('"Emma was by?\tAusten', "Who?\tRome", 'Which film?\tJaws"', "Last?\tx"),
+        ('"Emma" was by?\tAusten', "Who?\tRome"),
+        ('Who?\t"Rome', "What?\tBo"),
+        ('Who said "no"?\tAnn', 'What?\t"Bo" or so'),
+    ],
+)
+def test_tabs_part_cells_whose_quotation_marks_are_a_part_of_the_text(lines: tuple[str, ...]) -> None:
+    """As spreadsheets write them that keep tabs and line ends out of their cells."""
+    told = questions.read("\n".join(("question\tanswer", *lines)).encode(), "q.tsv")
+    assert [one.text for one in told.questions] == [line.split("\t")[0] for line in lines] and not told.left_out
+
+
+def test_tabs_part_cells_that_quotation_marks_enclose() -> None:
+    told = 'question\tanswer\n"Who said ""no""?"\tAnn\n"What\nis it?"\t"Bo"\n'
+    assert read(told, "q.tsv") == [('Who said "no"?', ("Ann",)), ("What\nis it?", ("Bo",))]
+    with pytest.raises(BadInput, match="line 3 has a quotation mark within a cell"):
+        read(told.replace('"What\nis it?"', '"What" is it?'), "q.tsv")
+
+
+def test_what_only_looks_like_a_spreadsheets_error_is_an_answer() -> None:
+    rows = [{"question": f"{number}?", "answer": text} for number, text in enumerate(("#METOO!", "#AMAZING!", "#1!"))]
+    assert [answers for _, answers in read(rows)] == [("#METOO!",), ("#AMAZING!",), ("#1!",)]
+
+
+def test_a_column_that_is_called_by_one_letter_offers_no_choice_alone() -> None:
+    assert read("question,answer,b\nWhich vitamin?,C,x\n", "q.csv") == [("Which vitamin?", ("C",))]
+    assert "1 with a list" in left_out("question,answer,a,b\nWhich?,B,x,y\nWho?,Ann,x,y\n", "q.csv")
+
+
+def test_a_question_in_a_description_beside_the_data_is_none_of_its_rows() -> None:
+    assert read({"data": [ANN, BO], "meta": {"example": {"question": "b?"}}}) == BOTH
+
+
+def test_byte_order_marks_between_lines_of_json_belong_to_none() -> None:
+    assert read(f"{json.dumps(ANN)}\n\ufeff{json.dumps(BO)}\n\ufeff\n", "q.jsonl") == BOTH
+
+
+def test_a_row_of_too_many_answers_is_not_blamed_on_its_question() -> None:
+    rows = [{"question": "Who?", "answers": [f"A{number}" for number in range(10_001)]}, BO]
+    assert "or with longer answers than are read (row 1)" in left_out(rows)
