@@ -54,10 +54,12 @@ def no_memory(engine: Answering) -> None:
 
 
 @contextmanager
-def local(engine: Answering, store: Store | None = None, examples: Path = Path("nowhere")) -> Iterator[LocalClient]:
-    """A LocalClient on `engine`, its model loaded or loading."""
+def local(
+    engine: Answering, store: Store | None = None, examples: Path = Path("nowhere"), **others: Answering
+) -> Iterator[LocalClient]:
+    """A LocalClient on `engine`, its model loaded or loading; `others` are the models that have names of their own."""
     client = LocalClient(
-        lambda spec, progress: engine,
+        lambda spec, progress: others.get(spec.name or "", engine),
         store,
         choices=lambda: (CHOICE,),
         check=accept,

@@ -67,6 +67,13 @@ def broken_off(folder: Path) -> bool:
     return tries is not None and tries < TRIES and not at_work(folder)
 
 
+def leave(folder: Path) -> None:
+    """A person pressed Stop while the run in `folder` waited: it does not go on by itself. One that another program
+    works on stays as it is."""
+    if not at_work(folder):
+        RunFolder(folder).going.unlink(missing_ok=True)
+
+
 def _tries(folder: Path) -> int | None:
     """How often the run was begun without coming to an end; None where it is not under way."""
     tries = _small_file(RunFolder(folder).going).get("tries")

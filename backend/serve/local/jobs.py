@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 
 from backend.errors import HNeuronsError
-from backend.runs import queued
+from backend.probes import library
+from backend.runs import queued, status
 from backend.runs.queued import Queued
 from backend.serve.jobs import Job
 from backend.serve.worker import Worker
@@ -17,6 +18,14 @@ from backend.types import IdentifyRequest, JobView, ModelInfo, Request, Verb
 from backend.verbs.table import IDENTIFY
 
 log = logging.getLogger(__name__)
+
+
+def _left(name: str) -> None:
+    try:
+        status.leave(library.folder_of(name))
+    # The worker that ends the job must outlive whatever lies on the disk.
+    except (HNeuronsError, OSError) as error:
+        log.warning("The run %s was stopped, and may go on by itself: %s", name, error)
 
 
 class LocalJobs:
@@ -52,6 +61,9 @@ class LocalJobs:
             return None
 
         def ended(job: Job) -> None:
+            if job.left:
+                # It may have waited for its model, or to go on, and its folder says that it does.
+                _left(name)
             # At the end of the program it waits on: nobody took it back.
             if is_ours and (job.left or job.state != "stopped"):
                 self._queue.drop(name)

@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from backend.cli.main import main
-from backend.errors import BadInput, BadSettings, HNeuronsError, StoreError, Unknown
+from backend.errors import BadInput, BadSettings, HNeuronsError, Stopped, StoreError, Unknown
 from backend.identify.answers.screen import Outlook
 from backend.probes import library
 from backend.runs import runs, status
 from backend.runs.folder import RunFolder
 from backend.serve import shelf
 from backend.serve.client import Client
-from backend.types import IdentifyRequest
+from backend.types import IdentifyRequest, Probe
 from backend.types.plan import Plan
-from backend.watch import SILENT
+from backend.watch import SILENT, Watch
+from cache.files import turn
 from tests.doors import local
 from tests.fakes import INFO, FakeEngine, probe
 from tests.unit.serve.test_probes import begun, kept
@@ -207,3 +209,60 @@ def test_a_pipe_in_the_place_of_a_file_is_never_waited_for(file: str) -> None:
     for look in (lambda: shelf.answers("hurt", 1), lambda: library.read("hurt")):
         with suppress(HNeuronsError):
             look()
+
+
+class Interrupted(FakeEngine):
+    """Works on a run until it is stopped, and keeps how it stands, as a real one does."""
+
+    def _identify(self, request: IdentifyRequest, watch: Watch) -> Probe:
+        with status.told(library.folder_of(request.name), watch):
+            while not watch.stopped():
+                time.sleep(0.01)
+            raise Stopped
+
+
+OTHER = FakeEngine(INFO.model_copy(update={"name": "other", "fingerprint": "0" * 64}))
+
+
+def test_a_run_that_is_stopped_while_it_waits_for_its_model_does_not_go_on_by_itself() -> None:
+    folder, engine = begun(), Interrupted()
+    with local(engine, other=OTHER) as client:
+        job = client.jobs.submit("identify", IdentifyRequest(name="mine"), "a")
+        wait_for(lambda: client.jobs.view(job).state == "running")
+        client.models.load("other", confirm=True)
+        wait_for(lambda: client.jobs.view(job).waits_for == INFO.name and client.models.status().state == "ready")
+        assert "going.json" in {path.name for path in folder.iterdir()}
+        client.jobs.stop(job)
+        assert client.jobs.view(job).state == "stopped" and not client.runs.list()[0].waits
+        client.models.load("fake-model", confirm=True)
+        wait_for(lambda: client.models.status().name == INFO.name and client.models.status().state == "ready")
+        assert client.runs.list()[0].job is None
+    assert len(engine.computed) == 1
+
+
+def test_a_run_that_is_stopped_while_it_waits_to_go_on_does_not_go_on_later() -> None:
+    """It was broken off by the end of a program, and its turn has not come."""
+    folder, engine = begun(), Interrupted()
+    RunFolder(begun("first")).going.write_text(json.dumps({"tries": 1}))
+    RunFolder(folder).going.write_text(json.dumps({"tries": 1}))
+    with local(engine) as client:
+        wait_for(lambda: set(engine_runs(client)) == {"first", "mine"} and bool(engine.computed))
+        waiting = next(name for name, job in engine_runs(client).items() if client.jobs.view(job).state == "queued")
+        client.jobs.stop(engine_runs(client)[waiting])
+        assert not status.broken_off(library.folder_of(waiting))
+    other = FakeEngine()
+    with local(other):
+        wait_for(lambda: bool(other.computed))
+    assert waiting not in {one.name for one in other.computed if isinstance(one, IdentifyRequest)}
+
+
+def engine_runs(client: Client) -> dict[str, str]:
+    return {run.name: run.job for run in client.runs.list() if run.job is not None}
+
+
+def test_a_run_that_another_program_works_on_is_not_left_by_a_stop_of_ours() -> None:
+    folder = begun()
+    RunFolder(folder).going.write_text(json.dumps({"tries": 1}))
+    with turn(RunFolder(folder).lock, 0):
+        status.leave(folder)
+    assert status.broken_off(folder)
