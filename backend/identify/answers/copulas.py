@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import regex
 
+from backend.identify.answers.denials import denials
 from backend.identify.answers.wording import Span, Word, words_of
 
 _CALLING = re.compile(r"\bcalls?(?= (?:the|an?|this|that|it|him|her|them|these|its|his|their)\b)")
@@ -36,9 +37,24 @@ _COPULAS = regex.compile(
 """What stands for "is" in other languages, in small letters; Japanese at the end of its sentence."""
 _KOREAN = re.compile(r"(?:이었습니다|였습니다|입니다|이에요|예요|이다)\Z")
 """The same at the end of a word."""
+_DENYING = dict.fromkeys(
+    [
+        *("isn't", "wasn't", "aren't", "weren't", "isn\u2019t", "wasn\u2019t", "aren\u2019t", "weren\u2019t"),
+        *("n'est", "n\u2019est", "es", "fue", "è", "é", "foi", "是"),
+    ],
+    ("is",),
+)
+"""Of the words that deny, those that mean "is" too."""
+_RATHER = re.compile(r"(?<=\bbut )(?:rather|instead)\b")
 
-
-_READ = ((_COPULAS, "is"), (_EQUALS, "is"), (_CALLING, "known"), (_AFTER, "known"), (_OPENING, "known"))
+_READ = (
+    (_COPULAS, "is"),
+    (_EQUALS, "is"),
+    (_CALLING, "known"),
+    (_AFTER, "known"),
+    (_OPENING, "known"),
+    (_RATHER, "known"),
+)
 """What is read as another word."""
 
 
@@ -52,6 +68,9 @@ def read_words(response: str) -> list[Word]:
         for match in pattern.finditer(response):
             for place in range(bisect_left(begins, match.start()), bisect_left(begins, match.end())):
                 words[place] = replace(words[place], pieces=(piece,), also=frozenset())
+    for part in (part for pair in denials(response) for part in pair):
+        for place in range(bisect_left(begins, part.start), bisect_left(begins, part.end)):
+            words[place] = replace(words[place], pieces=_DENYING.get(words[place].raw, ("known",)), also=frozenset())
     for match in _SYMBOL.finditer(response):
         place = bisect_left(begins, match.start())
         words[place] = replace(words[place], is_quoted=True)

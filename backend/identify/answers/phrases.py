@@ -9,8 +9,9 @@ A response is read sentence by sentence; the first sentence with a candidate hol
 2. A phrase is a candidate if it has a word that the question has not. Words of the question at its ends are cut
    off, save beside words of their own case ("New York City", "soil sampler", but "constellation | Andromeda"). A phrase
    right behind "be" is a candidate too if the response says it for the second time ("hit is hit").
-3. Passed over, where another candidate is left: "Answer" before a colon, a verb ("Hendrix *plays* the guitar"), a
-   kind before what is of that kind ("a *type* of sauce", "a *city* in Japan"). The number of a point in a list is none.
+3. Passed over, where another candidate is left: what is denied and put right (`denials`); a time, unless the question
+   asks for one (`times`; a date is one phrase, its year included); "Answer" before a colon, a verb ("Hendrix *plays*
+   the guitar"), a kind ("a *type* of sauce", "a *city* in Japan"). The number of a point in a list is no candidate.
 4. Of the rest: a figure where the question asks for one; a place or time put first ("In Japan, ...") where it asks
    where or when; what is "called" so, or stands behind a colon or "="; a subject that has no word of the
    question ("Zirconium is a chemical element"); the first candidate behind a "be" with which the sentence goes on after
@@ -19,8 +20,8 @@ A response is read sentence by sentence; the first sentence with a candidate hol
 Not told apart: a name between commas ("The capital, Paris, is large." gives "large"), and a German noun that begins the
 response as a subject ("Der Autor ist Goethe.").
 
-Owns these rules. Refuses to look at known answers: words that are found with their help can be told apart from others
-by that alone. The words of a language that is written without spaces are its characters.
+Owns these rules. Refuses to look at known answers: words found with their help can be told apart from others by that
+alone. The words of a language that is written without spaces are its characters.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from itertools import groupby
 import regex
 
 from backend.identify.answers.copulas import read_words, without_verb
+from backend.identify.answers.denials import denied
+from backend.identify.answers.times import Time, asks_time, is_time, times
 from backend.identify.answers.wording import BE, FUNCTION, Span, Word, is_letter, is_parted
 from backend.text.matching import UNSPACED
 from backend.text.verdict import normalise
@@ -82,8 +85,7 @@ _NAME_ASKED = re.compile(
     re.IGNORECASE,
 )
 _FRONT = re.compile(r"(?:in|on|at|from|during)\W+(?:the\W+)?", re.IGNORECASE)
-_WRITTEN = frozenset({"May", "Will"})
-"""Names, written so within a sentence."""
+_WRITTEN = frozenset({"May", "Will"})  # Names, written so within a sentence.
 _LINE = re.compile(r"\n[^\w\n]*\Z")
 _POINT = re.compile(r"[.)]\W*\s")
 _SENTENCE_END = re.compile(r"[.!?\u3002\uff01\uff1f]|\n")
@@ -113,18 +115,21 @@ def phrase(response: str, question: str) -> Span | None:
     """The words that answer; None where the response says nothing but the question."""
     words = read_words(response)
     asked = set(normalise(question).split())
-    found = _candidates(words, response, asked)
+    dated = times(words, response)
+    found = _candidates(words, response, asked, dated)
     if not found:
         return None
-    best = _best(found, words, response, question, asked)
+    untrue = denied(words, response)
+    found = [one for one in found if one.start not in untrue or one is found[-1]]
+    best = _best(found, words, response, question, asked, dated)
     return without_verb(response, Span(words[best.start].start, words[best.stop - 1].end))
 
 
-def _candidates(words: Sequence[Word], response: str, asked: set[str]) -> list[_Phrase]:
+def _candidates(words: Sequence[Word], response: str, asked: set[str], dated: Mapping[int, Time]) -> list[_Phrase]:
     """Those of the first sentence that has any: a long response is not read to its end for each."""
     told: list[_Phrase] = []
     first = {piece: place for place in range(len(words) - 1, -1, -1) for piece in words[place].pieces}
-    for one in _phrases(words, asked):
+    for one in _phrases(words, asked, dated):
         if told and one.sentence > told[0].sentence:
             break
         cut = _cut(one, words, asked)
@@ -135,8 +140,8 @@ def _candidates(words: Sequence[Word], response: str, asked: set[str]) -> list[_
     return told
 
 
-def _phrases(words: Sequence[Word], asked: set[str]) -> list[_Phrase]:
-    """Content words in a row, in order."""
+def _phrases(words: Sequence[Word], asked: set[str], dated: Mapping[int, Time]) -> list[_Phrase]:
+    """Content words in a row, in order; a date is one phrase with its comma."""
     told: list[_Phrase] = []
     joining = _joining(words)
     sentence = clause = begun = 0
@@ -144,14 +149,18 @@ def _phrases(words: Sequence[Word], asked: set[str]) -> list[_Phrase]:
     for place, word in enumerate(words):
         # The end of the run says all that is asked of it.
         run = words[max(told[-1].start, place - 2) : place] if is_open else ()
-        if is_parted(words, place, run):
+        before = dated.get(place - 1)
+        is_dated = before is not None and dated.get(place) == before
+        if is_parted(words, place, run) and not is_dated:
             is_open = False
             clause += 1
             if _SENTENCE_END.search(word.gap) and "," not in word.gap:
                 sentence += 1
                 begun = clause
                 behind_be = echoed = is_said = resumed = False
-        is_open = is_open and not _QUOTE.search(word.gap)
+        # "In 1928 Fleming discovered it": who follows a time is no part of it.
+        is_behind_time = before is not None and before.is_led and not is_dated and word.raw[0].isupper()
+        is_open = is_open and not is_behind_time and not _QUOTE.search(word.gap)
         is_verb = word.raw in _VERBS or word.pieces == ("is",)
         # The verb of the subject, behind what stood between two commas.
         goes_on = is_verb and not is_said and clause > begun + 1 and word.gap.strip() == ","
@@ -263,9 +272,19 @@ def _is_again(one: _Phrase, words: Sequence[Word], response: str, first: Mapping
     return all(first[piece] < one.start for piece in held) and held[-1] not in _KINDS
 
 
-def _best(found: Sequence[_Phrase], words: Sequence[Word], response: str, question: str, asked: set[str]) -> _Phrase:
-    has_verb = len(found) > 1 and _is_verb(found[0], words, asked)
-    without_verb = found[1:] if has_verb else found
+def _best(
+    found: Sequence[_Phrase],
+    words: Sequence[Word],
+    response: str,
+    question: str,
+    asked: set[str],
+    dated: Mapping[int, Time],
+) -> _Phrase:
+    timed = [] if asks_time(question) else [one for one in found if is_time(one.start, one.stop, dated)]
+    timeless = [one for one in found if not is_time(one.start, one.stop, dated)] if timed else found
+    has_verb = bool(timeless) and len(found) > 1 and _is_verb(timeless[0], words, asked)
+    # A verb is no answer where only a time is left beside it: "It opened in 1912."
+    without_verb = (timeless[1:] if has_verb else timeless) or timed
     found = [one for one in without_verb if not _is_kind(one, words)] or without_verb
     if _FIGURE_ASKED.search(question):
         found = [one for one in found if _is_figure(one, words)] or found
@@ -283,7 +302,7 @@ def _best(found: Sequence[_Phrase], words: Sequence[Word], response: str, questi
         return named[0]
     # Where something lies is often told between the commas.
     resumed = None if _PLACE_ASKED.search(question) else next((one for one in found if one.resumed), None)
-    if has_verb or _is_subject(first, words, asked):
+    if has_verb or _is_subject(first, words, asked, dated):
         return first
     return resumed or next((one for one in found if one.behind_be), first)
 
@@ -298,15 +317,15 @@ def _is_figure(one: _Phrase, words: Sequence[Word]) -> bool:
     return any(word.raw[0].isdigit() and not word.raw[-1].isalpha() for word in words[one.start : one.stop])
 
 
-def _is_subject(one: _Phrase, words: Sequence[Word], asked: set[str]) -> bool:
-    """Whether it begins the response, has no word of the question, and a form of "be" or "named" stands behind it."""
+def _is_subject(one: _Phrase, words: Sequence[Word], asked: set[str], dated: Mapping[int, Time]) -> bool:
+    """Whether it begins the response, times aside, has no word of the question, and "be" or "named" is behind it."""
     if one.stop == len(words) or not _is_name(words[one.start]):
         return False
     if not set(words[one.stop].pieces) & BE and words[one.stop].raw not in _NAMING:
         return False
     if any(set(word.pieces) & asked - _EMPTY for word in words[one.start : one.stop]):
         return False
-    return all(word.is_function for word in words[: one.start])
+    return all(word.is_function or place in dated for place, word in enumerate(words[: one.start]))
 
 
 def _is_verb(one: _Phrase, words: Sequence[Word], asked: set[str]) -> bool:
