@@ -17,6 +17,8 @@ A response is read sentence by sentence; the first sentence with a candidate hol
    question ("Zirconium is a chemical element"); the first candidate behind a "be" with which the sentence goes on after
    two commas ("The stone, named after a saint, is talc"), unless it asks where or when; behind any "be"; the first.
 
+Of the phrase chosen, a verb and what is on its other side are cut off ("Tim Cook became", `verbs`).
+
 Not told apart: a name between commas ("The capital, Paris, is large." gives "large"), and a German noun that begins the
 response as a subject ("Der Autor ist Goethe.").
 
@@ -35,7 +37,8 @@ import regex
 
 from backend.identify.answers.copulas import read_words, without_verb
 from backend.identify.answers.denials import denied
-from backend.identify.answers.times import Time, asks_time, is_time, times
+from backend.identify.answers.times import Dated, asks_time, is_time, times
+from backend.identify.answers.verbs import cut_at_verb
 from backend.identify.answers.wording import BE, FUNCTION, Span, Word, is_letter, is_parted
 from backend.text.matching import UNSPACED
 from backend.text.verdict import normalise
@@ -85,7 +88,8 @@ _NAME_ASKED = re.compile(
     re.IGNORECASE,
 )
 _FRONT = re.compile(r"(?:in|on|at|from|during)\W+(?:the\W+)?", re.IGNORECASE)
-_WRITTEN = frozenset({"May", "Will"})  # Names, written so within a sentence.
+_WRITTEN = frozenset({"May", "Will"})
+"""Names, written so within a sentence."""
 _LINE = re.compile(r"\n[^\w\n]*\Z")
 _POINT = re.compile(r"[.)]\W*\s")
 _SENTENCE_END = re.compile(r"[.!?\u3002\uff01\uff1f]|\n")
@@ -122,10 +126,11 @@ def phrase(response: str, question: str) -> Span | None:
     untrue = denied(words, response)
     found = [one for one in found if one.start not in untrue or one is found[-1]]
     best = _best(found, words, response, question, asked, dated)
-    return without_verb(response, Span(words[best.start].start, words[best.stop - 1].end))
+    start, stop = cut_at_verb(words, best.start, best.stop, question)
+    return without_verb(response, Span(words[start].start, words[stop - 1].end))
 
 
-def _candidates(words: Sequence[Word], response: str, asked: set[str], dated: Mapping[int, Time]) -> list[_Phrase]:
+def _candidates(words: Sequence[Word], response: str, asked: set[str], dated: Dated) -> list[_Phrase]:
     """Those of the first sentence that has any: a long response is not read to its end for each."""
     told: list[_Phrase] = []
     first = {piece: place for place in range(len(words) - 1, -1, -1) for piece in words[place].pieces}
@@ -140,7 +145,7 @@ def _candidates(words: Sequence[Word], response: str, asked: set[str], dated: Ma
     return told
 
 
-def _phrases(words: Sequence[Word], asked: set[str], dated: Mapping[int, Time]) -> list[_Phrase]:
+def _phrases(words: Sequence[Word], asked: set[str], dated: Dated) -> list[_Phrase]:
     """Content words in a row, in order; a date is one phrase with its comma."""
     told: list[_Phrase] = []
     joining = _joining(words)
@@ -273,12 +278,7 @@ def _is_again(one: _Phrase, words: Sequence[Word], response: str, first: Mapping
 
 
 def _best(
-    found: Sequence[_Phrase],
-    words: Sequence[Word],
-    response: str,
-    question: str,
-    asked: set[str],
-    dated: Mapping[int, Time],
+    found: Sequence[_Phrase], words: Sequence[Word], response: str, question: str, asked: set[str], dated: Dated
 ) -> _Phrase:
     timed = [] if asks_time(question) else [one for one in found if is_time(one.start, one.stop, dated)]
     timeless = [one for one in found if not is_time(one.start, one.stop, dated)] if timed else found
@@ -317,7 +317,7 @@ def _is_figure(one: _Phrase, words: Sequence[Word]) -> bool:
     return any(word.raw[0].isdigit() and not word.raw[-1].isalpha() for word in words[one.start : one.stop])
 
 
-def _is_subject(one: _Phrase, words: Sequence[Word], asked: set[str], dated: Mapping[int, Time]) -> bool:
+def _is_subject(one: _Phrase, words: Sequence[Word], asked: set[str], dated: Dated) -> bool:
     """Whether it begins the response, times aside, has no word of the question, and "be" or "named" is behind it."""
     if one.stop == len(words) or not _is_name(words[one.start]):
         return False

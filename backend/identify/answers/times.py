@@ -73,6 +73,10 @@ class Time:
     """A word that says when stands before it: what follows with a capital is no part of it."""
 
 
+Dated = Mapping[int, Time]
+"""Of each word that belongs to a time, by its place, that time."""
+
+
 def asks_time(question: str) -> bool:
     """Whether a time answers it, by the first word that asks: "Who was king when it burnt?" asks for a person."""
     asking = _ASKING.search(question)
@@ -95,6 +99,6 @@ def times(words: Sequence[Word], response: str) -> dict[int, Time]:
     return told
 
 
-def is_time(start: int, stop: int, dated: Mapping[int, Time]) -> bool:
+def is_time(start: int, stop: int, dated: Dated) -> bool:
     """Whether words `start` to `stop` say nothing but a time; dated: as `times` tells them."""
     return all(place in dated for place in range(start, stop))
