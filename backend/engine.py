@@ -169,7 +169,7 @@ class Engine:
     def usual(self, watch: Watch = SILENT) -> Usual:
         """Each neuron's CETT on the reference text: measured once for this model, then from the store."""
         if self._usual is None:
-            request = reference.request()
+            request = reference.request(self.model)
             payload = self._stored(request)
             self._usual = None if payload is None else read_stored(Usual, payload)
             if self._usual is None:

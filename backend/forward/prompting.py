@@ -19,6 +19,7 @@ from transformers import PreTrainedTokenizerBase
 from backend.errors import BadPrompt
 from backend.forward import chat
 from backend.forward.chat import Rendered
+from backend.forward.readable import check_read
 from backend.models.loaded import LoadedModel
 from backend.text.characters import BEGUN, BROKEN, shown_bytes, whole
 from backend.types import Asked, Role, TokenInfo
@@ -54,36 +55,31 @@ def encode(model: LoadedModel, asked: Asked, room: int = 0) -> Encoded:
 
     Args:
         room: tokens that must still fit behind it.
-    Raises BadPrompt where it is too long for the model or the template refuses it.
+    Raises BadPrompt where it is too long for the model, the model cannot read all of it or the template refuses it.
     """
-    tokenizer = model.tokenizer
-    if asked.chat and chat.has_template(tokenizer):
-        encoded = _encode_chat(tokenizer, asked)
-    else:
-        encoded = _encode_plain(tokenizer, asked.prompt)
+    encoded = made(model, asked)
+    check_read(model, encoded.ids, asked.system or "", asked.prompt)
     check_length(model, len(encoded), room)
-    _check_embedded(model, encoded.ids)
     return encoded
 
 
-def _check_embedded(model: LoadedModel, ids: Sequence[int]) -> None:
-    """Raises BadPrompt for a token of the tokenizer's that the model has no embedding of."""
-    embedding: Any = model.plain.get_input_embeddings()
-    rows = int(embedding.weight.shape[0])
-    beyond = next((token for token in ids if token >= rows), None)
-    if beyond is not None:
-        piece = str(model.tokenizer.convert_ids_to_tokens(beyond))
-        raise BadPrompt(
-            f"{model.info.name} cannot read {piece[:40]!r}",
-            f"its tokenizer makes token {beyond:,} of it, and the model has embeddings for {rows:,}",
-            "leave it out, or switch the chat template off where it stands there",
-        )
+@no_panic()
+def made(model: LoadedModel, asked: Asked) -> Encoded:
+    """What the tokenizer makes of it, whether or not the model can read that. Raises BadPrompt by the template."""
+    tokenizer = model.tokenizer
+    if asked.chat and chat.has_template(tokenizer):
+        return _encode_chat(tokenizer, asked)
+    return _encode_plain(tokenizer, asked.prompt)
 
 
 def check_length(model: LoadedModel, tokens: int, room: int = 0) -> None:
     """Raises BadPrompt where `tokens` and `room` more do not fit the model's context."""
     if tokens == 0:
-        raise BadPrompt("The prompt gives no token", "the model has nothing to read", "type a question")
+        raise BadPrompt(
+            "The prompt gives no token",
+            f"the tokenizer of {model.info.name} makes nothing of what was typed",
+            "write it in other characters, or choose another model",
+        )
     if tokens + room > model.info.context:
         answer = f", the answer may take {room:,}," if room else ""
         raise BadPrompt(
@@ -103,12 +99,12 @@ def encode_answer(model: LoadedModel, asked: Asked, prompt: Encoded, answer: str
         if tuple(whole[: len(prompt)]) == prompt.ids:
             ids = whole[len(prompt) :]
     ids = ids or _behind(lambda text: _data_ids(tokenizer, text, _special_tokens(tokenizer)), answer)
+    check_read(model, ids, answer)
     if not ids:
         raise BadPrompt(
             "The given answer has no token", "there is nothing to look into", "type an answer or leave it out"
         )
     check_length(model, len(prompt) + len(ids))
-    _check_embedded(model, ids)
     return Encoded(tuple(ids), as_role("answer", len(ids)))
 
 

@@ -1,7 +1,7 @@
 """What is usual: each neuron's CETT on a shipped text of everyday sentences.
 
-Owns `Usual`, how it is worked out (once a model, kept in the store) and the floor under a ratio. A high
-CETT may be a neuron that is always high; "against usual" divides by that neuron's own mean.
+Owns `Usual`, how it is worked out (once a model, kept in the store), what of the text a model cannot read, and the
+floor under a ratio. A high CETT may be a neuron that is always high; "against usual" divides by that neuron's own mean.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from backend.bundled import REFERENCE
-from backend.errors import NotFinite, ZeroOutput
+from backend.errors import ModelUnreadable, NotFinite, ZeroOutput
 from backend.forward.cett import check_norms, divided, out_norm
 from backend.forward.finite import refuse_text
 from backend.forward.pooling import batches, right_padded
+from backend.forward.readable import is_read
 from backend.layout import Layout
 from backend.models.hooks import observe
 from backend.models.loaded import LoadedModel
@@ -41,7 +42,8 @@ class UsualRequest(Frozen):
 class Usual(Frozen):
     """mean, peak [layer neuron]: of CETT over `tokens` tokens; counts [layer neuron bin]: histogram over `EDGES`.
 
-    The first token of each sentence is left out: models put a huge activation there. Layers narrower
+    The first token of each sentence is left out: models put a huge activation there. So is a sentence that the model
+    cannot read, which its notes tell. Layers narrower
     than the widest are filled up with NaN (counts with 0).
     """
 
@@ -70,9 +72,10 @@ def sentences() -> list[str]:
     return [line for line in text.split("\n") if line.strip()]
 
 
-def request() -> UsualRequest:
-    """What the statistics of the shipped text are stored under."""
-    return UsualRequest(text_hash=digest(["\n".join(sentences())]))
+def request(model: LoadedModel | None = None) -> UsualRequest:
+    """What the statistics of the shipped text are stored under: of all of it, or of what `model` can read of it."""
+    lines = sentences() if model is None else [line for line, _ in _coded(model)]
+    return UsualRequest(text_hash=digest(["\n".join(lines)]))
 
 
 _INSTEAD = "open the model in float32 or bfloat16, and if that does not help, fetch its files again"
@@ -121,10 +124,38 @@ def measure(model: LoadedModel, watch: Watch = SILENT) -> Usual:
         raise type(error)(error.what, why, _INSTEAD) from error
 
 
+def notes(model: LoadedModel) -> tuple[str, ...]:
+    """A sentence about what of the shipped text this model cannot read, where there is any.
+
+    Raises ModelUnreadable where so little is left that nothing could be measured.
+    """
+    coded, given = _coded(model), len(sentences())
+    if all(len(ids) < 2 for _, ids in coded):
+        raise ModelUnreadable(
+            f"{model.info.name} cannot read ordinary text",
+            f"none of the {given} sentences by which is told what is usual for each neuron gives two tokens that it "
+            "has embeddings of",
+            "fetch tokenizer and weights anew, both from the same place, or choose another model",
+        )
+    left = given - len(coded)
+    if not left:
+        return ()
+    return (
+        f"{left} of the {given} sentences by which is told what is usual for each neuron are left out: its tokenizer "
+        "drops something of them, or makes tokens that the model has no embedding of.",
+    )
+
+
+@no_panic()
+def _coded(model: LoadedModel) -> list[tuple[str, list[int]]]:
+    """The sentences that the model can read, with their tokens as far as it reads them."""
+    coded = [(line, list(model.tokenizer(line)["input_ids"])[: model.info.context]) for line in sentences()]
+    return [(line, ids) for line, ids in coded if is_read(model, ids, line)]
+
+
 @no_panic()
 def _measured(model: LoadedModel, watch: Watch) -> Usual:
-    # A sentence longer than the model reads is read as far as it does.
-    coded = [model.tokenizer(line)["input_ids"][: model.info.context] for line in sentences()]
+    coded = [ids for _, ids in _coded(model)]
     tally = _Tally(model)
     with torch.inference_mode():
         for places in batches(model, list(map(len, coded)), BATCH):

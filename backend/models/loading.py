@@ -21,7 +21,7 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils import logging as transformers_logging
 
 from backend.errors import HNeuronsError, ModelError, ModelTooLarge, ModelUnreadable, UnsupportedModel
-from backend.forward import templating
+from backend.forward import reference, templating
 from backend.models import devices, folders, gguf, hub, memory, settings, weights
 from backend.models.fingerprint import fingerprint
 from backend.models.loaded import LoadedModel, wrap
@@ -73,7 +73,7 @@ def load(
     tell(f"wrapping {source.name}", 0.9)
     named = {"name": source.name, "source": str(folder), "device": chosen, "dtype": number}
     model = _wrapped(hf_model, tokenizer, fingerprint=fingerprint(folder, number), **named)
-    notes = (*told, *model.info.notes)
+    notes = (*told, *model.info.notes, *reference.notes(model))
     for note in notes:
         log.warning("%s: %s", source.name, note)
     tell("ready", 1.0)

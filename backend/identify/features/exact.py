@@ -20,6 +20,7 @@ from backend.errors import BadInput, BadPrompt
 from backend.forward import chat
 from backend.forward.pooling import RegionText, region_means
 from backend.forward.prompting import check_length, encode, encode_answer
+from backend.forward.readable import check_read
 from backend.identify.fit.fitted import Given
 from backend.identify.formats import thunlp
 from backend.models.loaded import LoadedModel
@@ -60,7 +61,7 @@ class Tally:
             "are not in the file": self.unanswered,
             "have no list of tokens": self.unlisted,
             "have tokens that are no run of their response": self.elsewhere,
-            "are empty or too long": self.unread,
+            "are empty, too long or cannot be read": self.unread,
         }
         told = ", ".join(f"{count:,} {words}" for words, count in lost.items() if count)
         return f"{self.read:,} of {self.asked:,} answers read" + (f"; left out: {told}" if told else "")
@@ -158,6 +159,7 @@ def conversation(model: LoadedModel, question: str, response: str) -> Conversati
         except Exception as error:  # a template may raise anything
             raise BadPrompt("The template refuses the answer", str(error)[:200], "leave it out") from error
         sizes.append(tuple(tokenizer(text, add_special_tokens=False)["input_ids"]))
+    check_read(model, sizes[1], question, response)
     check_length(model, len(sizes[1]))
     return Conversation(sizes[1], len(sizes[0]))
 

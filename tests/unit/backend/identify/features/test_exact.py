@@ -95,7 +95,7 @@ def test_every_answer_that_is_not_read_is_counted_by_its_reason(
     assert len(given.labels) == tally.read == 44 and given.other is None
     assert tally.sentence == (
         "44 of 49 answers read; left out: 1 are not in the file, 1 have no list of tokens, "
-        "1 have tokens that are no run of their response, 2 are empty or too long"
+        "1 have tokens that are no run of their response, 2 are empty, too long or cannot be read"
     )
 
 
