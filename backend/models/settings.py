@@ -11,6 +11,8 @@ from typing import Any
 
 from backend.errors import ModelUnreadable
 from backend.models import folders
+from backend.models.selfcheck import TEXT
+from backend.untrusted import clause
 
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "repetition_penalty": (1, 1.0),
@@ -48,7 +50,7 @@ How tokens are drawn (do_sample, temperature, top_k, top_p) is not among them: e
 def checked(name: str, model: Any, tokenizer: Any, folder: Path) -> list[str]:
     """Sentences about what the model asks for and does not get; tokenizer and ends are brought in line.
 
-    Raises ModelUnreadable where the tokenizer is not this model's, or a chat template is none.
+    Raises ModelUnreadable where the tokenizer is not this model's or makes no tokens, or a chat template is none.
     """
     rows = int(model.get_input_embeddings().weight.shape[0])
     _check_vocabulary(name, tokenizer, rows)
@@ -57,7 +59,9 @@ def checked(name: str, model: Any, tokenizer: Any, folder: Path) -> list[str]:
         raise folders.missing(
             folder, f"its tokenizer_config.json says that model_max_length is {_short(tokenizer.model_max_length)}"
         )
-    told = _ends(model, tokenizer, rows)
+    told = _steadied(tokenizer)
+    _check_reads(name, tokenizer)
+    told += _ends(model, tokenizer, rows)
     if (tokenizer.pad_token_id is None or tokenizer.pad_token_id >= rows) and tokenizer.eos_token is not None:
         # Padding is never read, but must be a token of the model.
         tokenizer.pad_token = tokenizer.eos_token
@@ -74,6 +78,33 @@ def _check_vocabulary(name: str, tokenizer: Any, rows: int) -> None:
             f"{len(beyond):,} of its tokens lie beyond the {rows:,} that the model has embeddings of "
             f"({min(beyond, key=lambda one: one[1])[0][:40]!r} is the first)",
             "fetch tokenizer and weights anew, both from the same place",
+        )
+
+
+def _steadied(tokenizer: Any) -> list[str]:
+    """Switch off the dropout of BPE, which leaves out merges at random: a text must always give the same figures."""
+    core: Any = getattr(tokenizer, "backend_tokenizer", None)
+    dropout = None if core is None else getattr(core.model, "dropout", None)
+    if not dropout:
+        return []
+    core.model.dropout = None
+    return [f"Its tokenizer leaves out merges at random (dropout {dropout:.3g}): not applied here."]
+
+
+def _check_reads(name: str, tokenizer: Any) -> None:
+    """Let pass a tokenizer that makes tokens of a text, and the same ones twice. Raises ModelUnreadable."""
+    made: list[int] = []
+    again: list[int] = []
+    why = "the same text gives other tokens each time"
+    try:
+        tokenizer(TEXT)
+        made, again = (list(tokenizer(TEXT, add_special_tokens=False)["input_ids"]) for _ in range(2))
+        why = why if made else "it makes no token of plain text"
+    except Exception as error:  # a tokenizer fails with whatever it runs into
+        why = f"it fails at plain text ({clause(str(error) or type(error).__name__)})"
+    if not made or made != again:
+        raise ModelUnreadable(
+            f"The tokenizer of {name} cannot be used", why, "fetch its files again, or choose another model"
         )
 
 
