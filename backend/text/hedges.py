@@ -6,8 +6,8 @@ unsure, but chose Rome") and what a thing is otherwise ("an unknown painting by 
 ancients") is none. Whose it is, is read off the subject, the word before the verb, and off what follows: "not certain
 to win", "unknown in Europe", "an information desk".
 
-Owns the phrases and this rule; patterns are over words in a row (`backend.text.matching`), with "," and "." for the
-marks between them. Refuses to read further, and so errs where one spelling has two honest readings: a thing that is not
+Owns this rule; the phrases (`backend.text.hedge_phrases`) are over words in a row, with "," and "." for the marks
+between them. Refuses to read further, and so errs where one spelling has two honest readings: a thing that is not
 clear or mentioned ("The water was not clear.") is taken for the answer, "you" for whoever answers; "There is no record
 of Mozart in Rome" and "Radium is unknown to the layman" count as hedges, and so does "Van Gogh was an unknown
 painter.", as "It was an unknown painter." does; words in quotes are read as the answer's own.
@@ -21,66 +21,19 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
 
+from backend.text.contractions import long_form
+from backend.text.hedge_phrases import (
+    ANSWERS_OWN,
+    OF_A_TEXT,
+    OTHER_HEDGES,
+    OTHER_PATTERNS,
+    SPEAKERS_OWN,
+    WHOEVER_IS_SUBJECT,
+)
 from backend.text.matching import Token, tokens
 
 _ENDS = re.compile(r"[.;:!?\n\u3002\uff1b\uff01\uff1f\u0964]")
 _PARTS = re.compile(r"[,()\u3001\uff0c\u2013\u2014]|\s-+\s")
-_NOT = "(?:not|isnt|wasnt|arent|werent)"
-_ADVERBS = (
-    "(?:(?:explicitly|currently|yet|publicly|clearly|entirely|exactly|really|quite|completely|fully|directly|"
-    "specifically|actually|been|being|so|too|very|at all|100|even) )*"
-)
-_SAYING = "say|tell|answer|provide|determine|confirm|verify|recall|remember|be (?:sure|certain)|know|specify|respond"
-_DOING = "find|give|identify|help|access|assist|speak|guess|name"
-_TEXT = (
-    "(?:the |this |your |that |any )?(?:above |given |provided |original )?"
-    "(?:text|passage|context|article|question|prompt|answer|response|document|information|data|sources?)"
-)
-_OF_A_TEXT = re.compile(_TEXT)
-_SPEAKERS_OWN = (
-    rf"(?:do not|dont|does not|doesnt|(?:i|we) (?:did not|didnt)) {_ADVERBS}(?:know|recall|remember)",
-    rf"(?:do not|dont) have {_ADVERBS}(?:any |enough |sufficient |the |access|that |specific )*"
-    "(?:information|data|access|knowledge|context|details)",
-    rf"(?:cannot|can not|cant|unable to|not able to) {_ADVERBS}(?:{_SAYING}|{_DOING})",
-    rf"(?:could not|couldnt) {_ADVERBS}(?:be (?:sure|certain)|determine|confirm|verify|provide|specify)",
-    rf"(?:i|we) (?:could not|couldnt) {_ADVERBS}(?:{_SAYING}|{_DOING})",
-    rf"(?:not|isnt|wasnt|im not|arent|werent) {_ADVERBS}(?:for )?sure(?! footed)",
-    rf"(?:not|im not) {_ADVERBS}aware",
-    "unsure|no idea|have no clue|(?<=[.] )no clue|(?:do not|dont) think (?:i|we) know",
-    "(?:have not|havent|not) the (?:faintest|foggiest|slightest)(?: idea| clue)?(?= [.,])",
-)
-"""What whoever answers does not know or cannot do: of somebody else it is no hedge."""
-_ANSWERS_OWN = (
-    rf"(?:{_NOT} {_ADVERBS}known|unknown)"
-    r"(?! (?:for(?! certain| sure)|as|by|under|outside|beyond|among|until|till|before|elsewhere|at the time)(?!\S))",
-    rf"{_NOT} {_ADVERBS}(?:for )?(?:certain|clear)(?! cut)|unclear|uncertain",
-    rf"{_NOT} {_ADVERBS}(?:provided|specified|mentioned|stated|disclosed|documented)",
-)
-"""What the answer is not, which a person or a thing may not be either."""
-_WHOEVER_IS_SUBJECT = (
-    rf"(?:cannot|can not|cant|could not|couldnt|unable to|not able to) {_ADVERBS}be {_ADVERBS}(?:determined"
-    rf"|known(?! (?:as|for|by))|confirmed|verified|answered|identified(?! (?:as|by))|said(?! to)"
-    rf"|found(?= [.]| anywhere [.]| (?:in|from) {_TEXT}))",
-    rf"(?:i|we) (?:will not|wont|refuse to|decline to|must decline to) {_ADVERBS}(?:{_SAYING}|{_DOING})",
-    rf"(?:text|passage|context|article|question|prompt|it) (?:does not|doesnt) {_ADVERBS}(?:mention|say|state|specify)",
-    rf"(?:i am|im|we are) not {_ADVERBS}familiar with",
-    "no public record|(?:i am|im|we are) unaware",
-    "(?:not enough|insufficient|i lack|we lack) (?:the |any )?(?:information|data|context|knowledge|details)",
-    "no way (?:to know|of knowing)|anyones guess|(?<=^[.] )who knows(?= [.]$)|i have never heard of|i dunno|idk",
-    "(?<=^[.] )(?:dunno|n a|no se|beats me|(?:i|sorry i|sorry , i) (?:forget|forgot))(?= [.]$)",
-    "your guess is as good as mine|(?:i|we) (?:would not|wouldnt) know(?= [.,])",
-    "(?:there (?:is|are|was|were) )no records?|no records? (?:of|that|exists?)|have no records?",
-    "(?:no one|nobody) (?:really |actually )?knows",
-    rf"nothing (?:(?:is|was|has been) )?{_ADVERBS}(?:known|recorded) (?:about|of)|(?:i|we) know nothing",
-    r"nothing (?:more |else |further )?(?:is|was) known(?= [.,])",
-    "im (?:so |very |really )?sorry|i am (?:so |very |really )?sorry|i apologi[sz]e|my apologies",
-    "as an ai(?! (?:researcher|pioneer|scientist|expert|engineer|company|lab|startup)s?)|im (?:just|only) an ai",
-    "as a (?:large )?language model|more context",
-    "(?:hard|difficult|impossible) to (?:say|tell(?! apart)|know|determine)",
-    "(?:please|could you|can you|would you|need to) clarify",
-    "clarify (?:the|your|what|which) (?:question|request|mean|you)",
-)
-"""What only an answer says that does not know, whoever its subject is."""
 _NO_INFORMATION = r"no (?:reliable |specific |available )?(?:information|data|details)"
 """A hedge where no name of a thing goes on behind it, as in "no information desk"."""
 _BEHIND_INFORMATION = frozenset(
@@ -95,26 +48,6 @@ _THERE = frozenset(
     {"available", "given", "provided", "known", "found", "recorded", "mentioned", "specified", "there", "on"}
 )
 """What follows "no information is"."""
-OTHER_HEDGES = (
-    *("不知道", "不清楚", "不确定", "不確定", "无法回答", "無法回答", "无法确定", "無法確定"),
-    *("分かりません", "わかりません", "分からない", "わからない", "知りません", "不明です"),
-    *("모르겠습니다", "모릅니다", "모르겠어요", "모르겠다", "몰라요", "알 수 없습니다", "알 수 없다"),
-    *("ไม่ทราบ", "ไม่รู้", "ไม่แน่ใจ", "मुझे नहीं पता", "पता नहीं", "मालूम नहीं", "नहीं जानता", "नहीं जानती"),
-    *("لا أعرف", "لا أعلم", "لا أدري", "لست متأكدا", "غير معروف", "نمی‌دانم", "לא יודע", "לא יודעת", "לא ידוע"),
-    *("не знаю", "не знаем", "не уверен", "не уверена", "не могу ответить", "не могу сказать", "неизвестно"),
-    *("δεν ξέρω", "δεν γνωρίζω", "bilmiyorum", "bilmiyoruz", "emin değilim", "bilinmiyor", "keine Ahnung"),
-    *("weiß nicht", "weiß es nicht", "weiß ich nicht", "weiß das nicht", "nicht sicher", "unbekannt"),
-    *("tut mir leid", "ne sais pas", "ne connais pas", "suis pas sûr", "suis pas sûre", "aucune idée"),
-    *("no lo sé", "no se sabe", "no estoy seguro", "no estoy segura", "não sei", "não tenho certeza"),
-    *("non lo so", "non so", "non sono sicuro", "non sono sicura", "weet het niet", "weet ik niet", "geen idee"),
-    *("desconozco la respuesta", "lo desconozco", "je l'ignore", "je n'en sais rien", "понятия не имею", "не знам"),
-    *("невідомо", "ne znam", "neviem", "en tiedä", "emme tiedä", "nem tudom", "nu știu", "ved det ikke", "ved ikke"),
-    *("vet ikke", "vet det ikke", "veit ikkje", "hindi ko alam", "sijui", "আমি জানি না", "எனக்குத் தெரியாது"),
-    *("معلوم نہیں", "نہیں معلوم", "नहीं मालूम", "ma ei tea", "nuk e di"),
-    *("nie wiem", "vet inte", "không biết", "không chắc", "tidak tahu", "nevím"),
-)
-"""What says so in other languages, as it is written."""
-
 _VERBS = frozenset(
     [
         *("is", "was", "are", "were", "be", "been", "being", "seem", "seems", "seemed", "remain", "remains"),
@@ -124,7 +57,7 @@ _VERBS = frozenset(
 )
 _FINITE = frozenset(
     [
-        *("is", "was", "has", "had", "does", "doesnt", "did", "didnt", "isnt", "wasnt", "seems", "seemed", "remains"),
+        *("is", "was", "has", "had", "does", "did", "seems", "seemed", "remains"),
         *("remained", "feels", "felt", "became", "becomes"),
     ]
 )
@@ -144,7 +77,7 @@ _NEAR = 30
 """How far a subject may be away, in words."""
 _OF_FAME = frozenset({"previously", "hitherto", "formerly", "once", "relatively", "comparatively", "virtually", "then"})
 """What before "unknown" tells how famous a thing is or was: "a relatively unknown painter"."""
-_SPEAKERS = frozenset({"i", "im", "am", "ive", "id", "we", "weve", "you", "youre"})
+_SPEAKERS = frozenset({"i", "am", "we", "you"})
 _KNOWING = frozenset(
     [
         *("historians", "scholars", "scientists", "experts", "researchers", "linguists", "archaeologists", "people"),
@@ -153,15 +86,15 @@ _KNOWING = frozenset(
 )
 """Who knows all that is known."""
 _MACHINES = frozenset({"ai", "model", "assistant", "chatbot", "bot"})
-_PAST = frozenset({"was", "were", "wasnt", "werent", "remained", "became", "seemed"})
+_PAST = frozenset({"was", "were", "remained", "became", "seemed"})
 _JOINING = frozenset(
     [
         *(",", "and", "but", "or", "so", "because", "though", "although", "while", "if", "as", "since", "thus"),
         *("yet",),
     ]
 )
-_IMPERSONAL = frozenset({"it", "this", "that", "thats", "there"})
-_PERSONS = frozenset({"he", "she", "hes", "shes", "who"})
+_IMPERSONAL = frozenset({"it", "this", "that", "there"})
+_PERSONS = frozenset({"he", "she", "who"})
 _PERSONS_ELSEWHERE = frozenset(
     [
         *("er", "sie", "il", "elle", "ils", "elles", "lui", "lei", "egli", "ella", "ele", "ela", "hij", "zij", "ona"),
@@ -209,8 +142,9 @@ def hedges(answer: str, held: Sequence[Token]) -> Iterator[tuple[int, int]]:
 @lru_cache(maxsize=1)
 def _patterns() -> tuple[re.Pattern[str], ...]:
     """Patterns of hedges, in the order of what is asked of a match."""
-    other = "|".join(re.escape(" ".join(token.key for token in tokens(phrase))) for phrase in OTHER_HEDGES)
-    kinds = ("|".join(_SPEAKERS_OWN), "|".join(_ANSWERS_OWN), _NO_INFORMATION, other, "|".join(_WHOEVER_IS_SUBJECT))
+    fixed = (re.escape(" ".join(token.key for token in tokens(phrase))) for phrase in OTHER_HEDGES)
+    other = "|".join((*OTHER_PATTERNS, *fixed))
+    kinds = ("|".join(SPEAKERS_OWN), "|".join(ANSWERS_OWN), _NO_INFORMATION, other, "|".join(WHOEVER_IS_SUBJECT))
     return tuple(re.compile(rf"(?<!\S)(?:{phrases})(?!\S)") for phrases in kinds)
 
 
@@ -218,15 +152,14 @@ def _marked(answer: str, held: Sequence[Token]) -> tuple[list[str], list[int]]:
     """(the words with "." and "," for the marks between them and "." at both ends, of each its place in `held`)."""
     units, places = ["."], [0]
     for place, token in enumerate(held):
-        # "It's unknown" and "its unknown origin" are one word otherwise.
-        is_short = token.key == "its" and token.stop - token.start > len(token.key)
         gap = answer[held[place - 1].stop : token.start] if place else ""
         mark = "." if _ENDS.search(gap) else "," if _PARTS.search(gap) else ""
         if mark:
             units.append(mark)
             places.append(place)
-        units.append("it" if is_short else token.key)
-        places.append(place)
+        for word in long_form(token):
+            units.append(word)
+            places.append(place)
     return [*units, "."], [*places, len(held)]
 
 
@@ -316,14 +249,14 @@ def _is_answers(units: Sequence[str], start: int, stop: int) -> bool:
             behind = units[stop + 1 : stop + 3]
             is_last = behind[:1] == ["."] or (behind[:1] == [","] and behind[1] in _BEHIND_ONLY_NOUN)
             return following in ("is", "are", "was", ".") or (is_last and before in _BEFORE_ONLY_NOUN)
-        if before in ("not", "never", "isnt", "wasnt", "arent", "werent"):
+        if before in ("not", "never"):
             return False
     # "A city unknown to the Romans" is like "was unknown to the Romans".
-    is_verb = place < start - 1 or units[start] in ("isnt", "wasnt", "arent", "werent")
+    is_verb = place < start - 1
     is_behind_noun = not is_verb and units[place] not in _JOINING | {"."}
     is_past = is_behind_noun or bool(_PAST & set(units[place + 1 : stop]))
     if following == "in" and units[stop - 1] in ("known", "unknown"):
-        return not is_past or bool(_OF_A_TEXT.match(" ".join(units[stop + 1 : stop + 5])))
+        return not is_past or bool(OF_A_TEXT.match(" ".join(units[stop + 1 : stop + 5])))
     if following == "to":
         to_whom = units[stop + 1]
         return to_whom in _ASKED | {"me", "us"} or (not is_past and to_whom in _KNOWING | _BEGINS_PEOPLE)
