@@ -25,46 +25,12 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+from backend.text.denials import is_denied
 from backend.text.hedges import hedges
 from backend.text.matching import Token, fold, owner, tokens, written_out
 from backend.types.identify import Verdict
 
 ARTICLES = frozenset({"a", "an", "the"})
-_PARTED = re.compile(r"[,.;:!?()\n\u3001\u3002\uff0c\uff1b\uff01\uff1f]")
-_DENIAL = (
-    r"(?:(?:not|never|neither|nor|isnt|wasnt|arent|werent|aint|no longer|rather than|instead of"
-    r"|(?<!none )(?<!no )other than)(?: be)?"
-    r"(?: (?:[a-z]+(?:ed|tten|wn)|made|born|found|built|held|won|sung|led|set|spoken)(?= (?:in|at|by)(?: |$)))?"
-    r"|(?:cannot|cant|couldnt) be)"
-    r"(?: (?:in|at|from|by|called|named|actually|really|quite|exactly))?"
-    r"(?: (?:\S+ ){1,3}or)?(?: (?:a|an|the))?"
-)
-OTHER_DENIALS = (
-    *("不是", "并非", "並非", "不在", "不叫", "ไม่ใช่", "không phải", "không phải là", "bukan", "ليس", "ليست"),
-    *("ليس في", "не", "не в", "ни", "nicht", "nicht in", "kein", "keine", "n'est pas", "n'était pas", "no es"),
-    *("no fue", "no era", "non è", "non era", "não é", "não foi", "niet", "niet in", "nie", "inte", "ikke"),
-    *(
-        "δεν είναι",
-        "לא",
-        "אינה",
-        "אינו",
-        "est pas",
-        "c'est pas",
-        "est pas à",
-        "est pas en",
-        "était pas",
-        "no en",
-        "no está en",
-    ),
-    *("não em", "non in", "geen", "inte i", "ikke i", "nie jest", "nie był", "nie była", "není", "nebyl", "nebyla"),
-    *("nie je", "nu este", "nu e", "nem", "ei ole", "ei ollut", "не е", "није"),
-)
-"""What stands before a name that is denied, as it is written."""
-DENIED_BEHIND = (
-    *("ではありません", "ではない", "ではなく", "じゃない", "じゃありません", "じゃなく"),
-    *("아니다", "아닙니다", "아니라", "아니에요", "아니고", "değil", "değildir", "नहीं", "نیست"),
-)
-"""What stands behind a name that is denied, in languages that deny so."""
 
 
 def words(text: str) -> list[str]:
@@ -102,7 +68,7 @@ def verdict(answer: str, aliases: Sequence[str]) -> Verdict:
     known = list(_found(answer, held, aliases))
     if any(not any(start <= first and last <= stop for start, stop in known) for first, last in hedges(answer, held)):
         return "uncertain"
-    return "right" if any(not _is_denied(answer, held, *place) for place in known) else "wrong"
+    return "right" if any(not is_denied(answer, held, *place) for place in known) else "wrong"
 
 
 def aliases(typed: str) -> tuple[str, ...]:
@@ -116,33 +82,6 @@ def aliases(typed: str) -> tuple[str, ...]:
 def read(text: str) -> tuple[Token, ...]:
     """The words of `text` with where they stand."""
     return tuple(tokens(text))
-
-
-@lru_cache(maxsize=1)
-def _denials() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """(denials before a name, denials behind it) over words in a row, in every language."""
-
-    def any_of(phrases: Sequence[str]) -> str:
-        return "|".join(re.escape(" ".join(words(phrase))) for phrase in phrases)
-
-    return (
-        re.compile(rf"(?<!\S)(?:{_DENIAL}|{any_of(OTHER_DENIALS)})$"),
-        re.compile(rf"(?:{any_of(DENIED_BEHIND)})(?!\S)"),
-    )
-
-
-def _is_denied(answer: str, held: Sequence[Token], start: int, stop: int) -> bool:
-    """Whether "not" and its like stand right beside these words, with no mark between but quotes."""
-    first, last = max(0, start - 8), min(len(held), stop + 8)
-    while first < start and _PARTED.search(answer[held[first].stop : held[start].start]):
-        first += 1
-    while last > stop and _PARTED.search(answer[held[stop - 1].stop : held[last - 1].start]):
-        last -= 1
-    before, behind = _denials()
-    return bool(
-        before.search(" ".join(token.key for token in held[first:start]))
-        or behind.match(" ".join(token.key for token in held[stop:last]))
-    )
 
 
 SMALL = frozenset(
