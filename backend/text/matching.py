@@ -143,6 +143,13 @@ def tokens(text: str) -> Iterator[Token]:
                 yield Token(start, stop, key, _also(raw, key))
 
 
+# An answer's words are asked for by the verdict, the words that answer and the counts.
+@lru_cache(maxsize=4096)
+def read(text: str) -> tuple[Token, ...]:
+    """The words of `text` with where they stand."""
+    return tuple(tokens(text))
+
+
 @lru_cache(maxsize=65536)
 def fold(word: str) -> str:
     """One word without case, accents and strokes, by the rules above."""

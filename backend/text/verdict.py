@@ -7,13 +7,15 @@ particles set aside, numbers by value, scripts without spaces by their character
    says: "I am not sure, it may be Cairo." A hedge inside a known answer's own name ("Tomb of the Unknown Soldier") or a
    title ("Unknown Pleasures") is none.
 2. It is right if a known answer stands in it as whole words, articles passed over, and is not denied right there:
-   "It is not Cairo" and "Giza rather than Cairo" do not name Cairo. Initials may be written as one word ("JK Rowling",
-   "US"), and a name that is a small word otherwise ("US", "He", "May") only counts as it is written.
+   "It is not Cairo" and "Giza rather than Cairo" do not name Cairo (`backend.text.denials`). It may be written in its
+   usual ways, "St. Petersburg" or "World War 2" (`backend.text.spellings`), and a name that is a small word otherwise
+   ("US", "He", "May") only counts as it is written.
 3. Else it is wrong.
 
-Owns matching, normalisation, denials and this rule. Refuses to judge meaning: a denial further off ("Cairo? Certainly
-not.") still matches, of hedges and denials in other languages only the most usual are known, and in scripts without
-spaces a name inside another one is found. So a person can overrule each verdict.
+Owns matching, normalisation and this rule. Refuses to judge meaning: a denial further off ("Cairo? Certainly not.")
+still matches, of hedges and denials in other languages only the most usual are known, names in another order ("Obama,
+Barack") or with a middle name are others, and in scripts without spaces a name inside another one is found. So a person
+can overrule each verdict.
 Source: Gao et al. 2025's code for the order (uncertain first, then the known answer); the evaluation of SQuAD
 (Rajpurkar et al. 2016) for normalisation, which removes punctuation without parting words and keeps accents; we part,
 so that "Paris/France" holds two words.
@@ -23,14 +25,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 
 from backend.text.denials import is_denied
 from backend.text.hedges import hedges
-from backend.text.matching import Token, fold, owner, tokens, written_out
+from backend.text.matching import Token, fold, owner
+from backend.text.matching import read as read
+from backend.text.spellings import ARTICLES, joined, spellings_of
 from backend.types.identify import Verdict
-
-ARTICLES = frozenset({"a", "an", "the"})
 
 
 def words(text: str) -> list[str]:
@@ -77,13 +78,6 @@ def aliases(typed: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part for part in parts if normalise(part)))
 
 
-# An answer's words are asked for by the verdict, the words that answer and the counts.
-@lru_cache(maxsize=4096)
-def read(text: str) -> tuple[Token, ...]:
-    """The words of `text` with where they stand."""
-    return tuple(tokens(text))
-
-
 SMALL = frozenset(
     [
         *("as", "at", "be", "am", "he", "in", "i", "it", "no", "so", "us", "or", "me", "who", "is", "was", "are", "of"),
@@ -94,92 +88,17 @@ SMALL = frozenset(
     ]
 )
 """Words that are names only where they are written as such: US, WHO, IT, As, He, In, No, May, Will."""
-_CAPITALS = re.compile(r"[A-Z]{2,4}|[ap]m")
-
-
-# The same question's aliases are asked for once for each of its answers.
-@lru_cache(maxsize=1024)
-def _spellings(aliases: tuple[str, ...]) -> dict[str, list[tuple[Token, ...]]]:
-    """First word -> the aliases that begin with it, without articles, longest first."""
-    found: dict[str, list[tuple[Token, ...]]] = {}
-    for alias in sorted(set(aliases)):
-        every = read(alias)
-        bare = tuple(
-            token
-            for place, token in enumerate(every)
-            if token.key not in ARTICLES or _goes_on(alias, every, place) or _goes_on(alias, every, place + 1)
-        )
-        if bare and every[-1].key == "a" and bare[-1] is not every[-1]:
-            bare = (*bare, every[-1])
-        for spelling in {bare, *(form(alias, bare) for form in _FORMS)} if bare else ():
-            found.setdefault(spelling[0].key, []).append(spelling)
-    return {first: sorted(held, key=len, reverse=True) for first, held in found.items()}
-
-
-def _goes_on(text: str, held: Sequence[Token], place: int) -> bool:
-    """Whether this word and the one before it are initials of one name: "J. K. Rowling", "U.S."."""
-    if not 0 < place < len(held):
-        return False
-    pair = held[place - 1 : place + 1]
-    are_letters = all(len(token.key) == 1 and token.key.isalpha() and not token.is_character for token in pair)
-    return are_letters and text[pair[0].stop : pair[1].start] in (".", ". ")
-
-
-def _merged(text: str, held: tuple[Token, ...]) -> tuple[Token, ...]:
-    """Initials in a row as one word: "J. K. Rowling" as "JK Rowling"."""
-    told: list[Token] = []
-    for place, token in enumerate(held):
-        if _goes_on(text, held, place):
-            told[-1] = Token(told[-1].start, token.stop, told[-1].key + token.key)
-        else:
-            told.append(token)
-    return tuple(told)
-
-
-def _apart(text: str, held: tuple[Token, ...]) -> tuple[Token, ...]:
-    """Short words in capitals as their letters: "JK Rowling" as "J. K. Rowling"."""
-    return tuple(
-        one
-        for token in held
-        for one in (
-            [Token(token.start, token.stop, letter) for letter in token.key]
-            if _CAPITALS.fullmatch(text[token.start : token.stop])
-            else [token]
-        )
-    )
-
-
-def _unowned(text: str, held: tuple[Token, ...]) -> tuple[Token, ...]:
-    """Words on s without the 's behind them, in a name of several: "St James's Palace" as "St James' Palace"."""
-    if len(held) == 1:
-        return held
-    raws = (owner(text[token.start : token.stop]) for token in held)
-    return tuple(
-        Token(token.start, token.stop, fold(raw)) if raw[-1] in "sS" and token.stop - token.start > len(raw) else token
-        for token, raw in zip(held, raws, strict=True)
-    )
-
-
-def _written_out(text: str, held: tuple[Token, ...]) -> tuple[Token, ...]:
-    """German and Nordic letters as two: "München" as "Muenchen"."""
-    return tuple(
-        token if (raw := text[token.start : token.stop]).isascii() or token.is_character
-        else Token(token.start, token.stop, fold(written_out(raw)) if token.key == fold(raw) else token.key)
-        for token in held
-    )  # fmt: skip
-
-
-_FORMS = (_merged, _apart, _unowned, _written_out)
-"""Other ways in which an alias may stand in an answer."""
 
 
 def _found(text: str, held: Sequence[Token], aliases: Sequence[str]) -> Iterator[tuple[int, int]]:
     """From which of the words to which an alias stands, at each place the longest that begins there."""
-    spellings = _spellings(tuple(aliases))
+    spellings = spellings_of(tuple(aliases), SMALL)
     for start, token in enumerate(held):
-        begun = [one for word in (token.key, *token.also) for one in spellings.get(word, ())]
+        begun = [
+            one for word in (token.key, *token.also, *joined(text, held, start)) for one in spellings.get(word, ())
+        ]
         for spelling in sorted(begun, key=len, reverse=True):
-            stop = _end(held, start, spelling)
+            stop = _end(text, held, start, spelling)
             if stop is not None and (stop - start > 1 or _is_meant(text, held, start, aliases)):
                 yield start, stop
                 break
@@ -206,21 +125,26 @@ def _bare(alias: str) -> str:
     return re.sub(r"^(?:a|an|the)\s+|[.\s]", "", alias.strip(), flags=re.IGNORECASE)
 
 
-def _end(held: Sequence[Token], start: int, spelling: Sequence[Token]) -> int | None:
+def _end(text: str, held: Sequence[Token], start: int, spelling: Sequence[Token]) -> int | None:
     """Behind the last word of `spelling` where it stands in `held` from `start`; None where it does not."""
     place = start
     for word in spelling:
-        while (
-            place < len(held) and word.key not in (held[place].key, *held[place].also) and held[place].key in ARTICLES
-        ):
+        while place < len(held) and not (count := _taken(text, held, place, word.key)) and held[place].key in ARTICLES:
             place += 1
-        if place == len(held) or word.key not in (held[place].key, *held[place].also):
+        if place == len(held) or not count:
             return None
-        place += 1
+        place += count
     if len(spelling) == len(spelling[0].key) == 1 and spelling[0].is_character and not _stands_alone(held, start):
         return None
     is_within = spelling[-1].key in _KINDS and _touches(held, start - 1) and held[start - 1].key not in _KANA
     return None if is_within else place
+
+
+def _taken(text: str, held: Sequence[Token], place: int, word: str) -> int:
+    """How many words make this one from `place`: several where hyphens join them; 0 where they do not."""
+    if word in (held[place].key, *held[place].also):
+        return 1
+    return joined(text, held, place).get(word, 0)
 
 
 _KINDS = frozenset("都府県县市州省国國道区區")
