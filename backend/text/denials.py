@@ -90,6 +90,8 @@ _INSTEAD = re.compile(
     r"(?: (?:still|also|only|indeed|actually|really|rather))? (?:a|an|the|one|its|in)(?!\S)"
 )
 """What goes on to say what the name is after all."""
+_AFFIRMING = frozenset({"until", "till", "alone", "only"})
+"""What behind a name says that it holds after all: "He did not live in Paris until 1920"."""
 _NEAR, _FAR = 10, 24
 """How many words before and behind a name are looked at."""
 OTHER_DENIALS = (
@@ -140,6 +142,8 @@ def is_denied(answer: str, held: Sequence[Token], start: int, stop: int) -> bool
         first -= 1
     before, behind = " ".join(_long(held[first:start])), _behind(answer, held, stop)
     denial, denied = _denials()
+    if behind.split(" ", 1)[0] in _AFFIRMING:
+        return False
     if denial.search(before) or denied.match(behind) or _is_told_not(answer, held, start):
         return True
     if _EXCEPT.search(before) and not _NEGATIVE & set(before.split()):

@@ -172,6 +172,8 @@ DENIED = [
 ]
 
 NOT_DENIED = [
+    "He did not move to Paris until 1920.",
+    "It is not Paris alone that has a Louvre.",
     "Paris is not only the capital but the largest city.",
     "Paris, not London",
     "It is none other than Paris",
