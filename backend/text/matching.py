@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
@@ -70,6 +70,8 @@ _TOKEN = regex.compile(
     regex.IGNORECASE,
 )
 _CUT = regex.compile(rf"[{_JOINERS}{APOSTROPHES}\"]")
+_ENCLOSED = regex.compile("[\u3200-\u33ff]")
+"""Numbers of East Asia in circles and brackets, and other signs of that kind."""
 _POSSESSIVE = regex.compile(rf"[{APOSTROPHES}][sS]\Z")
 _ANY_LETTER = regex.compile(r"\p{L}")
 _SUFFIXED = regex.compile(rf"(\p{{Lu}}[\p{{L}}\p{{M}}]{{2,}})[{APOSTROPHES}]\p{{Ll}}{{1,6}}")
@@ -139,7 +141,10 @@ def tokens(text: str) -> Iterator[Token]:
             yield Token(start, stop, fold(raw).replace("\u266f", "#"))
         else:
             key = fold(_CUT.sub("", raw))
-            if key:
+            if _ENCLOSED.search(raw) and key != raw:
+                # "0\u3280" has a character that is one of a script without spaces: its parts are read as they are.
+                yield from (replace(part, start=start, stop=stop) for part in tokens(key))
+            elif key:
                 yield Token(start, stop, key, _also(raw, key))
 
 

@@ -905,6 +905,11 @@ def test_a_whole_number_is_found_however_its_figures_are_grouped(number: int) ->
     assert not matches(f"It is {number:,}", [str(number + 1)])
 
 
+@pytest.mark.parametrize(("text", "read"), [("0\u3280", "0 一"), ("x\u3220", "x 一"), ("\u3220 und 3", "一 und 3")])
+def test_numbers_in_circles_and_brackets_are_read_as_the_characters_in_them(text: str, read: str) -> None:
+    assert normalise(text) == read == normalise(read)
+
+
 @given(st.text(max_size=80) | st.text(st.sampled_from("athe C+#. "), max_size=20))
 def test_normalising_twice_is_normalising_once(text: str) -> None:
     # Numbers that a comma parts would, with a space alone between them, be one: "1, 200".
