@@ -15,7 +15,9 @@ _ADVERBS = (
     "all that|overly|honestly) )*"
 )
 _SAYING = "say|tell|answer|provide|determine|confirm|verify|recall|remember|be (?:sure|certain)|know|specify|respond"
-_DOING = "find|give|identify|help|access|assist|speak|guess|name|think of|come up with|share|supply|recogni[sz]e"
+_DOING = (
+    "find|give|identify|help(?! but)|access|assist|speak|guess|name|think of|come up with|share|supply|recogni[sz]e"
+)
 _TEXT = (
     "(?:the |this |your |that |any )?(?:above |given |provided |original )?"
     "(?:text|passage|context|article|question|prompt|answer|response|document|information|data|sources?)"
@@ -88,7 +90,8 @@ WHOEVER_IS_SUBJECT = (
     "(?= [.,]| (?:of|to|who|is))",
     rf"(?:(?:i|we) (?:(?:really|currently|just|simply|still|honestly) )?|(?<=[.] ))"
     rf"(?:(?:do not (?:have|possess)|have not(?: got)?|lack) {_ANY}(?:{_SURE} )?answers?|have no answer(?= [.,]| to))",
-    "(?<=[.] )there is no answer(?= [.,]| to (?:this|that|the|your))",
+    "there is no (?:known |single |definite |definitive |clear )?answer(?= [.,]| to (?:this|that|the|your))",
+    rf"(?:the|an|my|your|no) answers? (?:is|are) {_ADVERBS}(?:not {_ADVERBS}available|unavailable)",
     r"(?:i|we) (?:am|are|was) not (?:(?:really|quite|at all|100|percent|absolutely|entirely|totally|completely|so|too"
     "|very) )*(?:positive|confident|convinced|acquainted with)",
     "i (?:am|was) (?:completely |totally )?(?:at a loss|clueless|stumped|drawing a blank)",

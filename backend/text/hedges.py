@@ -4,7 +4,7 @@ A hedge is the word of whoever answers: in the first person ("I am not sure"), w
 the answer itself ("The author is unknown.", "It cannot be determined."). What somebody else does not know ("He was
 unsure, but chose Rome") and what a thing is otherwise ("an unknown painting by Dali", "Radium was unknown to the
 ancients") is none. Whose it is, is read off the subject, the word before the verb, and off what follows: "not certain
-to win", "unknown in Europe", "an information desk".
+to win", "not known in Europe", "an information desk".
 
 Owns this rule; the phrases (`backend.text.hedge_phrases`) are over words in a row, with "," and "." for the marks
 between them. Refuses to read further, and so errs where one spelling has two honest readings: a thing that is not
@@ -117,6 +117,10 @@ _BEGINS_PEOPLE = frozenset({"the", "any", "other", "others", "most", "many", "mo
 """What people begin with to whom a thing is not known: "is unknown to most people"."""
 _ASKED = frozenset({"what", "which", "whom", "who", "whether", "how", "where", "when"})
 """What stands behind "to" where nobody is named: "unclear to what extent"."""
+
+
+_NO_PLACE = re.compile("(?:what|which|whose|whom|how|full|detail|any detail|advance|history|the history)(?= |$)")
+"""What stands behind "not known in" where no place, people or time is named that does not know the thing."""
 
 
 def hedges(answer: str, held: Sequence[Token]) -> Iterator[tuple[int, int]]:
@@ -256,7 +260,8 @@ def _is_answers(units: Sequence[str], start: int, stop: int) -> bool:
     is_behind_noun = not is_verb and units[place] not in _JOINING | {"."}
     is_past = is_behind_noun or bool(_PAST & set(units[place + 1 : stop]))
     if following == "in" and units[stop - 1] in ("known", "unknown"):
-        return not is_past or bool(OF_A_TEXT.match(" ".join(units[stop + 1 : stop + 5])))
+        where = " ".join(units[stop + 1 : stop + 5])
+        return bool(OF_A_TEXT.match(where) or _NO_PLACE.match(where))
     if following == "to":
         to_whom = units[stop + 1]
         return to_whom in _ASKED | {"me", "us"} or (not is_past and to_whom in _KNOWING | _BEGINS_PEOPLE)

@@ -677,6 +677,12 @@ NO_HEDGES = [
     ("An uncertain boy from Rome won", "Rome"),
     ("The fish cannot be found in Rome", "Rome"),
     ("The poet was unknown in his lifetime: Rome", "Rome"),
+    ("The kiwi is not known in Rome", "kiwi"),
+    ("Radium is unknown in Europe.", "Radium"),
+    ("I can't help but say Rome", "Rome"),
+    ("One cannot help but admire Rome", "Rome"),
+    ("A riddle to which there is no answer but Rome", "Rome"),
+    ("The answer is available in Rome", "Rome"),
     ("He became known to all in Rome", "Rome"),
     ("Unknown Mortal Orchestra is from Rome", "Rome"),
     ("They're not sure, but Rome is", "Rome"),
@@ -824,6 +830,14 @@ HEDGED = [
     ("The date is unable to be determined", "Rome"),
     ("I have no clue, Rome", "Rome"),
     ("It is an unknown language, as it is not spoken. Latin", "Latin"),
+    ("It is not known in what year Rome fell", "Rome"),
+    ("His life is not known in detail, perhaps Rome", "Rome"),
+    ("The name is not known in the given text, perhaps Rome", "Rome"),
+    ("I cannot help you with Rome", "Rome"),
+    ("In the context of Rome, the answer is not available.", "Rome"),
+    ("The answer is currently unavailable in Rome", "Rome"),
+    ("On the island of Rome, there is no answer.", "Rome"),
+    ("So there is no definitive answer to this question, Rome", "Rome"),
 ]
 
 # Two honest readings, or told apart by the sense alone: counted as hedges, which these are not.
@@ -838,10 +852,8 @@ KNOWN_LIMITS = [
     ("Unknown artists painted it in Rome", "Rome"),
     ("You cannot find penguins north of Chile", "Chile"),
     ("Homer is not mentioned in the Bible", "Homer"),
-    ("The kiwi is not known in Rome", "kiwi"),
     ("It was not clear weather in Rome", "Rome"),
     ("The car was not provided by Rome", "Rome"),
-    ("I can't help but say Rome", "Rome"),
 ]
 
 
