@@ -432,6 +432,10 @@ class FakeRuns:
             raise BadInput(f"{words!r} does not stand in the answer", "words are marked, not written", "copy them")
         self.fake.words[question] = words
 
+    def stop(self, name: str) -> None:
+        for job in self.fake.begun.values():
+            job.stopped = job.stopped or getattr(job.request, "name", "") == name
+
     def delete(self, name: str) -> None:
         if name == "shipped":
             raise BadInput(f"{name} cannot be deleted", "it ships with the program", "delete one of your own")

@@ -111,6 +111,9 @@ def _actions(run: RunView) -> None:
         session.change(Shared, probe=run.name, card=None)
         session.change(IdentifyView, room="report")
         st.rerun(scope="app")
+    if run.waits and row.button("Stop", key=f"stop-{run.name}", icon=":material/stop_circle:"):
+        stop(run)
+        st.rerun(scope="app")
     if not run.done and row.button("Resume", key=f"resume-{run.name}", icon=":material/play_arrow:"):
         resume(run)
         st.rerun(scope="fragment")
@@ -175,6 +178,15 @@ def just_started() -> None:
         head.markdown(f"**{text.markdown(name)}** {muted(told)}")
         if not going:
             _ended(seen)
+
+
+def stop(run: RunView) -> None:
+    """Let a run that waits for its model go on by itself no more; a refusal stands under the form."""
+    st.session_state[FAILED] = None
+    try:
+        session.client().runs.stop(run.name)
+    except HNeuronsError as error:
+        st.session_state[FAILED] = error
 
 
 def resume(run: RunView) -> None:

@@ -131,6 +131,20 @@ def _left(path: Path) -> Queued | None:
         return None
 
 
+def leave(name: str) -> bool:
+    """A person pressed Stop while the request of that name waited for its model, kept by no living program: it stays
+    with its questions, and is not taken up by itself. Whether there is one. Raises OSError."""
+    one = waiting(name)
+    if one is None:
+        return False
+    try:
+        with turn(_file(name).with_suffix(".lock"), 0):
+            atomic.write_text(_file(name), one.model_copy(update={"tries": TRIES}).model_dump_json())
+    except Taken:
+        return False
+    return True
+
+
 def waiting(name: str) -> Queued | None:
     """The request of that name that no living program keeps."""
     return next((one for _, one in left() if one.request.name == name), None)

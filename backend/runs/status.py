@@ -67,11 +67,15 @@ def broken_off(folder: Path) -> bool:
     return tries is not None and tries < TRIES and not at_work(folder)
 
 
-def leave(folder: Path) -> None:
-    """A person pressed Stop while the run in `folder` waited: it does not go on by itself. One that another program
-    works on stays as it is."""
-    if not at_work(folder):
-        RunFolder(folder).going.unlink(missing_ok=True)
+def leave(folder: Path, wait: float = 0.5) -> bool:
+    """A person pressed Stop while the run in `folder` waited: it does not go on by itself. Whether it is so; one that
+    another program works on stays as it is. Waits `wait` seconds for whoever only looks. Raises OSError."""
+    try:
+        with turn(RunFolder(folder).lock, wait):
+            RunFolder(folder).going.unlink(missing_ok=True)
+    except Taken:
+        return False
+    return True
 
 
 def _tries(folder: Path) -> int | None:

@@ -137,6 +137,11 @@ class Runs(Protocol):
         """Keep which words of an answer are the answer, by a person; none leaves it to the rules. Raises BadInput."""
         ...
 
+    def stop(self, name: str) -> None:
+        """Stop a run: one that works ends within one token, one that waits for its model does not go on by itself.
+        One that does neither stays as it is. Raises Unknown, StoreError where another program works on it."""
+        ...
+
     def delete(self, name: str) -> None:
         """Delete a run or probe with all its answers. Raises Unknown, BadSettings for what ships, StoreError."""
         ...

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from backend.errors import BadInput, HNeuronsError, StoreError
+from backend.errors import BadInput, HNeuronsError, StoreError, Unknown
 from backend.identify.answers import llm
 from backend.identify.answers.items import span_of
 from backend.identify.answers.judge import verdict
@@ -25,11 +25,12 @@ from backend.probes import library
 from backend.runs import queued, status
 from backend.runs import runs as folders
 from backend.runs.folder import PACKED, RunFolder, begun_in, packed
-from backend.runs.records import by_question
+from backend.runs.records import by_question, reason
 from backend.types.identify import Greedy, Question, ReadQuestions, Samples, Verdict, WordRule
 from backend.types.plan import AnswerView, Plan, RunView, run_name
 from backend.types.probe import Probe, Said
 from backend.types.results import ModelInfo
+from cache.errors import remedy
 from cache.files import TURN, content, signature, written
 from cache.journal import Journal
 
@@ -234,6 +235,23 @@ def _refuse_other(name: str, question: str) -> None:
     _, questions = folders.begun(name)
     if question not in {one.id for one in questions}:
         raise BadInput(f"{question[:60]!r} is no question of {name}", "its questions are fixed", "name one of them")
+
+
+def stop(name: str) -> None:
+    """Let the run of that name, which waits for its model without being a job, not go on by itself any more. One that
+    does not wait stays as it is. Raises Unknown, BadInput, StoreError where another program works on it."""
+    folder = library.folder_of(name)
+    try:
+        if queued.leave(name) or (folders.begun_in(folder) is not None and status.leave(folder)):
+            return
+    except OSError as error:
+        raise StoreError(f"The run {name} cannot be stopped", reason(error), remedy(error)) from error
+    if folders.begun_in(folder) is not None:
+        raise StoreError(
+            f"The run {name} is being worked on", "another program has its folder open", "stop it where it was begun"
+        )
+    if not RunFolder(library.SHIPPED / name).plan.exists():
+        raise Unknown(f"There is no run {name[:40]!r}", f"{folder} holds no plan", "see hneurons identify list")
 
 
 def delete(name: str, jobs: Mapping[str, str]) -> None:

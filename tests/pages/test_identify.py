@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from app import session
 from app.identify import form, train
 from app.identify.view import IdentifyView
-from backend.errors import BackendUnavailable, BadInput
+from backend.errors import BackendUnavailable, BadInput, StoreError
 from backend.identify.answers.items import MIN_SIDE
 from backend.types import IdentifyRequest, JobView, StageEvent
 from backend.types.identify import Consistency, RegionRule, Sampling, Verdict
@@ -419,6 +419,9 @@ class StandingRuns(FakeRuns):
         found = {run.name: run.model_copy(update=self.fields) for run in super().list()}
         return tuple(found.values())
 
+    def stop(self, name: str) -> None:
+        self.fields["waits"] = False
+
 
 def test_a_run_that_was_started_is_seen_under_the_button_at_once() -> None:
     app = started(FakeClient(pace=1000.0))
@@ -672,6 +675,30 @@ def test_a_run_that_was_broken_off_and_one_with_too_little_to_expect_say_so() ->
     assert "Of the first 60 answers 2 were right" in "".join(
         str(one.value) for one in opened(client, room="train").warning
     )
+
+
+def test_a_run_that_waits_without_a_job_has_a_stop_and_is_then_stopped() -> None:
+    client = Standing(job=None, done=False, waits=True)
+    started(client)
+    app = opened(client, room="train")
+    assert app.button(key="stop-mine").label == "Stop"
+    app.button(key="stop-mine").click().run()
+    assert not app.exception and "It goes on by itself" not in words(app)
+    assert "stop-mine" not in {button.key for button in app.button}
+    assert app.button(key="resume-mine").label == "Resume"
+
+
+def test_why_a_run_that_waits_cannot_be_stopped_is_told() -> None:
+    client = Standing(job=None, done=False, waits=True)
+    started(client)
+    app = opened(client, room="train")
+
+    def refuse(name: str) -> None:
+        raise StoreError(f"The run {name} is being worked on", "another program has its folder open", "stop it there")
+
+    client.runs.stop = refuse  # type: ignore[method-assign]
+    app.button(key="stop-mine").click().run()
+    assert "The run mine is being worked on" in "".join(str(one.value) for one in app.error)
 
 
 def test_a_run_whose_model_was_taken_away_says_so_and_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:

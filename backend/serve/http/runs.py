@@ -26,6 +26,12 @@ class Answers(BaseModel):
     answers: tuple[AnswerView, ...]
 
 
+class Stopped(BaseModel):
+    """The run that was at work, or waited, no longer does."""
+
+    stopped: str
+
+
 class Deleted(BaseModel):
     """The run or probe that is no more."""
 
@@ -72,6 +78,13 @@ def add_runs(app: FastAPI, facet: client.Runs) -> None:
     ) -> Answers:
         """What the questions of a run were answered, and how each answer was judged, a part at a time."""
         return Answers(answers=facet.answers(name, limit, offset))
+
+    @app.post("/v1/runs/{name}/stop")
+    def stop(name: Name) -> Stopped:
+        """Stop a run: at work, it ends within one token; waiting for its model, it does not go on by itself. What is
+        done stays, and the run can be taken up again."""
+        facet.stop(name)
+        return Stopped(stopped=name)
 
     @app.delete("/v1/runs/{name}")
     def delete(name: Name) -> Deleted:

@@ -39,6 +39,16 @@ class LocalRuns:
 
         shelf.mark(name, question, response, words)
 
+    def stop(self, name: str) -> None:
+        """Stop a run, whether a job works on it or it waits for its model without one."""
+        from backend.serve import shelf
+
+        if name not in self._worker.long_runs():
+            shelf.stop(name)
+        # It may have been taken up meanwhile, by its model's arrival.
+        if (job := self._worker.long_runs().get(name)) is not None:
+            self._worker.stop(job)
+
     def delete(self, name: str) -> None:
         """Delete a run or probe with all its answers."""
         from backend.serve import shelf

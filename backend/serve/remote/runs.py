@@ -34,6 +34,10 @@ class HttpRuns:
         body = {"question": question, "response": response, "words": words}
         self._connection.call("POST", f"/v1/runs/{name_word(name)}/marks", body)
 
+    def stop(self, name: str) -> None:
+        """Stop a run there, at work or waiting for its model."""
+        self._connection.call("POST", f"/v1/runs/{name_word(name)}/stop")
+
     def delete(self, name: str) -> None:
         """Delete a run or probe there with all its answers."""
         self._connection.call("DELETE", f"/v1/runs/{name_word(name)}")

@@ -104,6 +104,23 @@ def test_a_run_that_waits_for_another_model_is_listed_can_be_taken_up_by_hand_an
             client.runs.delete("second")
 
 
+def test_a_request_that_waits_for_another_model_is_stopped_and_can_be_taken_up_by_hand() -> None:
+    queue = Queue()
+    queue.keep(Queued(request=OWN, model=INFO.name, fingerprint=INFO.fingerprint))
+    assert not queued.leave("second"), "a living program keeps it"
+    queue.close()
+    shelf.stop("second")
+    engine = FakeEngine()
+    with local(engine) as client:
+        wait_for(lambda: client.models.status().state == "ready")
+        # The worker looks through what waits at the same time, and what it has in hand is not listed.
+        wait_for(lambda: [run.waits for run in client.runs.list() if run.name == "second"] == [False])
+        assert not engine.computed
+        job = client.jobs.submit("identify", IdentifyRequest(name="second", plan=OWN.plan), "me")
+        wait_for(lambda: client.jobs.view(job).state == "done")
+    assert engine.computed[-1].model_copy(update={"command": ""}) == OWN, "its questions were not lost"
+
+
 def test_what_a_living_program_keeps_is_not_begun_by_another() -> None:
     living, engine = Queue(), FakeEngine()
     assert living.keep(Queued(request=OWN, model=INFO.name, fingerprint=INFO.fingerprint))

@@ -256,6 +256,45 @@ def test_a_run_that_is_stopped_while_it_waits_to_go_on_does_not_go_on_later() ->
     assert waiting not in {one.name for one in other.computed if isinstance(one, IdentifyRequest)}
 
 
+def test_a_run_that_waits_for_its_model_without_a_job_is_stopped_at_every_door(client: Client) -> None:
+    """The program that was at it has ended, and another model is loaded now: there is no job that could be stopped."""
+    folder = begun()
+    RunFolder(folder).going.write_text(json.dumps({"tries": 1}))
+    plan = RunFolder(folder).plan
+    plan.write_text(json.dumps({**json.loads(plan.read_text()), "fingerprint": "0" * 64}))
+    assert [(run.waits, run.job) for run in client.runs.list() if run.name == "mine"] == [(True, None)]
+    client.runs.stop("mine")
+    assert [(run.waits, run.done) for run in client.runs.list() if run.name == "mine"] == [(False, False)]
+    assert runs.begun("mine")[1], "its questions and answers stay"
+    client.runs.stop("mine")
+    client.runs.stop("smollm2-135m-instruct")
+    for name in ("nobody", "..", "a/b"):
+        with pytest.raises(HNeuronsError):
+            client.runs.stop(name)
+    with turn(RunFolder(folder).lock, 0), pytest.raises(StoreError, match="is being worked on"):
+        client.runs.stop("mine")
+
+
+def test_a_run_that_was_stopped_while_it_waited_does_not_go_on_when_its_model_comes() -> None:
+    RunFolder(begun()).going.write_text(json.dumps({"tries": 1}))
+    RunFolder(begun("other")).going.write_text(json.dumps({"tries": 1}))
+    engine = FakeEngine()
+    shelf.stop("mine")
+    with local(engine):
+        wait_for(lambda: bool(engine.computed))
+    assert [one.name for one in engine.computed if isinstance(one, IdentifyRequest)] == ["other"]
+
+
+def test_a_run_at_work_is_stopped_by_its_name_too() -> None:
+    begun()
+    with local(Interrupted()) as client:
+        job = client.jobs.submit("identify", IdentifyRequest(name="mine"), "a")
+        wait_for(lambda: client.jobs.view(job).state == "running")
+        client.runs.stop("mine")
+        wait_for(lambda: client.jobs.view(job).state == "stopped")
+        assert not client.runs.list()[0].waits
+
+
 def engine_runs(client: Client) -> dict[str, str]:
     return {run.name: run.job for run in client.runs.list() if run.job is not None}
 
