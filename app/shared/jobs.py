@@ -95,15 +95,18 @@ def running(verb: Verb) -> Job | None:
     return st.session_state.get(_key(verb))
 
 
-def stop_job(verb: Verb) -> None:
-    """Stop the session's job of `verb`, if there is one, within one token."""
+def stop_job(verb: Verb) -> bool:
+    """Stop the session's job of `verb`, if there is one, within one token; False where the engine was not told, whose
+    reason is held for `shown_failure`."""
     job = st.session_state.pop(_key(verb), None)
     if job is None:
-        return
+        return True
     try:
         session.client().jobs.stop(job.id)
     except HNeuronsError as error:
         session.fail(verb, error)
+        return False
+    return True
 
 
 def watch_job(verb: Verb, draw: Callable[[Progress], None] | None = None) -> None:
@@ -160,8 +163,8 @@ def _status(job: Job, verb: Verb) -> None:
     words, fraction = told(job)
     row.progress(min(max(fraction, 0.0), 1.0), text=text.markdown(words))
     if row.button("Stop", icon=":material/stop_circle:", key=f"stop:{verb}"):
-        stop_job(verb)
-        session.fail(verb, Stopped())
+        if stop_job(verb):
+            session.fail(verb, Stopped())
         st.rerun(scope="app")
 
 
