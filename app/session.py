@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from app import links, style, views
+from app import links, presence, style, views
 from app.shared.view import Shared
 from app.views import Page, Views
 from backend.errors import HNeuronsError
@@ -69,7 +69,9 @@ def use(engine: Client) -> None:
 
 def session_id() -> str:
     """A name for this browser session, random and stable while it lasts."""
-    return str(st.session_state.setdefault(_ID, uuid.uuid4().hex))
+    named = str(st.session_state.setdefault(_ID, uuid.uuid4().hex))
+    presence.drawn(named)
+    return named
 
 
 def palette() -> style.Palette:

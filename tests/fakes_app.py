@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from math import log
@@ -330,6 +330,7 @@ class FakeModels:
         *,
         session: str = "",
         confirm: bool = False,
+        gone: Collection[str] = (),
     ) -> None:
         if self.fake.refuse is not None:
             raise self.fake.refuse

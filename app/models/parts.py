@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from app import session, text
+from app import presence, session, text
 from app.shared import frame, jobs
 from backend.errors import Busy, HNeuronsError, ModelTooLarge, Unknown, UnknownModel
 from backend.types import ModelChoice, ModelInfo, ModelOrder, ModelStatus, numbers
@@ -258,7 +258,7 @@ def _load(order: ModelOrder, confirm: bool = False) -> None:
                 "No model is named", "the field is empty", "write a hub name, a directory or a GGUF file"
             )
         session.client().models.load(
-            order.name, order.device, order.dtype, session=session.session_id(), confirm=confirm
+            order.name, order.device, order.dtype, session=session.session_id(), confirm=confirm, gone=presence.gone()
         )
     except HNeuronsError as error:
         st.session_state[REFUSED], st.session_state[ASKED] = error, order

@@ -8,7 +8,7 @@ this process, `remote` speaks to the HTTP service: each has a module a facet. Im
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Protocol
 
@@ -60,12 +60,14 @@ class Models(Protocol):
         *,
         session: str = "",
         confirm: bool = False,
+        gone: Collection[str] = (),
     ) -> None:
         """Begin to change to a model (a table row, hub name, directory or GGUF file); watch `status`.
 
         The loaded model answers until the new one is known to open, and comes back where it does not open after all.
         Raises UnknownModel, ModelTooLarge and the like where that is known at once; Busy where sessions other than
-        `session` or a long run are at work, unless `confirm` says that they are to wait.
+        `session` or a long run are at work, unless `confirm` says that they are to wait; sessions that are known to be
+        `gone`, their browser closed, are not.
         """
         ...
 

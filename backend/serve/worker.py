@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from backend.errors import BackendUnavailable, QueueFull, Stopped
 from backend.serve.changing import RECENT, Change, Check, Models, ask
@@ -64,16 +64,18 @@ class Worker:
         self._thread = threading.Thread(target=self._work, name="hneurons-worker", daemon=True)
         self._thread.start()
 
-    def load(self, spec: ModelSpec, *, session: str = "", confirmed: bool = True) -> None:
+    def load(self, spec: ModelSpec, *, session: str = "", confirmed: bool = True, gone: Collection[str] = ()) -> None:
         """Change to another model: checked first where one is loaded, then opened once the jobs submitted so far are
         done. A later call takes an earlier one's place.
 
-        Raises Busy where others are at work and it is not `confirmed`; `session` is who asks for it, where known.
+        Raises Busy where others are at work and it is not `confirmed`; `session` is who asks for it, where known;
+        `gone` are sessions that nobody looks at any more.
         """
         with self._changed:
             if not confirmed:
-                recent = self._records.sessions(self._clock() - RECENT)
-                ask(spec, session, self._models, [*self._line.began, *self._line.queue], recent)
+                recent = self._records.sessions(self._clock() - RECENT).difference(gone)
+                jobs = [job for job in (*self._line.began, *self._line.queue) if job.is_long or job.session not in gone]
+                ask(spec, session, self._models, jobs, recent)
             self._models.change(spec, session)
 
     def cancel_load(self) -> None:

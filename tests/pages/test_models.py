@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from transformers import GenerationConfig
 
+from app import presence
 from app.models import parts
 from backend.errors import BackendUnavailable, Busy, ModelUnreadable, UnknownModel
 from backend.models import settings
@@ -33,6 +35,7 @@ class Loader(FakeClient):
     loads: list[tuple[str, str | None, str | None]] = field(default_factory=list)
     busy: Busy | None = None
     cancelled: int = 0
+    gone: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,12 +57,14 @@ class LoaderModels(FakeModels):
         *,
         session: str = "",
         confirm: bool = False,
+        gone: Collection[str] = (),
     ) -> None:
         if self.fake.refuse is not None:
             raise self.fake.refuse
         if self.fake.busy is not None and not confirm:
             assert session, "the page says who asks"
             raise self.fake.busy
+        self.fake.gone = tuple(gone)
         self.fake.loads.append((name, device, dtype))
 
     def cancel(self) -> None:
@@ -174,6 +179,13 @@ def test_whoever_would_take_the_model_from_others_is_asked_first() -> None:
     app.button(key="models.load").click().run()
     app.button(key="models.confirm").click().run()
     assert client.loads == [("Fake-135M-Instruct", None, "bfloat16")] and not app.warning
+
+
+def test_tabs_that_were_closed_are_not_taken_for_others_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presence, "gone", lambda: ("a tab before",))
+    client = Loader()
+    opened(client, row=0).button(key="models.load").click().run()
+    assert client.loads and client.gone == ("a tab before",)
 
 
 def test_the_model_before_is_one_click_away_as_it_was() -> None:

@@ -7,13 +7,15 @@ from pydantic import BaseModel, Field, StrictBool
 
 from backend.serve import client
 from backend.serve.http.bodies import Body
+from backend.serve.http.jobs import Session
 from backend.types import ModelChoice, ModelStatus
 
 
 class Load(Body):
     """A model to change to: a row of the table, hub name, directory or GGUF file.
 
-    session: who asks, so that their own questions need no leave. confirm: also where others are at work.
+    session: who asks, so that their own questions need no leave. confirm: also where others are at work. gone: sessions
+    whose browser is closed, which are at work no longer.
     """
 
     name: str = Field(min_length=1, max_length=500)
@@ -21,6 +23,7 @@ class Load(Body):
     dtype: str | None = Field(default=None, max_length=50)
     session: str = Field(default="", max_length=100)
     confirm: StrictBool = False
+    gone: tuple[Session, ...] = Field(default=(), max_length=1_000)
 
 
 class Models(BaseModel):
@@ -46,7 +49,7 @@ def add_models(app: FastAPI, facet: client.Models) -> None:
     def load(body: Load) -> ModelStatus:
         """Begin to change to a model; watch /v1/status. The loaded one answers until this one is known to open, and
         comes back where it does not open after all. Status 409 where others are at work: send `confirm` then."""
-        facet.load(body.name, body.device, body.dtype, session=body.session, confirm=body.confirm)
+        facet.load(body.name, body.device, body.dtype, session=body.session, confirm=body.confirm, gone=body.gone)
         return facet.status()
 
     @app.delete("/v1/models/load")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from backend.serve.opening import ModelSpec
 from backend.serve.worker import Worker
@@ -36,14 +36,16 @@ class LocalModels:
         *,
         session: str = "",
         confirm: bool = False,
+        gone: Collection[str] = (),
     ) -> None:
         """Begin to change to a model; watch `status`. What is known not to open is refused and changes nothing.
 
-        Raises Busy where sessions other than `session` or a long run are at work, unless it is to be (`confirm`).
+        Raises Busy where sessions other than `session` and those that are `gone`, or a long run, are at work, unless
+        it is to be (`confirm`).
         """
         spec = ModelSpec(name, device, dtype)
         self._check(spec, *self.given_back())
-        self._worker.load(spec, session=session, confirmed=confirm)
+        self._worker.load(spec, session=session, confirmed=confirm, gone=gone)
 
     def cancel(self) -> None:
         """Call off the change of model that is under way; the model before it answers."""

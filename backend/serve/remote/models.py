@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from backend.serve.remote.connection import Connection
 from backend.types import ModelChoice, ModelStatus
 
@@ -29,9 +31,12 @@ class HttpModels:
         *,
         session: str = "",
         confirm: bool = False,
+        gone: Collection[str] = (),
     ) -> None:
         """Begin to change to a model there; watch `status`."""
-        body = {"name": name, "device": device, "dtype": dtype, "session": session, "confirm": confirm}
+        body = {
+            "name": name, "device": device, "dtype": dtype, "session": session, "confirm": confirm, "gone": list(gone),
+        }  # fmt: skip
         self._connection.call("POST", "/v1/models/load", body)
 
     def cancel(self) -> None:

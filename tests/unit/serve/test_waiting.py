@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import rooms
-from backend.errors import BackendUnavailable
+from backend.errors import BackendUnavailable, Busy
 from backend.neurons import NeuronSet
 from backend.serve.client import Client
 from backend.serve.local.client import LocalClient
@@ -98,6 +98,17 @@ def test_what_waits_for_a_model_is_stopped_at_once_and_what_is_left_is_answered(
         assert ended(through, left).state == ended(through, again).state == "done"
         assert through.jobs.view(job).state == "stopped"
     assert ASKED[verb] not in old.computed and new.computed.count(ASKED[verb]) == 1
+
+
+@pytest.mark.parametrize("place", ["here", "over HTTP"])
+def test_a_session_that_is_gone_keeps_no_model_from_others(place: str) -> None:
+    with doors.local(named("old"), new=named("new")) as client, door(client, place) as through:
+        wait_for(lambda: through.models.status().state == "ready")
+        ended(through, through.jobs.submit("explore", asking("before", 1), "a closed tab"))
+        with pytest.raises(Busy, match="1 other session used it"):
+            through.models.load("new", session="me")
+        through.models.load("new", session="me", gone=("a closed tab",))
+        wait_for(lambda: through.models.status().name == "new")
 
 
 def asked_of(engine: FakeEngine) -> list[ExploreRequest | CompareRequest]:

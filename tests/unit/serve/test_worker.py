@@ -729,6 +729,27 @@ def test_whoever_takes_the_model_from_others_is_asked_before() -> None:
         wait_for(lambda: worker.status().name == "old" and worker.status().state == "ready")
 
 
+def test_sessions_that_are_gone_do_not_hold_the_model_but_their_training_run_does() -> None:
+    gate = Gate()
+    old, new = named("old", on_token=gate), named("new")
+    with changing(old, new) as worker:
+        asked = [worker.submit("explore", asking(name, 1), name) for name in ("closed", "open", "waiting")]
+        assert gate.reached.wait(PATIENCE)
+        with pytest.raises(Busy, match="1 question of others runs or waits"):
+            worker.load(ModelSpec("new"), session="ann", confirmed=False, gone=("closed", "waiting"))
+        long = worker.submit("identify", training(), "closed")
+        with pytest.raises(Busy, match="in use: the training run a is at work"):
+            worker.load(ModelSpec("new"), session="ann", confirmed=False, gone=("closed", "waiting", "open"))
+        worker.stop(long)
+        gate.open_wide()
+        for job in asked:
+            ended(worker, job)
+        with pytest.raises(Busy, match="1 other session used it in the last 5 minutes"):
+            worker.load(ModelSpec("new"), session="ann", confirmed=False, gone=("closed", "waiting"))
+        worker.load(ModelSpec("new"), session="ann", confirmed=False, gone=("closed", "waiting", "open"))
+        wait_for(lambda: worker.status().name == "new" and worker.status().state == "ready")
+
+
 def test_a_long_run_of_any_verb_is_at_work_and_waits_for_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(VERBS, "echo", VerbRow("echo", EchoRequest, Echo, "Again", runs="long", module="tests.echo"))
     gate = Gate()
