@@ -43,8 +43,9 @@ def table(payload: bytes, name: str, separator: str | None, wanted: Collection[s
     csv.field_size_limit(MAX_ROW)
     # Behind a mark a space may stand before a quotation mark: it belongs to neither.
     is_bare = mark == "\t" and not _is_quoted(payload, name)
+    every_line = chain([first], lines)
     reader = csv.reader(
-        chain([first], lines), delimiter=mark, strict=True, skipinitialspace=True,
+        every_line if is_bare else _closed(every_line, mark), delimiter=mark, strict=True, skipinitialspace=True,
         quoting=csv.QUOTE_NONE if is_bare else csv.QUOTE_MINIMAL,
     )  # fmt: skip
     ended = 0
@@ -108,7 +109,8 @@ def _is_quoted(payload: bytes, name: str) -> bool:
     tab in it. Where a mark is written twice, they do enclose.
     """
     try:
-        for row in csv.reader(_bounded_lines(payload, name), delimiter="\t", strict=True, skipinitialspace=True):
+        lines = _closed(_bounded_lines(payload, name), "\t")
+        for row in csv.reader(lines, delimiter="\t", strict=True, skipinitialspace=True):
             if any("\t" in cell for cell in row):
                 break
         else:
@@ -164,6 +166,20 @@ def _without_na(lines: Iterable[str], mark: str) -> Iterator[str]:
         bare = parts[is_within::2]
         if len(parts) > 1 and all(_OF_R.fullmatch(cell.strip()) for part in bare for cell in part.split(mark)):
             parts[is_within::2] = [pattern.sub("", part) for part in bare]
+        yield '"'.join(parts)
+        is_within ^= len(parts) % 2 == 0
+
+
+def _closed(lines: Iterable[str], mark: str) -> Iterator[str]:
+    """The lines of a table without the blanks between the quotation mark that ends a cell and what parts it from the
+    next: whoever writes a space behind each cell encloses it all the same, and the reader of tables refuses it."""
+    blanks, is_within = re.compile(rf"[^\S\r\n{re.escape(mark)}]+(?=[{re.escape(mark)}\r\n]|\Z)"), False
+    for line in lines:
+        parts = line.split('"')
+        # Those at every second place stand within no quotation marks; the first of a line follows none.
+        for place in range(2 - is_within, len(parts), 2):
+            if found := blanks.match(parts[place]):
+                parts[place] = parts[place][found.end() :]
         yield '"'.join(parts)
         is_within ^= len(parts) % 2 == 0
 

@@ -273,6 +273,32 @@ def test_tabs_part_cells_that_quotation_marks_enclose() -> None:
         read(told.replace('"What\nis it?"', '"What" is it?'), "q.tsv")
 
 
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [
+        ('question,answer\n"Who said ""no"" , then?" ,"Rome"\n', "q.csv"),
+        ('"question" , "answer" \r\n"Who said ""no"" , then?"\t , "Rome" \r\n', "q.csv"),
+        ('question;answer\n"Who said ""no"" , then?"\u00a0;"Rome" ', "q.csv"),
+        ('sep=|\nquestion|answer\n"Who said ""no"" , then?" |"Rome"\n', "q.csv"),
+        ('question\tanswer\n"Who said ""no"" , then?" \t"Rome"  \n', "q.tsv"),
+        ('"question" \t"answer"\n"Who said ""no"" , then?" \t"Rome"\n', "q.tsv"),
+        ('question,answer\r"Who said ""no"" , then?" ,"Rome" \r', "q.csv"),
+    ],
+)
+def test_a_blank_behind_the_quotation_mark_that_ends_a_cell_belongs_to_no_cell(told: str, name: str) -> None:
+    assert read(told, name) == [('Who said "no" , then?', ("Rome",))]
+
+
+def test_blanks_within_what_quotation_marks_enclose_are_the_text_s_own_over_several_lines() -> None:
+    text = 'Who said "no" ,\nand "yes" , or\n"maybe" ?'
+    enclosed = text.replace('"', '""')
+    assert read(f'question,answer\n"{enclosed}" ,"Ann" \n"{enclosed}2","Bo"\n', "q.csv") == [
+        (text, ("Ann",)), (f"{text}2", ("Bo",)),
+    ]  # fmt: skip
+    with pytest.raises(BadInput, match="line 2 has a quotation mark within a cell"):
+        read('question,answer\n"Who wrote "Emma" , then?",Jane\n', "q.csv")
+
+
 def test_what_only_looks_like_a_spreadsheets_error_is_an_answer() -> None:
     rows = [{"question": f"{number}?", "answer": text} for number, text in enumerate(("#METOO!", "#AMAZING!", "#1!"))]
     assert [answers for _, answers in read(rows)] == [("#METOO!",), ("#AMAZING!",), ("#1!",)]
