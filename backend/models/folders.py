@@ -6,8 +6,9 @@ models that bring their own code, and quantised weights, whose columns are no ou
 
 from __future__ import annotations
 
-import json
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from backend.errors import ModelUnreadable, UnsupportedModel
+from backend.models.checks import texts
+from backend.models.checks.fault import AGAIN, Fault, shown
 
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -46,6 +49,12 @@ def inspect(folder: Path) -> dict[str, Any]:
     """
     config = check_files(folder)
     check_config(config, str(folder))
+    vocabulary = next((name for name in ("tokenizer.json", "vocab.json") if (folder / name).is_file()), None)
+    if vocabulary:
+        read_object(folder / vocabulary)
+    for path in folder.glob("*.jinja"):
+        with told(folder):
+            texts.text_of(path)
     adapter = next((name for name in _ADAPTERS if (folder / name).exists()), None)
     if adapter:
         raise adapted(folder, adapter)
@@ -102,12 +111,15 @@ def check_regular(folder: Path) -> None:
 
 
 def _check_tokenizer(path: Path) -> None:
-    """Let pass what begins as a JSON object does: its reader tells little of anything else."""
+    """Let pass what begins as a JSON object does; the whole of it is read where the model is."""
     if path.is_file():
-        with path.open("rb") as stream:
-            first = stream.read(1000).lstrip()[:1]
-        if first != b"{":
-            raise missing(path.parent, f"its {path.name} is not a JSON object")
+        with told(path.parent):
+            head = texts.head_of(path)
+            instead = texts.stand_in(f"its {path.name}", head)
+            if instead is not None:
+                raise instead
+            if head.lstrip()[:1] != b"{":
+                texts.object_of(path)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -129,9 +141,10 @@ def check_config(config: dict[str, Any], where: str) -> None:
     named = config.get("architectures")
     names = ", ".join(map(str, named)) if isinstance(named, list) and named else "none named"
     if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
-        own_code = "; it would run code of its own, which is never allowed here" if config.get("auto_map") else ""
+        own_code = ", and it would run code of its own, which is never allowed here" if config.get("auto_map") else ""
+        told_kind = "its config.json names no model_type" if kind is None else f"its model type is {shown(kind)}"
         raise UnsupportedModel(
-            f"{where} has an unknown architecture", f"its model type is {kind!r} ({names}){own_code}", _TO_SUPPORTED
+            f"{where} has an unknown architecture", f"{told_kind} ({names}){own_code}", _TO_SUPPORTED
         )
     if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
         raise UnsupportedModel(
@@ -182,13 +195,17 @@ def _plain(name: Any) -> bool:
 
 def read_object(path: Path) -> dict[str, Any]:
     """The content of a JSON file that holds an object. Raises ModelUnreadable."""
+    with told(path.parent):
+        return texts.object_of(path)
+
+
+@contextmanager
+def told(folder: Path) -> Iterator[None]:
+    """Within the block, what is wrong with a file of `folder` is the folder's refusal. Raises ModelError."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise missing(path.parent, f"its {path.name} cannot be read ({error})") from error
-    if not isinstance(content, dict):
-        raise missing(path.parent, f"its {path.name} is not a JSON object")
-    return content
+        yield
+    except Fault as fault:
+        raise fault.of_folder(folder) from fault
 
 
 def _why_no_config(folder: Path) -> str:
@@ -216,5 +233,5 @@ def missing(folder: Path, why: str) -> ModelUnreadable:
     return ModelUnreadable(
         f"The model folder {folder} cannot be loaded",
         why,
-        "name a folder written by save_pretrained of model and tokenizer, or fetch the model again",
+        AGAIN,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import importlib.metadata
 import json
+import logging
 import math
 import re
 from collections.abc import Iterator
@@ -23,8 +24,10 @@ from gguf import GGUFReader
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
 
-from backend.errors import ModelUnreadable, StoreError, UnsupportedModel
+from backend.errors import ModelError, ModelUnreadable, StoreError, UnsupportedModel
 from backend.models import folders, gguf_header, memory
+from backend.models.checks import gguf_file
+from backend.models.checks.fault import Fault
 from backend.models.progress import Progress
 from backend.models.progress import part as part_of
 from backend.untrusted import clause
@@ -32,8 +35,9 @@ from cache import atomic, digests
 from cache.errors import remedy
 from cache.paths import models_dir
 
+log = logging.getLogger(__name__)
+
 MARKER = "converted.json"
-MAGIC = b"GGUF"
 _ROPE = ("rope_freqs", "rope_factors")
 _BLOCK = re.compile(r"blk\.(\d+)\.")
 _ASIDE = re.compile(r"^rope_|_exps|_shexp|exp_probs|ffn_gate_inp|nextn")
@@ -103,11 +107,12 @@ def header_config(file: Path) -> Any:
     Raises UnsupportedModel for an architecture or a setting that Transformers cannot convert, ModelUnreadable for a
     damaged header.
     """
+    _check_header(file)
     try:
         config = AutoConfig.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True)
         told = _told(file)
     except Exception as error:  # the reader raises whatever a damaged header runs into
-        raise _refused(file, error) from error
+        raise refused(file, error) from error
     gguf_header.follow(file.name, told, config)
     return config
 
@@ -133,10 +138,10 @@ def parameters(file: Path) -> int:
         shapes = {tensor.name: [int(axis) for axis in tensor.shape] for tensor in reader.tensors}
         scaled = next((t.name for t in reader.tensors if t.name.startswith(_ROPE) and not (t.data == 1).all()), None)
     except Exception as error:  # the reader raises whatever a damaged header runs into
-        raise _refused(file, error) from error
+        raise refused(file, error) from error
     held = 1 + max((int(found[1]) for name in shapes if (found := _BLOCK.match(name))), default=-1)
     if isinstance(blocks, int) and held and blocks != held:
-        raise _refused(file, ValueError(f"its header says {blocks:,} blocks and it holds {held:,}"))
+        raise Fault(f"its header says {blocks:,} blocks and it holds {held:,}").of_file(file)
     if scaled or (scaling not in (None, "none", "") and architecture != "gpt-oss"):
         raise UnsupportedModel(
             f"{file.name} cannot be converted",
@@ -184,9 +189,7 @@ def _follow_again(file: Path, folder: Path) -> None:
 
 
 def _checked_hash(file: Path, pin: Pin | None) -> str:
-    with file.open("rb") as stream:
-        if stream.read(4) != MAGIC:
-            raise ModelUnreadable(f"{file.name} is no GGUF file", "it does not begin with GGUF", "download it again")
+    _check_header(file)
     digest = digests.of_file(file)
     if pin and digest != pin.sha256:
         raise ModelUnreadable(
@@ -223,13 +226,12 @@ def _save(file: Path, name: str, into: Path, progress: Progress) -> None:
             )
         model, report = loaded
     except Exception as error:  # the reader raises whatever a damaged file runs into
-        raise _refused(file, error) from error
+        raise refused(file, error) from error
     if report["missing_keys"]:
-        raise _refused(file, ValueError(f"it lacks {len(report['missing_keys'])} of the weights of its architecture"))
+        raise Fault(f"it lacks {len(report['missing_keys'])} of the weights of its architecture").of_file(file)
     if left:
-        raise _refused(
-            file, ValueError(f"it holds {len(left)} tensors that its header has no place for ({left[0]} is the first)")
-        )
+        why = f"it holds {len(left)} tensors that its header has no place for ({left[0]} is the first)"
+        raise Fault(why).of_file(file)
     for mark in ("quantization_config", "_pre_quantization_dtype"):
         if hasattr(model.config, mark):
             delattr(model.config, mark)
@@ -279,10 +281,14 @@ def _watched(stage: str, progress: Progress) -> Iterator[list[str]]:
         reader.tqdm, reader.get_gguf_hf_weights_map = drawn, named
 
 
-def _refused(file: Path, error: Exception) -> ModelUnreadable | UnsupportedModel:
-    first = (str(error).strip() or type(error).__name__).split("\n")[0][:160].rstrip(".")
-    if "ignore_mismatched_sizes" in first:
-        first = "its weights have other shapes than its header describes"
-    if "not supported" in first:
-        return UnsupportedModel(f"{file.name} cannot be converted", first, "choose a model of another family")
-    return ModelUnreadable(f"{file.name} cannot be read", first, "download it again, or choose another file")
+def _check_header(file: Path) -> None:
+    try:
+        gguf_file.check(file)
+    except Fault as fault:
+        raise fault.of_file(file) from fault
+
+
+def refused(file: Path, error: Exception) -> ModelError:
+    """The refusal of a file whose header is whole, and whose reader ran into `error`."""
+    log.info("%s cannot be converted", file, exc_info=error)
+    return gguf_file.explained(file, error).of_file(file)

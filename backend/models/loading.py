@@ -20,9 +20,11 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.utils import logging as transformers_logging
 
-from backend.errors import HNeuronsError, ModelError, ModelTooLarge, ModelUnreadable, UnsupportedModel
+from backend.errors import HNeuronsError, ModelError, ModelTooLarge, UnsupportedModel
 from backend.forward import reference, templating
 from backend.models import devices, folders, gguf, hub, memory, settings, weights
+from backend.models.checks import blame, fields, tokens
+from backend.models.checks.fault import Fault
 from backend.models.fingerprint import fingerprint
 from backend.models.loaded import LoadedModel, wrap
 from backend.models.progress import Progress, part, rising
@@ -32,10 +34,6 @@ from backend.types import ModelChoice
 from backend.untrusted import no_panic
 
 log = logging.getLogger(__name__)
-
-
-_INSTEAD = "fetch its files again, or choose another model"
-_UNKNOWN = "its configuration names {}, which Transformers does not know"
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ def shape_alone(name: str) -> tuple[str, memory.Shape]:
     if source.row is not None or source.kind == "gguf" or not is_here(source):
         return source.name, _announced(source)
     folder = local_path(source, rising(None))
-    return source.name, _shape(_config(folder)[0], source.name)
+    return source.name, _shape(_config(folder)[0], folder)
 
 
 def _announced(source: Source) -> memory.Shape:
@@ -114,24 +112,24 @@ def _announced(source: Source) -> memory.Shape:
     if source.row is not None:
         return memory.row_shape(source.row)
     if source.kind == "gguf":
-        config = gguf.header_config(Path(source.place))
-        held = gguf.parameters(Path(source.place))
-    else:
-        folder = hub.config_folder(source.place)
-        folders.check_config(folders.read_config(folder), source.name)
-        config, held = _config(folder)[0], 0
-    return _shape(config, source.name, held)
+        file = Path(source.place)
+        return _shape(gguf.header_config(file), file, gguf.parameters(file))
+    folder = hub.config_folder(source.place)
+    folders.check_config(folders.read_config(folder), source.name)
+    return _shape(_config(folder)[0], folder)
 
 
-def _shape(config: Any, name: str, held: int = 0) -> memory.Shape:
-    """The shape that a configuration tells, of at least `held` parameters."""
+def _shape(config: Any, place: Path, held: int = 0) -> memory.Shape:
+    """The shape that the configuration of a folder or file tells, of at least `held` parameters."""
     try:
         memory.least(config)
         return memory.shape_of(config, max(held, memory.count_parameters(config)))
     except HNeuronsError:
         raise
+    except Fault as fault:
+        raise fault.of_folder(place) if place.is_dir() else _of_header(fault).of_file(place) from fault
     except Exception as error:  # a model's class may refuse its configuration with any error
-        raise _unreadable(name, error, _UNKNOWN) from error
+        raise _unbuilt(place, error) from error
 
 
 def _checked(
@@ -141,7 +139,9 @@ def _checked(
     if source.kind == "gguf" or not is_here(source):
         _check_fits(source.name, _announced(source), device, dtype, freed)
     folder = local_path(source, tell)
-    _check_fits(source.name, _least(_config(folder)[0], folder.name), device, dtype, freed)
+    with folders.told(folder):
+        least = memory.least(_config(folder)[0])
+    _check_fits(source.name, least, device, dtype, freed)
     described = describe(folder)
     _check_fits(source.name, described.shape, device, dtype, freed)
     return folder, described
@@ -151,14 +151,6 @@ def _check_fits(name: str, shape: memory.Shape, device: devices.Device, dtype: d
     half = memory.estimate(shape, "bfloat16") if dtype == "float32" else None
     free = devices.free_bytes(device) + freed if freed else None
     memory.check_fits(name, memory.estimate(shape, dtype), device, free, half=half)
-
-
-def _least(config: Any, name: str) -> memory.Shape:
-    """A shape no larger than that of the model, before anything of it is built."""
-    try:
-        return memory.least(config)
-    except ValueError as error:
-        raise _unreadable(name, error) from error
 
 
 @no_panic()
@@ -179,19 +171,23 @@ def describe(folder: Path) -> Described:
         shape = memory.shape_of(config, max(built, kept))
     except HNeuronsError:
         raise
+    except Fault as fault:
+        raise fault.of_folder(folder) from fault
     except Exception as error:  # a model's class may refuse its configuration with any error
-        raise _unreadable(folder.name, error, _UNKNOWN) from error
+        raise _unbuilt(folder, error) from error
     return Described(config, shape, stored, partial, mapping)
 
 
 def _config(folder: Path) -> tuple[Any, bool]:
     """The configuration of the language model in a folder, and whether it is one part of several."""
+    with folders.told(folder):
+        fields.check(folders.read_config(folder))
     try:
         whole = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         config = whole.get_text_config()
         kind = str(config.model_type)
     except Exception as error:  # a configuration class may refuse a value with any error
-        raise _unreadable(folder.name, error) from error
+        raise _unbuilt(folder, error) from error
     if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise UnsupportedModel(
             f"{folder.name} is of an unknown kind",
@@ -235,8 +231,8 @@ def _read_weights(
     """Model and tokenizer of a folder, and what to tell about them. Weights that its files lack are never made up."""
     transformers_logging.disable_progress_bar()
     spread = device == "cuda" and torch.cuda.device_count() > 1
+    tokenizer = _tokenizer(source.name, folder)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             config=described.config,
@@ -255,7 +251,12 @@ def _read_weights(
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise _out_of_memory(source.name, device) from error
     except Exception as error:  # a damaged file surfaces as whatever its reader runs into
-        raise _unreadable(source.name, error) from error
+        log.info("%s: its weights cannot be read", folder, exc_info=True)
+        with folders.told(folder):
+            raise tokens.of_generation(folder) or Fault(
+                "its weights cannot be put into the model that its config.json describes, and the library that tries "
+                "it names none of them"
+            ) from error
     told = weights.judged(source.name, hf_model, report, described.stored, described.partial)
     told += settings.checked(source.name, hf_model, tokenizer, folder)
     return hf_model, tokenizer, told
@@ -267,20 +268,37 @@ def _out_of_memory(name: str, device: str) -> ModelTooLarge:
     )
 
 
-def _unreadable(name: str, error: Exception, lacking: str = "one of its files lacks {}") -> ModelError:
-    """The refusal of files whose reader ran into `error`. `lacking` says what is wrong where a key was not found."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip(" :.")] or [type(error).__name__]
-    # Transformers names the field in the first line and what is wrong with it in the second.
-    first = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
-    if isinstance(error, KeyError):
-        first = lacking.format(first)
-    if "trust_remote_code" in str(error):
-        return UnsupportedModel(
-            f"{name} brings code of its own",
-            "its model or tokenizer is a program in its folder, and none of these is ever run here",
-            "choose a model of a known family, or its copy in the form of Transformers",
-        )
-    return ModelUnreadable(f"{name} cannot be read", first[:200].rstrip(".:"), _INSTEAD)
+def _tokenizer(name: str, folder: Path) -> Any:
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except MemoryError as error:
+        raise _out_of_memory(name, "cpu") from error
+    except Exception as error:  # a damaged file surfaces as whatever its reader runs into
+        log.info("%s: its tokenizer cannot be read", folder, exc_info=True)
+        raise _own_code(folder, error) or tokens.of_tokenizer(folder).of_folder(folder) from error
+
+
+def _unbuilt(place: Path, error: Exception) -> ModelError:
+    """The refusal of a configuration, of a folder or in the header of a file, of which nothing could be made."""
+    log.info("%s: no model can be made of its configuration", place, exc_info=error)
+    if not place.is_dir():
+        return gguf.refused(place, error)
+    return _own_code(place, error) or blame.field(folders.read_config(place), error).of_folder(place)
+
+
+def _of_header(fault: Fault) -> Fault:
+    """What is wrong with a configuration that was made of the header of a file."""
+    return Fault(fault.why.replace("its config.json says that", "by its header"), fault.instead, ours=fault.ours)
+
+
+def _own_code(folder: Path, error: Exception) -> UnsupportedModel | None:
+    if "trust_remote_code" not in str(error):
+        return None
+    return UnsupportedModel(
+        f"{folder.name} brings code of its own",
+        "its model or tokenizer is a program in its folder, and none of these is ever run here",
+        "choose a model of a known family, or its copy in the form of Transformers",
+    )
 
 
 def choices() -> tuple[ModelChoice, ...]:

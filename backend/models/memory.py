@@ -9,6 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from backend.errors import ModelTooLarge, UnsupportedModel
+from backend.models.checks.fault import Fault, shown
 from backend.models.devices import BYTES, Device, free_bytes
 from backend.models.registry import TABLE, ModelRow
 
@@ -53,7 +54,7 @@ class MemoryEstimate:
 def shape_of(config: Any, parameters: int) -> Shape:
     """The shape that a Transformers configuration describes; of widths that differ between layers the largest.
 
-    Raises UnsupportedModel for a model without attention heads, ValueError for numbers that describe nothing.
+    Raises UnsupportedModel for a model without attention heads, Fault for numbers that describe nothing.
     """
     text = config.get_text_config()
     layers, width, heads = (_number(text, name) for name in ("num_hidden_layers", "hidden_size", "num_attention_heads"))
@@ -66,14 +67,15 @@ def shape_of(config: Any, parameters: int) -> Shape:
     # XLNet has no limit: its class, and no file, says that this is -1.
     if not isinstance(getattr(type(text), "max_position_embeddings", None), property):
         _number(text, "max_position_embeddings")  # a context of no length is refused as well
-    head = _number(text, "head_dim") or max(1, width // heads)
+    latent = _number(text, "qk_nope_head_dim") if getattr(text, "head_dim", None) == 0 else None
+    head = latent or _number(text, "head_dim") or max(1, width // heads)
     key_heads = _number(text, "num_key_value_heads") or heads
     neurons = _number(text, "intermediate_size") or _number(text, "n_inner") or 4 * width
     return Shape(layers, neurons, width, _number(text, "vocab_size") or 0, 2 * key_heads * head, parameters)
 
 
 def _number(config: Any, name: str) -> int | None:
-    """A count in a configuration, the largest where each layer has its own. Raises ValueError for what is none."""
+    """A count in a configuration, the largest where each layer has its own. Raises Fault for what is none."""
     try:
         value = getattr(config, name, None)
     except Exception:  # some keep it by layer, and refuse in a way of their own to be asked for one value
@@ -82,7 +84,7 @@ def _number(config: Any, name: str) -> int | None:
     values = [one for one in (value if isinstance(value, (list, tuple)) else [value]) if one is not None]
     for one in values:
         if isinstance(one, bool) or not isinstance(one, int) or one < 1:
-            raise ValueError(f"its config.json says that {name} is {str(one)[:40]}")
+            raise Fault(f"its config.json says that {name} is {shown(one)}, where a whole number of at least 1 belongs")
     return max(values, default=None)
 
 

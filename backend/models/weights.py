@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from backend.errors import ModelError, ModelUnreadable, UnsupportedModel
 from backend.models import folders
+from backend.models.checks import tensors
 
 _FORMATS = {"F64", "F32", "F16", "BF16", "I64", "BOOL"}
 """Formats of weights, and of tables and masks that some models keep beside them; all others are packed."""
@@ -38,18 +39,21 @@ def stored(folder: Path) -> dict[str, Shape]:
     """Every weight of the folder with its shape, from the headers of its files.
 
     Raises:
-        ModelUnreadable: a weight is in two files, or not in that which the index names.
+        ModelUnreadable: a file is damaged; a weight is in two files, or not in that which the index names.
         UnsupportedModel: matrices are kept in a packed format, though no configuration says so.
     """
     shapes: dict[str, Shape] = {}
     home: dict[str, str] = {}
     for file in folders.weight_files(folder):
-        with safe_open(file, framework="pt") as weights:
-            for name in weights.keys():  # noqa: SIM118 (it is no dict)
-                held = weights.get_slice(name)
-                shape = tuple(held.get_shape())
-                _check_one(folder, name, shape, held.get_dtype(), home, file.name)
-                shapes[name], home[name] = shape, file.name
+        try:
+            with safe_open(file, framework="pt") as weights:
+                held = {name: weights.get_slice(name) for name in weights.keys()}  # noqa: SIM118 (it is no dict)
+                found = [(name, tuple(one.get_shape()), one.get_dtype()) for name, one in held.items()]
+        except (OSError, SafetensorError) as error:
+            raise tensors.fault(file).of_folder(folder) from error
+        for name, shape, dtype in found:
+            _check_one(folder, name, shape, dtype, home, file.name)
+            shapes[name], home[name] = shape, file.name
     for name, file_name in folders.weight_map(folder).items():
         if home.get(name) != file_name:
             raise folders.missing(

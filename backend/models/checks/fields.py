@@ -1,0 +1,160 @@
+"""The fields of a configuration, by type and bounds, before anything is built of it.
+
+Owns what the usual fields must be, whatever the family: counts, widths, epsilons, rotary positions, number formats.
+A field that is not there, or null, is the family's own to judge. Refuses values that no model can have, and, as a limit
+of this program, number formats that are not computed in here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+
+from backend.models.checks.fault import Fault, shown
+
+Rule = tuple[Callable[[Any], bool], str]
+MOST_LABELS = 100_000
+"""Classes of a classifier, for each of which two names are made whether they are used or not."""
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 1
+
+
+def _each(rule: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """The rule for one value or, where layers differ, for a list of them."""
+    return lambda value: all(one is None or rule(one) for one in (value if isinstance(value, list) else [value]))
+
+
+COUNT: Rule = (_each(_is_count), "a whole number of at least 1")
+POSITIVE: Rule = (_each(lambda value: is_number(value) and value > 0), "a number above 0")
+EPSILON: Rule = (_each(lambda value: is_number(value) and value >= 0), "a number of at least 0")
+NUMBER: Rule = (_each(is_number), "a number")
+FRACTION: Rule = (_each(lambda value: is_number(value) and 0 <= value <= 1), "a number from 0 to 1")
+_OBJECT: Rule = (lambda value: isinstance(value, dict), "an object")
+_LABELS: Rule = (lambda value: type(value) is int and 0 <= value <= MOST_LABELS, f"a count of at most {MOST_LABELS:,}")
+NAME: Rule = (lambda value: isinstance(value, str), "the name of a kind")
+
+_RULES: dict[str, Rule] = {
+    **dict.fromkeys(
+        (
+            "vocab_size", "hidden_size", "n_embd", "intermediate_size", "n_inner", "ffn_dim", "num_hidden_layers",
+            "n_layer", "n_layers", "num_attention_heads", "n_head", "n_heads", "num_key_value_heads", "head_dim",
+            "n_positions",
+        ),
+        COUNT,
+    ),
+    **dict.fromkeys(
+        ("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "layernorm_epsilon", "norm_eps", "norm_epsilon"),
+        EPSILON,
+    ),
+    **dict.fromkeys(("rope_theta", "rotary_emb_base", "rope_local_base_freq", "query_pre_attn_scalar"), POSITIVE),
+    **dict.fromkeys(("partial_rotary_factor", "rotary_pct"), FRACTION),
+    "num_labels": _LABELS,
+    "id2label": _OBJECT,
+    "auto_map": _OBJECT,
+}  # fmt: skip
+_ROTARY: dict[str, Rule] = {
+    **dict.fromkeys(("rope_theta", "factor", "low_freq_factor", "high_freq_factor"), POSITIVE),
+    **dict.fromkeys(("short_factor", "long_factor", "original_max_position_embeddings"), POSITIVE),
+    **dict.fromkeys(("beta_fast", "beta_slow", "attention_factor", "mscale", "mscale_all_dim"), NUMBER),
+    "partial_rotary_factor": FRACTION,
+    "rope_type": NAME,
+    "type": NAME,
+}
+ROTARY = ("rope_parameters", "rope_scaling")
+_TEXT = ("text_config", "decoder", "generator", "language_config", "llm_config")
+_FORMATS = ("dtype", "torch_dtype")
+
+
+def parts(config: Mapping[str, Any], only: tuple[str, ...] = _TEXT) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The configuration and those of its language model, each with what stands before its fields' names."""
+    yield "", config
+    for name in only:
+        if isinstance(config.get(name), dict):
+            yield f"{name}.", config[name]
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Let pass a configuration whose usual fields are what they must be. Raises Fault."""
+    for before, part in parts(config):
+        for name, value in part.items():
+            # Latent attention has widths of other names, and its heads none.
+            without = name == "head_dim" and value == 0 and "qk_nope_head_dim" in part
+            if value is not None and name in _RULES and not without:
+                hold(f"{before}{name}", value, _RULES[name])
+        for name in ROTARY:
+            _check_rotary(f"{before}{name}", part.get(name))
+        _check_context(before, part)
+        _check_window(before, part)
+        _check_format(before, part)
+
+
+def hold(name: str, value: Any, rule: Rule) -> None:
+    """Let pass a value that keeps to a rule. Raises Fault, with the field as `name` calls it."""
+    fits, words = rule
+    if not fits(value):
+        raise Fault(f"its config.json says that {name} is {shown(value)}, where {words} belongs")
+
+
+def _check_rotary(name: str, value: Any) -> None:
+    if not value:
+        return
+    if not isinstance(value, dict):
+        hold(name, value, _OBJECT)
+    for key, held in value.items():
+        if isinstance(held, dict):
+            # One set for each kind of layer.
+            _check_rotary(f"{name}.{key}", held)
+        elif held is not None and key in _ROTARY:
+            hold(f"{name}.{key}", held, _ROTARY[key])
+
+
+def _check_context(before: str, part: Mapping[str, Any]) -> None:
+    # XLNet's own files say -1, which means that there is no limit.
+    value = part.get("max_position_embeddings")
+    if value is not None and part.get("model_type") != "xlnet":
+        hold(f"{before}max_position_embeddings", value, COUNT)
+
+
+def _check_window(before: str, part: Mapping[str, Any]) -> None:
+    """A window only counts where a layer slides; elsewhere some files say 0 or -1 for none."""
+    value, kinds = part.get("sliding_window"), part.get("layer_types")
+    if value is None or isinstance(value, bool):
+        return
+    if isinstance(kinds, list) and "sliding_attention" in kinds:
+        hold(f"{before}sliding_window", value, COUNT)
+    elif isinstance(value, str):
+        hold(f"{before}sliding_window", value, NUMBER)
+
+
+def _check_format(before: str, part: Mapping[str, Any]) -> None:
+    """The number format that a configuration names; where it names two, the second goes unread."""
+    name = next((name for name in _FORMATS if part.get(name) is not None), None)
+    if name is None:
+        return
+    value = part[name]
+    if not isinstance(value, str) or not value:
+        raise Fault(f"its config.json says that {before}{name} is {shown(value)}, where the name of a format belongs")
+    known = getattr(torch, value, None)
+    if not isinstance(known, torch.dtype):
+        raise Fault(
+            f"its config.json says that {before}{name} is {shown(value)}, and no number format of that name is known",
+            "see whether the name is right, or choose a copy in bfloat16",
+            ours=True,
+        )
+    if not known.is_floating_point or known.itemsize < 2:
+        raise Fault(
+            f"its config.json says that {before}{name} is {shown(value)}, and models run here in float32, bfloat16 "
+            "or float16 alone",
+            "choose its copy in bfloat16, or a GGUF file, which is unpacked here",
+            ours=True,
+        )

@@ -1,0 +1,199 @@
+"""The header of a GGUF file, held to the size of the file and to what its numbers must be.
+
+Owns the walk through a header that believes none of its lengths: each is compared with what is left of the file before
+anything is read by it. Only then do the libraries see the file. A version, a format or an architecture that is not
+known here is a limit of this program. Reads no weight.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gguf import GGML_QUANT_SIZES
+
+from backend.models.checks.fault import FIELD, Fault, shown
+from backend.models.checks.fields import COUNT, EPSILON, POSITIVE, Rule
+from backend.models.checks.texts import head_of, stand_in
+
+MAGIC = b"GGUF"
+_VERSIONS = (2, 3)
+_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_STRING, _ARRAY = 8, 9
+_LEAST_ENTRY, _LEAST_TENSOR = 13, 24
+"""Bytes that an entry and a tensor take at least in a header."""
+_MOST_AXES, _DEEPEST, _MOST_FORMATS = 8, 4, 1000
+_SIZES: dict[int, tuple[int, int]] = {int(kind): sizes for kind, sizes in GGML_QUANT_SIZES.items()}
+_RULES: dict[str, Rule] = {
+    **dict.fromkeys(("block_count", "embedding_length", "context_length", "vocab_size"), COUNT),
+    **dict.fromkeys(("feed_forward_length", "attention.head_count", "attention.head_count_kv"), COUNT),
+    **dict.fromkeys(("attention.key_length", "attention.value_length"), COUNT),
+    **dict.fromkeys(("attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon"), EPSILON),
+    "rope.freq_base": POSITIVE,
+    # 0 is said where no positions are turned.
+    "rope.dimension_count": EPSILON,
+}
+_NEEDED = ("block_count", "embedding_length")
+_WITHOUT_HEADS = ("mamba", "rwkv", "arwkv")
+"""Families whose headers say 0 for attention that they do not have."""
+
+
+@dataclass
+class _Walk:
+    """Where one stands in the header."""
+
+    data: mmap.mmap
+    place: int = 0
+
+    def take(self, form: str) -> tuple[Any, ...]:
+        """The next values in this form. Raises Fault where the file ends before."""
+        start = self.move(struct.calcsize(f"<{form}"))
+        return struct.unpack_from(f"<{form}", self.data, start)
+
+    def move(self, size: int) -> int:
+        """Where one stood, before going on by `size` bytes. Raises Fault where the file ends before."""
+        start, end = self.place, self.place + size
+        if end > len(self.data):
+            raise Fault(f"it is cut: its header goes on where the file ends, after {len(self.data):,} bytes")
+        self.place = end
+        return start
+
+    def text(self) -> str:
+        """The next text."""
+        (length,) = self.take("Q")
+        start = self.move(length)
+        return self.data[start : self.place].decode("utf-8", "replace")
+
+    def value(self, kind: int, depth: int = 0) -> Any:
+        """The next value of this kind; of a list nothing but that it is passed. Raises Fault for an unknown kind."""
+        if kind == _STRING:
+            return self.text()
+        if kind in _SCALARS:
+            return self.take(_SCALARS[kind])[0]
+        if kind != _ARRAY or depth > _DEEPEST:
+            raise Fault(f"its header is damaged: at byte {self.place:,} it names a kind of value that there is not")
+        inner, count = self.take("IQ")
+        if inner in _SCALARS:
+            self.move(count * struct.calcsize(f"<{_SCALARS[inner]}"))
+        elif inner == _STRING:
+            for _ in range(count):
+                self.move(self.take("Q")[0])
+        else:
+            for _ in range(count):
+                self.value(inner, depth + 1)
+        return None
+
+
+def check(file: Path) -> dict[str, Any]:
+    """The entries of a header that is whole, tells of no more than the file holds, and of a model; lists are left out.
+
+    Raises Fault.
+    """
+    head, size = head_of(file), file.stat().st_size
+    instead = stand_in("it", head)
+    if instead is not None:
+        raise instead
+    if not head.startswith(MAGIC):
+        raise Fault("it is no GGUF file: it does not begin with GGUF")
+    with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        walk = _Walk(data, len(MAGIC))
+        tensors, entries = _counts(walk, size)
+        told: dict[str, Any] = {}
+        for _ in range(entries):
+            key = walk.text()
+            told[key] = walk.value(walk.take("I")[0])
+        end = max((_tensor(walk) for _ in range(tensors)), default=0)
+        start = _aligned(walk.place, told.get("general.alignment"))
+    if start + end > size:
+        raise Fault(f"it is cut: by its header it has {start + end:,} bytes, and it has {size:,}")
+    _check_told(told)
+    return told
+
+
+def _counts(walk: _Walk, size: int) -> tuple[int, int]:
+    """(tensors, entries) of the header. Raises Fault for another version, or for more than fit into the file."""
+    (version,) = walk.take("I")
+    if version not in _VERSIONS:
+        other = int.from_bytes(version.to_bytes(4, "little"), "big")
+        how = f"version {other} with its bytes in the other order" if other in _VERSIONS else f"version {version:,}"
+        raise Fault(f"it is GGUF of {how}, and versions 2 and 3 in the usual order are read here", ours=True)
+    tensors, entries = walk.take("QQ")
+    if tensors * _LEAST_TENSOR + entries * _LEAST_ENTRY > size:
+        raise Fault(
+            f"it is cut or damaged: its header tells of {entries:,} entries and {tensors:,} tensors, more than fit "
+            f"into its {size:,} bytes"
+        )
+    return tensors, entries
+
+
+def _tensor(walk: _Walk) -> int:
+    """Where the next tensor ends, from the start of them all."""
+    name = walk.text()[:80]
+    (axes,) = walk.take("I")
+    if axes > _MOST_AXES:
+        raise Fault(f"its header is damaged: by it {shown(name)} has {axes:,} axes")
+    shape = walk.take("Q" * axes)
+    kind, offset = walk.take("IQ")
+    if kind > _MOST_FORMATS:
+        raise Fault(f"its header is damaged: by it {shown(name)} is in format {kind:,}, and there are not so many")
+    if kind not in _SIZES:
+        raise Fault(f"it keeps {shown(name)} in format {kind:,} of GGML, which is not known here", ours=True)
+    block, size = _SIZES[kind]
+    return int(offset) + -(-math.prod(shape) // block) * size
+
+
+def _aligned(place: int, alignment: Any) -> int:
+    if alignment is None:
+        alignment = 32
+    if type(alignment) is not int or alignment < 1 or alignment & (alignment - 1):
+        raise Fault(f"its header says that general.alignment is {shown(alignment)}, where a power of two belongs")
+    return -(-place // alignment) * alignment
+
+
+def _check_told(told: dict[str, Any]) -> None:
+    """Let pass what the header says of the model. Raises Fault."""
+    architecture = told.get("general.architecture")
+    if not isinstance(architecture, str) or not architecture:
+        raise Fault("its header names no architecture (general.architecture)")
+    without = architecture.startswith(_WITHOUT_HEADS)
+    for key, (fits, words) in _RULES.items():
+        full = f"{architecture}.{key}"
+        if full not in told:
+            if key in _NEEDED:
+                raise Fault(f"its header does not say {full}")
+            continue
+        value = told[full]
+        # Lists of one value a layer are not read in the walk; what they say is the family's to judge.
+        if value is None or (without and value == 0) or fits(value):
+            continue
+        raise Fault(f"its header says that {full} is {shown(value)}, where {words} belongs")
+
+
+def explained(file: Path, error: Exception) -> Fault:
+    """Why nothing could be made of a file whose header is whole, where `error` came of it."""
+    try:
+        told = check(file)
+    except Fault as found:
+        return found
+    architecture, said = told["general.architecture"], str(error)
+    if "not supported" in said:
+        why = f"Transformers converts no GGUF file of the architecture {shown(architecture)}"
+        return Fault(why, "choose a model of another family", ours=True)
+    if "ignore_mismatched_sizes" in said:
+        return Fault("its weights have other shapes than its header describes")
+    width, heads = (f"{architecture}.{key}" for key in ("embedding_length", "attention.head_count"))
+    wide, many = told[width], told.get(heads)
+    if type(wide) is int and type(many) is int and wide % many and ("multiple" in said or "divisible" in said):
+        return Fault(
+            f"its header says that {width} is {wide} and {heads} is {many}, and the first is no multiple of the second"
+        )
+    named = FIELD.match(said)
+    if named is not None:
+        return Fault(f"its header gives {named[1]} a value that a model of its architecture cannot have")
+    return Fault(
+        "no model can be made of it, though its header is whole, and the library that tries it names no part of it"
+    )

@@ -1,0 +1,175 @@
+"""What is wrong with the files of a tokenizer, or with the settings of generation, after their reader gave up.
+
+Owns the search for the part to blame: the usual ones by what they must be, any other as that without which the file is
+read. Nothing is searched in what could be read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers, processors
+from transformers import GenerationConfig
+
+from backend.models.checks import texts
+from backend.models.checks.blame import culprit
+from backend.models.checks.fault import Fault, shown
+
+_MODELS = ("BPE", "WordPiece", "WordLevel", "Unigram")
+_KINDS: dict[str, Any] = {
+    "normalizer": normalizers,
+    "pre_tokenizer": pre_tokenizers,
+    "post_processor": processors,
+    "decoder": decoders,
+}
+"""Where the library keeps the kinds of each part; their classes are called as the files call them."""
+_PARTS = ("normalizer", "pre_tokenizer", "post_processor", "decoder", "truncation", "padding")
+_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json")
+_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "vocab.txt", "tekken.json")
+
+
+def of_tokenizer(folder: Path) -> Fault:
+    """Why no tokenizer could be made of the files in `folder`."""
+    try:
+        if (folder / "tokenizer.json").is_file():
+            _core(texts.object_of(folder / "tokenizer.json"))
+        for name in _SETTINGS:
+            if (folder / name).is_file():
+                _settings(name, texts.object_of(folder / name))
+    except Fault as found:
+        return found
+    names = [name for name in (*_FILES, _SETTINGS[0]) if (folder / name).is_file()]
+    return Fault(
+        f"no tokenizer can be made of its {' and '.join(names)}, and the library that tries it names no part of them"
+    )
+
+
+def _core(held: Mapping[str, Any]) -> None:
+    """Let pass what tokenizer.json says. Raises Fault."""
+    model = held.get("model")
+    if not isinstance(model, dict):
+        raise Fault(_says("tokenizer.json", "model", model, "an object"))
+    kind = model.get("type")
+    if isinstance(kind, str) and kind not in _MODELS:
+        raise _newer("model", kind)
+    vocabulary, listed = model.get("vocab"), kind == "Unigram"
+    if not isinstance(vocabulary, list if listed else dict):
+        raise Fault(_says("tokenizer.json", "model.vocab", vocabulary, "a list" if listed else "an object"))
+    for token, place in vocabulary.items() if isinstance(vocabulary, dict) else ():
+        if type(place) is not int or place < 0:
+            raise Fault(_says("tokenizer.json", f"model.vocab {shown(token)}", place, "the number of a token"))
+    _merges(model.get("merges"), vocabulary)
+    _added(held)
+    if isinstance(held.get("version"), str) and held["version"] != "1.0":
+        raise Fault(f"its tokenizer.json is of version {held['version'][:20]!r}, and '1.0' is read here", ours=True)
+    found = culprit({name: held[name] for name in _PARTS if held.get(name) is not None}, lambda own: _reads(held, own))
+    if found is None and not _reads(held, held):
+        raise Fault("its tokenizer.json is not of the form that such files have")
+    if found is not None and not _reads(held, held):
+        part = found[0].split(".")[0]
+        value = held[part]
+        kind = value.get("type") if isinstance(value, dict) else None
+        if isinstance(kind, str) and part in _KINDS:
+            raise _damaged(part, kind) if hasattr(_KINDS[part], kind) else _newer(part, kind)
+        raise Fault(_says("tokenizer.json", part, value, "an object or null"))
+
+
+def _merges(merges: Any, vocabulary: Any) -> None:
+    if merges is None:
+        return
+    pairs = merges if isinstance(merges, list) else None
+    split = [tuple(pair.split(" ")) if isinstance(pair, str) else pair for pair in pairs or ()]
+    wrong = next((pair for pair in split if not isinstance(pair, (list, tuple)) or len(pair) != 2), None)
+    if pairs is None or wrong is not None:
+        raise Fault(_says("tokenizer.json", "model.merges", merges if pairs is None else wrong, "a list of pairs"))
+    absent = next((part for pair in split for part in pair if part not in vocabulary), None)
+    if absent is not None:
+        raise Fault(f"its tokenizer.json merges {shown(absent)}, which is none of its tokens")
+
+
+def _added(held: Mapping[str, Any]) -> None:
+    if "added_tokens" not in held:
+        raise Fault("its tokenizer.json does not say its added_tokens")
+    added = held["added_tokens"]
+    for one in added if isinstance(added, list) else [added]:
+        if not isinstance(one, dict) or type(one.get("id")) is not int or not isinstance(one.get("content"), str):
+            raise Fault(_says("tokenizer.json", "added_tokens", one, "an object of id and content for each"))
+
+
+def _reads(held: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
+    """Whether a tokenizer can be made of `held` with these of its parts alone."""
+    parts = {name: own.get(name) for name in _PARTS}
+    try:
+        Tokenizer.from_str(json.dumps({**held, **parts}))
+    except Exception:  # the library raises nothing narrower
+        return False
+    return True
+
+
+def _damaged(part: str, kind: str) -> Fault:
+    return Fault(f"its tokenizer.json has a {part} of type {shown(kind)} whose settings are not those of that type")
+
+
+def _newer(part: str, kind: str) -> Fault:
+    return Fault(
+        f"its tokenizer.json has a {part} of type {shown(kind)}, which cannot be read here",
+        "see whether it is right, or choose a model of the table",
+        ours=True,
+    )
+
+
+def _says(file: str, name: str, value: Any, words: str) -> str:
+    return f"its {file} says that {name} is {shown(value)}, where {words} belongs"
+
+
+def _settings(file: str, held: Mapping[str, Any]) -> None:
+    """Let pass what stands beside the tokenizer. Raises Fault."""
+    for name, value in held.items():
+        token = name.endswith("_token") and not name.startswith("add_")
+        if value is None or (token and _is_token(value)):
+            continue
+        if token:
+            raise Fault(_says(file, name, value, "a text"))
+        if name == "tokenizer_class" and not isinstance(value, str):
+            raise Fault(_says(file, name, value, "the name of a class"))
+        if name == "auto_map" and not isinstance(value, dict):
+            raise Fault(_says(file, name, value, "an object"))
+        if name == "padding_side" and value not in ("left", "right"):
+            raise Fault(_says(file, name, value, '"left" or "right"'))
+        if name in ("extra_special_tokens", "additional_special_tokens") and not isinstance(value, (list, dict)):
+            raise Fault(_says(file, name, value, "a list"))
+    decoder = held.get("added_tokens_decoder", {})
+    if not isinstance(decoder, dict):
+        raise Fault(_says(file, "added_tokens_decoder", decoder, "an object"))
+    for place, told in decoder.items():
+        if not place.isdecimal() or not isinstance(told, dict) or not isinstance(told.get("content"), str):
+            raise Fault(_says(file, f"added_tokens_decoder {shown(place)}", told, "an object with the token's content"))
+
+
+def _is_token(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, dict) and isinstance(value.get("content"), str))
+
+
+def of_generation(folder: Path) -> Fault | None:
+    """Why the settings of generation in `folder` cannot be read; None where they can."""
+    path = folder / "generation_config.json"
+    if not path.is_file():
+        return None
+    held = texts.object_of(path)
+    if _generates(held):
+        return None
+    found = culprit(held, _generates)
+    if found is None:
+        return Fault("its generation_config.json cannot be read, and no single setting of it is to blame")
+    return Fault(f"its generation_config.json says that {found[0]} is {shown(found[1])}, which cannot be read here")
+
+
+def _generates(held: Mapping[str, Any]) -> bool:
+    try:
+        GenerationConfig.from_dict({**held})
+    except Exception:  # a setting is refused with any error
+        return False
+    return True
