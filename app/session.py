@@ -6,7 +6,6 @@ address in step. Refuses to draw and to compute. Pages never touch these keys by
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -20,13 +19,11 @@ from app.views import Page, Views
 from backend.errors import HNeuronsError
 from backend.neurons import NeuronSet
 from backend.serve.client import Client, connect
-from backend.types import Exploration, ModelInfo, ModelStatus, Probe, Request, Result, Verb
+from backend.types import Exploration, ModelStatus, Request, Result, Verb
 from backend.types.base import Frozen
-from backend.types.probe import ProbeSummary
 
 _CLIENT, _ID, _VIEWS, _NOTES = "client", "session_id", "views", "link_notes"
-_STATUS, _PROBES = "engine_status", "probes"
-PROBES_SECONDS = 10.0
+_STATUS = "engine_status"
 _SEEN, _WRITTEN, _LEFT_OUT = "address_seen", "address_written", "address_left_out"
 _BARE, _KEPT, _CLOSED = "address_bare", "address_kept", "address_closed"
 T = TypeVar("T")
@@ -280,70 +277,3 @@ def answers(verb: Verb, request: Request) -> bool:
     """Whether the result on the page is that of `request`."""
     held = st.session_state.get(f"result:{verb}")
     return held is not None and held[1].request == request
-
-
-def probes(fresh: bool = False) -> tuple[ProbeSummary, ...]:
-    """The probes that are here, as they were at most `PROBES_SECONDS` ago; none where the engine does not answer."""
-    held = st.session_state.get(_PROBES)
-    if fresh or held is None or time.monotonic() - held[0] > PROBES_SECONDS:
-        try:
-            found = client().probes.list()
-        except HNeuronsError as error:
-            note(error.sentence)
-            found = ()
-        st.session_state[_PROBES] = held = (time.monotonic(), found)
-    return tuple(held[1])
-
-
-def probe() -> Probe | None:
-    """The probe in use: the one that the view names, else the first made on the loaded model, of those that were
-    judged on it if there are any. While that loads, the first made on a model of its name, or one that ships."""
-    here = probes()
-    now = status()
-    info = now.info
-    named = next((one for one in here if one.name == view(Shared).probe), None)
-    fitting = [one for one in here if info is not None and one.fingerprint == info.fingerprint]
-    judged = next((one for one in fitting if one.auroc is not None), next(iter(fitting), None))
-    waiting = next((one for one in here if one.ships or one.model == now.name), None) if info is None else None
-    chosen = named or judged or waiting
-    return None if chosen is None else read_probe(chosen)
-
-
-def missing_probe() -> str | None:
-    """That the view names a probe that is not here, and what stands for it."""
-    named, found = view(Shared).probe, probe()
-    if named is None or (found is not None and found.name == named):
-        return None
-    instead = f"{found.name} is used instead" if found is not None else "no neuron is marked"
-    return f"There is no probe {named} here: {instead}."
-
-
-def probe_of(model: ModelInfo) -> Probe | None:
-    """The probe in use, if its neurons are this model's: it was made on it, or put on it by force."""
-    found = probe()
-    if found is None:
-        return None
-    return found if found.is_of(model) or found.forced == model.name else None
-
-
-def followed() -> NeuronSet:
-    """The neurons that an exploration follows, for the running score: those of the probe of the model that is
-    loaded, or of the one that is being loaded."""
-    now = status()
-    found = probe() if now.info is None else probe_of(now.info)
-    if found is None or (now.info is None and (found.model is None or found.model.name != now.name)):
-        return NeuronSet()
-    return found.all
-
-
-def read_probe(summary: ProbeSummary) -> Probe | None:
-    """A probe of the list, kept for the session; None where it cannot be read, which is told."""
-    key, state = f"probe:{summary.name}", summary.digest or summary.made
-    if st.session_state.get(key, ("", None))[0] != state:
-        try:
-            st.session_state[key] = (state, client().probes.read(summary.name))
-        except HNeuronsError as error:
-            note(error.sentence)
-            return None
-    found = st.session_state[key][1]
-    return found if isinstance(found, Probe) else None

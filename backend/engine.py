@@ -21,6 +21,7 @@ from backend.forward.rows.works import Piece, Shared, Work
 from backend.forward.templating import one_moment
 from backend.forward.whole import full_array
 from backend.models.loaded import LoadedModel
+from backend.probes import scoring
 from backend.types import (
     Asked,
     CettFile,
@@ -65,7 +66,8 @@ class Engine:
         text = request if row is None else row.read(request)
         read = clock(self.model.tokenizer, text) if isinstance(text, Asked) else ()
         version = () if row is None or not row.version else (row.version,)
-        basis = "\0".join((self.info.basis, *read, *version))
+        scored = (scoring.VERSION,) if getattr(request, "probe", None) is not None else ()
+        basis = "\0".join((self.info.basis, *read, *version, *scored))
         return result_key(request, basis)
 
     def lookup(self, verb: Verb, request: Request) -> Result | None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from backend.errors import Stopped
 from backend.neurons import NeuronId, NeuronSet
+from backend.probes.scoring import scorer
 from backend.types import (
     Arm,
     Candidate,
@@ -48,6 +49,7 @@ from backend.types import (
     result_key,
 )
 from backend.types.probe import ProbeNeuron
+from backend.types.score import Score
 from backend.verbs import table
 from backend.watch import SILENT, Watch, between
 from cache.store import Store
@@ -166,14 +168,25 @@ class FakeEngine:
             answer = self._decode(request.decoding.max_new_tokens, 1, watch)
         else:
             answer = tuple(token(index, word, "answer") for index, word in enumerate(request.answer.split()))
-        tokens = prompt + answer
-        return exploration(request, tokens, self.info)
+        made = exploration(request, prompt + answer, self.info)
+        return made.model_copy(update={"score": self._score(request, made.answer, answer)})
+
+    def _score(
+        self, request: ExploreRequest | CompareRequest, answer: str, tokens: tuple[TokenInfo, ...]
+    ) -> Score | None:
+        """By the probe that is named, of CETT that is made from the answer's length."""
+        if request.probe is None:
+            return None
+        made = scorer(request.probe, self.info)
+        cett = np.random.default_rng(len(tokens)).gamma(2, 0.02, (len(tokens), len(made.neurons)))
+        return made.score(request, answer, tokens, cett)
 
     def _compare(self, request: CompareRequest, watch: Watch) -> Comparison:
         plans = row_plans(request)
         watch.emit(PromptEvent(tokens=prompt_tokens(), rows=plans))
         answer = self._decode(request.decoding.max_new_tokens, len(plans), watch)
         rows = tuple(row(plan, answer, number) for number, plan in enumerate(plans))
+        rows = tuple(one.model_copy(update={"score": self._score(request, one.text, one.tokens)}) for one in rows)
         return Comparison(request=request, model=self.info, prompt_tokens=prompt_tokens(), rows=rows)
 
     def _neuron(self, request: NeuronRequest, watch: Watch) -> NeuronCard:

@@ -20,7 +20,6 @@ from backend.errors import BackendUnavailable, BadInput, HNeuronsError, StoreErr
 from backend.neurons import NeuronId, NeuronSet
 from backend.probes.library import summary
 from backend.types import (
-    Asked,
     Candidate,
     CompareRequest,
     Comparison,
@@ -57,9 +56,10 @@ from backend.types import (
     result_key,
 )
 from backend.types.identify import Question, ReadQuestions, Verdict
+from backend.types.names import ProbeRef
 from backend.types.plan import AnswerView, RunView
 from backend.types.probe import ProbeSummary
-from backend.types.standing import Standing
+from backend.types.score import Score
 from tests import fakes_probe
 
 LAYERS, WIDTH = 30, 1536
@@ -242,7 +242,8 @@ class FakeClient:
     shelf: dict[str, Probe] = field(default_factory=lambda: {"shipped": fakes_probe.probe("shipped", INFO)})
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)
-    stand: Standing = fakes_probe.standing()
+    score: Score = fakes_probe.score()
+    """What every answer is scored, where a probe is named."""
     kept_links: dict[str, dict[str, str]] = field(default_factory=dict)
     meant: str | None = None
     """The model that the last probe from a file was said to be for."""
@@ -254,6 +255,22 @@ class FakeClient:
 
     def close(self) -> None:
         self.begun.clear()
+
+    def scored(self, result: Result) -> Result:
+        """The result with a score of each answer, where its request names a probe."""
+        if not isinstance(result, Exploration | Comparison) or result.request.probe is None:
+            return result
+        named = result.request.probe
+        base = self.score.model_copy(update={"probe": named, "forced": bool(self.shelf[named.name].forced)})
+
+        def of(count: int) -> Score | None:
+            along = tuple(float(point) for point in np.linspace(-1, 2, count))
+            return base.model_copy(update={"along": along}) if count else None
+
+        if isinstance(result, Exploration):
+            return result.model_copy(update={"score": of(len(result.tokens) - result.answer_start)})
+        rows = tuple(row.model_copy(update={"score": of(len(row.tokens))}) for row in result.rows)
+        return result.model_copy(update={"rows": rows})
 
 
 @dataclass
@@ -285,7 +302,7 @@ class FakeJobs:
         done = due == len(held.events) and self.fake.state == "ready"
         key = result_key(held.request, INFO.fingerprint)
         if done:
-            self.fake.kept.setdefault(key, INVENTED[held.verb](held.request))
+            self.fake.kept.setdefault(key, self.fake.scored(INVENTED[held.verb](held.request)))
         return JobView(
             id=job, verb=held.verb, position=0, state="done" if done else ("running" if due else "queued"),
             events=tuple(held.events[after:due]), next=max(after, due), key=key if done else None,
@@ -358,12 +375,17 @@ class FakeResults:
         prompt = "Who is the CEO of Nortel?"
         if verb == "compare":
             neurons = NeuronSet.of("L17:N412", "L17:N1033", "L17:N98")
-            return comparison(CompareRequest(prompt=prompt, neurons=neurons, decoding=SHORT))
-        asked = ExploreRequest(prompt=prompt, decoding=SHORT)
+            switched = CompareRequest(prompt=prompt, neurons=neurons, decoding=SHORT, probe=self._shipped())
+            return self.fake.scored(comparison(switched))
+        asked = ExploreRequest(prompt=prompt, decoding=SHORT, probe=self._shipped())
         if verb == "neuron":
             text = asked.model_copy(update={"answer": exploration(asked).answer})
             return card(NeuronRequest(neuron=NeuronId(17, 412), text=text))
-        return exploration(asked)
+        return self.fake.scored(exploration(asked))
+
+    def _shipped(self) -> ProbeRef | None:
+        digest = next((one.digest for one in self.fake.probes.list() if one.name == "shipped"), None)
+        return None if digest is None else ProbeRef(name="shipped", digest=digest)
 
 
 @dataclass
@@ -381,11 +403,6 @@ class FakeProbes:
         if name not in self.fake.shelf:
             raise Unknown(f"There is no probe {name!r}", "it was removed", "choose another")
         return self.fake.shelf[name]
-
-    def standing(self, probe: str, asked: Asked, answer: str) -> Standing:
-        if probe not in self.fake.shelf:
-            raise Unknown(f"There is no probe {probe!r}", "it was removed", "choose another")
-        return self.fake.stand
 
     def add(self, files: Mapping[str, bytes], name: str, force: bool = False, model: str | None = None) -> Probe:
         self.fake.meant = model

@@ -6,12 +6,13 @@ import numpy as np
 
 from backend.neurons import NeuronId
 from backend.types import ModelInfo, Threshold
-from backend.types.estimate import Estimate
+from backend.types.estimate import CALIBRATION_RESAMPLES, Estimate
 from backend.types.identify import CONSISTENCIES, CalibrationBin, Funnel, Scores
+from backend.types.names import ProbeRef
 from backend.types.plan import Plan
 from backend.types.probe import Histogram, Probe, ProbeNeuron, TopItem
 from backend.types.report import Agreement, Baseline, Effect, Flagged, Null, PathPoint, RandomSets, Report, Variation
-from backend.types.standing import Calibration, Distance, Standing
+from backend.types.score import Chance, Distance, Score
 
 
 def estimate(value: float, width: float = 0.05, n: int = 310) -> Estimate:
@@ -93,16 +94,14 @@ def report() -> Report:
     )  # fmt: skip
 
 
-def standing(likeness: float = 0.6) -> Standing:
-    """A question among those of the probe, whose words that answer are "Elon Musk" in the fake's answer."""
-    points = tuple(float(point) for point in np.linspace(-60, 60, 5))
-    chance = (0.04, 0.2, 0.5, 0.8, 0.96)
-    return Standing(
+def score(likeness: float = 0.6, named: ProbeRef | None = None, tokens: int = 7) -> Score:
+    """Of an answer whose question is among those of the probe, and whose words that answer are "Elon Musk"."""
+    share = Estimate(value=0.8, low=0.7, high=0.9, n=310, clusters=302, resamples=CALIBRATION_RESAMPLES)
+    return Score(
+        probe=named or ProbeRef(name="shipped", digest="0" * 64),
+        along=tuple(float(point) for point in np.linspace(-1, 2, tokens)), log_odds=1.5,
         words=(21, 30), nearest="What is the capital of <b>Egypt</b>?", relation="capital",
-        calibration=Calibration(
-            log_odds=points, chance=chance, low=tuple(c / 2 for c in chance), high=tuple((1 + c) / 2 for c in chance),
-            n=310, clusters=302, wrong=155,
-        ),
+        chance=Chance(wrong=share, balance=0.5),
         distances=(
             Distance(kind="nearest", value=likeness, low=0.3, high=0.9, share=0.4 if likeness > 0.3 else 0.0),
             Distance(kind="words", value=0.8, low=0.4, high=0.9, share=0.5),

@@ -1,11 +1,12 @@
 """The probe's score along an answer: how it stands after each token.
 
-Owns the line and its table. The score is the engine's (`Probe.along`). Pure: no Streamlit.
+Owns the line and its table. The score is the engine's (`backend.types.score`). Pure: no Streamlit.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -24,7 +25,7 @@ def shown(result: Exploration) -> list[str]:
     return [token.shown for token in result.tokens[result.answer_start :]]
 
 
-def figure(result: Exploration, chances: np.ndarray, palette: Palette) -> go.Figure:
+def figure(result: Exploration, chances: Sequence[float], palette: Palette) -> go.Figure:
     """The score after each token of the answer, `chances` [answer pos], and a line at one half.
 
     The axis has words and no figures: a score over all words is no chance.
@@ -33,7 +34,7 @@ def figure(result: Exploration, chances: np.ndarray, palette: Palette) -> go.Fig
     chart = go.Figure()
     chart.add_hline(y=0.5, line={"color": palette.border, "width": 1, "dash": "dash"})
     chart.add_scatter(
-        x=places, y=chances.tolist(), mode="lines+markers", line={"color": palette.chosen, "width": 2},
+        x=places, y=list(chances), mode="lines+markers", line={"color": palette.chosen, "width": 2},
         marker={"symbol": "triangle-up", "size": 8, "color": palette.chosen},
         text=[f"after {chart_text(token)}: {fixed(chance)}" for token, chance in zip(tokens, chances, strict=True)],
         hovertemplate="%{text}<extra></extra>",
@@ -50,12 +51,12 @@ def figure(result: Exploration, chances: np.ndarray, palette: Palette) -> go.Fig
     return chart
 
 
-def table(result: Exploration, chances: np.ndarray) -> pd.DataFrame:
+def table(result: Exploration, chances: Sequence[float]) -> pd.DataFrame:
     """A row a token."""
     return pd.DataFrame({"token": shown(result), "score so far (0 like right, 1 like wrong)": chances})
 
 
-def alt(result: Exploration, chances: np.ndarray) -> str:
+def alt(result: Exploration, chances: Sequence[float]) -> str:
     """The line in words."""
     return (
         f"Score of the probe after each of the answer's {counted(len(chances), 'token')}, from 0 like the right "

@@ -14,7 +14,6 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import roles, session, text
 from app.compare import diff, hand_marks, popovers, state
-from app.compare import scores as answer_scores
 from app.compare import words as compare_words
 from app.compare.marks import Mark
 from app.compare.view import CompareView
@@ -74,8 +73,6 @@ def finished(result: Comparison) -> None:
     plans = [row.plan for row in result.rows]
     shown, names, marks = compare_words.columns(plans), roles.labels(plans), roles.marks(plans)
     leaving = compare_words.first_picked(result)
-    probe = session.probe_of(result.model)
-    scores = answer_scores.told(result, [result.rows[place] for place in shown], probe) if probe is not None else []
     for place, column, wide in _lines(shown):
         row = result.rows[place]
         with column.container(border=True, height="stretch", key=f"answer-{place}"):
@@ -84,9 +81,10 @@ def finished(result: Comparison) -> None:
             st.space("stretch")
             _said(result, place)
             # Next above the foot, so that all scores stand at one height.
-            if probe is not None and (score := scores[shown.index(place)]) is not None:
+            if row.score is not None:
                 st.markdown(
-                    frame.muted(f"Score of {probe_words.named(probe)}: {text.markdown(score)}."), help=SCORE_HELP
+                    frame.muted(f"Score of {probe_words.named(row.score.probe)}: {text.markdown(row.score.brief)}."),
+                    help=SCORE_HELP,
                 )
             _foot(result, row, place, names[place])
     _other_known(result)

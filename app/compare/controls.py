@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session, text
-from app.compare import popovers, presets, state, switches
+from app.compare import popovers, presets, rows, state, switches
 from app.compare.state import AGAINST, KINDS, TWIN
 from app.compare.switches import BESIDE
 from app.compare.view import CompareView
@@ -120,7 +120,7 @@ def stale(wanted: CompareRequest, shown: CompareRequest) -> None:
         words = f"These answers are to “{asked}”. The box holds another question: Run asks it, and so does a flip."
     elif wanted.prompt != shown.prompt:
         words = f"These answers are to “{asked}”, asked before. Press Run for the present question."
-    elif wanted.hash != shown.hash:
+    elif rows.unscored(wanted) != rows.unscored(shown):
         words = "These answers belong to other switches. Press Run for the present ones."
     else:
         return

@@ -9,7 +9,7 @@ from typing import get_args
 
 import streamlit as st
 
-from app import roles, session, text
+from app import roles, session, shelf, text
 from app.charts import compare_cost, compare_difference, compare_split
 from app.charts.compare_difference import SCORES, Score
 from app.compare import words as compare_words
@@ -95,7 +95,7 @@ def difference(result: Comparison) -> None:
         )  # fmt: skip
         st.toggle("Template tokens", **joins.follow(Shared, "template", "compare.template"))
     row = moved[name]
-    probe = session.probe_of(result.model)
+    probe = shelf.of(result.model)
     note = _moved_note(result, row, score, template=template)
     if probe is not None:
         note += f" ▲ Layers with H-neurons of {probe_words.named(probe)}."

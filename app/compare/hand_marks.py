@@ -9,6 +9,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session
+from app.compare import rows
 from app.compare.marks import HASHED, Mark, Marks
 from app.compare.view import CompareView
 from backend.errors import HNeuronsError
@@ -65,7 +66,7 @@ def set_mark(result: Comparison, row: int, mark: Mark | None) -> None:
 
 
 def _name(request: CompareRequest) -> str:
-    return request.hash[:HASHED]
+    return rows.unscored(request).hash[:HASHED]
 
 
 def _hold(name: str, marks: dict[int, Mark]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import session, text
+from app import session, shelf, text
 from app.compare import answers as compare_answers
 from app.compare import controls as compare_controls
 from app.compare import figures as compare_figures
@@ -63,7 +63,7 @@ def heading(result: Comparison | None) -> None:
 
 def answers(result: Comparison | None, wanted: CompareRequest | HNeuronsError) -> None:
     """What streams, or what has ended; above it, why a run ended badly or does not fit the switches."""
-    missing = session.missing_probe()
+    missing = shelf.missing()
     with st.container():
         frame.notes((*session.link_notes(), *([missing] if missing else [])))
     # Each in a place of its own, there in every run, and columns never where another run has a container: until a run

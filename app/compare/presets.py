@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import session
+from app import session, shelf
 from app.compare import popovers, state, switches
 from app.shared import frame, probe_words
 from backend.neurons import NeuronSet
@@ -29,7 +29,7 @@ _SET, _BY, _COUNT = "preset.set", "preset.by", "preset.count"
 
 def menu(model: ModelInfo) -> None:
     """A popover with the presets of the probe in use; nothing where no probe is of this model."""
-    probe = session.probe_of(model)
+    probe = shelf.of(model)
     if probe is None or not probe.h_neurons:
         return
     with st.popover("H-neurons", icon=":material/neurology:", type="tertiary", key=popovers.key("presets")):

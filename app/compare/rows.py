@@ -23,6 +23,11 @@ _WHICH = frozenset(
 """What of a request says which rows it has. Every other setting, a new one too, is that of all its rows."""
 
 
+def unscored(request: CompareRequest) -> CompareRequest:
+    """The request whoever scores its answers: the answers are the same."""
+    return request.model_copy(update={"probe": None})
+
+
 def arms(request: CompareRequest) -> tuple[Arm, ...]:
     """The picked rows of a request, in the order of the batch."""
     found: list[Arm] = [("chosen", alpha, request.neurons, ()) for alpha in request.alphas if request.neurons]

@@ -40,14 +40,15 @@ def first_visit(opened: bool) -> None:
             session.note(
                 "The link names settings but neither a question nor neurons: the example stands here with its own."
             )
-        st.session_state[TRIED] = example.request.hash
+        st.session_state[TRIED] = rows.unscored(example.request)
 
 
 def start(*, pressed: bool, arrived: bool) -> None:
     """Run what is wanted: when asked to, when a link was opened, and at a flip where flips run."""
     wanted = state.wanted()
     if not isinstance(wanted, HNeuronsError):
-        fresh = st.session_state.get(TRIED) != wanted.hash and not session.answers(VERB, wanted)
+        # A probe that comes to be known once its model is loaded, or is made anew, asks for no other answers.
+        fresh = st.session_state.get(TRIED) != rows.unscored(wanted) and not _stands(wanted)
         flipped = fresh and not arrived and controls.runs_on_flip()
         if flipped and not pressed:
             state.settle_box()
@@ -58,11 +59,17 @@ def start(*, pressed: bool, arrived: bool) -> None:
         if pressed:
             session.fail(VERB, wanted)
         return
-    st.session_state[TRIED] = wanted.hash
+    st.session_state[TRIED] = rows.unscored(wanted)
     popovers.close()
     if pressed:
         popovers.close(popovers.SETTINGS)
     ask(wanted, whole=pressed)
+
+
+def _stands(wanted: CompareRequest) -> bool:
+    """Whether the comparison on the page has these answers."""
+    shown = session.result(VERB, Comparison)
+    return shown is not None and rows.unscored(shown.request) == rows.unscored(wanted)
 
 
 def ask(wanted: CompareRequest, *, whole: bool) -> None:

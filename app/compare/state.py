@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 from pydantic import ValidationError
 
-from app import session
+from app import session, shelf
 from app.compare import draft, switches
 from app.compare.switches import BESIDE
 from app.compare.view import SETTINGS, CompareView
@@ -220,7 +220,7 @@ def put_twin_beside() -> None:
 def negative() -> NeuronSet:
     """The negative weights of the probe in use, where it is of the loaded model."""
     info = session.status().info
-    found = session.probe_of(info) if info is not None else None
+    found = shelf.of(info) if info is not None else None
     return NeuronSet() if found is None else found.against
 
 
@@ -249,11 +249,12 @@ def wanted() -> CompareRequest | HNeuronsError:
     """The request of the prompt last asked and the switches as they stand, or why there is none."""
     view = session.view(CompareView)
     try:
-        return draft.request(session.view(Shared), view.draft, negative() if view.against else NeuronSet())
+        asked = draft.request(session.view(Shared), view.draft, negative() if view.against else NeuronSet())
     except ValidationError as error:
         return refused(error)
     except HNeuronsError as error:
         return error
+    return asked.model_copy(update={"probe": shelf.scored_by()})
 
 
 def known_typed() -> None:

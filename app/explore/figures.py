@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import session
+from app import session, shelf
 from app.cell import Cell, Score
 from app.charts import cells, layer_token, scores
 from app.charts.layer_neuron import Measure
@@ -49,7 +49,7 @@ def draw(result: Exploration) -> None:
         gone = f"This answer has no layer {view.cell.layer} at token {view.cell.pos}"
         st.markdown(muted(f"{gone}: the cell that stands out most is shown instead."))
     cell = cell or cells.standing_out(result, view.score)
-    probe = session.probe_of(result.model)
+    probe = shelf.of(result.model)
     left, right = st.columns(SPLIT, gap="medium")
     with left:
         tint = _strip(result, cell)
@@ -70,7 +70,6 @@ def draw(result: Exploration) -> None:
     with right:
         card.draw(result, cell, probe)
     if probe is not None:
-        # Last: the engine may have to read the probe's own answers first, and the figures need not wait for it.
         with line:
             answer_score.line(result, probe)
         with fold:

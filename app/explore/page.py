@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import session, text
+from app import session, shelf, text
 from app.explore import figures, form, state, words
 from app.explore.view import ExploreView
 from app.shared import address, frame, into_view, jobs, model_status, terms
@@ -49,10 +49,10 @@ def _other_model() -> None:
 
 def _other_probe(result: Exploration | None) -> None:
     """Say that a probe was named whose neurons cannot be marked here."""
-    named, missing = session.view(Shared).probe, session.missing_probe()
+    named, missing = session.view(Shared).probe, shelf.missing()
     if missing is not None:
         session.note(missing)
-    elif named is not None and result is not None and session.probe_of(result.model) is None:
+    elif named is not None and result is not None and shelf.of(result.model) is None:
         session.note(
             f"The probe {named} was made for another model than this answer, so its neurons are not marked. "
             "Identify says which."

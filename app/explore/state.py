@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 from pydantic import ValidationError
 
-from app import session, text
+from app import session, shelf, text
 from app.explore import form
 from app.explore.view import NONE, ExploreView, Unrun
 from app.shared import example, jobs, joins
@@ -19,6 +19,7 @@ from app.shared.view import ASKED, Shared
 from backend.errors import BadInput
 from backend.neurons import NeuronSet
 from backend.types import Exploration, ExploreRequest, Threshold
+from backend.types.names import ProbeRef
 from backend.types.refusal import refused
 
 REFUSED = "explore.refused"
@@ -38,7 +39,7 @@ def ask_it() -> None:
     request = request.model_copy(update={"decoding": decoding})
     _ask(request)
     keep_draft()
-    jobs.run_job("explore", request.model_copy(update={"neurons": session.followed()}))
+    jobs.run_job("explore", request.model_copy(update={"neurons": shelf.followed(), "probe": shelf.scored_by()}))
 
 
 def _ask(request: ExploreRequest) -> None:
@@ -51,8 +52,8 @@ def _ask(request: ExploreRequest) -> None:
     session.change(ExploreView, model=session.status().name)
 
 
-def _request(neurons: NeuronSet = NONE) -> ExploreRequest | None:
-    return session.view(ExploreView).request(session.view(Shared), neurons)
+def _request(neurons: NeuronSet = NONE, probe: ProbeRef | None = None) -> ExploreRequest | None:
+    return session.view(ExploreView).request(session.view(Shared), neurons, probe)
 
 
 def _asked() -> ExploreRequest | None:
@@ -133,7 +134,7 @@ FORM = Join(
 def wanted() -> ExploreRequest | None:
     """The request in the view; one that cannot be asked is told of and left out."""
     try:
-        return _request(session.followed())
+        return _request(shelf.followed(), shelf.scored_by())
     except ValidationError as error:
         session.note(refused(error).sentence)
         if session.view(ExploreView).draft is None:

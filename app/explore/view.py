@@ -15,6 +15,7 @@ from app.shared.view import ASKED, PageView, Shared, Words
 from backend.neurons import NeuronSet
 from backend.types import ExploreRequest, Population, Threshold
 from backend.types.base import Frozen
+from backend.types.names import ProbeRef
 
 Measure = Literal["mean", "usual"]
 NONE = NeuronSet()
@@ -55,8 +56,11 @@ class ExploreView(PageView):
     per_layer: bool = False
     model: Annotated[str, Field(min_length=1, max_length=300)] | None = None
 
-    def request(self, shared: Shared, neurons: NeuronSet = NONE) -> ExploreRequest | None:
-        """The request that is asked, None where no prompt is; `neurons` are followed along the text.
+    def request(
+        self, shared: Shared, neurons: NeuronSet = NONE, probe: ProbeRef | None = None
+    ) -> ExploreRequest | None:
+        """The request that is asked, None where no prompt is; `neurons` are followed along the text, and `probe`
+        scores the answer.
 
         Raises ValidationError.
         """
@@ -64,7 +68,7 @@ class ExploreView(PageView):
             return None
         return ExploreRequest(
             prompt=shared.prompt, chat=shared.chat, system=shared.system, answer=self.answer,
-            decoding=shared.decoding, threshold=self.threshold, neurons=neurons,
+            decoding=shared.decoding, threshold=self.threshold, neurons=neurons, probe=probe,
         )  # fmt: skip
 
     def asking(self, request: ExploreRequest) -> ExploreView:

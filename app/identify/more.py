@@ -8,7 +8,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import session, text
+from app import session, shelf, text
 from app.charts import probe_items, probe_neurons
 from app.charts.probe_worth import interval
 from app.identify import runs, words
@@ -87,7 +87,7 @@ def _at_c(probe: Probe, c: float) -> None:
     """The probe at another C of its path: made from the same answers, under a name of its own."""
     name = f"{probe.name}-c{c:g}"[:64]
     line = st.container(horizontal=True, vertical_alignment="center")
-    made = any(one.name == name for one in session.probes())
+    made = any(one.name == name for one in shelf.probes())
     if made and line.button("Open the probe with this C", icon=":material/open_in_new:", key=f"open-c{c:g}"):
         session.change(Shared, probe=name, card=None)
         st.rerun()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import session, text
+from app import session, shelf, text
 from app.identify import answers, probes, report, runs, train
 from app.identify import words as identify_words
 from app.identify.view import IdentifyView, Room
@@ -23,7 +23,7 @@ ROOMS: dict[Room, str] = {
 def page() -> None:
     """The whole page, top to bottom."""
     session.open_view("identify")
-    probe = session.probe()
+    probe = shelf.in_use()
     room = session.view(IdentifyView).room
     _head(probe, room)
     told = st.container()
@@ -40,7 +40,7 @@ def page() -> None:
     else:
         _none()
     # Last, and above: a room finds out too what of a link is not here.
-    missing = session.missing_probe()
+    missing = shelf.missing()
     with told:
         frame.notes((*session.link_notes(), *([missing] if missing else [])))
     runs.asked_to_delete()
@@ -78,7 +78,7 @@ def _rooms(room: Room) -> None:
 
 def _which(probe: Probe, line: st.delta_generator.DeltaGenerator) -> None:
     """The probes that are here, where there is more than one."""
-    names = [one.name for one in session.probes()]
+    names = [one.name for one in shelf.probes()]
     if len(names) < 2:
         return
     key = f"which-{probe.name}-{len(names)}"

@@ -8,7 +8,7 @@ from pathlib import PurePath
 import pandas as pd
 import streamlit as st
 
-from app import session, text
+from app import session, shelf, text
 from app.charts.probe_worth import density, interval
 from app.identify import runs
 from app.identify.view import IdentifyView
@@ -32,7 +32,7 @@ def draw(probe: Probe | None) -> None:
 
 def _compared(probe: Probe | None) -> None:
     frame.heading("Two probes side by side", "Shared neurons can be counted where both are of one model.", label=None)
-    here = session.probes(fresh=True)
+    here = shelf.probes(fresh=True)
     if not here:
         st.markdown(muted("There is no probe here yet."))
         return
@@ -43,7 +43,7 @@ def _compared(probe: Probe | None) -> None:
         columns[place].selectbox(label, names, index=index, key=f"pair-{place}-{len(names)}")
         for place, (label, index) in enumerate((("One", first), ("Other", (first + 1) % len(names))))
     ]
-    pair = [session.read_probe(next(one for one in here if one.name == name)) for name in picked]
+    pair = [shelf.read(next(one for one in here if one.name == name)) for name in picked]
     one, other = pair
     if one is None or other is None:
         return
@@ -138,7 +138,7 @@ def _take(files: dict[str, bytes], name: str, force: bool, model: str | None) ->
     except HNeuronsError as error:
         jobs.shown_error(error)
         return
-    session.probes(fresh=True)
+    shelf.probes(fresh=True)
     session.change(Shared, probe=made.name, card=None)
     session.change(IdentifyView, room="report")
     st.rerun()

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from app import session, text
+from app import session, shelf, text
 from app.identify.view import IdentifyView
 from app.shared import jobs
 from app.shared.frame import muted
@@ -107,7 +107,7 @@ def _standing(run: RunView, seen: JobView | None) -> None:
 def _actions(run: RunView) -> None:
     row = st.container(horizontal=True, vertical_alignment="center")
     if run.done and row.button("Open", key=f"open-{run.name}", icon=":material/open_in_new:"):
-        session.probes(fresh=True)
+        shelf.probes(fresh=True)
         session.change(Shared, probe=run.name, card=None)
         session.change(IdentifyView, room="report")
         st.rerun(scope="app")
@@ -151,7 +151,7 @@ def _delete(name: str) -> None:
         return
     mine = st.session_state.get(_JOBS, {})
     st.session_state[_JOBS] = {held: job for held, job in mine.items() if held != name}
-    session.probes(fresh=True)
+    shelf.probes(fresh=True)
     if session.view(Shared).probe == name:
         session.change(Shared, probe=None, card=None)
 

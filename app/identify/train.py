@@ -10,7 +10,7 @@ import time
 import streamlit as st
 from pydantic import ValidationError
 
-from app import session, text
+from app import session, shelf, text
 from app.identify import form, runs
 from app.identify.form import SIZES, Size, plan
 from app.identify.runs import FAILED
@@ -300,7 +300,7 @@ def _start(own: tuple[Question, ...] | None, size: Size, changed: RunView | None
         again = changed is not None and changed.name == name
         if not again and any(run.name == name for run in session.client().runs.list()):
             raise BadInput(f"There is a run {name} already", "it has its own questions", "choose another name")
-        if not again and any(one.name == name for one in session.probes(fresh=True)):
+        if not again and any(one.name == name for one in shelf.probes(fresh=True)):
             raise BadInput(f"There is a probe {name} already", "the run would write over it", "choose another name")
         held = state.get(_READ)
         read = file.name if file is not None else held[2] if held is not None else ""

@@ -14,7 +14,8 @@ from app.links import AsJson
 from app.shared.view import PageView
 from backend.types.base import Frozen
 from backend.types.identify import CONSISTENCIES, Sampling
-from backend.types.plan import Labels, RunName
+from backend.types.names import RunName
+from backend.types.plan import Labels
 
 Room = Literal["report", "train", "answers", "probes"]
 AS_BEGUN: Final = "As begun"

@@ -8,11 +8,12 @@ from __future__ import annotations
 from app.charts import cells
 from app.text import markdown
 from backend.types import Exploration
+from backend.types.names import ProbeRef
 from backend.types.numbers import counted, per_cent
 from backend.types.probe import Probe
 
 
-def named(probe: Probe) -> str:
+def named(probe: Probe | ProbeRef) -> str:
     """'the probe smollm2', as Markdown."""
     return f"the probe “{markdown(probe.name)}”"
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import MAX_PROMPT_CHARACTERS, Asked, Decoding
 from backend.types.base import Frozen
-from backend.types.plan import RunName
+from backend.types.names import RunName
 
 Words = Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)]
 """Text of any kind that a person typed, the empty one among them."""

@@ -1,9 +1,9 @@
 """Makes the finished examples that a first visit shows: `python -m backend.bundled.make`.
 
 Owns their requests. Each example is a whole result of this engine on the default model, stored with its
-request; nothing in it is typed by hand but what is known of the question. The exploration follows the neurons of the
-probe that ships, for its running score. The neurons of the comparison are the three with the largest CETT in layer 21
-at the answer's "is", found in the first example.
+request; nothing in it is typed by hand but what is known of the question. The probe that ships scores the answers. The
+neurons of the comparison are the three with the largest CETT in layer 21 at the answer's "is", found in the first
+example.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from backend.runs.folder import probes_in
 from backend.types import CompareRequest, Decoding, Exploration, ExploreRequest, Frozen, NeuronRequest
 from backend.types.content import content
 from backend.types.identify import Question
+from backend.types.names import ProbeRef
 from backend.types.results import Truth
 from backend.verbs import table
-from cache import atomic
+from cache import atomic, digests
 
 QUESTION = "Who is the CEO of Nortel?"
 KNOWN = ("Mike Zafirovski",)
@@ -53,26 +54,31 @@ def known(exploration: Exploration) -> Exploration:
     return exploration.model_copy(update={"truth": Truth(known=KNOWN, verdict=judged, note=NOTE)})
 
 
-def followed(fingerprint: str) -> NeuronSet:
-    """The neurons of the probe that ships for the model; none where none does."""
+def shipped(fingerprint: str) -> tuple[NeuronSet, ProbeRef | None]:
+    """The neurons of the probe that ships for the model, and its name; none where none does."""
     # Those beside the code, whatever a person has made under the same name.
-    probes = (library.read_file(path) for path in sorted(probes_in(library.SHIPPED)))
-    mine = (one for one in probes if one.model is not None and one.model.fingerprint == fingerprint)
-    found = next(mine, None)
-    return NeuronSet() if found is None else found.all
+    for path in sorted(probes_in(library.SHIPPED)):
+        probe = library.read_file(path)
+        if probe.model is not None and probe.model.fingerprint == fingerprint:
+            return probe.all, ProbeRef(name=path.parent.name, digest=digests.of_file(path))
+    return NeuronSet(), None
 
 
 def main() -> None:
     """Compute every example and write it in the compact form of the store."""
     engine = Engine(load(DEFAULT))
-    neurons = followed(engine.info.fingerprint)
-    exploration = engine.ask(table.EXPLORE, ExploreRequest(prompt=QUESTION, decoding=DECODING, neurons=neurons))
+    neurons, probe = shipped(engine.info.fingerprint)
+    exploration = engine.ask(
+        table.EXPLORE, ExploreRequest(prompt=QUESTION, decoding=DECODING, neurons=neurons, probe=probe)
+    )
     chosen = picked(exploration)
     # The card that stands beside the example: along its answer, which is read and not written again.
     read = exploration.request.model_copy(update={"answer": exploration.answer})
     results: dict[str, Frozen] = {
         "explore": known(exploration),
-        "compare": engine.ask(table.COMPARE, CompareRequest(prompt=QUESTION, neurons=chosen, decoding=DECODING)),
+        "compare": engine.ask(
+            table.COMPARE, CompareRequest(prompt=QUESTION, neurons=chosen, decoding=DECODING, probe=probe)
+        ),
         "neuron": engine.ask(table.NEURON, NeuronRequest(neuron=largest(exploration), text=read)),
     }
     EXAMPLES.mkdir(exist_ok=True)

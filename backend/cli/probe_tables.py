@@ -16,7 +16,6 @@ from backend.types.identify import Scores
 from backend.types.numbers import counted, fixed, per_cent, short
 from backend.types.probe import Probe, ProbeSummary
 from backend.types.report import PathPoint, Report
-from backend.types.standing import Standing, score_of
 
 SHOWN = 12
 
@@ -44,26 +43,18 @@ def _interval(told: Estimate) -> str:
     return f"{fixed(told.value, 3)} [{fixed(told.low, 3)}, {fixed(told.high, 3)}]"
 
 
-def along(console: Console, probe: Probe, told_of: Exploration, standing: Standing) -> None:
+def along(console: Console, told: Exploration) -> None:
     """What the score of the answer is like and can be held to, and where it moves, token by token."""
-    chances = probe.along(told_of)
-    if chances is None:
+    score = told.score
+    if score is None:
         console.print("There is no answer to score.")
         return
-    told: tuple[str, ...]
-    if probe.forced:
-        told = (
-            f"{probe.name} was made for another model, put on {probe.forced} all the same: its score means nothing.",
-        )
-    else:
-        told = standing.told(None if standing.words is None else score_of(probe, told_of, standing.words))
-    for sentence in told:
+    for sentence in score.told:
         console.print(plain(sentence))
-    console.print(
-        plain(f"Where the score of {probe.name} moves, from 0 like its right answers to 1 like its wrong ones:")
-    )
+    name = score.probe.name
+    console.print(plain(f"Where the score of {name} moves, from 0 like its right answers to 1 like its wrong ones:"))
     scores = plain_table("token", "score so far")
-    for token, chance in zip(told_of.tokens[told_of.answer_start :], chances, strict=True):
+    for token, chance in zip(told.tokens[told.answer_start :], score.chances, strict=True):
         scores.add_row(plain(token.shown), fixed(chance, 3))
     console.print(scores)
 

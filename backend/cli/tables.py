@@ -54,6 +54,9 @@ def comparison(console: Console, result: Comparison) -> None:
         changed = f"{row.tokens_changed} of {len(row.tokens)}"
         rows.add_row(_arm(row), alpha, str(len(row.plan.neurons)), plain(row.text), changed, kl)
     console.print(rows)
+    for row in result.rows:
+        if row.score is not None:
+            console.print(plain(f"Score of {row.score.probe.name}, {_arm(row)}: {row.score.brief}."))
     for note in result.notes:
         console.print(plain(note))
     console.print(_model(result.model), style="dim")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -18,9 +17,9 @@ from backend.cli.running import loaded
 from backend.errors import BadSettings
 from backend.neurons import NeuronSet
 from backend.serve.client import Client
-from backend.types import Asked, CompareRequest, Exploration, ExploreRequest, LensRequest, NeuronRequest, Request
+from backend.types import CompareRequest, Exploration, ExploreRequest, LensRequest, NeuronRequest, Request
+from backend.types.names import ProbeRef
 from backend.types.probe import Probe, Ranking
-from backend.types.standing import Standing
 
 
 @gathered
@@ -61,12 +60,14 @@ def explore(
 
     def asked(client: Client) -> Request:
         found = held.read(client)
-        return request if found is None else request.model_copy(update={"neurons": request.neurons | found.all})
+        if found is None:
+            return request
+        return request.model_copy(update={"neurons": request.neurons | found.all, "probe": held.named(client)})
 
     def show(console: Console, result: Exploration) -> None:
         tables.exploration(console, result)
         if held.found is not None:
-            probe_tables.along(console, held.found, result, held.standing(result, common.backend))
+            probe_tables.along(console, result)
 
     held.ahead(common.backend)
     finish("explore", asked, common, show)
@@ -127,7 +128,11 @@ def compare(
 
     if held.ahead(common.backend) is not None or held.name is None:
         made(held.found)  # Refused before a model is loaded.
-    finish("compare", lambda client: made(held.read(client)), common, tables.comparison)
+
+    def asked(client: Client) -> Request:
+        return made(held.read(client)).model_copy(update={"probe": held.named(client)})
+
+    finish("compare", asked, common, tables.comparison)
 
 
 def _refuse_unclear(foremost: int | None, by: str | None) -> None:
@@ -229,17 +234,12 @@ class Held:
             self.found = checked(client.probes.read(self.name), loaded(client), self.force)
         return self.found
 
-    def standing(self, told: Exploration, backend: str | None) -> Standing:
-        """What the probe's score of this answer can be held to, here or at a service. Needs no model."""
-        asked = Asked(prompt=told.request.prompt, chat=told.request.chat, system=told.request.system)
-        if backend is None:
-            from backend.probes.standing import standing
-
-            return standing(self.name or "", asked, told.answer)
-        from backend.serve.remote.client import HttpClient
-
-        with closing(HttpClient(backend)) as client:
-            return client.probes.standing(self.name or "", asked, told.answer)
+    def named(self, client: Client) -> ProbeRef | None:
+        """The probe as it is now, by which answers are scored. Raises as `read`."""
+        if self.name is None:
+            return None
+        digest = next((one.digest for one in client.probes.list() if one.name == self.name), "")
+        return ProbeRef(name=self.name, digest=digest, force=self.force) if digest else None
 
 
 def ranking(probe: Probe, by: str) -> Ranking:

@@ -6,7 +6,7 @@ nothing of the batch it runs in, nor of the rows beside it: what comes of it doe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from backend.errors import HNeuronsError, InterventionUnused
-from backend.forward.capture import Capture, Trace
+from backend.forward.capture import Capture
+from backend.forward.recorder import Trace
 from backend.neurons import NeuronSet
 from backend.types import Decoding, Finish, Positions, RowPlan, Touched
 
@@ -30,7 +31,8 @@ class Row:
     ids: the prompt's tokens, at least one. place: its number in its request, by which its tokens are told.
     decoding: how its answer is chosen; `seed` is of its draws, by default that of `decoding`.
     plan, positions: whose activations are scaled by what, and where.
-    capture: what is kept of its activations. captured: in which part of the text.
+    capture: what is kept of its activations. captured: in which part of the text. followed: what is kept besides, in
+        all of it: what somebody looks at while it answers.
     scores: whether log-probability and entropy are worked out for each token of the answer; prompt_scores: of the
         prompt.
     keep: whether its cache and logits behind the prompt are kept, for `Batch.read` to go on from.
@@ -45,6 +47,7 @@ class Row:
     positions: Positions = "all"
     capture: Capture | None = None
     captured: Positions = "all"
+    followed: Capture | None = None
     scores: bool = True
     prompt_scores: bool = False
     keep: bool = False
@@ -61,7 +64,7 @@ class Row:
 
     def watched(self, phase: Positions) -> bool:
         """Whether activations of this part of the text are kept."""
-        return self.capture is not None and self.captured in ("all", phase)
+        return self.followed is not None or (self.capture is not None and self.captured in ("all", phase))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,8 @@ class Running:
     text: its answer as text: at each token where its scores are asked for or a stop text is looked for, else at the
         end.
     error: why it was given up; the rows beside it go on.
-    trace: what was captured. kept, kept_row: its row of a kept cache. first_logits [vocab]: behind the prompt, if kept.
+    trace: what was captured; follow: what was followed. kept, kept_row: its row of a kept cache. first_logits [vocab]:
+        behind the prompt, if kept.
     """
 
     row: Row
@@ -104,6 +108,7 @@ class Running:
     text: str = ""
     error: HNeuronsError | None = None
     trace: Trace | None = None
+    follow: Trace | None = None
     kept: Kept | None = None
     kept_row: int = 0
     first_logits: Float[Tensor, " vocab"] | None = None
@@ -122,6 +127,13 @@ class Running:
     """How many activations came out of the scaling as another number."""
     left: bool = False
     """Whether nothing more will be read of it."""
+
+    def traces(self, phase: Positions) -> Iterator[Trace]:
+        """Those into which this part of the text goes."""
+        if self.trace is not None and self.row.captured in ("all", phase):
+            yield self.trace
+        if self.follow is not None:
+            yield self.follow
 
     @property
     def touched(self) -> Touched:

@@ -22,7 +22,7 @@ from backend.parquet.bounds import Bounds
 from backend.parquet.cells import Unread
 from backend.runs.folder import RunFolder, probes_in
 from backend.runs.records import reason, write_text
-from backend.types.plan import run_name
+from backend.types.names import ProbeRef, run_name
 from backend.types.probe import Probe, ProbeSummary, Said, bare
 from backend.types.results import ModelInfo
 from cache import atomic, digests
@@ -132,6 +132,35 @@ def read(name: str) -> Probe:
             return read_file(RunFolder(folder).probe).model_copy(update={"name": folder.name})
     known = ", ".join(found.name for found in listed()) or "none"
     raise Unknown(f"There is no probe {name[:40]!r}", f"there are: {known}", "train one, or import a file")
+
+
+def read_as(named: ProbeRef) -> tuple[Probe, Path]:
+    """The probe of that name as it was when it was named so, and the folder it lies in.
+
+    Raises Unknown, StoreError; BadInput where another one is called so now.
+    """
+    for folder in (folder_of(named.name), SHIPPED / folder_of(named.name).name):
+        path = RunFolder(folder).probe
+        if RunFolder(folder).has_probe() and _digest(path, signature(path)) == named.digest:
+            return _read_once(path, signature(path)).model_copy(update={"name": folder.name}), folder
+    read(named.name)
+    raise BadInput(
+        f"The probe {named.name} is another one by now",
+        "it was made anew, or put in its place, since this was asked",
+        "ask again with the probe as it is now",
+    )
+
+
+@lru_cache(maxsize=8)
+def _read_once(path: Path, state: tuple[int, int, int]) -> Probe:
+    """Read once for each state of the file: a probe scores every answer, and its file has a megabyte."""
+    return read_file(path)
+
+
+def _digest(path: Path, state: tuple[int, int, int]) -> str:
+    """As its line in a list tells it; '' where it has none."""
+    told = _summed(path, state, False)
+    return "" if isinstance(told, StoreError) else told.digest
 
 
 def read_file(path: Path) -> Probe:

@@ -2,8 +2,7 @@
 given score was wrong.
 
 Owns the distances and the calibration, both from what lies beside the artefact: its items and its questions. A probe
-from a file of others has neither, and then says so. Refuses the score itself (`backend.types.standing.score_of`): it
-needs no file.
+from a file of others has neither, and then says so. Refuses the score itself (`backend.probes.scoring`).
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import gzip
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,9 +28,10 @@ from backend.runs.folder import RunFolder, packed
 from backend.statistics.scores import calibrated
 from backend.text.verdict import words
 from backend.types import Asked
+from backend.types.estimate import CALIBRATION_RESAMPLES, Estimate
 from backend.types.identify import Question
 from backend.types.probe import Probe
-from backend.types.standing import Calibration, Distance, Kind, Standing
+from backend.types.score import Chance, Distance, Kind
 
 TAIL = 0.01
 """Share of the held-out questions at either end, beyond which a question counts as outside."""
@@ -42,15 +43,54 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-def standing(name: str, asked: Asked, response: str) -> Standing:
-    """How this question and its answer stand to the probe `name`. Raises Unknown, BadInput, StoreError."""
-    probe = library.read(name)
+@dataclass(frozen=True)
+class Calibration:
+    """Log-odds of a probe -> the share of wrong answers among held-out ones that score so, by logistic regression on
+    the score (Platt 1999), with a 95 % interval over resampled entities.
+
+    log_odds is ascending; chance, low, high stand for each. n answers were held out, of `clusters` entities, and
+    `wrong` of them were wrong: a share that whoever made the probe balanced.
+    """
+
+    log_odds: tuple[float, ...]
+    chance: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    n: int
+    clusters: int
+    wrong: int
+
+    def at(self, log_odds: float) -> Chance:
+        """The share at a score; beyond the held-out scores that of the outermost one."""
+        told = (float(np.interp(log_odds, self.log_odds, curve)) for curve in (self.chance, self.low, self.high))
+        value, low, high = told
+        wrong = Estimate(
+            value=value, low=low, high=high, n=self.n, clusters=self.clusters, resamples=CALIBRATION_RESAMPLES
+        )
+        return Chance(wrong=wrong, balance=self.wrong / self.n)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a question and its answer stand to a probe's own. Fields as in `backend.types.score.Score`."""
+
+    words: tuple[int, int] | None = None
+    calibration: Calibration | None = None
+    distances: tuple[Distance, ...] = ()
+    nearest: str = ""
+    relation: str = ""
+    otherwise: tuple[str, ...] = ()
+    note: str = ""
+
+
+def standing(probe: Probe, folder: Path, asked: Asked, response: str) -> Standing:
+    """How this question and its answer stand to the probe, whose own lie in `folder`."""
     question = _bare(asked.prompt, probe)
     rule = probe.plan.words if probe.plan is not None else "blind"
     span = answering(response, Question(id="", text=question, answers=("",)), "wrong", rule)
     found = None if span is None else (span.start, span.end)
     try:
-        ground = _ground(_beside(name), probe)
+        ground = _ground(folder, probe)
     except _NoItemsError as error:
         return Standing(words=found, note=str(error))
     nearest, likeness = ground.nearest(question)
@@ -72,6 +112,12 @@ def standing(name: str, asked: Asked, response: str) -> Standing:
         otherwise=_otherwise(asked),
         note="" if ground.calibration else f"Fewer than {FEWEST} answers of either side were held out.",
     )
+
+
+def warm(probe: Probe, folder: Path) -> None:
+    """Read now what `standing` will need of the probe, which takes a second."""
+    with suppress(_NoItemsError):
+        _ground(folder, probe)
 
 
 class _NoItemsError(Exception):
@@ -110,12 +156,6 @@ def _otherwise(asked: Asked) -> tuple[str, ...]:
     if not asked.chat:
         told.append("without the chat template")
     return tuple(told)
-
-
-def _beside(name: str) -> Path:
-    """The folder in which the artefact of that name lies, as `library.read` finds it."""
-    own = library.folder_of(name)
-    return own if RunFolder(own).has_probe() else library.SHIPPED / own.name
 
 
 def _ground(folder: Path, probe: Probe) -> _Ground:

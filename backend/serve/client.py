@@ -13,12 +13,11 @@ from functools import lru_cache
 from typing import Protocol
 
 from backend.errors import HNeuronsError, Stopped, StoreError
-from backend.types import Asked, JobView, ModelStatus, Request, Result, Verb
+from backend.types import JobView, ModelStatus, Request, Result, Verb
 from backend.types.identify import ReadQuestions, Verdict
 from backend.types.models import ModelChoice, StoredResult
 from backend.types.plan import AnswerView, RunView
 from backend.types.probe import Probe, ProbeSummary
-from backend.types.standing import Standing
 
 
 class Jobs(Protocol):
@@ -96,7 +95,7 @@ class Results(Protocol):
 
 
 class Probes(Protocol):
-    """The probes that are here, and what a score of one is worth."""
+    """The probes that are here."""
 
     def list(self) -> tuple[ProbeSummary, ...]:
         """The probes that are here: a person's own, and those that ship."""
@@ -104,11 +103,6 @@ class Probes(Protocol):
 
     def read(self, name: str) -> Probe:
         """A probe with its report card. Raises Unknown."""
-        ...
-
-    def standing(self, probe: str, asked: Asked, answer: str) -> Standing:
-        """What the probe's score of this answer can be held to: the share of wrong answers among held-out ones, and
-        how far the question lies from the probe's own. Raises Unknown."""
         ...
 
     def add(self, files: Mapping[str, bytes], name: str, force: bool = False, model: str | None = None) -> Probe:
@@ -189,7 +183,7 @@ class Client(Protocol):
 
     @property
     def probes(self) -> Probes:
-        """The probes that are here, and what a score of one is worth."""
+        """The probes that are here."""
         ...
 
     @property

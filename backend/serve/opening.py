@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from backend.errors import BadSettings, ModelTooLarge, UnknownModel
+from backend.errors import BadSettings, HNeuronsError, ModelTooLarge, UnknownModel
 from backend.models.registry import DEFAULT
 from backend.serve.together import Sharing
 from backend.types import CettFile, CettRequest, ModelChoice, ModelInfo, Request, Result, Verb
+from backend.types.names import ProbeRef
 from backend.types.probe import Said
 from backend.verbs.table import VERBS
 from backend.watch import Watch
@@ -125,11 +126,24 @@ def open_engine(spec: ModelSpec, store: Store | None, progress: Progress, *, ahe
     if ahead:
         progress("measuring what is usual for each neuron", 1.0)
         engine.usual()
+        # In a thread: nobody waits for it before an answer is whole, and it takes seconds.
+        threading.Thread(target=_warm, args=(engine.info,), daemon=True).start()
     # Modules and a model are hundreds of thousands of lasting objects: a full collection, which pages trigger
     # again and again, would walk them all each time and leave the engine's thread a twentieth of the processor.
     gc.collect()
     gc.freeze()
     return engine
+
+
+def _warm(info: ModelInfo) -> None:
+    """Read what the first score will need of the probe that pages take for this model, its own answers."""
+    with _IMPORTS:
+        from backend.probes import library, standing
+
+    found = next((one for one in library.listed() if one.fingerprint == info.fingerprint and one.auroc), None)
+    if found is not None:
+        with suppress(HNeuronsError):
+            standing.warm(*library.read_as(ProbeRef(name=found.name, digest=found.digest)))
 
 
 def meant(name: str | None, progress: Progress) -> tuple[ModelInfo | None, Said]:

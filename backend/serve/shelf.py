@@ -27,7 +27,8 @@ from backend.runs import runs as folders
 from backend.runs.folder import PACKED, RunFolder, begun_in, packed
 from backend.runs.records import by_question, reason
 from backend.types.identify import Greedy, Question, ReadQuestions, Samples, Verdict, WordRule
-from backend.types.plan import AnswerView, Plan, RunView, run_name
+from backend.types.names import run_name
+from backend.types.plan import AnswerView, Plan, RunView
 from backend.types.probe import Probe, Said
 from backend.types.results import ModelInfo
 from cache.errors import remedy

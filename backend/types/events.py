@@ -27,13 +27,18 @@ class PromptEvent(Frozen):
 
 
 class TokenEvent(Frozen):
-    """Row `row` has one more token; `text` is that row's whole answer so far."""
+    """Row `row` has one more token; `text` is that row's whole answer so far.
+
+    score: log-odds of "wrong" by the request's probe over the answer as far as it was read: with this token, where the
+        probe reads what predicts a token, else up to the one before. None where the row is not scored while it answers.
+    """
 
     type: Literal["token"] = "token"
     row: int
     index: int
     token: TokenInfo
     text: str
+    score: float | None = Field(default=None, exclude_if=lambda score: score is None)
 
 
 class NoteEvent(Frozen):

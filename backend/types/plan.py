@@ -5,12 +5,10 @@ Source of the steps and defaults: Gao et al. 2025, section 6.1, and the authors'
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from backend.errors import BadSettings
 from backend.types.base import Frozen, Strict
 from backend.types.identify import (
     CONSISTENCIES,
@@ -22,37 +20,10 @@ from backend.types.identify import (
     Verdict,
     WordRule,
 )
+from backend.types.names import RunName
 from backend.types.requests import Alpha, EachOnce, Text, Threshold
 from backend.types.verbs import Request
-from cache.paths import portable
 
-
-def run_name(value: str) -> str:
-    """`value`, where a run or probe can be called so. Raises BadSettings."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
-        raise BadSettings(
-            f"{value[:70]!r} cannot name a run or a probe",
-            "its folder is called so",
-            "use at most 64 letters, digits, points, dashes and underscores, a letter or digit first",
-        )
-    if not portable(value):
-        raise BadSettings(
-            f"{value!r} cannot name a run or a probe",
-            "Windows can have no folder of that name",
-            "choose another name",
-        )
-    return value
-
-
-def _run_name(value: str) -> str:
-    try:
-        return run_name(value)
-    except BadSettings as error:
-        raise ValueError(error.sentence) from error
-
-
-RunName = Annotated[str, AfterValidator(_run_name)]
-"""A run's name is a folder's name: letters, digits, point, dash and underscore."""
 Labels = Literal["1-vs-1", "3-vs-1"]
 """Wrong answers against right answers; or against right answers and the other tokens of both (the paper's)."""
 Choice = Literal["one-se", "cross-validation", "paper", "fixed"]

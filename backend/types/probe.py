@@ -17,10 +17,11 @@ from backend.neurons import NeuronId, NeuronSet
 from backend.types.base import Frozen
 from backend.types.estimate import Estimate
 from backend.types.identify import RegionRule
-from backend.types.plan import Plan, RunName
+from backend.types.names import RunName
+from backend.types.plan import Plan
 from backend.types.report import Report
 from backend.types.requests import Text
-from backend.types.results import Exploration, ModelInfo
+from backend.types.results import ModelInfo
 from backend.types.verbs import Result
 
 SCHEMA: Literal["hneurons/probe/1"] = "hneurons/probe/1"
@@ -208,44 +209,6 @@ class Probe(Result):
     def find(self, neuron: NeuronId) -> ProbeNeuron | None:
         """What the probe knows of a neuron; None where it has no weight."""
         return next((found for found in self.neurons if found.neuron == neuron), None)
-
-    def log_odds(self, cett: np.ndarray) -> np.ndarray:
-        """Log-odds of "wrong" over the tokens as far as they have come: [pos].
-
-        Args:
-            cett: of the neurons of `all` in that order, at the tokens to be read, [pos set].
-        """
-        weights = {found.neuron: found.weight for found in self.neurons}
-        if self.rule.pooling == "max":
-            pooled = np.maximum.accumulate(cett, axis=0)
-        else:
-            pooled = np.cumsum(cett, axis=0) / np.arange(1, len(cett) + 1)[:, None]
-        return np.asarray(
-            pooled.astype(np.float64) @ np.array([weights[neuron] for neuron in self.all]) + self.intercept
-        )
-
-    def chances(self, cett: np.ndarray) -> np.ndarray:
-        """The score, 0..1, after each of the answer's tokens: [pos]. `cett` as for `log_odds`. It is no share of wrong
-        answers: `backend.types.standing.Calibration` is."""
-        return np.asarray(1 / (1 + np.exp(-np.clip(self.log_odds(cett), -500, 500))))
-
-    def followed(self, told: Exploration) -> np.ndarray | None:
-        """CETT of the neurons of `all` where each token of the answer is read, [answer pos set].
-
-        None where it has no answer, or was not asked to keep the CETT of every neuron of the probe.
-        """
-        places = {neuron: place for place, neuron in enumerate(told.request.neurons)}
-        start = told.answer_start
-        if start == len(told.tokens) or not self.neurons or any(neuron not in places for neuron in self.all):
-            return None
-        shift = 1 if self.rule.position == "predicting" else 0
-        read = told.set_cett[start - shift : len(told.tokens) - shift]
-        return np.asarray(read[:, [places[neuron] for neuron in self.all]])
-
-    def along(self, told: Exploration) -> np.ndarray | None:
-        """`chances` along the answer of an exploration, [answer pos]; None as for `followed`."""
-        cett = self.followed(told)
-        return None if cett is None else self.chances(cett)
 
 
 def _known(figure: float | None) -> float:

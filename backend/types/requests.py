@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from backend.neurons import NeuronId, NeuronSet
 from backend.types.base import Strict
+from backend.types.names import ProbeRef
 from backend.types.verbs import Request
 
 T = TypeVar("T")
@@ -104,6 +105,13 @@ class Asked(Strict):
         return value
 
 
+ScoredBy = Annotated[
+    ProbeRef | None,
+    Field(exclude_if=lambda probe: probe is None, description="the probe that scores each answer, token by token"),
+]
+"""Not written where there is none: requests without a probe keep the hash that they had before probes scored."""
+
+
 class ExploreRequest(Asked, Request):
     """See inside one answer: generated here, or given in `answer`."""
 
@@ -112,6 +120,7 @@ class ExploreRequest(Asked, Request):
     threshold: Threshold = Threshold()
     top: int = Field(default=10, ge=1, le=50, description="neurons kept for each layer and token")
     neurons: NeuronSet = NeuronSet()
+    probe: ScoredBy = None
 
 
 class OwnAlpha(Strict):
@@ -149,6 +158,7 @@ class CompareRequest(CompareSettings, Asked, Request):
     """
 
     decoding: Decoding = Decoding()
+    probe: ScoredBy = None
 
     @model_validator(mode="after")
     def _rows(self) -> Self:

@@ -7,7 +7,7 @@ without padding; `answer pos` counts the answer's tokens alone. Logarithms are n
 from __future__ import annotations
 
 import json
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,7 @@ from backend.neurons import NeuronId, NeuronSet
 from backend.types.base import Array, Frozen, digest
 from backend.types.estimate import POSITION_RESAMPLES, Estimate
 from backend.types.requests import CompareRequest, ExploreRequest, LensRequest, NeuronRequest
+from backend.types.score import Score
 from backend.types.verbs import Result
 
 Role = Literal["template", "prompt", "answer"]
@@ -111,6 +112,10 @@ class Truth(Frozen):
     note: str
 
 
+Scored = Annotated[Score | None, Field(exclude_if=lambda score: score is None)]
+"""By the request's probe. Not written where there is none: what was stored without reads and weighs as it did."""
+
+
 class Exploration(Result):
     """CETT of one text, layer by layer and token by token.
 
@@ -126,6 +131,7 @@ class Exploration(Result):
         Layers narrower than the widest are filled up with NaN.
     set_cett, set_act [pos set]: CETT and activation of `request.neurons`, in their order.
     truth: of an example that ships; None where nobody said what is right.
+    score: of the answer, by `request.probe`; None where no probe is named or the answer has no token.
     """
 
     request: ExploreRequest
@@ -154,6 +160,7 @@ class Exploration(Result):
     set_cett: Array
     set_act: Array
     truth: Truth | None = None
+    score: Scored = None
 
     @property
     def answer_start(self) -> int:
@@ -216,6 +223,8 @@ class Row(Frozen):
         a 95 % interval by bootstrap over positions (None below two positions).
     delta_max, delta_sum [layer pos]: CETT of this row minus the baseline's, both reading prompt and the
         baseline's answer.
+    score: of this row's answer, read by the untouched model: a scaled neuron has the CETT that its alpha gives it, and
+        a score under the intervention would say no more than that. None where no probe is named or nothing was said.
     """
 
     arm: Arm
@@ -234,6 +243,7 @@ class Row(Frozen):
     kl_interval: tuple[float, float] | None
     delta_max: Array
     delta_sum: Array
+    score: Scored = None
 
     @property
     def kl_estimate(self) -> Estimate | None:

@@ -17,10 +17,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.forward import prompting
-from backend.forward.capture import Peaks, Trace
+from backend.forward.capture import Peaks
 from backend.forward.cett import not_finite
 from backend.forward.controls import plan
 from backend.forward.finite import blamed
+from backend.forward.recorder import Trace
 from backend.forward.row import Row as Asked
 from backend.forward.row import Running, prove
 from backend.forward.rows.batch import Batch
@@ -39,7 +40,9 @@ from backend.types import (
     StageEvent,
     Touched,
 )
-from backend.verbs.explore import answer_tokens, teller
+from backend.types.score import Score
+from backend.verbs.explore import answer_tokens
+from backend.verbs.scored import Followed, followed, teller
 from backend.watch import Watch, check
 
 if TYPE_CHECKING:
@@ -75,7 +78,7 @@ def comparing(batch: Batch, request: CompareRequest, watch: Watch) -> Work[Compa
     Raises BadPrompt, BadNeurons, InterventionUnused, ZeroOutput, NotFinite, Stopped.
     """
     model = batch.model
-    plans = plan(request, model.info.layout)
+    plans, follow = plan(request, model.info.layout), followed(model, request.probe)
     prompt = prompting.encode(model, request, room=request.decoding.max_new_tokens)
     told = prompting.token_infos(model, prompt.ids, prompt.roles)
     watch.emit(PromptEvent(tokens=told, rows=plans))
@@ -89,19 +92,24 @@ def comparing(batch: Batch, request: CompareRequest, watch: Watch) -> Work[Compa
             positions=request.positions,
             capture=peaks,
             captured="prompt",
+            followed=None if follow is None or place else follow.capture,
             keep=True,
         )
         for place, row in enumerate(plans)
     ]
     with blamed(model, prompt.ids):
-        answers = yield Ask(rows, teller(model, watch), _finite)
+        answers = yield Ask(rows, teller(model, watch, follow), _finite)
         touched = tuple(answer.touched for answer in answers)
         prove(plans, touched, request.positions)
         watch.emit(StageEvent(stage="reading the baseline's answer in every row"))
         forced = _read_baseline(batch, answers, watch)
+        scores = {} if follow is None else _scores(batch, request, follow, answers, watch)
     moved = _moved([_trace(answer) for answer in answers], forced.traces)
     told_rows = tuple(
-        _row(model, place, plans[place], answers, touched[place], forced, moved) for place in range(len(plans))
+        _row(model, place, plans[place], answers, touched[place], forced, moved).model_copy(
+            update={"score": scores.get(tuple(answers[place].ids))}
+        )
+        for place in range(len(plans))
     )
     return Comparison(request=request, model=model.info, prompt_tokens=told, rows=told_rows)
 
@@ -145,7 +153,7 @@ def _read_baseline(batch: Batch, answers: Sequence[Running], watch: Watch) -> Fo
     first = [answer.first_logits for answer in answers if answer.first_logits is not None]
     _note(forced, torch.stack(first)[:, None], first[0][None], 0, places)
     base = first[0][None]
-    for reading in batch.read(answers, baseline.ids, _chunk(batch, len(answers)), peaks):
+    for reading in batch.read(answers, [baseline.ids] * len(answers), _chunk(batch, len(answers)), peaks):
         check(watch)
         rows = [one.row.place for one in reading.rows]
         if 0 in rows:
@@ -159,6 +167,38 @@ def _read_baseline(batch: Batch, answers: Sequence[Running], watch: Watch) -> Fo
         row, place = bad[0].tolist()
         raise not_finite(f"row {row}'s logits that predict token {place} of the baseline's answer are NaN or infinite")
     return forced
+
+
+def _scores(
+    batch: Batch, request: CompareRequest, follow: Followed, answers: Sequence[Running], watch: Watch
+) -> dict[tuple[int, ...], Score | None]:
+    """The tokens of each answer -> its score, all read by the untouched model behind the baseline's prompt.
+
+    Each answer that differs is one row of a batch; the baseline's own was followed while it was written.
+    """
+    baseline, texts = answers[0], {tuple(answer.ids): answer for answer in answers}
+    assert baseline.follow is not None, "the baseline is followed"
+    told = {tuple(baseline.ids): _score(batch, request, follow, baseline, baseline.follow.chosen())}
+    others = [ids for ids in texts if ids and ids not in told]
+    if not others:
+        return told
+    watch.emit(StageEvent(stage="reading every answer for its score"))
+    read: list[Running] = []
+    for reading in batch.read([baseline] * len(others), others, _chunk(batch, len(others)), follow.capture):
+        check(watch)
+        read = reading.rows
+    before = baseline.follow.chosen()[: len(baseline.row.ids)]
+    for ids, one in zip(others, read, strict=True):
+        _trace(one).check()
+        told[ids] = _score(batch, request, follow, texts[ids], torch.cat([before, _trace(one).chosen()]))
+    return told
+
+
+def _score(
+    batch: Batch, request: CompareRequest, follow: Followed, answer: Running, cett: Float[Tensor, "pos set"]
+) -> Score | None:
+    """The score of one answer, of CETT over its prompt and itself."""
+    return follow.score(request, answer.text, answer_tokens(batch.model, answer), cett, len(answer.row.ids))
 
 
 def _chunk(batch: Batch, rows: int) -> int:

@@ -7,6 +7,7 @@ through the bridge, where that was proven to give the same; both reduce with the
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -15,9 +16,10 @@ import numpy as np
 import torch
 
 from backend.forward import prompting
-from backend.forward.capture import Recorder, Seen, Summaries, Trace
+from backend.forward.capture import Summaries
 from backend.forward.cett import count_over, not_finite, population
 from backend.forward.finite import blamed
+from backend.forward.recorder import Recorder, Seen, Trace
 from backend.forward.reference import Usual
 from backend.forward.row import Row, Running
 from backend.forward.rows.batch import Batch
@@ -27,7 +29,9 @@ from backend.forward.whole import whole_text
 from backend.models.hooks import observe
 from backend.models.loaded import LoadedModel
 from backend.models.readings import tree_of
-from backend.types import Exploration, ExploreRequest, Finish, PromptEvent, StageEvent, TokenEvent, TokenInfo
+from backend.types import Exploration, ExploreRequest, Finish, PromptEvent, StageEvent, TokenInfo
+from backend.types.score import Score
+from backend.verbs.scored import Followed, followed, teller
 from backend.watch import Watch, check
 
 if TYPE_CHECKING:
@@ -63,11 +67,11 @@ def exploring(batch: Batch, request: ExploreRequest, usual: Usual, watch: Watch)
     """
     model = batch.model
     model.info.layout.check(request.neurons)
-    capture = summaries(model, request, usual)
+    capture, follow = summaries(model, request, usual), followed(model, request.probe)
     if request.answer is None:
-        found = yield from _generate(model, request, capture, watch)
+        found = yield from _generate(model, request, capture, follow, watch)
     else:
-        found = _read(model, request, capture, watch)
+        found = _read(model, request, capture, follow, watch)
     return _assemble(model, request, usual, found)
 
 
@@ -79,6 +83,7 @@ class _Found:
     tokens: tuple[TokenInfo, ...]
     answer: str
     finish: Finish
+    score: Score | None
 
 
 def summaries(model: LoadedModel, request: ExploreRequest, usual: Usual) -> Summaries:
@@ -100,28 +105,28 @@ def summaries(model: LoadedModel, request: ExploreRequest, usual: Usual) -> Summ
     return found
 
 
-def _generate(model: LoadedModel, request: ExploreRequest, capture: Summaries, watch: Watch) -> Work[_Found]:
+def _generate(
+    model: LoadedModel, request: ExploreRequest, capture: Summaries, follow: Followed | None, watch: Watch
+) -> Work[_Found]:
     prompt = prompting.encode(model, request, room=request.decoding.max_new_tokens)
     watch.emit(PromptEvent(tokens=prompting.token_infos(model, prompt.ids, prompt.roles)))
-    row = Row(prompt.ids, request.decoding, capture=capture, prompt_scores=True)
-    (answer,) = yield Ask([row], teller(model, watch))
+    row = Row(
+        prompt.ids,
+        request.decoding,
+        capture=capture,
+        followed=None if follow is None else follow.capture,
+        prompt_scores=True,
+    )
+    (answer,) = yield Ask([row], teller(model, watch, follow))
     assert answer.trace is not None, "the row was captured"
-    tokens = prompting.token_infos(
-        model, prompt.ids, prompt.roles, answer.prompt_log_probs, answer.prompt_entropies
-    ) + answer_tokens(model, answer)
+    asked = prompting.token_infos(model, prompt.ids, prompt.roles, answer.prompt_log_probs, answer.prompt_entropies)
+    said = answer_tokens(model, answer)
     with blamed(model, prompt.ids + tuple(answer.ids)):
         answer.trace.check()
-    return _Found(answer.trace, tokens, answer.text, answer.finish or "length")
-
-
-def teller(model: LoadedModel, watch: Watch) -> Callable[[Running], None]:
-    """What tells `watch` of each new token."""
-
-    def tell(answer: Running) -> None:
-        token = prompting.newest_token(model, answer.ids, answer.log_probs[-1], answer.entropies[-1])
-        watch.emit(TokenEvent(row=answer.row.place, index=len(answer.ids) - 1, token=token, text=answer.text))
-
-    return tell
+    score = None
+    if follow is not None and answer.follow is not None:
+        score = follow.score(request, answer.text, said, answer.follow.chosen(), len(prompt))
+    return _Found(answer.trace, asked + said, answer.text, answer.finish or "length", score)
 
 
 def answer_tokens(model: LoadedModel, answer: Running) -> tuple[TokenInfo, ...]:
@@ -130,19 +135,25 @@ def answer_tokens(model: LoadedModel, answer: Running) -> tuple[TokenInfo, ...]:
     return prompting.token_infos(model, answer.ids, roles, answer.log_probs, answer.entropies)
 
 
-def _read(model: LoadedModel, request: ExploreRequest, capture: Summaries, watch: Watch) -> _Found:
+def _read(
+    model: LoadedModel, request: ExploreRequest, capture: Summaries, follow: Followed | None, watch: Watch
+) -> _Found:
     """One pass over prompt and given answer."""
     prompt = prompting.encode(model, request)
     whole = prompt + prompting.encode_answer(model, request, prompt, request.answer or "")
     check(watch)
     watch.emit(StageEvent(stage="reading the given answer"))
-    recorder = Recorder(capture, model.w_norms)
-    trace = recorder.trace()
+    captures = [capture] if follow is None else [capture, follow.capture]
+    recorders = [Recorder(kind, model.w_norms) for kind in captures]
+    trace, *rest = (recorder.trace() for recorder in recorders)
     tree = tree_of(model, whole.ids)
-    with torch.inference_mode(), observe(model, recorder, tree):
-        recorder.begin([Seen(trace, 0, len(whole), slice(len(prompt), None))], len(whole), model.device)
+    with torch.inference_mode(), ExitStack() as stack:
+        for recorder, own in zip(recorders, [trace, *rest], strict=True):
+            stack.enter_context(observe(model, recorder, tree))
+            recorder.begin([Seen(own, 0, len(whole), slice(len(prompt), None))], len(whole), model.device)
         logits = whole_text(model, whole.ids, tree)
-        recorder.end()
+        for recorder in recorders:
+            recorder.end()
     with blamed(model, whole.ids):
         trace.check()
     bad = (~logits.isfinite().any(-1) | logits.isnan().any(-1)).nonzero()
@@ -151,7 +162,10 @@ def _read(model: LoadedModel, request: ExploreRequest, capture: Summaries, watch
     check(watch)
     log_probs, entropies = prompt_token_scores(logits, whole.ids)
     tokens = prompting.token_infos(model, whole.ids, whole.roles, log_probs, entropies)
-    return _Found(trace, tokens, request.answer or "", "given")
+    answer, score = request.answer or "", None
+    if follow is not None:
+        score = follow.score(request, answer, tokens[len(prompt) :], rest[0].chosen(), len(prompt))
+    return _Found(trace, tokens, answer, "given", score)
 
 
 def _assemble(model: LoadedModel, request: ExploreRequest, usual: Usual, found: _Found) -> Exploration:
@@ -195,6 +209,7 @@ def _assemble(model: LoadedModel, request: ExploreRequest, usual: Usual, found: 
         answer_ratio=means / usual_floor(model, usual),
         set_cett=torch.cat(trace.layers("set_cett"), dim=1).numpy(),
         set_act=torch.cat(trace.layers("set_act"), dim=1).numpy(),
+        score=found.score,
     )
 
 

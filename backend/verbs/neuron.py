@@ -27,7 +27,7 @@ def run(engine: Engine, request: NeuronRequest, watch: Watch) -> NeuronCard:
     engine.info.layout.check([request.neuron])
     text = None
     if request.text is not None:
-        followed = request.text.model_copy(update={"neurons": NeuronSet((request.neuron,))})
+        followed = request.text.model_copy(update={"neurons": NeuronSet((request.neuron,)), "probe": None})
         text = engine.ask(EXPLORE, followed, watch)
     return card(engine.model, request, engine.usual(watch), text)
 

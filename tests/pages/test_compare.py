@@ -26,9 +26,9 @@ from backend.types import (
     OwnAlpha,
     result_key,
 )
-from backend.types.standing import score_of
+from backend.types.names import ProbeRef
 from tests import comparisons, fakes_probe, pages_run
-from tests.fakes_app import INFO, FakeClient, FakeJobs, exploration
+from tests.fakes_app import INFO, FakeClient, FakeJobs
 
 EXAMPLE = "With 3 neurons off, the answer changes at ·Elon; the random twin's does not"
 PROBE = fakes_probe.probe("shipped", INFO)
@@ -590,21 +590,33 @@ def test_negative_weights_stand_beside_as_a_further_arm_and_go_into_the_link() -
     assert asked(again)[-1].against == PROBE.against
 
 
-def test_each_answer_has_the_probe_s_score_as_the_untouched_model_reads_it() -> None:
+def test_each_answer_has_the_score_that_came_with_it_and_nothing_is_asked_for() -> None:
     client = FakeClient()
     app = opened(client)
-    read = [request for _, request, _ in client.submitted if isinstance(request, ExploreRequest)]
-    assert read and all(one.answer and one.neurons == PROBE.all for one in read)
+    assert {verb for verb, _, _ in client.submitted} <= {"lens"}, "the example brings its scores"
     told = html.unescape(" ".join(one.value for one in app.markdown))
-    for one in read:
-        seen = exploration(one)
-        words = client.stand.words
-        assert words is not None
-        said = client.stand.brief(score_of(PROBE, seen, words))
-        assert "were wrong, n = 310" in said and f"the probe “shipped”: {said}." in told
-    asked_once = len(client.submitted)
+    assert "were wrong, n = 310" in client.score.brief
+    assert told.count(f"Score of the probe “shipped”: {client.score.brief}.") == 3
+    press(app, "preset-off")
+    named = asked(client)[-1].probe
+    assert named is not None and named.name == "shipped" and named.digest == client.probes.list()[0].digest
+    told = html.unescape(" ".join(one.value for one in app.markdown))
+    assert told.count(f"Score of the probe “shipped”: {client.score.brief}.") >= 2
+    assert all(not isinstance(one, ExploreRequest) for _, one, _ in client.submitted)
+
+
+def test_a_probe_made_anew_asks_for_no_other_answers_and_the_next_run_is_scored_by_it() -> None:
+    client = FakeClient()
+    app = opened(client)
+    press(app, "preset-off")
+    count = len(client.submitted)
+    client.shelf["shipped"] = PROBE.model_copy(update={"intercept": 0.25})
+    app.session_state["probes"] = None
     app.run()
-    assert len(client.submitted) == asked_once, "a score that is known is not asked for again"
+    assert len(client.submitted) == count and "other switches" not in " ".join(one.value for one in app.info)
+    press(app, "compare.run")
+    assert len(client.submitted) == count + 1
+    assert asked(client)[-1].probe == ProbeRef(name="shipped", digest=client.probes.list()[0].digest)
 
 
 def test_a_neuron_s_name_opens_its_card_with_what_the_probe_knows() -> None:

@@ -16,7 +16,7 @@ from app.shared.view import Shared
 from backend.errors import BackendUnavailable, BadPrompt, ModelUnreadable, ZeroOutput
 from backend.neurons import NeuronSet
 from backend.types import Comparison, Decoding, ExploreRequest, ModelStatus, NeuronRequest, Threshold
-from backend.types.standing import Standing, score_of
+from backend.types.names import ProbeRef
 from tests import fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient, FakeModels, exploration
 from tests.pages_run import change, view
@@ -24,6 +24,7 @@ from tests.pages_run import change, view
 MODEL = {"model": INFO.name}
 EXAMPLE = "Layer 17 has the largest neuron at ·Elon: L17:N412, CETT 0.36"
 PROBE = fakes_probe.probe("shipped", INFO)
+NAMED = ProbeRef(name="shipped", digest=FakeClient().probes.list()[0].digest)
 HOSTILE = "<script>alert(1)</script> **bold** <|im_end|> [x](javascript:alert(1)) $x$ :red[y]"
 
 
@@ -185,7 +186,7 @@ def test_a_link_reopens_its_view() -> None:
     link = {"prompt": "Who is the CEO of Nortel?", "cell": "3.5", "score": "usual", "neurons": "L3:N5,L4:N7"}
     app = opened(client, **link).run()
     assert not app.exception and address(app) == {**link, **MODEL}
-    assert asked(client) == [ExploreRequest(prompt="Who is the CEO of Nortel?", neurons=PROBE.all)]
+    assert asked(client) == [ExploreRequest(prompt="Who is the CEO of Nortel?", neurons=PROBE.all, probe=NAMED)]
     assert view(app, ExploreView).cell == Cell(3, 5) and view(app, Shared).neurons == NeuronSet.of("L3:N5", "L4:N7")
     assert any(one.value.startswith("Layer 3 at ") for one in app.subheader)
     assert any("Compare with these 2" in one.label for one in app.button)
@@ -194,7 +195,7 @@ def test_a_link_reopens_its_view() -> None:
 def test_bad_values_in_a_link_are_told_and_the_rest_is_opened() -> None:
     client = FakeClient()
     app = opened(client, prompt="Who?", cell="top left", colour="red", temperature="-4").run()
-    assert not app.exception and asked(client) == [ExploreRequest(prompt="Who?", neurons=PROBE.all)]
+    assert not app.exception and asked(client) == [ExploreRequest(prompt="Who?", neurons=PROBE.all, probe=NAMED)]
     for word in ("cell", "colour", "temperature"):
         assert word in everything(app)
     assert address(app) == {"prompt": "Who?", **MODEL}
@@ -334,15 +335,15 @@ def test_the_probe_is_marked_in_both_maps_and_its_score_runs_along_the_answer() 
     assert asked(client)[-1].neurons == PROBE.all
     assert "of the 4 H-neurons of shipped is among the cell’s ten largest" in told
     assert "▲ 4 H-neurons of shipped, ▼ 2 negative weights" in told
-    score = score_of(PROBE, exploration(asked(client)[-1]), client.stand.words or (0, 0))
-    assert score is not None and all(sentence in told for sentence in client.stand.told(score))
+    assert asked(client)[-1].probe == NAMED
+    assert all(sentence in told for sentence in client.score.told)
     assert "that the probe was trained on: of held-out answers with such a score" in told
-    assert "balanced by design" in told and "n = 310" in told and client.stand.brief(score) in told
+    assert "balanced by design" in told and "n = 310" in told and client.score.brief in told
     assert "in 74 of 100 pairs (95 % 69 to 79; 310 held-out answers" in told
 
 
 def test_a_question_unlike_the_probe_s_own_is_told_that_its_score_means_nothing() -> None:
-    client = FakeClient(stand=fakes_probe.standing(likeness=0.1))
+    client = FakeClient(score=fakes_probe.score(likeness=0.1))
     told = everything(run(opened(client), "Who?"))
     assert "means nothing here" in told and "99 % of its held-out questions reach 0.30" in told
     assert "were wrong" not in told and "n = 310" not in told
@@ -350,7 +351,7 @@ def test_a_question_unlike_the_probe_s_own_is_told_that_its_score_means_nothing(
 
 def test_a_probe_without_judged_answers_shows_no_chance() -> None:
     note = "It came from a file that holds no judged answers."
-    client = FakeClient(stand=Standing(words=(21, 30), note=note))
+    client = FakeClient(score=fakes_probe.score().model_copy(update={"chance": None, "distances": (), "note": note}))
     told = everything(run(opened(client), "Who?"))
     assert note in told and "what it is worth is not known" in told and "were wrong" not in told
 
@@ -485,7 +486,7 @@ def test_the_settings_of_a_link_without_a_question_stand_in_the_form_and_run_ask
     wanted = ExploreRequest(
         prompt="Who is the CEO of Nortel?", chat=False, system="Be brief.", answer="Cairo.", neurons=PROBE.all,
         decoding=Decoding(max_new_tokens=7, temperature=0.5, top_k=3, top_p=0.001, seed=5, stop=("He",)),
-        threshold=Threshold(k=2, population="model"),
+        threshold=Threshold(k=2, population="model"), probe=NAMED,
     )  # fmt: skip
     assert asked(client) == [wanted]
     assert set(SETTINGS) < set(address(app)) and "unrun" not in address(app)

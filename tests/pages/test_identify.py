@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import session
+from app import session, shelf
 from app.identify import form, train
 from app.identify.view import IdentifyView
 from backend.errors import BackendUnavailable, BadInput, StoreError
@@ -66,7 +66,7 @@ def test_the_card_is_that_of_the_probe_which_is_there_now_though_an_older_one_of
     client.shelf["shipped"] = old.model_copy(
         update={"report": old.report.model_copy(update={"scores": better}), "intercept": 3.5}
     )
-    with mock.patch.object(session, "PROBES_SECONDS", -1.0):
+    with mock.patch.object(shelf, "SECONDS", -1.0):
         app.run()
     assert {metric.label: metric.value for metric in app.metric}["AUROC, the whole probe"] == "0.91"
 

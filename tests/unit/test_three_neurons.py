@@ -9,6 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,9 @@ from backend.identify.formats import probes
 from backend.layout import Layout
 from backend.neurons import NeuronId, NeuronSet
 from backend.probes import library
+from backend.probes.scoring import Scorer
 from backend.types import CompareRequest, Exploration, ExploreRequest, LensRequest, ModelInfo, NeuronRequest, RowPlan
+from backend.types.names import ProbeRef
 from backend.types.plan import Checks
 from backend.types.probe import Probe, ProbeNeuron, Said
 from backend.verbs import table
@@ -190,11 +193,13 @@ def test_what_is_usual_has_a_floor_of_each_site() -> None:
         assert floor.tolist() == [8.0] * 4 + [1.0] * 4 + [2.0] * 4 + [4.0] * 4
 
 
-def test_a_probe_follows_each_of_them_along_an_answer() -> None:
-    told = explored()
-    followed = PROBE.followed(told)
-    assert followed is not None and np.array_equal(followed, told.set_cett[told.answer_start :])
-    assert len({tuple(column) for column in told.set_cett.T}) == 3
+def test_a_probe_weighs_each_of_them_along_an_answer() -> None:
+    scores = Scorer(ProbeRef(name=PROBE.name, digest="0" * 64), PROBE, Path())
+    for place, neuron in enumerate(scores.neurons):
+        along = scores.running()
+        along.read(np.eye(3)[place : place + 1])
+        found = PROBE.find(neuron)
+        assert found is not None and along.along == [found.weight + PROBE.intercept]
 
 
 # Charts and tables

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import session, text
+from app import session, shelf, text
 from app.shared import address, frame
 from app.shared.frame import muted
 from app.shared.neuron import probe as probe_neuron
@@ -20,7 +20,7 @@ from backend.types.probe import Probe, ProbeNeuron
 def open_card(neuron: NeuronId, pushes: str) -> None:
     """Show the card of a neuron; `pushes` are the tokens it raises most, where that is known."""
     info = session.status().info
-    probe = session.probe_of(info) if info is not None else None
+    probe = shelf.of(info) if info is not None else None
     one = probe.find(neuron) if probe is not None else None
 
     @st.dialog(f"Neuron {neuron}", width="large")

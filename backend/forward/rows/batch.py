@@ -19,13 +19,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from backend.forward.capture import Capture, Recorder, Seen
+from backend.forward.capture import Capture
 from backend.forward.interventions import Scaling, joined_scales, layer_plans
+from backend.forward.recorder import Recorder, Seen
 from backend.forward.row import Kept, Row, Running, Told, nobody
 from backend.forward.rows import caches
 from backend.forward.rows.advance import advance
 from backend.forward.rows.choosing import generator, prompt_token_scores
-from backend.forward.rows.lane import Lane, alike, check_seam, left_padded, worth_padding
+from backend.forward.rows.lane import Lane, alike, check_seam, left_padded, right_padded, worth_padding
 from backend.models.hooks import observe, rewrite
 from backend.models.loaded import LoadedModel
 from backend.types import Positions
@@ -91,6 +92,8 @@ class Batch:
                 running.changed = partial(self._scaling.count, running.slot)
             if row.capture is not None:
                 running.trace = self._recorder(row.capture).trace()
+            if row.followed is not None:
+                running.follow = self._recorder(row.followed).trace()
             runnings.append(running)
         try:
             for group in alike(self.model, runnings):
@@ -116,24 +119,31 @@ class Batch:
         for lane in [lane for lane in self.lanes if running in lane.rows]:
             self._leave(lane)
 
-    def read(self, behind: Sequence[Running], ids: Sequence[int], chunk: int, capture: Capture) -> Iterator[Reading]:
-        """Teacher forcing: rows that were kept read `ids` behind their own reading of the prompt, under their plans.
+    def read(
+        self, behind: Sequence[Running], texts: Sequence[Sequence[int]], chunk: int, capture: Capture
+    ) -> Iterator[Reading]:
+        """Teacher forcing: rows that were kept, each under its plan, read a text behind their reading of the prompt.
 
         Up to `chunk` tokens a forward; yields after each. Rows come back as new ones with traces of their own, in which
-        what is read is a part of the answer; rows that were kept together stay together.
+        what is read is a part of the answer; rows that were kept together stay together. A text that is shorter than
+        those beside it is filled up behind its end, where no figure is taken any more.
         """
-        groups: dict[int, list[Running]] = {}
-        for one in behind:
+        groups: dict[int, list[tuple[Running, list[int]]]] = {}
+        for one, text in zip(behind, texts, strict=True):
             assert one.kept is not None, "the row was to be kept"
-            groups.setdefault(id(one.kept), []).append(self._reader(one, capture))
-        lanes = [self._behind(readers) for readers in groups.values()]
+            groups.setdefault(id(one.kept), []).append((self._reader(one, capture), list(text)))
+        lanes = [
+            (self._behind([reader for reader, _ in group]), [text for _, text in group]) for group in groups.values()
+        ]
         chunk = chunk if self.model.proof.pieces else 1
-        for start in range(0, len(ids), chunk):
-            piece = list(ids[start : start + chunk])
-            for lane in lanes:
-                batch = torch.tensor([piece] * len(lane.rows), device=self.model.device)
+        for start in range(0, max(map(len, texts), default=0), chunk):
+            for lane, own in lanes:
+                pieces = [text[start : start + chunk] for text in own]
+                if not any(pieces):
+                    continue
                 with torch.inference_mode():
-                    logits = self._read(lane, batch, "answer")
+                    ids = right_padded(pieces, min(self.model.ends, default=0), self.model.device)
+                    logits = self._read(lane, ids, "answer", pieces=[len(piece) for piece in pieces])
                 yield Reading(lane.rows, start, logits)
 
     # What follows is the batch's own.
@@ -154,7 +164,7 @@ class Batch:
         ids, mask = left_padded([one.row.ids for one in first], min(self.model.ends, default=0), self.model.device)
         lane = Lane(first, None, 0, ids[:, -1], mask)
         scored = any(one.row.prompt_scores for one in first)
-        watched = any(one.row.plan.neurons or one.trace for one in first)
+        watched = any(one.row.plan.neurons or one.trace or one.follow for one in first)
         logits = self._read(lane, ids, "prompt", every=scored or (watched and not self.model.proof.whole))
         for place, one in enumerate(first):
             if one.row.prompt_scores:
@@ -239,9 +249,17 @@ class Batch:
         return self._read(lane, lane.pending[:, None], "answer")[:, -1]
 
     def _read(
-        self, lane: Lane, ids: Int[Tensor, "row pos"], phase: Positions, every: bool = True
+        self,
+        lane: Lane,
+        ids: Int[Tensor, "row pos"],
+        phase: Positions,
+        every: bool = True,
+        pieces: Sequence[int] | None = None,
     ) -> Float[Tensor, "row pos vocab"]:
-        """One forward of a lane's rows; of a prompt the last logits alone, unless `every`."""
+        """One forward of a lane's rows; of a prompt the last logits alone, unless `every`.
+
+        pieces: how many of each row's ids are its own, the first of them; all, unless it is said.
+        """
         extra: dict[str, Any] = {} if every else {"logits_to_keep": 1}
         begins, count = lane.cache is None, ids.shape[1]
         real = lane.mask if begins else None
@@ -253,7 +271,8 @@ class Batch:
                 lane.mask = torch.cat([lane.mask, lane.mask.new_ones(len(ids), count)], dim=1)
                 extra["position_ids"] = lane.lengths[:, None] + torch.arange(count, device=ids.device)
             extra["attention_mask"] = lane.mask.long()
-        self._show(lane, ids, phase, real)
+        lengths = [count] * len(lane.rows) if real is None else [len(one.row.ids) for one in lane.rows]
+        self._show(lane, ids, phase, real, pieces or lengths)
         out = self.model.plain(ids, past_key_values=lane.cache, use_cache=True, **extra)
         for recorder in self._active:
             recorder.end()
@@ -268,11 +287,16 @@ class Batch:
         return logits
 
     def _show(
-        self, lane: Lane, ids: Int[Tensor, "row pos"], phase: Positions, real: Bool[Tensor, "row pos"] | None
+        self,
+        lane: Lane,
+        ids: Int[Tensor, "row pos"],
+        phase: Positions,
+        real: Bool[Tensor, "row pos"] | None,
+        lengths: Sequence[int],
     ) -> None:
-        """Tell the hooks what the next forward reads."""
+        """Tell the hooks what the next forward reads: of each row so many tokens, at its end where `real` says which
+        are filled up, else at its beginning."""
         count = ids.shape[1]
-        lengths = [count if real is None else len(one.row.ids) for one in lane.rows]
         if lane.scales is None:
             acting = [
                 (place, one.slot, one.layers)
@@ -281,17 +305,17 @@ class Batch:
             ]
             lane.scales = joined_scales(self.model, acting) if acting else {}
         self._scaling.layers, self._scaling.real = lane.scales, real
-        seen: dict[int, list[Seen]] = {}
+        seen: dict[Recorder, list[Seen]] = {}
         for place, (one, length) in enumerate(zip(lane.rows, lengths, strict=True)):
-            if one.left:
+            if one.left or not length:
                 continue
             one.tokens += length if one.row.scaled(phase) else 0
-            if one.trace is not None and one.row.watched(phase):
-                start = place * count + count - length
+            for trace in one.traces(phase):
+                start = place * count + (0 if real is None else count - length)
                 answer = slice(None) if phase == "answer" else slice(0, 0)
-                seen.setdefault(id(one.row.capture), []).append(Seen(one.trace, start, length, answer))
-        self._active = [self._recorders[key] for key in seen]
-        for recorder, parts in zip(self._active, seen.values(), strict=True):
+                seen.setdefault(trace.recorder, []).append(Seen(trace, start, length, answer))
+        self._active = list(seen)
+        for recorder, parts in seen.items():
             recorder.begin(parts, ids.numel(), ids.device, gather=count == 1)
 
     def _choose(self, lane: Lane, logits: Float[Tensor, "row vocab"]) -> list[Running]:

@@ -55,10 +55,11 @@ class Budget:
         size = self.model.plain.dtype.itemsize
         caches = len(rows) * longest * self._kv() * size
         captured = sum(row.room for row in rows if row.capture is not None) * info.n_layers * CAPTURED
+        followed = sum(row.room * row.followed.width for row in rows if row.followed is not None) * 4
         held = sum(row.room for row in rows if row.capture is not None and row.capture.holds) * sum(info.widths) * 4
         logits = len(rows) * info.n_vocab * (size + 3 * 4)
         prompts = sum(len(row.ids) for row in rows if row.prompt_scores) * info.n_vocab * (size + 4)
-        return caches + captured + held + logits + prompts
+        return caches + captured + held + followed + logits + prompts
 
     def _kv(self) -> int:
         """Numbers of keys and values of one position in all layers."""

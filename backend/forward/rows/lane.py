@@ -103,6 +103,12 @@ def left_padded(
     return ids, torch.arange(width, device=device)[None, :] >= starts[:, None]
 
 
+def right_padded(texts: Sequence[Sequence[int]], pad: int, device: torch.device) -> Int[Tensor, "row pos"]:
+    """Texts filled up behind their ends. Nothing before an end sees what is behind it, so no mask is needed."""
+    width = max(map(len, texts))
+    return torch.tensor([[*text, *[pad] * (width - len(text))] for text in texts], device=device)
+
+
 def check_seam(model: LoadedModel, rooms: Sequence[tuple[int, int]]) -> None:
     """Raises BadPrompt where an answer could begin on one side of the model's seam and go on beyond it.
 

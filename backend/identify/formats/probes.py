@@ -33,7 +33,7 @@ from backend.errors import BadInput
 from backend.layout import Layout
 from backend.neurons import NeuronId, Site
 from backend.runs.records import reason
-from backend.types.plan import run_name
+from backend.types.names import run_name
 from backend.types.probe import AsideNeuron, Probe, ProbeNeuron, Said
 from backend.types.results import ModelInfo
 from backend.untrusted import arrays, json_value, real

@@ -10,8 +10,6 @@ from pydantic import Base64Bytes, BaseModel, Field, StrictBool
 from backend.serve import client
 from backend.serve.http.bodies import Body
 from backend.types.probe import Probe, ProbeSummary
-from backend.types.requests import MAX_PROMPT_CHARACTERS, Asked, Text
-from backend.types.standing import Standing
 
 Name = Annotated[str, Path(max_length=64, description="the name of a probe or run")]
 Files = Annotated[dict[str, Base64Bytes], Field(min_length=1, max_length=2)]
@@ -22,12 +20,6 @@ class Probes(BaseModel):
     """The probes that are here."""
 
     probes: tuple[ProbeSummary, ...]
-
-
-class AnsweredQuestion(Asked):
-    """A question with the answer whose score is to be held to the probe's own."""
-
-    answer: Text = Field(max_length=MAX_PROMPT_CHARACTERS)
 
 
 class ProbeFiles(Body):
@@ -56,9 +48,3 @@ def add_probes(app: FastAPI, facet: client.Probes) -> None:
     def import_probe(name: Name, body: ProbeFiles) -> Probe:
         """Keep a probe from the files of others, for the loaded model."""
         return facet.add(body.files, name, body.force, body.model)
-
-    @app.post("/v1/probes/{name}/standing")
-    def standing(name: Name, body: AnsweredQuestion) -> Standing:
-        """The share of held-out answers with a given score that were wrong, and how far the question lies from the
-        probe's own."""
-        return facet.standing(name, Asked(prompt=body.prompt, chat=body.chat, system=body.system), body.answer)

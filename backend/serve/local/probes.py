@@ -1,4 +1,4 @@
-"""The probes of this process: those that are here, what a score of one is worth, and those from files."""
+"""The probes of this process: those that are here, and those from files."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from backend.probes import library
 from backend.serve import opening
 from backend.serve.worker import Worker
-from backend.types import Asked
 from backend.types.probe import Probe, ProbeSummary
-from backend.types.standing import Standing
 
 
 class LocalProbes:
@@ -25,13 +23,6 @@ class LocalProbes:
     def read(self, name: str) -> Probe:
         """A probe with its report card."""
         return library.read(name)
-
-    def standing(self, probe: str, asked: Asked, answer: str) -> Standing:
-        """What the probe's score of this answer can be held to."""
-        # scikit-learn takes seconds to import, and a list of probes needs none of it.
-        from backend.probes.standing import standing
-
-        return standing(probe, asked, answer)
 
     def add(self, files: Mapping[str, bytes], name: str, force: bool = False, model: str | None = None) -> Probe:
         """Keep a probe from the files of others, for the loaded model where there is one, or for the one named."""

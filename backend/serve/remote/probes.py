@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from backend.serve.remote.connection import Connection, name_word, packed
-from backend.types import Asked
 from backend.types.probe import Probe, ProbeSummary
-from backend.types.standing import Standing
 
 
 class HttpProbes:
@@ -24,11 +22,6 @@ class HttpProbes:
     def read(self, name: str) -> Probe:
         """A probe with its report card."""
         return self._connection.value(Probe, "GET", f"/v1/probes/{name_word(name)}")
-
-    def standing(self, probe: str, asked: Asked, answer: str) -> Standing:
-        """What the probe's score of this answer can be held to."""
-        body = {"prompt": asked.prompt, "chat": asked.chat, "system": asked.system, "answer": answer}
-        return self._connection.value(Standing, "POST", f"/v1/probes/{name_word(probe)}/standing", body)
 
     def add(self, files: Mapping[str, bytes], name: str, force: bool = False, model: str | None = None) -> Probe:
         """Keep a probe from the files of others, for the service's model or for the one named."""

@@ -80,8 +80,8 @@ def compared() -> Comparison:
     return made.model_copy(update={"rows": tuple(rows), "prompt_tokens": prompt, "model": MODEL})
 
 
-def _chances() -> np.ndarray:
-    return np.linspace(0, 1, sum(token.role == "answer" for token in explored().tokens))
+def _chances() -> list[float]:
+    return np.linspace(0, 1, sum(token.role == "answer" for token in explored().tokens)).tolist()
 
 
 def _moved() -> go.Figure:

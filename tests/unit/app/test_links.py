@@ -436,5 +436,5 @@ def test_an_address_that_was_saved_opens_and_is_written_as_it_was(key: str, text
 
 
 def test_every_setting_of_an_exploration_can_stand_changed_in_its_form() -> None:
-    asked = set(ExploreRequest.model_fields) - {"prompt", "decoding", "threshold", "neurons", "top"}
+    asked = set(ExploreRequest.model_fields) - {"prompt", "decoding", "threshold", "neurons", "top", "probe"}
     assert set(Unrun.model_fields) == asked | set(Decoding.model_fields) | set(Threshold.model_fields)

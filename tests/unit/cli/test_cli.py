@@ -94,8 +94,8 @@ def test_a_probe_s_neurons_are_compared_and_followed_by_its_name(run: Run, shelv
     status, out, _ = run("explore", "--prompt", "Who?", "--probe", "mine", "--json")
     told = Exploration.model_validate_json(out)
     assert status == 0 and told.request.neurons == shelved.all
-    chances = shelved.along(told)
-    assert chances is not None
+    assert told.request.probe is not None and told.request.probe.name == "mine" and told.score is not None
+    chances = told.score.chances
     status, out, _ = run("explore", "--prompt", "Who?", "--probe", "mine")
     assert "Where the score of mine moves" in out and f"{chances[-1]:.3f}" in out
     assert "What a score of this probe is worth is not known" in " ".join(out.split())
@@ -111,7 +111,7 @@ def test_a_probe_of_another_model_is_refused_and_forced_with_its_mark(run: Run, 
     assert "a fake-model with other weights" in json.loads(out)["error"]["why"]
     assert run("compare", "--prompt", "Who?", "--probe", "mine", "--force", "--json")[0] == 0
     status, out, _ = run("explore", "--prompt", "Who?", "--probe", "mine", "--force")
-    assert status == 0 and "all the same" in out
+    assert status == 0 and "was made for another model: its score means nothing here" in " ".join(out.split())
     status, _, err = run("explore", "--prompt", "Who?", "--probe", "nobody", "--json")
     assert status == 2 and "no probe" in err
     status, _, err = run("compare", "--prompt", "Who?", "--probe", "mine", "--force", "--foremost", "1", "--by", "luck")

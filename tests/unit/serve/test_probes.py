@@ -16,12 +16,10 @@ from backend.identify.formats import probes as probe_files
 from backend.identify.formats import questions
 from backend.neurons import NeuronSet
 from backend.probes import library
-from backend.probes.standing import standing
 from backend.runs import runs
 from backend.serve import shelf
 from backend.serve.client import Client
-from backend.serve.remote.client import HttpClient
-from backend.types import Asked, IdentifyRequest
+from backend.types import IdentifyRequest
 from backend.types.identify import CONSISTENCIES, Greedy, Question, Sample, Samples
 from backend.types.plan import Plan, Source
 from cache.journal import Journal
@@ -527,22 +525,6 @@ def test_a_name_that_not_every_system_can_have_is_refused(
     assert main(["identify", "run", name]) == 2
     assert f"'{name}' cannot name a run or a probe: Windows can have no folder of that name" in capfd.readouterr().err
     assert not library.runs_dir().exists()
-
-
-def test_what_a_score_can_be_held_to_is_the_same_through_each_door(client: Client) -> None:
-    kept()
-    egypt = Asked(prompt="What is the capital of Egypt?")
-    own = client.probes.standing("mine", egypt, "The capital of Egypt is Cairo.")
-    assert own == standing("mine", egypt, "The capital of Egypt is Cairo.") and own.calibration is None and own.note
-    shipped = client.probes.standing("smollm2-135m-instruct", egypt, "The capital of Egypt is Cairo.")
-    assert shipped == standing("smollm2-135m-instruct", egypt, "The capital of Egypt is Cairo.")
-    assert shipped.calibration is not None and not shipped.outside
-    with pytest.raises(Unknown):
-        client.probes.standing("nothing", egypt, "Cairo")
-    half = Asked.model_construct(prompt=" ", chat=True, system=None)
-    if isinstance(client, HttpClient):
-        with pytest.raises(HNeuronsError):
-            client.probes.standing("mine", half, "Cairo")
 
 
 def opened_with(monkeypatch: pytest.MonkeyPatch) -> list[IdentifyRequest]:

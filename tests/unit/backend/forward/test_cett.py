@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from backend.errors import ZeroOutput
-from backend.forward.capture import Capture, Peaks, Recorder, Seen, Summaries, Trace
+from backend.forward.capture import Capture, Peaks, Summaries
 from backend.forward.cett import cett, count_over, population, region_means, summarise
+from backend.forward.recorder import Recorder, Seen, Trace
 from backend.models.hooks import Tree, observe
 from backend.models.loaded import LoadedModel
 from backend.types import Population, Threshold
@@ -209,7 +210,7 @@ def test_a_sink_fed_in_pieces_adds_up_to_the_whole(
     cuts: tuple[int, ...], gathered: int, tiny: Callable[[str], LoadedModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Prompt and decoded tokens come in separate forwards; nothing may hang on where the cut was."""
-    monkeypatch.setattr("backend.forward.capture.GATHERED", gathered)
+    monkeypatch.setattr("backend.forward.recorder.GATHERED", gathered)
     model = tiny("llama")
     act, out = torch.randn(1, 9, D_MLP), torch.randn(1, 9, 32)
 

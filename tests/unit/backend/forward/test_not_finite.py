@@ -15,9 +15,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from backend.engine import Engine
 from backend.errors import NotFinite, ZeroOutput
 from backend.forward import reference
-from backend.forward.capture import Recorder, Seen, Summaries
+from backend.forward.capture import Summaries
 from backend.forward.cett import Norms, check_norms
 from backend.forward.pooling import RegionText, region_means
+from backend.forward.recorder import Recorder, Seen
 from backend.forward.rows.choosing import choose, generator
 from backend.forward.rows.generation import decode
 from backend.identify.evaluation.threshold import count

@@ -13,14 +13,14 @@ import pytest
 
 from backend.parquet import reading
 from backend.probes import library
-from backend.probes.standing import standing
+from backend.probes.scoring import held_to
+from backend.probes.standing import Standing, standing
 from backend.statistics.scores import calibrated
-from backend.types import Asked, ExploreRequest
+from backend.types import Asked
 from backend.types.identify import Question
-from backend.types.standing import Standing, score_of
-from tests import fakes_probe
+from backend.types.names import ProbeRef
+from backend.types.score import Score
 from tests.fakes import probe
-from tests.fakes_app import INFO, exploration, token
 
 SHIPPED = "smollm2-135m-instruct"
 ENTITIES = [f"Land{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(300)]
@@ -57,19 +57,31 @@ def made(wrong: int = 60, right: int = 60, name: str = "mine") -> Path:
 
 
 def ask(question: str, answer: str, name: str = "mine", **how: Any) -> Standing:
-    return standing(name, Asked.model_validate({"prompt": question, **how}), answer)
+    folder = library.SHIPPED / name if name == SHIPPED else library.folder_of(name)
+    return standing(library.read(name), folder, Asked.model_validate({"prompt": question, **how}), answer)
+
+
+def told(found: Standing, log_odds: float | None) -> Score:
+    return held_to(ProbeRef(name="mine", digest="0" * 64), (0.0,), log_odds, found)
+
+
+def outside(found: Standing) -> set[str]:
+    return {one.kind for one in found.distances if one.outside}
 
 
 def test_a_question_of_the_same_kind_has_a_chance_with_its_interval_and_its_number() -> None:
     made()
     found = ask("What is the capital of Egypt?", "The capital of Egypt is Cairo.")
-    assert not found.outside and found.words is not None and found.calibration is not None
+    assert not outside(found) and found.words is not None and found.calibration is not None
     assert "The capital of Egypt is Cairo."[slice(*found.words)] == "Cairo"
     assert (found.calibration.n, found.calibration.wrong) == (40, 20)
-    told = " ".join(found.told(3.0))
-    assert "like the wrong answers that the probe was trained on" in told and "n = 40" in told
-    assert "balanced by design (50 % wrong)" in told and "What is the capital of Land" in told
-    assert "like the right answers" in found.told(-3.0)[0] and "between the right and the wrong" in found.told(0.0)[0]
+    said = " ".join(told(found, 3.0).told)
+    assert "like the wrong answers that the probe was trained on" in said and "n = 40" in said
+    assert "balanced by design (50 % wrong)" in said and "What is the capital of Land" in said
+    assert (
+        "like the right answers" in told(found, -3.0).told[0]
+        and "between the right and the wrong" in told(found, 0.0).told[0]
+    )
 
 
 def test_the_chance_rises_with_the_score_lies_in_its_interval_and_is_held_at_the_ends() -> None:
@@ -77,9 +89,9 @@ def test_the_chance_rises_with_the_score_lies_in_its_interval_and_is_held_at_the
     curve = ask("What is the capital of Egypt?", "It is Cairo.").calibration
     assert curve is not None
     found = [curve.at(score) for score in np.linspace(-9, 9, 50)]
-    assert all(one.low <= one.value <= one.high for one in found)
-    assert all(one.value <= other.value for one, other in zip(found, found[1:], strict=False))
-    assert curve.at(1e9).value == curve.at(curve.log_odds[-1]).value < 1
+    assert all(one.wrong.low <= one.wrong.value <= one.wrong.high for one in found)
+    assert all(one.wrong.value <= other.wrong.value for one, other in zip(found, found[1:], strict=False))
+    assert curve.at(1e9).wrong.value == curve.at(curve.log_odds[-1]).wrong.value < 1
 
 
 def test_the_calibration_is_near_the_truth_that_made_the_scores() -> None:
@@ -107,23 +119,23 @@ def test_the_calibration_is_near_the_truth_that_made_the_scores() -> None:
 def test_a_question_that_lies_outside_gets_no_chance_and_is_told_so(question: str, answer: str, why: str) -> None:
     made()
     found = ask(question, answer)
-    assert why in {one.kind for one in found.outside}
-    (told,) = found.told(2.0)
-    assert "outside what the probe was made from" in told and "means nothing here" in told
-    assert "were wrong" not in told and "means nothing" in found.brief(2.0)
+    assert why in outside(found)
+    (said,) = told(found, 2.0).told
+    assert "outside what the probe was made from" in said and "means nothing here" in said
+    assert "were wrong" not in said and "means nothing" in told(found, 2.0).brief
 
 
 @pytest.mark.parametrize("how", [{"system": "Be brief."}, {"chat": False}])
 def test_a_question_put_otherwise_than_the_probe_s_gets_no_chance(how: dict[str, Any]) -> None:
     made()
-    (told,) = ask("What is the capital of Egypt?", "The capital of Egypt is Cairo.", **how).told(2.0)
-    assert "and they were not" in told and "were wrong" not in told
+    (said,) = told(ask("What is the capital of Egypt?", "The capital of Egypt is Cairo.", **how), 2.0).told
+    assert "and they were not" in said and "were wrong" not in said
 
 
 def test_an_answer_without_words_that_answer_gets_no_chance() -> None:
     made()
     found = ask("What is the capital of Egypt?", "What is the capital of Egypt?")
-    assert found.words is None and "No words that answer" in found.told(None)[0]
+    assert found.words is None and "No words that answer" in told(found, None).told[0]
 
 
 def test_a_probe_from_a_file_has_no_calibration_and_says_so() -> None:
@@ -131,7 +143,7 @@ def test_a_probe_from_a_file_has_no_calibration_and_says_so() -> None:
     folder.mkdir(parents=True)
     library.write(folder, probe("theirs").model_copy(update={"imported": "theirs.csv"}), {})
     found = ask("What is the capital of Egypt?", "It is Cairo.", "theirs")
-    assert found.calibration is None and not found.distances and "came from a file" in found.told(2.0)[0]
+    assert found.calibration is None and not found.distances and "came from a file" in told(found, 2.0).told[0]
 
 
 @pytest.mark.parametrize(
@@ -173,13 +185,13 @@ def test_items_that_cannot_be_read_cost_the_chance_and_nothing_else(
         items = items[:0] if damage == "empty" else items.assign(log_odds=np.nan)
         items.to_parquet(folder / "items.parquet")
     found = ask("What is the capital of Egypt?", "It is Cairo.")
-    assert found.calibration is None and found.note and "is not known" in found.told(2.0)[0]
+    assert found.calibration is None and found.note and "is not known" in told(found, 2.0).told[0]
 
 
 def test_too_few_held_out_answers_give_no_chance() -> None:
     made(wrong=15, right=90)
     found = ask("What is the capital of Egypt?", "The capital of Egypt is Cairo.")
-    assert found.calibration is None and "Fewer than 10" in found.told(2.0)[0]
+    assert found.calibration is None and "Fewer than 10" in told(found, 2.0).told[0]
 
 
 def test_items_made_anew_are_read_anew() -> None:
@@ -201,31 +213,6 @@ def test_the_shipped_probe_needs_no_new_make_and_few_of_its_own_held_out_questio
     found = [ask(asked[row.question].text + suffix, str(row.response), SHIPPED) for row in held.itertuples(index=False)]
     assert found[0].calibration is not None and found[0].calibration.n == len(held)
     # Five measures, each with at most 2 % beyond its ends.
-    assert sum(bool(one.outside) for one in found) <= 0.1 * len(held)
+    assert sum(bool(outside(one)) for one in found) <= 0.1 * len(held)
     for nonsense in ("asdf qwer zxcv", "Write a poem about the sea.", "日本の首都はどこですか。", "???"):
-        assert ask(nonsense, "It is so.", SHIPPED).outside
-
-
-def test_the_score_is_read_over_the_tokens_of_the_words_that_answer_alone() -> None:
-    shipped = fakes_probe.probe("shipped", INFO)
-    told = exploration(ExploreRequest(prompt="Who is the CEO of Nortel?", neurons=shipped.all))
-    start = told.answer.index("Elon Musk")
-    cett = shipped.followed(told)
-    assert cett is not None
-    places = [n for n, one in enumerate(told.tokens[told.answer_start :]) if one.text.strip() in ("Elon", "Musk")]
-    assert len(places) == 2
-    score = score_of(shipped, told, (start, start + len("Elon Musk")))
-    assert score is not None and score == shipped.log_odds(cett[places])[-1] != shipped.log_odds(cett)[-1]
-
-
-def test_a_character_of_several_tokens_is_read_whole() -> None:
-    shipped = fakes_probe.probe("shipped", INFO)
-    told = exploration(ExploreRequest(prompt="Who?", neurons=shipped.all, answer="It is a b c d"))
-    rng = np.random.default_rng(0)
-    texts = ["It", " is", " ", "\ufffd", "\ufffd", "東"]
-    answer = tuple(token(text, "answer", rng) for text in texts)
-    tokens = (*told.tokens[: told.answer_start], *answer)
-    cett = np.random.default_rng(1).gamma(2, 0.02, (len(tokens), len(shipped.all))).astype(np.float32)
-    told = told.model_copy(update={"tokens": tokens, "answer": "It is 京東", "set_cett": cett})
-    found = score_of(shipped, told, (6, 8))
-    assert found == shipped.log_odds(cett[told.answer_start + 3 :])[-1]
+        assert outside(ask(nonsense, "It is so.", SHIPPED))

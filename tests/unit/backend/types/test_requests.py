@@ -28,15 +28,18 @@ from backend.types.requests import MIN_TEMPERATURE, EachOnce
 from backend.verbs.table import VERBS
 
 ASK = "What is the capital of Egypt?"
+NAMED = {"name": "mine", "digest": "0" * 64}
 CHANGES: dict[str, dict[str, Any]] = {
     "explore": {
         "prompt": ASK + " ", "chat": False, "system": "", "answer": "Cairo", "top": 11, "neurons": "L1:N2",
         "decoding": Decoding(max_new_tokens=41), "threshold": Threshold(k=2.5),
+        "probe": NAMED,
     },
     "compare": {
         "prompt": ASK + " ", "chat": False, "system": "", "neurons": "L1:N3", "alphas": (0.0, 2.0), "controls": 0,
         "own": ({"neuron": "L1:N2", "alpha": 0.5},), "control_kinds": ("free",), "control_arms": (), "control_seed": 1,
         "positions": "prompt", "decoding": Decoding(seed=1), "against": "L1:N4", "against_alpha": 0.5,
+        "probe": NAMED,
     },
     "neuron": {"neuron": "L1:N3", "text": ExploreRequest(prompt=ASK), "top": 9},
     "lens": {"neurons": "L1:N3", "top": 9},

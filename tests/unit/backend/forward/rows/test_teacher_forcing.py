@@ -49,7 +49,7 @@ def read(batch: Batch, behind: list[Running], chunk: int) -> tuple[list[Tensor],
     logits: dict[int, list[Tensor]] = {}
     rows: dict[int, Running] = {}
     starts = []
-    for reading in batch.read(behind, ANSWER, chunk, Peaks()):
+    for reading in batch.read(behind, [ANSWER] * len(behind), chunk, Peaks()):
         starts.append(reading.start)
         for place, one in enumerate(reading.rows):
             logits.setdefault(one.number, []).append(reading.logits[place])
@@ -74,6 +74,32 @@ def test_some_of_the_kept_rows_in_any_order_read_as_each_would_alone(
         assert one.trace is not None
         assert relative_gap(one.trace.field("sum"), sums) <= TOLERANCE
         assert one.seen == len(ROWS[place].ids) + len(ANSWER)
+
+
+@pytest.mark.parametrize("chunk", [2, 32])
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma3_text"])
+def test_texts_of_different_lengths_are_read_behind_one_prompt_as_each_would_be_alone(
+    family: str, chunk: int, tiny: Callable[[str], LoadedModel]
+) -> None:
+    """Of a shorter text nothing is kept of what fills it up, whichever piece it ends in."""
+    model, texts = tiny(family), [ANSWER[:3], ANSWER, [], ANSWER[::-1][:5]]
+    with Batch(model) as batch:
+        (kept,) = batch.add(ROWS[:1])
+        rows: list[Running] = []
+        for reading in batch.read([kept] * len(texts), texts, chunk, Peaks()):
+            rows = reading.rows
+    for text, one in zip(texts, rows, strict=True):
+        assert one.trace is not None
+        if not text:
+            assert not one.trace.pieces
+            continue
+        assert one.trace.answer_count == len(text)
+        with Batch(model) as batch:
+            whole = Row((*kept.row.ids, *text), Decoding(max_new_tokens=1), capture=Peaks(), captured="prompt")
+            (lone,) = batch.add([whole])
+        assert lone.trace is not None
+        expected = lone.trace.field("sum")[:, len(kept.row.ids) :]
+        assert relative_gap(one.trace.field("sum"), expected) <= TOLERANCE
 
 
 def test_rows_that_were_kept_at_different_times_are_read_beside_one_another(tiny: Callable[[str], LoadedModel]) -> None:

@@ -15,7 +15,9 @@ from backend.identify.formats import probes
 from backend.models import loading
 from backend.neurons import NeuronId
 from backend.probes import library
+from backend.probes.scoring import Scorer
 from backend.serve import opening
+from backend.types.names import ProbeRef
 from backend.types.probe import Said
 from tests.places import SHARED, needs_shared
 from tests.tiny import make_tiny
@@ -45,7 +47,9 @@ def test_two_features_of_a_neuron_are_kept_apart_and_the_answers_alone_is_scored
     assert [(str(one.neuron), one.weight, one.kind) for one in probe.aside] == [("L23:N7855", 0.25, "prompt")]
     assert "1 further weights of the file are on other features (prompt)" in probe.aside_told
     assert probe.said == Said(name=LLAMA, widths=(14336,) * 32) and probe.model is None
-    assert probe.chances(np.ones((1, 2))) == pytest.approx(1 / (1 + np.exp(-0.3)))
+    along = Scorer(ProbeRef(name="c", digest="0" * 64), probe, Path()).running()
+    along.read(np.ones((1, 2)))
+    assert along.along == pytest.approx([0.3]), "the weight on the prompt is not added"
     again = probes.read({"p.json": probe.model_dump_json().encode()}, "again", None)
     assert again.aside == probe.aside, "nothing is lost in our own file"
 

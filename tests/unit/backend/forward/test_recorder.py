@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from backend.errors import ZeroOutput
-from backend.forward import capture
-from backend.forward.capture import Capture, Peaks, Recorder, Seen, Summaries, Trace
+from backend.forward.capture import Capture, Peaks, Summaries
 from backend.forward.cett import cett
+from backend.forward.recorder import Recorder, Seen, Trace
 from backend.types import Threshold
 from tests.plain import FLOAT32, relative_gap
 
@@ -70,7 +70,7 @@ def test_rows_that_are_filled_up_in_front_have_the_figures_of_their_own_tokens(
     kept: Capture, gathered: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three rows, of which the second begins two positions later and the third is watched by nobody."""
-    monkeypatch.setattr(capture, "GATHERED", gathered)
+    monkeypatch.setattr("backend.forward.recorder.GATHERED", gathered)
     recorder = Recorder(kept, NORMS)
     first, second = recorder.trace(), recorder.trace()
     prompt = activations(3, 5, 1)
@@ -130,7 +130,7 @@ def test_a_part_of_what_is_read_may_be_the_answer() -> None:
 
 def test_what_waits_is_reduced_when_there_is_enough_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two rows of six activations in the first layer: the third forward makes 36 of them."""
-    monkeypatch.setattr(capture, "GATHERED", 36)
+    monkeypatch.setattr("backend.forward.recorder.GATHERED", 36)
     recorder = Recorder(Peaks(), NORMS)
     traces = [recorder.trace(), recorder.trace()]
     for number in range(3):

@@ -1,0 +1,100 @@
+"""The probes that are here, and the one in use: what marks neurons, and what scores answers.
+
+Owns which probe that is, and what a session holds of them. Refuses to draw and to compute.
+"""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from app import session
+from app.shared.view import Shared
+from backend.errors import HNeuronsError
+from backend.neurons import NeuronSet
+from backend.types import ModelInfo, Probe
+from backend.types.names import ProbeRef
+from backend.types.probe import ProbeSummary
+
+_LISTED = "probes"
+SECONDS = 10.0
+
+
+def probes(fresh: bool = False) -> tuple[ProbeSummary, ...]:
+    """The probes that are here, as they were at most `SECONDS` ago; none where the engine does not answer."""
+    held = st.session_state.get(_LISTED)
+    if fresh or held is None or time.monotonic() - held[0] > SECONDS:
+        try:
+            found = session.client().probes.list()
+        except HNeuronsError as error:
+            session.note(error.sentence)
+            found = ()
+        st.session_state[_LISTED] = held = (time.monotonic(), found)
+    return tuple(held[1])
+
+
+def in_use() -> Probe | None:
+    """The probe in use: the one that the view names, else the first made on the loaded model, of those that were
+    judged on it if there are any. While that loads, the first made on a model of its name, or one that ships."""
+    here = probes()
+    now = session.status()
+    info = now.info
+    named = next((one for one in here if one.name == session.view(Shared).probe), None)
+    fitting = [one for one in here if info is not None and one.fingerprint == info.fingerprint]
+    judged = next((one for one in fitting if one.auroc is not None), next(iter(fitting), None))
+    waiting = next((one for one in here if one.ships or one.model == now.name), None) if info is None else None
+    chosen = named or judged or waiting
+    return None if chosen is None else read(chosen)
+
+
+def missing() -> str | None:
+    """That the view names a probe that is not here, and what stands for it."""
+    named, found = session.view(Shared).probe, in_use()
+    if named is None or (found is not None and found.name == named):
+        return None
+    instead = f"{found.name} is used instead" if found is not None else "no neuron is marked"
+    return f"There is no probe {named} here: {instead}."
+
+
+def of(model: ModelInfo) -> Probe | None:
+    """The probe in use, if its neurons are this model's: it was made on it, or put on it by force."""
+    found = in_use()
+    if found is None:
+        return None
+    return found if found.is_of(model) or found.forced == model.name else None
+
+
+def _scoring() -> Probe | None:
+    """The probe that scores answers: that of the model that is loaded, or of the one that is being loaded."""
+    now = session.status()
+    found = in_use() if now.info is None else of(now.info)
+    if found is None or (now.info is None and (found.model is None or found.model.name != now.name)):
+        return None
+    return found
+
+
+def followed() -> NeuronSet:
+    """The neurons that an exploration follows: those of the probe that scores it."""
+    found = _scoring()
+    return NeuronSet() if found is None else found.all
+
+
+def scored_by() -> ProbeRef | None:
+    """The probe that scores answers, as it is now; None where none does, or it has no neuron."""
+    found = _scoring()
+    listed = next((one for one in probes() if found is not None and found.neurons and one.name == found.name), None)
+    return ProbeRef(name=listed.name, digest=listed.digest) if listed is not None and listed.digest else None
+
+
+def read(summary: ProbeSummary) -> Probe | None:
+    """A probe of the list, kept for the session; None where it cannot be read, which is told."""
+    key, state = f"probe:{summary.name}", summary.digest or summary.made
+    if st.session_state.get(key, ("", None))[0] != state:
+        try:
+            st.session_state[key] = (state, session.client().probes.read(summary.name))
+        except HNeuronsError as error:
+            session.note(error.sentence)
+            return None
+    found = st.session_state[key][1]
+    return found if isinstance(found, Probe) else None

@@ -1,0 +1,55 @@
+"""What runs and probes may be called.
+
+Owns the rule for a name, which is a folder's name, and `ProbeRef`, which names a probe as it was at one time.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from backend.errors import BadSettings
+from backend.types.base import KEY, Strict
+from cache.paths import portable
+
+
+def run_name(value: str) -> str:
+    """`value`, where a run or probe can be called so. Raises BadSettings."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+        raise BadSettings(
+            f"{value[:70]!r} cannot name a run or a probe",
+            "its folder is called so",
+            "use at most 64 letters, digits, points, dashes and underscores, a letter or digit first",
+        )
+    if not portable(value):
+        raise BadSettings(
+            f"{value!r} cannot name a run or a probe",
+            "Windows can have no folder of that name",
+            "choose another name",
+        )
+    return value
+
+
+def _run_name(value: str) -> str:
+    try:
+        return run_name(value)
+    except BadSettings as error:
+        raise ValueError(error.sentence) from error
+
+
+RunName = Annotated[str, AfterValidator(_run_name)]
+"""A run's name is a folder's name: letters, digits, point, dash and underscore."""
+
+
+class ProbeRef(Strict):
+    """A probe as it was when it was named: another one may come to be called so.
+
+    digest: SHA-256 of its file, as lists of probes tell it. force: whether it scores a model that it was not made for
+        all the same, which every score then says.
+    """
+
+    name: RunName
+    digest: str = Field(pattern=KEY)
+    force: bool = Field(default=False, exclude_if=lambda force: not force)
