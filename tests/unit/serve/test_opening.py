@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from backend.errors import ModelUnreadable, UnknownModel, UnsupportedModel
+from backend.probes import library, standing
+from backend.serve import opening
 from backend.serve.opening import ModelSpec, check
 
 
@@ -33,3 +35,14 @@ def test_a_directory_without_a_whole_and_known_model_is_refused(tmp_path: Path) 
 def test_a_name_of_nothing_is_refused() -> None:
     with pytest.raises(UnknownModel):
         check(ModelSpec("no-such-model"))
+
+
+def test_what_the_first_score_of_an_answer_needs_is_read_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HNEURONS_HOME", str(tmp_path))
+    info = next(probe.model for one in library.listed() if (probe := library.read(one.name)).model is not None)
+    assert info is not None
+    standing._read_ground.cache_clear()
+    opening._warm(info.model_copy(update={"fingerprint": "0" * 64}))
+    assert standing._read_ground.cache_info().currsize == 0
+    opening._warm(info)
+    assert standing._read_ground.cache_info().currsize == 1

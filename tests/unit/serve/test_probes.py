@@ -19,8 +19,18 @@ from backend.probes import library
 from backend.runs import runs
 from backend.serve import shelf
 from backend.serve.client import Client
-from backend.types import IdentifyRequest
+from backend.types import (
+    CompareRequest,
+    Comparison,
+    Exploration,
+    ExploreRequest,
+    IdentifyRequest,
+    JobView,
+    Request,
+    Verb,
+)
 from backend.types.identify import CONSISTENCIES, Greedy, Question, Sample, Samples
+from backend.types.names import ProbeRef
 from backend.types.plan import Plan, Source
 from cache.journal import Journal
 from tests.doors import assert_error_shape
@@ -72,6 +82,36 @@ def test_own_probes_are_listed_and_read(client: Client) -> None:
     assert set(found) == before | {"mine"}
     assert (found["mine"].positive, found["mine"].negative, found["mine"].ships) == (2, 1, False)
     assert client.probes.read("mine") == probe("mine")
+
+
+def ended(client: Client, request: Request) -> JobView:
+    """A job once it is over."""
+    verb: Verb = "explore" if isinstance(request, ExploreRequest) else "compare"
+    job = client.jobs.submit(verb, request, "one")
+    while (view := client.jobs.view(job, wait=5.0)).state in ("queued", "running"):
+        pass
+    return view
+
+
+def test_an_answer_is_scored_at_each_door_and_a_probe_that_is_another_one_by_now_is_told(client: Client) -> None:
+    kept()
+    named = next(one for one in client.probes.list() if one.name == "mine")
+    ref = ProbeRef(name="mine", digest=named.digest)
+    asked: tuple[ExploreRequest, CompareRequest] = (
+        ExploreRequest(prompt="Who?", probe=ref),
+        CompareRequest(prompt="Who?", neurons=NeuronSet.of("L0:N1"), probe=ref),
+    )
+    for request in asked:
+        result = client.results.get(ended(client, request).key or "")
+        assert isinstance(result, Exploration | Comparison) and result.request == request
+        scores = (result.score,) if isinstance(result, Exploration) else tuple(row.score for row in result.rows)
+        assert all(score is not None and score.probe == ref and "not known" in score.brief for score in scores)
+    library.write(library.folder_of("mine"), probe("mine").model_copy(update={"intercept": 3.0}), {})
+    again = asked[0].model_copy(update={"prompt": "Who else?"})
+    view = ended(client, again)
+    assert view.state == "failed" and view.error is not None
+    assert_error_shape({"error": view.error})
+    assert "The probe mine is another one by now" in view.error["what"]
 
 
 @pytest.mark.parametrize("name", ["nothing", "../mine", "a/b", "..", "a" * 60])
