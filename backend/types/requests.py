@@ -173,6 +173,11 @@ class CompareRequest(CompareSettings, Asked, Request):
             raise ValueError(
                 f"control_arms names a row that is not there: rows 0 to {arms - 1} are intervened; name one"
             )
+        if self.controls and not self.control_kinds:
+            raise ValueError(
+                f"random twins are asked for (controls = {self.controls}), and no kind of them (control_kinds): they "
+                "are drawn from the same layers or from any; name layer or free, or set controls to 0"
+            )
         if 1 + arms + self.control_rows > MAX_ROWS:
             raise ValueError(
                 f"{1 + arms + self.control_rows} rows are too many: a batch holds {MAX_ROWS}; ask for fewer controls"

@@ -763,3 +763,15 @@ def test_a_choice_of_several_that_is_emptied_says_what_it_said() -> None:
     app = opened(client, prompt="Who leads Nortel?", neurons="L17:N98", kinds="free")
     app.button_group(key="compare.control_kinds").set_value([]).run()
     assert asked(client)[-1].control_kinds == ("free",) and written(app)["kinds"] == "free"
+
+
+def test_a_link_that_asks_for_twins_of_no_kind_is_told_of_and_a_kind_can_be_chosen() -> None:
+    client = Answering(comparisons.comparison)
+    app = opened(client, prompt="Who leads Nortel?", neurons="L17:N98", kinds="")
+    assert not app.exception and not asked(client)
+    assert any("Random twins are asked for" in one.value for one in app.error)
+    app.button_group(key="compare.control_kinds").set_value(["layer"]).run()
+    assert asked(client)[-1].control_kinds == ("layer",) and asked(client)[-1].controls == 1
+    without = Answering(comparisons.comparison)
+    app = opened(without, prompt="Who leads Nortel?", neurons="L17:N98", kinds="", controls="0")
+    assert not app.exception and asked(without)[-1].control_rows == 0

@@ -156,6 +156,18 @@ def test_a_request_that_its_type_refuses_is_told_in_one_sentence_at_every_door(
     assert python.value.sentence == SENTENCE
 
 
+def test_twins_of_no_kind_are_refused_alike_whether_waited_for_or_queued(client: LocalClient) -> None:
+    asked = {"prompt": "Who?", "neurons": "L0:N1", "control_kinds": []}
+    with pytest.raises(BadSettings, match="Random twins are asked for") as python:
+        validated(CompareRequest, asked)
+    with served(client) as address:
+        waited = httpx.post(f"{address}/v1/compare", json=asked)
+        queued = httpx.post(f"{address}/v1/jobs", json={"verb": "compare", "request": asked, "session": "ann"})
+        without = httpx.post(f"{address}/v1/compare", json={**asked, "controls": 0})
+    assert waited.status_code == queued.status_code == 422 and without.status_code == 200
+    assert waited.json() == queued.json() == {"error": python.value.to_json()}
+
+
 class Named(Frozen):
     """A value that is no verb's request, though it has the fields of one; mypy knows it from one."""
 

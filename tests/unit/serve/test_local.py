@@ -16,10 +16,11 @@ from backend.identify.answers.judge import verdict
 from backend.neurons import NeuronSet
 from backend.serve.local.client import LocalClient
 from backend.serve.opening import ModelSpec
+from backend.serve.remote.client import HttpClient
 from backend.types import CompareRequest, Exploration, ExploreRequest, JobView, NeuronCard
 from backend.types.identify import Question
 from cache.store import Store
-from tests.doors import ended, local, no_memory, result_of
+from tests.doors import ended, local, no_memory, result_of, served
 from tests.fakes import FakeEngine
 
 ASKED = ExploreRequest(prompt="Who built it?")
@@ -95,6 +96,23 @@ def test_an_exploration_stored_before_truths_were_known_is_still_read() -> None:
     held = json.loads((EXAMPLES / "explore.json").read_bytes())
     del held["truth"]
     assert Exploration.model_validate(held).truth is None
+
+
+def test_a_comparison_stored_when_twins_of_no_kind_could_be_asked_for_is_still_read_at_every_door(
+    tmp_path: Path,
+) -> None:
+    store = Store(tmp_path)
+    asked = CompareRequest(prompt="Why?", neurons=NeuronSet.of("L0:N1"), control_kinds=(), controls=0)
+    told = FakeEngine().run("compare", asked)
+    held = json.loads(told.to_bytes())
+    held["request"]["controls"] = 3
+    store.put("c" * 64, json.dumps(held).encode(), "compare", {"request": held["request"], "model": "fake-model"})
+    with local(FakeEngine(), store) as client, served(client) as address:
+        far = HttpClient(address)
+        read = [door.results.get("c" * 64) for door in (client, far)]
+        assert [one.to_bytes() for one in read if one is not None] == [told.to_bytes()] * 2
+        assert [one.request for one in far.results.list()] == [held["request"]]
+        far.close()
 
 
 def test_the_example_that_ships_is_read_and_its_absence_is_told(tmp_path: Path) -> None:

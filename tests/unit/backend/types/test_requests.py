@@ -163,12 +163,19 @@ def test_decoding_outside_its_range_is_refused(field: str, value: Any) -> None:
             {"controls": 20, "control_kinds": ("layer", "free"), "alphas": (0.0, 2.0), "control_arms": (0, 1)},
             "a batch holds 64",
         ),
+        ({"control_kinds": ()}, r"twins are asked for \(controls = 1\), and no kind of them"),
+        ({"control_kinds": [], "controls": 3}, "name layer or free, or set controls to 0"),
         ({"positions": "middle"}, "positions"),
     ],
 )
 def test_a_comparison_that_cannot_be_is_refused_with_the_reason(fields: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         CompareRequest.model_validate({"prompt": ASK, "neurons": "L1:N2", **fields})
+
+
+def test_a_comparison_without_twins_may_leave_their_kinds_out() -> None:
+    asked = CompareRequest.model_validate({"prompt": ASK, "neurons": "L1:N2", "control_kinds": (), "controls": 0})
+    assert asked.control_rows == 0
 
 
 @pytest.mark.parametrize(
