@@ -179,13 +179,19 @@ def refuse_hopeless(name: str, plan: Plan, questions: tuple[Question, ...], answ
     from backend.identify.answers.items import refuse_few
     from backend.identify.questions.questions import asked_by, shipping
     from backend.probes import library
-    from backend.runs import runs
+    from backend.runs import changed, runs
 
     if not plan.source.file:
         shipping(plan.source.relations)
     library.refuse_foreign(library.folder_of(name))
-    folder = runs.opened(name if answers_of is None else answers_of)
+    own = library.folder_of(name) if answers_of is not None else runs.opened(name)
+    folder = own if answers_of is None else runs.opened(answers_of)
+    for begun, source in ((own, None), (folder, answers_of)):
+        if (held := runs.begun_in(begun)) is not None:
+            changed.refuse(name, held, plan, None, source=source)
     given = questions or runs.questions(folder, plan.source) or asked_by(plan.source)
+    if answers_of is None:
+        runs.joined(own, plan, given)
     refuse_few(given, plan.training, plan.screening)
     llm.refuse_absent(plan.judge, folder)
 

@@ -14,7 +14,7 @@ from backend.cli import options, probe_tables
 from backend.cli.output import quiet_stdout, stderr_console, stdout_console
 from backend.cli.probe_tables import show, tell
 from backend.cli.running import Listening, Teller
-from backend.errors import BadSettings
+from backend.errors import BadInput, BadSettings
 from backend.serve import opening
 from backend.serve.opening import ModelSpec
 from backend.types.plan import Plan
@@ -26,6 +26,10 @@ from cache.errors import cause
 if TYPE_CHECKING:
     from backend.identify.fit.fitted import Fitted
     from backend.identify.formats.exported import Written
+
+
+FEATURES = "thunlp"
+"""The format of the items and features, which is no file of a probe."""
 
 
 def import_probe(
@@ -71,7 +75,9 @@ def export(
     from backend.identify.formats import probes
     from backend.probes import library
 
-    if format == "thunlp":
+    if format not in (formats := (*probes.FORMATS, FEATURES)):
+        raise BadInput(f"{format[:40]!r} is no format", "it is not among them", f"choose {', '.join(formats)}")
+    if format == FEATURES:
         found = _export_features(name, out, model)
         told = {"folder": str(out), "items": found.items, "train": found.train, "test": found.test}
         left = {"elsewhere": found.elsewhere, "otherwise": found.otherwise}

@@ -22,7 +22,7 @@ from backend.forward import templating
 from backend.identify.questions.questions import asked_by, matched, widened
 from backend.probes import library
 from backend.probes.library import folder_of
-from backend.runs import archive
+from backend.runs import archive, changed
 from backend.runs.folder import RunFolder
 from backend.runs.records import keep, reason, records, write_text
 from backend.types import Frozen
@@ -115,13 +115,7 @@ def branch(source: str, name: str, plan: Plan, info: ModelInfo, given: Sequence[
     if given or held.plan.source != plan.source:
         wanted = tuple(given) or asked_by(plan.source)
         found = widened(questions, held.plan.source, wanted, plan.source, plan.seed) or matched(questions, wanted)
-    changed = _changed(held, plan, info, found is not None)
-    if changed:
-        raise BadSettings(
-            f"{name} cannot begin from {source}",
-            f"{changed} changed, and its answers cannot be used",
-            "leave them as they are there, or begin from nothing",
-        )
+    changed.refuse(name, held, plan, info, same_questions=found is not None, source=source)
     if begun_in(folder) is None:
         library.refuse_foreign(folder)
         with working(folder):
@@ -149,21 +143,6 @@ def joined(folder: Path, plan: Plan, given: Sequence[Question]) -> tuple[Questio
     return found
 
 
-def _changed(held: Begun, plan: Plan, info: ModelInfo, same_questions: bool, put: str = "") -> str:
-    """What of all that answers hang on is another than `held` was begun with; '' where nothing is.
-
-    More samples are no other ones: each hangs on its number.
-    """
-    drawn = held.plan.sampling.model_copy(update={"samples": plan.sampling.samples})
-    told = {
-        "the model": held.fingerprint == info.fingerprint,
-        "how answers are drawn": drawn == plan.sampling,
-        "how a question is put to the model": not (put and held.put) or put == held.put,
-        "the questions": same_questions,
-    }
-    return " and ".join(what for what, same in told.items() if not same)
-
-
 def begin(folder: Path, plan: Plan, questions: Sequence[Question], info: ModelInfo, command: str, put: str = "") -> str:
     """Write what the run is made from, or see that it is what the folder's answers were made from.
 
@@ -181,13 +160,7 @@ def begin(folder: Path, plan: Plan, questions: Sequence[Question], info: ModelIn
     path = RunFolder(folder).questions
     held = begun_in(folder)
     if held is not None:
-        changed = _changed(held, plan, info, _asks_all(path, held, questions), put)
-        if changed:
-            raise BadSettings(
-                f"The run {folder.name} was begun otherwise",
-                f"{changed} changed, and its answers cannot be used",
-                "give this run another name, or resume that one",
-            )
+        changed.refuse(folder.name, held, plan, info, same_questions=_asks_all(path, held, questions), put=put)
     write_text(path, asked)
     command = command if held is None else held.command
     record = {

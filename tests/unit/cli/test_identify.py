@@ -11,7 +11,7 @@ import pytest
 from backend.cli import identify, plans
 from backend.cli.main import main
 from backend.errors import UnknownModel
-from backend.identify.questions.questions import shipped
+from backend.identify.questions.questions import asked_by, shipped
 from backend.models import loading
 from backend.probes import library
 from backend.runs import runs
@@ -35,6 +35,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(place, name, lambda *_, **__: pytest.fail("a model was loaded"))
     library.folder_of("theirs").mkdir(parents=True)
     library.write(library.folder_of("theirs"), probe("theirs"), {})
+    half = library.folder_of("half")
+    plan = Plan(source=Source(limit=60))
+    with runs.working(half):
+        runs.begin(half, plan, asked_by(plan.source), INFO, "hneurons identify run half")
     (tmp_path / "few.csv").write_text(f"question,answer\n{FEW}", "utf-8")
     (tmp_path / "judged.json").write_text('{"judge": {"model": "m"}}', "utf-8")
     (tmp_path / "folder").mkdir()
@@ -72,7 +76,20 @@ REFUSED = [
     # What cannot be deleted is not asked about.
     (["delete", SHIPPED], "", f"{SHIPPED} cannot be deleted: it ships with the program; "),
     (["delete", "folder"], "", "There is no run or probe 'folder': "),
+    # What a run's answers hang on.
+    (["run", "half", "--temperature", "0.5"], "", "The run half was begun otherwise: how answers are drawn changed, "),
+    (["run", "half", "--suffix", "Be brief.", "--samples", "20"], "", "The run half was begun otherwise: how answers"),
+    (["run", "half", "--seed", "7"], "", "The run half was begun otherwise: how answers are drawn changed, "),
+    (["run", "half", "--limit", "40"], "", "The run half asks 60 questions that are not all among these: "),
+    (["run", "b", "--answers-of", "half", "--top-k", "3"], "", "b cannot begin from half: how answers are drawn "),
+    (["run", "b", "--answers-of", SHIPPED, "--temperature", "0.3"], "", f"b cannot begin from {SHIPPED}: how "),
+    (["run", "half", "--answers-of", SHIPPED, "--temperature", "0.3"], "", "The run half was begun otherwise: how "),
     # A file is read by its ending.
+    (
+        ["export", "theirs", "--out", "HERE/a.csv", "--format", "foo"],
+        "",
+        "'foo' is no format: it is not among them; choose json, csv, jhammant, npz, hprobes, thunlp",
+    ),
     (["export", "theirs", "--out", "HERE/a.csv"], "", "a.csv does not fit --format json: that is written as .json, "),
     (["export", "theirs", "--out", "HERE/a.JSON", "--format", "csv"], "", "a.JSON does not fit --format csv: "),
 ]
