@@ -127,7 +127,7 @@ def _shape(config: Any, place: Path, held: int = 0) -> memory.Shape:
     except HNeuronsError:
         raise
     except Fault as fault:
-        raise fault.of_folder(place) if place.is_dir() else _of_header(fault).of_file(place) from fault
+        raise _of_header(fault).of_file(place) if place.is_file() else fault.of_folder(place) from fault
     except Exception as error:  # a model's class may refuse its configuration with any error
         raise _unbuilt(place, error) from error
 
@@ -281,7 +281,7 @@ def _tokenizer(name: str, folder: Path) -> Any:
 def _unbuilt(place: Path, error: Exception) -> ModelError:
     """The refusal of a configuration, of a folder or in the header of a file, of which nothing could be made."""
     log.info("%s: no model can be made of its configuration", place, exc_info=error)
-    if not place.is_dir():
+    if place.is_file():
         return gguf.refused(place, error)
     return _own_code(place, error) or blame.field(folders.read_config(place), error).of_folder(place)
 

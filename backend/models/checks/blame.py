@@ -14,11 +14,12 @@ from typing import Any
 
 from transformers import CONFIG_MAPPING
 from transformers.activations import ACT2FN
-from transformers.configuration_utils import ALLOWED_ATTN_LAYER_TYPES
+from transformers.configuration_utils import ALLOWED_ATTN_LAYER_TYPES, PreTrainedConfig
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
+from backend.models import memory
 from backend.models.checks.fault import FIELD, Fault, shown
-from backend.models.checks.fields import FRACTION, NAME, POSITIVE, ROTARY, hold, is_number, parts
+from backend.models.checks.fields import FRACTION, NAME, POSITIVE, ROTARY, ROTARY_RULES, hold, is_number, parts
 
 _ACTIVATIONS = ("hidden_act", "activation_function", "hidden_activation", "activation", "act_fn")
 _NEEDED = {
@@ -29,6 +30,8 @@ _NEEDED = {
     "llama3": ("factor", "low_freq_factor", "high_freq_factor"),
 }
 """What each kind of scaled positions cannot do without."""
+MOST_TRIED = 12
+"""Fields without which the model is built once each."""
 _WORDS: dict[Any, str] = {
     int: "a whole number", float: "a number", bool: "true or false", str: "a text", list: "a list", tuple: "a list",
     dict: "an object",
@@ -46,14 +49,15 @@ def field(config: Mapping[str, Any], error: Exception) -> Fault:
                 _contradiction(before, part, str(error))
         except Fault as told:
             return told
-        # Where the configuration alone is read, the model is what failed, and any field would do.
-        found = None if _reads(config) else culprit(config, _reads)
+        # Where the configuration alone is read, the model is what failed.
+        found = _unbuilt(config) if _reads(config) else culprit(config, _reads)
     if found is not None:
         name, value = found
         return Fault(f"its config.json says that {name} is {shown(value)}, {_expected(config, name, value)}")
-    kind = config.get("model_type")
+    odd = min((name for name in config if _is_odd(config, name)), key=lambda name: _oddity(config[name]), default=None)
     return Fault(
-        f"no model of type {kind!r} can be built by its config.json, and the library that tries it names no field of it"
+        f"no model of type {config.get('model_type')!r} can be built by its config.json, and Transformers, which tries "
+        "it, names no field of it" + ("" if odd is None else f" ({odd} is {shown(config[odd])} there)")
     )
 
 
@@ -71,13 +75,46 @@ def culprit(values: Mapping[str, Any], reads: Callable[[Mapping[str, Any]], bool
     return None
 
 
+def _made(values: Mapping[str, Any]) -> Any:
+    """The configuration of the language model, as Transformers reads it from a file. Raises whatever it runs into."""
+    plain = PreTrainedConfig._decode_special_floats({**values})
+    config = CONFIG_MAPPING[values["model_type"]].from_dict(plain).get_text_config()
+    return config if config.model_type else None
+
+
 def _reads(values: Mapping[str, Any]) -> bool:
     try:
-        kind = values["model_type"]
-        CONFIG_MAPPING[kind].from_dict({**values}).get_text_config().model_type  # noqa: B018 (it fails where it is none)
+        _made(values)
     except Exception:  # a configuration class may refuse a value with any error
         return False
     return True
+
+
+def _builds(values: Mapping[str, Any]) -> bool:
+    try:
+        config = _made(values)
+        memory.least(config)
+        memory.skeleton(config)
+    except Exception:  # a model's class may refuse its configuration with any error
+        return False
+    return True
+
+
+def _unbuilt(config: Mapping[str, Any]) -> tuple[str, Any] | None:
+    """(name, value) of the field without which a model is built; the oddest are tried, since each takes a moment."""
+    for before, part in parts(config):
+        for name in sorted(part, key=lambda name: _oddity(part[name]))[:MOST_TRIED]:
+            rest = {key: value for key, value in part.items() if key != name}
+            if name != "model_type" and _builds({**config, before.rstrip("."): rest} if before else rest):
+                return f"{before}{name}", part[name]
+    return None
+
+
+def _oddity(value: Any) -> int:
+    """How far from what a field usually holds; the lowest is the oddest."""
+    if type(value) is int:
+        return 0 if value < 0 else 2 if value == 0 else 3
+    return 0 if isinstance(value, (list, dict)) and not value else 1 if value is None else 4
 
 
 def _unknown(before: str, part: Mapping[str, Any]) -> None:
@@ -111,13 +148,15 @@ def _rotary(part: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for name in ROTARY:
         held = part.get(name)
         if isinstance(held, dict):
-            inner = {f"{name}.{key}": one for key, one in held.items() if isinstance(one, dict)}
+            inner = {
+                f"{name}.{key}": one for key, one in held.items() if isinstance(one, dict) and key not in ROTARY_RULES
+            }
             yield from inner.items() if inner else ((name, held),)
 
 
 def _lacking_rotary(before: str, part: Mapping[str, Any]) -> None:
     for name, held in _rotary(part):
-        for key, rule in (("rope_theta", POSITIVE), ("rope_type", NAME)):
+        for key, rule in (("rope_theta", POSITIVE), ("rope_type", NAME), ("partial_rotary_factor", FRACTION)):
             if key in held and (held[key] is None or isinstance(held[key], list)):
                 says = f"its config.json says that {before}{name}.{key} is {shown(held[key])}"
                 raise Fault(f"{says}, where {rule[1]} belongs")
@@ -148,6 +187,15 @@ def _contradiction(before: str, part: Mapping[str, Any], said: str) -> None:
     for name, value in part.items():
         if name.endswith(("dropout", "pdrop")) and is_number(value):
             hold(f"{before}{name}", value, FRACTION)
+
+
+def _is_odd(config: Mapping[str, Any], name: str) -> bool:
+    """Whether a field is null, 0 or less where it is a positive number by default."""
+    other = _class(config, "")
+    own = getattr(other, "attribute_map", {}).get(name, name)
+    usual = getattr(getattr(other, "__dataclass_fields__", {}).get(own), "default", None)
+    counts = type(usual) is int and usual > 0 and not name.endswith("_token_id")
+    return counts and _oddity(config[name]) < 3
 
 
 def _named(config: Mapping[str, Any], error: Exception) -> tuple[str, Any] | None:

@@ -31,7 +31,13 @@ def _is_count(value: Any) -> bool:
 
 def _each(rule: Callable[[Any], bool]) -> Callable[[Any], bool]:
     """The rule for one value or, where layers differ, for a list of them."""
-    return lambda value: all(one is None or rule(one) for one in (value if isinstance(value, list) else [value]))
+
+    def fits(value: Any) -> bool:
+        listed = value if isinstance(value, list) else [value]
+        # Some layers may go without.
+        return any(one is not None for one in listed) and all(one is None or rule(one) for one in listed)
+
+    return fits
 
 
 COUNT: Rule = (_each(_is_count), "a whole number of at least 1")
@@ -39,6 +45,9 @@ POSITIVE: Rule = (_each(lambda value: is_number(value) and value > 0), "a number
 EPSILON: Rule = (_each(lambda value: is_number(value) and value >= 0), "a number of at least 0")
 NUMBER: Rule = (_each(is_number), "a number")
 FRACTION: Rule = (_each(lambda value: is_number(value) and 0 <= value <= 1), "a number from 0 to 1")
+_ONE_POSITIVE: Rule = (lambda value: is_number(value) and value > 0, "a number above 0")
+_ONE_NUMBER: Rule = (is_number, "a number")
+_FACTORS: Rule = (lambda value: isinstance(value, list) and POSITIVE[0](value), "a list of numbers above 0")
 _OBJECT: Rule = (lambda value: isinstance(value, dict), "an object")
 _LABELS: Rule = (lambda value: type(value) is int and 0 <= value <= MOST_LABELS, f"a count of at most {MOST_LABELS:,}")
 NAME: Rule = (lambda value: isinstance(value, str), "the name of a kind")
@@ -46,9 +55,9 @@ NAME: Rule = (lambda value: isinstance(value, str), "the name of a kind")
 _RULES: dict[str, Rule] = {
     **dict.fromkeys(
         (
-            "vocab_size", "hidden_size", "n_embd", "intermediate_size", "n_inner", "ffn_dim", "num_hidden_layers",
-            "n_layer", "n_layers", "num_attention_heads", "n_head", "n_heads", "num_key_value_heads", "head_dim",
-            "n_positions",
+            "vocab_size", "hidden_size", "n_embd", "d_model", "intermediate_size", "n_inner", "ffn_dim",
+            "num_hidden_layers", "n_layer", "n_layers", "num_attention_heads", "n_head", "n_heads", "num_key_value_heads", "head_dim",
+            "n_positions", "original_max_position_embeddings",
         ),
         COUNT,
     ),
@@ -62,10 +71,12 @@ _RULES: dict[str, Rule] = {
     "id2label": _OBJECT,
     "auto_map": _OBJECT,
 }  # fmt: skip
-_ROTARY: dict[str, Rule] = {
-    **dict.fromkeys(("rope_theta", "factor", "low_freq_factor", "high_freq_factor"), POSITIVE),
-    **dict.fromkeys(("short_factor", "long_factor", "original_max_position_embeddings"), POSITIVE),
-    **dict.fromkeys(("beta_fast", "beta_slow", "attention_factor", "mscale", "mscale_all_dim"), NUMBER),
+ROTARY_RULES: dict[str, Rule] = {
+    "rope_theta": POSITIVE,
+    **dict.fromkeys(("factor", "low_freq_factor", "high_freq_factor"), _ONE_POSITIVE),
+    **dict.fromkeys(("short_factor", "long_factor"), _FACTORS),
+    "original_max_position_embeddings": _ONE_POSITIVE,
+    **dict.fromkeys(("beta_fast", "beta_slow", "attention_factor", "mscale", "mscale_all_dim"), _ONE_NUMBER),
     "partial_rotary_factor": FRACTION,
     "rope_type": NAME,
     "type": NAME,
@@ -111,11 +122,11 @@ def _check_rotary(name: str, value: Any) -> None:
     if not isinstance(value, dict):
         hold(name, value, _OBJECT)
     for key, held in value.items():
-        if isinstance(held, dict):
+        if isinstance(held, dict) and key not in ROTARY_RULES:
             # One set for each kind of layer.
             _check_rotary(f"{name}.{key}", held)
-        elif held is not None and key in _ROTARY:
-            hold(f"{name}.{key}", held, _ROTARY[key])
+        elif held is not None and key in ROTARY_RULES:
+            hold(f"{name}.{key}", held, ROTARY_RULES[key])
 
 
 def _check_context(before: str, part: Mapping[str, Any]) -> None:

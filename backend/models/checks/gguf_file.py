@@ -48,6 +48,8 @@ class _Walk:
 
     data: mmap.mmap
     place: int = 0
+    listed: bool = False
+    """Whether the texts of lists are looked at too: a vocabulary has some hundred thousand."""
 
     def take(self, form: str) -> tuple[Any, ...]:
         """The next values in this form. Raises Fault where the file ends before."""
@@ -66,7 +68,10 @@ class _Walk:
         """The next text."""
         (length,) = self.take("Q")
         start = self.move(length)
-        return self.data[start : self.place].decode("utf-8", "replace")
+        try:
+            return self.data[start : self.place].decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise Fault(f"its header is damaged: a text at byte {start:,} is not UTF-8") from error
 
     def value(self, kind: int, depth: int = 0) -> Any:
         """The next value of this kind; of a list nothing but that it is passed. Raises Fault for an unknown kind."""
@@ -81,14 +86,17 @@ class _Walk:
             self.move(count * struct.calcsize(f"<{_SCALARS[inner]}"))
         elif inner == _STRING:
             for _ in range(count):
-                self.move(self.take("Q")[0])
+                if self.listed:
+                    self.text()
+                else:
+                    self.move(self.take("Q")[0])
         else:
             for _ in range(count):
                 self.value(inner, depth + 1)
         return None
 
 
-def check(file: Path) -> dict[str, Any]:
+def check(file: Path, *, listed: bool = False) -> dict[str, Any]:
     """The entries of a header that is whole, tells of no more than the file holds, and of a model; lists are left out.
 
     Raises Fault.
@@ -100,7 +108,7 @@ def check(file: Path) -> dict[str, Any]:
     if not head.startswith(MAGIC):
         raise Fault("it is no GGUF file: it does not begin with GGUF")
     with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        walk = _Walk(data, len(MAGIC))
+        walk = _Walk(data, len(MAGIC), listed)
         tensors, entries = _counts(walk, size)
         told: dict[str, Any] = {}
         for _ in range(entries):
@@ -176,10 +184,12 @@ def _check_told(told: dict[str, Any]) -> None:
 def explained(file: Path, error: Exception) -> Fault:
     """Why nothing could be made of a file whose header is whole, where `error` came of it."""
     try:
-        told = check(file)
+        told = check(file, listed=True)
     except Fault as found:
         return found
     architecture, said = told["general.architecture"], str(error)
+    if "ggml type" in said:
+        return Fault("Transformers does not read the format of GGML that some of its weights are in", ours=True)
     if "not supported" in said:
         why = f"Transformers converts no GGUF file of the architecture {shown(architecture)}"
         return Fault(why, "choose a model of another family", ours=True)
@@ -191,6 +201,13 @@ def explained(file: Path, error: Exception) -> Fault:
         return Fault(
             f"its header says that {width} is {wide} and {heads} is {many}, and the first is no multiple of the second"
         )
+    if "tokenizer.ggml.tokens" not in told:
+        return Fault("its header lists no tokens (tokenizer.ggml.tokens)")
+    kind = told.get("tokenizer.ggml.model")
+    if kind is None:
+        return Fault("its header does not say the kind of its tokenizer (tokenizer.ggml.model)")
+    if "Cannot build a tokenizer" in said:
+        return Fault(f"Transformers makes no tokenizer of the kind {shown(kind)} that its header names", ours=True)
     named = FIELD.match(said)
     if named is not None:
         return Fault(f"its header gives {named[1]} a value that a model of its architecture cannot have")

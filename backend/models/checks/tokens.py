@@ -82,9 +82,9 @@ def _merges(merges: Any, vocabulary: Any) -> None:
         return
     pairs = merges if isinstance(merges, list) else None
     split = [tuple(pair.split(" ")) if isinstance(pair, str) else pair for pair in pairs or ()]
-    wrong = next((pair for pair in split if not isinstance(pair, (list, tuple)) or len(pair) != 2), None)
-    if pairs is None or wrong is not None:
-        raise Fault(_says("tokenizer.json", "model.merges", merges if pairs is None else wrong, "a list of pairs"))
+    wrong = [pair for pair in split if not isinstance(pair, (list, tuple)) or len(pair) != 2]
+    if pairs is None or wrong:
+        raise Fault(_says("tokenizer.json", "model.merges", wrong[0] if wrong else merges, "a list of pairs"))
     absent = next((part for pair in split for part in pair if part not in vocabulary), None)
     if absent is not None:
         raise Fault(f"its tokenizer.json merges {shown(absent)}, which is none of its tokens")
@@ -139,8 +139,10 @@ def _settings(file: str, held: Mapping[str, Any]) -> None:
             raise Fault(_says(file, name, value, "an object"))
         if name == "padding_side" and value not in ("left", "right"):
             raise Fault(_says(file, name, value, '"left" or "right"'))
-        if name in ("extra_special_tokens", "additional_special_tokens") and not isinstance(value, (list, dict)):
-            raise Fault(_says(file, name, value, "a list"))
+        if name in ("extra_special_tokens", "additional_special_tokens"):
+            inner = list(value.values()) if isinstance(value, dict) else value
+            if not isinstance(inner, list) or not all(_is_token(one) for one in inner):
+                raise Fault(_says(file, name, value, "a list of texts"))
     decoder = held.get("added_tokens_decoder", {})
     if not isinstance(decoder, dict):
         raise Fault(_says(file, "added_tokens_decoder", decoder, "an object"))

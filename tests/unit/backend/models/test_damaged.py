@@ -102,6 +102,16 @@ def test_a_field_that_means_nothing_is_named_with_its_value(folder: Path, values
     ("family", "values", "says"),
     [
         ("gpt2", {"n_embd": 30}, "n_embd is 30 and n_head is 4"),
+        ("falcon", {"ffn_hidden_size": -3}, "ffn_hidden_size is -3, which a model of type 'falcon' cannot have"),
+        (
+            "falcon",
+            {"attention_dropout": None},
+            "attention_dropout is null, which a model of type 'falcon' cannot have",
+        ),
+        ("falcon_h1", {"mamba_d_conv": -3}, "mamba_d_conv is -3, which a model of type 'falcon_h1' cannot have"),
+        ("falcon_h1", {"mamba_n_heads": -3}, "names no field of it (mamba_n_heads is -3 there)"),
+        ("lfm2", {"conv_L_cache": -3}, "conv_L_cache is -3, which a model of type 'lfm2' cannot have"),
+        ("phi3_longrope", {"original_max_position_embeddings": 0}, f"original_max_position_embeddings is 0, {WHOLE}"),
         ("gpt2", {"layer_norm_epsilon": -1}, "layer_norm_epsilon is -1"),
         ("gpt2", {"resid_pdrop": -1}, "resid_pdrop is -1, where a number from 0 to 1 belongs"),
         ("gemma3_text", {"sliding_window": 0}, f"sliding_window is 0, {WHOLE}"),
@@ -274,6 +284,7 @@ def test_shards_are_told_by_the_one_that_is_wrong(folder: Path, spoil: str, says
         (lambda told: told["model"].update(vocab="x"), 'model.vocab is "x", where an object belongs'),
         (lambda told: told["model"]["vocab"].update(a="x"), 'vocab "a" is "x", where the number of a token belongs'),
         (lambda told: told["model"].update(merges=[["zz", "q"]]), 'merges "zz", which is none of its tokens'),
+        (lambda told: told["model"].update(merges=[None]), "model.merges is null, where a list of pairs belongs"),
         (lambda told: told["model"].update(merges="x"), 'model.merges is "x", where a list of pairs belongs'),
         (lambda told: told.update(added_tokens="x"), 'added_tokens is "x", where'),
         (lambda told: told.update(normalizer=3), "normalizer is 3, where an object or null belongs"),
@@ -306,7 +317,7 @@ def test_a_tokenizer_of_a_newer_kind_is_not_damage(folder: Path, part: str) -> N
         (SETTINGS, {"bos_token": 3}, "bos_token is 3, where a text belongs"),
         (SETTINGS, {"tokenizer_class": 3}, "tokenizer_class is 3, where the name of a class belongs"),
         (SETTINGS, {"added_tokens_decoder": "x"}, 'added_tokens_decoder is "x", where an object belongs'),
-        (SETTINGS, {"extra_special_tokens": 3}, "extra_special_tokens is 3, where a list belongs"),
+        (SETTINGS, {"extra_special_tokens": 3}, "extra_special_tokens is 3, where a list of texts belongs"),
         (SETTINGS, {"padding_side": "x"}, 'padding_side is "x", where "left" or "right" belongs'),
         ("generation_config.json", {"pad_token_id": "x"}, 'pad_token_id is "x", which cannot be read here'),
     ],
@@ -349,6 +360,17 @@ def test_a_gguf_file_is_held_to_its_own_size(whole: Path, spoil: Callable[[bytes
     whole.write_bytes(spoil(whole.read_bytes()))
     sentence = refused(whole)
     assert sentence.startswith("tiny.gguf cannot be read: ") and says in sentence
+
+
+def test_what_only_the_reader_of_a_gguf_file_looks_at_is_named_too(whole: Path) -> None:
+    held = whole.read_bytes()
+    token = held.index(b"<|im_end|>")
+    whole.write_bytes(held[:token] + b"\xff" + held[token + 1 :])
+    assert f"its header is damaged: a text at byte {token:,} is not UTF-8" in refused(whole)
+    whole.write_bytes(held.replace(b"tokenizer.ggml.model", b"tokenizer.ggml.other"))
+    assert "its header does not say the kind of its tokenizer (tokenizer.ggml.model)" in refused(whole)
+    whole.write_bytes(held.replace(b"tokenizer.ggml.tokens", b"tokenizer.ggml.others"))
+    assert "its header lists no tokens (tokenizer.ggml.tokens)" in refused(whole)
 
 
 @pytest.mark.parametrize("version", [b"\1\0\0\0", b"\x63\0\0\0", b"\0\0\0\3"])
