@@ -56,8 +56,8 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(
         (
             "vocab_size", "hidden_size", "n_embd", "d_model", "intermediate_size", "n_inner", "ffn_dim",
-            "num_hidden_layers", "n_layer", "n_layers", "num_attention_heads", "n_head", "n_heads", "num_key_value_heads", "head_dim",
-            "n_positions", "original_max_position_embeddings",
+            "num_hidden_layers", "n_layer", "n_layers", "num_attention_heads", "n_head", "n_heads",
+            "num_key_value_heads", "head_dim", "n_positions", "original_max_position_embeddings",
         ),
         COUNT,
     ),

@@ -27,6 +27,7 @@ _KINDS: dict[str, Any] = {
 }
 """Where the library keeps the kinds of each part; their classes are called as the files call them."""
 _PARTS = ("normalizer", "pre_tokenizer", "post_processor", "decoder", "truncation", "padding")
+_ONE_FILE = ("PreTrainedTokenizerFast", "TokenizersBackend")
 _SETTINGS = ("tokenizer_config.json", "special_tokens_map.json")
 _FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "vocab.txt", "tekken.json")
 
@@ -39,6 +40,7 @@ def of_tokenizer(folder: Path) -> Fault:
         for name in _SETTINGS:
             if (folder / name).is_file():
                 _settings(name, texts.object_of(folder / name))
+        _others(folder)
     except Fault as found:
         return found
     names = [name for name in (*_FILES, _SETTINGS[0]) if (folder / name).is_file()]
@@ -75,6 +77,31 @@ def _core(held: Mapping[str, Any]) -> None:
         if isinstance(kind, str) and part in _KINDS:
             raise _damaged(part, kind) if hasattr(_KINDS[part], kind) else _newer(part, kind)
         raise Fault(_says("tokenizer.json", part, value, "an object or null"))
+
+
+def _others(folder: Path) -> None:
+    """Let pass the files that a tokenizer is read from where there is no tokenizer.json. Raises Fault."""
+    if (folder / "tokenizer.json").is_file():
+        return
+    for name in _FILES:
+        path = folder / name
+        if not path.is_file():
+            continue
+        if name.endswith(".model"):
+            instead = texts.stand_in(f"its {name}", texts.head_of(path))
+            if instead is not None:
+                raise instead
+        elif name.endswith(".txt"):
+            texts.text_of(path)
+        else:
+            held = texts.object_of(path)
+            wrong = [token for token, place in held.items() if type(place) is not int] if name == "vocab.json" else []
+            if wrong:
+                raise Fault(_says(name, shown(wrong[0]), held[wrong[0]], "the number of a token"))
+    path = folder / _SETTINGS[0]
+    kind = texts.object_of(path).get("tokenizer_class") if path.is_file() else None
+    if kind in _ONE_FILE:
+        raise Fault(f"its {_SETTINGS[0]} names {kind}, which is read from a tokenizer.json, and it has none")
 
 
 def _merges(merges: Any, vocabulary: Any) -> None:

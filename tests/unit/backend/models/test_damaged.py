@@ -303,6 +303,25 @@ def test_a_part_of_a_tokenizer_is_named(folder: Path, edit: Callable[[Any], Any]
     assert f"its {TOKENIZER} " in sentence and says in sentence
 
 
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"vocab.json": b'{"a": 1, "b', "merges.txt": b""}, "vocab.json breaks off in line 1: it is cut"),
+        ({"vocab.json": b'{"a": "x"}', "merges.txt": b"a b"}, 'vocab.json says that "a" is "x", where the number of'),
+        ({"vocab.json": b'{"a": 1}', "merges.txt": b"a \xe9\n"}, "merges.txt is not UTF-8"),
+        ({"tokenizer.model": b""}, "tokenizer.model is empty"),
+        ({"tokenizer.model": b"version https://git-lfs.github.com/spec/v1"}, "tokenizer.model is a pointer of Git LFS"),
+        ({"vocab.txt": b"<html></html>"}, "vocab.txt is a web page"),
+        ({"tokenizer.model": b"some other"}, "which is read from a tokenizer.json, and it has none"),
+    ],
+)
+def test_a_tokenizer_in_other_files_is_told_by_them(folder: Path, files: dict[str, bytes], says: str) -> None:
+    (folder / TOKENIZER).unlink()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    assert says in refused(folder)
+
+
 @pytest.mark.parametrize("part", ["model", "pre_tokenizer", "decoder"])
 def test_a_tokenizer_of_a_newer_kind_is_not_damage(folder: Path, part: str) -> None:
     told = json.loads((folder / TOKENIZER).read_text("utf-8"))
