@@ -10,7 +10,7 @@ and which column it has, `backend.layout` tells. Standard library and pydantic o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import total_ordering
 from typing import Any
@@ -199,6 +199,11 @@ class NeuronSet(Sequence[NeuronId]):
                 return value
             if isinstance(value, str):
                 return cls.parse(value)
+            if isinstance(value, Mapping):
+                raise ValueError(
+                    "neurons are named in a list, and this is an object, whose values would be lost; write them as "
+                    '["L12:N345"], and an alpha of its own for each into own'
+                )
             if isinstance(value, Iterable):
                 return cls(tuple(NeuronId._validate(item) for item in value))
         except BadNeurons as error:

@@ -13,7 +13,7 @@ from backend.cli.commands import Here
 from backend.cli.gathered import gathered
 from backend.cli.output import plain, quiet_stdout, stderr_console, stdout_console, write_line
 from backend.cli.running import Listening, Teller
-from backend.errors import BadPrompt, BadSettings
+from backend.errors import BadPrompt, BadSettings, HNeuronsError
 from backend.serve import opening
 from backend.types import CettFile, CettRequest
 
@@ -69,3 +69,19 @@ def _check_place(out: Path, text_file: Path) -> None:
         raise BadSettings(
             f"{text_file} would be overwritten", f"the axes of {out.name} are written there", "name --out otherwise"
         )
+    sidecar = out.with_suffix(".json")
+    if sidecar.exists() and not _is_ours(sidecar):
+        raise BadSettings(
+            f"{sidecar} would be overwritten",
+            f"the axes of {out.name} are written there, and it holds something else",
+            "name --out otherwise",
+        )
+
+
+def _is_ours(sidecar: Path) -> bool:
+    """Whether a file is what this command wrote beside an array."""
+    try:
+        CettFile.model_validate_json(untrusted.bytes_of(sidecar, MAX_BYTES, BadPrompt))
+    except (HNeuronsError, OSError, ValueError):
+        return False
+    return True

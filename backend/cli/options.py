@@ -154,6 +154,8 @@ def numbers(words: str | None, option: str, kind: Callable[[str], T]) -> tuple[T
                     f"{word.strip()[:40]!r} is no {whole}",
                     f"write {whole}s apart by commas, like 0,2",
                 ) from error
+    if not found and words.strip():
+        raise BadSettings(f"{option} names nothing", "there are only commas", "write numbers apart by commas, like 0,2")
     return tuple(found)
 
 

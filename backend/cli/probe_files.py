@@ -5,13 +5,14 @@ Owns their options, and what is refused before a model is loaded. Refuses format
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from backend.cli import options, probe_tables
-from backend.cli.output import quiet_stdout, stderr_console, stdout_console
+from backend.cli.output import plain, quiet_stdout, stderr_console, stdout_console
 from backend.cli.probe_tables import show, tell
 from backend.cli.running import Listening, Teller
 from backend.errors import BadInput, BadSettings
@@ -122,6 +123,15 @@ def _export_features(name: str, out: Path, model: str | None) -> Written:
         return exported.write(loaded, run, out, Listening(teller))
 
 
+def _tell_lacking(lost: Sequence[str], sides: Mapping[Any, Sequence[str]]) -> None:
+    """Say which items no fit saw."""
+    if lost:
+        whole = sum(map(len, sides.values()))
+        named = ", ".join(key[:40] for key in lost[:5]) + (f" and {len(lost) - 5:,} more" if len(lost) > 5 else "")
+        words = f"{len(lost):,} of {whole:,} ids have no features there and are left out: {named}"
+        stderr_console().print(plain(words))
+
+
 def fit(
     name: Annotated[str, options.named(help="what to call the probe")],
     ids: Annotated[Path, options.file(help="qids.json: the ids of right (t) and wrong (f) items")],
@@ -142,7 +152,7 @@ def fit(
 ) -> None:
     """Fit a probe on features or on answers with their tokens, in the layout of thunlp/H-Neurons."""
     from backend.identify.fit import fitted
-    from backend.identify.formats import thunlp
+    from backend.identify.formats import thunlp, thunlp_features
     from backend.probes import library
     from backend.runs import runs
 
@@ -160,7 +170,7 @@ def fit(
     if answers is not None:
         thunlp.read_answers(answers)
     elif features is not None:
-        thunlp.refuse_absent(sides, thunlp.answers_in(features))
+        thunlp_features.refuse_absent(sides, thunlp_features.answers_in(features))
     with runs.working(folder):
         library.refuse_taken(folder)
         if answers is not None:
@@ -168,6 +178,7 @@ def fit(
         else:
             assert features is not None
             found = fitted.fit(features, ids, plan.training, name, _info(model), plan.seed, all_items=all_items)
+            _tell_lacking(thunlp_features.lacking(sides, features, both=plan.training.labels == "3-vs-1"), sides)
         library.write(folder, found.probe, {})
     if not json:
         probe_tables.fitted(stdout_console(), found.path, found.scores)

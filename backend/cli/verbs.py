@@ -150,6 +150,10 @@ def _against(found: Probe) -> NeuronSet:
 
 def _switching(fields: Mapping[str, Any]) -> CompareRequest:
     """A comparison in which something is switched. Raises BadInput."""
+    if fields.get("alphas") and not fields["neurons"] and fields.get("own"):
+        raise BadSettings(
+            "--alphas scales nothing", "no neurons are named that it is of", "give --neurons, or leave --alphas out"
+        )
     request = request_of(CompareRequest, **fields)
     if not request.intervened_rows:
         raise BadSettings(

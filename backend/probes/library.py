@@ -234,6 +234,9 @@ def checked(probe: Probe, info: ModelInfo, force: bool = False) -> Probe:
     info.layout.check(probe.all)
     if probe.is_of(info):
         return probe if probe.model is not None else probe.model_copy(update={"model": info})
+    if probe.forced == info.name:
+        # Its file has the mark already.
+        return probe
     if not force:
         made = probe.model.name if probe.model else probe.said.name[:60] or "a model that its file does not name"
         if made == info.name:

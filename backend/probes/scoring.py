@@ -29,6 +29,8 @@ from backend.types.score import Score
 if TYPE_CHECKING:
     from backend.probes.standing import Standing
 
+_NONE = " \t\n\r\ufffd"
+"""What a token may have for text and stand nowhere: a part of a character has the mark of one."""
 VERSION = "score 1"
 """Joins the key of every result that holds a score. Raised when a stored one would be told differently today: by the
 arithmetic here, or by which words answer (`backend.identify.answers`)."""
@@ -51,7 +53,7 @@ def scorer(named: ProbeRef, info: ModelInfo) -> Scorer:
     if not probe.neurons:
         raise BadInput(f"The probe {probe.name} scores no answer", "it has no neurons", "name another probe, or none")
     info.layout.check(probe.all)
-    return Scorer(named, probe, folder, is_forced or bool(probe.forced))
+    return Scorer(named, probe, folder, is_forced)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +100,9 @@ class Scorer:
 
         along = self.running()
         along.read(cett)
-        told = standing(self.probe, self.folder, asked, answer)
-        places = [] if told.words is None else _places(tokens, answer, told.words)
+        said = _said(tokens, answer)
+        told = standing(self.probe, self.folder, asked, said)
+        places = [] if told.words is None else _places(tokens, said, told.words)
         log_odds = None
         if places:
             over = self.running()
@@ -149,6 +152,18 @@ class Running:
                 self.pooled = np.maximum(self.pooled, token) if self.is_largest else self.pooled + token
             over = self.pooled if self.is_largest else self.pooled / (len(self.along) + 1)
             self.along.append(float(over @ self.weights + self.intercept))
+
+
+def _said(tokens: Sequence[TokenInfo], answer: str) -> str:
+    """The answer as its tokens have it: a given one may be written otherwise, and its tokenizer changes letters (NFC,
+    lower case). Where a token's text does not stand in the answer, what the tokens say is what the model read.
+    """
+    lost = any(text.strip(_NONE) and start == stop for text, (start, stop) in _with_spans(tokens, answer))
+    return "".join(token.text for token in tokens) if lost else answer
+
+
+def _with_spans(tokens: Sequence[TokenInfo], answer: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    return zip((token.text for token in tokens), _spans(tokens, answer), strict=True)
 
 
 def _places(tokens: Sequence[TokenInfo], answer: str, words: tuple[int, int]) -> list[int]:

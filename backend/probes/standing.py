@@ -177,14 +177,18 @@ def _read_ground(folder: Path, changed: int, size: int) -> _Ground:
         asked = {one.id: one for one in _questions(folder)}
     except (OSError, EOFError, zlib.error, ValueError, StoreError) as error:
         raise _NoItemsError("The answers that it was judged on cannot be read.") from error
-    items = items[items["question"].isin(list(asked)) & np.isfinite(items["log_odds"])]
+    is_text = items["response"].map(lambda response: isinstance(response, str))
+    items = items[items["question"].isin(list(asked)) & np.isfinite(items["log_odds"]) & is_text]
     train, test = items[~items["held_out"]], items[items["held_out"]]
     if train.empty or test.empty:
         raise _NoItemsError("None of the answers that it was judged on lies beside it with its question.")
     questions = tuple(asked[id] for id in dict.fromkeys(train["question"]))
     terms = TfidfVectorizer(analyzer=_terms)
     frames = [_frame(one) for one in questions]
-    matrix = terms.fit_transform(frames)
+    try:
+        matrix = terms.fit_transform(frames)
+    except ValueError as error:  # scikit-learn's word for no word at all
+        raise _NoItemsError("None of its own questions has a word that others could be like.") from error
     vocabulary = frozenset(word for frame in frames for word in words(frame))
     texts = [asked[id].text for id in test["question"]]
     spans = zip(test["response"], test["start"], test["end"], strict=True)
@@ -223,7 +227,9 @@ def _calibration(test: pd.DataFrame, asked: dict[str, Question]) -> Calibration 
 def _frame(question: Question) -> str:
     """A question without the name that it asks about: names of many languages would make any text look familiar. The
     held-out questions keep theirs, as a person's does."""
-    return question.text.replace(question.entity, " ") if question.entity else question.text
+    frame = question.text.replace(question.entity, " ") if question.entity else question.text
+    # Where the name is all of the question, it is what a question of that kind looks like.
+    return frame if words(frame) else question.text
 
 
 def _terms(text: str) -> list[str]:

@@ -168,6 +168,12 @@ class CompareRequest(CompareSettings, Asked, Request):
             raise ValueError("a neuron has two own alphas: only one can hold; name it once")
         if self.alphas and not self.neurons and not self.own and not self.against:
             raise ValueError("no neuron is chosen: there is nothing to switch; choose at least one")
+        # The default alone cannot be told from what was typed.
+        if self.alphas not in ((), (0.0,)) and not self.neurons:
+            raise ValueError(
+                "alphas are named and no neurons that they would scale: those of own and against have alphas of their "
+                "own; name neurons, or leave alphas out"
+            )
         arms = self.intervened_rows
         if any(arm < 0 or arm >= max(arms, 1) for arm in self.control_arms):
             raise ValueError(

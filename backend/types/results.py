@@ -261,10 +261,15 @@ class Row(Frozen):
 
 
 def _as_run(request: Any) -> Any:
-    """Requests once could ask for random twins of no kind. None were run, which `controls` = 0 says today: so what is
-    stored of them is still read."""
-    if isinstance(request, Mapping) and "control_kinds" in request and not request["control_kinds"]:
-        return {**request, "controls": 0}
+    """Requests once could ask for random twins of no kind, and for alphas of no neurons. None of them were run, which
+    `controls` = 0 and no `alphas` say today: so what is stored of them is still read."""
+    if not isinstance(request, Mapping):
+        return request
+    if "control_kinds" in request and not request["control_kinds"]:
+        request = {**request, "controls": 0}
+    others = request.get("own") or request.get("against")
+    if others and not request.get("neurons") and tuple(request.get("alphas", ())) not in ((), (0.0,)):
+        request = {**request, "alphas": ()}
     return request
 
 

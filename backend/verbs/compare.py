@@ -7,7 +7,7 @@ the divergence and the change of CETT at the same tokens in every row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ from backend.types import (
     Candidate,
     CompareRequest,
     Comparison,
+    Decoding,
     PromptEvent,
     Row,
     RowPlan,
@@ -103,7 +104,7 @@ def comparing(batch: Batch, request: CompareRequest, watch: Watch) -> Work[Compa
         prove(plans, touched, request.positions)
         watch.emit(StageEvent(stage="reading the baseline's answer in every row"))
         forced = _read_baseline(batch, answers, watch)
-        scores = {} if follow is None else _scores(batch, request, follow, answers, watch)
+        scores = {} if follow is None else (yield from _scores(batch, request, follow, answers, watch))
     moved = _moved([_trace(answer) for answer in answers], forced.traces)
     told_rows = tuple(
         _row(model, place, plans[place], answers, touched[place], forced, moved).model_copy(
@@ -171,10 +172,11 @@ def _read_baseline(batch: Batch, answers: Sequence[Running], watch: Watch) -> Fo
 
 def _scores(
     batch: Batch, request: CompareRequest, follow: Followed, answers: Sequence[Running], watch: Watch
-) -> dict[tuple[int, ...], Score | None]:
-    """The tokens of each answer -> its score, all read by the untouched model behind the baseline's prompt.
+) -> Generator[Ask, list[Running], dict[tuple[int, ...], Score | None]]:
+    """The tokens of each answer -> its score, all read by the untouched model.
 
-    Each answer that differs is one row of a batch; the baseline's own was followed while it was written.
+    Each answer that differs is one row of a batch, behind the baseline's prompt, or behind its own where the model's
+    cache cannot be copied; the baseline's own was followed while it was written.
     """
     baseline, texts = answers[0], {tuple(answer.ids): answer for answer in answers}
     assert baseline.follow is not None, "the baseline is followed"
@@ -183,11 +185,18 @@ def _scores(
     if not others:
         return told
     watch.emit(StageEvent(stage="reading every answer for its score"))
-    read: list[Running] = []
-    for reading in batch.read([baseline] * len(others), others, _chunk(batch, len(others)), follow.capture):
-        check(watch)
-        read = reading.rows
-    before = baseline.follow.chosen()[: len(baseline.row.ids)]
+    prompt, read = baseline.row.ids, list[Running]()
+    before = baseline.follow.chosen()[: len(prompt)]
+    if batch.model.proof.copied and batch.model.proof.dropped:
+        for reading in batch.read([baseline] * len(others), others, _chunk(batch, len(others)), follow.capture):
+            check(watch)
+            read = reading.rows
+    else:
+        before = before[:0]
+        one_more = Decoding(max_new_tokens=1)
+        read = yield Ask(
+            [Asked((*prompt, *ids), one_more, capture=follow.capture, captured="prompt") for ids in others]
+        )
     for ids, one in zip(others, read, strict=True):
         _trace(one).check()
         told[ids] = _score(batch, request, follow, texts[ids], torch.cat([before, _trace(one).chosen()]))

@@ -19,7 +19,7 @@ from backend.errors import BadInput
 from backend.identify.fit import describe
 from backend.identify.fit.choice import Items, train
 from backend.identify.fit.solver import h_neurons
-from backend.identify.formats import thunlp
+from backend.identify.formats import thunlp, thunlp_features
 from backend.layout import Layout
 from backend.statistics.scores import scores_of
 from backend.types.identify import Scores
@@ -76,9 +76,9 @@ def fit(
     sides = thunlp.read_ids(ids)
     other = None
     if training.labels == "3-vs-1":
-        answer, other, labels, (layers, width) = thunlp.read_both(sides, folder)
+        answer, other, labels, (layers, width) = thunlp_features.read_both(sides, folder)
     else:
-        answer, labels, _, (layers, width) = thunlp.read_features(sides, thunlp.answers_in(folder))
+        answer, labels, _, (layers, width) = thunlp_features.read_features(sides, thunlp_features.answers_in(folder))
     layout = Layout.dense((width,) * layers)
     if info is not None and info.layout != layout:
         raise BadInput(

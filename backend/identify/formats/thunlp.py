@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from backend.errors import BadInput, BadSettings
 from backend.types.identify import Side
-from backend.untrusted import MAX_UNPACKED, array, bytes_of, json_value, real
+from backend.untrusted import bytes_of, json_value
 from cache import atomic
 from cache.errors import cause
 
@@ -42,8 +42,6 @@ MAX_ID = 200
 """Bytes of an id in the name of a file."""
 MAX_TEXTS = 256 * 1024**2
 """Bytes of a file of answers or ids."""
-MAX_ARRAY = MAX_UNPACKED + 4096
-"""Bytes of one act_ID.npy: its numbers and its heading."""
 
 
 @dataclass(frozen=True)
@@ -149,87 +147,6 @@ def official_span(tokens: Sequence[str], answer: Sequence[str]) -> tuple[int, in
     starts = (start for start in range(len(tokens) - size + 1) if tuple(tokens[start : start + size]) == wanted)
     start = next(starts, None)
     return None if start is None else (start, start + size)
-
-
-def read_features(
-    ids: Mapping[Side, Sequence[str]], folder: Path
-) -> tuple[Float[np.ndarray, "item neuron"], Int[np.ndarray, " item"], list[str], tuple[int, int]]:
-    """(features, labels with 1 for wrong, ids, (layers, neurons)); ids without a file are left out, as theirs are.
-
-    Raises BadInput where no file is there, or one differs in shape.
-    """
-    rows: list[np.ndarray] = []
-    labels, kept = [], []
-    sides: tuple[tuple[Side, int], ...] = (("wrong", 1), ("right", 0))
-    refuse_absent(ids, folder)
-    for side, label in sides:
-        for key in ids[side]:
-            if (path := _file(folder, key)) is not None:
-                rows.append(_array(path))
-                labels.append(label)
-                kept.append(key)
-    shapes = {row.shape for row in rows}
-    if len(shapes) > 1:
-        raise BadInput(f"{folder} holds features of several models", f"{sorted(shapes)}", "keep each in its folder")
-    layers, neurons = rows[0].shape
-    return np.stack([row.ravel() for row in rows]), np.array(labels), kept, (layers, neurons)
-
-
-def refuse_absent(ids: Mapping[Side, Sequence[str]], folder: Path) -> None:
-    """Raises BadInput where there are features of none of the ids."""
-    if not any(_file(folder, key) for side in ids.values() for key in side):
-        raise BadInput(f"{folder} holds no features", "no act_ID.npy is there for these ids", "name their folder")
-
-
-def _file(folder: Path, key: str) -> Path | None:
-    """Where an item's features are; None where there are none."""
-    path = folder / f"act_{key}.npy"
-    # Of `os`: to it an id too long for a name is no file, to `Path` a failure.
-    return path if "/" not in key and "\\" not in key and os.path.isfile(path) else None
-
-
-def read_both(
-    ids: Mapping[Side, Sequence[str]], folder: Path
-) -> tuple[
-    Float[np.ndarray, "item neuron"], Float[np.ndarray, "item neuron"], Int[np.ndarray, " item"], tuple[int, int]
-]:
-    """(features over the answer, over the other tokens, labels, (layers, neurons)) of the ids that have both.
-
-    Raises BadInput as `read_features`, and where no folder holds the other tokens.
-    """
-    places = [folder / OTHER, folder.parent / OTHER] if folder.name == ANSWER else [folder / OTHER]
-    beside = next((place for place in places if os.path.isdir(place)), None)
-    if beside is None:
-        raise BadInput(
-            f"{folder} holds the answer's tokens alone",
-            f"3-vs-1 needs the other tokens too, and no folder {OTHER} is there",
-            "read them, or choose 1-vs-1",
-        )
-    answer, labels, kept, shape = read_features(ids, answers_in(folder))
-    other, _, others, other_shape = read_features(ids, beside)
-    if shape != other_shape:
-        raise BadInput(
-            f"{folder} holds features of several models", f"{[shape, other_shape]}", "keep each in its folder"
-        )
-    row = {key: number for number, key in enumerate(others)}
-    both = [(number, row[key]) for number, key in enumerate(kept) if key in row]
-    if not both:
-        raise BadInput(f"{folder} holds features of different items", "no id has both regions", "read both of the same")
-    here, there = map(list, zip(*both, strict=True))
-    return answer[here], other[there], labels[here], shape
-
-
-def answers_in(folder: Path) -> Path:
-    """Where the answers' features lie: in the folder, or in the one of that name in it."""
-    inner = folder / ANSWER
-    return inner if os.path.isdir(inner) else folder
-
-
-def _array(path: Path) -> np.ndarray:
-    found = real(array(bytes_of(path, MAX_ARRAY, name=path.name), path.name), path.name)
-    if found.ndim != 2:
-        raise BadInput(f"{path.name} is no [layers, neurons]", f"its shape is {found.shape}", "write it again")
-    return np.asarray(found, dtype=np.float32)
 
 
 @contextmanager

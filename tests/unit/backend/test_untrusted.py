@@ -21,7 +21,7 @@ import pytest
 from backend import neuron_files, untrusted
 from backend.cli import cett, options, plans
 from backend.errors import BadInput
-from backend.identify.formats import limits, probes, questions, thunlp
+from backend.identify.formats import limits, probes, questions, thunlp, thunlp_features
 from backend.identify.formats import parquet as formats_parquet
 from backend.parquet import process, reading
 from backend.types.plan import Plan
@@ -37,7 +37,7 @@ DOORS: dict[str, Callable[[Path], object]] = {
     "a text": cett._text,
     "ids": thunlp.read_ids,
     "answers": thunlp.read_answers,
-    "features": thunlp._array,
+    "features": thunlp_features._array,
 }
 
 

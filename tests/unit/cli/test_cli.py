@@ -125,6 +125,14 @@ def test_explore_and_neuron_print_their_results(run: Run) -> None:
     assert status == 0 and len(NeuronCard.model_validate_json(out).promotes) == 3
 
 
+def test_cett_refuses_to_write_over_what_it_did_not_write(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}', "utf-8")
+    (tmp_path / "a.txt").write_text("Who?", "utf-8")
+    status, _, err = run("cett", "--text-file", str(tmp_path / "a.txt"), "--out", str(tmp_path / "config.npy"))
+    assert status == 2 and "config.json would be overwritten" in err and "holds something else" in err
+    assert (tmp_path / "config.json").read_text("utf-8") == '{"model_type": "llama"}'
+
+
 def test_cett_refuses_to_write_over_its_own_text(run: Run, tmp_path: Path) -> None:
     text = tmp_path / "notes.json"
     text.write_text("My lesson notes", "utf-8")
@@ -291,6 +299,9 @@ EARLY = [
     ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--by", "foo"),
     ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--alphas", ""),
     ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--controls", "99"),
+    ("compare", "--prompt", "Who?", "--own", "L1:N5=0.5", "--alphas", "0,2"),
+    ("compare", "--prompt", "Who?", "--own", "L1:N5=0.5", "--alphas", "0"),
+    ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--control-arms", ","),
     ("explore", "--prompt", "Who?", "--probe", "nobody"),
     ("explore", "--prompt", "Who?", "--top", "0"),
     ("neuron", "L1:N2", "--answer", "It is Cairo."),

@@ -106,6 +106,23 @@ def test_a_character_of_several_tokens_is_read_whole() -> None:
     assert found is not None and found.words == (6, 7) and found.log_odds == over.along[-1]
 
 
+@pytest.mark.parametrize("given", ["It is Jose\u0301, and so on.", "IT IS JOS\u00c9, AND SO ON."])
+def test_a_given_answer_that_its_tokenizer_changes_is_scored_as_its_tokens_have_it(given: str) -> None:
+    """Letters in another case or composition than the answer was written in: the same tokens are read."""
+    words = answer("It", " is", " Jos\u00e9", ",", " and", " so", " on", ".")
+    plain = of().score(WHO, "It is Jos\u00e9, and so on.", words, cett(8))
+    found = of().score(WHO, given, words, cett(8))
+    assert plain is not None and found is not None and found.words == plain.words
+    over = of().running()
+    over.read(cett(8)[2:3])
+    assert found.log_odds == plain.log_odds == over.along[-1]
+
+
+def test_a_probe_that_was_once_put_on_another_model_is_its_own_models_still() -> None:
+    found = of(PROBE.model_copy(update={"forced": "another"})).score(WHO, "Elon Musk", answer("Elon", " Musk"), cett(2))
+    assert found is not None and not found.forced
+
+
 def test_an_answer_without_a_token_has_no_score_and_one_without_words_that_answer_says_so() -> None:
     assert of().score(WHO, "", (), cett(0)) is None
     found = of().score(WHO, "Nortel?", answer("Nortel", "?"), cett(2))

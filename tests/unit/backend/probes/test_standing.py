@@ -158,6 +158,8 @@ def test_a_probe_from_a_file_has_no_calibration_and_says_so() -> None:
         "cut questions",
         "empty",
         "no numbers",
+        "no answers",
+        "no words",
     ],
 )
 def test_items_that_cannot_be_read_cost_the_chance_and_nothing_else(
@@ -175,6 +177,10 @@ def test_items_that_cannot_be_read_cost_the_chance_and_nothing_else(
         items[["question"]].to_parquet(folder / "items.parquet")
     elif damage == "other values":
         items.assign(start="a").to_parquet(folder / "items.parquet")
+    elif damage == "no words":
+        written = (folder / "questions.jsonl").read_text().splitlines()
+        asked = [Question.model_validate_json(line).model_copy(update={"text": "?!", "entity": ""}) for line in written]
+        (folder / "questions.jsonl").write_text("".join(one.model_dump_json() + "\n" for one in asked))
     elif damage == "no questions":
         (folder / "questions.jsonl").unlink()
     elif damage == "cut questions":
@@ -182,10 +188,21 @@ def test_items_that_cannot_be_read_cost_the_chance_and_nothing_else(
         (folder / "questions.jsonl.gz").write_bytes(lines[: len(lines) // 2])
         (folder / "questions.jsonl").unlink()
     else:
-        items = items[:0] if damage == "empty" else items.assign(log_odds=np.nan)
+        changed: dict[str, dict[str, Any]] = {"no numbers": {"log_odds": np.nan}, "no answers": {"response": None}}
+        items = items[:0] if damage == "empty" else items.assign(**changed[damage])
         items.to_parquet(folder / "items.parquet")
     found = ask("What is the capital of Egypt?", "It is Cairo.")
     assert found.calibration is None and found.note and "is not known" in told(found, 2.0).told[0]
+
+
+def test_questions_that_are_nothing_but_a_name_are_compared_by_it() -> None:
+    folder = made()
+    lines = (folder / "questions.jsonl").read_text().splitlines()
+    asked = [Question.model_validate_json(line) for line in lines]
+    asked = [one.model_copy(update={"entity": one.text}) for one in asked]
+    (folder / "questions.jsonl").write_text("".join(one.model_dump_json() + "\n" for one in asked))
+    found = ask("What is the capital of Egypt?", "The capital of Egypt is Cairo.")
+    assert found.calibration is not None and found.relation == "capital"
 
 
 def test_too_few_held_out_answers_give_no_chance() -> None:

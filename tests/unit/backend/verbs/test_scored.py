@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -101,10 +102,14 @@ def test_an_answer_is_scored_as_its_tokens_come_and_a_given_one_when_it_was_read
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma3_text", "falcon"])
+@pytest.mark.parametrize("is_copied", [True, False])
 def test_every_answer_of_a_comparison_is_scored_as_the_untouched_model_reads_it(
-    family: str, tiny: Callable[[str], LoadedModel], untouched: Callable[[str], Plain]
+    is_copied: bool, family: str, tiny: Callable[[str], LoadedModel], untouched: Callable[[str], Plain]
 ) -> None:
+    """Where a cache cannot be copied each answer is read behind its own prompt."""
     model, plain, watch = tiny(family), untouched(family), Listening()
+    if not is_copied:
+        model = replace(model, proof=replace(model.proof, copied=False, dropped=False))
     rule = {"position": "predicting"}
     asked = CompareRequest(
         prompt=PROMPT, neurons=NeuronSet.of(*WEIGHTS), alphas=(0.0, 1.0, 3.0), decoding=Decoding(max_new_tokens=NEW),

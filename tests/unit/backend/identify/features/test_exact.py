@@ -13,7 +13,7 @@ from backend.cli.main import main
 from backend.errors import BadInput
 from backend.forward.prompting import decode
 from backend.identify.features import exact
-from backend.identify.formats import thunlp
+from backend.identify.formats import thunlp, thunlp_features
 from backend.models.loaded import LoadedModel
 from backend.probes import library
 from backend.statistics import intervals
@@ -144,7 +144,7 @@ def test_the_other_tokens_are_found_where_the_authors_put_them(tmp_path: Path) -
     ids = thunlp.read_ids(written(tmp_path / "flat", ""))
     beside = written(tmp_path / "two", thunlp.ANSWER).parent
     for folder in (tmp_path / "flat", beside, beside / thunlp.ANSWER):
-        answer, other, labels, shape = thunlp.read_both(ids, folder)
+        answer, other, labels, shape = thunlp_features.read_both(ids, folder)
         assert shape == (2, 3) and labels.tolist() == [1, 0]
         assert answer[:, 0].tolist() == [1.0, 0.0] and other[:, 0].tolist() == [11.0, 10.0]
 

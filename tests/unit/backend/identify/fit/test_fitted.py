@@ -15,7 +15,7 @@ from backend.cli.main import main
 from backend.errors import BadInput
 from backend.identify.fit import fitted
 from backend.identify.fit.solver import path
-from backend.identify.formats import thunlp
+from backend.identify.formats import thunlp, thunlp_features
 from backend.layout import Layout
 from backend.models.loaded import LoadedModel
 from backend.probes import library
@@ -50,7 +50,7 @@ def published(folder: Path, items: int = 240) -> tuple[np.ndarray, np.ndarray]:
 def test_their_features_give_the_fit_that_our_solver_gives_and_a_score_on_items_it_did_not_see(data: Path) -> None:
     published(data)
     found = fitted.fit(data, data / "qids.json", TRAINING, "theirs")
-    features, labels, _, _ = thunlp.read_features(thunlp.read_ids(data / "qids.json"), data)
+    features, labels, _, _ = thunlp_features.read_features(thunlp.read_ids(data / "qids.json"), data)
     inside, outside = fitted._split(labels, TRAINING.held_out, 0)
     assert abs(len(outside) - len(labels) / 3) <= 1 and not set(inside) & set(outside)
     chosen = next(
@@ -79,7 +79,7 @@ def test_a_fit_on_all_items_is_the_authors_fit_and_says_that_nothing_was_held_ou
     published(data)
     training = Training(choice="fixed", c=100.0)
     found = fitted.fit(data, data / "qids.json", training, "theirs", all_items=True)
-    features, labels, _, _ = thunlp.read_features(thunlp.read_ids(data / "qids.json"), data)
+    features, labels, _, _ = thunlp_features.read_features(thunlp.read_ids(data / "qids.json"), data)
     weights = np.zeros(features.shape[1])
     for one in found.probe.neurons:
         weights[one.neuron.layer * WIDTH + one.neuron.index] = one.weight
@@ -137,7 +137,7 @@ def test_an_id_too_long_for_a_file_has_no_features(data: Path) -> None:
     ids = json.loads((data / "qids.json").read_text())
     ids["t"] += ["n" * 300, "\0", "../q1"]
     (data / "qids.json").write_text(json.dumps(ids))
-    assert len(thunlp.read_features(thunlp.read_ids(data / "qids.json"), data)[2]) == 240
+    assert len(thunlp_features.read_features(thunlp.read_ids(data / "qids.json"), data)[2]) == 240
 
 
 def test_features_of_another_model_are_refused(data: Path, tiny: Callable[[str], LoadedModel]) -> None:
@@ -213,7 +213,7 @@ def test_three_against_one_takes_the_other_tokens_of_both_sides_as_not_wrong(dat
         others[f"q{number}"] = np.random.default_rng(number).permutation(row)
         np.save(data / thunlp.OTHER / f"act_q{number}.npy", others[f"q{number}"].reshape(LAYERS, WIDTH))
     found = fitted.fit(data, data / "qids.json", training, "theirs")
-    answer, labels, kept, _ = thunlp.read_features(thunlp.read_ids(data / "qids.json"), data)
+    answer, labels, kept, _ = thunlp_features.read_features(thunlp.read_ids(data / "qids.json"), data)
     inside, _ = fitted._split(labels, training.held_out, 0)
     stacked = np.concatenate([answer[inside], np.stack([others[kept[place]] for place in inside])])
     against = np.concatenate([labels[inside], np.zeros_like(inside)])

@@ -18,7 +18,7 @@ from safetensors.numpy import save as save_safetensors
 from sklearn.linear_model import LogisticRegression
 
 from backend.errors import BadInput, BadNeurons
-from backend.identify.formats import probes, questions, thunlp
+from backend.identify.formats import probes, questions, thunlp, thunlp_features
 from backend.neurons import NeuronId
 from backend.types.plan import Source
 from backend.types.probe import Probe, ProbeNeuron
@@ -522,7 +522,7 @@ def test_features_in_the_authors_layout_are_read_back(tmp_path: Path) -> None:
     ids = thunlp.read_ids(tmp_path / "train_qids.json")
     assert ids == {"right": ("q0", "q2", "q4"), "wrong": ("q1", "q3", "q5")}
     assert thunlp.read_ids(tmp_path / "test_qids.json") == {"right": ("r0",), "wrong": ("r1",)}
-    answer, other, labels, shape = thunlp.read_both(ids, tmp_path)
+    answer, other, labels, shape = thunlp_features.read_both(ids, tmp_path)
     assert shape == (LAYERS, WIDTH) and labels.tolist() == [1, 1, 1, 0, 0, 0]
     order = np.array([1, 3, 5, 0, 2, 4])
     assert np.array_equal(answer, FEATURES[order].astype(np.float32))
@@ -608,7 +608,7 @@ def test_a_place_that_cannot_be_written_is_told_in_words(tmp_path: Path, monkeyp
     assert file.read_text() == "mine"
     written(tmp_path / "out")
     ids = thunlp.read_ids(tmp_path / "out" / "train_qids.json")
-    assert thunlp.read_both(ids, tmp_path / "out")[2].tolist() == [1, 0]
+    assert thunlp_features.read_both(ids, tmp_path / "out")[2].tolist() == [1, 0]
     full_after = iter(range(3))
     save = np.save
 
