@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator
 
 from backend.errors import BadSettings
 from backend.types.base import KEY, Strict
@@ -51,5 +51,15 @@ class ProbeRef(Strict):
     """
 
     name: RunName
-    digest: str = Field(pattern=KEY)
+    digest: str
     force: bool = Field(default=False, exclude_if=lambda force: not force)
+
+    @field_validator("digest")
+    @classmethod
+    def _digest(cls, value: str) -> str:
+        if not re.fullmatch(KEY, value):
+            raise ValueError(
+                f"the digest {value[:20]!r} is that of no probe: it has 64 digits, 0 to 9 and a to f; take the "
+                "one that the list of probes has beside the name"
+            )
+        return value

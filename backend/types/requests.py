@@ -104,6 +104,15 @@ class Asked(Strict):
             )
         return value
 
+    @model_validator(mode="after")
+    def _read(self) -> Self:
+        if self.system and not self.chat:
+            raise ValueError(
+                "a system text is given and the chat template is off, which alone would put it before the prompt: the "
+                "model would never read it; leave the system text empty, or turn the template on"
+            )
+        return self
+
 
 ScoredBy = Annotated[
     ProbeRef | None,

@@ -113,6 +113,24 @@ class Truth(Frozen):
     note: str
 
 
+def _as_run(request: Any) -> Any:
+    """A stored request as it was run. Requests once could bring a system text without the template that puts it before
+    the prompt, random twins of no kind, and alphas of no neurons: none of it was read or run, and none of it is told.
+    """
+    if not isinstance(request, Mapping):
+        return request
+    if request.get("system") and request.get("chat") is False:
+        request = {**request, "system": None}
+    if "text" in request:
+        request = {**request, "text": _as_run(request["text"])}
+    if "control_kinds" in request and not request["control_kinds"]:
+        request = {**request, "controls": 0}
+    others = request.get("own") or request.get("against")
+    if others and not request.get("neurons") and tuple(request.get("alphas", ())) not in ((), (0.0,)):
+        request = {**request, "alphas": ()}
+    return request
+
+
 Scored = Annotated[Score | None, Field(exclude_if=lambda score: score is None)]
 """By the request's probe. Not written where there is none: what was stored without reads and weighs as it did."""
 
@@ -135,7 +153,7 @@ class Exploration(Result):
     score: of the answer, by `request.probe`; None where no probe is named or the answer has no token.
     """
 
-    request: ExploreRequest
+    request: Annotated[ExploreRequest, BeforeValidator(_as_run)]
     model: ModelInfo
     tokens: tuple[TokenInfo, ...]
     answer: str
@@ -260,19 +278,6 @@ class Row(Frozen):
         )  # fmt: skip
 
 
-def _as_run(request: Any) -> Any:
-    """Requests once could ask for random twins of no kind, and for alphas of no neurons. None of them were run, which
-    `controls` = 0 and no `alphas` say today: so what is stored of them is still read."""
-    if not isinstance(request, Mapping):
-        return request
-    if "control_kinds" in request and not request["control_kinds"]:
-        request = {**request, "controls": 0}
-    others = request.get("own") or request.get("against")
-    if others and not request.get("neurons") and tuple(request.get("alphas", ())) not in ((), (0.0,)):
-        request = {**request, "alphas": ()}
-    return request
-
-
 class Comparison(Result):
     """All rows of one batch; the first is the baseline. `prompt_tokens` come before every answer."""
 
@@ -294,7 +299,7 @@ class NeuronCard(Result):
     cett, act [pos]: along the text asked about, else None.
     """
 
-    request: NeuronRequest
+    request: Annotated[NeuronRequest, BeforeValidator(_as_run)]
     model: ModelInfo
     neuron: NeuronId
     promotes: tuple[Logit, ...]

@@ -469,8 +469,19 @@ def test_the_stop_texts_of_a_link_are_asked_again_shown_and_can_be_taken_away() 
     assert asked(client)[-1].decoding.stop == ("He",) and address(app)["stop"] == '["He"]'
 
 
+def test_a_system_text_without_the_template_that_would_put_it_anywhere_is_told_and_kept() -> None:
+    client = FakeClient()
+    app = opened(client, prompt="Who?", chat="0", system="Be brief.")
+    assert not app.exception and not asked(client)
+    assert "the model would never read it" in everything(app)
+    app.button(key="ask-run").click().run().run()
+    assert not app.exception and not asked(client) and "the model would never read it" in everything(app)
+    kept = address(app)
+    assert "Be brief." in str(kept) and "Who?" in str(kept)
+
+
 SETTINGS = {
-    "chat": "0", "system": "Be brief.", "answer": "Cairo.", "max_new_tokens": "7", "temperature": "0.5",
+    "chat": "0", "answer": "Cairo.", "max_new_tokens": "7", "temperature": "0.5",
     "top_k": "3", "top_p": "0.001", "seed": "5", "stop": '["He"]', "k": "2", "population": "model",
 }  # fmt: skip
 
@@ -484,7 +495,7 @@ def test_the_settings_of_a_link_without_a_question_stand_in_the_form_and_run_ask
     assert address(again) == address(app), "a reload keeps them"
     app.button(key="ask-run").click().run().run()
     wanted = ExploreRequest(
-        prompt="Who is the CEO of Nortel?", chat=False, system="Be brief.", answer="Cairo.", neurons=PROBE.all,
+        prompt="Who is the CEO of Nortel?", chat=False, answer="Cairo.", neurons=PROBE.all,
         decoding=Decoding(max_new_tokens=7, temperature=0.5, top_k=3, top_p=0.001, seed=5, stop=("He",)),
         threshold=Threshold(k=2, population="model"), probe=NAMED,
     )  # fmt: skip

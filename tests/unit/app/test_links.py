@@ -352,7 +352,7 @@ def test_what_is_too_long_for_an_address_is_handed_over_to_be_kept() -> None:
 
 def test_a_request_put_into_a_view_comes_out_of_it() -> None:
     request = ExploreRequest(
-        prompt="Who?", chat=False, system="Be brief", answer="Me", decoding=Decoding(seed=4, temperature=0.5),
+        prompt="Who?", system="Be brief", answer="Me", decoding=Decoding(seed=4, temperature=0.5),
         threshold=Threshold(k=2, population="token"),
     )  # fmt: skip
     view = ExploreView(cell=Cell(1, 2), draft="old", score="usual").asking(request)

@@ -304,6 +304,7 @@ EARLY = [
     ("compare", "--prompt", "Who?", "--neurons", "L1:N5", "--control-arms", ","),
     ("explore", "--prompt", "Who?", "--probe", "nobody"),
     ("explore", "--prompt", "Who?", "--top", "0"),
+    ("explore", "--prompt", "Who?", "--no-chat", "--system", "Be brief."),
     ("neuron", "L1:N2", "--answer", "It is Cairo."),
     ("neuron", "L1:N2", "--system", "Be brief."),
     ("neuron", "L1:N2", "--no-chat"),

@@ -14,11 +14,14 @@ from pydantic import ValidationError
 from backend.neurons import NeuronSet
 from backend.types import (
     CompareRequest,
+    Comparison,
     Decoding,
+    Exploration,
     ExploreRequest,
     Frozen,
     IdentifyRequest,
     LensRequest,
+    NeuronCard,
     NeuronRequest,
     Threshold,
 )
@@ -26,6 +29,7 @@ from backend.types.identify import Consistency, Question, Sampling
 from backend.types.plan import Checks, Plan, Source, Training
 from backend.types.requests import MIN_TEMPERATURE, EachOnce
 from backend.verbs.table import VERBS
+from tests import fakes_app
 
 ASK = "What is the capital of Egypt?"
 NAMED = {"name": "mine", "digest": "0" * 64}
@@ -174,6 +178,39 @@ def test_decoding_outside_its_range_is_refused(field: str, value: Any) -> None:
 def test_a_comparison_that_cannot_be_is_refused_with_the_reason(fields: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         CompareRequest.model_validate({"prompt": ASK, "neurons": "L1:N2", **fields})
+
+
+@pytest.mark.parametrize("digest", ["ABC", "", "0" * 63, "g" * 64, "0" * 64 + "\n"])
+def test_a_digest_of_no_probe_is_told_with_where_one_is_found(digest: str) -> None:
+    with pytest.raises(ValidationError, match="take the one that the list of probes has beside the name"):
+        ExploreRequest.model_validate({"prompt": ASK, "probe": {"name": "mine", "digest": digest}})
+
+
+@pytest.mark.parametrize("kind", [ExploreRequest, CompareRequest])
+def test_a_system_text_that_no_template_would_put_before_the_prompt_is_refused(kind: type[Frozen]) -> None:
+    asked = {"prompt": ASK, "neurons": "L1:N2"}
+    with pytest.raises(ValidationError, match="the model would never read it; leave the system text empty"):
+        kind.model_validate(asked | {"chat": False, "system": "Be brief."})
+    for fine in ({"chat": False}, {"system": "Be brief."}, {"chat": False, "system": ""}):
+        kind.model_validate(asked | fine)
+
+
+def test_what_is_stored_of_requests_that_are_refused_today_is_still_read_as_it_was_run() -> None:
+    unread = {"chat": False, "system": "Be brief."}
+    explored = json.loads(fakes_app.exploration(ExploreRequest(prompt=ASK)).to_bytes())
+    explored["request"] |= unread
+    found = Exploration.model_validate(explored).request
+    assert found.system is None and not found.chat
+    card = NeuronRequest.model_validate({"neuron": "L1:N2", "text": {"prompt": ASK}})
+    told = json.loads(fakes_app.card(card).to_bytes())
+    told["request"]["text"] |= unread
+    text = NeuronCard.model_validate(told).request.text
+    assert text is not None and text.system is None
+    own = CompareRequest.model_validate({"prompt": ASK, "own": [{"neuron": "L1:N2", "alpha": 0.5}]})
+    compared = json.loads(fakes_app.comparison(own).to_bytes())
+    compared["request"] |= {"alphas": [0.0, 2.0], "control_kinds": [], **unread}
+    asked = Comparison.model_validate(compared).request
+    assert (asked.alphas, asked.controls, asked.system) == ((), 0, None) and asked.own == own.own
 
 
 def test_a_comparison_without_twins_may_leave_their_kinds_out() -> None:
