@@ -7,8 +7,7 @@ without padding; `answer pos` counts the answer's tokens alone. Logarithms are n
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -18,6 +17,7 @@ from backend.types.base import Array, Frozen, digest
 from backend.types.estimate import POSITION_RESAMPLES, Estimate
 from backend.types.requests import CompareRequest, ExploreRequest, LensRequest, NeuronRequest
 from backend.types.score import Score
+from backend.types.stored import as_run
 from backend.types.verbs import Result
 
 Role = Literal["template", "prompt", "answer"]
@@ -113,24 +113,6 @@ class Truth(Frozen):
     note: str
 
 
-def _as_run(request: Any) -> Any:
-    """A stored request as it was run. Requests once could bring a system text without the template that puts it before
-    the prompt, random twins of no kind, and alphas of no neurons: none of it was read or run, and none of it is told.
-    """
-    if not isinstance(request, Mapping):
-        return request
-    if request.get("system") and request.get("chat") is False:
-        request = {**request, "system": None}
-    if "text" in request:
-        request = {**request, "text": _as_run(request["text"])}
-    if "control_kinds" in request and not request["control_kinds"]:
-        request = {**request, "controls": 0}
-    others = request.get("own") or request.get("against")
-    if others and not request.get("neurons") and tuple(request.get("alphas", ())) not in ((), (0.0,)):
-        request = {**request, "alphas": ()}
-    return request
-
-
 Scored = Annotated[Score | None, Field(exclude_if=lambda score: score is None)]
 """By the request's probe. Not written where there is none: what was stored without reads and weighs as it did."""
 
@@ -153,7 +135,7 @@ class Exploration(Result):
     score: of the answer, by `request.probe`; None where no probe is named or the answer has no token.
     """
 
-    request: Annotated[ExploreRequest, BeforeValidator(_as_run)]
+    request: Annotated[ExploreRequest, BeforeValidator(as_run)]
     model: ModelInfo
     tokens: tuple[TokenInfo, ...]
     answer: str
@@ -281,7 +263,7 @@ class Row(Frozen):
 class Comparison(Result):
     """All rows of one batch; the first is the baseline. `prompt_tokens` come before every answer."""
 
-    request: Annotated[CompareRequest, BeforeValidator(_as_run)]
+    request: Annotated[CompareRequest, BeforeValidator(as_run)]
     model: ModelInfo
     prompt_tokens: tuple[TokenInfo, ...]
     rows: tuple[Row, ...]
@@ -299,7 +281,7 @@ class NeuronCard(Result):
     cett, act [pos]: along the text asked about, else None.
     """
 
-    request: Annotated[NeuronRequest, BeforeValidator(_as_run)]
+    request: Annotated[NeuronRequest, BeforeValidator(as_run)]
     model: ModelInfo
     neuron: NeuronId
     promotes: tuple[Logit, ...]

@@ -151,3 +151,17 @@ def test_the_finder_sees_what_it_is_for(find: Finder, source: str) -> None:
 )  # fmt: skip
 def test_the_finders_let_pass_what_is_no_such_thing(source: str) -> None:
     assert [line for find, _ in PLACES.values() for line in find(ast.parse(source))] == []
+
+
+def test_no_pattern_of_re_has_a_possessive_group() -> None:
+    """The first releases of Python 3.11 read such a group as if it were not there; `regex` reads it everywhere."""
+    possessive = re.compile(r"\)[*+?]\+|\(\?>|\}\+\)")
+    found = []
+    for path, source in (each for floor in EVERYWHERE for each in sources(floor)):
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                called = node.func.value
+                if isinstance(called, ast.Name) and called.id == "re":
+                    told = ast.get_source_segment(source, node) or ""
+                    found += [f"{path}:{node.lineno}"] if possessive.search(told) else []
+    assert found == []

@@ -19,6 +19,8 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+import regex
+
 from backend.errors import BadInput
 from backend.identify.formats.literals import CLOSES, MAX_DIGITS, Literal, NoLiteral, Tuple, Unclear
 from backend.identify.formats.printed import is_foreign, is_unread
@@ -69,8 +71,11 @@ _BYTES = re.compile(r"[bBuU](?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")", re.DOTA
 _QUOTED = r"(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
 _ROW = re.compile(rf"(?:\[1\]\s+{_QUOTED}(?:\s+{_QUOTED})*|{_QUOTED}(?:\s*,\s*{_QUOTED})+),?", re.DOTALL)
 """Texts of a list without its brackets, and of a vector as R prints it."""
-_ROW_CUT = re.compile(rf"{_QUOTED}(?:\s*+,\s*+{_QUOTED})*+\s*+,\s*+(?:\.\.\.|\u2026|'[^']*+|\"[^\"]*+)?", re.DOTALL)
-"""Of such a list, one that ends in a comma, in dots, or in a text that was opened and not closed."""
+_ROW_CUT = regex.compile(
+    rf"{_QUOTED}(?:\s*+,\s*+{_QUOTED})*+\s*+,\s*+(?:\.\.\.|\u2026|'[^']*+|\"[^\"]*+)?", regex.DOTALL
+)
+"""Of such a list, one that ends in a comma, in dots, or in a text that was opened and not closed. Of `regex`: the first
+releases of Python 3.11 read a group with a possessive quantifier as if it were not there."""
 _TEXT_OF_LIST = re.compile(r"(?P<mark>['\"])\s*\\*[\[{].*[\]}]\s*(?P=mark)", re.DOTALL)
 """A list that was written as a text twice."""
 _FORMULA = re.compile(r'="((?:[^"]|"")*)"')

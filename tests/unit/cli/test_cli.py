@@ -161,7 +161,7 @@ def test_every_option_reaches_the_request(run: Run, engine: FakeEngine, tmp_path
     file.write_bytes(write_csv(NeuronSet.of("L2:N9")))
     status, _, err = run(
         *COMPARE,
-        *("--neurons-file", str(file), "--own", "L0:N1=0.5,L0:N2=3", "--positions", "answer", "--no-chat"),
+        *("--neurons-file", str(file), "--own", "L0:N1=0.5,L0:N2=3", "--positions", "answer"),
         *("--control-kind", "free", "--control-kind", "layer", "--control-arms", "0,2", "--control-seed", "7"),
         *("--system", "Be brief."),
         *("--max-new-tokens", "5", "--temperature", "0.7", "--top-k", "9", "--top-p", "0.9", "--seed", "3"),
@@ -179,7 +179,6 @@ def test_every_option_reaches_the_request(run: Run, engine: FakeEngine, tmp_path
             "control_arms": [0, 2],
             "control_seed": 7,
             "positions": "answer",
-            "chat": False,
             "system": "Be brief.",
             "decoding": {
                 **{"max_new_tokens": 5, "temperature": 0.7, "top_k": 9, "top_p": 0.9, "seed": 3},
@@ -187,6 +186,9 @@ def test_every_option_reaches_the_request(run: Run, engine: FakeEngine, tmp_path
             },
         }
     )
+    assert run(*COMPARE, "--no-chat", "--json")[0] == 0
+    bare = engine.computed[-1]
+    assert isinstance(bare, CompareRequest) and not bare.chat
 
 
 def test_a_kind_of_control_that_is_named_twice_draws_its_twins_once(run: Run) -> None:
