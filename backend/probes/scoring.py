@@ -158,12 +158,9 @@ def _said(tokens: Sequence[TokenInfo], answer: str) -> str:
     """The answer as its tokens have it: a given one may be written otherwise, and its tokenizer changes letters (NFC,
     lower case). Where a token's text does not stand in the answer, what the tokens say is what the model read.
     """
-    lost = any(text.strip(_NONE) and start == stop for text, (start, stop) in _with_spans(tokens, answer))
+    placed = zip(tokens, _spans(tokens, answer), strict=True)
+    lost = any(token.text.strip(_NONE) and start == stop for token, (start, stop) in placed)
     return "".join(token.text for token in tokens) if lost else answer
-
-
-def _with_spans(tokens: Sequence[TokenInfo], answer: str) -> Iterator[tuple[str, tuple[int, int]]]:
-    return zip((token.text for token in tokens), _spans(tokens, answer), strict=True)
 
 
 def _places(tokens: Sequence[TokenInfo], answer: str, words: tuple[int, int]) -> list[int]:

@@ -696,8 +696,8 @@ def test_why_a_run_that_waits_cannot_be_stopped_is_told() -> None:
     def refuse(name: str) -> None:
         raise StoreError(f"The run {name} is being worked on", "another program has its folder open", "stop it there")
 
-    client.runs.stop = refuse  # type: ignore[method-assign]
-    app.button(key="stop-mine").click().run()
+    with mock.patch.object(client.runs, "stop", refuse):
+        app.button(key="stop-mine").click().run()
     assert "The run mine is being worked on" in "".join(str(one.value) for one in app.error)
 
 

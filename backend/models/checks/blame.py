@@ -10,6 +10,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from transformers import CONFIG_MAPPING
@@ -68,7 +69,7 @@ def culprit(values: Mapping[str, Any], reads: Callable[[Mapping[str, Any]], bool
         if not reads({key: held for key, held in values.items() if key != name}):
             continue
         if isinstance(value, dict):
-            inner = culprit(value, lambda part, name=name: reads({**values, name: part}))  # type: ignore[misc]
+            inner = culprit(value, partial(_reads_with, values, name, reads))
             if inner is not None:
                 return f"{name}.{inner[0]}", inner[1]
         return name, value
@@ -80,6 +81,13 @@ def _made(values: Mapping[str, Any]) -> Any:
     plain = PreTrainedConfig._decode_special_floats({**values})
     config = CONFIG_MAPPING[values["model_type"]].from_dict(plain).get_text_config()
     return config if config.model_type else None
+
+
+def _reads_with(
+    values: Mapping[str, Any], name: str, reads: Callable[[Mapping[str, Any]], bool], part: Mapping[str, Any]
+) -> bool:
+    """Whether the fields are read with this part in the place of the one of that name."""
+    return reads({**values, name: part})
 
 
 def _reads(values: Mapping[str, Any]) -> bool:
