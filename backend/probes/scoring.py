@@ -24,10 +24,10 @@ from backend.probes import library
 from backend.types import Asked, ModelInfo, TokenInfo
 from backend.types.names import ProbeRef
 from backend.types.probe import Probe
-from backend.types.score import Score
+from backend.types.score import Score, Standing
 
 if TYPE_CHECKING:
-    from backend.probes.standing import Standing
+    from backend.probes.standing import Calibration
 
 _NONE = " \t\n\r\ufffd"
 """What a token may have for text and stand nowhere: a part of a character has the mark of one."""
@@ -101,33 +101,27 @@ class Scorer:
         along = self.running()
         along.read(cett)
         said = _said(tokens, answer)
-        told = standing(self.probe, self.folder, asked, said)
+        told, calibration = standing(self.probe, self.folder, asked, said)
         places = [] if told.words is None else _places(tokens, said, told.words)
         log_odds = None
         if places:
             over = self.running()
             over.read(cett[places])
             log_odds = over.along[-1]
-        return held_to(self.named, along.along, log_odds, told, self.is_forced)
+        return held_to(self.named, along.along, log_odds, told, calibration, self.is_forced)
 
 
 def held_to(
-    named: ProbeRef, along: Sequence[float], log_odds: float | None, told: Standing, is_forced: bool = False
+    named: ProbeRef,
+    along: Sequence[float],
+    log_odds: float | None,
+    told: Standing,
+    calibration: Calibration | None,
+    is_forced: bool = False,
 ) -> Score:
     """A score with what it can be held to: the share of held-out answers like it, and how far the question lies."""
-    return Score(
-        probe=named,
-        along=tuple(along),
-        words=told.words,
-        log_odds=log_odds,
-        chance=None if told.calibration is None or log_odds is None else told.calibration.at(log_odds),
-        distances=told.distances,
-        nearest=told.nearest,
-        relation=told.relation,
-        otherwise=told.otherwise,
-        note=told.note,
-        forced=is_forced,
-    )
+    chance = None if calibration is None or log_odds is None else calibration.at(log_odds)
+    return Score(**dict(told), probe=named, along=tuple(along), log_odds=log_odds, chance=chance, forced=is_forced)
 
 
 @dataclass(eq=False)

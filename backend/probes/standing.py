@@ -31,7 +31,7 @@ from backend.types import Asked
 from backend.types.estimate import CALIBRATION_RESAMPLES, Estimate
 from backend.types.identify import Question
 from backend.types.probe import Probe
-from backend.types.score import Chance, Distance, Kind
+from backend.types.score import Chance, Distance, Kind, Standing
 
 TAIL = 0.01
 """Share of the held-out questions at either end, beyond which a question counts as outside."""
@@ -70,21 +70,9 @@ class Calibration:
         return Chance(wrong=wrong, balance=self.wrong / self.n)
 
 
-@dataclass(frozen=True)
-class Standing:
-    """How a question and its answer stand to a probe's own. Fields as in `backend.types.score.Score`."""
-
-    words: tuple[int, int] | None = None
-    calibration: Calibration | None = None
-    distances: tuple[Distance, ...] = ()
-    nearest: str = ""
-    relation: str = ""
-    otherwise: tuple[str, ...] = ()
-    note: str = ""
-
-
-def standing(probe: Probe, folder: Path, asked: Asked, response: str) -> Standing:
-    """How this question and its answer stand to the probe, whose own lie in `folder`."""
+def standing(probe: Probe, folder: Path, asked: Asked, response: str) -> tuple[Standing, Calibration | None]:
+    """How this question and its answer stand to the probe, whose own lie in `folder`; and what its scores are worth,
+    where it brings enough held-out answers."""
     question = _bare(asked.prompt, probe)
     rule = probe.plan.words if probe.plan is not None else "blind"
     span = answering(response, Question(id="", text=question, answers=("",)), "wrong", rule)
@@ -92,16 +80,15 @@ def standing(probe: Probe, folder: Path, asked: Asked, response: str) -> Standin
     try:
         ground = _ground(folder, probe)
     except _NoItemsError as error:
-        return Standing(words=found, note=str(error))
+        return Standing(words=found, note=str(error)), None
     nearest, likeness = ground.nearest(question)
     values: dict[Kind, float] = {
         "nearest": likeness,
         "words": _share_known(question, ground.vocabulary),
         **_lengths(question, response, response[span.start : span.end] if span is not None else ""),
     }
-    return Standing(
+    told = Standing(
         words=found,
-        calibration=ground.calibration,
         distances=tuple(
             _distance(kind, value, ground.held[kind])
             for kind, value in values.items()
@@ -112,6 +99,7 @@ def standing(probe: Probe, folder: Path, asked: Asked, response: str) -> Standin
         otherwise=_otherwise(asked),
         note="" if ground.calibration else f"Fewer than {FEWEST} answers of either side were held out.",
     )
+    return told, ground.calibration
 
 
 def warm(probe: Probe, folder: Path) -> None:

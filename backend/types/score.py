@@ -70,39 +70,47 @@ class Chance(Frozen):
         return f"{level} ({percent(self.wrong.value)} of such were wrong, n = {self.wrong.n})"
 
 
-class Score(Frozen):
-    """A probe's score of one answer, and what it can be held to.
+class Standing(Frozen):
+    """How a question and its answer stand to the questions that a probe was made from.
 
-    along: log-odds of "wrong" over the answer up to each of its tokens, [answer pos].
     words: characters of the answer that answer, by the rule that the probe's answers were read by; None where it
-        finds none. log_odds: over their tokens, as the probe's own answers were read; None where no token is theirs.
-    chance: None where the probe brings no held-out answers, and then `note` says why. nearest: the probe's question
-        that is most like this one, `relation` its kind; '' where none shares a word with it.
-    otherwise: what was asked otherwise than the probe's questions were, each a clause.
-    forced: whether the probe was made for another model and put on this one all the same.
+        finds none. nearest: the probe's question that is most like this one, `relation` its kind; '' where none
+        shares a word with it. otherwise: what was asked otherwise than the probe's questions were, each a clause.
+    note: why no share of wrong answers is known; '' where one is.
     """
 
-    probe: ProbeRef
-    along: tuple[float, ...]
     words: tuple[int, int] | None = None
-    log_odds: float | None = None
-    chance: Chance | None = None
     distances: tuple[Distance, ...] = ()
     nearest: str = ""
     relation: str = ""
     otherwise: tuple[str, ...] = ()
     note: str = ""
+
+    @property
+    def outside(self) -> tuple[Distance, ...]:
+        """The distances at which this question lies beyond those that the probe was made from."""
+        return tuple(one for one in self.distances if one.outside)
+
+
+class Score(Standing):
+    """A probe's score of one answer, and what it can be held to.
+
+    along: log-odds of "wrong" over the answer up to each of its tokens, [answer pos].
+    log_odds: over the tokens of `words`, as the probe's own answers were read; None where no token is theirs.
+    chance: None where the probe brings no held-out answers.
+    forced: whether the probe was made for another model and put on this one all the same.
+    """
+
+    probe: ProbeRef
+    along: tuple[float, ...]
+    log_odds: float | None = None
+    chance: Chance | None = None
     forced: bool = False
 
     @property
     def chances(self) -> tuple[float, ...]:
         """`along` as numbers of 0..1. No shares of wrong answers: `chance` is, for the words that answer."""
         return tuple((1 / (1 + np.exp(-np.clip(self.along, -500, 500)))).tolist())
-
-    @property
-    def outside(self) -> tuple[Distance, ...]:
-        """The distances at which this question lies beyond those that the probe was made from."""
-        return tuple(one for one in self.distances if one.outside)
 
     @property
     def told(self) -> tuple[str, ...]:

@@ -14,12 +14,12 @@ import pytest
 from backend.parquet import reading
 from backend.probes import library
 from backend.probes.scoring import held_to
-from backend.probes.standing import Standing, standing
+from backend.probes.standing import Calibration, standing
 from backend.statistics.scores import calibrated
 from backend.types import Asked
 from backend.types.identify import Question
 from backend.types.names import ProbeRef
-from backend.types.score import Score
+from backend.types.score import Score, Standing
 from tests.fakes import probe
 
 SHIPPED = "smollm2-135m-instruct"
@@ -56,13 +56,13 @@ def made(wrong: int = 60, right: int = 60, name: str = "mine") -> Path:
     return folder
 
 
-def ask(question: str, answer: str, name: str = "mine", **how: Any) -> Standing:
+def ask(question: str, answer: str, name: str = "mine", **how: Any) -> tuple[Standing, Calibration | None]:
     folder = library.SHIPPED / name if name == SHIPPED else library.folder_of(name)
     return standing(library.read(name), folder, Asked.model_validate({"prompt": question, **how}), answer)
 
 
-def told(found: Standing, log_odds: float | None) -> Score:
-    return held_to(ProbeRef(name="mine", digest="0" * 64), (0.0,), log_odds, found)
+def told(found: Standing, curve: Calibration | None, log_odds: float | None) -> Score:
+    return held_to(ProbeRef(name="mine", digest="0" * 64), (0.0,), log_odds, found, curve)
 
 
 def outside(found: Standing) -> set[str]:
@@ -71,22 +71,22 @@ def outside(found: Standing) -> set[str]:
 
 def test_a_question_of_the_same_kind_has_a_chance_with_its_interval_and_its_number() -> None:
     made()
-    found = ask("What is the capital of Egypt?", "The capital of Egypt is Cairo.")
-    assert not outside(found) and found.words is not None and found.calibration is not None
+    found, curve = ask("What is the capital of Egypt?", "The capital of Egypt is Cairo.")
+    assert not outside(found) and found.words is not None and curve is not None
     assert "The capital of Egypt is Cairo."[slice(*found.words)] == "Cairo"
-    assert (found.calibration.n, found.calibration.wrong) == (40, 20)
-    said = " ".join(told(found, 3.0).told)
+    assert (curve.n, curve.wrong) == (40, 20)
+    said = " ".join(told(found, curve, 3.0).told)
     assert "like the wrong answers that the probe was trained on" in said and "n = 40" in said
     assert "balanced by design (50 % wrong)" in said and "What is the capital of Land" in said
     assert (
-        "like the right answers" in told(found, -3.0).told[0]
-        and "between the right and the wrong" in told(found, 0.0).told[0]
+        "like the right answers" in told(found, curve, -3.0).told[0]
+        and "between the right and the wrong" in told(found, curve, 0.0).told[0]
     )
 
 
 def test_the_chance_rises_with_the_score_lies_in_its_interval_and_is_held_at_the_ends() -> None:
     made()
-    curve = ask("What is the capital of Egypt?", "It is Cairo.").calibration
+    curve = ask("What is the capital of Egypt?", "It is Cairo.")[1]
     assert curve is not None
     found = [curve.at(score) for score in np.linspace(-9, 9, 50)]
     assert all(one.wrong.low <= one.wrong.value <= one.wrong.high for one in found)
@@ -118,32 +118,32 @@ def test_the_calibration_is_near_the_truth_that_made_the_scores() -> None:
 )
 def test_a_question_that_lies_outside_gets_no_chance_and_is_told_so(question: str, answer: str, why: str) -> None:
     made()
-    found = ask(question, answer)
+    found, curve = ask(question, answer)
     assert why in outside(found)
-    (said,) = told(found, 2.0).told
+    (said,) = told(found, curve, 2.0).told
     assert "outside what the probe was made from" in said and "means nothing here" in said
-    assert "were wrong" not in said and "means nothing" in told(found, 2.0).brief
+    assert "were wrong" not in said and "means nothing" in told(found, curve, 2.0).brief
 
 
 @pytest.mark.parametrize("how", [{"system": "Be brief."}, {"chat": False}])
 def test_a_question_put_otherwise_than_the_probe_s_gets_no_chance(how: dict[str, Any]) -> None:
     made()
-    (said,) = told(ask("What is the capital of Egypt?", "The capital of Egypt is Cairo.", **how), 2.0).told
+    (said,) = told(*ask("What is the capital of Egypt?", "The capital of Egypt is Cairo.", **how), 2.0).told
     assert "and they were not" in said and "were wrong" not in said
 
 
 def test_an_answer_without_words_that_answer_gets_no_chance() -> None:
     made()
-    found = ask("What is the capital of Egypt?", "What is the capital of Egypt?")
-    assert found.words is None and "No words that answer" in told(found, None).told[0]
+    found, curve = ask("What is the capital of Egypt?", "What is the capital of Egypt?")
+    assert found.words is None and "No words that answer" in told(found, curve, None).told[0]
 
 
 def test_a_probe_from_a_file_has_no_calibration_and_says_so() -> None:
     folder = library.folder_of("theirs")
     folder.mkdir(parents=True)
     library.write(folder, probe("theirs").model_copy(update={"imported": "theirs.csv"}), {})
-    found = ask("What is the capital of Egypt?", "It is Cairo.", "theirs")
-    assert found.calibration is None and not found.distances and "came from a file" in told(found, 2.0).told[0]
+    found, curve = ask("What is the capital of Egypt?", "It is Cairo.", "theirs")
+    assert curve is None and not found.distances and "came from a file" in told(found, curve, 2.0).told[0]
 
 
 @pytest.mark.parametrize(
@@ -191,8 +191,8 @@ def test_items_that_cannot_be_read_cost_the_chance_and_nothing_else(
         changed: dict[str, dict[str, Any]] = {"no numbers": {"log_odds": np.nan}, "no answers": {"response": None}}
         items = items[:0] if damage == "empty" else items.assign(**changed[damage])
         items.to_parquet(folder / "items.parquet")
-    found = ask("What is the capital of Egypt?", "It is Cairo.")
-    assert found.calibration is None and found.note and "is not known" in told(found, 2.0).told[0]
+    found, curve = ask("What is the capital of Egypt?", "It is Cairo.")
+    assert curve is None and found.note and "is not known" in told(found, curve, 2.0).told[0]
 
 
 def test_questions_that_are_nothing_but_a_name_are_compared_by_it() -> None:
@@ -201,22 +201,22 @@ def test_questions_that_are_nothing_but_a_name_are_compared_by_it() -> None:
     asked = [Question.model_validate_json(line) for line in lines]
     asked = [one.model_copy(update={"entity": one.text}) for one in asked]
     (folder / "questions.jsonl").write_text("".join(one.model_dump_json() + "\n" for one in asked))
-    found = ask("What is the capital of Egypt?", "The capital of Egypt is Cairo.")
-    assert found.calibration is not None and found.relation == "capital"
+    found, curve = ask("What is the capital of Egypt?", "The capital of Egypt is Cairo.")
+    assert curve is not None and found.relation == "capital"
 
 
 def test_too_few_held_out_answers_give_no_chance() -> None:
     made(wrong=15, right=90)
-    found = ask("What is the capital of Egypt?", "The capital of Egypt is Cairo.")
-    assert found.calibration is None and "Fewer than 10" in told(found, 2.0).told[0]
+    found, curve = ask("What is the capital of Egypt?", "The capital of Egypt is Cairo.")
+    assert curve is None and "Fewer than 10" in told(found, curve, 2.0).told[0]
 
 
 def test_items_made_anew_are_read_anew() -> None:
     folder = made()
-    before = ask("What is the capital of Egypt?", "The capital of Egypt is Cairo.").calibration
+    before = ask("What is the capital of Egypt?", "The capital of Egypt is Cairo.")[1]
     items = pd.read_parquet(folder / "items.parquet")
     items.assign(log_odds=items["log_odds"] * 3).to_parquet(folder / "items.parquet")
-    after = ask("What is the capital of Egypt?", "The capital of Egypt is Cairo.").calibration
+    after = ask("What is the capital of Egypt?", "The capital of Egypt is Cairo.")[1]
     assert before is not None and after is not None and before != after
 
 
@@ -228,8 +228,9 @@ def test_the_shipped_probe_needs_no_new_make_and_few_of_its_own_held_out_questio
     held = items[items["held_out"]]
     suffix = " Respond with the answer only, without any explanation."
     found = [ask(asked[row.question].text + suffix, str(row.response), SHIPPED) for row in held.itertuples(index=False)]
-    assert found[0].calibration is not None and found[0].calibration.n == len(held)
+    curve = found[0][1]
+    assert curve is not None and curve.n == len(held)
     # Five measures, each with at most 2 % beyond its ends.
-    assert sum(bool(outside(one)) for one in found) <= 0.1 * len(held)
+    assert sum(bool(outside(one)) for one, _ in found) <= 0.1 * len(held)
     for nonsense in ("asdf qwer zxcv", "Write a poem about the sea.", "日本の首都はどこですか。", "???"):
-        assert outside(ask(nonsense, "It is so.", SHIPPED))
+        assert outside(ask(nonsense, "It is so.", SHIPPED)[0])
