@@ -27,7 +27,8 @@ _DONE = r"(?:[a-z]+(?:ed|tten|wn)|made|born|found|built|held|won|sung|led|set|sp
 _NOT = (
     # "Did not" needs its verb, and what "cannot" be done in a place may still be there.
     r"(?:(?:(?<!do )(?<!does )(?<!did )(?<!can )(?<!could )not|never|neither|nor|no longer|rather than|instead of"
-    r"|(?<!none )(?<!no )other than|hardly|scarcely|by no means|in no way)(?: be| been| have been)?"
+    r"|(?<!none )(?<!no )other than|hardly|scarcely|by no means|in no way|(?<!not )unlike"
+    r"|as opposed to|far from being|(?:is|was|are|were) nothing like)(?: be| been| have been)?"
     rf"(?:(?: (?:widely|commonly|usually|generally|officially))? {_DONE}(?= (?:in|at|by|as)(?: |$)))?"
     r"|(?:can|could) not (?:be|have been))"
 )
