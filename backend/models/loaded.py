@@ -18,6 +18,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from backend.errors import UnsupportedModel
+from backend.forward import products
 from backend.models.hooks import Tree, bridge_outs, plain_outs, refuse_experts
 from backend.models.selfcheck import Proof, prove
 from backend.types import ModelInfo
@@ -97,12 +98,14 @@ def wrap(
         )
     hf_model.eval().requires_grad_(False)
     plain = twin(hf_model)
+    is_fast = products.take(plain) > 0
     bridge = _bridge(hf_model, tokenizer, name, source)
     bridged = bridge_outs(bridge)
     outs = plain_outs(plain, bridged)
     refuse_experts(plain, outs)
     norms = tuple(output_directions(out).float().norm(dim=1) for out in outs)
-    info = _info(plain, tokenizer, norms, name=name, fingerprint=fingerprint, device=device, dtype=dtype)
+    named = {"name": name, "fingerprint": fingerprint, "device": device, "dtype": dtype}
+    info = _info(plain, tokenizer, norms, **named).model_copy(update={"fast_products": is_fast})
     model = LoadedModel(info, bridge, plain, tokenizer, outs, bridged, norms, _ends(plain, tokenizer))
     proof = prove(model)
     return replace(model, proof=proof, info=info.model_copy(update={"notes": proof.notes}))

@@ -48,6 +48,8 @@ class ModelInfo(Frozen):
     device: str
     versions: dict[str, str]
     experts: tuple[tuple[int, int], ...] = Field(default=(), exclude_if=lambda experts: not experts)
+    fast_products: bool = Field(default=False, exclude_if=lambda taken: not taken)
+    """Whether products of few tokens are taken the way that is fast for them (`backend.forward.products`)."""
     notes: tuple[str, ...] = ()
     """A sentence each: what its files ask for and do not get here, and what is done in a slower way for this model
     because the usual one was found to differ."""
