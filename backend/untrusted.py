@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import math
 import os
 import stat
@@ -22,6 +23,8 @@ from typing import IO, Any, TypeVar
 import numpy as np
 
 from backend.errors import BadInput, ModelUnreadable
+
+log = logging.getLogger(__name__)
 
 L = TypeVar("L")
 _ARRAY, _ARCHIVE = b"\x93NUMPY", b"PK"
@@ -82,7 +85,7 @@ def no_panic() -> Iterator[None]:
     """Within the block, what a library in Rust cannot go on from is an error like any other.
 
     PyO3 raises it beside `Exception`, so that nothing which outlives errors outlives it: a thread would end without a
-    word. The tokenizers are such a library. Raises ModelUnreadable in its place.
+    word. The tokenizers are such a library, and the only one that was seen to. Raises ModelUnreadable in its place.
     """
     try:
         yield
@@ -90,9 +93,10 @@ def no_panic() -> Iterator[None]:
         # Its class is made in Rust, and stands in no module that could be imported.
         if type(error).__name__ != "PanicException":
             raise
+        log.info("a library in Rust broke off", exc_info=True)
         raise ModelUnreadable(
-            "The model's files break the library that reads them",
-            clause(str(error)),
+            "The model's tokenizer cannot be used",
+            "the parts of its files contradict each other, and the library that reads them broke off",
             "fetch them again, or choose another model",
         ) from error
 

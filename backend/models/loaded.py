@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import importlib.metadata
+import logging
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,6 +23,8 @@ from backend.forward import products
 from backend.models.hooks import Tree, bridge_outs, plain_outs, refuse_experts
 from backend.models.selfcheck import Proof, prove
 from backend.types import ModelInfo
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,10 +124,10 @@ def _bridge(hf_model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name:
     except (torch.OutOfMemoryError, MemoryError):
         raise
     except Exception as error:  # an adapter that does not fit fails with whatever it runs into
-        first = (str(error).strip() or type(error).__name__).split("\n")[0].split(" Available ")[0]
+        log.info("%s: TransformerLens cannot be put around it", name, exc_info=True)
         raise UnsupportedModel(
             f"{name} cannot be taken apart",
-            f"TransformerLens does not know this form of {type(hf_model).__name__} ({first[:160].rstrip('.:')})",
+            f"TransformerLens does not know this form of {type(hf_model).__name__}",
             "choose a model of the table or of a known family",
         ) from error
 

@@ -208,6 +208,8 @@ def _config(folder: Path) -> tuple[Any, bool]:
         # What stands there is never read, and no row of the embedding can be kept for it.
         config.pad_token_id = None
     _plain_forward(config)
+    with folders.told(folder):
+        fields.settle_window(config)
     partial = config is not whole
     if partial:
         # The whole model goes by its own setting, whatever its text part says.
@@ -270,7 +272,8 @@ def _out_of_memory(name: str, device: str) -> ModelTooLarge:
 
 def _tokenizer(name: str, folder: Path) -> Any:
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        with no_panic():
+            return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except MemoryError as error:
         raise _out_of_memory(name, "cpu") from error
     except Exception as error:  # a damaged file surfaces as whatever its reader runs into

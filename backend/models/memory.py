@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from backend.errors import ModelTooLarge, UnsupportedModel
-from backend.models.checks.fault import Fault, shown
+from backend.models.checks.fields import ONE_COUNT, hold
 from backend.models.devices import BYTES, Device, free_bytes
 from backend.models.registry import TABLE, ModelRow
 
@@ -83,8 +83,7 @@ def _number(config: Any, name: str) -> int | None:
         value = [getattr(layers[layer], name, None) for layer in range(config.num_hidden_layers)]
     values = [one for one in (value if isinstance(value, (list, tuple)) else [value]) if one is not None]
     for one in values:
-        if isinstance(one, bool) or not isinstance(one, int) or one < 1:
-            raise Fault(f"its config.json says that {name} is {shown(one)}, where a whole number of at least 1 belongs")
+        hold(name, one, ONE_COUNT)
     return max(values, default=None)
 
 

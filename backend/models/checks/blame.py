@@ -20,7 +20,17 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from backend.models import memory
 from backend.models.checks.fault import FIELD, Fault, shown
-from backend.models.checks.fields import FRACTION, NAME, POSITIVE, ROTARY, ROTARY_RULES, hold, is_number, parts
+from backend.models.checks.fields import (
+    FRACTION,
+    NAME,
+    POSITIVE,
+    ROTARY,
+    ROTARY_RULES,
+    hold,
+    is_number,
+    parts,
+    without_point,
+)
 
 _ACTIVATIONS = ("hidden_act", "activation_function", "hidden_activation", "activation", "act_fn")
 _NEEDED = {
@@ -54,7 +64,9 @@ def field(config: Mapping[str, Any], error: Exception) -> Fault:
         found = _unbuilt(config) if _reads(config) else culprit(config, _reads)
     if found is not None:
         name, value = found
-        return Fault(f"its config.json says that {name} is {shown(value)}, {_expected(config, name, value)}")
+        expected = _expected(config, name, value)
+        instead = without_point(value) if "a whole number" in expected else ""
+        return Fault(f"its config.json says that {name} is {shown(value)}, {expected}", instead)
     odd = min((name for name in config if _is_odd(config, name)), key=lambda name: _oddity(config[name]), default=None)
     return Fault(
         f"no model of type {config.get('model_type')!r} can be built by its config.json, and Transformers, which tries "

@@ -1,4 +1,4 @@
-"""The fields of a configuration, by type and bounds, before anything is built of it.
+"""The fields of a configuration, by type and bounds, before a model is built of it.
 
 Owns what the usual fields must be, whatever the family: counts, widths, epsilons, rotary positions, number formats.
 A field that is not there, or null, is the family's own to judge. Refuses values that no model can have, and, as a limit
@@ -25,8 +25,12 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _is_whole(value: Any) -> bool:
+    return type(value) is int
+
+
 def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 1
+    return _is_whole(value) and value >= 1
 
 
 def _each(rule: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -40,7 +44,9 @@ def _each(rule: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return fits
 
 
-COUNT: Rule = (_each(_is_count), "a whole number of at least 1")
+ONE_COUNT: Rule = (_is_count, "a whole number of at least 1")
+COUNT: Rule = (_each(_is_count), ONE_COUNT[1])
+_WHOLE = _each(_is_whole)
 POSITIVE: Rule = (_each(lambda value: is_number(value) and value > 0), "a number above 0")
 EPSILON: Rule = (_each(lambda value: is_number(value) and value >= 0), "a number of at least 0")
 NUMBER: Rule = (_each(is_number), "a number")
@@ -84,6 +90,8 @@ ROTARY_RULES: dict[str, Rule] = {
 ROTARY = ("rope_parameters", "rope_scaling")
 _TEXT = ("text_config", "decoder", "generator", "language_config", "llm_config")
 _FORMATS = ("dtype", "torch_dtype")
+_WINDOWS = ("sliding_window", "attention_chunk_size", "layer_types")
+"""What a cache of Transformers goes by."""
 
 
 def parts(config: Mapping[str, Any], only: tuple[str, ...] = _TEXT) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -105,7 +113,8 @@ def check(config: Mapping[str, Any]) -> None:
         for name in ROTARY:
             _check_rotary(f"{before}{name}", part.get(name))
         _check_context(before, part)
-        _check_window(before, part)
+        if isinstance(part.get("sliding_window"), str):
+            hold(f"{before}sliding_window", part["sliding_window"], NUMBER)
         _check_format(before, part)
 
 
@@ -113,7 +122,21 @@ def hold(name: str, value: Any, rule: Rule) -> None:
     """Let pass a value that keeps to a rule. Raises Fault, with the field as `name` calls it."""
     fits, words = rule
     if not fits(value):
-        raise Fault(f"its config.json says that {name} is {shown(value)}, where {words} belongs")
+        says = f"its config.json says that {name} is {shown(value)}, where {words} belongs"
+        raise Fault(says, without_point(value, fits))
+
+
+def without_point(value: Any, fits: Callable[[Any], bool] = _WHOLE) -> str:
+    """What to do about a value that only fits once its whole numbers, as 1200.0, are written as such; else nothing.
+
+    They are not read as if they were: the configuration's class refuses them wherever Transformers opens the file.
+    """
+    listed = value if isinstance(value, list) else [value]
+    meant = [int(one) if isinstance(one, float) and one.is_integer() else one for one in listed]
+    alike = all(type(one) is type(other) for one, other in zip(meant, listed, strict=True))
+    if alike or not fits(meant if isinstance(value, list) else meant[0]):
+        return ""
+    return f"write {shown(meant if isinstance(value, list) else meant[0])} there, without a decimal point"
 
 
 def _check_rotary(name: str, value: Any) -> None:
@@ -136,15 +159,23 @@ def _check_context(before: str, part: Mapping[str, Any]) -> None:
         hold(f"{before}max_position_embeddings", value, COUNT)
 
 
-def _check_window(before: str, part: Mapping[str, Any]) -> None:
-    """A window only counts where a layer slides; elsewhere some files say 0 or -1 for none."""
-    value, kinds = part.get("sliding_window"), part.get("layer_types")
-    if value is None or isinstance(value, bool):
+def settle_window(config: Any) -> None:
+    """Let pass a window that holds a token, in a configuration as its class read it. Raises Fault.
+
+    Where no layer slides, some files say 0 or -1 for none, and only the class knows whether one does. A window that the
+    family has not at all goes: its forward sees every token, and its cache would drop some all the same.
+    """
+    usual = type(config)()
+    for name in _WINDOWS:
+        if name in vars(config) and not hasattr(usual, name):
+            setattr(config, name, None)
+    value, kinds = getattr(config, "sliding_window", None), getattr(config, "layer_types", None)
+    if value is None or (kinds is not None and "sliding_attention" not in kinds) or ONE_COUNT[0](value):
         return
-    if isinstance(kinds, list) and "sliding_attention" in kinds:
-        hold(f"{before}sliding_window", value, COUNT)
-    elif isinstance(value, str):
-        hold(f"{before}sliding_window", value, NUMBER)
+    raise Fault(
+        f"its config.json says that sliding_window is {shown(value)}, where {ONE_COUNT[1]} belongs",
+        without_point(value, _is_count) or "write how many tokens a layer looks back there, or null where none slides",
+    )
 
 
 def _check_format(before: str, part: Mapping[str, Any]) -> None:

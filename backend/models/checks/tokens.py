@@ -17,6 +17,7 @@ from transformers import GenerationConfig
 from backend.models.checks import texts
 from backend.models.checks.blame import culprit
 from backend.models.checks.fault import Fault, shown
+from backend.untrusted import no_panic
 
 _MODELS = ("BPE", "WordPiece", "WordLevel", "Unigram")
 _KINDS: dict[str, Any] = {
@@ -67,16 +68,24 @@ def _core(held: Mapping[str, Any]) -> None:
     _added(held)
     if isinstance(held.get("version"), str) and held["version"] != "1.0":
         raise Fault(f"its tokenizer.json is of version {held['version'][:20]!r}, and '1.0' is read here", ours=True)
+    if not _reads(held, held):
+        raise _of_part(held)
+
+
+def _of_part(held: Mapping[str, Any]) -> Fault:
+    """The part for which no tokenizer can be made of a tokenizer.json."""
     found = culprit({name: held[name] for name in _PARTS if held.get(name) is not None}, lambda own: _reads(held, own))
-    if found is None and not _reads(held, held):
-        raise Fault("its tokenizer.json is not of the form that such files have")
-    if found is not None and not _reads(held, held):
-        part = found[0].split(".")[0]
-        value = held[part]
-        kind = value.get("type") if isinstance(value, dict) else None
-        if isinstance(kind, str) and part in _KINDS:
-            raise _damaged(part, kind) if hasattr(_KINDS[part], kind) else _newer(part, kind)
-        raise Fault(_says("tokenizer.json", part, value, "an object or null"))
+    if found is None:
+        kind = held["model"].get("type")
+        if isinstance(kind, str) and not _reads({**held, "added_tokens": []}, {}):
+            return _damaged("model", kind)
+        return Fault("its tokenizer.json is not of the form that such files have")
+    part = found[0].split(".")[0]
+    value = held[part]
+    kind = value.get("type") if isinstance(value, dict) else None
+    if isinstance(kind, str) and part in _KINDS:
+        return _damaged(part, kind) if hasattr(_KINDS[part], kind) else _newer(part, kind)
+    return Fault(_says("tokenizer.json", part, value, "an object or null"))
 
 
 def _others(folder: Path) -> None:
@@ -130,7 +139,8 @@ def _reads(held: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
     """Whether a tokenizer can be made of `held` with these of its parts alone."""
     parts = {name: own.get(name) for name in _PARTS}
     try:
-        Tokenizer.from_str(json.dumps({**held, **parts}))
+        with no_panic():
+            Tokenizer.from_str(json.dumps({**held, **parts}))
     except Exception:  # the library raises nothing narrower
         return False
     return True

@@ -126,6 +126,56 @@ def test_a_field_of_one_family_is_named_too(
     assert says in refused(folder)
 
 
+@pytest.mark.parametrize(
+    ("family", "values", "says"),
+    [
+        ("mistral", {"sliding_window": 0}, f"sliding_window is 0, {WHOLE}; write how many tokens a layer looks back"),
+        ("phi3", {"sliding_window": -1}, f"sliding_window is -1, {WHOLE}; write how many tokens"),
+        ("gemma3_text", {"sliding_window": 16.0}, "; write 16 there, without a decimal point"),
+        ("mistral", {"sliding_window": 4096.0}, "; write 4096 there, without a decimal point"),
+        ("llama", {"max_position_embeddings": 1200.0}, f"is 1200.0, {WHOLE}; write 1200 there, without a decimal"),
+        ("llama", {"intermediate_size": [48.0]}, f"is [48.0], {WHOLE}; write [48] there, without a decimal point"),
+        ("gpt2", {"n_embd": 32.0}, "; write 32 there, without a decimal point"),
+        ("qwen3", {"eos_token_id": 1.0}, "; write 1 there, without a decimal point"),
+        ("llama", {"max_position_embeddings": 1200.5}, f"is 1200.5, {WHOLE}; name a folder"),
+        ("llama", {"hidden_size": 0.0}, f"hidden_size is 0.0, {WHOLE}; name a folder"),
+    ],
+)
+def test_what_to_write_in_the_place_of_a_count_is_told_and_no_library_is_blamed(
+    family: str, values: dict[str, Any], says: str, tiny_folder: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = copied(tiny_folder(family), tmp_path)
+    put(folder, **values)
+    assert says in refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "kind"),
+    [
+        ("normalizer", {"type": "Precompiled", "precompiled_charsmap": "AAAA"}, "Precompiled"),
+        ("model", {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [["a", "b"]],
+                   "continuing_subword_prefix": "####"}, "BPE"),
+    ],
+)  # fmt: skip
+def test_the_part_at_which_the_library_in_rust_breaks_off_is_named(
+    folder: Path, part: str, value: Any, kind: str
+) -> None:
+    put(folder, TOKENIZER, **{part: value})
+    assert f'its tokenizer.json has a {part} of type "{kind}" whose settings are not those of that' in refused(folder)
+
+
+@pytest.mark.parametrize("value", [0, -1, 8, 8.0, True])
+def test_a_window_that_no_layer_of_the_family_has_is_nothing(
+    value: Any, tiny_folder: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """The cache went by it and dropped tokens that the forward of a whole text sees."""
+    folder = copied(tiny_folder("llama"), tmp_path)
+    before = loading.load(str(folder), device="cpu")
+    put(folder, sliding_window=value)
+    model = loading.load(str(folder), device="cpu")
+    assert model.proof == before.proof and model.plain.config.sliding_window is None
+
+
 def copied(folder: Path, tmp_path: Path) -> Path:
     place = tmp_path / "copy"
     place.mkdir()

@@ -290,7 +290,7 @@ def test_a_forward_that_runs_its_layers_twice_is_refused(tiny: Models) -> None:
         selfcheck.prove(LoadedModel(**{**vars(model), "plain": bare}))
 
 
-def test_a_forward_that_fails_is_told_with_its_reason(tiny: Models) -> None:
+def test_a_forward_that_fails_is_told_without_its_librarys_words(tiny: Models) -> None:
     model = tiny("llama")
     bare = copy.copy(model.plain)
 
@@ -298,7 +298,8 @@ def test_a_forward_that_fails_is_told_with_its_reason(tiny: Models) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     bare.forward = fails
-    with pytest.raises(UnsupportedModel, match=r"cannot be run.*mat1 and mat2 shapes"):
+    says = r"cannot be run: Transformers' own forward fails at a text of 16 tokens; check its configuration"
+    with pytest.raises(UnsupportedModel, match=says):
         selfcheck.prove(LoadedModel(**{**vars(model), "plain": bare}))
 
 
