@@ -3,13 +3,15 @@
 Owns the formats. Read are
 - text: L12:N345 words, apart by commas, semicolons or white space; lines from # on are remarks;
 - CSV with columns layer, neuron[, expert][, weight] (neuron may be called index, position or neuron_idx, weight
-  coefficient or coef) [, feature_type],
+  coefficient or coef) [, feature_type], or without a layer where each neuron is L12:N345,
   or two or three columns of numbers without a heading;
-- JSON: a list of L12:N345, of [layer, neuron] pairs, or of {"layer", "neuron"[, "weight"]}; an object that
+- JSON: a list of L12:N345, of [layer, neuron] pairs, or of {["layer",] "neuron"[, "weight"]}; an object that
   holds such a list under "neurons", "h_neurons" or "neuron_labels", or under "fit"; or {layer: [neuron, ...]}.
   That covers jhammant/h-neurons (h_neurons.json, "position"), hprobes ("fit": {"h_neurons": ...}), the labels
   that SystemicVoid/H-Neurons publishes, and sanjaybasu/clinical-h-neuron-triage ("coefficient" for weight, and a
   "feature_type" of each: what is not on the answer is kept apart, since a neuron may have one weight on either).
+
+L12/N345 is read as L12:N345 everywhere.
 
 Refuses to unpickle or unpack anything, files beyond `MAX_BYTES`, and guesses: what is not understood is an error
 that names its place. Knows no model. Anyone may import it.
@@ -29,7 +31,7 @@ from typing import Any, NoReturn
 from backend.errors import BadNeurons
 from backend.layout import Layout
 from backend.neurons import NeuronId, NeuronSet
-from backend.untrusted import bytes_of, json_value
+from backend.untrusted import bytes_of, json_value, text_of
 
 MAX_BYTES = 5_000_000
 MAX_SIZE, MAX_LAYERS = 10**9, 10_000
@@ -50,6 +52,7 @@ _LAYER = re.compile(r"(?:L|layer_?)?(\d{1,6})", re.IGNORECASE)
 ANSWER = "answer"
 """The feature that a weight is on unless a file says otherwise: CETT over the answer's tokens."""
 _WORDS = re.compile(r"[,;\s]+")
+_SLASH = re.compile(r"/(?=[EN]\d)", re.IGNORECASE)
 _INSTEAD = "write each neuron as L12:N345, or use columns layer,neuron"
 
 
@@ -62,6 +65,8 @@ class NeuronFile:
     model: str | None = None
     fingerprint: str | None = None
     widths: tuple[int, ...] = ()
+    probe: str | None = None
+    """The probe that it names beside them, as a request does."""
     aside: tuple[tuple[NeuronId, float, str], ...] = ()
     """Neurons with their weight on another feature than the answer's, and what that is."""
 
@@ -74,8 +79,15 @@ class _Found:
 
 
 def read(data: bytes, name: str) -> NeuronSet:
-    """The set in the file called `name`. Raises BadNeurons, naming the place."""
-    return read_file(data, name).neurons
+    """The set in the file called `name`. Raises BadNeurons, naming the place, also where it names a probe besides."""
+    found = read_file(data, name)
+    if found.probe:
+        _refuse(
+            f"{name[:80]} names a probe beside its neurons",
+            f"of a file of neurons these alone are read, and not the probe {_shown(found.probe)}",
+            "take it out of the file, and choose the probe by its name",
+        )
+    return found.neurons
 
 
 def read_path(path: Path) -> NeuronSet:
@@ -116,8 +128,8 @@ def _collected(found: Iterable[_Found], about: Mapping[str, Any], name: str) -> 
     if widths:
         _check(ids, widths, name)
     apart = tuple((neuron, weight, kind) for (neuron, kind), weight in aside.items())
-    model, fingerprint = _string(about, "model"), _string(about, "fingerprint")
-    return NeuronFile(NeuronSet(tuple(ids)), weights, model, fingerprint, widths, apart)
+    model, fingerprint, probe = (_string(about, key) for key in ("model", "fingerprint", "probe"))
+    return NeuronFile(NeuronSet(tuple(ids)), weights, model, fingerprint, widths, probe, apart)
 
 
 def _widths(about: Mapping[str, Any], name: str) -> tuple[int, ...]:
@@ -167,10 +179,7 @@ def _text(data: bytes, name: str) -> str:
         kind = "binary data"
     if kind is not None:
         _refuse(f"{name} is not text", f"it holds {kind}, which is never loaded", "export the set as CSV or JSON")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadNeurons(f"{name} is not UTF-8", f"byte {error.start} belongs to no character", _INSTEAD) from error
+    return text_of(data, name, BadNeurons)
 
 
 def _json(text: str, name: str) -> Any:
@@ -208,9 +217,12 @@ def _entry(entry: Any, place: str) -> _Found:
         return _Found(_parsed(entry, place))
     if isinstance(entry, list) and len(entry) in (2, 3):
         return _found(entry[0], entry[1], place, weight=entry[2] if len(entry) == 3 else None)
-    if isinstance(entry, dict) and "layer" in entry:
+    if isinstance(entry, dict):
         index, weight = _one(entry, _INDEX, place), _one(entry, _WEIGHT, place)
-        return replace(_found(entry["layer"], index, place, entry.get("expert"), weight), kind=_kind(entry, place))
+        if "layer" in entry:
+            return replace(_found(entry["layer"], index, place, entry.get("expert"), weight), kind=_kind(entry, place))
+        if isinstance(index, str):
+            return _Found(_parsed(index, place), _weight(weight, place), _kind(entry, place))
     _refuse(f"{place} is no neuron", f"it is {_shown(entry)}")
 
 
@@ -256,7 +268,7 @@ def _weight(weight: Any, place: str) -> float | None:
 
 def _parsed(word: str, place: str) -> NeuronId:
     try:
-        return NeuronId.parse(word)
+        return NeuronId.parse(_SLASH.sub(":", word))
     except BadNeurons as error:
         raise BadNeurons(f"{place}: {error.what}", error.why, error.instead) from error
 
@@ -268,7 +280,8 @@ def _lines(text: str, name: str) -> Iterator[_Found]:
     if not lines:
         return
     first = _cells(lines[0][1])
-    if "layer" in (heading := [cell.lower() for cell in first]):
+    heading = [cell.lower() for cell in first]
+    if "layer" in heading or set(_INDEX) & set(heading):
         yield from _table(lines[1:], heading, name)
     elif first[0].isdecimal():
         yield from _table(lines, ["layer", "neuron", "weight"], name)
@@ -284,17 +297,17 @@ def _table(lines: Iterable[tuple[int, str]], heading: list[str], name: str) -> I
     for number, line in lines:
         place = f"{name}, line {number}"
         cells = _cells(line)
-        if len(cells) < 2 or len(cells) > len(heading):
+        if len(cells) < min(2, len(heading)) or len(cells) > len(heading):
             _refuse(f"{place} is no row of the table", f"it has {len(cells)} columns and the table {len(heading)}")
         row = dict(zip(heading, cells, strict=False))
-        expert, weight = row.get("expert", ""), _one(row, _WEIGHT, place)
-        found = _found(
-            _whole(row.get("layer", ""), place),
-            _whole(_one(row, _INDEX, place) or "", place),
-            place,
-            _whole(expert, place) if expert else None,
-            _decimal(weight, place) if weight else None,
-        )
+        index, said = _one(row, _INDEX, place) or "", _one(row, _WEIGHT, place)
+        weight = _decimal(said, place) if said else None
+        if "layer" in heading:
+            expert = row.get("expert", "")
+            layer = _whole(row.get("layer", ""), place)
+            found = _found(layer, _whole(index, place), place, _whole(expert, place) if expert else None, weight)
+        else:
+            found = _Found(_parsed(index, place), _weight(weight, place))
         yield replace(found, kind=_kind(row, place))
 
 

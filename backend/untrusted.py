@@ -106,6 +106,19 @@ def beyond(name: str, why: str, limit: str) -> BadInput:
     return BadInput(f"{name} is too large", f"{why}, and this program reads at most {limit}", "take a part of it")
 
 
+def text_of(payload: bytes, name: str, kind: type[BadInput] = BadInput) -> str:
+    """The text in a person's file, without the byte order mark that some editors put before it. Raises `kind`."""
+    try:
+        return payload.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise no_utf8(name, error.start, kind) from error
+
+
+def no_utf8(name: str, place: int, kind: type[BadInput] = BadInput) -> BadInput:
+    """The sentence for a text whose byte `place` (the first is 0) belongs to no character."""
+    return kind(f"{name} is not UTF-8", f"byte {place} belongs to no character", "save it as UTF-8")
+
+
 def _megabytes(size: int) -> str:
     return f"{size / 1024**2:,.0f} MB" if size >= 1024**2 else f"{size:,} bytes"
 
@@ -138,7 +151,7 @@ def json_value(
         why = f"{line}column {error.colno}: {error.msg}"
         raise kind(f"{name} is broken JSON", why, "mend it there, or export it again") from error
     except UnicodeDecodeError as error:
-        raise kind(f"{name} is not UTF-8", f"byte {error.start} belongs to no character", "save it as UTF-8") from error
+        raise no_utf8(name, error.start, kind) from error
     except ValueError as error:
         # All else that Python refuses in JSON.
         raise kind(f"{name} is no JSON that is read", "a number in it has thousands of digits", "shorten it") from error

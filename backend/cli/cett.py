@@ -50,11 +50,7 @@ def _show(written: CettFile) -> None:
 
 
 def _text(path: Path) -> str:
-    try:
-        text = untrusted.bytes_of(path, MAX_BYTES, BadPrompt).decode("utf-8")
-    except UnicodeDecodeError as error:
-        why = f"byte {error.start} belongs to no character"
-        raise BadPrompt(f"{path} is not UTF-8", why, "save the text as UTF-8") from error
+    text = untrusted.text_of(untrusted.bytes_of(path, MAX_BYTES, BadPrompt), str(path), BadPrompt)
     if not text.strip():
         raise BadPrompt(f"{path} is empty", "there is nothing to measure", "choose a file with a text")
     return text

@@ -24,6 +24,11 @@ def column(name: object) -> str:
     return bare(str(name)).lower()
 
 
+def has_question(names: Iterable[object]) -> bool:
+    """Whether one of these names of columns is that of a question."""
+    return any(column(name) in ("question", "prompt", "query") for name in names)
+
+
 def refuse_twice(heading: Iterable[object], name: str, wanted: Collection[str]) -> None:
     """Raises BadInput where two columns would be read as one."""
     names = [column(cell) for cell in heading]

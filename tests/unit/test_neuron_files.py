@@ -31,6 +31,11 @@ UNDERSTOOD = {
     "a table without a heading": "12,345\n3,5\n",
     "a table with tabs and other names": "weight\tLayer\tIndex\n0.5\t12\t345\n0.1\t3\t5\n",
     "a table with quotes": '"layer","neuron"\n"12","345"\n"3","5"\n',
+    "a table of spellings with weights": "neuron,weight\nL12:N345,0.5\nL3:N5,-1e-3\n",
+    "a table of spellings alone": "Neuron\nL12:N345\nL3:N5\n",
+    "a table of spellings with slashes": "weight;index\n0.5;L12/N345\n;l3/n5\n",
+    "words with slashes": "L12/N345 L3/N5",
+    "a list of objects with spellings": '[{"neuron": "L12:N345", "weight": 0.5}, {"index": "L3:N5"}]',
     "a list of spellings": '["L12:N345", "L3:N5"]',
     "a list of pairs": "[[12, 345], [3, 5, 0.5]]",
     "a list of objects": '[{"layer": 12, "neuron": 345}, {"layer": 3, "index": 5, "weight": 0.5}]',
@@ -78,6 +83,16 @@ def test_weights_and_model_are_kept_and_doubles_count_once() -> None:
     found = read_file(b'{"model": "m", "neurons": [{"layer": 1, "neuron": 2, "weight": 0.5}, [1, 2, 0.5]]}', "set.json")
     assert found.neurons == NeuronSet.of("L1:N2") and found.weights == {NeuronId(1, 2): 0.5}
     assert (found.model, found.fingerprint) == ("m", None)
+    for text in ("neuron,weight\nL1:E3:N2,0.5\n", '[{"neuron": "L1/E3/N2", "weight": 0.5}]'):
+        assert read_file(text.encode(), "set").weights == {NeuronId(1, 2, 3): 0.5}
+
+
+def test_a_probe_beside_the_neurons_is_told_and_not_passed_over() -> None:
+    both = b'{"probe": "mine", "neurons": ["L1:N2"]}'
+    with pytest.raises(BadNeurons, match=r"set.json names a probe beside its neurons: .*'mine'; take it out"):
+        read(both, "set.json")
+    assert read_file(both, "set.json").probe == "mine"
+    assert read(b'{"probe": {"auroc": 0.8}, "neurons": ["L1:N2"]}', "set.json") == NeuronSet.of("L1:N2")
 
 
 REFUSED = {
@@ -95,6 +110,11 @@ REFUSED = {
     "a negative layer": (b"[[-1, 2]]", "is not a neuron"),
     "an enormous number": (b"[[1, 99999999999999999999]]", "is not a neuron"),
     "no column of neurons": (b"layer,weight\n1,0.5\n", "no column of neurons"),
+    "a number in a table of spellings": (b"neuron,weight\n67929,0.5\n", "line 2: '67929' is not a neuron"),
+    "a spelling without a weight that is one": (b"neuron,weight\nL1:N2,x\n", "'x' is no number"),
+    "an infinite weight of a spelling": (b"neuron,weight\nL1:N2,inf\n", "not finite"),
+    "a table of spellings with no neuron": (b"neuron,weight\n,0.5\n", "'' is not a neuron"),
+    "an object without a layer": (b'[{"neuron": 5}]', "entry 1 is no neuron"),
     "a short row": (b"layer,neuron\n1\n", "line 2 is no row"),
     "a long row": (b"layer,neuron\n1,2,3\n", "line 2 is no row"),
     "NaN in JSON": (b"[[1, 2, NaN]]", "holds NaN"),

@@ -123,7 +123,7 @@ def _intercept(file: str, payload: bytes, about: Any) -> tuple[Any, bytes]:
         if len(names) > 1 or isinstance(told, bool) or not isinstance(told, (int, float)):
             raise BadInput(f"{file} has no proper intercept", f"{str(told)[:40]!r} is no number", "write it as 0.5")
         return told, payload
-    lines = payload.split(b"\n")
+    lines = payload.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     marked = [line for line in lines if line.lower().lstrip(b'"(').startswith(b"intercept")]
     if not marked:
         return 0.0, payload

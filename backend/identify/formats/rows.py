@@ -18,9 +18,8 @@ from backend.identify.formats import limits
 from backend.identify.formats.limits import LARGE, MAX_BYTES, MAX_ROW, Row
 from backend.identify.formats.parquet import parquet
 from backend.identify.formats.tables import table
-from backend.identify.formats.texts import decoded, has_question, no_utf8
-from backend.text.columns import column, refuse_twice
-from backend.untrusted import beyond, json_value
+from backend.text.columns import column, has_question, refuse_twice
+from backend.untrusted import beyond, json_value, no_utf8, text_of
 
 _PACKED = {
     b"PK\x03\x04": "an Excel workbook or another ZIP file",
@@ -92,7 +91,7 @@ def _json(payload: bytes, name: str, ending: str, wanted: Collection[str]) -> It
         # Not a line of its own: one value over several lines, or a broken file.
         if second is None or ending == ".jsonl" and not _is_one(payload):
             raise
-        first, second = json_value(decoded(payload, name), name), None
+        first, second = json_value(text_of(payload, name), name), None
     if second is None:
         yield from _of_value(first, name, wanted)
         return

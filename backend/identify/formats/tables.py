@@ -15,9 +15,8 @@ from itertools import chain
 from backend import spreadsheet
 from backend.errors import BadInput
 from backend.identify.formats.limits import MAX_COLUMNS, MAX_ROW, Row
-from backend.identify.formats.texts import decoded, has_question, no_utf8
-from backend.text.columns import column, refuse_twice
-from backend.untrusted import beyond
+from backend.text.columns import column, has_question, refuse_twice
+from backend.untrusted import beyond, no_utf8, text_of
 
 _QUOTED = re.compile(r'"[^"]*"(?:[,;\t]"[^"]*")+\s*')
 _ENCLOSED = re.compile(r'"(?:[^"]|"")+"')
@@ -196,5 +195,5 @@ def _bounded_lines(payload: bytes, name: str) -> Iterator[str]:
             yield line
     except UnicodeDecodeError as error:
         # Its place is of the part that was being read; the place in the whole is told.
-        decoded(payload, name)
+        text_of(payload, name)
         raise no_utf8(name, error.start) from error

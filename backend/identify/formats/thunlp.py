@@ -29,7 +29,7 @@ from jaxtyping import Float
 
 from backend.errors import BadInput, BadSettings
 from backend.types.identify import Side
-from backend.untrusted import bytes_of, json_value
+from backend.untrusted import bytes_of, json_value, text_of
 from cache import atomic
 from cache.errors import cause
 
@@ -258,7 +258,4 @@ def file_ids(ids: Sequence[str]) -> list[str]:
 
 
 def _text(path: Path) -> str:
-    try:
-        return bytes_of(path, MAX_TEXTS, name=path.name).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path.name} is not UTF-8", f"byte {error.start}", "save it as UTF-8") from error
+    return text_of(bytes_of(path, MAX_TEXTS, name=path.name), path.name)

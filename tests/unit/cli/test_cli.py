@@ -29,7 +29,7 @@ from backend.probes import library
 from backend.serve import opening
 from backend.serve.local.client import LocalClient
 from backend.serve.remote.models import HttpModels
-from backend.types import CompareRequest, Comparison, Exploration, Lens, ModelStatus, NeuronCard, Probe
+from backend.types import CettFile, CompareRequest, Comparison, Exploration, Lens, ModelStatus, NeuronCard, Probe
 from tests.doors import CHOICE, assert_error_shape, local, served
 from tests.fakes import INFO, FakeEngine, probe
 
@@ -131,6 +131,17 @@ def test_cett_refuses_to_write_over_what_it_did_not_write(run: Run, tmp_path: Pa
     status, _, err = run("cett", "--text-file", str(tmp_path / "a.txt"), "--out", str(tmp_path / "config.npy"))
     assert status == 2 and "config.json would be overwritten" in err and "holds something else" in err
     assert (tmp_path / "config.json").read_text("utf-8") == '{"model_type": "llama"}'
+
+
+@pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf"])
+def test_a_byte_order_mark_at_the_head_of_a_text_is_no_part_of_it(run: Run, tmp_path: Path, before: bytes) -> None:
+    text = tmp_path / "a.txt"
+    text.write_bytes(before + "Who? \ufeffShe".encode())
+    status, out, _ = run("cett", "--text-file", str(text), "--out", str(tmp_path / "a.npy"), "--json")
+    assert status == 0 and CettFile.model_validate_json(out).tokens[0] == "Who"
+    text.write_bytes(b"\xef\xbb\xbf \n")
+    status, _, err = run("cett", "--text-file", str(text), "--out", str(tmp_path / "a.npy"))
+    assert status == 2 and "is empty" in err
 
 
 def test_cett_refuses_to_write_over_its_own_text(run: Run, tmp_path: Path) -> None:
