@@ -104,6 +104,8 @@ def read_ids(path: Path) -> dict[Side, tuple[str, ...]]:
         found = {side: _words(held[key]) for key, side in SIDES.items()}
     except TypeError as error:
         raise BadInput(f"{path.name} holds no ids", str(error), instead) from error
+    if not any(found.values()):
+        raise BadInput(f"{path.name} names no item", "both its lists are empty", instead)
     _refuse_twice(found, path.name)
     return found
 

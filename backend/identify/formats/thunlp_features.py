@@ -38,9 +38,13 @@ def read_features(
                 rows.append(_array(path))
                 labels.append(label)
                 kept.append(key)
-    shapes = {row.shape for row in rows}
-    if len(shapes) > 1:
-        raise BadInput(f"{folder} holds features of several models", f"{sorted(shapes)}", "keep each in its folder")
+    for key, row in zip(kept, rows, strict=True):
+        if row.shape != rows[0].shape:
+            raise BadInput(
+                f"{folder} holds features of several models",
+                f"act_{kept[0]}.npy is {rows[0].shape} and act_{key}.npy {row.shape}, as [layers, neurons]",
+                "keep each in its folder",
+            )
     layers, neurons = rows[0].shape
     return np.stack([row.ravel() for row in rows]), np.array(labels), kept, (layers, neurons)
 
@@ -109,6 +113,34 @@ def answers_in(folder: Path) -> Path:
 
 def _array(path: Path) -> np.ndarray:
     found = real(array(bytes_of(path, MAX_ARRAY, name=path.name), path.name), path.name)
-    if found.ndim != 2:
+    if found.ndim != 2 or not found.size:
         raise BadInput(f"{path.name} is no [layers, neurons]", f"its shape is {found.shape}", "write it again")
-    return np.asarray(found, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        features = np.asarray(found, dtype=np.float32)
+    wrong = ~((found >= 0) & np.isfinite(features))
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise _no_cett(path.name, int(row), int(column), found[row, column])
+    return features
+
+
+def _no_cett(name: str, row: int, column: int, value: np.floating | np.integer) -> BadInput:
+    """The refusal of a value that no CETT can be. Rows and columns count from 0, as layers and neurons do."""
+    place = f"row {row}, column {column} is {value:g}"
+    if np.isnan(value):
+        return BadInput(
+            f"{name} holds features that are no numbers",
+            f"{place}, and a region without a token has no CETT",
+            "leave such items out",
+        )
+    if value < 0:
+        return BadInput(
+            f"{name} holds a negative feature",
+            f"{place}, and CETT is a ratio of two lengths, never below 0",
+            "write CETT, not activations or differences, or leave the item out",
+        )
+    return BadInput(
+        f"{name} holds a feature that is too large",
+        f"{place}, and features are read as float32, which ends at {np.finfo(np.float32).max:.1e}",
+        "write CETT, as a ratio of two lengths, or leave the item out",
+    )

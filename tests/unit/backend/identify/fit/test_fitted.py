@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -95,6 +96,12 @@ def test_a_fit_on_all_items_is_the_authors_fit_and_says_that_nothing_was_held_ou
     assert len(held) != len(found.probe.neurons) or not np.allclose(held, [one.weight for one in found.probe.neurons])
 
 
+def put(folder: Path, value: float) -> None:
+    features = np.full((LAYERS, WIDTH), 0.5)
+    features[1, 4] = value
+    np.save(folder / "act_q3.npy", features)
+
+
 def archive(path: Path) -> None:
     np.savez(path.with_suffix(".npz"), np.ones(3))
     path.with_suffix(".npz").rename(path)
@@ -104,7 +111,21 @@ def archive(path: Path) -> None:
     ("spoil", "said"),
     [
         (lambda folder: (folder / "qids.json").write_text('{"t": ["q0"], "f": ["q0"]}'), "names an item twice"),
-        (lambda folder: np.save(folder / "act_q3.npy", np.zeros((2, 2))), "features of several models"),
+        (
+            lambda folder: np.save(folder / "act_q3.npy", np.zeros((2, 2))),
+            r"several models: act_q\d+.npy .* act_q3.npy \(2, 2\)",
+        ),
+        (lambda folder: (folder / "qids.json").write_text('{"t": [], "f": []}'), "names no item: both its lists"),
+        (lambda folder: put(folder, -0.25), r"act_q3.npy holds a negative feature: row 1, column 4 is -0.25, and CETT"),
+        (lambda folder: put(folder, 1e39), r"q3.npy holds a feature that is too large: row 1, column 4 is 1e\+39, and"),
+        (lambda folder: put(folder, -1e39), r"act_q3.npy holds a negative feature: row 1, column 4 is -1e\+39"),
+        (lambda folder: put(folder, math.inf), "too large: row 1, column 4 is inf, and features are read as float32"),
+        (lambda folder: put(folder, math.nan), "q3.npy holds features that are no numbers: row 1, column 4 is nan"),
+        (lambda folder: np.save(folder / "act_q3.npy", np.zeros((0, WIDTH))), r"act_q3.npy is no .*its shape is \(0, "),
+        (
+            lambda folder: [np.save(one, np.zeros((LAYERS, 0))) for one in folder.glob("act*")],
+            r"its shape is \(\d, 0\)",
+        ),
         (lambda folder: (folder / "act_q3.npy").write_bytes(b"no array"), "cannot be read"),
         (lambda folder: (folder / "act_q3.npy").write_bytes(b""), "act_q3.npy cannot be read: it is empty;"),
         (lambda folder: np.save(folder / "act_q3.npy", np.ones((LAYERS, WIDTH)) * 1j), "holds no real numbers"),
