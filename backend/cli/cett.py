@@ -61,11 +61,11 @@ def _check_place(out: Path, text_file: Path) -> None:
     if out.suffix != ".npy":
         raise BadSettings(f"{out} is no .npy file", "the array is written in NumPy's format", "let --out end in .npy")
     options.check_place(out)
-    if out.with_suffix(".json").resolve() == text_file.resolve():
+    sidecar = out.with_suffix(".json")
+    if sidecar.resolve() == text_file.resolve():
         raise BadSettings(
             f"{text_file} would be overwritten", f"the axes of {out.name} are written there", "name --out otherwise"
         )
-    sidecar = out.with_suffix(".json")
     if sidecar.exists() and not _is_ours(sidecar):
         raise BadSettings(
             f"{sidecar} would be overwritten",

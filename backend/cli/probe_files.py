@@ -171,6 +171,8 @@ def fit(
         thunlp.read_answers(answers)
     elif features is not None:
         thunlp_features.refuse_absent(sides, thunlp_features.answers_in(features))
+        # Before the fit, which may be refused for lack of them.
+        _tell_lacking(thunlp_features.lacking(sides, features, both=plan.training.labels == "3-vs-1"), sides)
     with runs.working(folder):
         library.refuse_taken(folder)
         if answers is not None:
@@ -178,7 +180,6 @@ def fit(
         else:
             assert features is not None
             found = fitted.fit(features, ids, plan.training, name, _info(model), plan.seed, all_items=all_items)
-            _tell_lacking(thunlp_features.lacking(sides, features, both=plan.training.labels == "3-vs-1"), sides)
         library.write(folder, found.probe, {})
     if not json:
         probe_tables.fitted(stdout_console(), found.path, found.scores)

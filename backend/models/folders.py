@@ -52,7 +52,7 @@ def inspect(folder: Path) -> dict[str, Any]:
     vocabulary = next((name for name in ("tokenizer.json", "vocab.json") if (folder / name).is_file()), None)
     if vocabulary:
         read_object(folder / vocabulary)
-    for path in folder.glob("*.jinja"):
+    for path in _templates(folder):
         with told(folder):
             texts.text_of(path)
     adapter = next((name for name in _ADAPTERS if (folder / name).exists()), None)
@@ -90,12 +90,17 @@ def check_files(folder: Path) -> dict[str, Any]:
     return config
 
 
+def _templates(folder: Path) -> list[Path]:
+    """Its chat templates, those in a folder of their own too."""
+    return [*folder.glob("*.jinja"), *folder.glob("*/*.jinja")]
+
+
 def check_regular(folder: Path) -> None:
     """Let pass a folder whose files can be read to their end.
 
     A device or a pipe, also behind a link, would be read for ever. Raises ModelUnreadable.
     """
-    for path in sorted([*folder.glob("*"), *folder.glob("*/*.jinja")]):
+    for path in sorted({*folder.glob("*"), *_templates(folder)}):
         if path.suffix not in _READ:
             continue
         try:
@@ -111,7 +116,7 @@ def check_regular(folder: Path) -> None:
 
 
 def _check_tokenizer(path: Path) -> None:
-    """Let pass what begins as a JSON object does; the whole of it is read where the model is."""
+    """Let pass what begins as a JSON object does: `inspect` reads the whole, which may be tens of megabytes."""
     if path.is_file():
         with told(path.parent):
             head = texts.head_of(path)

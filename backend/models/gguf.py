@@ -107,21 +107,13 @@ def header_config(file: Path) -> Any:
     Raises UnsupportedModel for an architecture or a setting that Transformers cannot convert, ModelUnreadable for a
     damaged header.
     """
-    _check_header(file)
+    header = _header(file)
     try:
         config = AutoConfig.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True)
-        told = _told(file)
     except Exception as error:  # the reader raises whatever a damaged header runs into
         raise refused(file, error) from error
-    gguf_header.follow(file.name, told, config)
+    gguf_header.follow(file.name, header.own, config)
     return config
-
-
-def _told(file: Path) -> dict[str, Any]:
-    """The keys of the file's own architecture, without its name before them. Raises whatever the reader does."""
-    reader = GGUFReader(file)
-    before = f"{_field(reader, 'general.architecture')}."
-    return {key.removeprefix(before): _field(reader, key) for key in reader.fields if key.startswith(before)}
 
 
 def parameters(file: Path) -> int:
@@ -130,30 +122,30 @@ def parameters(file: Path) -> int:
     Raises ModelUnreadable for another number of blocks than it says or a damaged header, UnsupportedModel for scaled
     positions: Transformers reads none of them from a GGUF file, and the model would be another one.
     """
-    try:
-        reader = GGUFReader(file)
-        architecture = _field(reader, "general.architecture")
-        blocks = _field(reader, f"{architecture}.block_count")
-        scaling = _field(reader, f"{architecture}.rope.scaling.type")
-        shapes = {tensor.name: [int(axis) for axis in tensor.shape] for tensor in reader.tensors}
-        scaled = next((t.name for t in reader.tensors if t.name.startswith(_ROPE) and not (t.data == 1).all()), None)
-    except Exception as error:  # the reader raises whatever a damaged header runs into
-        raise refused(file, error) from error
-    held = 1 + max((int(found[1]) for name in shapes if (found := _BLOCK.match(name))), default=-1)
-    if isinstance(blocks, int) and held and blocks != held:
+    header = _header(file)
+    blocks, scaling = (header.own.get(key) for key in ("block_count", "rope.scaling.type"))
+    scaled = _scaling_tensor(file, header)
+    held = 1 + max((int(found[1]) for name in header.shapes if (found := _BLOCK.match(name))), default=-1)
+    if held and blocks != held:
         raise Fault(f"its header says {blocks:,} blocks and it holds {held:,}").of_file(file)
-    if scaled or (scaling not in (None, "none", "") and architecture != "gpt-oss"):
+    if scaled or (scaling not in (None, "none", "") and header.architecture != "gpt-oss"):
         raise UnsupportedModel(
             f"{file.name} cannot be converted",
             f"its positions are scaled ({scaled or scaling}), which Transformers does not read from a GGUF file",
             "choose the same model as safetensors",
         )
-    return sum(math.prod(shape) for shape in shapes.values())
+    return sum(math.prod(shape) for shape in header.shapes.values())
 
 
-def _field(reader: GGUFReader, key: str) -> Any:
-    field = reader.get_field(key)
-    return None if field is None else field.contents()
+def _scaling_tensor(file: Path, header: gguf_file.Header) -> str | None:
+    """The tensor by which positions are scaled; None where there is none, or it holds nothing but 1."""
+    if not any(name.startswith(_ROPE) for name in header.shapes):
+        return None
+    try:
+        tensors = GGUFReader(file).tensors
+    except Exception as error:  # the reader raises whatever a damaged header runs into
+        raise refused(file, error) from error
+    return next((one.name for one in tensors if one.name.startswith(_ROPE) and not (one.data == 1).all()), None)
 
 
 def convert(file: Path, name: str, progress: Progress, pin: Pin | None = None) -> Path:
@@ -184,12 +176,12 @@ def convert(file: Path, name: str, progress: Progress, pin: Pin | None = None) -
 def _follow_again(file: Path, folder: Path) -> None:
     """Bring a configuration in line that an earlier version left as Transformers makes it."""
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    if gguf_header.follow(file.name, _told(file), config):
+    if gguf_header.follow(file.name, _header(file).own, config):
         atomic.write_text(folder / "config.json", config.to_json_string())
 
 
 def _checked_hash(file: Path, pin: Pin | None) -> str:
-    _check_header(file)
+    _header(file)
     digest = digests.of_file(file)
     if pin and digest != pin.sha256:
         raise ModelUnreadable(
@@ -235,7 +227,7 @@ def _save(file: Path, name: str, into: Path, progress: Progress) -> None:
     for mark in ("quantization_config", "_pre_quantization_dtype"):
         if hasattr(model.config, mark):
             delattr(model.config, mark)
-    gguf_header.follow(file.name, _told(file), model.config)
+    gguf_header.follow(file.name, _header(file).own, model.config)
     model.is_quantized = False
     model.hf_quantizer = None
     progress(f"writing {name}", 0.85)
@@ -281,9 +273,10 @@ def _watched(stage: str, progress: Progress) -> Iterator[list[str]]:
         reader.tqdm, reader.get_gguf_hf_weights_map = drawn, named
 
 
-def _check_header(file: Path) -> None:
+def _header(file: Path) -> gguf_file.Header:
+    """What the header says, once it is held to the file. Raises ModelUnreadable, UnsupportedModel."""
     try:
-        gguf_file.check(file)
+        return gguf_file.check(file)
     except Fault as fault:
         raise fault.of_file(file) from fault
 

@@ -31,11 +31,14 @@ _PLACES: dict[str, tuple[str, ...]] = {
 
 
 def follow(name: str, told: Mapping[str, Any], config: Any) -> bool:
-    """Bring `config` in line with the keys `told` of a header; whether anything had to be changed.
+    """Bring `config` in line with the keys `told` of a header, None for a list; whether anything had to be changed.
 
     Raises UnsupportedModel for a key that changes the forward and has no place in this configuration.
     """
     before = config.to_dict()
+    for key in (*_PLACES, "rope.freq_base", "rope.dimension_count"):
+        if key in told and told[key] is None:
+            raise _unknown(name, key, "a list", config)
     for key, places in _PLACES.items():
         value = told.get(key)
         if value is None or _acts_not(key, value, told):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -139,12 +140,7 @@ def _checked(
     if source.kind == "gguf" or not is_here(source):
         _check_fits(source.name, _announced(source), device, dtype, freed)
     folder = local_path(source, tell)
-    with folders.told(folder):
-        least = memory.least(_config(folder)[0])
-    _check_fits(source.name, least, device, dtype, freed)
-    described = describe(folder)
-    _check_fits(source.name, described.shape, device, dtype, freed)
-    return folder, described
+    return folder, describe(folder, lambda shape: _check_fits(source.name, shape, device, dtype, freed))
 
 
 def _check_fits(name: str, shape: memory.Shape, device: devices.Device, dtype: devices.Dtype, freed: int = 0) -> None:
@@ -154,21 +150,24 @@ def _check_fits(name: str, shape: memory.Shape, device: devices.Device, dtype: d
 
 
 @no_panic()
-def describe(folder: Path) -> Described:
+def describe(folder: Path, fits: Callable[[memory.Shape], None] = lambda shape: None) -> Described:
     """What is in `folder`, from its configuration and the headers of its weights. Neither is believed alone.
 
-    Raises ModelUnreadable, UnsupportedModel.
+    Args:
+        fits: raises ModelTooLarge for a shape that has no room; asked for the least one before anything is built.
+    Raises ModelUnreadable, UnsupportedModel, and what `fits` does.
     """
     config, partial = _config(folder)
     try:
+        fits(memory.least(config))
         stored = weights.stored(folder)
-        memory.least(config)
         skeleton = memory.skeleton(config)
         weights.refuse_adapted(folder, stored, skeleton)
         mapping = weights.mapping(stored, skeleton) if partial else {}
         built = sum(parameter.numel() for parameter in skeleton.parameters())
         kept = sum(math.prod(shape) for shape in stored.values())
         shape = memory.shape_of(config, max(built, kept))
+        fits(shape)
     except HNeuronsError:
         raise
     except Fault as fault:

@@ -164,6 +164,12 @@ def test_the_part_at_which_the_library_in_rust_breaks_off_is_named(
     assert f'its tokenizer.json has a {part} of type "{kind}" whose settings are not those of that' in refused(folder)
 
 
+def test_a_chat_template_in_a_folder_of_its_own_is_named_too(folder: Path) -> None:
+    (folder / "additional_chat_templates").mkdir()
+    (folder / "additional_chat_templates" / "tools.jinja").write_bytes(b"{{ messages }} \xff")
+    assert "its tools.jinja is not UTF-8 (byte 15 belongs to no character)" in refused(folder)
+
+
 @pytest.mark.parametrize("value", [0, -1, 8, 8.0, True])
 def test_a_window_that_no_layer_of_the_family_has_is_nothing(
     value: Any, tiny_folder: Callable[[str], Path], tmp_path: Path

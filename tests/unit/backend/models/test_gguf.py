@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, modeli
 
 from backend.errors import ModelTooLarge, ModelUnreadable, StoreError, UnsupportedModel
 from backend.models import folders, gguf, gguf_header, memory
+from backend.models.checks import gguf_file
 from backend.models.progress import silent
 from cache import atomic
 from cache.paths import models_dir
@@ -248,6 +249,22 @@ def test_a_file_that_cannot_be_unpacked_in_float32_is_refused_whatever_it_runs_i
 def test_the_numbers_of_the_file_are_counted_from_its_header(file: Path, tiny_folder: Callable[[str], Path]) -> None:
     stored = load_file(tiny_folder("llama") / "model.safetensors")
     assert gguf.parameters(file) == sum(weight.size for weight in stored.values())
+
+
+def test_what_is_asked_of_a_header_is_read_without_the_slow_reader(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It makes an object of each token of the vocabulary, and took seconds at each of four places of one load."""
+    theirs = gguf.GGUFReader(file)
+    monkeypatch.setattr(gguf, "GGUFReader", lambda _file: pytest.fail("it was read by the library"))
+    header = gguf_file.check(file)
+    told = {key: field.contents() for key, field in theirs.fields.items() if not key.startswith("GGUF.")}
+    assert header.entries == {key: None if isinstance(value, list) else value for key, value in told.items()}
+    assert header.shapes == {one.name: tuple(map(int, one.shape)) for one in theirs.tensors}
+    assert header.own["block_count"] == 3 and gguf.parameters(file) > 0
+
+
+def test_a_list_that_changes_the_forward_is_refused_as_having_no_place() -> None:
+    with pytest.raises(UnsupportedModel, match="sets attention.sliding_window to a list, which Transformers does not"):
+        gguf_header.follow("x.gguf", {"attention.sliding_window": None}, AutoConfig.for_model("llama"))
 
 
 def test_an_architecture_that_has_no_reader_is_unsupported(tiny_folder: Callable[[str], Path], tmp_path: Path) -> None:
