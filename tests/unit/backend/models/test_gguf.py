@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gguf import GGUFReader
 from safetensors.numpy import load_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
 
@@ -253,7 +254,7 @@ def test_the_numbers_of_the_file_are_counted_from_its_header(file: Path, tiny_fo
 
 def test_what_is_asked_of_a_header_is_read_without_the_slow_reader(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It makes an object of each token of the vocabulary, and took seconds at each of four places of one load."""
-    theirs = gguf.GGUFReader(file)
+    theirs = GGUFReader(file)
     monkeypatch.setattr(gguf, "GGUFReader", lambda _file: pytest.fail("it was read by the library"))
     header = gguf_file.check(file)
     told = {key: field.contents() for key, field in theirs.fields.items() if not key.startswith("GGUF.")}

@@ -103,8 +103,8 @@ def put(folder: Path, value: float) -> None:
 
 
 def emptied(folder: Path) -> None:
-    for path in folder.glob("act*"):
-        np.save(path, np.zeros((LAYERS, 0)))
+    for file in folder.glob("act*"):
+        np.save(file, np.zeros((LAYERS, 0)))
 
 
 def archive(path: Path) -> None:
