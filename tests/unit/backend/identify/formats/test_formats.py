@@ -304,7 +304,15 @@ def as_csv() -> dict[str, bytes]:
     return {"p.csv": text.replace("np.float64(", "").replace(")", "").encode()}
 
 
-@pytest.mark.parametrize("made", [as_npz, as_hprobes, as_jhammant, as_csv])
+def as_spelled() -> dict[str, bytes]:
+    """One column of spellings, the intercept first and a byte order mark before all."""
+    weights = FITTED.coef_[0]
+    rows = [f"L{n // WIDTH}/N{n % WIDTH},{float(weights[n])!r}" for n in np.flatnonzero(weights)]
+    text = f"\ufeffintercept,{float(FITTED.intercept_[0])!r}\nneuron,weight\n" + "\n".join(rows)
+    return {"p.csv": text.encode()}
+
+
+@pytest.mark.parametrize("made", [as_npz, as_hprobes, as_jhammant, as_csv, as_spelled])
 def test_a_foreign_probe_scores_the_same_items_the_same(made: Callable[[], dict[str, bytes]]) -> None:
     probe = probes.read(made(), "x", INFO)
     expected = FITTED.decision_function(FEATURES)
