@@ -184,9 +184,9 @@ def refuse_hopeless(name: str, plan: Plan, questions: tuple[Question, ...], answ
     if not plan.source.file:
         shipping(plan.source.relations)
     library.refuse_foreign(library.folder_of(name))
-    own = library.folder_of(name) if answers_of is not None else runs.opened(name)
+    own = runs.opened(name) if answers_of is None else library.folder_of(name)
     folder = own if answers_of is None else runs.opened(answers_of)
-    for begun, source in ((own, None), (folder, answers_of)):
+    for begun, source in {own: None, folder: answers_of}.items():
         if (held := runs.begun_in(begun)) is not None:
             changed.refuse(name, held, plan, None, source=source)
     given = questions or runs.questions(folder, plan.source) or asked_by(plan.source)

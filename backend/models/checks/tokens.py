@@ -28,6 +28,8 @@ _KINDS: dict[str, Any] = {
 }
 """Where the library keeps the kinds of each part; their classes are called as the files call them."""
 _PARTS = ("normalizer", "pre_tokenizer", "post_processor", "decoder", "truncation", "padding")
+_FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
+"""Of an added token."""
 _ONE_FILE = ("PreTrainedTokenizerFast", "TokenizersBackend")
 _SETTINGS = ("tokenizer_config.json", "special_tokens_map.json")
 _FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "vocab.txt", "tekken.json")
@@ -56,7 +58,9 @@ def _core(held: Mapping[str, Any]) -> None:
     if not isinstance(model, dict):
         raise Fault(_says("tokenizer.json", "model", model, "an object"))
     kind = model.get("type")
-    if isinstance(kind, str) and kind not in _MODELS:
+    if kind is not None and not isinstance(kind, str):
+        raise Fault(_says("tokenizer.json", "model.type", kind, "the name of a kind"))
+    if kind is not None and kind not in _MODELS:
         raise _newer("model", kind)
     vocabulary, listed = model.get("vocab"), kind == "Unigram"
     if not isinstance(vocabulary, list if listed else dict):
@@ -118,12 +122,16 @@ def _merges(merges: Any, vocabulary: Any) -> None:
         return
     pairs = merges if isinstance(merges, list) else None
     split = [tuple(pair.split(" ")) if isinstance(pair, str) else pair for pair in pairs or ()]
-    wrong = [pair for pair in split if not isinstance(pair, (list, tuple)) or len(pair) != 2]
+    wrong = [pair for pair in split if not _is_pair(pair)]
     if pairs is None or wrong:
         raise Fault(_says("tokenizer.json", "model.merges", wrong[0] if wrong else merges, "a list of pairs"))
     absent = next((part for pair in split for part in pair if part not in vocabulary), None)
     if absent is not None:
         raise Fault(f"its tokenizer.json merges {shown(absent)}, which is none of its tokens")
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == 2 and all(isinstance(part, str) for part in value)
 
 
 def _added(held: Mapping[str, Any]) -> None:
@@ -133,6 +141,12 @@ def _added(held: Mapping[str, Any]) -> None:
     for one in added if isinstance(added, list) else [added]:
         if not isinstance(one, dict) or type(one.get("id")) is not int or not isinstance(one.get("content"), str):
             raise Fault(_says("tokenizer.json", "added_tokens", one, "an object of id and content for each"))
+        of = f"of the added token {shown(one['content'])}"
+        if not 0 <= one["id"] < 2**32:
+            raise Fault(_says("tokenizer.json", f"the id {of}", one["id"], "the number of a token"))
+        for name in _FLAGS:
+            if name in one and not isinstance(one[name], bool):
+                raise Fault(_says("tokenizer.json", f"{name} {of}", one[name], "true or false"))
 
 
 def _reads(held: Mapping[str, Any], own: Mapping[str, Any]) -> bool:

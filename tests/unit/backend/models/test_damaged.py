@@ -164,6 +164,29 @@ def test_the_part_at_which_the_library_in_rust_breaks_off_is_named(
     assert f'its tokenizer.json has a {part} of type "{kind}" whose settings are not those of that' in refused(folder)
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "says"),
+    [
+        (("model", "merges", 0), [["a"], "b"], 'model.merges is [["a"], "b"], where a list of pairs belongs'),
+        (("model", "type"), 3, "model.type is 3, where the name of a kind belongs"),
+        (("added_tokens", 0, "lstrip"), "x", 'lstrip of the added token "<s>" is "x", where true or false belongs'),
+        (("added_tokens", 0, "id"), -3, 'the id of the added token "<s>" is -3, where the number of a token belongs'),
+    ],
+)
+def test_what_lies_deep_in_a_tokenizer_is_named_too(
+    folder: Path, place: tuple[str | int, ...], value: Any, says: str
+) -> None:
+    """The first of them ended in an error of Python's."""
+    path = folder / TOKENIZER
+    held: Any = json.loads(path.read_text("utf-8"))
+    inner = held
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    path.write_text(json.dumps(held), "utf-8")
+    assert f"its tokenizer.json says that {says}" in refused(folder)
+
+
 def test_a_chat_template_in_a_folder_of_its_own_is_named_too(folder: Path) -> None:
     (folder / "additional_chat_templates").mkdir()
     (folder / "additional_chat_templates" / "tools.jinja").write_bytes(b"{{ messages }} \xff")
