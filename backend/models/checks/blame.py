@@ -246,18 +246,22 @@ def _class(config: Mapping[str, Any], before: str) -> Any:
 
 def _expected(config: Mapping[str, Any], name: str, value: Any) -> str:
     """What belongs there instead, as far as the family's class says."""
+    cannot = f"which a model of type {config.get('model_type')!r} cannot have"
     before, _, own = name.rpartition(".")
     other = _class(config, before)
     own = getattr(other, "attribute_map", {}).get(own, own)
     told = {one.name: one.type for one in getattr(other, "__dataclass_fields__", {}).values()}
-    if own not in told:
+    if other is not None and own not in told:
         return f"and a model of type {config.get('model_type')!r} has no such field"
+    if other is None:
+        # Of the fields of a plain object no class tells.
+        return cannot
     plain = list(_plain(told[own]))
     words = list(dict.fromkeys(_WORDS[one] for one in plain if one in _WORDS))
     # JSON knows whole numbers and others, and a whole one will do for any.
     taken = {type(value), float} if type(value) is int else {type(value)}
     if not words or taken & set(plain):
-        return f"which a model of type {config.get('model_type')!r} cannot have"
+        return cannot
     if "a number" in words and "a whole number" in words:
         words.remove("a whole number")
     return f"where {' or '.join(words)} belongs"

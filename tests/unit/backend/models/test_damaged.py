@@ -115,6 +115,11 @@ def test_a_field_that_means_nothing_is_named_with_its_value(folder: Path, values
         ("gpt2", {"layer_norm_epsilon": -1}, "layer_norm_epsilon is -1"),
         ("gpt2", {"resid_pdrop": -1}, "resid_pdrop is -1, where a number from 0 to 1 belongs"),
         ("gemma3_text", {"sliding_window": 0}, f"sliding_window is 0, {WHOLE}"),
+        (
+            "gemma3_text",
+            {"rope_parameters": {"full_attention": "x", "sliding_attention": {"rope_type": "default"}}},
+            "rope_parameters.full_attention is \"x\", which a model of type 'gemma3_text' cannot have",
+        ),
         ("gemma3_text", {"query_pre_attn_scalar": 0}, f"query_pre_attn_scalar is 0, {ABOVE}"),
     ],
 )
