@@ -42,11 +42,9 @@ class FewTokens(nn.Linear):
 
 
 def _filled_up(tokens: Float[Tensor, "token d_in"]) -> Float[Tensor, "filled d_in"]:
-    """Tokens up to the next power of two, two at least. What fills is not looked at: a token again is the cheapest."""
+    """Tokens up to the next power of two, two at least. What fills is not looked at: tokens again are the cheapest."""
     count = len(tokens)
-    if count == 1:
-        return tokens.expand(2, -1)
-    filled = 1 << (count - 1).bit_length()
+    filled = max(2, 1 << (count - 1).bit_length())
     return tokens if filled == count else torch.cat([tokens, tokens[: filled - count]])
 
 
