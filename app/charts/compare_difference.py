@@ -15,6 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.compare_marks import chart_text, fitting_labels, token_edges
+from app.charts.layer_axis import layer_ticks
 from app.style import Palette
 from backend.neurons import NeuronSet
 from backend.types import Comparison, Row, TokenInfo
@@ -125,9 +126,7 @@ def figure(
     _labels(chart, tokens, _spans(edges, holes), first_answer, row, palette)
     _triangles(chart, marked, found.shape[0], edges[-1], palette)
     layers = found.shape[0]
-    chart.update_yaxes(
-        title={"text": "layer", "standoff": 4}, range=[-0.5, layers - 0.5], tickvals=_layer_ticks(layers)
-    )
+    chart.update_yaxes(title={"text": "layer", "standoff": 4}, range=[-0.5, layers - 0.5], tickvals=layer_ticks(layers))
     return chart
 
 
@@ -167,13 +166,6 @@ def _hover(tokens: list[TokenInfo], holes: list[int], layers: int) -> list[list[
 def _told(value: float) -> str:
     """A change with its sign; '' in the gap."""
     return "" if np.isnan(value) else f"{'+' if value > 0 else ''}{short(float(value))}"
-
-
-def _layer_ticks(layers: int) -> list[int]:
-    """Every fifth layer and the last one, without two that would touch."""
-    step = 1 if layers <= 12 else 5 * max(1, layers // 40)
-    ticks = [layer for layer in range(0, layers, step) if layers - 1 - layer >= max(step // 2, 1)]
-    return [*ticks, layers - 1]
 
 
 def _labels(

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.layer_token import layer_ticks
+from app.charts.layer_axis import layer_ticks
 from app.style import SIZES, TOKEN, Palette
 from backend.neurons import NeuronSet
 from backend.types import Exploration

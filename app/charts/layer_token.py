@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from app.cell import Cell, Score
 from app.charts import cells
 from app.charts.compare_marks import chart_text, fitting_labels, token_edges
+from app.charts.layer_axis import layer_ticks
 from app.charts.scores import SCORES, per_layer, values
 from app.style import SIZES, TOKEN, Palette
 from backend.neurons import NeuronId, NeuronSet
@@ -188,17 +189,6 @@ def _axes(chart: go.Figure, result: Exploration, laid: Columns, layers: int, pal
                 font={"color": palette.text if role == "answer" else palette.muted},
             )  # fmt: skip
     chart.update_layout(margin={"l": 44, "r": 4, "t": 26, "b": 26})
-
-
-def layer_ticks(layers: int) -> list[int]:
-    """Layers named on an axis: every fifth or tenth, and the last."""
-    step = 5 if layers <= 50 else 10
-    ticks = list(range(0, layers, step))
-    if layers - 1 - ticks[-1] >= 3:
-        ticks.append(layers - 1)
-    elif ticks[-1] != layers - 1 and len(ticks) > 1:
-        ticks[-1] = layers - 1
-    return ticks
 
 
 def _mark(chart: go.Figure, result: Exploration, laid: Columns, cell: Cell, score: Score, palette: Palette) -> None:

@@ -14,6 +14,7 @@ from typing import Literal
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.layer_axis import layer_ticks
 from app.style import Palette
 from backend.types.numbers import counted, fixed, short
 from backend.types.probe import Probe, ProbeNeuron
@@ -74,7 +75,7 @@ def stems_figure(probe: Probe, measure: Measure, palette: Palette) -> go.Figure:
         text="▼ lowers the score: right", font={"color": palette.against},
     )  # fmt: skip
     palette.style(chart, HEIGHT)
-    chart.update_xaxes(range=[-0.7, layers + MARGIN], title={"text": "layer"}, tickvals=_ticks(layers))
+    chart.update_xaxes(range=[-0.7, layers + MARGIN], title={"text": "layer"}, tickvals=layer_ticks(layers))
     sizes = [0.0, *(size(one, measure) for one in probe.neurons)]
     room = EDGE * ((max(sizes) - min(sizes)) or 1.0)
     chart.update_yaxes(
@@ -114,11 +115,6 @@ def _largest(neurons: Iterable[ProbeNeuron], measure: Measure) -> list[ProbeNeur
 def _layers(probe: Probe) -> int:
     """Of its model; of an imported probe without one, as many as it needs."""
     return probe.model.n_layers if probe.model else 1 + max((one.neuron.layer for one in probe.neurons), default=0)
-
-
-def _ticks(layers: int) -> list[int]:
-    step = max(1, round(layers / 6 / 5) * 5 if layers > 12 else 1)
-    return [*range(0, layers, step)]
 
 
 def neurons_table(probe: Probe) -> pd.DataFrame:
@@ -165,14 +161,20 @@ def layers_figure(probe: Probe, palette: Palette) -> go.Figure:
         x=len(layers) - 0.4, y=expected[1], text="even spread", xanchor="left", showarrow=False,
         font={"color": palette.muted},
     )  # fmt: skip
-    room = max(1.0, 0.13 * len(layers))
-    chart.update_xaxes(title={"text": "layer"}, tickvals=_ticks(len(layers)), range=[-0.7, len(layers) - 0.3 + room])
+    right = len(layers) - 0.3 + max(1.0, 0.13 * len(layers))
+    chart.update_xaxes(title={"text": "layer"}, tickvals=layer_ticks(len(layers)), range=[-0.7, right])
     chart.update_yaxes(
         title={"text": "◀ for right · neurons · for wrong ▶"}, zeroline=True, zerolinecolor=palette.border,
-        automargin=True,
+        automargin=True, dtick=_whole_step(probe),
     )  # fmt: skip
     chart.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 52}, barmode="relative", bargap=0.3)
     return chart
+
+
+def _whole_step(probe: Probe) -> int | None:
+    """A tick for each neuron where no layer has many: plotly would name halves. Else its own, which are whole then."""
+    most = max(Counter((one.neuron.layer, one.weight > 0) for one in probe.neurons).values(), default=0)
+    return 1 if most <= 4 else None
 
 
 def layer_counts(probe: Probe) -> tuple[range, dict[int, float]]:
