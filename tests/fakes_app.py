@@ -379,7 +379,7 @@ class FakeResults:
             return self.fake.scored(comparison(switched))
         asked = ExploreRequest(prompt=prompt, decoding=SHORT, probe=self._shipped())
         if verb == "neuron":
-            text = asked.model_copy(update={"answer": exploration(asked).answer})
+            text = asked.reading(exploration(asked).answer)
             return card(NeuronRequest(neuron=NeuronId(17, 412), text=text))
         return self.fake.scored(exploration(asked))
 

@@ -115,7 +115,9 @@ def ask_the_same() -> None:
     shown = session.result("explore", Exploration)
     if shown is not None:
         asked = shown.request
-        session.change(Shared, prompt=asked.prompt, chat=asked.chat, system=asked.system, decoding=asked.decoding)
+        session.change(Shared, prompt=asked.prompt, chat=asked.chat, system=asked.system)
+        if asked.answer is None:
+            session.change(Shared, decoding=asked.decoding)
 
 
 def _put_switchboard(alphas: tuple[float, ...], own: tuple[OwnAlpha, ...], against: bool, controls: int) -> None:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from app.explore.view import Unrun
 from app.explore.words import visible
 from app.shared import example
+from app.shared.frame import muted
 from backend.types import Decoding, ExploreRequest, Population, Threshold
 from backend.types.base import Frozen
 from backend.types.refusal import refused
@@ -81,8 +82,9 @@ def _differing(form: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, 
     return {name: value for name, value in form.items() if name != "prompt" and value != before[name]}
 
 
-def request() -> ExploreRequest:
-    """What the form asks. Raises BadInput where that cannot be asked."""
+def request() -> tuple[ExploreRequest, Decoding]:
+    """What the form asks, and how answers are decoded, which is not asked of a given one. Raises BadInput where that
+    cannot be asked."""
     form = _form()
     said: dict[str, Any] = {name: None if value == "" else value for name, value in form.items()}
 
@@ -91,9 +93,8 @@ def request() -> ExploreRequest:
 
     try:
         decoding, threshold = Decoding(**of(Decoding)), Threshold(**of(Threshold))
-        return ExploreRequest(
-            **of(ExploreRequest) | {"prompt": form["prompt"], "decoding": decoding, "threshold": threshold}
-        )
+        asked = of(ExploreRequest) | {"prompt": form["prompt"], "threshold": threshold}
+        return ExploreRequest(**asked, decoding=decoding if asked["answer"] is None else Decoding()), decoding
     except ValidationError as error:
         raise refused(error) from error
 
@@ -172,6 +173,8 @@ def _settings() -> None:
         "Look into this answer instead of a new one", **_field("answer"), height=68,
         placeholder="leave empty to let the model answer",
     )  # fmt: skip
+    if _form()["answer"]:
+        st.markdown(muted("A given answer is read as it stands: nothing above that says how to write one is used."))
     st.toggle("Chat template around the question", **_field("chat"))
     st.markdown("**A neuron is strong** where its CETT passes mean + k standard deviations of")
     left, right = st.columns([3, 2])

@@ -18,7 +18,7 @@ from app.shared.joins import Field, Join
 from app.shared.view import ASKED, Shared
 from backend.errors import BadInput
 from backend.neurons import NeuronSet
-from backend.types import Exploration, ExploreRequest, Threshold
+from backend.types import Decoding, Exploration, ExploreRequest, Threshold
 from backend.types.names import ProbeRef
 from backend.types.refusal import refused
 
@@ -29,31 +29,38 @@ REFUSED = "explore.refused"
 def ask_it() -> None:
     """Run pressed or an example picked: ask what the form says."""
     try:
-        request = form.request()
+        request, decoding = form.request()
     except BadInput as error:
         session.fail("explore", error)
         st.session_state[REFUSED] = _said()
         return
-    longest = example.length(request.prompt, request.decoding.max_new_tokens)
-    decoding = request.decoding.model_copy(update={"max_new_tokens": longest})
-    request = request.model_copy(update={"decoding": decoding})
-    _ask(request)
+    longest = example.length(request.prompt, decoding.max_new_tokens)
+    _ask(request, decoding.model_copy(update={"max_new_tokens": longest}))
     keep_draft()
-    jobs.run_job("explore", request.model_copy(update={"neurons": shelf.followed(), "probe": shelf.scored_by()}))
+    asked = wanted()
+    if asked is not None:
+        jobs.run_job("explore", asked)
 
 
-def _ask(request: ExploreRequest) -> None:
+def _ask(request: ExploreRequest, decoding: Decoding) -> None:
     """Put a request into the view, as when Run is pressed, with the model that is to answer it.
 
     The model is named at once: were it told when the answer is there, Back would first undo only that.
     """
-    session.put(session.view(Shared).asking(request, request.decoding))
+    session.put(session.view(Shared).asking(request, decoding))
     session.put(session.view(ExploreView).asking(request))
     session.change(ExploreView, model=session.status().name)
 
 
 def _request(neurons: NeuronSet = NONE, probe: ProbeRef | None = None) -> ExploreRequest | None:
     return session.view(ExploreView).request(session.view(Shared), neurons, probe)
+
+
+def _standing() -> ExploreRequest | None:
+    """What the form says where nothing was changed in it: what is asked and, where an answer is given, how the next one
+    is to be decoded. Raises ValidationError."""
+    asked = _request()
+    return asked and asked.model_copy(update={"decoding": session.view(Shared).decoding})
 
 
 def _asked() -> ExploreRequest | None:
@@ -69,7 +76,7 @@ def forget_refusal() -> None:
 
 
 def _said() -> tuple[str, dict[str, object]]:
-    return form.typed(), form.changed(_request())
+    return form.typed(), form.changed(_standing())
 
 
 def settle() -> None:
@@ -103,7 +110,7 @@ def keep_draft() -> None:
 
 
 def _put(draft: str | None, unrun: Unrun, *_: Any) -> None:
-    asked, shown = _request(), _asked()
+    asked, shown = _standing(), _asked()
     # The example brings its question; its short answer is not a setting that a person made.
     its_prompt = shown.prompt if shown is not None and asked is None else None
     form.fill(asked, its_prompt if draft is None else draft, unrun.model_dump(exclude_none=True))
@@ -113,7 +120,7 @@ def _read() -> tuple[str | None, Unrun]:
     asked = _asked()
     draft = form.typed() if form.typed() != (asked.prompt if asked else "") else None
     try:
-        return draft, Unrun(**form.changed(_request()))
+        return draft, Unrun(**form.changed(_standing()))
     except ValidationError:
         # Run says what is wrong; until then the address has what was right before.
         return draft, session.view(ExploreView).unrun

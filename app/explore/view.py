@@ -13,7 +13,7 @@ from app.cell import Cell, Score
 from app.links import AsJson
 from app.shared.view import ASKED, PageView, Shared, Words
 from backend.neurons import NeuronSet
-from backend.types import ExploreRequest, Population, Threshold
+from backend.types import Decoding, ExploreRequest, Population, Threshold
 from backend.types.base import Frozen
 from backend.types.names import ProbeRef
 
@@ -60,15 +60,16 @@ class ExploreView(PageView):
         self, shared: Shared, neurons: NeuronSet = NONE, probe: ProbeRef | None = None
     ) -> ExploreRequest | None:
         """The request that is asked, None where no prompt is; `neurons` are followed along the text, and `probe`
-        scores the answer.
+        scores the answer. Where one is given, how to decode another is not asked: it stays for the next question.
 
         Raises ValidationError.
         """
         if shared.prompt is None:
             return None
+        decoding = shared.decoding if self.answer is None else Decoding()
         return ExploreRequest(
-            prompt=shared.prompt, chat=shared.chat, system=shared.system, answer=self.answer,
-            decoding=shared.decoding, threshold=self.threshold, neurons=neurons, probe=probe,
+            prompt=shared.prompt, chat=shared.chat, system=shared.system, answer=self.answer, decoding=decoding,
+            threshold=self.threshold, neurons=neurons, probe=probe,
         )  # fmt: skip
 
     def asking(self, request: ExploreRequest) -> ExploreView:

@@ -73,7 +73,7 @@ def main() -> None:
     )
     chosen = picked(exploration)
     # The card that stands beside the example: along its answer, which is read and not written again.
-    read = exploration.request.model_copy(update={"answer": exploration.answer})
+    read = exploration.request.reading(exploration.answer)
     results: dict[str, Frozen] = {
         "explore": known(exploration),
         "compare": engine.ask(

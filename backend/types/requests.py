@@ -7,7 +7,8 @@ somebody decides otherwise.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -78,6 +79,13 @@ class Decoding(Strict):
 
     stop: Annotated[tuple[Text, ...], Field(max_length=8, description="texts that end an answer"), EachOnce] = ()
 
+    @field_validator("stop")
+    @classmethod
+    def _stop(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "" in value:
+            raise ValueError("a stop text is empty: it would end no answer; write the text that is to, or leave it out")
+        return value
+
 
 class Threshold(Strict):
     """A strong neuron has CETT > mu + k sigma. It marks strong neurons, on true answers too, not hallucination."""
@@ -122,7 +130,7 @@ ScoredBy = Annotated[
 
 
 class ExploreRequest(Asked, Request):
-    """See inside one answer: generated here, or given in `answer`."""
+    """See inside one answer: generated here, or given in `answer`, which is read as it stands: nothing is decoded."""
 
     answer: _Bounded | None = None
     decoding: Decoding = Decoding()
@@ -130,6 +138,20 @@ class ExploreRequest(Asked, Request):
     top: int = Field(default=10, ge=1, le=50, description="neurons kept for each layer and token")
     neurons: NeuronSet = NeuronSet()
     probe: ScoredBy = None
+
+    @model_validator(mode="after")
+    def _decoded(self) -> Self:
+        lost = [name for name, value in Decoding() if getattr(self.decoding, name) != value]
+        if self.answer is not None and lost:
+            raise ValueError(
+                f"an answer is given, and how to decode one ({', '.join(lost)}): a given answer is read as it stands, "
+                "and nothing is decoded; leave one of them out"
+            )
+        return self
+
+    def reading(self, answer: str) -> ExploreRequest:
+        """The same with its answer given, so that it is read and not written again."""
+        return self.model_copy(update={"answer": answer, "decoding": Decoding()})
 
 
 class OwnAlpha(Strict):
@@ -156,6 +178,27 @@ class CompareSettings(Strict):
     control_arms: Annotated[tuple[int, ...], EachOnce] = (0,)
     control_seed: int = Field(default=0, ge=0, lt=2**31)
     positions: Positions = "all"
+
+
+_OF_TWINS = ("controls", "control_kinds", "control_arms", "control_seed")
+
+
+def of_no_twin(settings: Mapping[str, Any]) -> list[str]:
+    """The names of settings that say what random twins are to be, where none is asked for.
+
+    A default, and a list of nothing, say nothing: they cannot be told from what was left out.
+    """
+    usual = {name: CompareSettings.model_fields[name].default for name in _OF_TWINS}
+    given = usual | {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+    if given["controls"] and given["control_arms"]:
+        return []
+    return [name for name, value in usual.items() if given[name] not in (value, type(value)())]
+
+
+def without_idle_twins(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings without those of `of_no_twin`."""
+    lost = of_no_twin(settings)
+    return {name: value for name, value in settings.items() if name not in lost}
 
 
 class CompareRequest(CompareSettings, Asked, Request):
@@ -192,6 +235,12 @@ class CompareRequest(CompareSettings, Asked, Request):
             raise ValueError(
                 f"random twins are asked for (controls = {self.controls}), and no kind of them (control_kinds): they "
                 "are drawn from the same layers or from any; name layer or free, or set controls to 0"
+            )
+        if lost := of_no_twin(dict(self)):
+            none = "control_arms names no row" if self.controls else "controls = 0"
+            raise ValueError(
+                f"it is said what random twins are to be ({', '.join(lost)}), and none is asked for ({none}): nothing "
+                "would come of it; ask for twins, or leave that out"
             )
         if 1 + arms + self.control_rows > MAX_ROWS:
             raise ValueError(

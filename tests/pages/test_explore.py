@@ -496,11 +496,15 @@ def test_the_settings_of_a_link_without_a_question_stand_in_the_form_and_run_ask
     app.button(key="ask-run").click().run().run()
     wanted = ExploreRequest(
         prompt="Who is the CEO of Nortel?", chat=False, answer="Cairo.", neurons=PROBE.all,
-        decoding=Decoding(max_new_tokens=7, temperature=0.5, top_k=3, top_p=0.001, seed=5, stop=("He",)),
         threshold=Threshold(k=2, population="model"), probe=NAMED,
     )  # fmt: skip
-    assert asked(client) == [wanted]
+    assert asked(client) == [wanted], "a given answer is not decoded"
+    assert "nothing above that says how to write one is used" in everything(app)
     assert set(SETTINGS) < set(address(app)) and "unrun" not in address(app)
+    app.text_area[1].set_value("")
+    app.button(key="ask-run").click().run().run()
+    decoding = Decoding(max_new_tokens=7, temperature=0.5, top_k=3, top_p=0.001, seed=5, stop=("He",))
+    assert asked(client)[-1] == wanted.model_copy(update={"answer": None, "decoding": decoding}), "they were kept"
 
 
 def test_a_setting_of_a_link_without_a_question_can_be_set_back_and_stays_so() -> None:

@@ -61,8 +61,8 @@ def draw(result: Exploration, cell: Cell, probe: Probe | None) -> None:
 
 def _request(result: Exploration, neuron: NeuronId) -> NeuronRequest:
     """The card along the answer on the page, which is given, so that it is read and not written again."""
-    text = result.request.model_copy(update={"answer": result.answer or None})
-    return NeuronRequest(neuron=neuron, text=text)
+    asked = result.request
+    return NeuronRequest(neuron=neuron, text=asked.reading(result.answer) if result.answer else asked)
 
 
 def _heading(result: Exploration, cell: Cell, neuron: NeuronId, probe: Probe | None) -> None:

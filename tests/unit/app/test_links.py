@@ -79,7 +79,7 @@ FIELDS: dict[type[Frozen], dict[str, st.SearchStrategy[Any]]] = {
             top_k=st.integers(0, 1000),
             top_p=st.floats(0.001, 1),
             seed=st.integers(0, 2**31 - 1),
-            stop=st.lists(words, max_size=3).map(tuple),
+            stop=st.lists(words.filter(bool), max_size=3).map(tuple),
         ),
         "neurons": st.lists(neurons, max_size=8).map(lambda ids: NeuronSet(tuple(ids))),
         "probe": st.none() | st.just("mine"),
@@ -205,6 +205,7 @@ def test_a_fresh_page_has_an_empty_address() -> None:
         ("max_new_tokens", "1e9"),
         ("seed", "minus one"),
         ("stop", "not json"),
+        ("stop", '["He", ""]'),
         ("k", "inf"),
         ("population", "everyone"),
         ("alphas", "0,9"),
@@ -351,14 +352,15 @@ def test_what_is_too_long_for_an_address_is_handed_over_to_be_kept() -> None:
 
 
 def test_a_request_put_into_a_view_comes_out_of_it() -> None:
-    request = ExploreRequest(
-        prompt="Who?", system="Be brief", answer="Me", decoding=Decoding(seed=4, temperature=0.5),
-        threshold=Threshold(k=2, population="token"),
-    )  # fmt: skip
-    view = ExploreView(cell=Cell(1, 2), draft="old", score="usual").asking(request)
-    shared = Shared(card=NeuronId(1, 2)).asking(request, request.decoding)
-    assert view.request(shared) == request
-    assert (view.cell, shared.card, view.draft, view.score) == (None, None, None, "usual")
+    decoding = Decoding(seed=4, temperature=0.5)
+    decoded = ExploreRequest(
+        prompt="Who?", system="Be brief", decoding=decoding, threshold=Threshold(k=2, population="token")
+    )
+    for request in (decoded, decoded.reading("Me")):
+        view = ExploreView(cell=Cell(1, 2), draft="old", score="usual").asking(request)
+        shared = Shared(card=NeuronId(1, 2)).asking(request, decoding)
+        assert view.request(shared) == request and shared.decoding == decoding
+        assert (view.cell, shared.card, view.draft, view.score) == (None, None, None, "usual")
 
 
 def test_a_stop_text_with_any_character_survives() -> None:

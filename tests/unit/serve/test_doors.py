@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -156,14 +157,28 @@ def test_a_request_that_its_type_refuses_is_told_in_one_sentence_at_every_door(
     assert python.value.sentence == SENTENCE
 
 
-def test_twins_of_no_kind_are_refused_alike_whether_waited_for_or_queued(client: LocalClient) -> None:
-    asked = {"prompt": "Who?", "neurons": "L0:N1", "control_kinds": []}
-    with pytest.raises(BadSettings, match="Random twins are asked for") as python:
-        validated(CompareRequest, asked)
+SWITCHED = {"prompt": "Who?", "neurons": "L0:N1"}
+FORCED = {"prompt": "Who?", "answer": "Cairo."}
+
+
+@pytest.mark.parametrize(
+    ("verb", "asked", "why", "fine"),
+    [
+        ("compare", {**SWITCHED, "control_kinds": []}, "Random twins are asked for", {"controls": 0}),
+        ("compare", {**SWITCHED, "controls": 0, "control_seed": 3}, "It is said what random twins", {"controls": 1}),
+        ("explore", {**FORCED, "decoding": {"seed": 3}}, "An answer is given, and how to", {"answer": None}),
+        ("explore", {"prompt": "Who?", "decoding": {"stop": [""]}}, "A stop text is empty", {"decoding": {}}),
+    ],
+)
+def test_what_would_be_ignored_is_refused_alike_whether_waited_for_or_queued(
+    verb: Verb, asked: dict[str, Any], why: str, fine: dict[str, Any], client: LocalClient
+) -> None:
+    with pytest.raises(BadSettings, match=why) as python:
+        validated(VERBS[verb].request, asked)
     with served(client) as address:
-        waited = httpx.post(f"{address}/v1/compare", json=asked)
-        queued = httpx.post(f"{address}/v1/jobs", json={"verb": "compare", "request": asked, "session": "ann"})
-        without = httpx.post(f"{address}/v1/compare", json={**asked, "controls": 0})
+        waited = httpx.post(f"{address}/v1/{verb}", json=asked)
+        queued = httpx.post(f"{address}/v1/jobs", json={"verb": verb, "request": asked, "session": "ann"})
+        without = httpx.post(f"{address}/v1/{verb}", json=asked | fine)
     assert waited.status_code == queued.status_code == 422 and without.status_code == 200
     assert waited.json() == queued.json() == {"error": python.value.to_json()}
 

@@ -69,9 +69,7 @@ def up(model: LoadedModel) -> Tensor:
 
 DOORS: dict[str, Callable[[LoadedModel, reference.Usual, Path], object]] = {
     "explore, generated": lambda model, usual, out: explore(model, ASKED, usual, SILENT),
-    "explore, given": lambda model, usual, out: explore(
-        model, ASKED.model_copy(update={"answer": "It is."}), usual, SILENT
-    ),
+    "explore, given": lambda model, usual, out: explore(model, ASKED.reading("It is."), usual, SILENT),
     "compare": lambda model, usual, out: compare(
         model, CompareRequest(prompt="Is it so?", chat=False, neurons=ONE, decoding=FEW), SILENT
     ),

@@ -64,9 +64,8 @@ def test_cett_of_prompt_and_answer_is_that_of_the_whole_text_by_plain_hooks(
 ) -> None:
     """At prompt time and at decode time, and read as a given answer."""
     model, plain = tiny(form), untouched(form)
-    request = ExploreRequest(
-        prompt="Is it so?", chat=False, answer=answer, neurons=CHOSEN, decoding=Decoding(max_new_tokens=12)
-    )
+    decoding = Decoding(max_new_tokens=12) if answer is None else Decoding()
+    request = ExploreRequest(prompt="Is it so?", chat=False, answer=answer, neurons=CHOSEN, decoding=decoding)
     found = explore(model, request, usual(model), SILENT)
     ids = [token.id for token in found.tokens]
     expected = plain.cett(ids)

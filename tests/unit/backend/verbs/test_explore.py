@@ -28,9 +28,8 @@ CHOSEN = NeuronSet.of("L0:N3", "L2:N40", "L2:N1")
 
 
 def request(**fields: Any) -> ExploreRequest:
-    return ExploreRequest.model_validate(
-        {"prompt": ASK, "decoding": Decoding(max_new_tokens=8), "neurons": CHOSEN, **fields}
-    )
+    decoding = Decoding() if "answer" in fields else Decoding(max_new_tokens=8)
+    return ExploreRequest.model_validate({"prompt": ASK, "decoding": decoding, "neurons": CHOSEN, **fields})
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,8 @@ def ids(told: Exploration) -> tuple[list[int], list[int]]:
 
 
 def explored(model: LoadedModel, watch: Silent = SILENT, **fields: Any) -> Exploration:
-    asked = ExploreRequest.model_validate({"prompt": PROMPT, "decoding": Decoding(max_new_tokens=NEW), **fields})
+    decoding = Decoding() if "answer" in fields else Decoding(max_new_tokens=NEW)
+    asked = ExploreRequest.model_validate({"prompt": PROMPT, "decoding": decoding, **fields})
     return explore.explore(model, asked, Engine(model).usual(), watch)
 
 
