@@ -57,6 +57,17 @@ def missing() -> str | None:
     return f"There is no probe {named} here: {instead}."
 
 
+def unfit(shown: ModelInfo | None) -> str | None:
+    """That the view names a probe that is not here, or is of another model than `shown`, that of the answer on the
+    page; where there is none yet, than the one that is loaded."""
+    named, model = session.view(Shared).probe, shown or session.status().info
+    told = missing()
+    if told is not None or named is None or model is None or of(model) is not None:
+        return told
+    other = "this answer" if shown is not None else f"{model.name}, which is loaded"
+    return f"The probe {named} was made for another model than {other}, so none of its neurons is marked: see Identify."
+
+
 def of(model: ModelInfo) -> Probe | None:
     """The probe in use, if its neurons are this model's: it was made on it, or put on it by force."""
     found = in_use()
@@ -68,10 +79,10 @@ def of(model: ModelInfo) -> Probe | None:
 def _scoring() -> Probe | None:
     """The probe that scores answers: that of the model that is loaded, or of the one that is being loaded."""
     now = session.status()
-    found = in_use() if now.info is None else of(now.info)
-    if found is None or (now.info is None and (found.model is None or found.model.name != now.name)):
-        return None
-    return found
+    if now.info is not None:
+        return of(now.info)
+    found = in_use()
+    return found if found is not None and found.model is not None and found.model.name == now.name else None
 
 
 def followed() -> NeuronSet:

@@ -63,9 +63,8 @@ def heading(result: Comparison | None) -> None:
 
 def answers(result: Comparison | None, wanted: CompareRequest | HNeuronsError) -> None:
     """What streams, or what has ended; above it, why a run ended badly or does not fit the switches."""
-    missing = shelf.missing()
     with st.container():
-        frame.notes((*session.link_notes(), *([missing] if missing else [])))
+        frame.notes(*session.link_notes(), shelf.unfit(result.model if result is not None else None))
     # Each in a place of its own, there in every run, and columns never where another run has a container: until a run
     # is through, the browser lays the old columns out by the new container, squeezed to a third of their width.
     with st.container():

@@ -11,7 +11,6 @@ from app import session, shelf, text
 from app.explore import figures, form, state, words
 from app.explore.view import ExploreView
 from app.shared import address, frame, into_view, jobs, model_status, terms
-from app.shared.view import Shared
 from backend.errors import HNeuronsError
 from backend.types import Exploration, ExploreRequest
 
@@ -47,18 +46,6 @@ def _other_model() -> None:
         session.note(f"This link was made with {made}; {loaded} is loaded, so its figures differ. See Models.")
 
 
-def _other_probe(result: Exploration | None) -> None:
-    """Say that a probe was named whose neurons cannot be marked here."""
-    named, missing = session.view(Shared).probe, shelf.missing()
-    if missing is not None:
-        session.note(missing)
-    elif named is not None and result is not None and shelf.of(result.model) is None:
-        session.note(
-            f"The probe {named} was made for another model than this answer, so its neurons are not marked. "
-            "Identify says which."
-        )
-
-
 def _example() -> None:
     try:
         session.finish("explore", "example", session.client().results.example("explore"))
@@ -76,11 +63,10 @@ def page() -> None:
     st.header(_heading(result if current else None, running), anchor=False, help=terms.EXPLORE)
     form.draw(state.ask_it, model_status.popover)
     state.keep_draft()
-    _other_probe(result)
     # Each in a place of its own, there in every run, and columns never where another run has a container: until a run
     # is through, the browser lays the old columns out by the new container, squeezed to a part of their width.
     with st.container():
-        frame.notes(session.link_notes())
+        frame.notes(*session.link_notes(), shelf.unfit(result.model if result is not None else None))
     with st.container():
         jobs.shown_failure("explore")
     with st.container():

@@ -40,9 +40,8 @@ def page() -> None:
     else:
         _none()
     # Last, and above: a room finds out too what of a link is not here.
-    missing = shelf.missing()
     with told:
-        frame.notes((*session.link_notes(), *([missing] if missing else [])))
+        frame.notes(*session.link_notes(), shelf.missing())
     runs.asked_to_delete()
     address.close("identify")
 

@@ -185,7 +185,8 @@ def _file_name(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80] or "figure"
 
 
-def notes(sentences: tuple[str, ...]) -> None:
-    """What could not be read from a link, or does not fit into one: seen, and in nobody's way."""
-    if sentences:
-        st.info("  \n".join(text.markdown(sentence) for sentence in sentences), icon=":material/link:")
+def notes(*sentences: str | None) -> None:
+    """What could not be read from a link, or does not fit into one or here: seen, and in nobody's way."""
+    told = [text.markdown(sentence) for sentence in sentences if sentence is not None]
+    if told:
+        st.info("  \n".join(told), icon=":material/link:")

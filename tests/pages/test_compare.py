@@ -723,6 +723,18 @@ def test_a_probe_that_is_not_there_is_told_of() -> None:
     assert any("There is no probe gone here" in html.unescape(one.value) for one in app.info)
 
 
+def test_a_probe_of_another_model_is_told_of_before_and_with_the_answers() -> None:
+    other = PROBE.model_copy(update={"model": INFO.model_copy(update={"fingerprint": "0" * 64}), "name": "theirs"})
+    for pace, than in ((1000.0, f"{INFO.name}, which is loaded"), (0.0, "this answer")):
+        app = opened(
+            FakeClient(pace=pace, shelf={"theirs": other}), probe="theirs", prompt="Who?", neurons="L17:N98"
+        ).run()
+        told = [html.unescape(one.value) for one in app.info]
+        assert any(f"The probe theirs was made for another model than {than}" in one for one in told), told
+    forced = FakeClient(shelf={"theirs": other.model_copy(update={"forced": INFO.name})})
+    assert not any("theirs" in one.value for one in opened(forced, probe="theirs", prompt="Who?").info)
+
+
 CONTROLS: dict[str, tuple[str, object, object]] = {
     "control_kinds": ("button_group", ["free"], ("free",)),
     "control_seed": ("number_input", 5, 5),
