@@ -450,9 +450,11 @@ class FakeRuns:
             raise BadInput(f"{words!r} does not stand in the answer", "words are marked, not written", "copy them")
         self.fake.words[question] = words
 
-    def stop(self, name: str) -> None:
-        for job in self.fake.begun.values():
-            job.stopped = job.stopped or getattr(job.request, "name", "") == name
+    def stop(self, name: str) -> bool:
+        its = [job for job in self.fake.begun.values() if getattr(job.request, "name", "") == name]
+        for job in its:
+            job.stopped = True
+        return bool(its)
 
     def delete(self, name: str) -> None:
         if name == "shipped":

@@ -1,7 +1,7 @@
 """`hneurons identify`: from questions to H-neurons, and probes from and to the files of others.
 
-Owns the options of a plan. A run computes in this process, in the folder of its name: it can be stopped with Ctrl+C
-and resumed. Refuses every stage's own work (`backend.identify`).
+Owns the options of a plan. A run computes in this process, in the folder of its name: it can be stopped with Ctrl+C, or
+by its name from elsewhere, and resumed. Refuses every stage's own work (`backend.identify`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json as jsonlib
 import shlex
 import sys
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -77,6 +78,24 @@ def resume(name: Name, given: plans.Wider, common: Here) -> None:
         raise UnknownModel(
             f"The model of {name} is not found by its name, {begun.model}", error.why, "say where it lies: --model PATH"
         ) from error
+
+
+@app.command("stop")
+def stop(name: Name, backend: options.Backend = None, json: options.Json = False) -> None:
+    """Stop a run: one that a page, a service or another command here is at, or that waits for its model."""
+    if backend is None:
+        from backend.serve import shelf
+
+        was_going = shelf.stop(name)
+    else:
+        from backend.serve.remote.client import HttpClient
+
+        with closing(HttpClient(backend)) as client:
+            was_going = client.runs.stop(name)
+    if not was_going:
+        instead = f"go on with it by hneurons identify resume {name}, or see hneurons identify report {name}"
+        raise BadSettings(f"The run {name} is not at work", "it is finished, or was stopped before", instead)
+    tell({"stopped": name}, f"{name} is stopped; hneurons identify resume {name} goes on with it", json)
 
 
 @app.command("list")

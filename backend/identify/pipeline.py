@@ -86,8 +86,8 @@ def run(
         questions = runs.joined(folder, plan, questions)
         command = runs.begin(folder, plan, questions, model.info, command, put(model, plan.sampling))
         by_id = {question.id: question for question in questions}
-        with status.told(folder, watch):
-            ground = Ground(model, plan, by_id, folder, runs.overrules(folder), runs.marked(folder), watch)
+        with status.told(folder, watch) as askable:
+            ground = Ground(model, plan, by_id, folder, runs.overrules(folder), runs.marked(folder), askable)
             found, tables = _made(ground, questions)
             probe = found.model_copy(update={"name": name, "command": command})
             library.write(folder, probe, tables)

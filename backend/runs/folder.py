@@ -12,6 +12,7 @@ Owns names within a run's folder, as paths. Refuses to read or write, and to kno
     going.json          failed.json      outlook.json  speed.json   how it stands (`backend.runs.status`)
     unpacked.json       which packed answers it was filled from (`backend.runs.archive`)
     .lock               .unpacking.lock                             held by whoever works on it, or unpacks it
+    .stop                                                           that whoever works on it is to stop
 """
 
 from __future__ import annotations
@@ -104,6 +105,11 @@ class RunFolder:
     def lock(self) -> Path:
         """Held by whoever works on the run."""
         return self.path / ".lock"
+
+    @property
+    def stop(self) -> Path:
+        """That whoever works on the run is to stop, in whichever program that is."""
+        return self.path / ".stop"
 
     @property
     def unpacking(self) -> Path:

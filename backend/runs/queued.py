@@ -134,15 +134,30 @@ def _left(path: Path) -> Queued | None:
 def leave(name: str) -> bool:
     """A person pressed Stop while the request of that name waited for its model, kept by no living program: it stays
     with its questions, and is not taken up by itself. Whether there is one. Raises OSError."""
-    one = waiting(name)
+    path, one = _file(name), waiting(name)
     if one is None:
         return False
     try:
-        with turn(_file(name).with_suffix(".lock"), 0):
-            atomic.write_text(_file(name), one.model_copy(update={"tries": TRIES}).model_dump_json())
+        with turn(folder() / LOOKING), turn(path.with_suffix(".lock"), 0):
+            # It may have begun meanwhile.
+            if path.exists():
+                atomic.write_text(path, one.model_copy(update={"tries": TRIES}).model_dump_json())
+                return True
     except Taken:
+        pass
+    return False
+
+
+def is_kept(name: str) -> bool:
+    """Whether a living program keeps a request of that name until its turn. Raises OSError."""
+    path = _file(name)
+    if not path.exists():
         return False
-    return True
+    try:
+        with turn(folder() / LOOKING), turn(path.with_suffix(".lock"), 0):
+            return False
+    except Taken:
+        return True
 
 
 def waiting(name: str) -> Queued | None:

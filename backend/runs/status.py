@@ -20,27 +20,65 @@ from backend.identify.answers.screen import Outlook
 from backend.runs import queued
 from backend.runs.folder import RunFolder
 from backend.runs.records import write_text
-from backend.types import NoteEvent
+from backend.types import Event, NoteEvent
 from backend.watch import Watch
+from cache import atomic
 from cache.errors import ExpectedError
 from cache.files import Taken, content, turn
 
 FEW = 10
 """Fewer answers say nothing of how long one takes."""
+LOOK = 0.2
+"""Seconds between two looks whether another program wants a run to stop."""
+PATIENCE = 10.0
+"""Seconds in which a run at work is to have heeded that: a token of a large model takes one or two."""
 TRIES = 3
 """A run that ends its program each time is taken up so often by itself."""
 
 
+class Askable:
+    """The watch of a run at work that other programs may ask to stop as well (`stop`)."""
+
+    def __init__(self, watch: Watch, mark: Path) -> None:
+        self._watch, self._mark = watch, mark
+        self._asked, self._looked = False, -math.inf
+
+    def emit(self, event: Event) -> None:
+        """Something happened."""
+        self._watch.emit(event)
+
+    def stopped(self) -> bool:
+        """Whether anybody wants it to stop. Called at each token, so the disk is looked at now and then."""
+        now = time.monotonic()
+        if now - self._looked > LOOK:
+            self._looked = now
+            # Taken away, so that the next run of this name goes on.
+            with suppress(OSError):
+                self._mark.unlink()
+                self._asked = True
+        return self._asked or self._watch.stopped()
+
+    def rest(self) -> None:
+        """Others may go first."""
+        self._watch.rest()
+
+    def goes_on(self) -> bool:
+        """Not by itself, where somebody asked it to stop."""
+        return not self._asked and self._watch.goes_on()
+
+
 @contextmanager
-def told(folder: Path, watch: Watch) -> Iterator[None]:
-    """Keep how the run in `folder` stands while the block works on it, and how it ended."""
+def told(folder: Path, watch: Watch) -> Iterator[Watch]:
+    """Keep how the run in `folder` stands while the block works on it, and how it ended. The block goes by the watch
+    that this yields, which other programs reach too."""
+    watch = Askable(watch, RunFolder(folder).stop)
     tries = _tries(folder) or 0
     RunFolder(folder).failed.unlink(missing_ok=True)
     if watch.goes_on():
         write_text(RunFolder(folder).going, json.dumps({"tries": tries + 1}))
         queued.begun(folder.name)
     try:
-        yield
+        yield watch
     except Stopped:
         if watch.goes_on():
             write_text(RunFolder(folder).going, json.dumps({"tries": 0}))
@@ -76,6 +114,21 @@ def leave(folder: Path, wait: float = 0.5) -> bool:
     except Taken:
         return False
     return True
+
+
+def stop(folder: Path) -> bool:
+    """Ask whoever works on the run in `folder`, in whichever program, to stop; whether that was heeded before
+    `PATIENCE` was over. Raises OSError."""
+    mark, until = RunFolder(folder).stop, time.monotonic() + PATIENCE
+    atomic.write_text(mark, "")
+    try:
+        while time.monotonic() < until:
+            if leave(folder, LOOK / 2):
+                return True
+        # Whoever took it is on the way out.
+        return not mark.exists()
+    finally:
+        mark.unlink(missing_ok=True)
 
 
 def _tries(folder: Path) -> int | None:

@@ -133,9 +133,10 @@ class Runs(Protocol):
         """Keep which words of an answer are the answer, by a person; none leaves it to the rules. Raises BadInput."""
         ...
 
-    def stop(self, name: str) -> None:
+    def stop(self, name: str) -> bool:
         """Stop a run: one that works ends within one token, one that waits for its model does not go on by itself.
-        One that does neither stays as it is. Raises Unknown, StoreError where another program works on it."""
+        Whether it did either; else it stays as it is. Raises Unknown, StoreError where another program has it and does
+        not heed."""
         ...
 
     def delete(self, name: str) -> None:

@@ -238,21 +238,33 @@ def _refuse_other(name: str, question: str) -> None:
         raise BadInput(f"{question[:60]!r} is no question of {name}", "its questions are fixed", "name one of them")
 
 
-def stop(name: str) -> None:
-    """Let the run of that name, which waits for its model without being a job, not go on by itself any more. One that
-    does not wait stays as it is. Raises Unknown, BadInput, StoreError where another program works on it."""
+def stop(name: str) -> bool:
+    """Stop the run of that name, which is no job of this program: one that waits for its model does not go on by itself
+    any more, and one that another program works on is asked to end. Whether it was either.
+
+    Raises Unknown, BadInput, StoreError where another program has it and does not heed.
+    """
     folder = library.folder_of(name)
     try:
-        if queued.leave(name) or (folders.begun_in(folder) is not None and status.leave(folder)):
-            return
+        if queued.leave(name):
+            return True
+        if queued.is_kept(name):
+            why, instead = "that program has it in its queue", "stop it there, or name its service: --backend URL"
+            raise StoreError(f"The run {name} waits in another program", why, instead)
+        if folders.begun_in(folder) is None:
+            if RunFolder(library.SHIPPED / name).plan.exists():
+                return False
+            raise Unknown(f"There is no run {name[:40]!r}", f"{folder} holds no plan", "see hneurons identify list")
+        waited = status.broken_off(folder)
+        if status.leave(folder):
+            return waited
+        heeded = status.stop(folder)
     except OSError as error:
         raise StoreError(f"The run {name} cannot be stopped", reason(error), remedy(error)) from error
-    if folders.begun_in(folder) is not None:
-        raise StoreError(
-            f"The run {name} is being worked on", "another program has its folder open", "stop it where it was begun"
-        )
-    if not RunFolder(library.SHIPPED / name).plan.exists():
-        raise Unknown(f"There is no run {name[:40]!r}", f"{folder} holds no plan", "see hneurons identify list")
+    if not heeded:
+        why = f"another program has its folder open and has not stopped within {status.PATIENCE:g} seconds"
+        raise StoreError(f"The run {name} is being worked on", why, "try again, or stop it where it was begun")
+    return True
 
 
 def delete(name: str, jobs: Mapping[str, str]) -> None:

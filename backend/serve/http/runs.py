@@ -27,9 +27,10 @@ class Answers(BaseModel):
 
 
 class Stopped(BaseModel):
-    """The run that was at work, or waited, no longer does."""
+    """The run that is at work no longer, and waits no longer. `was_going`: whether it did one of them."""
 
     stopped: str
+    was_going: bool
 
 
 class Deleted(BaseModel):
@@ -83,8 +84,7 @@ def add_runs(app: FastAPI, facet: client.Runs) -> None:
     def stop(name: Name) -> Stopped:
         """Stop a run: at work, it ends within one token; waiting for its model, it does not go on by itself. What is
         done stays, and the run can be taken up again."""
-        facet.stop(name)
-        return Stopped(stopped=name)
+        return Stopped(stopped=name, was_going=facet.stop(name))
 
     @app.delete("/v1/runs/{name}")
     def delete(name: Name) -> Deleted:

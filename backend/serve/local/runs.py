@@ -39,15 +39,15 @@ class LocalRuns:
 
         shelf.mark(name, question, response, words)
 
-    def stop(self, name: str) -> None:
-        """Stop a run, whether a job works on it or it waits for its model without one."""
+    def stop(self, name: str) -> bool:
+        """Stop a run, whether a job works on it, or another program does, or it waits for its model without either."""
         from backend.serve import shelf
 
-        if name not in self._worker.long_runs():
-            shelf.stop(name)
+        was_going = name in self._worker.long_runs() or shelf.stop(name)
         # It may have been taken up meanwhile, by its model's arrival.
         if (job := self._worker.long_runs().get(name)) is not None:
             self._worker.stop(job)
+        return was_going or job is not None
 
     def delete(self, name: str) -> None:
         """Delete a run or probe with all its answers."""

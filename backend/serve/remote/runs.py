@@ -34,9 +34,9 @@ class HttpRuns:
         body = {"question": question, "response": response, "words": words}
         self._connection.call("POST", f"/v1/runs/{name_word(name)}/marks", body)
 
-    def stop(self, name: str) -> None:
+    def stop(self, name: str) -> bool:
         """Stop a run there, at work or waiting for its model."""
-        self._connection.call("POST", f"/v1/runs/{name_word(name)}/stop")
+        return bool(self._connection.call("POST", f"/v1/runs/{name_word(name)}/stop")["was_going"])
 
     def delete(self, name: str) -> None:
         """Delete a run or probe there with all its answers."""

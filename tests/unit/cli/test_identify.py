@@ -15,10 +15,12 @@ from backend.identify.questions.questions import asked_by, shipped
 from backend.models import loading
 from backend.probes import library
 from backend.runs import runs
+from backend.runs.folder import RunFolder
 from backend.serve import opening
 from backend.types import IdentifyRequest
 from backend.types.plan import Plan, Source
-from tests.fakes import INFO, probe
+from tests.doors import local, served
+from tests.fakes import INFO, FakeEngine, probe
 
 SHIPPED = "smollm2-135m-instruct"
 FEW = "Who wrote Hamlet?,Shakespeare\n"
@@ -76,6 +78,15 @@ REFUSED = [
     # What cannot be deleted is not asked about.
     (["delete", SHIPPED], "", f"{SHIPPED} cannot be deleted: it ships with the program; "),
     (["delete", "folder"], "", "There is no run or probe 'folder': "),
+    # What is not at work cannot be stopped.
+    (["stop", "nobody"], "", "There is no run 'nobody': "),
+    (["stop", "theirs"], "", "There is no run 'theirs': "),
+    (
+        ["stop", SHIPPED],
+        "",
+        f"The run {SHIPPED} is not at work: it is finished, or was stopped before; go on with it by ",
+    ),
+    (["stop", "half"], "", "The run half is not at work: it is finished, or was stopped before; go on with it by "),
     # What a run's answers hang on.
     (["run", "half", "--temperature", "0.5"], "", "The run half was begun otherwise: how answers are drawn changed, "),
     (["run", "half", "--suffix", "Be brief.", "--samples", "20"], "", "The run half was begun otherwise: how answers"),
@@ -146,3 +157,20 @@ def test_lists_may_have_spaces_and_commas_too_many(monkeypatch: pytest.MonkeyPat
     plan = asked[0].plan
     assert plan.source.relations == ("capital_of_country", "element_of_symbol")
     assert (plan.filter.right, plan.filter.wrong) == (3, 4)
+
+
+@pytest.mark.parametrize("place", ["here", "at a service"])
+def test_a_run_is_stopped_by_its_name_here_and_at_a_service(place: str, capfd: pytest.CaptureFixture[str]) -> None:
+    going = RunFolder(library.folder_of("half")).going
+    going.write_text('{"tries": 1}')
+    if place == "here":
+        assert main(["identify", "stop", "half"]) == 0
+        assert "half is stopped; hneurons identify resume half goes on with it" in capfd.readouterr().out
+    else:
+        other = INFO.model_copy(update={"fingerprint": "0" * 64})
+        with local(FakeEngine(other)) as client, served(client) as address:
+            assert main(["identify", "stop", "half", "--backend", address, "--json"]) == 0
+            assert json.loads(capfd.readouterr().out) == {"stopped": "half"}
+            assert main(["identify", "stop", "half", "--backend", address]) == 2
+            assert "The run half is not at work: " in capfd.readouterr().err
+    assert not going.exists()

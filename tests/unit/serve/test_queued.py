@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import BadInput, Unknown
+from backend.errors import BadInput, StoreError, Unknown
 from backend.runs import queued
 from backend.runs.queued import Queue, Queued
 from backend.serve import shelf
@@ -108,6 +108,8 @@ def test_a_request_that_waits_for_another_model_is_stopped_and_can_be_taken_up_b
     queue = Queue()
     queue.keep(Queued(request=OWN, model=INFO.name, fingerprint=INFO.fingerprint))
     assert not queued.leave("second"), "a living program keeps it"
+    with pytest.raises(StoreError, match="The run second waits in another program: that program has it in its queue"):
+        shelf.stop("second")
     queue.close()
     shelf.stop("second")
     engine = FakeEngine()

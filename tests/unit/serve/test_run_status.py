@@ -15,13 +15,13 @@ from backend.cli.main import main
 from backend.errors import BadInput, BadSettings, HNeuronsError, Stopped, StoreError, Unknown
 from backend.identify.answers.screen import Outlook
 from backend.probes import library
-from backend.runs import runs, status
+from backend.runs import queued, runs, status
 from backend.runs.folder import RunFolder
 from backend.serve import shelf
 from backend.serve.client import Client
-from backend.types import IdentifyRequest, Probe
+from backend.types import Event, IdentifyRequest, NoteEvent, Probe
 from backend.types.plan import Plan
-from backend.watch import SILENT, Watch
+from backend.watch import SILENT, Silent, Watch
 from cache.files import turn
 from tests.doors import local
 from tests.fakes import INFO, FakeEngine, probe
@@ -256,23 +256,27 @@ def test_a_run_that_is_stopped_while_it_waits_to_go_on_does_not_go_on_later() ->
     assert waiting not in {one.name for one in other.computed if isinstance(one, IdentifyRequest)}
 
 
-def test_a_run_that_waits_for_its_model_without_a_job_is_stopped_at_every_door(client: Client) -> None:
+def test_a_run_that_waits_for_its_model_without_a_job_is_stopped_at_every_door(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The program that was at it has ended, and another model is loaded now: there is no job that could be stopped."""
     folder = begun()
     RunFolder(folder).going.write_text(json.dumps({"tries": 1}))
     plan = RunFolder(folder).plan
     plan.write_text(json.dumps({**json.loads(plan.read_text()), "fingerprint": "0" * 64}))
     assert [(run.waits, run.job) for run in client.runs.list() if run.name == "mine"] == [(True, None)]
-    client.runs.stop("mine")
+    assert client.runs.stop("mine")
     assert [(run.waits, run.done) for run in client.runs.list() if run.name == "mine"] == [(False, False)]
     assert runs.begun("mine")[1], "its questions and answers stay"
-    client.runs.stop("mine")
-    client.runs.stop("smollm2-135m-instruct")
+    assert not client.runs.stop("mine"), "it was stopped before"
+    assert not client.runs.stop("smollm2-135m-instruct"), "it is finished"
     for name in ("nobody", "..", "a/b"):
         with pytest.raises(HNeuronsError):
             client.runs.stop(name)
+    monkeypatch.setattr(status, "PATIENCE", 0.5)
     with turn(RunFolder(folder).lock, 0), pytest.raises(StoreError, match="is being worked on"):
         client.runs.stop("mine")
+    assert not RunFolder(folder).stop.exists(), "what was told as not heeded stops no later run"
 
 
 def test_a_run_that_was_stopped_while_it_waited_does_not_go_on_when_its_model_comes() -> None:
@@ -293,6 +297,55 @@ def test_a_run_at_work_is_stopped_by_its_name_too() -> None:
         client.runs.stop("mine")
         wait_for(lambda: client.jobs.view(job).state == "stopped")
         assert not client.runs.list()[0].waits
+
+
+class Working(FakeEngine):
+    """Works in the run's folder until it is stopped, as a real one does."""
+
+    def _identify(self, request: IdentifyRequest, watch: Watch) -> Probe:
+        folder = library.folder_of(request.name)
+        with runs.working(folder), status.told(folder, watch) as askable:
+            while not askable.stopped():
+                time.sleep(0.01)
+            raise Stopped
+
+
+def test_a_run_that_another_program_works_on_is_stopped_and_does_not_go_on_by_itself(client: Client) -> None:
+    folder = begun()
+    with local(Working()) as elsewhere:
+        job = elsewhere.jobs.submit("identify", IdentifyRequest(name="mine"), "a")
+        wait_for(lambda: RunFolder(folder).going.exists() and not (queued.folder() / "mine.json").exists())
+        assert client.runs.stop("mine")
+        wait_for(lambda: elsewhere.jobs.view(job).state == "stopped")
+        assert not status.broken_off(folder) and not RunFolder(folder).stop.exists()
+        again = elsewhere.jobs.submit("identify", IdentifyRequest(name="mine"), "a")
+        wait_for(lambda: RunFolder(folder).going.exists())
+        assert elsewhere.jobs.view(again).state == "running", "asked once, it is stopped once"
+
+
+def test_the_watch_of_a_run_hands_on_what_its_own_says() -> None:
+    class Own(Silent):
+        told, rests, is_stopped = 0, 0, False
+
+        def emit(self, event: Event) -> None:
+            self.told += 1
+
+        def rest(self) -> None:
+            self.rests += 1
+
+        def stopped(self) -> bool:
+            return self.is_stopped
+
+        def goes_on(self) -> bool:
+            return True
+
+    own = Own()
+    with status.told(begun(), own) as watch:
+        watch.emit(NoteEvent(text="x"))
+        watch.rest()
+        assert (own.told, own.rests, watch.stopped(), watch.goes_on()) == (1, 1, False, True)
+        own.is_stopped = True
+        assert watch.stopped() and watch.goes_on()
 
 
 def engine_runs(client: Client) -> dict[str, str]:

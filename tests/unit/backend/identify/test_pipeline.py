@@ -22,6 +22,7 @@ from backend.identify.pipeline import run
 from backend.models.loaded import LoadedModel
 from backend.probes import library
 from backend.runs import runs
+from backend.runs.folder import RunFolder
 from backend.statistics import intervals, neurons, scores
 from backend.types import Event, StageEvent
 from backend.types.identify import Question
@@ -169,7 +170,10 @@ def test_stop_keeps_what_is_done(tiny: Callable[[str], LoadedModel], tmp_path: P
     with pytest.raises(Stopped):
         run(model, PLAN, asked, tmp_path / "a", "a", watch=StopAt())
     assert not (tmp_path / "a" / "probe.json").exists()
-    assert isinstance(run(model, PLAN, asked, tmp_path / "a", "a"), Probe)
+    RunFolder(tmp_path / "a").stop.touch()
+    with pytest.raises(Stopped):
+        run(model, PLAN, asked, tmp_path / "a", "a")
+    assert isinstance(run(model, PLAN, asked, tmp_path / "a", "a"), Probe), "another program asked it to stop, once"
 
 
 def test_a_run_that_goes_on_the_next_day_puts_its_questions_with_the_date_it_was_begun_on(
