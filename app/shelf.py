@@ -22,14 +22,15 @@ SECONDS = 10.0
 
 
 def probes(fresh: bool = False) -> tuple[ProbeSummary, ...]:
-    """The probes that are here, as they were at most `SECONDS` ago; none where the engine does not answer."""
+    """The probes that are here, as they were at most `SECONDS` ago. Where the engine does not answer, those it told
+    last: without them the same question would be asked once more, unscored."""
     held = st.session_state.get(_LISTED)
     if fresh or held is None or time.monotonic() - held[0] > SECONDS:
         try:
             found = session.client().probes.list()
         except HNeuronsError as error:
             session.note(error.sentence)
-            found = ()
+            found = held[1] if held is not None else ()
         st.session_state[_LISTED] = held = (time.monotonic(), found)
     return tuple(held[1])
 

@@ -40,7 +40,9 @@ def draw(result: Exploration, probe: Probe) -> None:
     with st.expander("The probe’s score of this answer", icon=":material/show_chart:", key="answer-score"):
         for sentence in score.told:
             st.markdown(text.markdown(sentence))
-        st.markdown(muted(probe_words.judged(probe)))
+        # Another one may be in use than scored what is shown, as beside the example.
+        if probe.name == score.probe.name:
+            st.markdown(muted(probe_words.judged(probe)))
         frame.heading("Where the score moves", HOW, label="What is the score?")
         frame.figure(
             answer_score.figure(result, score.chances, session.palette()), key="score",

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import shelf
 from app.cell import Cell
 from app.charts import cells
 from app.explore.view import ExploreView
@@ -17,6 +18,7 @@ from backend.errors import BackendUnavailable, BadPrompt, ModelUnreadable, ZeroO
 from backend.neurons import NeuronSet
 from backend.types import Comparison, Decoding, ExploreRequest, ModelStatus, NeuronRequest, Threshold
 from backend.types.names import ProbeRef
+from backend.types.probe import ProbeSummary
 from tests import fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient, FakeModels, exploration
 from tests.pages_run import change, view
@@ -340,6 +342,29 @@ def test_the_probe_is_marked_in_both_maps_and_its_score_runs_along_the_answer() 
     assert "that the probe was trained on: of held-out answers with such a score" in told
     assert "balanced by design" in told and "n = 310" in told and client.score.brief in told
     assert "in 74 of 100 pairs (95 % 69 to 79; 310 held-out answers" in told
+
+
+def test_a_score_stands_with_what_was_judged_of_its_own_probe_alone() -> None:
+    other = PROBE.model_copy(update={"name": "theirs"})
+    app = opened(FakeClient(shelf={"shipped": PROBE, "theirs": other}), probe="theirs")
+    told = everything(app)
+    assert "Score of the probe “shipped”" in told and "4 H-neurons of theirs" in told
+    assert "a right and a wrong answer the probe “theirs”" not in told
+
+
+def test_an_engine_that_fails_to_list_its_probes_for_a_moment_is_not_asked_the_same_once_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse() -> tuple[ProbeSummary, ...]:
+        raise BackendUnavailable("The service does not answer", "it is at work", "try again")
+
+    monkeypatch.setattr(shelf, "SECONDS", -1.0)
+    client = FakeClient()
+    app = run(opened(client), "Who?")
+    before = len(asked(client))
+    monkeypatch.setattr(client.probes, "list", refuse)
+    app.run()
+    assert len(asked(client)) == before and "The service does not answer" in everything(app)
 
 
 def test_a_question_unlike_the_probe_s_own_is_told_that_its_score_means_nothing() -> None:
