@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import session
+from app import rooms, session
 from app.compare.view import SETTINGS, CompareView
 from backend.errors import BadNeurons, ZeroOutput
 from backend.neurons import NeuronId
@@ -27,7 +27,7 @@ from backend.types import (
     result_key,
 )
 from backend.types.names import ProbeRef
-from tests import comparisons, fakes_probe, pages_run
+from tests import comparisons, fakes_app, fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient, FakeJobs
 
 EXAMPLE = "With 3 neurons off, the answer changes at ·Elon; the random twin's does not"
@@ -539,6 +539,21 @@ def test_a_question_typed_on_explore_and_not_run_does_not_stand_in_compares_box(
     client = Answering(comparisons.comparison)
     app = opened(client, prompt="Who leads Nortel?", neurons="L3:N5", draft="Half a quest")
     assert asked(client)[-1].prompt == app.text_input(key="compare.prompt").value == "Who leads Nortel?"
+
+
+@pytest.mark.parametrize(("answer", "longest"), [(None, 9), ("Me.", 7)])
+def test_neurons_chosen_on_explore_are_asked_what_was_asked_there_and_a_given_answer_says_not_how_to_decode(
+    answer: str | None, longest: int
+) -> None:
+    decoding = Decoding(max_new_tokens=9) if answer is None else Decoding()
+    explored = fakes_app.exploration(ExploreRequest(prompt="Who leads Nortel?", answer=answer, decoding=decoding))
+    client = Answering(comparisons.comparison)
+    app = AppTest.from_file(str(rooms.file("compare")), default_timeout=pages_run.PATIENCE)
+    app.session_state["client"], app.session_state["result:explore"] = client, ("0" * 64, explored)
+    app.query_params["neurons"], app.query_params["max_new_tokens"] = "L3:N5", "7"
+    app.run()
+    assert not app.exception
+    assert (asked(client)[-1].prompt, asked(client)[-1].decoding.max_new_tokens) == ("Who leads Nortel?", longest)
 
 
 def test_a_flip_asks_for_the_new_rows_alone_and_keeps_the_others() -> None:
