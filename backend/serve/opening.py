@@ -140,7 +140,8 @@ def _warm(info: ModelInfo) -> None:
     with _IMPORTS:
         from backend.probes import library, standing
 
-    found = next((one for one in library.listed() if one.fingerprint == info.fingerprint and one.auroc), None)
+    fitting = (one for one in library.listed() if one.fingerprint == info.fingerprint)
+    found = next((one for one in fitting if one.auroc is not None), None)
     if found is not None:
         with suppress(HNeuronsError):
             standing.warm(*library.read_as(ProbeRef(name=found.name, digest=found.digest)))
