@@ -14,7 +14,6 @@ from app.shared.view import Shared
 from backend.errors import BadNeurons, BadSettings
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import MAX_ROWS, CompareRequest, CompareSettings, OwnAlpha
-from backend.types.requests import without_idle_twins
 
 NONE = NeuronSet()
 
@@ -85,20 +84,21 @@ def request(shared: Shared, draft: CompareSettings, against: NeuronSet = NONE) -
     main = tuple(values) if one else ()
     rows = (*main, *(alpha for alpha in columns(draft) if alpha not in main))
     arm = 0 if one else len(rows)
-    asked = dict(draft) | {
-        "prompt": shared.prompt or "",
-        "chat": shared.chat,
-        "system": shared.system,
-        "decoding": shared.decoding,
-        "neurons": NeuronSet(tuple(moved)) if rows else NONE,
-        "alphas": rows,
-        "own": () if one else tuple(OwnAlpha(neuron=neuron, alpha=moved[neuron]) for neuron in sorted(moved)),
-        "against": against,
-        "against_alpha": main[0] if main else 0.0,
-        "control_arms": _with_twins(arm, len(rows) + (not one), bool(against), draft),
-    }
-    # The draft keeps of which kind its twins would be while there are none.
-    return CompareRequest.model_validate(without_idle_twins(asked))
+    return CompareRequest.model_validate(
+        dict(draft)
+        | {
+            "prompt": shared.prompt or "",
+            "chat": shared.chat,
+            "system": shared.system,
+            "decoding": shared.decoding,
+            "neurons": NeuronSet(tuple(moved)) if rows else NONE,
+            "alphas": rows,
+            "own": () if one else tuple(OwnAlpha(neuron=neuron, alpha=moved[neuron]) for neuron in sorted(moved)),
+            "against": against,
+            "against_alpha": main[0] if main else 0.0,
+            "control_arms": _with_twins(arm, len(rows) + (not one), bool(against), draft),
+        }
+    )
 
 
 def _with_twins(main: int, switched: int, against: bool, draft: CompareSettings) -> tuple[int, ...]:

@@ -11,7 +11,6 @@ from app.compare.words import JOINED
 from app.roles import labels
 from backend.neurons import NeuronSet
 from backend.types import CompareRequest, Comparison, Row, RowPlan
-from backend.types.requests import without_idle_twins
 
 Arm = tuple[str, float | None, NeuronSet, tuple[float, ...]]
 """What makes a picked row: arm, its one alpha or None, neurons, their own alphas."""
@@ -89,14 +88,16 @@ def _only(wanted: CompareRequest, found: tuple[Arm, ...], new: list[int]) -> Com
     """`wanted` with these picked rows and their twins alone."""
     kinds = [found[place][0] for place in new]
     alphas = tuple(alpha for kind, alpha, _, _ in (found[place] for place in new) if kind == "chosen")
-    asked = wanted.model_dump() | {
-        "alphas": alphas,
-        "neurons": wanted.neurons if alphas else NeuronSet(),
-        "own": wanted.own if "own" in kinds else (),
-        "against": wanted.against if "against" in kinds else NeuronSet(),
-        "control_arms": tuple(new.index(arm) for arm in wanted.control_arms if arm in new),
-    }
-    return CompareRequest.model_validate(without_idle_twins(asked))
+    return CompareRequest.model_validate(
+        wanted.model_dump()
+        | {
+            "alphas": alphas,
+            "neurons": wanted.neurons if alphas else NeuronSet(),
+            "own": wanted.own if "own" in kinds else (),
+            "against": wanted.against if "against" in kinds else NeuronSet(),
+            "control_arms": tuple(new.index(arm) for arm in wanted.control_arms if arm in new),
+        }
+    )
 
 
 def join(wanted: CompareRequest, shown: Comparison, new: Comparison | None) -> Comparison | None:

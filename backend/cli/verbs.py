@@ -46,13 +46,15 @@ def explore(
 ) -> None:
     """See inside one answer: CETT of every layer and token; with a probe, how it scores the answer."""
     held = Held(probe, force)
+    decode = decoding(max_new_tokens, temperature, top_k, top_p, seed, stop)
+    _refuse_idle(decode, "how to decode an answer", answer is not None, "--answer gives one, read as it stands")
     request = request_of(
         ExploreRequest,
         prompt=prompt,
         answer=answer,
         chat=chat,
         system=system,
-        decoding=decoding(max_new_tokens, temperature, top_k, top_p, seed, stop),
+        decoding=decode,
         neurons=chosen(neurons, neurons_file),
         top=top,
         threshold=_given(k=k, population=population),
@@ -135,6 +137,13 @@ def compare(
     finish("compare", asked, common, tables.comparison)
 
 
+def _refuse_idle(given: Mapping[str, Any], what: str, is_idle: bool, why: str) -> None:
+    """Raises BadSettings where options were given of which nothing would come."""
+    if given and is_idle:
+        named = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise BadSettings(f"{named} would be ignored", f"it says {what}, and {why}", "leave one of them out")
+
+
 def _refuse_unclear(foremost: int | None, by: str | None) -> None:
     if foremost is not None and foremost < 1:
         raise BadSettings(f"--foremost is {foremost}", "so many of a probe's H-neurons are taken", "take 1 or more")
@@ -154,6 +163,10 @@ def _switching(fields: Mapping[str, Any]) -> CompareRequest:
         raise BadSettings(
             "--alphas scales nothing", "no neurons are named that it is of", "give --neurons, or leave --alphas out"
         )
+    twins = _given(
+        control_kind=fields["control_kinds"], control_arms=fields["control_arms"], control_seed=fields["control_seed"]
+    )
+    _refuse_idle(twins, "what random twins are to be", fields["controls"] == 0, "--controls 0 asks for none")
     request = request_of(CompareRequest, **fields)
     if not request.intervened_rows:
         raise BadSettings(
@@ -180,6 +193,7 @@ def neuron(
         raise BadSettings("A text is asked for and not given", "only --prompt brings one", "give --prompt")
     if prompt is not None:
         decode = decoding(max_new_tokens, None, None, None, None, None)
+        _refuse_idle(decode, "how to decode an answer", answer is not None, "--answer gives one, read as it stands")
         text = request_of(ExploreRequest, prompt=prompt, answer=answer, chat=chat, system=system, decoding=decode)
     request = request_of(NeuronRequest, neuron=name, text=text, top=top)
     finish("neuron", lambda client: request, common, tables.card)

@@ -7,8 +7,7 @@ somebody decides otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -139,16 +138,6 @@ class ExploreRequest(Asked, Request):
     neurons: NeuronSet = NeuronSet()
     probe: ScoredBy = None
 
-    @model_validator(mode="after")
-    def _decoded(self) -> Self:
-        lost = [name for name, value in Decoding() if getattr(self.decoding, name) != value]
-        if self.answer is not None and lost:
-            raise ValueError(
-                f"an answer is given, and how to decode one ({', '.join(lost)}): a given answer is read as it stands, "
-                "and nothing is decoded; leave one of them out"
-            )
-        return self
-
     def reading(self, answer: str) -> ExploreRequest:
         """The same with its answer given, so that it is read and not written again."""
         return self.model_copy(update={"answer": answer, "decoding": Decoding()})
@@ -178,27 +167,6 @@ class CompareSettings(Strict):
     control_arms: Annotated[tuple[int, ...], EachOnce] = (0,)
     control_seed: int = Field(default=0, ge=0, lt=2**31)
     positions: Positions = "all"
-
-
-_OF_TWINS = ("controls", "control_kinds", "control_arms", "control_seed")
-
-
-def of_no_twin(settings: Mapping[str, Any]) -> list[str]:
-    """The names of settings that say what random twins are to be, where none is asked for.
-
-    A default, and a list of nothing, say nothing: they cannot be told from what was left out.
-    """
-    usual = {name: CompareSettings.model_fields[name].default for name in _OF_TWINS}
-    given = usual | {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
-    if given["controls"] and given["control_arms"]:
-        return []
-    return [name for name, value in usual.items() if given[name] not in (value, type(value)())]
-
-
-def without_idle_twins(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings without those of `of_no_twin`."""
-    lost = of_no_twin(settings)
-    return {name: value for name, value in settings.items() if name not in lost}
 
 
 class CompareRequest(CompareSettings, Asked, Request):
@@ -235,12 +203,6 @@ class CompareRequest(CompareSettings, Asked, Request):
             raise ValueError(
                 f"random twins are asked for (controls = {self.controls}), and no kind of them (control_kinds): they "
                 "are drawn from the same layers or from any; name layer or free, or set controls to 0"
-            )
-        if lost := of_no_twin(dict(self)):
-            none = "control_arms names no row" if self.controls else "controls = 0"
-            raise ValueError(
-                f"it is said what random twins are to be ({', '.join(lost)}), and none is asked for ({none}): nothing "
-                "would come of it; ask for twins, or leave that out"
             )
         if 1 + arms + self.control_rows > MAX_ROWS:
             raise ValueError(

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from backend.types.requests import without_idle_twins
-
 
 def as_run(request: Any) -> Any:
     """A stored request as it was run. Requests once could bring a system text without the template that puts it before
-    the prompt, decoding beside a given answer, an empty stop text, random twins of no kind, kinds of no twin, and
-    alphas of no neurons: none of it was read or run, and none of it is told.
+    the prompt, an empty stop text, random twins of no kind, and alphas of no neurons: none of it was read or run, and
+    none of it is told.
     """
     if not isinstance(request, Mapping):
         return request
@@ -23,14 +21,11 @@ def as_run(request: Any) -> Any:
         request = {**request, "system": None}
     if "text" in request:
         request = {**request, "text": as_run(request["text"])}
-    if request.get("answer") is not None:
-        request = {name: value for name, value in request.items() if name != "decoding"}
     decoding = request.get("decoding")
     if isinstance(decoding, Mapping) and "" in (stop := _list(decoding, "stop")):
         request = {**request, "decoding": {**decoding, "stop": [text for text in stop if text != ""]}}
     if "control_kinds" in request and not request["control_kinds"]:
         request = {**request, "controls": 0}
-    request = without_idle_twins(request)
     others = request.get("own") or request.get("against")
     if others and not request.get("neurons") and _list(request, "alphas") not in ([], [0.0]):
         request = {**request, "alphas": ()}

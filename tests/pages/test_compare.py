@@ -800,11 +800,5 @@ def test_a_link_that_asks_for_twins_of_no_kind_is_told_of_and_a_kind_can_be_chos
     app.button_group(key="compare.control_kinds").set_value(["layer"]).run()
     assert asked(client)[-1].control_kinds == ("layer",) and asked(client)[-1].controls == 1
     without = Answering(comparisons.comparison)
-    idle = {"kinds": "free", "control_seed": "5", "alphas": "0.0,0.5", "controls": "0"}
-    app = opened(without, prompt="Who leads Nortel?", neurons="L17:N98", **idle)
-    (asked_so,) = asked(without)
-    assert not app.exception and asked_so.control_rows == asked_so.control_seed == 0
-    assert {name: written(app).get(name) for name in idle} == idle, "they are kept until there are twins"
-    without = Answering(comparisons.comparison)
     app = opened(without, prompt="Who leads Nortel?", neurons="L17:N98", kinds="", controls="0")
     assert not app.exception and asked(without)[-1].control_rows == 0

@@ -419,8 +419,9 @@ class StandingRuns(FakeRuns):
         found = {run.name: run.model_copy(update=self.fields) for run in super().list()}
         return tuple(found.values())
 
-    def stop(self, name: str) -> None:
+    def stop(self, name: str) -> bool:
         self.fields["waits"] = False
+        return True
 
 
 def test_a_run_that_was_started_is_seen_under_the_button_at_once() -> None:

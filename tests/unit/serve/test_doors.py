@@ -158,15 +158,12 @@ def test_a_request_that_its_type_refuses_is_told_in_one_sentence_at_every_door(
 
 
 SWITCHED = {"prompt": "Who?", "neurons": "L0:N1"}
-FORCED = {"prompt": "Who?", "answer": "Cairo."}
 
 
 @pytest.mark.parametrize(
     ("verb", "asked", "why", "fine"),
     [
         ("compare", {**SWITCHED, "control_kinds": []}, "Random twins are asked for", {"controls": 0}),
-        ("compare", {**SWITCHED, "controls": 0, "control_seed": 3}, "It is said what random twins", {"controls": 1}),
-        ("explore", {**FORCED, "decoding": {"seed": 3}}, "An answer is given, and how to", {"answer": None}),
         ("explore", {"prompt": "Who?", "decoding": {"stop": [""]}}, "A stop text is empty", {"decoding": {}}),
     ],
 )

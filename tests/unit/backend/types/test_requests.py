@@ -173,14 +173,6 @@ def test_decoding_outside_its_range_is_refused(field: str, value: Any) -> None:
         ({"neurons": {"L1:N2": 0.5}}, "this is an object, whose values would be lost"),
         ({"control_kinds": ()}, r"twins are asked for \(controls = 1\), and no kind of them"),
         ({"control_kinds": [], "controls": 3}, "name layer or free, or set controls to 0"),
-        ({"controls": 0, "control_kinds": ("free",)}, r"twins are to be \(control_kinds\), and none is asked for"),
-        ({"controls": 0, "control_kinds": ("layer", "free")}, "ask for twins, or leave that out"),
-        (
-            {"controls": 0, "control_seed": 3, "control_arms": [0, 1], "alphas": (0.0, 2.0)},
-            "control_arms, control_seed",
-        ),
-        ({"controls": 3, "control_arms": []}, r"\(controls\), and none is asked for \(control_arms names no row\)"),
-        ({"control_arms": (), "control_seed": 1}, "control_seed"),
         ({"decoding": {"stop": ["He", ""]}}, "a stop text is empty: it would end no answer"),
         ({"positions": "middle"}, "positions"),
     ],
@@ -220,18 +212,14 @@ def test_what_is_stored_of_requests_that_are_refused_today_is_still_read_as_it_w
     explored["request"] |= forced
     told["request"]["text"] |= forced
     read = [Exploration.model_validate(explored).request, NeuronCard.model_validate(told).request.text]
-    assert [(one.answer, one.decoding) for one in read if one is not None] == [("Cairo.", Decoding())] * 2
+    assert [one.decoding for one in read if one is not None] == [Decoding(max_new_tokens=7)] * 2
     own = CompareRequest.model_validate({"prompt": ASK, "own": [{"neuron": "L1:N2", "alpha": 0.5}]})
     compared = json.loads(fakes_app.comparison(own).to_bytes())
     compared["request"] |= {"alphas": [0.0, 2.0], "control_kinds": [], **unread}
     asked = Comparison.model_validate(compared).request
     assert (asked.alphas, asked.controls, asked.system) == ((), 0, None) and asked.own == own.own
-    idle = {"controls": 0, "control_kinds": ["free"], "control_arms": [1], "control_seed": 4, "alphas": []}
-    compared["request"] |= idle | {"decoding": {"stop": ["", "He"], "seed": 5}}
-    asked = Comparison.model_validate(compared).request
-    assert asked.control_rows == 0 and asked.decoding == Decoding(stop=("He",), seed=5)
-    compared["request"] |= {"controls": 3, "control_arms": []}
-    assert Comparison.model_validate(compared).request.control_rows == 0
+    compared["request"] |= {"alphas": [], "decoding": {"stop": ["", "He"], "seed": 5}}
+    assert Comparison.model_validate(compared).request.decoding == Decoding(stop=("He",), seed=5)
 
 
 @pytest.mark.parametrize(
@@ -257,14 +245,9 @@ def test_a_damaged_request_is_left_to_its_type() -> None:
             CompareRequest.model_validate(as_run({"prompt": ASK, "neurons": "L1:N2", **damage}))
 
 
-def test_an_answer_that_is_given_is_not_decoded() -> None:
-    asked = {"prompt": ASK, "answer": "Cairo."}
-    with pytest.raises(ValidationError, match=r"how to decode one \(max_new_tokens, seed\): a given answer is read as"):
-        ExploreRequest.model_validate(asked | {"decoding": {"max_new_tokens": 7, "seed": 1}})
-    for usual in (Decoding(), Decoding().model_dump()):
-        assert ExploreRequest.model_validate(asked | {"decoding": usual}).decoding == Decoding()
+def test_an_answer_is_read_as_it_stands_however_others_are_decoded() -> None:
     decoded = ExploreRequest(prompt=ASK, decoding=Decoding(seed=1))
-    assert decoded.reading("Cairo.") == ExploreRequest.model_validate(asked)
+    assert decoded.reading("Cairo.") == ExploreRequest(prompt=ASK, answer="Cairo.")
 
 
 def test_a_comparison_without_twins_may_leave_their_kinds_out() -> None:
