@@ -142,7 +142,7 @@ def _extra(model: Any, rounds: int) -> dict[str, float]:
     ids = prompting.encode(model, Asked(prompt=work.PROMPT)).ids
 
     def generate(rows: int) -> Callable[[], object]:
-        return lambda: transformers_generate(model.plain, ids, rows, work.TOKENS)
+        return lambda: transformers_generate(model, ids, rows, work.TOKENS)
 
     others = {"compare": work.whole_compare(model), "generate 4": generate(4), "generate 13": generate(13)}
     return {name: statistics.median(ratio(other, generate(1), rounds)["ratios"]) for name, other in others.items()}

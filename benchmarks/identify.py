@@ -26,7 +26,7 @@ from backend.models.loaded import LoadedModel
 from backend.runs.folder import RunFolder
 from backend.statistics.permutation import permuted
 from backend.types.identify import Item, Question, RegionRule, Sampling
-from benchmarks.peers import plain_batches
+from benchmarks.peers import own_tree, plain_batches
 from benchmarks.work import Work, rise_of
 from cache.journal import Journal
 
@@ -52,7 +52,7 @@ def generated(model: LoadedModel, questions: list[Question], sampling: Sampling)
     """The peer's: `generate` with as many returned sequences, the same rows a batch, sorted by length."""
     prompts = sorted((prompting.encode(model, asked(one, sampling)).ids for one in questions), key=len)
     size = ROWS // sampling.samples
-    generate = cast("Any", model.plain).generate
+    generate = cast("Any", own_tree(model)).generate
     for start in range(0, len(prompts), size):
         ids, mask = left_padded(prompts[start : start + size], min(model.ends), model.device)
         with torch.inference_mode():

@@ -7,11 +7,27 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from backend.forward.pooling import RegionText
-from backend.models.loaded import LoadedModel
+from backend.forward.products import FewTokens
+from backend.models.loaded import LoadedModel, twin
+
+
+def own_tree(model: LoadedModel) -> PreTrainedModel:
+    """Transformers' own modules over the same weights: our tree takes few tokens another way."""
+    if "own tree" not in model.extras:
+        made = twin(model.plain)
+        for parent in list(made.modules()):
+            for name, module in parent._modules.items():
+                if isinstance(module, FewTokens):
+                    own = nn.Linear(module.in_features, module.out_features, module.bias is not None, device="meta")
+                    own.weight, own.bias = module.weight, module.bias
+                    parent._modules[name] = own.eval()
+        model.extras["own tree"] = made
+    tree: PreTrainedModel = model.extras["own tree"]
+    return tree
 
 
 def official_means(model: LoadedModel, texts: Sequence[RegionText]) -> np.ndarray:
@@ -20,7 +36,7 @@ def official_means(model: LoadedModel, texts: Sequence[RegionText]) -> np.ndarra
     Hooks on every down projection keep its input and the norm of its output; CETT of all layers is stacked,
     [layer pos neuron], and averaged over each region. [text layer region neuron].
     """
-    downs = [module for name, module in model.plain.named_modules() if "down_proj" in name]
+    downs = [module for name, module in own_tree(model).named_modules() if "down_proj" in name]
     norms = torch.stack([torch.norm(down.weight, dim=0) for down in downs])[:, None]
     means = []
     for text in texts:
@@ -33,7 +49,7 @@ def official_means(model: LoadedModel, texts: Sequence[RegionText]) -> np.ndarra
 
         handles = [down.register_forward_hook(keep) for down in downs]
         with torch.no_grad():
-            model.plain(torch.tensor([text.ids]))
+            own_tree(model)(torch.tensor([text.ids]))
         for handle in handles:
             handle.remove()
         cett = torch.stack(acts).abs() * norms / (torch.stack(outs) + 1e-8)
@@ -50,14 +66,14 @@ def plain_batches(model: LoadedModel, texts: Sequence[RegionText], batch: int) -
             width = max(map(len, rows))
             ids = torch.tensor([list(row) + [row[-1]] * (width - len(row)) for row in rows])
             mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
-            model.plain.base_model(ids, attention_mask=mask, use_cache=False)
+            own_tree(model).base_model(ids, attention_mask=mask, use_cache=False)
 
 
-def transformers_generate(model: PreTrainedModel, ids: Sequence[int], rows: int, tokens: int) -> None:
+def transformers_generate(model: LoadedModel, ids: Sequence[int], rows: int, tokens: int) -> None:
     """Greedy `generate` of exactly `tokens` tokens, without hooks."""
     prompt = torch.tensor([list(ids)] * rows)
     with torch.inference_mode():
-        generate = cast("Any", model).generate
+        generate = cast("Any", own_tree(model)).generate
         generate(
             prompt,
             attention_mask=torch.ones_like(prompt),

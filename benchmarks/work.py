@@ -89,7 +89,7 @@ def table(model: LoadedModel, usual: Usual) -> list[Work]:
     ids = prompting.encode(model, Asked(prompt=PROMPT)).ids
 
     def generate() -> None:
-        transformers_generate(model.plain, ids, 1, TOKENS)
+        transformers_generate(model, ids, 1, TOKENS)
 
     works = [
         Work("CETT of 64 question-answer texts, regional means", "the official extractor's way", 2.5, True,

@@ -110,7 +110,7 @@ def _facts(info: ModelInfo) -> None:
     for column, (label, value) in zip(st.columns(len(facts), gap="small"), facts, strict=True):
         column.metric(label, value, border=True)
     rest = f"Family {info.family}, width {info.d_model:,}, vocabulary {info.n_vocab:,}, up to {info.context:,} tokens."
-    fast = "Tokens one by one are decoded by the products that are fast for them here. " if info.fast_products else ""
+    fast = "Few tokens at a time are computed the fast way (W xᵀ by MKL). " if info.fast_products else ""
     versions = ", ".join(f"{name} {version}" for name, version in sorted(info.versions.items()))
     st.markdown(frame.muted(text.markdown(f"{rest} {fast}{versions}")))
     for note in info.notes:
