@@ -1,7 +1,8 @@
 """Neuron sets as files: what people have, read into a `NeuronSet`, and ours, written.
 
 Owns the formats. Read are
-- text: L12:N345 words, apart by commas, semicolons or white space; lines from # on are remarks;
+- text: L12:N345 words, apart by commas, semicolons or white space; lines from # on are remarks (a heading of numbers
+  too, as NumPy writes it);
 - CSV with columns layer, neuron[, expert][, weight] (neuron may be called index, position or neuron_idx, weight
   coefficient or coef) [, feature_type], or without a layer where each neuron is L12:N345,
   or two or three columns of numbers without a heading;
@@ -21,7 +22,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,6 +30,20 @@ from typing import Any, NoReturn
 
 from backend.errors import BadNeurons
 from backend.layout import Layout
+from backend.neuron_entry import (
+    ANSWER,
+    INDEX,
+    WEIGHT,
+    Found,
+    entry_of,
+    kind_of,
+    numbered,
+    one_of,
+    parsed,
+    refuse,
+    shown,
+    weight_of,
+)
 from backend.neurons import NeuronId, NeuronSet
 from backend.untrusted import bytes_of, json_value, text_of
 
@@ -45,15 +59,10 @@ _BINARY = {
     b"\xff\xfe": "UTF-16 text",
     b"\xfe\xff": "UTF-16 text",
 }
-_INDEX = ("neuron", "index", "position", "neuron_idx")
-_WEIGHT = ("weight", "coefficient", "coef")
+_COLUMNS = frozenset({"layer", "expert", "feature_type", *INDEX, *WEIGHT})
 _LISTS = ("neurons", "h_neurons", "neuron_labels", "fit")
 _LAYER = re.compile(r"(?:L|layer_?)?(\d{1,6})", re.IGNORECASE)
-ANSWER = "answer"
-"""The feature that a weight is on unless a file says otherwise: CETT over the answer's tokens."""
 _WORDS = re.compile(r"[,;\s]+")
-_SLASH = re.compile(r"/(?=[EN]\d)", re.IGNORECASE)
-_INSTEAD = "write each neuron as L12:N345, or use columns layer,neuron"
 
 
 @dataclass(frozen=True)
@@ -71,20 +80,13 @@ class NeuronFile:
     """Neurons with their weight on another feature than the answer's, and what that is."""
 
 
-@dataclass(frozen=True)
-class _Found:
-    neuron: NeuronId
-    weight: float | None = None
-    kind: str = ANSWER
-
-
 def read(data: bytes, name: str) -> NeuronSet:
     """The set in the file called `name`. Raises BadNeurons, naming the place, also where it names a probe besides."""
     found = read_file(data, name)
     if found.probe:
-        _refuse(
+        refuse(
             f"{name[:80]} names a probe beside its neurons",
-            f"of a file of neurons these alone are read, and not the probe {_shown(found.probe)}",
+            f"of a file of neurons these alone are read, and not the probe {shown(found.probe)}",
             "take it out of the file, and choose the probe by its name",
         )
     return found.neurons
@@ -107,7 +109,7 @@ def read_file(data: bytes, name: str) -> NeuronFile:
     return _collected(found, value if isinstance(value, dict) else {}, name)
 
 
-def _collected(found: Iterable[_Found], about: Mapping[str, Any], name: str) -> NeuronFile:
+def _collected(found: Iterable[Found], about: Mapping[str, Any], name: str) -> NeuronFile:
     weights: dict[NeuronId, float] = {}
     aside: dict[tuple[NeuronId, str], float] = {}
     ids = []
@@ -115,15 +117,15 @@ def _collected(found: Iterable[_Found], about: Mapping[str, Any], name: str) -> 
         if each.kind != ANSWER:
             value = 1.0 if each.weight is None else each.weight
             if aside.setdefault((each.neuron, each.kind), value) != value:
-                _refuse(f"{name} gives {each.neuron} two weights", f"both are on {each.kind}", "leave one of them out")
+                refuse(f"{name} gives {each.neuron} two weights", f"both are on {each.kind}", "leave one of them out")
             continue
         ids.append(each.neuron)
         if each.weight is not None and weights.setdefault(each.neuron, each.weight) != each.weight:
             two = f"{weights[each.neuron]:g} and {each.weight:g}"
-            _refuse(f"{name} gives {each.neuron} two weights", two, "leave one of them out")
+            refuse(f"{name} gives {each.neuron} two weights", two, "leave one of them out")
     if not ids:
         why = f"its {len(aside):,} weights are on other features than the answer" if aside else "nothing in it is one"
-        _refuse(f"{name} names no neuron", why)
+        refuse(f"{name} names no neuron", why)
     widths = _widths(about, name)
     if widths:
         _check(ids, widths, name)
@@ -139,8 +141,8 @@ def _widths(about: Mapping[str, Any], name: str) -> tuple[int, ...]:
         return ()
     for number, most in ((layers, MAX_LAYERS), (width, MAX_SIZE)):
         if type(number) is not int or not 0 < number <= most:
-            why = f"n_layers and intermediate_size are {_shown([layers, width])}"
-            _refuse(f"{name} has no proper shape", why, "correct them")
+            why = f"n_layers and intermediate_size are {shown([layers, width])}"
+            refuse(f"{name} has no proper shape", why, "correct them")
     return (int(width),) * int(layers)
 
 
@@ -166,149 +168,106 @@ def write_csv(neurons: Sequence[NeuronId], weights: Sequence[float] | None = Non
     return out.getvalue().encode("ascii")
 
 
-def _refuse(what: str, why: str, instead: str = _INSTEAD) -> NoReturn:
-    raise BadNeurons(what, why, instead)
-
-
 def _text(data: bytes, name: str) -> str:
     if len(data) > MAX_BYTES:
         why = f"a set of neurons takes at most {MAX_BYTES / 1e6:g} MB"
-        _refuse(f"{name} is too large", why, "keep the neurons alone in it")
+        refuse(f"{name} is too large", why, "keep the neurons alone in it")
     kind = next((kind for magic, kind in _BINARY.items() if data.startswith(magic)), None)
     if kind is None and b"\0" in data:
         kind = "binary data"
     if kind is not None:
-        _refuse(f"{name} is not text", f"it holds {kind}, which is never loaded", "export the set as CSV or JSON")
+        refuse(f"{name} is not text", f"it holds {kind}, which is never loaded", "export the set as CSV or JSON")
     return text_of(data, name, BadNeurons)
 
 
 def _json(text: str, name: str) -> Any:
     def refuse_constant(word: str) -> NoReturn:
-        _refuse(f"{name} holds {word}", "a weight is a finite number", "leave the weight out")
+        refuse(f"{name} holds {word}", "a weight is a finite number", "leave the weight out")
 
     return json_value(text, name, BadNeurons, refuse_constant)
 
 
-def _entries(value: Any, name: str) -> Iterator[_Found]:
+def _entries(value: Any, name: str) -> Iterator[Found]:
     """The neurons of a JSON value, by the shapes that the module's docstring lists."""
     if isinstance(value, dict):
-        if (inner := next((key for key in _LISTS if key in value), None)) is not None:
-            yield from _entries(value[inner], name)
-        else:
-            yield from _layers(value, name)
+        named = sorted((key for key in _LISTS if key in value), key=lambda key: not _holds_list(value[key]))
+        found = list(_entries(value[named[0]], name) if named else _layers(value, name))
+        for other in filter(lambda key: _holds_list(value[key]), named[1:]):
+            if _others(value[other], name) not in (None, found):
+                refuse(
+                    f"{name} has other neurons under {other!r} than under {named[0]!r}",
+                    "those of one list alone would be read",
+                    "leave one of them out",
+                )
+        yield from found
     elif isinstance(value, list):
         for place, entry in enumerate(value, 1):
-            yield _entry(entry, f"{name}, entry {place}")
+            yield entry_of(entry, f"{name}, entry {place}")
     else:
-        _refuse(f"{name} holds no list of neurons", f"it is {_shown(value)}")
+        refuse(f"{name} holds no list of neurons", f"it is {shown(value)}")
 
 
-def _layers(value: dict[str, Any], name: str) -> Iterator[_Found]:
+def _holds_list(value: Any) -> bool:
+    return isinstance(value, list) or (isinstance(value, dict) and any(_holds_list(value.get(key)) for key in _LISTS))
+
+
+def _others(value: Any, name: str) -> list[Found] | None:
+    """The neurons of a list beside another one; None where it is none of neurons, as their labels in words."""
+    try:
+        return list(_entries(value, name))
+    except BadNeurons:
+        return None
+
+
+def _layers(value: dict[str, Any], name: str) -> Iterator[Found]:
     for key, indices in value.items():
         layer = _LAYER.fullmatch(key)
         if layer is None or not isinstance(indices, list):
-            _refuse(f"{name} holds no neurons that are understood", f"{_shown(key)} is no layer with a list of neurons")
+            refuse(f"{name} holds no neurons that are understood", f"{shown(key)} is no layer with a list of neurons")
         for index in indices:
-            yield _found(int(layer[1]), index, f"{name}, layer {layer[1]}")
+            yield numbered(int(layer[1]), index, f"{name}, layer {layer[1]}")
 
 
-def _entry(entry: Any, place: str) -> _Found:
-    if isinstance(entry, str):
-        return _Found(_parsed(entry, place))
-    if isinstance(entry, list) and len(entry) in (2, 3):
-        return _found(entry[0], entry[1], place, weight=entry[2] if len(entry) == 3 else None)
-    if isinstance(entry, dict):
-        index, weight = _one(entry, _INDEX, place), _one(entry, _WEIGHT, place)
-        if "layer" in entry:
-            return replace(_found(entry["layer"], index, place, entry.get("expert"), weight), kind=_kind(entry, place))
-        if isinstance(index, str):
-            return _Found(_parsed(index, place), _weight(weight, place), _kind(entry, place))
-    _refuse(f"{place} is no neuron", f"it is {_shown(entry)}")
-
-
-def _one(entry: Mapping[str, Any], names: Sequence[str], place: str) -> Any:
-    """What stands under any of these names, which mean the same."""
-    held = [entry[name] for name in names if entry.get(name) not in (None, "")]
-    if any(one != held[0] for one in held):
-        two = [name for name in names if entry.get(name) not in (None, "")]
-        _refuse(f"{place} says two things", f"{two[0]} and {two[1]} mean the same and differ", "leave one of them out")
-    return held[0] if held else None
-
-
-def _kind(entry: Mapping[str, Any], place: str) -> str:
-    """The feature that an entry's weight is on."""
-    kind = entry.get("feature_type", ANSWER)
-    if not isinstance(kind, str) or not kind.strip():
-        _refuse(f"{place} has no proper feature_type", f"it is {_shown(kind)}", "write answer, or leave it out")
-    return kind.strip().lower()[:60]
-
-
-def _found(layer: Any, index: Any, place: str, expert: Any = None, weight: Any = None) -> _Found:
-    """A neuron from numbers. Goes through the one spelling, so that its limits hold here too."""
-    for number in (layer, index, 0 if expert is None else expert):
-        if isinstance(number, bool) or not isinstance(number, int):
-            _refuse(f"{place} is no neuron", f"{_shown(number)} is no whole number")
-    middle = "" if expert is None or expert == -1 else f":E{expert}"
-    return _Found(_parsed(f"L{layer}{middle}:N{index}", place), _weight(weight, place))
-
-
-def _weight(weight: Any, place: str) -> float | None:
-    if weight is None:
-        return None
-    if isinstance(weight, bool) or not isinstance(weight, (int, float)):
-        _refuse(f"{place} has no proper weight", f"{_shown(weight)} is no number", "leave the weight out")
-    try:
-        value = float(weight)
-    except OverflowError:
-        value = math.inf
-    if not math.isfinite(value):
-        _refuse(f"{place} has no proper weight", f"{_shown(weight)} is not finite", "leave the weight out")
-    return value
-
-
-def _parsed(word: str, place: str) -> NeuronId:
-    try:
-        return NeuronId.parse(_SLASH.sub(":", word))
-    except BadNeurons as error:
-        raise BadNeurons(f"{place}: {error.what}", error.why, error.instead) from error
-
-
-def _lines(text: str, name: str) -> Iterator[_Found]:
+def _lines(text: str, name: str) -> Iterator[Found]:
     """The neurons of a text: a table where its first line is a heading or numbers, else words."""
-    lines = [(number, line.split("#")[0].strip()) for number, line in enumerate(text.splitlines(), 1)]
-    lines = [(number, line) for number, line in lines if line]
+    every = list(enumerate(text.splitlines(), 1))
+    lines = [(number, bare) for number, line in every if (bare := line.split("#")[0].strip())]
     if not lines:
         return
-    first = _cells(lines[0][1])
-    heading = [cell.lower() for cell in first]
-    if "layer" in heading or set(_INDEX) & set(heading):
+    heading = [cell.lower() for cell in _cells(lines[0][1])]
+    if "layer" in heading or set(INDEX) & set(heading):
         yield from _table(lines[1:], heading, name)
-    elif first[0].isdecimal():
-        yield from _table(lines, ["layer", "neuron", "weight"], name)
+    elif heading[0].isdecimal():
+        # NumPy writes a heading as a remark.
+        remarks = [_cells(line.lower().strip("# ")) for number, line in every if number < lines[0][0]]
+        above = (cells for cells in remarks if "layer" in cells and set(INDEX) & set(cells))
+        yield from _table(lines, next(above, ["layer", "neuron", "weight"]), name)
     else:
         for number, line in lines:
             for word in filter(None, _WORDS.split(line)):
-                yield _Found(_parsed(word, f"{name}, line {number}"))
+                yield Found(parsed(word, f"{name}, line {number}"))
 
 
-def _table(lines: Iterable[tuple[int, str]], heading: list[str], name: str) -> Iterator[_Found]:
-    if not set(_INDEX) & set(heading):
-        _refuse(f"{name} has no column of neurons", f"its columns are {', '.join(heading)[:80]}")
+def _table(lines: Iterable[tuple[int, str]], heading: list[str], name: str) -> Iterator[Found]:
+    if not set(INDEX) & set(heading):
+        refuse(f"{name} has no column of neurons", f"its columns are {', '.join(heading)[:80]}")
+    if (twice := next((cell for cell in heading if cell in _COLUMNS and heading.count(cell) > 1), None)) is not None:
+        refuse(f"{name} has two columns {twice!r}", "one of them would not be read", "rename one of them")
     for number, line in lines:
         place = f"{name}, line {number}"
         cells = _cells(line)
         if len(cells) < min(2, len(heading)) or len(cells) > len(heading):
-            _refuse(f"{place} is no row of the table", f"it has {len(cells)} columns and the table {len(heading)}")
+            refuse(f"{place} is no row of the table", f"it has {len(cells)} columns and the table {len(heading)}")
         row = dict(zip(heading, cells, strict=False))
-        index, said = _one(row, _INDEX, place) or "", _one(row, _WEIGHT, place)
+        index, said = one_of(row, INDEX, place) or "", one_of(row, WEIGHT, place)
         weight = _decimal(said, place) if said else None
         if "layer" in heading:
             expert = row.get("expert", "")
             layer = _whole(row.get("layer", ""), place)
-            found = _found(layer, _whole(index, place), place, _whole(expert, place) if expert else None, weight)
+            found = numbered(layer, _whole(index, place), place, _whole(expert, place) if expert else None, weight)
         else:
-            found = _Found(_parsed(index, place), _weight(weight, place))
-        yield replace(found, kind=_kind(row, place))
+            found = Found(parsed(index, place), weight_of(weight, place))
+        yield replace(found, kind=kind_of(row, place))
 
 
 def _cells(line: str) -> list[str]:
@@ -318,7 +277,7 @@ def _cells(line: str) -> list[str]:
 
 def _whole(word: str, place: str) -> int:
     if not (word.isascii() and word.isdigit() and len(word) <= 9):
-        _refuse(f"{place} is no neuron", f"{_shown(word)} is no whole number")
+        refuse(f"{place} is no neuron", f"{shown(word)} is no whole number")
     return int(word)
 
 
@@ -326,14 +285,9 @@ def _decimal(word: str, place: str) -> float:
     try:
         return float(word)
     except ValueError:
-        _refuse(f"{place} has no proper weight", f"{_shown(word)} is no number", "leave the weight out")
+        refuse(f"{place} has no proper weight", f"{shown(word)} is no number", "leave the weight out")
 
 
 def _string(about: Mapping[str, Any], key: str) -> str | None:
     value = about.get(key)
     return value if isinstance(value, str) else None
-
-
-def _shown(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 40 else shown[:37] + "..."

@@ -28,6 +28,10 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "use_parallel_residual": ("use_parallel_residual", "parallel_attn"),
 }
 """Keys, without the architecture before them, and what configurations call the same."""
+_OFF: dict[str, bool | float] = {
+    "use_parallel_residual": False, "logit_scale": 1.0, "embedding_scale": 1.0, "residual_scale": 1.0,
+}  # fmt: skip
+"""What a setting is where it does not act, unless it is None."""
 
 
 def follow(name: str, told: Mapping[str, Any], config: Any) -> bool:
@@ -41,9 +45,13 @@ def follow(name: str, told: Mapping[str, Any], config: Any) -> bool:
             raise _unknown(name, key, "a list", config)
     for key, places in _PLACES.items():
         value = told.get(key)
-        if value is None or _acts_not(key, value, told):
-            continue
         place = next((place for place in places if hasattr(config, place)), None)
+        if value is None:
+            continue
+        if _acts_not(key, value, told):
+            if place is not None:
+                _switch_off(key, place, told, config)
+            continue
         if place is None or (place == "sliding_window" and not _slides(config)):
             raise _unknown(name, key, value, config)
         if not _same(getattr(config, place), value):
@@ -58,6 +66,18 @@ def _acts_not(key: str, value: Any, told: Mapping[str, Any]) -> bool:
     if key == "attention.sliding_window":
         return not value or value >= told.get("context_length", math.inf)
     return value in (0, False) or (key.endswith("scale") and value == 1)
+
+
+def _switch_off(key: str, place: str, told: Mapping[str, Any], config: Any) -> None:
+    """Take back what a configuration has by default, and the header says that the model has not."""
+    held = getattr(config, place)
+    if place in _EPSILONS or held is None or (held and _acts_not(key, held, told)):
+        return
+    off = _OFF.get(key)
+    if key == "attention.sliding_window" and getattr(config, "layer_types", None):
+        # Its layers are made with a window: one as long as every text changes nothing.
+        off = told.get("context_length", config.max_position_embeddings)
+    setattr(config, place, off)
 
 
 def _slides(config: Any) -> bool:

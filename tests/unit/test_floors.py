@@ -226,7 +226,7 @@ def test_what_the_floors_allow_is_not_called_a_breach(path: str, source: str) ->
 
 
 MADE_IN = ("backend/neurons.py", "Site.neuron")
-SPELT_IN = ("backend/neurons.py", "backend/neuron_files.py")
+SPELT_IN = ("backend/neurons.py", "backend/neuron_entry.py")
 """Where a neuron's text is put together: the second hands what a file says on to the parser."""
 
 

@@ -36,6 +36,11 @@ UNDERSTOOD = {
     "a table of spellings with slashes": "weight;index\n0.5;L12/N345\n;l3/n5\n",
     "words with slashes": "L12/N345 L3/N5",
     "a list of objects with spellings": '[{"neuron": "L12:N345", "weight": 0.5}, {"index": "L3:N5"}]',
+    "a heading as NumPy writes it": "# neuron,layer\n345,12\n5,3\n",
+    "a remark that is no heading": "# layer by layer, each neuron\n12,345\n3,5\n",
+    "parts in capitals": '[{"Layer": 12, "Neuron": 345}, {"LAYER": 3, " index": 5}]',
+    "the same list twice": '{"h_neurons": [[12, 345], [3, 5]], "neurons": ["L12:N345", "L3:N5"]}',
+    "labels in words beside them": '{"neurons": ["L12:N345", "L3:N5"], "neuron_labels": ["names", "dates"]}',
     "a list of spellings": '["L12:N345", "L3:N5"]',
     "a list of pairs": "[[12, 345], [3, 5, 0.5]]",
     "a list of objects": '[{"layer": 12, "neuron": 345}, {"layer": 3, "index": 5, "weight": 0.5}]',
@@ -97,6 +102,10 @@ def test_a_probe_beside_the_neurons_is_told_and_not_passed_over() -> None:
 
 REFUSED = {
     "two weights": (b"[[1, 2, 0.5], [1, 2, 9]]", "L1:N2 two weights: 0.5 and 9"),
+    "a column twice": (b"layer,neuron,Neuron\n3,5,7\n", "two columns 'neuron'"),
+    "two lists": (b'{"neurons": ["L1:N2"], "h_neurons": ["L1:N3"]}', "other neurons under 'h_neurons' than under"),
+    "a list beside one in an object": (b'{"fit": {"h_neurons": [[1, 2]]}, "neurons": [[1, 3]]}', "under 'fit' than"),
+    "parts that differ in case": (b'[{"layer": 1, "neuron": 2, "Neuron": 3}]', "differ in case alone"),
     "nothing": (b"", "no neuron"),
     "blank": (b" \n\n", "no neuron"),
     "an empty list": (b"[]", "no neuron"),

@@ -328,6 +328,34 @@ def test_what_transformers_passes_over_in_a_header_is_put_into_the_configuration
 
 
 @pytest.mark.parametrize(
+    ("kind", "told", "place", "off"),
+    [
+        ("mistral", {"attention.sliding_window": 0, "context_length": 32768}, "sliding_window", None),
+        ("mistral", {"attention.sliding_window": 32768, "context_length": 32768}, "sliding_window", None),
+        ("gemma2", {"attention.sliding_window": 0, "context_length": 8192}, "sliding_window", 8192),
+        ("gemma2", {"attn_logit_softcapping": 0.0}, "attn_logit_softcapping", None),
+        ("gemma2", {"final_logit_softcapping": 0.0}, "final_logit_softcapping", None),
+        ("cohere", {"logit_scale": 1.0}, "logit_scale", 1.0),
+        ("gpt_neox", {"use_parallel_residual": False}, "use_parallel_residual", False),
+    ],
+)
+def test_what_a_header_says_is_off_is_not_left_on_by_default(
+    kind: str, told: dict[str, Any], place: str, off: float | None
+) -> None:
+    config = AutoConfig.for_model(kind)
+    assert getattr(config, place) != off
+    assert gguf_header.follow("o", told, config)
+    assert getattr(config, place) == off
+    assert not gguf_header.follow("o", told, config), "once is enough"
+
+
+def test_a_window_of_no_tokens_that_transformers_takes_from_a_header_is_none() -> None:
+    config = AutoConfig.for_model("gemma2", sliding_window=0)
+    assert gguf_header.follow("o", {"attention.sliding_window": 0, "context_length": 8192}, config)
+    assert config.sliding_window == 8192
+
+
+@pytest.mark.parametrize(
     ("kind", "told"),
     [
         ("llama", {"attention.sliding_window": 512, "context_length": 4096}),
