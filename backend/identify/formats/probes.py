@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +29,7 @@ from safetensors.numpy import save as save_safetensors
 
 from backend import neuron_files
 from backend.errors import BadInput
+from backend.identify.formats.beside import intercept, refuse_apart
 from backend.layout import Layout
 from backend.neurons import NeuronId, Site
 from backend.runs.records import reason
@@ -40,7 +40,6 @@ from backend.untrusted import arrays, json_value, real
 
 FORMATS = ("json", "csv", "jhammant", "npz", "hprobes")
 """What a probe is written as: our own artefact, or what others read."""
-_INTERCEPT = ("intercept", "intercept_", "bias")
 ENDINGS = (".json", ".csv", ".npz", ".safetensors")
 """Of the files that these are."""
 _NOBODY = Said()
@@ -92,8 +91,10 @@ def _listed(file: str, payload: bytes, name: str, info: ModelInfo | None) -> Pro
         ours = Probe.model_validate_json(payload, strict=True)
         _refuse_empty(ours.neurons, file)
         return ours.model_copy(update={"name": name, "model": ours.model or _fitting(info, ours.said)})
-    intercept, payload = _intercept(file, payload, about)
+    told, payload = intercept(file, payload, about)
     held = neuron_files.read_file(payload, file)
+    if not held.weights:
+        refuse_apart(file, about)
     if held.weights and (bare := next((one for one in held.neurons if one not in held.weights), None)) is not None:
         why = f"{bare} has none, beside {len(held.weights):,} that have one"
         raise BadInput(f"{file} gives only some neurons a weight", why, "give each one, or none")
@@ -104,35 +105,13 @@ def _listed(file: str, payload: bytes, name: str, info: ModelInfo | None) -> Pro
     )
     said = Said(name=held.model or "", fingerprint=held.fingerprint or "", widths=held.widths)
     aside = tuple(AsideNeuron(neuron=neuron, weight=weight, kind=kind) for neuron, weight, kind in held.aside)
-    probe = _imported(name, file, neurons, intercept, _fitting(info, said), said)
+    probe = _imported(name, file, neurons, told, _fitting(info, said), said)
     return probe.model_copy(update={"aside": aside})
 
 
 def _fitting(info: ModelInfo | None, said: Said) -> ModelInfo | None:
     """The model that a probe is for, unless its file says that it is of another one."""
     return None if info is None or said.of(info) is False else info
-
-
-def _intercept(file: str, payload: bytes, about: Any) -> tuple[Any, bytes]:
-    """The intercept of a list, as it stands there, and the list without it: a key of JSON, or a line of CSV whose
-    layer is the word."""
-    names = [name for name in _INTERCEPT if isinstance(about, dict) and about.get(name) is not None]
-    if names:
-        told = about[names[0]]
-        told = told[0] if isinstance(told, list) and len(told) == 1 else told
-        if len(names) > 1 or isinstance(told, bool) or not isinstance(told, (int, float)):
-            raise BadInput(f"{file} has no proper intercept", f"{str(told)[:40]!r} is no number", "write it as 0.5")
-        return told, payload
-    lines = payload.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    marked = [line for line in lines if line.lower().lstrip(b'"(').startswith(b"intercept")]
-    if not marked:
-        return 0.0, payload
-    try:
-        (line,) = marked
-        value = float(re.split("[,;\t]", line.decode("ascii"))[-1].strip().strip('"'))
-    except ValueError as error:
-        raise BadInput(f"{file} has no proper intercept", f"{marked[0][:40]!r}", "write intercept,,0.5") from error
-    return value, b"\n".join(line for line in lines if line not in marked)
 
 
 def _coefficients(file: str, payload: bytes, name: str, info: ModelInfo | None, meant: Said) -> Probe:

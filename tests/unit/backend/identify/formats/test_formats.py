@@ -323,6 +323,20 @@ def test_a_foreign_probe_scores_the_same_items_the_same(made: Callable[[], dict[
     }
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        b"layer,neuron,weight,sd\n0,1,2.5,9\nintercept,,0.5,0.1\n",
+        b"layer,weight,neuron\n0,2.5,1\nintercept,0.5,7\n",
+        b"weight,layer,neuron\n2.5,0,1\nintercept,,0.5\n",
+        b"intercept,0.5\nlayer,neuron,weight\n0,1,2.5\n",
+    ],
+)
+def test_the_intercept_is_read_from_the_column_of_weights(table: bytes) -> None:
+    probe = probes.read({"p.csv": table}, "x", INFO)
+    assert (probe.intercept, [one.weight for one in probe.neurons]) == (0.5, [2.5])
+
+
 def test_our_own_file_that_contradicts_itself_is_damaged() -> None:
     whole = probes.read(as_npz(), "x", INFO)
     for damaged, said in (
@@ -423,6 +437,7 @@ def test_for_hprobes_weights_are_per_sd_where_each_is_known() -> None:
         ({"p.json": b'[{"layer": 0, "neuron": 1, "weight": "2"}]'}, "'2' is no number"),
         ({"p.json": OURS + b'"intercept": 1e999}'}, "p.json is a damaged probe: intercept: "),
         ({"p.json": OURS + b'"neurons": [' + TWICE + b"]}"}, "L0:N1 stands in the probe twice"),
+        ({"p.json": b'{"neurons": ["L0:N1", "L0:N2"], "weights": [2, -1]}'}, "which of 'weights' is whose is not told"),
         ({"p.csv": b"layer,neuron,weight\n1,2,nan\n"}, "not finite"),
         ({"p.csv": b"layer,neuron,weight\n1,2,0\n"}, "no neuron with a weight"),
         ({"p.json": OURS + b'"neurons": [{"neuron": "L0:N1", "weight": null}]}'}, "damaged probe"),
