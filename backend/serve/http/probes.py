@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Annotated
 
 from fastapi import FastAPI, Path
-from pydantic import Base64Bytes, BaseModel, Field, StrictBool
+from pydantic import Base64Encoder, BaseModel, EncodedBytes, Field, StrictBool
 
 from backend.serve import client
 from backend.serve.http.bodies import Body
 from backend.types.probe import Probe, ProbeSummary
 
 Name = Annotated[str, Path(max_length=64, description="the name of a probe or run")]
-Files = Annotated[dict[str, Base64Bytes], Field(min_length=1, max_length=2)]
+
+
+class _Base64(Base64Encoder):
+    """pydantic's own drops what is no base64, and reads a file that is another one."""
+
+    @classmethod
+    def decode(cls, data: bytes) -> bytes:
+        """The bytes that a text stands for, in one line or in several. Raises ValueError."""
+        try:
+            return base64.b64decode(b"".join(data.split()), validate=True)
+        except ValueError as error:
+            raise ValueError(
+                "a file is not written as base64: it has other characters, or is cut short; encode the file's bytes"
+            ) from error
+
+
+Files = Annotated[dict[str, Annotated[bytes, EncodedBytes(encoder=_Base64)]], Field(min_length=1, max_length=2)]
 """File name -> its bytes, as base64."""
 
 

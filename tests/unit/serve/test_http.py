@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import threading
@@ -184,6 +185,7 @@ def test_who_can_be_answered_at_once_stands_behind_nobody_who_waits(
         poll.join(PATIENCE)
 
 
+QUESTIONS = base64.b64encode(b"question,answer\nWho?,Rome").decode()
 REFUSED = [
     ("post", "/v1/explore", {"json": {"prompt": "  "}}, 422, "bad_prompt"),
     ("post", "/v1/explore", {"json": {"prompt": "x" * 50_000}}, 422, "bad_prompt"),
@@ -216,6 +218,10 @@ REFUSED = [
     ("post", "/v1/models/load", {"json": {"name": "x", "surprise": 1}}, 422, "bad_settings"),
     ("post", "/v1/questions", {"json": {"files": {"a.csv": "YQ=="}, "limit": True}}, 422, "bad_settings"),
     ("post", "/v1/questions", {"json": {"files": {"a.csv": "YQ=="}, "seed": "3"}}, 422, "bad_settings"),
+    ("post", "/v1/questions", {"json": {"files": {"a.csv": "question,answer\nWho?,Rome"}}}, 422, "bad_settings"),
+    ("post", "/v1/questions", {"json": {"files": {"a.csv": f"data:text/csv;base64,{QUESTIONS}"}}}, 422, "bad_settings"),
+    ("post", "/v1/questions", {"json": {"files": {"a.csv": QUESTIONS[:-1]}}}, 422, "bad_settings"),
+    ("post", "/v1/probes/x", {"json": {"files": {"a.json": "!!!"}}}, 422, "bad_settings"),
     ("post", "/v1/probes/x", {"json": {"files": {"a.json": "YQ=="}, "force": "true"}}, 422, "bad_settings"),
     ("delete", "/v1/models/load", {}, 404, "not_found"),
     ("get", "/v1/jobs/nobody", {}, 404, "not_found"),
@@ -230,6 +236,11 @@ REFUSED = [
     ("get", "/v1/nothing", {}, 404, "error"),
     ("put", "/v1/status", {}, 405, "error"),
 ]
+
+
+def test_a_file_may_come_in_base64_of_several_lines(http: TestClient) -> None:
+    answer = http.post("/v1/questions", json={"files": {"a.csv": f"{QUESTIONS[:8]}\r\n{QUESTIONS[8:]}\n"}})
+    assert answer.status_code == 200 and answer.json()["questions"][0]["answers"] == ["Rome"]
 
 
 @pytest.mark.parametrize(("method", "path", "sent", "status", "code"), REFUSED)
