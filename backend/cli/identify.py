@@ -20,6 +20,7 @@ from backend.cli.gathered import gathered
 from backend.cli.output import quiet_stdout, stderr_console, stdout_console, write_line
 from backend.cli.probe_tables import show, tell
 from backend.cli.running import Listening, Teller
+from backend.cli.strict import Commands
 from backend.errors import BadSettings, UnknownModel
 from backend.serve import opening
 from backend.serve.opening import ModelSpec
@@ -29,7 +30,7 @@ from backend.types.probe import Probe
 from backend.types.refusal import validated
 from backend.verbs.table import IDENTIFY
 
-app = typer.Typer(help="Find H-neurons: questions, answers, a probe and its report card.", rich_markup_mode=None)
+app = Commands(help="Find H-neurons: questions, answers, a probe and its report card.", rich_markup_mode=None)
 for name, command in (
     ("import", probe_files.import_probe), ("export", probe_files.export), ("fit", probe_files.fit),
 ):  # fmt: skip

@@ -16,6 +16,7 @@ from typer.exceptions import Abort, TyperException
 from backend.cli import cett, identify, models, serve, usage, verbs
 from backend.cli.commands import command_of
 from backend.cli.output import write_error
+from backend.cli.strict import Commands
 from backend.errors import HNeuronsError, StoreError, in_tree
 from backend.serve.failures import explain
 from backend.verbs.table import VERBS
@@ -26,7 +27,7 @@ STOPPED = 130
 
 def program() -> typer.Typer:
     """Every command: one for each verb of the table, and those that are none."""
-    app = typer.Typer(
+    app = Commands(
         name="hneurons",
         help="See and switch the feed-forward neurons of a language model.",
         add_completion=False,

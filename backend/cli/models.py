@@ -5,15 +5,14 @@ from __future__ import annotations
 import json as jsonlib
 from typing import Annotated
 
-import typer
-
 from backend.cli import options, tables
 from backend.cli.output import quiet_stdout, stderr_console, stdout_console, write_line
 from backend.cli.running import Teller
+from backend.cli.strict import Commands
 from backend.serve import opening
 from backend.serve.remote.client import HttpClient
 
-app = typer.Typer(help="List, find and fetch models.", rich_markup_mode=None)
+app = Commands(help="List, find and fetch models.", rich_markup_mode=None)
 Name = Annotated[str | None, options.named(metavar="[NAME]", help="by default the model that ships")]
 
 

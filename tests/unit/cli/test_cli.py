@@ -587,6 +587,29 @@ def test_what_is_to_be_known_of_a_service_s_model_is_told(
         assert "its penalties are not used [bold]" in told.err and json.loads(told.out)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        (*COMPARE, "--neurons", "L1:N6"),
+        (*COMPARE, "--alphas=3"),
+        ("explore", "--prompt", "Who?", "--prompt", "Where?"),
+        ("explore", "--prompt", "Who?", "--chat", "--no-chat"),
+        ("identify", "fit", "x", "--ids", "a.json", "--ids", "b.json"),
+        ("models", "list", "--backend", "http://a", "--backend", "http://b"),
+    ],
+)
+def test_an_option_that_is_given_twice_is_refused_and_not_taken_from_its_last_place(
+    run: Run, words: tuple[str, ...]
+) -> None:
+    status, out, err = run(*words)
+    assert (status, out) == (2, "") and "is given 2 times" in err
+
+
+def test_what_may_be_repeated_is_and_a_flag_says_no_more_the_second_time(run: Run) -> None:
+    status, out, _ = run(*COMPARE, "--stop", "a", "--stop", "b", "--json", "--json")
+    assert status == 0 and json.loads(out)["request"]["decoding"]["stop"] == ["a", "b"]
+
+
 def test_a_service_that_goes_away_behind_the_answer_does_not_take_it_along(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
