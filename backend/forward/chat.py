@@ -155,16 +155,34 @@ def _split(text: str, before: str, after: str, asked: Asked) -> Rendered:
 
 
 def _check_system(tokenizer: PreTrainedTokenizerBase, asked: Asked, form: Form, rendered: Rendered) -> None:
-    """Raises BadPrompt where the template takes a system text and does not write it."""
-    if not asked.system or asked.system.strip() in rendered.text:
+    """Raises BadPrompt where the template takes a system text and does not write it.
+
+    That its words stand in what is written says little: they may be the prompt's, or the template's own.
+    """
+    words = (asked.system or "").strip()
+    if not words or not asked.system:
         return
     mark = _sign(tokenizer, asked) * len(asked.system)
-    if mark not in _applied(tokenizer, form(asked.prompt), form(mark)).text:
+    if mark in _attempted(tokenizer, form(asked.prompt), form(mark)):
+        return
+    # A template may take some system texts and no others.
+    without = _attempted(tokenizer, form(asked.prompt), None)
+    if rendered.text.count(words) <= without.count(words):
         raise BadPrompt(
             "This model's chat template leaves the system text out",
             "the model would never read it",
             "leave it empty, or put its words into the prompt",
         )
+
+
+def _attempted(tokenizer: PreTrainedTokenizerBase, content: Any, system: Any) -> str:
+    """What the template writes, and nothing where it refuses. Raises BadPrompt where it takes too long for a try."""
+    try:
+        return _applied(tokenizer, content, system).text
+    except BadPrompt as refusal:
+        if isinstance(refusal.__cause__, templating.OutOfBounds):
+            raise
+        return ""
 
 
 def _misplaced(signs: int, whole: int) -> BadPrompt:

@@ -263,6 +263,17 @@ def test_only_the_first_line_of_a_prompt_is_not_the_prompt(model: LoadedModel) -
         encode(one, Asked(prompt="Who?\nAnd when?"))
 
 
+@pytest.mark.parametrize("system", ["Who?", "assistant", " user\n"])
+def test_a_system_text_is_not_taken_as_written_for_words_of_the_prompt_or_of_the_template(
+    model: LoadedModel, system: str
+) -> None:
+    deaf = "{% for m in messages if m['role'] == 'user' %}user\n{{ m['content'] }}<|im_end|>{% endfor %}assistant"
+    with pytest.raises(BadPrompt, match="leaves the system text out"):
+        encode(with_template(model, deaf), Asked(prompt="Who?", system=system))
+    picky = "{% if messages[0].content == 'Who?' %}Who?{% endif %}" + deaf
+    assert encode(with_template(model, picky), Asked(prompt="What?", system="Who?")).ids
+
+
 def test_a_template_that_must_have_a_system_text_says_how_to_get_on(model: LoadedModel) -> None:
     needy = "{% if messages[0].role != 'system' %}{{ raise_exception('No system text') }}{% endif %}" + CHAT_TEMPLATE
     with pytest.raises(BadPrompt, match="No system text; give a system text, switch the chat template off, or"):
