@@ -197,7 +197,7 @@ def array(payload: bytes, name: str) -> np.ndarray:
 
     def opened() -> np.ndarray:
         stream = io.BytesIO(payload)
-        _refuse_large(_unpacked(stream), name)
+        _refuse_large(_unpacked(stream, name), name)
         stream.seek(0)
         return np.load(stream, allow_pickle=False)
 
@@ -217,18 +217,21 @@ def arrays(payload: bytes, name: str, wanted: Sequence[str]) -> dict[str, np.nda
                 sizes = []
                 for member in members:
                     with packed.open(member) as stream:
-                        sizes.append(_unpacked(stream))
+                        sizes.append(_unpacked(stream, name))
             _refuse_large((max((count for count, _ in sizes), default=0), sum(size for _, size in sizes)), name)
             return {key: found[key] for key in there}
 
     return _loaded(opened, payload, _ARCHIVE, name)
 
 
-def _unpacked(stream: IO[bytes]) -> tuple[int, int]:
-    """(numbers, bytes) that the array at the start of a stream will take, by its header alone. Raises ValueError."""
+def _unpacked(stream: IO[bytes], name: str) -> tuple[int, int]:
+    """(numbers, bytes) that the array at the start of a stream will take, by its header alone. Raises ValueError, and
+    BadInput for an array of objects."""
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, kind = read(stream)
+    if kind.hasobject:
+        raise BadInput(f"{name} holds Python objects", "opening them runs what is in the file", "write it as float32")
     count = math.prod(shape)
     return count, count * kind.itemsize
 

@@ -103,6 +103,16 @@ def lying(shape: tuple[int, ...]) -> bytes:
     return out.getvalue()
 
 
+def test_an_array_of_objects_is_refused_in_words_of_ours() -> None:
+    objects = np.array([[0.5, None]], dtype=object)
+    alone = io.BytesIO()
+    np.save(alone, objects, allow_pickle=True)
+    with pytest.raises(BadInput, match="act.npy holds Python objects: opening them runs"):
+        untrusted.array(alone.getvalue(), "act.npy")
+    with pytest.raises(BadInput, match="p.npz holds Python objects: opening them runs"):
+        untrusted.arrays(packed(coef=objects), "p.npz", ("coef",))
+
+
 @pytest.mark.parametrize(
     "payload",
     [

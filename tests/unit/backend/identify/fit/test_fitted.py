@@ -284,7 +284,8 @@ def test_what_cannot_be_fitted_ends_with_status_2_and_the_failure_as_json(
 ) -> None:
     published(data)
     spoil(data)
-    command = ["identify", "fit", "theirs", "--features", str(data), "--ids", str(data / "qids.json"), *words]
+    features = [] if "--features" in words else ["--features", str(data)]
+    command = ["identify", "fit", "theirs", *features, "--ids", str(data / "qids.json"), *words]
     assert main([*command, "--json"]) == 2
     told = capfd.readouterr()
     assert_error_shape(json.loads(told.out))
