@@ -29,7 +29,7 @@ class Strict(TyperCommand):
                 raise BadSettings(
                     f"{' or '.join([*option.opts, *option.secondary_opts])} is given {times} times",
                     "it has one value, and which one counts is not clear",
-                    "give one of them" if option.secondary_opts else "give it once, a list apart by commas",
+                    "give one of them" if option.secondary_opts else "give it once",
                 )
         return super().parse_args(ctx, args)
 

@@ -81,7 +81,8 @@ _LEADING = frozenset(
 """What may stand before a name that begins its part."""
 _REFUTED = re.compile(
     rf"(?:is|was|are|were|would be|must be)(?: (?:definitely|clearly|certainly|obviously|also|just|simply))?"
-    rf"(?: (?:not|never|no longer){_ASIDE} (?:(?:right|correct|true|accurate)(?= [.]| (?:for|as|here|because|since))"
+    rf"(?: not(?= [.])"
+    rf"| (?:not|never|no longer){_ASIDE} (?:(?:right|correct|true|accurate)(?= [.]| (?:for|as|here|because|since))"
     rf"|the (?!(?:only|first|last|same|sole|most|least|best|worst|\S+est) )\S+)"
     rf"|{_ASIDE} (?:incorrect|wrong|false|untrue|inaccurate)(?= [.]| (?:for|as|here|because|since)))"
 )
@@ -101,9 +102,13 @@ OTHER_DENIALS = (
     *("no fue", "no era", "non è", "non era", "não é", "não foi", "niet", "niet in", "nie", "inte", "ikke"),
     *(
         "δεν είναι",
+        "δεν είναι η",
+        "δεν είναι ο",
+        "δεν είναι το",
         "לא",
         "אינה",
         "אינו",
+        "pas",
         "est pas",
         "c'est pas",
         "est pas à",
