@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from backend.engine import Engine
 from backend.forward import prompting
 from backend.forward.capture import Summaries
@@ -23,7 +25,7 @@ from backend.verbs.table import COMPARE, EXPLORE
 from benchmarks.peers import official_means, plain_batches, transformers_generate
 from cache.store import Store
 
-TOKENS = 40
+TOKENS, STEPS = 40, 20
 NEURONS = NeuronSet.of("L17:N98", "L17:N412", "L17:N1033", "L21:N256")
 PROMPT = "Who is the CEO of Nortel?"
 
@@ -92,19 +94,37 @@ def table(model: LoadedModel, usual: Usual) -> list[Work]:
         transformers_generate(model, ids, 1, TOKENS)
 
     works = [
-        Work("CETT of 64 question-answer texts, regional means", "the official extractor's way", 2.5, True,
+        Work("CETT of 64 question-answer texts, regional means", "the official extractor's way", 4, True,
              lambda: region_means(model, texts), lambda: official_means(model, texts)),
         Work("the same", "plain batched forward passes without output head", 1.08, False,
              lambda: region_means(model, texts), lambda: plain_batches(model, texts, BATCH)),
     ]  # fmt: skip
-    for rows, aim in ((1, 1.2), (4, 1.9), (13, 2.6)):
+    for rows, aim in ((1, 0.65), (4, 0.85), (13, 1.2)):
         name = f"{TOKENS} tokens decoded, capture on, {rows} row{'s' if rows > 1 else ''}"
         works.append(
             Work(
                 name, "generate, one row, no hooks", aim, False, partial(decode_rows, model, usual, ids, rows), generate
             )
         )
-    return works
+    limit = Work("20 tokens of 1 row, the forwards alone", "all weights read as often", 1.5, False,
+                 partial(tokens_alone, model, ids[0]), partial(weights_read, model))  # fmt: skip
+    return [*works, limit]
+
+
+@torch.inference_mode()
+def tokens_alone(model: LoadedModel, token: int) -> None:
+    """`STEPS` forwards of one token each, nothing looked at."""
+    ids, cache = torch.tensor([[token]]), None
+    for _ in range(STEPS):
+        cache = model.plain(ids, past_key_values=cache, use_cache=True).past_key_values
+
+
+@torch.inference_mode()
+def weights_read(model: LoadedModel) -> None:
+    """All weights added up `STEPS` times: as fast as memory gives them."""
+    for _ in range(STEPS):
+        for weight in model.plain.parameters():
+            weight.sum()
 
 
 def whole_compare(model: LoadedModel) -> Callable[[], object]:
