@@ -16,6 +16,8 @@ from torch.nn import functional
 
 MOST = 16
 """Tokens beyond which x W^T is at least as fast: measured on the model that ships, see docs/performance.md."""
+LEAST = 1 << 16
+"""Numbers below which a weight stays in the processor's cache, and memory is no limit."""
 
 
 class FewTokens(nn.Linear):
@@ -49,8 +51,9 @@ def _filled_up(tokens: Float[Tensor, "token d_in"]) -> Float[Tensor, "filled d_i
 
 
 def is_of_use(weight: Tensor) -> bool:
-    """Whether a weight's products are MKL's, in float32 on the processor."""
-    return weight.device.type == "cpu" and weight.dtype == torch.float32 and torch.backends.mkl.is_available()
+    """Whether a weight is large, and its products are MKL's, in float32 on the processor."""
+    is_plain = weight.device.type == "cpu" and weight.dtype == torch.float32
+    return is_plain and weight.numel() >= LEAST and torch.backends.mkl.is_available()
 
 
 def take(tree: nn.Module) -> int:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers import AutoModelForCausalLM
 
+from backend.forward import products
 from backend.forward.products import MOST, FewTokens, is_of_use, take
 from backend.models import loading
-from tests.tiny import make_tiny
+from tests.tiny import D_MLP, FAMILIES, make_tiny
 
 needs_mkl = pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="this torch has no MKL")
 
 
-def linear(d_in: int = 96, d_out: int = 160, bias: bool = True) -> nn.Linear:
+def linear(d_in: int = 192, d_out: int = 352, bias: bool = True) -> nn.Linear:
     torch.manual_seed(0)
     return nn.Linear(d_in, d_out, bias=bias)
 
@@ -69,10 +72,10 @@ def test_a_tree_shares_its_parameters_and_a_module_that_stands_twice_stays_one()
     class Other(nn.Linear):
         pass
 
-    once, hooked = linear(96, 96), linear()
+    once, hooked = linear(), linear()
     hooked.register_forward_hook(lambda module, args, out: out)
     half = linear().to(torch.bfloat16)
-    tree = nn.ModuleDict({"a": once, "b": once, "other": Other(96, 96), "hooked": hooked, "narrow": half})
+    tree = nn.ModuleDict({"a": once, "b": once, "other": Other(192, 352), "hooked": hooked, "narrow": half})
     before = dict(tree.named_parameters())
     assert take(tree) == 1
     assert isinstance(tree["a"], FewTokens) and tree["a"] is tree["b"] and tree["a"].weight is once.weight
@@ -84,14 +87,31 @@ def test_a_tree_shares_its_parameters_and_a_module_that_stands_twice_stays_one()
 
 
 @needs_mkl
-def test_a_loaded_model_has_them_in_its_plain_tree_and_the_other_tree_is_as_it_was(tmp_path: Path) -> None:
-    model = loading.load(str(make_tiny("llama", tmp_path / "llama")))
-    few = [module for module in model.plain.modules() if isinstance(module, FewTokens)]
-    assert len(few) == 7 * model.info.n_layers + 1
+@pytest.mark.parametrize("form", [*FAMILIES, "falcon", "opt", "bloom", "gptj", "cohere", "gemma2", "stablelm"])
+def test_a_model_s_plain_tree_has_them_and_gives_transformers_own_logits_whole_and_by_steps(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(products, "LEAST", 0)
+    folder = make_tiny(form, tmp_path)
+    model, own = loading.load(str(folder)), AutoModelForCausalLM.from_pretrained(folder).eval()
+    kinds = [type(module) for module in own.modules()]
+    assert model.info.fast_products == (nn.Linear in kinds)
+    assert sum(isinstance(module, FewTokens) for module in model.plain.modules()) == kinds.count(nn.Linear)
     assert not any(isinstance(module, FewTokens) for module in model.bridge.original_model.modules())
-    held = {id(parameter) for parameter in model.bridge.original_model.parameters()}
-    assert {id(parameter) for parameter in model.plain.parameters()} == held
-    assert all(isinstance(out, FewTokens) for out in model.outs)
+    assert sum(one.numel() for one in model.plain.parameters()) == sum(one.numel() for one in own.parameters())
+    ids, plain = torch.randint(3, 250, (2, 7)), cast("Any", model.plain)
+    with torch.inference_mode():
+        expected = own(ids, use_cache=False).logits
+        assert near(plain(ids, use_cache=False).logits, expected, 8 * D_MLP)
+        begun = plain(ids[:, :6], use_cache=True)
+        step = plain(ids[:, 6:], past_key_values=begun.past_key_values, use_cache=True).logits
+    assert near(step, expected[:, 6:], 8 * D_MLP)
+
+
+@needs_mkl
+def test_small_weights_are_left_as_they_are(tmp_path: Path) -> None:
+    model = loading.load(str(make_tiny("llama", tmp_path)))
+    assert not model.info.fast_products and not any(isinstance(part, FewTokens) for part in model.plain.modules())
 
 
 @needs_mkl
