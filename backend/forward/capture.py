@@ -81,11 +81,11 @@ class Summaries(Capture):
     def reduce(self, layer: int, values: Tensor, act: Tensor) -> dict[str, Tensor]:
         """The fields of `Summary`, and `set_cett`, `set_act` of this layer's chosen neurons."""
         usual = None if self.usual is None else self.usual[layer]
-        told = dict(vars(summarise(values, act, usual, self.top, self.threshold.k)))
+        reduced = dict(vars(summarise(values, act, usual, self.top, self.threshold.k)))
         chosen = self.chosen.get(layer)
         for name, of in ((SET, values), ("set_act", act)):
-            told[name] = (of[:, :0] if chosen is None else of[:, chosen]).float()
-        return told
+            reduced[name] = (of[:, :0] if chosen is None else of[:, chosen]).float()
+        return reduced
 
 
 @dataclass(frozen=True, eq=False)

@@ -75,10 +75,10 @@ def render(tokenizer: PreTrainedTokenizerBase, asked: Asked) -> Rendered:
                 raise
             refusals.append(refusal)
     # A template's own words say more than what it ran into with content of the other form.
-    told = next((one for one in refusals if _is_its_own(one.__cause__)), refusals[0])
-    if _is_its_own(told.__cause__) and not asked.system and _renders(tokenizer, asked, "Answer the question."):
-        raise BadPrompt(told.what, told.why, f"give a system text, {_INSTEAD}") from told
-    raise told
+    cause = next((other for other in refusals if _is_its_own(other.__cause__)), refusals[0])
+    if _is_its_own(cause.__cause__) and not asked.system and _renders(tokenizer, asked, "Answer the question."):
+        raise BadPrompt(cause.what, cause.why, f"give a system text, {_INSTEAD}") from cause
+    raise cause
 
 
 def _renders(tokenizer: PreTrainedTokenizerBase, asked: Asked, system: str) -> bool:

@@ -38,11 +38,11 @@ def refuse_text(model: LoadedModel, ids: Sequence[int]) -> None:
         return
     while spoilt - sound > 1:
         middle = (sound + spoilt) // 2
-        found = _first_layer(model, ids[:middle])
-        if found is None:
+        wild_layer = _first_layer(model, ids[:middle])
+        if wild_layer is None:
             sound = middle
         else:
-            spoilt, layer = middle, found
+            spoilt, layer = middle, wild_layer
     raise not_finite(f"what the MLP writes in layer {layer}, token {spoilt - 1} (the first is 0) is NaN or infinite")
 
 

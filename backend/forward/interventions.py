@@ -25,17 +25,17 @@ from backend.types import RowPlan, Touched
 def layer_plans(model: LoadedModel, plan: RowPlan) -> dict[int, LayerPlan]:
     """Layer -> neurons and their alphas. Raises BadNeurons for a neuron that the model does not have."""
     model.info.layout.check(plan.neurons)
-    found: dict[int, tuple[list[int], list[float]]] = {}
+    by_layer: dict[int, tuple[list[int], list[float]]] = {}
     for neuron, alpha in zip(plan.neurons, plan_alphas(plan), strict=True):
         layer, offset = model.info.layout.offset_of(neuron)
-        neurons, alphas = found.setdefault(layer, ([], []))
+        neurons, alphas = by_layer.setdefault(layer, ([], []))
         neurons.append(offset)
         alphas.append(alpha)
-    told = {}
-    for layer, (neurons, alphas) in found.items():
+    plans = {}
+    for layer, (neurons, alphas) in by_layer.items():
         device = model.w_norms[layer].device
-        told[layer] = LayerPlan(torch.tensor(neurons, device=device), torch.tensor(alphas, device=device))
-    return told
+        plans[layer] = LayerPlan(torch.tensor(neurons, device=device), torch.tensor(alphas, device=device))
+    return plans
 
 
 @dataclass(frozen=True, eq=False)

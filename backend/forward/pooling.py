@@ -191,10 +191,10 @@ class _Shared:
         ids = torch.tensor([texts[0].ids[:length]], device=model.device)
         with observe(model, keep):
             cache = model.plain.base_model(ids, use_cache=True).past_key_values
-        told = torch.stack([norm.to(model.device) for norm in norms])
-        none = torch.zeros_like(told[0], dtype=torch.bool)
-        check_norms(told, used=none, blame=lambda row: refuse_text(model, texts[0].ids[:length]))
-        return cls(length, cache, values, (told == 0)[:, 0])
+        stacked = torch.stack([norm.to(model.device) for norm in norms])
+        none = torch.zeros_like(stacked[0], dtype=torch.bool)
+        check_norms(stacked, used=none, blame=lambda row: refuse_text(model, texts[0].ids[:length]))
+        return cls(length, cache, values, (stacked == 0)[:, 0])
 
     def check(self, weights: Float[Tensor, "row region pos"]) -> None:
         """Raises ZeroOutput where a region has a position whose output has norm 0. `weights` are of these positions."""
@@ -244,13 +244,15 @@ def _joined(
     hidden = hidden.clone()
     for row, (_, states) in enumerate(alone):
         hidden[row, : states.shape[1]] = states[0]
-    return [torch.cat(layer) for layer in zip(*(found for found, _ in alone), strict=True)], hidden
+    return [torch.cat(layer) for layer in zip(*(layers for layers, _ in alone), strict=True)], hidden
 
 
-def _check_found(found: Sequence[Float[Tensor, "row region neuron"]], weights: Float[Tensor, "row region pos"]) -> None:
+def _check_found(
+    layers: Sequence[Float[Tensor, "row region neuron"]], weights: Float[Tensor, "row region pos"]
+) -> None:
     """Raises NotFinite where a region that has positions has no figure: a sum too large, or a NaN in a direction."""
     asked = ~weights.isnan().any(2)
-    for layer, part in enumerate(found):
+    for layer, part in enumerate(layers):
         bad = ~part.isfinite().all(2) & asked.to(part.device)
         if bool(bad.any()):
             raise not_finite(

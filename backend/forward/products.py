@@ -37,10 +37,10 @@ class FewTokens(nn.Linear):
         flat = input.reshape(tokens, self.in_features)
         columns = _filled_up(flat).t()
         if self.bias is None:
-            told = torch.mm(self.weight, columns)
+            product = torch.mm(self.weight, columns)
         else:
-            told = torch.addmm(self.bias[:, None], self.weight, columns)
-        return told[:, :tokens].t().contiguous().view(*input.shape[:-1], self.out_features)
+            product = torch.addmm(self.bias[:, None], self.weight, columns)
+        return product[:, :tokens].t().contiguous().view(*input.shape[:-1], self.out_features)
 
 
 def _filled_up(tokens: Float[Tensor, "token d_in"]) -> Float[Tensor, "filled d_in"]:

@@ -150,10 +150,10 @@ def _by_ends(tokenizer: PreTrainedTokenizerBase, rendered: Rendered) -> Encoded:
     return Encoded(tuple(ids), roles)
 
 
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
+def _common(first: Sequence[int], second: Sequence[int]) -> int:
     """How many of the first elements are the same."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((place for place, (left, right) in pairs if left != right), min(len(one), len(other)))
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((place for place, (left, right) in pairs if left != right), min(len(first), len(second)))
 
 
 def _encode_pieces(tokenizer: PreTrainedTokenizerBase, rendered: Rendered, control: set[str]) -> Encoded:
@@ -239,9 +239,9 @@ def token_infos(
     """Tokens for the eye, one for each id; a character that several make is shown at the last of them."""
     nothing: list[float | None] = [None] * len(ids)
     rows = zip(ids, roles, log_probs or nothing, entropies or nothing, strict=True)
-    told = [token_info(model, i, role, lp, h) for i, role, lp, h in rows]
-    made = whole(ids, [one.text for one in told], lambda run: _decoded(model, run))
-    return tuple(one if text is None else _completed(one, text) for one, text in zip(told, made, strict=True))
+    infos = [token_info(model, i, role, lp, h) for i, role, lp, h in rows]
+    made = whole(ids, [info.text for info in infos], lambda run: _decoded(model, run))
+    return tuple(info if text is None else _completed(info, text) for info, text in zip(infos, made, strict=True))
 
 
 @no_panic()
@@ -256,8 +256,8 @@ def newest_token(
     while begun > 0 and BROKEN in spellings(model, ids[begun - 1])[0]:
         begun -= 1
     run = ids[begun:]
-    told = whole(run, [spellings(model, token)[0] for token in run], lambda part: _decoded(model, part))
-    return _completed(last, told[-1] or "")
+    shown = whole(run, [spellings(model, token)[0] for token in run], lambda part: _decoded(model, part))
+    return _completed(last, shown[-1] or "")
 
 
 @no_panic()
@@ -300,8 +300,8 @@ def spellings(model: LoadedModel, token: int) -> tuple[str, str]:
 
 def _shown_piece(piece: str) -> str:
     """A piece that is no text by itself: its bytes, or its spelling where that names none."""
-    told = shown_bytes(piece)
-    return f"⟨{piece}⟩" if told is None else visible(told)
+    shown = shown_bytes(piece)
+    return f"⟨{piece}⟩" if shown is None else visible(shown)
 
 
 def visible(text: str) -> str:

@@ -64,22 +64,26 @@ def lost_characters(model: LoadedModel, text: str) -> str:
         return ""
     core: Any = model.tokenizer.backend_tokenizer
     said = text if core.normalizer is None else core.normalizer.normalize_str(text)
-    doubtful = {one for one in said if not one.isspace() and not lacking.isdisjoint(one.encode("utf-8", "replace"))}
+    doubtful = {
+        character
+        for character in said
+        if not character.isspace() and not lacking.isdisjoint(character.encode("utf-8", "replace"))
+    }
     if not doubtful:
         return ""
     ids = model.tokenizer(text, add_special_tokens=False)["input_ids"]
-    told = Counter(str(model.tokenizer.decode(ids, clean_up_tokenization_spaces=False)))
-    held = Counter(said)
+    decoded = Counter(str(model.tokenizer.decode(ids, clean_up_tokenization_spaces=False)))
+    typed = Counter(said)
     # An added word may hold what the vocabulary lacks.
-    return "".join(one for one in held if one in doubtful and told[one] < held[one])
+    return "".join(character for character in typed if character in doubtful and decoded[character] < typed[character])
 
 
 def _lacking_bytes(model: LoadedModel) -> frozenset[int]:
     """Bytes that a byte-level tokenizer has no token for and drops; of another kind of tokenizer none is known."""
     if "lacking bytes" not in model.extras:
         model.extras["lacking bytes"] = _found_lacking(model.tokenizer)
-    found: frozenset[int] = model.extras["lacking bytes"]
-    return found
+    lacking: frozenset[int] = model.extras["lacking bytes"]
+    return lacking
 
 
 def _found_lacking(tokenizer: Any) -> frozenset[int]:
@@ -96,6 +100,6 @@ def _found_lacking(tokenizer: Any) -> frozenset[int]:
 
 def _by_bytes(part: Any) -> bool:
     """Whether a part of a tokenizer, or one of its own parts, goes by bytes."""
-    told = {} if part is None else json.loads(part.__getstate__())
-    parts = [told, *told.get("pretokenizers", ()), *told.get("decoders", ())]
-    return any(one.get("type") == "ByteLevel" for one in parts)
+    settings = {} if part is None else json.loads(part.__getstate__())
+    parts = [settings, *settings.get("pretokenizers", ()), *settings.get("decoders", ())]
+    return any(part.get("type") == "ByteLevel" for part in parts)

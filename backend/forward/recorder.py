@@ -191,11 +191,11 @@ class Recorder:
             if sums is not None:
                 grown[: len(sums)] = sums
             sums = self._sums[layer] = grown
-        told = values if len(tokens) == len(values) else values[torch.tensor(tokens, device=values.device)]
+        answered = values if len(tokens) == len(values) else values[torch.tensor(tokens, device=values.device)]
         if len(set(slots)) == 1:
-            sums[slots[0]] += told.sum(0)
+            sums[slots[0]] += answered.sum(0)
         else:
-            sums.index_add_(0, torch.tensor(slots, device=values.device), told)
+            sums.index_add_(0, torch.tensor(slots, device=values.device), answered)
 
 
 @dataclass(eq=False)
@@ -217,27 +217,27 @@ class Trace:
     def layers(self, name: str) -> list[Tensor]:
         """For each layer [token ...], on the CPU."""
         self._settle()
-        told: list[list[Tensor]] = []
+        by_layer: list[list[Tensor]] = []
         for block, start, count in self.pieces:
             every = block.layered.get(name) or list(block.stacked[name])
-            told = told or [[] for _ in every]
+            by_layer = by_layer or [[] for _ in every]
             for layer, value in enumerate(every):
-                told[layer].append(value[start : start + count].cpu())
-        return [torch.cat(parts) for parts in told]
+                by_layer[layer].append(value[start : start + count].cpu())
+        return [torch.cat(parts) for parts in by_layer]
 
     def chosen(self, first: int = 0) -> Float[Tensor, "pos set"]:
         """CETT of the chosen neurons, layer behind layer, at the tokens from `first` on, on the CPU."""
         self._settle()
-        told: list[Tensor] = []
+        pieces: list[Tensor] = []
         at = 0
         for block, start, count in self.pieces:
             skipped = min(max(first - at, 0), count)
             if skipped < count:
                 layers = block.layered.get(SET) or list(block.stacked[SET])
                 of = [layer[start + skipped : start + count] for layer in layers]
-                told.append(torch.cat([layer.to(of[0].device) for layer in of if layer.shape[1]], dim=1).cpu())
+                pieces.append(torch.cat([layer.to(of[0].device) for layer in of if layer.shape[1]], dim=1).cpu())
             at += count
-        return torch.cat(told) if told else torch.empty(0, 0)
+        return torch.cat(pieces) if pieces else torch.empty(0, 0)
 
     def answer_sums(self) -> dict[int, Float[Tensor, " neuron"]]:
         """Layer -> CETT summed over the answer's tokens, `answer_count` of them; nothing where there is none."""

@@ -93,11 +93,11 @@ class _Process:
         """Its reply; where it ended meanwhile, that of another one, once. Raises OutOfBounds."""
         with self._turn:
             try:
-                return self._told(request, seconds)
+                return self._ask_process(request, seconds)
             except _Ended:
-                return self._told(request, seconds)
+                return self._ask_process(request, seconds)
 
-    def _told(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    def _ask_process(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         running = self._begun()
         if not self._ready:
             self._exchange(running, b"", SECONDS_TO_START)
@@ -221,13 +221,13 @@ def _answered(request: Mapping[str, Any]) -> dict[str, Any]:
         compiled = chat_template_utils._compile_jinja_template(request["template"])
         compiled.environment.globals["strftime_now"] = strftime_now
         # Its texts, and where the answers in them are.
-        told: Any = chat_template_utils.render_jinja_template(
+        rendered: Any = chat_template_utils.render_jinja_template(
             conversations=[request["messages"]],
             chat_template=request["template"],
             add_generation_prompt=request["answering"],
             **request["variables"],
         )
-        text = str(told[0][0])
+        text = str(rendered[0][0])
     except Exception as error:  # a program of others: it may raise anything
         return {"error": type(error).__name__, "said": str(error)[:2000]}
     return {"characters": len(text)} if len(text) > request["most"] else {"text": text, "clock": clock}
@@ -245,10 +245,10 @@ def main() -> None:
     answer.flush()
     for line in sys.stdin.buffer:
         try:
-            told = json.dumps(_answered(json.loads(line)))
+            reply = json.dumps(_answered(json.loads(line)))
         except MemoryError:
-            told = json.dumps({"error": MemoryError.__name__, "said": ""})
-        answer.write(told.encode() + b"\n")
+            reply = json.dumps({"error": MemoryError.__name__, "said": ""})
+        answer.write(reply.encode() + b"\n")
         answer.flush()
 
 

@@ -30,55 +30,55 @@ def advance(model: LoadedModel, rows: Sequence[Running], logits: Float[Tensor, "
     fine = finite.tolist()
     if not all(fine):
         logits = torch.where(finite[:, None], logits, 0.0)
-    chosen = choose(logits, [one.row.decoding for one in rows], [one.generator for one in rows])
-    scored = [place for place, one in enumerate(rows) if one.row.scores and one.finish is None]
+    chosen = choose(logits, [running.row.decoding for running in rows], [running.generator for running in rows])
+    scored = [place for place, running in enumerate(rows) if running.row.scores and running.finish is None]
     log_probs, entropies = _scores(logits, chosen, scored)
     for place, token in enumerate(chosen.tolist()):
-        one = rows[place]
-        if one.left:
+        running = rows[place]
+        if running.left:
             continue
-        if one.finish is not None:
-            one.left = True
+        if running.finish is not None:
+            running.left = True
         elif not fine[place]:
-            one.error, one.left = _wild(model, one), True
+            running.error, running.left = _wild(model, running), True
         else:
-            _note(model, one, token, log_probs.get(place), entropies.get(place))
+            _note(model, running, token, log_probs.get(place), entropies.get(place))
     return chosen
 
 
-def _note(model: LoadedModel, one: Running, token: int, log_prob: float | None, entropy: float | None) -> None:
-    row = one.row
+def _note(model: LoadedModel, running: Running, token: int, log_prob: float | None, entropy: float | None) -> None:
+    row = running.row
     shown = row.scores or bool(row.decoding.stop)
     if token in model.ends and not row.ignore_ends:
-        one.finish, one.left = "end", True
+        running.finish, running.left = "end", True
     else:
-        one.ids.append(token)
+        running.ids.append(token)
         if log_prob is not None and entropy is not None:
-            one.log_probs.append(log_prob)
-            one.entropies.append(entropy)
+            running.log_probs.append(log_prob)
+            running.entropies.append(entropy)
         stopped = False
         if shown:
-            one.text, stopped = cut(to_text(model, one.ids), row.decoding.stop)
+            running.text, stopped = cut(to_text(model, running.ids), row.decoding.stop)
         if stopped:
-            one.finish = "stop_text"
-        elif len(one.ids) == row.decoding.max_new_tokens:
-            one.finish = "length"
-        one.left = one.finish is not None and not row.watched("answer")
-        one.told(one)
-    if one.finish is not None and not shown:
-        one.text = to_text(model, one.ids)
+            running.finish = "stop_text"
+        elif len(running.ids) == row.decoding.max_new_tokens:
+            running.finish = "length"
+        running.left = running.finish is not None and not row.watched("answer")
+        running.told(running)
+    if running.finish is not None and not shown:
+        running.text = to_text(model, running.ids)
 
 
-def _wild(model: LoadedModel, one: Running) -> NotFinite:
+def _wild(model: LoadedModel, running: Running) -> NotFinite:
     """Why a row's next token cannot be chosen; the first layer is named where that can be seen."""
-    ids = [*one.row.ids, *one.ids]
-    if not one.row.plan.neurons:
+    ids = [*running.row.ids, *running.ids]
+    if not running.row.plan.neurons:
         try:
             refuse_text(model, ids)
         except NotFinite as error:
             return error
     return not_finite(
-        f"the logits behind token {len(ids) - 1} of row {one.row.place} (the first is 0) are NaN or infinite"
+        f"the logits behind token {len(ids) - 1} of row {running.row.place} (the first is 0) are NaN or infinite"
     )
 
 
@@ -97,5 +97,5 @@ def _scores(
 
 def cut(text: str, stops: Sequence[str]) -> tuple[str, bool]:
     """`text` up to the first stop text in it, and whether there was one."""
-    found = [text.find(stop) for stop in stops if stop and stop in text]
-    return (text[: min(found)], True) if found else (text, False)
+    places = [text.find(stop) for stop in stops if stop and stop in text]
+    return (text[: min(places)], True) if places else (text, False)

@@ -129,9 +129,9 @@ class Batch:
         those beside it is filled up behind its end, where no figure is taken any more.
         """
         groups: dict[int, list[tuple[Running, list[int]]]] = {}
-        for one, text in zip(behind, texts, strict=True):
-            assert one.kept is not None, "the row was to be kept"
-            groups.setdefault(id(one.kept), []).append((self._reader(one, capture), list(text)))
+        for running, text in zip(behind, texts, strict=True):
+            assert running.kept is not None, "the row was to be kept"
+            groups.setdefault(id(running.kept), []).append((self._reader(running, capture), list(text)))
         lanes = [
             (self._behind([reader for reader, _ in group]), [text for _, text in group]) for group in groups.values()
         ]
@@ -161,27 +161,29 @@ class Batch:
     def _begin(self, group: list[Running]) -> None:
         """Read the prompts of a group, each that is asked for in one way once, and choose the first tokens."""
         first, places = self._shared(group)
-        ids, mask = left_padded([one.row.ids for one in first], min(self.model.ends, default=0), self.model.device)
+        ids, mask = left_padded(
+            [running.row.ids for running in first], min(self.model.ends, default=0), self.model.device
+        )
         lane = Lane(first, None, 0, ids[:, -1], mask)
-        scored = any(one.row.prompt_scores for one in first)
-        watched = any(one.row.plan.neurons or one.trace or one.follow for one in first)
+        scored = any(running.row.prompt_scores for running in first)
+        watched = any(running.row.plan.neurons or running.trace or running.follow for running in first)
         logits = self._read(lane, ids, "prompt", every=scored or (watched and not self.model.proof.whole))
-        for place, one in enumerate(first):
-            if one.row.prompt_scores:
-                own = logits[place, logits.shape[1] - len(one.row.ids) :]
-                one.prompt_log_probs, one.prompt_entropies = prompt_token_scores(own, one.row.ids)
+        for place, running in enumerate(first):
+            if running.row.prompt_scores:
+                own = logits[place, logits.shape[1] - len(running.row.ids) :]
+                running.prompt_log_probs, running.prompt_entropies = prompt_token_scores(own, running.row.ids)
         logits = logits[:, -1]
         if len(first) < len(group):
             caches.select(lane.cache, places, self.model.device)
             logits, lane.rows = logits[torch.tensor(places, device=logits.device)], group
-            for one in group:
-                one.seen = len(one.row.ids)
+            for running in group:
+                running.seen = len(running.row.ids)
         lane.arrange(self.model.device)
-        if any(one.row.keep for one in group):
+        if any(running.row.keep for running in group):
             kept = Kept(caches.kept(lane.cache), len(group), lane.width)
-            for place, one in enumerate(group):
-                if one.row.keep:
-                    one.kept, one.kept_row, one.first_logits = kept, place, logits[place].float().clone()
+            for place, running in enumerate(group):
+                if running.row.keep:
+                    running.kept, running.kept_row, running.first_logits = kept, place, logits[place].float().clone()
         self.lanes.append(lane)
         self._choose(lane, logits)
         if lane in self.lanes:
@@ -195,12 +197,12 @@ class Batch:
         first: list[Running] = []
         known: dict[tuple[tuple[int, ...], int], int] = {}
         places = []
-        for one in group:
-            alone = one.row.scaled("prompt") or one.row.watched("prompt") or one.row.prompt_scores
-            key = (one.row.ids, one.number if alone else -1)
+        for running in group:
+            alone = running.row.scaled("prompt") or running.row.watched("prompt") or running.row.prompt_scores
+            key = (running.row.ids, running.number if alone else -1)
             if key not in known:
                 known[key] = len(first)
-                first.append(one)
+                first.append(running)
             places.append(known[key])
         return first, places
 
@@ -213,7 +215,7 @@ class Batch:
             if other is lane or self._far(other) != self._far(lane):
                 continue
             rows = other.rows + lane.rows
-            if not worth_padding([one.seen for one in rows]):
+            if not worth_padding([running.seen for running in rows]):
                 continue
             other.cache = caches.join(other.cache, lane.cache, other.width, lane.width)
             other.width = max(other.width, lane.width)
@@ -225,13 +227,13 @@ class Batch:
     def _far(self, lane: Lane) -> bool:
         return self.model.proof.seam is not None and lane.rows[0].seen > self.model.proof.seam
 
-    def _reader(self, one: Running, capture: Capture) -> Running:
+    def _reader(self, running: Running, capture: Capture) -> Running:
         """A row that reads behind what `one` kept."""
-        reader = Running(replace(one.row, capture=capture, captured="answer"), self._count, nobody)
+        reader = Running(replace(running.row, capture=capture, captured="answer"), self._count, nobody)
         self._count += 1
-        reader.layers, reader.slot, reader.changed = one.layers, one.slot, one.changed
-        reader.trace, reader.seen = self._recorder(capture).trace(), len(one.row.ids)
-        reader.kept, reader.kept_row = one.kept, one.kept_row
+        reader.layers, reader.slot, reader.changed = running.layers, running.slot, running.changed
+        reader.trace, reader.seen = self._recorder(capture).trace(), len(running.row.ids)
+        reader.kept, reader.kept_row = running.kept, running.kept_row
         return reader
 
     def _behind(self, rows: list[Running]) -> Lane:
@@ -239,7 +241,7 @@ class Batch:
         kept = rows[0].kept
         assert kept is not None, "the rows were kept"
         lane = Lane(rows, caches.kept(kept.cache), kept.width, torch.zeros(len(rows), dtype=torch.long))
-        places = [one.kept_row for one in rows]
+        places = [running.kept_row for running in rows]
         if places != list(range(kept.rows)):
             caches.select(lane.cache, places, self.model.device)
         lane.arrange(self.model.device)
@@ -271,7 +273,7 @@ class Batch:
                 lane.mask = torch.cat([lane.mask, lane.mask.new_ones(len(ids), count)], dim=1)
                 extra["position_ids"] = lane.lengths[:, None] + torch.arange(count, device=ids.device)
             extra["attention_mask"] = lane.mask.long()
-        lengths = [count] * len(lane.rows) if real is None else [len(one.row.ids) for one in lane.rows]
+        lengths = [count] * len(lane.rows) if real is None else [len(running.row.ids) for running in lane.rows]
         self._show(lane, ids, phase, real, pieces or lengths)
         out = self.model.plain(ids, past_key_values=lane.cache, use_cache=True, **extra)
         for recorder in self._active:
@@ -281,8 +283,8 @@ class Batch:
         if begins:
             caches.make_room(lane.cache)
         lane.lengths = None if lane.lengths is None else lane.lengths + count
-        for one in lane.rows:
-            one.seen += len(one.row.ids) if begins else count
+        for running in lane.rows:
+            running.seen += len(running.row.ids) if begins else count
         logits: Tensor = out.logits
         return logits
 
@@ -299,18 +301,18 @@ class Batch:
         count = ids.shape[1]
         if lane.scales is None:
             acting = [
-                (place, one.slot, one.layers)
-                for place, one in enumerate(lane.rows)
-                if one.row.scaled(phase) and not one.left
+                (place, running.slot, running.layers)
+                for place, running in enumerate(lane.rows)
+                if running.row.scaled(phase) and not running.left
             ]
             lane.scales = joined_scales(self.model, acting) if acting else {}
         self._scaling.layers, self._scaling.real = lane.scales, real
         seen: dict[Recorder, list[Seen]] = {}
-        for place, (one, length) in enumerate(zip(lane.rows, lengths, strict=True)):
-            if one.left or not length:
+        for place, (running, length) in enumerate(zip(lane.rows, lengths, strict=True)):
+            if running.left or not length:
                 continue
-            one.tokens += length if one.row.scaled(phase) else 0
-            for trace in one.traces(phase):
+            running.tokens += length if running.row.scaled(phase) else 0
+            for trace in running.traces(phase):
                 start = place * count + (0 if real is None else count - length)
                 answer = slice(None) if phase == "answer" else slice(0, 0)
                 seen.setdefault(trace.recorder, []).append(Seen(trace, start, length, answer))
@@ -320,16 +322,16 @@ class Batch:
 
     def _choose(self, lane: Lane, logits: Float[Tensor, "row vocab"]) -> list[Running]:
         """Each row's next token; the rows that are done with it or with the one before."""
-        before = [one for one in lane.rows if one.left]
+        before = [running for running in lane.rows if running.left]
         lane.pending = advance(self.model, lane.rows, logits)
-        left = [one for one in lane.rows if one.left and one not in before]
+        left = [running for running in lane.rows if running.left and running not in before]
         if left:
             self._leave(lane)
         return left
 
     def _leave(self, lane: Lane) -> None:
         """Rows that are done leave, where the cache allows it; else they count no more until all are done."""
-        staying = [place for place, one in enumerate(lane.rows) if not one.left]
+        staying = [place for place, running in enumerate(lane.rows) if not running.left]
         if not staying:
             self.lanes.remove(lane)
         elif self.model.proof.dropped and len(staying) < len(lane.rows):

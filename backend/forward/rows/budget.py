@@ -39,7 +39,7 @@ class Budget:
     def admit(self, running: Sequence[Running], waiting: Sequence[Row]) -> int:
         """How many of the first of `waiting` may join `running` now. One row is always let in where none runs."""
         assert self.limit is not None
-        rows = [one.row for one in running]
+        rows = [other.row for other in running]
         admitted = 0
         for row in waiting:
             if rows and (len(rows) >= MOST or self.bytes([*rows, row]) > self.limit):
@@ -56,10 +56,10 @@ class Budget:
         caches = len(rows) * longest * self._kv() * size
         captured = sum(row.room for row in rows if row.capture is not None) * info.n_layers * CAPTURED
         followed = sum(row.room * row.followed.width for row in rows if row.followed is not None) * 4
-        held = sum(row.room for row in rows if row.capture is not None and row.capture.holds) * sum(info.widths) * 4
+        whole = sum(row.room for row in rows if row.capture is not None and row.capture.holds) * sum(info.widths) * 4
         logits = len(rows) * info.n_vocab * (size + 3 * 4)
         prompts = sum(len(row.ids) for row in rows if row.prompt_scores) * info.n_vocab * (size + 4)
-        return caches + captured + held + followed + logits + prompts
+        return caches + captured + whole + followed + logits + prompts
 
     def _kv(self) -> int:
         """Numbers of keys and values of one position in all layers."""

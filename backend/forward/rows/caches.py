@@ -120,8 +120,8 @@ def join(cache: Any, other: Any, width: int, wider: int) -> Any:
         if isinstance(layer, DynamicSlidingWindowLayer):
             length = min(whole, layer.sliding_window - 1)
             layer.cumulative_length = whole
-        layer.keys = torch.cat([_filled(one.keys, length) for one in (layer, theirs)])
-        layer.values = torch.cat([_filled(one.values, length) for one in (layer, theirs)])
+        layer.keys = torch.cat([_filled(joining.keys, length) for joining in (layer, theirs)])
+        layer.values = torch.cat([_filled(joining.values, length) for joining in (layer, theirs)])
     return joined
 
 

@@ -41,9 +41,9 @@ def prompt_token_scores(
     following = torch.tensor(list(ids[1:]), device=logits.device)
     for start in range(0, len(following), SCORE_CHUNK):
         chunk = slice(start, start + SCORE_CHUNK)
-        told = scores(logits[:-1][chunk], following[chunk])
-        log_probs += told[0].tolist()
-        entropies += told[1].tolist()
+        chunk_scores = scores(logits[:-1][chunk], following[chunk])
+        log_probs += chunk_scores[0].tolist()
+        entropies += chunk_scores[1].tolist()
     return log_probs, entropies
 
 
@@ -58,9 +58,9 @@ def choose(
     """The next token of each row, chosen as its own decoding says. A row that draws must have a generator."""
     chosen = logits.argmax(-1)
     drawn: dict[tuple[float, int, float], list[int]] = {}
-    for place, one in enumerate(decodings):
-        if one.temperature:
-            drawn.setdefault((one.temperature, one.top_k, one.top_p), []).append(place)
+    for place, decoding in enumerate(decodings):
+        if decoding.temperature:
+            drawn.setdefault((decoding.temperature, decoding.top_k, decoding.top_p), []).append(place)
     for (temperature, top_k, top_p), places in drawn.items():
         index = torch.tensor(places, device=logits.device)
         own = [generators[place] for place in places]

@@ -33,7 +33,7 @@ def finish(
     """
     budget = budget or Budget(batch.model)
     waiting = list(rows)
-    found: list[Running] = []
+    answered: list[Running] = []
     running: list[Running] = []
     while waiting or running:
         check(watch)
@@ -41,17 +41,17 @@ def finish(
         if admitted:
             added = batch.add(waiting[:admitted], told)
             del waiting[:admitted]
-            found += added
+            answered += added
             running += added
         else:
             batch.step()
-        for one in running:
-            if one.error is not None:
-                raise one.error
+        for row in running:
+            if row.error is not None:
+                raise row.error
         if admitted:
             begun(added)
-        running = [one for one in running if not one.left]
-    return found
+        running = [row for row in running if not row.left]
+    return answered
 
 
 def decode(

@@ -73,13 +73,13 @@ def alike(model: LoadedModel, runnings: Sequence[Running]) -> list[list[Running]
 
 def _parted(group: list[Running]) -> list[list[Running]]:
     """A group parted where its prompts differ so much in length that more would be filled up than read."""
-    if worth_padding([len(one.row.ids) for one in group]):
+    if worth_padding([len(running.row.ids) for running in group]):
         return [group]
     parts: list[list[Running]] = [[]]
-    for one in sorted(group, key=lambda one: len(one.row.ids)):
-        if not worth_padding([len(other.row.ids) for other in (*parts[-1], one)]):
+    for running in sorted(group, key=lambda running: len(running.row.ids)):
+        if not worth_padding([len(other.row.ids) for other in (*parts[-1], running)]):
             parts.append([])
-        parts[-1].append(one)
+        parts[-1].append(running)
     return parts
 
 

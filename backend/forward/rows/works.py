@@ -51,8 +51,8 @@ def alone(batch: Batch, work: Work[Found], watch: Watch) -> Found:
             else:
                 ask = work.send(answered)
     except StopIteration as done:
-        found: Found = done.value
-        return found
+        result: Found = done.value
+        return result
     finally:
         work.close()
 
@@ -149,17 +149,17 @@ class Shared:
         return joined
 
     def _look_at(self, piece: Piece) -> None:
-        error = next((one.error for one in piece.answered if one.error is not None), None)
+        error = next((running.error for running in piece.answered if running.error is not None), None)
         if error is not None:
             self._fail(piece, error)
-        elif not piece.waiting and all(one.left for one in piece.answered):
+        elif not piece.waiting and all(running.left for running in piece.answered):
             self._go_on(piece, lambda: piece.work.send(piece.answered))
 
     def _fail(self, piece: Piece, error: Exception) -> None:
         """Tell a work what happened to its rows; what it asks for then, or how it ends, is its own."""
-        for one in piece.answered:
-            if not one.left and self._batch is not None:
-                self._batch.drop(one)
+        for running in piece.answered:
+            if not running.left and self._batch is not None:
+                self._batch.drop(running)
         self._go_on(piece, lambda: piece.work.throw(error))
 
     def _go_on(self, piece: Piece, resume: Callable[[], Ask]) -> None:
