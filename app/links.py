@@ -67,8 +67,8 @@ class Param(NamedTuple):
 
     def value(self, view: Frozen) -> Any:
         """What the view has there."""
-        held = getattr(view, self.field)
-        return held if self.within is None else getattr(held, self.within)
+        current = getattr(view, self.field)
+        return current if self.within is None else getattr(current, self.within)
 
     def read(self, text: str) -> Any:
         """The value that `text` spells. Raises ValueError, pydantic's among them, and BadInput."""
@@ -145,7 +145,7 @@ def _bare(annotation: Any) -> Any:
     if get_origin(annotation) is Annotated:
         return _bare(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):
-        return _bare(next(one for one in get_args(annotation) if one is not type(None)))
+        return _bare(next(kind for kind in get_args(annotation) if kind is not type(None)))
     return annotation
 
 
@@ -168,20 +168,24 @@ def _marked(info: FieldInfo, kind: type[Any]) -> Any:
 @cache
 def params(kind: type[Frozen]) -> tuple[Param, ...]:
     """The parameters of a frozen type, in the order of its fields."""
-    found: list[Param] = []
+    known: list[Param] = []
     for name, info in kind.model_fields.items():
         inner = _bare(info.annotation)
         if _marked(info, AsJson):
-            found.append(Param(name, info.title or name, kind, name, None, JSON))
+            known.append(Param(name, info.title or name, kind, name, None, JSON))
         elif isinstance(inner, type) and issubclass(inner, Frozen):
             marked = _marked(info, Keys) or Keys()
-            for one, its in inner.model_fields.items():
-                key = marked.keys.get(one, one)
-                if one not in marked.left_out:
-                    found.append(Param(key, marked.titles.get(one, key), inner, name, one, _spelling(its.annotation)))
+            for inner_name, its in inner.model_fields.items():
+                key = marked.keys.get(inner_name, inner_name)
+                if inner_name not in marked.left_out:
+                    known.append(
+                        Param(
+                            key, marked.titles.get(inner_name, key), inner, name, inner_name, _spelling(its.annotation)
+                        )
+                    )
         else:
-            found.append(Param(name, info.title or name, kind, name, None, _spelling(info.annotation)))
-    return tuple(found)
+            known.append(Param(name, info.title or name, kind, name, None, _spelling(info.annotation)))
+    return tuple(known)
 
 
 def read(kind: type[Frozen], given: Mapping[str, str]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -193,9 +197,9 @@ def read(kind: type[Frozen], given: Mapping[str, str]) -> tuple[dict[str, Any], 
             continue
         text = given[param.key]
         try:
-            value, told = _changes(param, text) if param.spelling is JSON else (param.read(text), ())
-            notes += told
-            if told and not value.model_fields_set:
+            value, notes_of = _changes(param, text) if param.spelling is JSON else (param.read(text), ())
+            notes += notes_of
+            if notes_of and not value.model_fields_set:
                 # Nothing of it can be read: it says nothing, and no fresh one either.
                 continue
         except (ValueError, BadInput) as error:
@@ -216,7 +220,7 @@ def _changes(param: Param, text: str) -> tuple[Frozen, tuple[str, ...]]:
     given = _json(text)
     if not isinstance(given, _Object):
         raise ValueError("it should be a JSON object, with names of fields and their values")
-    found, notes = {}, []
+    changes, notes = {}, []
     for name, values in given.values_of.items():
         key, texts = f"{param.key}.{name}", [json.dumps(value, ensure_ascii=False) for value in values]
         if name not in kind.model_fields:
@@ -225,10 +229,10 @@ def _changes(param: Param, text: str) -> tuple[Frozen, tuple[str, ...]]:
             notes.append(_twice(key, texts))
         else:
             try:
-                found[name] = getattr(kind.model_validate({name: values[0]}), name)
+                changes[name] = getattr(kind.model_validate({name: values[0]}), name)
             except ValidationError as error:
                 notes.append(_note(key, texts[0], _why(error)))
-    return kind(**found), tuple(notes)
+    return kind(**changes), tuple(notes)
 
 
 def once(given: Mapping[str, Sequence[str]], kinds: Iterable[type[Frozen]]) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -294,17 +298,17 @@ def _note(key: str, text: str, why: str) -> str:
 
 
 def _twice(key: str, texts: Sequence[str]) -> str:
-    one, other = list(dict.fromkeys(texts))[:2]
+    first, second = list(dict.fromkeys(texts))[:2]
     often = "twice" if len(texts) == 2 else f"{len(texts)} times"
     return (
-        f"The link's {key} stands {often}, as “{_short(one)}” and as “{_short(other)}”: which one is meant cannot be "
-        "told. It was left out."
+        f"The link's {key} stands {often}, as “{_short(first)}” and as “{_short(second)}”: which one is meant cannot "
+        "be told. It was left out."
     )
 
 
 def _why(error: ValueError | BadInput) -> str:
-    told = refused(error) if isinstance(error, ValidationError) else error
-    return f"{told.why}; {told.instead}" if isinstance(told, BadInput) else str(told)
+    refusal = refused(error) if isinstance(error, ValidationError) else error
+    return f"{refusal.why}; {refusal.instead}" if isinstance(refusal, BadInput) else str(refusal)
 
 
 def _short(text: str) -> str:

@@ -46,9 +46,9 @@ def main(plans: Sequence[RowPlan]) -> int | None:
     Switches that differ make the row of own alphas; what else was chosen then stands beside it.
     """
     for arm in ("own", "chosen", "against"):
-        found = next((place for place, plan in enumerate(plans) if plan.arm == arm), None)
-        if found is not None:
-            return found
+        place_of_arm = next((place for place, plan in enumerate(plans) if plan.arm == arm), None)
+        if place_of_arm is not None:
+            return place_of_arm
     return None
 
 
@@ -71,22 +71,24 @@ def labels(plans: Sequence[RowPlan]) -> tuple[str, ...]:
     first, plain = main(plans), [name(plan) for plan in plans]
     # Alphas without a name of their own share one.
     picked = [
-        f"{one} (α = {alpha_text(plan.alpha)})"
-        if place != first and plan.arm != "control" and plan.alpha is not None and plain.count(one) > 1
-        else one
-        for place, (plan, one) in enumerate(zip(plans, plain, strict=True))
+        f"{picked_name} (α = {alpha_text(plan.alpha)})"
+        if place != first and plan.arm != "control" and plan.alpha is not None and plain.count(picked_name) > 1
+        else picked_name
+        for place, (plan, picked_name) in enumerate(zip(plans, plain, strict=True))
     ]
     names = []
-    for plan, one in zip(plans, picked, strict=True):
+    for plan, picked_name in zip(plans, picked, strict=True):
         of = plan.control_of if plan.arm == "control" else None
         beside = of is not None and of != first and of < len(plans)
-        names.append(f"{one} of {picked[of][:1].lower()}{picked[of][1:]}" if beside and of is not None else one)
+        names.append(
+            f"{picked_name} of {picked[of][:1].lower()}{picked[of][1:]}" if beside and of is not None else picked_name
+        )
     seen: dict[str, int] = {}
-    told = []
-    for one in names:
-        seen[one] = seen.get(one, 0) + 1
-        told.append(f"{one} {seen[one]}" if names.count(one) > 1 else one)
-    return tuple(told)
+    written = []
+    for picked_name in names:
+        seen[picked_name] = seen.get(picked_name, 0) + 1
+        written.append(f"{picked_name} {seen[picked_name]}" if names.count(picked_name) > 1 else picked_name)
+    return tuple(written)
 
 
 def marks(plans: Sequence[RowPlan]) -> tuple[str, ...]:
@@ -95,18 +97,18 @@ def marks(plans: Sequence[RowPlan]) -> tuple[str, ...]:
     A triangle that points down is the probe's negative weights. Where twins outnumber the diamonds their names differ.
     """
     first, others, twins = main(plans), list(MARKS[1:]), 0
-    told = []
+    written = []
     for place, plan in enumerate(plans):
         if plan.arm == "baseline":
-            told.append("circle")
+            written.append("circle")
         elif plan.arm == "control":
-            told.append(TWIN_MARKS[twins % len(TWIN_MARKS)])
+            written.append(TWIN_MARKS[twins % len(TWIN_MARKS)])
             twins += 1
         elif place == first:
-            told.append(MARKS[0])
+            written.append(MARKS[0])
         else:
-            told.append("triangle-down" if plan.arm == "against" else others.pop(0) if others else MARKS[-1])
-    return tuple(told)
+            written.append("triangle-down" if plan.arm == "against" else others.pop(0) if others else MARKS[-1])
+    return tuple(written)
 
 
 def colour(role: Kind, palette: Palette) -> str:

@@ -45,18 +45,18 @@ def status() -> ModelStatus:
 
     An engine that does not answer counts as one whose model failed, with the reason.
     """
-    held = st.session_state.get(_STATUS)
-    return held if isinstance(held, ModelStatus) else ask_status()
+    remembered = st.session_state.get(_STATUS)
+    return remembered if isinstance(remembered, ModelStatus) else ask_status()
 
 
 def ask_status() -> ModelStatus:
     """The engine's model as it is now."""
     try:
-        found = client().models.status()
+        answer = client().models.status()
     except HNeuronsError as error:
-        found = ModelStatus(state="failed", error=error.to_json())
-    st.session_state[_STATUS] = found
-    return found
+        answer = ModelStatus(state="failed", error=error.to_json())
+    st.session_state[_STATUS] = answer
+    return answer
 
 
 def use(engine: Client) -> None:
@@ -82,8 +82,8 @@ def view(kind: type[V]) -> V:
 
 
 def _views() -> Views:
-    held = st.session_state.get(_VIEWS)
-    return held if isinstance(held, Views) else Views()
+    remembered = st.session_state.get(_VIEWS)
+    return remembered if isinstance(remembered, Views) else Views()
 
 
 def change(kind: type[V], **fields: Any) -> V:
@@ -119,14 +119,14 @@ def open_view(page: Page) -> bool:
         return False
     st.session_state[_SEEN], st.session_state[_WRITTEN] = (page, now), []
     if not now and page in _bare():
-        found, st.session_state[_NOTES] = _bare()[page], ()
+        opened, st.session_state[_NOTES] = _bare()[page], ()
     else:
-        params, told = _whole({key: st.query_params.get_all(key) for key in now})
-        found, notes = views.read(params)
-        st.session_state[_NOTES] = (*told, *notes)
+        params, unread = _whole({key: st.query_params.get_all(key) for key in now})
+        opened, notes = views.read(params)
+        st.session_state[_NOTES] = (*unread, *notes)
         now = params
     # Of a link that opens a session all fields count: none is held yet that it could stand against.
-    st.session_state[_VIEWS] = _views().taking(found, page, now)
+    st.session_state[_VIEWS] = _views().taking(opened, page, now)
     if not now:
         _bare()[page] = _views()
     return bool(now) or back
@@ -140,8 +140,8 @@ def went_back() -> bool:
 
 def _bare() -> dict[Page, Views]:
     """What was on all pages when each one's address was empty: Back to an empty address names it."""
-    held: dict[Page, Views] = st.session_state.setdefault(_BARE, {})
-    return held
+    views_by_page: dict[Page, Views] = st.session_state.setdefault(_BARE, {})
+    return views_by_page
 
 
 def _known(page: Page, now: dict[str, str]) -> bool:
@@ -160,10 +160,10 @@ def _known(page: Page, now: dict[str, str]) -> bool:
 
 def _whole(given: dict[str, list[str]]) -> tuple[dict[str, str], tuple[str, ...]]:
     """The parameters with those that the engine keeps for this address, and what is to be said of them."""
-    named, told = links.once({links.STORED: given.pop(links.STORED, [])}, views.KINDS)
+    named, unread = links.once({links.STORED: given.pop(links.STORED, [])}, views.KINDS)
     kept, missing = _fetched(named[links.STORED]) if named else ({}, ())
     params, twice = links.once({**given, **{key: [kept[key], *given.get(key, [])] for key in kept}}, views.KINDS)
-    return params, (*told, *missing, *twice)
+    return params, (*unread, *missing, *twice)
 
 
 def _fetched(key: str) -> tuple[Mapping[str, str], tuple[str, ...]]:
@@ -214,10 +214,10 @@ def leave() -> None:
 
 def _kept(long: dict[str, str]) -> str:
     """The key under which the engine keeps this part of a view; asked once while the part stays the same."""
-    held = st.session_state.get(_KEPT)
-    if held is None or held[0] != long:
-        st.session_state[_KEPT] = held = (long, client().links.keep(long))
-    return str(held[1])
+    remembered = st.session_state.get(_KEPT)
+    if remembered is None or remembered[0] != long:
+        st.session_state[_KEPT] = remembered = (long, client().links.keep(long))
+    return str(remembered[1])
 
 
 def link_notes() -> tuple[str, ...]:
@@ -227,8 +227,8 @@ def link_notes() -> tuple[str, ...]:
 
 def note(*sentences: str) -> None:
     """Say something beside the notes on the link until another link is opened."""
-    held = st.session_state.get(_NOTES, ())
-    st.session_state[_NOTES] = (*held, *(text for text in sentences if text not in held))
+    earlier = st.session_state.get(_NOTES, ())
+    st.session_state[_NOTES] = (*earlier, *(text for text in sentences if text not in earlier))
 
 
 def chosen() -> NeuronSet:
@@ -253,14 +253,14 @@ def stands(shown: Exploration) -> bool:
 
 def result_key(verb: Verb) -> str | None:
     """The key of the result on the page."""
-    held = st.session_state.get(f"result:{verb}")
-    return held[0] if held else None
+    remembered = st.session_state.get(f"result:{verb}")
+    return remembered[0] if remembered else None
 
 
 def result(verb: Verb, kind: type[T]) -> T | None:
     """The result on the page, where there is one of type `kind`."""
-    held = st.session_state.get(f"result:{verb}")
-    return held[1] if held and isinstance(held[1], kind) else None
+    remembered = st.session_state.get(f"result:{verb}")
+    return remembered[1] if remembered and isinstance(remembered[1], kind) else None
 
 
 def fail(verb: Verb, error: HNeuronsError | None) -> None:
@@ -275,5 +275,5 @@ def failure(verb: Verb) -> HNeuronsError | None:
 
 def answers(verb: Verb, request: Request) -> bool:
     """Whether the result on the page is that of `request`."""
-    held = st.session_state.get(f"result:{verb}")
-    return held is not None and held[1].request == request
+    remembered = st.session_state.get(f"result:{verb}")
+    return remembered is not None and remembered[1].request == request

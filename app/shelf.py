@@ -24,15 +24,15 @@ SECONDS = 10.0
 def probes(fresh: bool = False) -> tuple[ProbeSummary, ...]:
     """The probes that are here, as they were at most `SECONDS` ago. Where the engine does not answer, those it told
     last: without them the same question would be asked once more, unscored."""
-    held = st.session_state.get(_LISTED)
-    if fresh or held is None or time.monotonic() - held[0] > SECONDS:
+    listed = st.session_state.get(_LISTED)
+    if fresh or listed is None or time.monotonic() - listed[0] > SECONDS:
         try:
-            found = session.client().probes.list()
+            fresh_list = session.client().probes.list()
         except HNeuronsError as error:
             session.note(error.sentence)
-            found = held[1] if held is not None else ()
-        st.session_state[_LISTED] = held = (time.monotonic(), found)
-    return tuple(held[1])
+            fresh_list = listed[1] if listed is not None else ()
+        st.session_state[_LISTED] = listed = (time.monotonic(), fresh_list)
+    return tuple(listed[1])
 
 
 def in_use() -> Probe | None:
@@ -41,20 +41,20 @@ def in_use() -> Probe | None:
     here = probes()
     now = session.status()
     info = now.info
-    named = next((one for one in here if one.name == session.view(Shared).probe), None)
-    fitting = [one for one in here if info is not None and one.fingerprint == info.fingerprint]
-    judged = next((one for one in fitting if one.auroc is not None), next(iter(fitting), None))
-    waiting = next((one for one in here if one.ships or one.model == now.name), None) if info is None else None
+    named = next((entry for entry in here if entry.name == session.view(Shared).probe), None)
+    fitting = [entry for entry in here if info is not None and entry.fingerprint == info.fingerprint]
+    judged = next((entry for entry in fitting if entry.auroc is not None), next(iter(fitting), None))
+    waiting = next((entry for entry in here if entry.ships or entry.model == now.name), None) if info is None else None
     chosen = named or judged or waiting
     return None if chosen is None else read(chosen)
 
 
 def missing() -> str | None:
     """That the view names a probe that is not here, and what stands for it."""
-    named, found = session.view(Shared).probe, in_use()
-    if named is None or (found is not None and found.name == named):
+    named, used = session.view(Shared).probe, in_use()
+    if named is None or (used is not None and used.name == named):
         return None
-    instead = f"{found.name} is used instead" if found is not None else "no neuron is marked"
+    instead = f"{used.name} is used instead" if used is not None else "no neuron is marked"
     return f"There is no probe {named} here: {instead}."
 
 
@@ -62,19 +62,19 @@ def unfit(shown: ModelInfo | None) -> str | None:
     """That the view names a probe that is not here, or is of another model than `shown`, that of the answer on the
     page; where there is none yet, than the one that is loaded."""
     named, model = session.view(Shared).probe, shown or session.status().info
-    told = missing()
-    if told is not None or named is None or model is None or of(model) is not None:
-        return told
+    reason = missing()
+    if reason is not None or named is None or model is None or of(model) is not None:
+        return reason
     other = "this answer" if shown is not None else f"{model.name}, which is loaded"
     return f"The probe {named} was made for another model than {other}, so none of its neurons is marked: see Identify."
 
 
 def of(model: ModelInfo) -> Probe | None:
     """The probe in use, if its neurons are this model's: it was made on it, or put on it by force."""
-    found = in_use()
-    if found is None:
+    used = in_use()
+    if used is None:
         return None
-    return found if found.is_of(model) or found.forced == model.name else None
+    return used if used.is_of(model) or used.forced == model.name else None
 
 
 def _scoring() -> Probe | None:
@@ -82,20 +82,22 @@ def _scoring() -> Probe | None:
     now = session.status()
     if now.info is not None:
         return of(now.info)
-    found = in_use()
-    return found if found is not None and found.model is not None and found.model.name == now.name else None
+    used = in_use()
+    return used if used is not None and used.model is not None and used.model.name == now.name else None
 
 
 def followed() -> NeuronSet:
     """The neurons that an exploration follows: those of the probe that scores it."""
-    found = _scoring()
-    return NeuronSet() if found is None else found.all
+    scoring = _scoring()
+    return NeuronSet() if scoring is None else scoring.all
 
 
 def scored_by() -> ProbeRef | None:
     """The probe that scores answers, as it is now; None where none does, or it has no neuron."""
-    found = _scoring()
-    listed = next((one for one in probes() if found is not None and found.neurons and one.name == found.name), None)
+    scoring = _scoring()
+    listed = next(
+        (entry for entry in probes() if scoring is not None and scoring.neurons and entry.name == scoring.name), None
+    )
     return ProbeRef(name=listed.name, digest=listed.digest) if listed is not None and listed.digest else None
 
 
@@ -108,5 +110,5 @@ def read(summary: ProbeSummary) -> Probe | None:
         except HNeuronsError as error:
             session.note(error.sentence)
             return None
-    found = st.session_state[key][1]
-    return found if isinstance(found, Probe) else None
+    probe = st.session_state[key][1]
+    return probe if isinstance(probe, Probe) else None

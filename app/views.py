@@ -33,8 +33,8 @@ def updated(view: V, fields: Mapping[str, Any]) -> V:
     """
     update = {}
     for name, value in fields.items():
-        held = getattr(view, name)
-        update[name] = updated(held, value) if isinstance(held, Frozen) and isinstance(value, Mapping) else value
+        current = getattr(view, name)
+        update[name] = updated(current, value) if isinstance(current, Frozen) and isinstance(value, Mapping) else value
     return view.model_copy(update=update)
 
 
@@ -53,7 +53,7 @@ class Views:
         new = updated(self.of(kind), fields)
         return Views(tuple(new if type(view) is kind else view for view in self.held))
 
-    def taking(self, found: Views, page: Page, given: Mapping[str, str]) -> Views:
+    def taking(self, opened: Views, page: Page, given: Mapping[str, str]) -> Views:
         """These with what an address of `page` says, which `found` is read from.
 
         All of the page's own fields are said, by what is not there too; of another page's fields only those that are
@@ -62,7 +62,7 @@ class Views:
         return Views(
             tuple(
                 view.model_copy(update={name: getattr(theirs, name) for name in taken})
-                for view, theirs in zip(self.held, found.held, strict=True)
+                for view, theirs in zip(self.held, opened.held, strict=True)
                 for taken in [own(page, type(view)) | links.spoken_of(type(view), given)]
             )
         )
@@ -79,14 +79,14 @@ def read(params: Mapping[str, str]) -> tuple[Views, tuple[str, ...]]:
     """The views that query parameters name, and a note for each that was left out."""
     views, notes = Views(), links.unknown(params, KINDS)
     for kind in KINDS:
-        fields, told = links.read(kind, params)
-        views, notes = views.changed(kind, fields), (*notes, *told)
+        fields, unread = links.read(kind, params)
+        views, notes = views.changed(kind, fields), (*notes, *unread)
     return views, notes
 
 
 def write(views: Views, page: Page) -> tuple[dict[str, str], dict[str, str]]:
     """Query parameters of what a page's address holds, and those that are too long for an address."""
-    found: dict[str, str] = {}
+    params: dict[str, str] = {}
     for view in views.held:
-        found |= links.write(view, own(page, type(view)))
-    return links.fitting(found)
+        params |= links.write(view, own(page, type(view)))
+    return links.fitting(params)

@@ -41,8 +41,8 @@ def standing_out(result: Exploration, score: Score) -> Cell:
     """The cell with the largest value at the answer's words that carry content; in the prompt where there is no
     answer. A model's largest neurons often stand at "of" or a full stop, and say little there."""
     places = list(content(result.tokens)) or list(shown_columns(result, template=False))
-    found = values(result, score)[:, places]
-    layer, column = np.unravel_index(int(np.where(np.isfinite(found), found, -1).argmax()), found.shape)
+    figures = values(result, score)[:, places]
+    layer, column = np.unravel_index(int(np.where(np.isfinite(figures), figures, -1).argmax()), figures.shape)
     return Cell(int(layer), places[int(column)])
 
 
@@ -61,8 +61,8 @@ def ranked(result: Exploration, cell: Cell, score: Score) -> pd.DataFrame:
         cett = result.usual_cett[cell.layer, cell.pos]
         ratio = result.usual_ratio[cell.layer, cell.pos]
         kept = zip(result.top_index[cell.layer, cell.pos], result.top_act[cell.layer, cell.pos], strict=True)
-        held = {int(i): float(z) for i, z in kept}
-        act = np.array([held.get(int(i), np.nan) for i in index], dtype=np.float32)
+        scores_by_neuron = {int(i): float(z) for i, z in kept}
+        act = np.array([scores_by_neuron.get(int(i), np.nan) for i in index], dtype=np.float32)
     else:
         index = result.top_index[cell.layer, cell.pos]
         cett = result.top_cett[cell.layer, cell.pos]
@@ -97,16 +97,16 @@ def strong_at_token(result: Exploration, pos: int) -> NeuronSet:
 
 def holding(result: Exploration, neurons: NeuronSet, places: tuple[int, ...]) -> dict[Cell, tuple[NeuronId, ...]]:
     """The cells at `places` that have one of `neurons` among their kept ones, and which."""
-    found: dict[Cell, tuple[NeuronId, ...]] = {}
+    neurons_by_cell: dict[Cell, tuple[NeuronId, ...]] = {}
     layout = result.model.layout
     # They may be another model's.
     for layer, wanted in layout.by_layer(neuron for neuron in neurons if neuron in layout).items():
         here = np.isin(result.top_index[layer, list(places)], wanted)
         for column in np.flatnonzero(here.any(axis=1)):
             pos = places[int(column)]
-            held = result.top_index[layer, pos][here[column]]
-            found[Cell(layer, pos)] = tuple(layout.at(layer, held))
-    return found
+            ranked_here = result.top_index[layer, pos][here[column]]
+            neurons_by_cell[Cell(layer, pos)] = tuple(layout.at(layer, ranked_here))
+    return neurons_by_cell
 
 
 def long_table(result: Exploration) -> pd.DataFrame:
@@ -137,7 +137,7 @@ def _largest_columns(result: Exploration) -> dict[str, np.ndarray]:
     return {**({} if layout.is_dense else {"largest_expert": layout.experts[sites]}), "largest_neuron": index}
 
 
-def at_token(found: np.ndarray, pos: int) -> Cell:
+def at_token(figures: np.ndarray, pos: int) -> Cell:
     """The layer where a score [layer pos] is largest at one token."""
-    column = found[:, pos]
+    column = figures[:, pos]
     return Cell(int(np.where(np.isfinite(column), column, -1).argmax()), pos)

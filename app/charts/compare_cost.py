@@ -36,8 +36,8 @@ def table(result: Comparison) -> pd.DataFrame:
         {
             "row": [label for label, _ in rows],
             "KL mean (nats)": [row.kl_mean for _, row in rows],
-            "95 % from": [told.low if (told := row.kl_estimate) else None for _, row in rows],
-            "95 % to": [told.high if (told := row.kl_estimate) else None for _, row in rows],
+            "95 % from": [estimate.low if (estimate := row.kl_estimate) else None for _, row in rows],
+            "95 % to": [estimate.high if (estimate := row.kl_estimate) else None for _, row in rows],
             "positions": [int(row.kl.size) for _, row in rows],
             "seed of the draw": [row.plan.seed for _, row in rows],
         }
@@ -46,8 +46,8 @@ def table(result: Comparison) -> pd.DataFrame:
 
 def alt(result: Comparison) -> str:
     """The picture in words, one clause a row."""
-    told = "; ".join(f"{label}: {figure_text(row)}" for label, row in moved(result))
-    return f"Divergence from the baseline in nats a token. {told}." if told else "No row but the baseline."
+    costs = "; ".join(f"{label}: {figure_text(row)}" for label, row in moved(result))
+    return f"Divergence from the baseline in nats a token. {costs}." if costs else "No row but the baseline."
 
 
 def figure_text(row: Row) -> str:
@@ -55,10 +55,10 @@ def figure_text(row: Row) -> str:
     if row.kl_mean == 0:
         return "exactly 0"
     mean = short(row.kl_mean, 2)
-    told = row.kl_estimate
-    if told is None:
+    estimate = row.kl_estimate
+    if estimate is None:
         return f"{mean}, no interval: {counted(int(row.kl.size), 'position')}"
-    return f"{mean} ({short(told.low, 2)} to {short(told.high, 2)})"
+    return f"{mean} ({short(estimate.low, 2)} to {short(estimate.high, 2)})"
 
 
 def limits(rows: Sequence[Row]) -> tuple[float, float] | None:
@@ -66,7 +66,7 @@ def limits(rows: Sequence[Row]) -> tuple[float, float] | None:
     above = [row.kl_mean for row in rows if row.kl_mean > 0]
     if not above:
         return None
-    ends = [end for row in rows if (told := row.kl_estimate) for end in (told.low, told.high) if end > 0]
+    ends = [end for row in rows if (estimate := row.kl_estimate) for end in (estimate.low, estimate.high) if end > 0]
     low, high = min([*above, *ends]), max([*above, *ends])
     # An interval that reaches down to 0 would stretch the axis for ever: three decades below a mean are enough.
     low = max(low, min(above) / 1000)
@@ -123,9 +123,9 @@ def _wrapped(label: str) -> str:
 
 
 def _dot(chart: go.Figure, place: int, label: str, row: Row, axis: tuple[float, float], tint: str, mark: str) -> None:
-    told = row.kl_estimate
-    if told is not None:
-        ends = [max(end, axis[0]) for end in (told.low, told.high)]
+    estimate = row.kl_estimate
+    if estimate is not None:
+        ends = [max(end, axis[0]) for end in (estimate.low, estimate.high)]
         chart.add_scatter(x=ends, y=[place, place], mode="lines", line={"color": tint, "width": 3}, hoverinfo="skip")
     chart.add_scatter(
         x=[row.kl_mean], y=[place], mode="markers", hoverinfo="text",

@@ -50,39 +50,39 @@ def shown_columns(result: Comparison, *, template: bool) -> tuple[int, ...]:
 
 def limit(row: Row, score: Score, positions: tuple[int, ...] | None = None) -> float:
     """The largest absolute difference among `positions`: the scale's end on both sides; 0 if nothing moved."""
-    found = values(row, score)
-    found = found if positions is None else found[:, list(positions)]
-    return float(np.abs(found).max()) if found.size else 0.0
+    differences = values(row, score)
+    differences = differences if positions is None else differences[:, list(positions)]
+    return float(np.abs(differences).max()) if differences.size else 0.0
 
 
 def table(result: Comparison, row: Row, score: Score) -> pd.DataFrame:
     """Every cell as one line: layer, position, token, role, difference."""
-    found = values(row, score)
+    differences = values(row, score)
     tokens = read_tokens(result)
-    layers, places = found.shape
+    layers, places = differences.shape
     return pd.DataFrame(
         {
             "layer": np.repeat(np.arange(layers), places),
             "position": np.tile(np.arange(places), layers),
             "token": [tokens[i].shown for i in range(places)] * layers,
             "role": [tokens[i].role for i in range(places)] * layers,
-            "CETT difference": found.reshape(-1),
+            "CETT difference": differences.reshape(-1),
         }
     )
 
 
 def alt(result: Comparison, row: Row, score: Score) -> str:
     """The map in words: where the largest change is, and where there is none."""
-    found = values(row, score)
-    if not found.size or not found.any():
+    differences = values(row, score)
+    if not differences.size or not differences.any():
         return "Nothing moved: every difference is exactly 0."
-    layer, place = np.unravel_index(int(np.abs(found).argmax()), found.shape)
-    told = (
-        f"Map of {found.shape[0]} layers by {found.shape[1]} tokens. The largest change is "
-        f"{signed(float(found[layer, place]), 3)} in layer {layer} at {read_tokens(result)[place].shown}."
+    layer, place = np.unravel_index(int(np.abs(differences).argmax()), differences.shape)
+    extremes = (
+        f"Map of {differences.shape[0]} layers by {differences.shape[1]} tokens. The largest change is "
+        f"{signed(float(differences[layer, place]), 3)} in layer {layer} at {read_tokens(result)[place].shown}."
     )
     quiet = quiet_below(row)
-    return told if quiet is None else f"{told} Below layer {quiet} every difference is exactly 0."
+    return extremes if quiet is None else f"{extremes} Below layer {quiet} every difference is exactly 0."
 
 
 def figure(
@@ -102,16 +102,16 @@ def figure(
     """
     places = shown_columns(result, template=template)
     tokens = [read_tokens(result)[i] for i in places]
-    found = values(row, score)[:, list(places)]
+    differences = values(row, score)[:, list(places)]
     first_answer = next((i for i, token in enumerate(tokens) if token.role == "answer"), len(tokens))
     edges, holes = token_edges([token.shown for token in tokens], width, first_answer, GAP)
-    grid = np.insert(found.astype(float), holes, np.nan, axis=1)
+    grid = np.insert(differences.astype(float), holes, np.nan, axis=1)
     end = limit(row, score, places) or 1.0
     ticks = _ends(end)
     chart = go.Figure(
         go.Heatmap(
-            z=grid, x=edges, y=list(range(found.shape[0])), zmin=-end, zmax=end, zmid=0, xgap=1, ygap=1,
-            colorscale=palette.diverging, hoverongaps=False, customdata=_hover(tokens, holes, found.shape[0]),
+            z=grid, x=edges, y=list(range(differences.shape[0])), zmin=-end, zmax=end, zmid=0, xgap=1, ygap=1,
+            colorscale=palette.diverging, hoverongaps=False, customdata=_hover(tokens, holes, differences.shape[0]),
             text=[[_told(value) for value in row] for row in grid],
             hovertemplate="layer %{y}, %{customdata}<br>%{text}<extra></extra>",
             colorbar={
@@ -124,8 +124,8 @@ def figure(
     palette.style(chart, height=HEIGHT)
     chart.update_layout(margin={"l": 44, "r": 8, "t": 26, "b": 28})
     _labels(chart, tokens, _spans(edges, holes), first_answer, row, palette)
-    _triangles(chart, marked, found.shape[0], edges[-1], palette)
-    layers = found.shape[0]
+    _triangles(chart, marked, differences.shape[0], edges[-1], palette)
+    layers = differences.shape[0]
     chart.update_yaxes(title={"text": "layer", "standoff": 4}, range=[-0.5, layers - 0.5], tickvals=layer_ticks(layers))
     return chart
 
@@ -133,12 +133,12 @@ def figure(
 def _triangles(chart: go.Figure, marked: NeuronSet, layers: int, width: float, palette: Palette) -> None:
     """A triangle beside each layer that has marked neurons; which ones, under the pointer."""
     inside = [neuron for neuron in marked if neuron.layer < layers]
-    held = {layer: ", ".join(map(str, here)) for layer, here in groupby(inside, lambda neuron: neuron.layer)}
-    if not held:
+    by_layer = {layer: ", ".join(map(str, here)) for layer, here in groupby(inside, lambda neuron: neuron.layer)}
+    if not by_layer:
         return
     chart.add_scatter(
-        x=[-MARGIN / 2] * len(held), y=list(held), mode="markers",
-        text=list(held.values()),
+        x=[-MARGIN / 2] * len(by_layer), y=list(by_layer), mode="markers",
+        text=list(by_layer.values()),
         hovertemplate="%{text}<extra></extra>", marker={"symbol": "triangle-up", "size": 8, "color": palette.mark},
     )  # fmt: skip
     chart.update_xaxes(range=[-MARGIN, width])

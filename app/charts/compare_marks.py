@@ -47,17 +47,17 @@ def token_edges(shown: Sequence[str], width: float, parting: int, gap: float) ->
     Returns:
         Edges, one more than columns; the places of the empty columns among them (one or none).
     """
-    wanted = [text_width(one) for one in shown]
+    wanted = [text_width(item) for item in shown]
     total = sum(wanted) or 1.0
     even = width / max(len(shown), 1)
     # Where the text is longer than the room, equal columns read better than columns squeezed by their text.
-    widths = [one * width / total for one in wanted] if total <= width else [even] * len(shown)
+    widths = [item * width / total for item in wanted] if total <= width else [even] * len(shown)
     edges, holes = [0.0], []
-    for place, one in enumerate(widths):
+    for place, item in enumerate(widths):
         if place == parting and place > 0:
             holes.append(place)
             edges.append(edges[-1] + gap)
-        edges.append(edges[-1] + one)
+        edges.append(edges[-1] + item)
     return edges, holes
 
 
@@ -65,8 +65,8 @@ def fitting_labels(shown: Sequence[str], centres: Sequence[float]) -> list[int]:
     """Which labels can be written side by side without touching, from the left, greedily."""
     kept: list[int] = []
     free = float("-inf")
-    for place, (one, centre) in enumerate(zip(shown, centres, strict=True)):
-        half = (text_width(one) - PADDING) / 2
+    for place, (text, centre) in enumerate(zip(shown, centres, strict=True)):
+        half = (text_width(text) - PADDING) / 2
         if centre - half >= free:
             kept.append(place)
             free = centre + half + PADDING / 2

@@ -37,8 +37,12 @@ def pairs(split: Split) -> tuple[Pair, ...]:
         Pair(ours.id, ours.shown, ours.probability, theirs.probability)
         for ours, theirs in zip(split.baseline, split.row_at_baseline, strict=True)
     ]
-    held = {pair.token_id for pair in ten}
-    new = [Pair(one.id, one.shown, None, one.probability) for one in split.row[:OWN] if one.id not in held]
+    known_ids = {pair.token_id for pair in ten}
+    new = [
+        Pair(candidate.id, candidate.shown, None, candidate.probability)
+        for candidate in split.row[:OWN]
+        if candidate.id not in known_ids
+    ]
     return (*ten, *new)
 
 
@@ -93,13 +97,13 @@ def figure(row: Row, label: str, palette: Palette) -> go.Figure:
     """Paired bars at the row's split. The row must have one; raises ValueError otherwise."""
     if row.split is None:
         raise ValueError("a row without a split has no distribution to draw")
-    found = pairs(row.split)
-    places = list(range(len(found)))
+    both = pairs(row.split)
+    places = list(range(len(both)))
     tint = colour(kind(row.plan), palette)
     chart = go.Figure()
-    ours = [pair.baseline for pair in found]
-    theirs = [pair.row for pair in found]
-    names = [chart_text(pair.shown) for pair in found]
+    ours = [pair.baseline for pair in both]
+    theirs = [pair.row for pair in both]
+    names = [chart_text(pair.shown) for pair in both]
     chart.add_bar(
         y=places, x=ours, orientation="h", marker={"color": palette.baseline}, offsetgroup="0",
         customdata=names, hovertext=[percent(value, 2) for value in ours],
@@ -114,12 +118,12 @@ def figure(row: Row, label: str, palette: Palette) -> go.Figure:
         customdata=names, hovertext=[percent(value, 2) for value in theirs],
         hovertemplate=f"%{{customdata}}<br>{plain(label)} %{{hovertext}}<extra></extra>",
     )  # fmt: skip
-    _labels(chart, found, row.split, label, tint, palette)
+    _labels(chart, both, row.split, label, tint, palette)
     widest = max([*theirs, *(value for value in ours if value is not None), 0.01])
-    palette.style(chart, height=34 * len(found) + 60)
+    palette.style(chart, height=34 * len(both) + 60)
     chart.update_layout(bargap=0.28, bargroupgap=0.0, barmode="group", margin={"l": 8, "r": 8, "t": 4, "b": 44})
     chart.update_yaxes(
-        range=[len(found) - 0.5, -0.5], tickvals=places, ticktext=names,
+        range=[len(both) - 0.5, -0.5], tickvals=places, ticktext=names,
         automargin="left", tickfont={"size": 12, "color": palette.text},
     )  # fmt: skip
     chart.update_xaxes(
@@ -129,10 +133,10 @@ def figure(row: Row, label: str, palette: Palette) -> go.Figure:
     return chart
 
 
-def _labels(chart: go.Figure, found: tuple[Pair, ...], split: Split, label: str, tint: str, palette: Palette) -> None:
+def _labels(chart: go.Figure, both: tuple[Pair, ...], split: Split, label: str, tint: str, palette: Palette) -> None:
     """The bars say whose they are; the row's first choice and unknown baselines say their figure."""
     first_choice = split.row[0].id if split.row else None
-    for place, pair in enumerate(found):
+    for place, pair in enumerate(both):
         loud = place == 0 or pair.token_id == first_choice
         whose = (" baseline", f" {plain(label.lower())}") if place == 0 else ("", "")
         if pair.baseline is None:

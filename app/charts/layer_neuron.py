@@ -44,12 +44,12 @@ def array(result: Exploration, measure: Measure) -> np.ndarray:
     return result.answer_mean if measure == "mean" else result.answer_ratio
 
 
-def binned(found: np.ndarray, most: int = MAX_BINS) -> Bins:
+def binned(figures: np.ndarray, most: int = MAX_BINS) -> Bins:
     """`found` [layer neuron] in at most `most` bins of neighbouring neurons a layer, each by its largest value."""
-    layers, width = found.shape
+    layers, width = figures.shape
     size = ceil(width / most)
     filled = np.full((layers, ceil(width / size) * size), -np.inf, dtype=np.float32)
-    filled[:, :width] = np.where(np.isfinite(found), found, -np.inf)
+    filled[:, :width] = np.where(np.isfinite(figures), figures, -np.inf)
     groups = filled.reshape(layers, -1, size)
     offset = groups.argmax(axis=2)
     top = groups.max(axis=2)
@@ -70,8 +70,8 @@ def caption(result: Exploration, measure: Measure) -> str:
 
 def table(result: Exploration, measure: Measure, most: int = 200) -> pd.DataFrame:
     """The largest neurons of the answer: neuron, mean CETT, and how many times its usual that is."""
-    found = array(result, measure)
-    layers, offsets = _largest(found, most)
+    figures = array(result, measure)
+    layers, offsets = _largest(figures, most)
     return pd.DataFrame(
         {
             "neuron": [str(neuron) for neuron in result.model.layout.at(layers, offsets)],
@@ -81,19 +81,19 @@ def table(result: Exploration, measure: Measure, most: int = 200) -> pd.DataFram
     )
 
 
-def _largest(found: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+def _largest(figures: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of the largest figures, at most so many; where there is no figure there is no neuron."""
-    flat = np.where(np.isfinite(found), found, -np.inf).reshape(-1)
+    flat = np.where(np.isfinite(figures), figures, -np.inf).reshape(-1)
     order = np.argsort(-flat)[:most]
-    rows, columns = np.unravel_index(order[np.isfinite(flat[order])], found.shape)
+    rows, columns = np.unravel_index(order[np.isfinite(flat[order])], figures.shape)
     return rows, columns
 
 
 def alt(result: Exploration, measure: Measure) -> str:
     """The map in words."""
-    found = table(result, measure, 3)
+    rows = table(result, measure, 3)
     column = "mean CETT" if measure == "mean" else "× usual"
-    named = "; ".join(f"{row['neuron']}, {short(row[column])}" for _, row in found.iterrows())
+    named = "; ".join(f"{row['neuron']}, {short(row[column])}" for _, row in rows.iterrows())
     return f"Map of {result.model.n_neurons:,} neurons by layer, coloured by {AXES[measure]}. The largest: {named}."
 
 
@@ -150,19 +150,20 @@ def _squares(result: Exploration, bins: Bins, starts: list[int], measure: Measur
 
 def _of_probe(chart: go.Figure, result: Exploration, measure: Measure, probe: Probe, palette: Palette) -> None:
     """The probe's neurons where they sit, large on the map or not; a click on one opens its card."""
-    found = array(result, measure)
+    figures = array(result, measure)
     for sign, symbol, tint, words in (
         (1, "triangle-up", palette.mark, "H-neuron"), (-1, "triangle-down", palette.against, "speaks for right"),
     ):  # fmt: skip
-        held = [one for one in probe.of_sign(sign) if one.neuron in result.model.layout]
-        places = [result.model.layout.offset_of(one.neuron) for one in held]
+        shown = [weighted for weighted in probe.of_sign(sign) if weighted.neuron in result.model.layout]
+        places = [result.model.layout.offset_of(weighted.neuron) for weighted in shown]
         unseen = {"marker": {"opacity": 1}}
         chart.add_scatter(
             x=[offset for _, offset in places], y=[layer for layer, _ in places], mode="markers",
             customdata=places, selected=unseen, unselected=unseen,
             text=[
-                f"{one.neuron}: {words}, weight {short(one.weight)}<br>{AXES[measure]}: {short(float(found[place]))}"
-                for one, place in zip(held, places, strict=True)
+                f"{weighted.neuron}: {words}, weight {short(weighted.weight)}<br>"
+                f"{AXES[measure]}: {short(float(figures[place]))}"
+                for weighted, place in zip(shown, places, strict=True)
             ],
             hovertemplate="%{text}<extra></extra>",
             marker={"symbol": symbol, "size": 10, "color": tint, "line": {"width": 1.5, "color": palette.mark_line}},
@@ -172,15 +173,15 @@ def _of_probe(chart: go.Figure, result: Exploration, measure: Measure, probe: Pr
 def _chosen(chart: go.Figure, result: Exploration, chosen: NeuronSet, palette: Palette) -> None:
     """Squares round the chosen neurons; names for as many as stay readable."""
     layout = result.model.layout
-    held = {neuron: layout.offset_of(neuron) for neuron in chosen if neuron in layout}
+    offsets = {neuron: layout.offset_of(neuron) for neuron in chosen if neuron in layout}
     for colour, size, width in ((palette.mark_line, 15, 3), (palette.mark, 13, 3)):
         chart.add_scatter(
-            x=[x for _, x in held.values()], y=[y for y, _ in held.values()], mode="markers", hoverinfo="skip",
+            x=[x for _, x in offsets.values()], y=[y for y, _ in offsets.values()], mode="markers", hoverinfo="skip",
             marker={"symbol": "square-open", "size": size, "color": colour, "line": {"width": width, "color": colour}},
         )  # fmt: skip
-    if len(held) > MAX_LABELS:
+    if len(offsets) > MAX_LABELS:
         return
-    for neuron, (layer, offset) in held.items():
+    for neuron, (layer, offset) in offsets.items():
         chart.add_annotation(
             x=offset, y=layer, text=str(neuron), showarrow=False,
             yshift=19 if layer < layout.n_layers - 3 else -19, borderpad=2,

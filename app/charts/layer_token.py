@@ -64,8 +64,8 @@ def columns(result: Exploration, places: tuple[int, ...]) -> Columns:
 
 def scaled(result: Exploration, score: Score, by_layer: bool) -> np.ndarray:
     """What is drawn [layer pos]: the score, or with `by_layer` its share of the layer's largest value."""
-    found = values(result, score)
-    return per_layer(found) if by_layer else found
+    figures = values(result, score)
+    return per_layer(figures) if by_layer else figures
 
 
 def axis_title(score: Score, by_layer: bool) -> str:
@@ -75,12 +75,12 @@ def axis_title(score: Score, by_layer: bool) -> str:
 
 def alt(result: Exploration, score: Score, places: tuple[int, ...]) -> str:
     """The map in words."""
-    found = values(result, score)[:, list(places)]
-    layer, column = np.unravel_index(int(np.where(np.isfinite(found), found, -1).argmax()), found.shape)
+    figures = values(result, score)[:, list(places)]
+    layer, column = np.unravel_index(int(np.where(np.isfinite(figures), figures, -1).argmax()), figures.shape)
     kind = SCORES[score]
     return (
-        f"Map of {found.shape[0]} layers by {found.shape[1]} tokens, coloured by {kind.axis}. The largest is "
-        f"{kind.told(found[layer, column])} in layer {layer} at {result.tokens[places[column]].shown}. "
+        f"Map of {figures.shape[0]} layers by {figures.shape[1]} tokens, coloured by {kind.axis}. The largest is "
+        f"{kind.told(figures[layer, column])} in layer {layer} at {result.tokens[places[column]].shown}. "
         "The table under the map has every value."
     )
 
@@ -101,26 +101,26 @@ def figure(
         marked: neurons whose cells carry a triangle: those that have one among their largest.
     """
     laid = columns(result, places)
-    found = scaled(result, score, by_layer)[:, list(places)]
-    top = float(np.nanmax(np.where(np.isfinite(found), found, 0.0), initial=0.0)) or 1.0
+    figures = scaled(result, score, by_layer)[:, list(places)]
+    top = float(np.nanmax(np.where(np.isfinite(figures), figures, 0.0), initial=0.0)) or 1.0
     chart = go.Figure()
-    chart.add_trace(_heatmap(found, laid, top, score, by_layer, palette))
-    held = cells.holding(result, marked, places)
-    chart.add_trace(_squares(result, laid, found, score, by_layer, held))
-    _triangles(chart, laid, held, palette)
-    palette.style(chart, HEIGHT if found.shape[0] <= LAYERS else TALL)
-    _axes(chart, result, laid, found.shape[0], palette)
+    chart.add_trace(_heatmap(figures, laid, top, score, by_layer, palette))
+    marked_cells = cells.holding(result, marked, places)
+    chart.add_trace(_squares(result, laid, figures, score, by_layer, marked_cells))
+    _triangles(chart, laid, marked_cells, palette)
+    palette.style(chart, HEIGHT if figures.shape[0] <= LAYERS else TALL)
+    _axes(chart, result, laid, figures.shape[0], palette)
     if cell is not None and cell.pos in places:
         _mark(chart, result, laid, cell, score, palette)
     return chart
 
 
 def _heatmap(
-    found: np.ndarray, laid: Columns, top: float, score: Score, by_layer: bool, palette: Palette
+    figures: np.ndarray, laid: Columns, top: float, score: Score, by_layer: bool, palette: Palette
 ) -> go.Heatmap:
     gap = 1 if len(laid.places) <= 60 else 0
     return go.Heatmap(
-        z=np.insert(found, list(laid.holes), np.nan, axis=1), x=list(laid.edges), y=list(range(found.shape[0])),
+        z=np.insert(figures, list(laid.holes), np.nan, axis=1), x=list(laid.edges), y=list(range(figures.shape[0])),
         zmin=0, zmax=top, colorscale=SIZES, xgap=gap, ygap=gap, hoverinfo="skip", hoverongaps=False,
         colorbar={
             "title": {"text": axis_title(score, by_layer), "side": "right", "font": {"color": palette.muted}},
@@ -130,11 +130,11 @@ def _heatmap(
     )  # fmt: skip
 
 
-def _triangles(chart: go.Figure, laid: Columns, held: Held, palette: Palette) -> None:
+def _triangles(chart: go.Figure, laid: Columns, marked_cells: Held, palette: Palette) -> None:
     """A triangle in each cell that has a marked neuron among its largest."""
     spans = dict(zip(laid.places, laid.spans, strict=True))
     chart.add_scatter(
-        x=[sum(spans[cell.pos]) / 2 for cell in held], y=[cell.layer for cell in held], mode="markers",
+        x=[sum(spans[cell.pos]) / 2 for cell in marked_cells], y=[cell.layer for cell in marked_cells], mode="markers",
         hoverinfo="skip", marker={
             "symbol": "triangle-up", "size": 9, "color": palette.mark, "line": {"width": 1, "color": palette.mark_line},
         },
@@ -142,7 +142,7 @@ def _triangles(chart: go.Figure, laid: Columns, held: Held, palette: Palette) ->
 
 
 def _squares(
-    result: Exploration, laid: Columns, found: np.ndarray, score: Score, by_layer: bool, held: Held
+    result: Exploration, laid: Columns, figures: np.ndarray, score: Score, by_layer: bool, marked_cells: Held
 ) -> go.Scatter:
     """Invisible squares: in a wide cell several side by side. customdata is [layer, pos]."""
     xs: list[float] = []
@@ -155,10 +155,10 @@ def _squares(
         pos = laid.places[column]
         many = max(1, ceil((right - left) / (REACH if even else SQUARE)))
         name = chart_text(result.tokens[pos].shown)
-        for layer in range(found.shape[0]):
-            share = f" ({percent(float(found[layer, column]))} of its layer’s largest)" if by_layer else ""
+        for layer in range(figures.shape[0]):
+            share = f" ({percent(float(figures[layer, column]))} of its layer’s largest)" if by_layer else ""
             said = f"layer {layer}, {name}<br>{kind.phrase}: {kind.told(raw[layer, pos])}{share}"
-            if (mine := held.get(Cell(layer, pos))) is not None:
+            if (mine := marked_cells.get(Cell(layer, pos))) is not None:
                 said += f"<br>▲ among its ten largest: {', '.join(map(str, mine))}"
             for step in range(many):
                 xs.append(left + (right - left) * (step + 0.5) / many)
@@ -181,9 +181,9 @@ def _axes(chart: go.Figure, result: Exploration, laid: Columns, layers: int, pal
     )  # fmt: skip
     chart.update_yaxes(range=[-0.5, layers - 0.5], tickvals=layer_ticks(layers), title={"text": "layer"})
     for role, name in GROUPS.items():
-        held = [n for n, i in enumerate(laid.places) if result.tokens[i].role == role]
-        if held and (role != "template" or len(held) > 3):
-            middle = (laid.spans[held[0]][0] + laid.spans[held[-1]][1]) / 2
+        columns = [n for n, i in enumerate(laid.places) if result.tokens[i].role == role]
+        if columns and (role != "template" or len(columns) > 3):
+            middle = (laid.spans[columns[0]][0] + laid.spans[columns[-1]][1]) / 2
             chart.add_annotation(
                 x=middle, y=1, yref="paper", yanchor="bottom", yshift=4, text=name, showarrow=False,
                 font={"color": palette.text if role == "answer" else palette.muted},

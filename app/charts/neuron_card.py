@@ -31,21 +31,21 @@ def pushes(card: NeuronCard, palette: Palette) -> go.Figure:
     up, down = card.promotes[:TOKENS], card.suppresses[:TOKENS]
     both = (*up, *reversed(down))
     places = list(range(len(both)))
-    reach = max((abs(one.logit) for one in both), default=1.0) or 1.0
+    reach = max((abs(pushed.logit) for pushed in both), default=1.0) or 1.0
     chart = go.Figure(
         go.Bar(
-            y=places, x=[one.logit for one in both], orientation="h", cliponaxis=False, textangle=0,
+            y=places, x=[pushed.logit for pushed in both], orientation="h", cliponaxis=False, textangle=0,
             marker_color=[palette.chosen] * len(up) + [palette.baseline] * len(down), textposition="outside",
-            text=[signed(one.logit) for one in both],
+            text=[signed(pushed.logit) for pushed in both],
             textfont={"size": TOKEN, "color": palette.muted},
-            customdata=[chart_text(one.shown, 40) for one in both],
-            hovertext=[signed(one.logit, 3) for one in both],
+            customdata=[chart_text(pushed.shown, 40) for pushed in both],
+            hovertext=[signed(pushed.logit, 3) for pushed in both],
             hovertemplate="%{customdata}<br>%{hovertext}<extra></extra>",
         )
     )  # fmt: skip
     palette.style(chart, BARS_HEIGHT)
     chart.update_yaxes(
-        autorange="reversed", tickvals=places, ticktext=[chart_text(one.shown) for one in both],
+        autorange="reversed", tickvals=places, ticktext=[chart_text(pushed.shown) for pushed in both],
         tickfont={"color": palette.text}, automargin=True,
     )  # fmt: skip
     chart.update_xaxes(
@@ -60,9 +60,9 @@ def pushes_table(card: NeuronCard) -> pd.DataFrame:
     both = (*card.promotes, *card.suppresses)
     return pd.DataFrame(
         {
-            "token": [one.shown for one in both],
-            "token id": [one.id for one in both],
-            "logit": [one.logit for one in both],
+            "token": [pushed.shown for pushed in both],
+            "token id": [pushed.id for pushed in both],
+            "logit": [pushed.logit for pushed in both],
             "way": ["raises"] * len(card.promotes) + ["lowers"] * len(card.suppresses),
         }
     )
@@ -70,8 +70,8 @@ def pushes_table(card: NeuronCard) -> pd.DataFrame:
 
 def pushes_alt(card: NeuronCard) -> str:
     """The bars in words."""
-    up = ", ".join(one.shown for one in card.promotes[:TOKENS])
-    down = ", ".join(one.shown for one in card.suppresses[:TOKENS])
+    up = ", ".join(pushed.shown for pushed in card.promotes[:TOKENS])
+    down = ", ".join(pushed.shown for pushed in card.suppresses[:TOKENS])
     return f"Bars of output tokens. Neuron {card.neuron} raises {up}; it lowers {down}."
 
 
@@ -90,8 +90,8 @@ def usual(card: NeuronCard, here: float | None, palette: Palette) -> go.Figure:
         )
     )  # fmt: skip
     palette.style(chart, USUAL_HEIGHT)
-    held = np.flatnonzero(card.usual_counts)
-    largest = max(float(right[held[-1]]) if len(held) else FLOOR, here or 0.0, 10 * FLOOR)
+    filled = np.flatnonzero(card.usual_counts)
+    largest = max(float(right[filled[-1]]) if len(filled) else FLOOR, here or 0.0, 10 * FLOOR)
     ticks = [t for t in (1e-4, 1e-3, 1e-2, 0.1, 1.0) if t <= largest * 1.3]
     chart.update_xaxes(
         type="log", range=[np.log10(FLOOR / 2.5), np.log10(largest * 1.5)], tickvals=ticks,
@@ -128,30 +128,30 @@ def usual_table(card: NeuronCard) -> pd.DataFrame:
 
 def usual_alt(card: NeuronCard, here: float | None) -> str:
     """The histogram in words."""
-    told = (
+    sentence = (
         f"Histogram of neuron {card.neuron}'s CETT on {card.usual_tokens:,} tokens of ordinary text: mean "
         f"{short(card.usual_mean, 2)}, largest {short(card.usual_max, 2)}."
     )
-    return told if here is None else f"{told} Here it is {short(here, 2)}."
+    return sentence if here is None else f"{sentence} Here it is {short(here, 2)}."
 
 
 def along(card: NeuronCard, palette: Palette, pos: int | None = None) -> go.Figure | None:
     """Bars of the neuron's CETT at each token after the first turn of the template; None without a text."""
-    found = along_table(card)
-    if found.empty:
+    rows = along_table(card)
+    if rows.empty:
         return None
-    places = list(range(len(found)))
-    tint = [palette.chosen if p == pos else palette.baseline for p in found["position"]]
+    places = list(range(len(rows)))
+    tint = [palette.chosen if p == pos else palette.baseline for p in rows["position"]]
     chart = go.Figure(
         go.Bar(
-            x=places, y=found["CETT"], marker_color=tint,
-            customdata=[chart_text(token, 40) for token in found["token"]],
-            hovertext=[short(value) for value in found["CETT"]],
+            x=places, y=rows["CETT"], marker_color=tint,
+            customdata=[chart_text(token, 40) for token in rows["token"]],
+            hovertext=[short(value) for value in rows["CETT"]],
             hovertemplate="%{customdata}<br>CETT %{hovertext}<extra></extra>",
         )
     )  # fmt: skip
     palette.style(chart, ALONG_HEIGHT)
-    names = list(found["token"])
+    names = list(rows["token"])
     kept = fitting_labels(names, [(place + 0.5) * ALONG_WIDTH / len(names) for place in places])
     chart.update_xaxes(
         tickvals=kept, ticktext=[chart_text(names[place]) for place in kept], range=[-0.5, len(names) - 0.5],
@@ -179,9 +179,9 @@ def along_table(card: NeuronCard) -> pd.DataFrame:
 
 def along_alt(card: NeuronCard) -> str:
     """The bars in words."""
-    found = along_table(card)
-    if found.empty:
+    rows = along_table(card)
+    if rows.empty:
         return "The neuron was not followed along a text."
-    top = found.loc[found["CETT"].idxmax()]
-    told = f"Neuron {card.neuron}'s CETT at {counted(len(found), 'token')}"
-    return f"{told}; largest {short(top['CETT'], 2)} at {top['token']}."
+    top = rows.loc[rows["CETT"].idxmax()]
+    sentence = f"Neuron {card.neuron}'s CETT at {counted(len(rows), 'token')}"
+    return f"{sentence}; largest {short(top['CETT'], 2)} at {top['token']}."

@@ -12,14 +12,14 @@ from backend.types.probe import Histogram, ProbeNeuron
 HEIGHT = 230
 
 
-def figure(held: Histogram, palette: Palette) -> go.Figure:
+def figure(histogram: Histogram, palette: Palette) -> go.Figure:
     """Wrong answers up, right ones down, as shares of each."""
-    centres = [(a + b) / 2 for a, b in zip(held.edges, held.edges[1:], strict=False)]
-    width = held.edges[1] - held.edges[0]
+    centres = [(a + b) / 2 for a, b in zip(histogram.edges, histogram.edges[1:], strict=False)]
+    width = histogram.edges[1] - histogram.edges[0]
     chart = go.Figure()
     for counts, sign, tint, words in (
-        (held.wrong, 1, palette.chosen, "wrong answers"),
-        (held.right, -1, palette.baseline, "right answers"),
+        (histogram.wrong, 1, palette.chosen, "wrong answers"),
+        (histogram.right, -1, palette.baseline, "right answers"),
     ):
         total = max(sum(counts), 1)
         chart.add_bar(
@@ -41,12 +41,19 @@ def figure(held: Histogram, palette: Palette) -> go.Figure:
     return chart
 
 
-def table(held: Histogram) -> pd.DataFrame:
+def table(histogram: Histogram) -> pd.DataFrame:
     """The bins."""
-    return pd.DataFrame({"CETT from": held.edges[:-1], "to": held.edges[1:], "right": held.right, "wrong": held.wrong})
+    return pd.DataFrame(
+        {
+            "CETT from": histogram.edges[:-1],
+            "to": histogram.edges[1:],
+            "right": histogram.right,
+            "wrong": histogram.wrong,
+        }
+    )
 
 
-def alt(one: ProbeNeuron) -> str:
+def alt(weighted: ProbeNeuron) -> str:
     """The histogram in words."""
-    d = "" if one.d is None else f", Cohen's d {signed(one.d)}"
-    return f"CETT of {one.neuron} on right and on wrong answers{d}."
+    d = "" if weighted.d is None else f", Cohen's d {signed(weighted.d)}"
+    return f"CETT of {weighted.neuron} on right and on wrong answers{d}."

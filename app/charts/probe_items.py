@@ -53,22 +53,22 @@ def funnel_figure(card: Report, palette: Palette) -> go.Figure:
 
 def funnel_table(card: Report) -> pd.DataFrame:
     """Every filter's way from questions to items, the card's own first."""
-    told: dict[str, Funnel] = {"this card's filter": card.funnel, **card.funnels}
+    funnels: dict[str, Funnel] = {"this card's filter": card.funnel, **card.funnels}
     return pd.DataFrame(
         [
             {
                 "filter": name,
-                "asked": one.asked,
-                "answered in samples": one.sampled,
-                "uncertain": one.uncertain,
-                "mixed": one.mixed,
-                "kept right": one.right,
-                "kept wrong": one.wrong,
-                "right, words not found": one.right_without_span,
-                "wrong, words not found": one.wrong_without_span,
-                "balanced, each side": one.balanced,
+                "asked": funnel.asked,
+                "answered in samples": funnel.sampled,
+                "uncertain": funnel.uncertain,
+                "mixed": funnel.mixed,
+                "kept right": funnel.right,
+                "kept wrong": funnel.wrong,
+                "right, words not found": funnel.right_without_span,
+                "wrong, words not found": funnel.wrong_without_span,
+                "balanced, each side": funnel.balanced,
             }
-            for name, one in told.items()
+            for name, funnel in funnels.items()
         ]
     )
 
@@ -124,9 +124,9 @@ def calibration_figure(card: Report, palette: Palette) -> go.Figure:
     bins = card.calibration
     chart = _square(palette)
     chart.add_scatter(
-        x=[one.chance for one in bins], y=[one.share for one in bins], mode="lines+markers", cliponaxis=False,
+        x=[part.chance for part in bins], y=[part.share for part in bins], mode="lines+markers", cliponaxis=False,
         line={"color": palette.chosen, "width": 2}, marker={"symbol": "square", "size": 10, "color": palette.chosen},
-        text=[f"chance {fixed(one.chance)}, wrong {percent(one.share)} of {one.n:,}" for one in bins],
+        text=[f"chance {fixed(part.chance)}, wrong {percent(part.share)} of {part.n:,}" for part in bins],
         hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
     _name_line(chart, "honest chances", palette)
@@ -144,5 +144,5 @@ def calibration_figure(card: Report, palette: Palette) -> go.Figure:
 def calibration_table(card: Report) -> pd.DataFrame:
     """The bins."""
     return pd.DataFrame(
-        [{"chance given": one.chance, "were wrong": one.share, "answers": one.n} for one in card.calibration]
+        [{"chance given": part.chance, "were wrong": part.share, "answers": part.n} for part in card.calibration]
     )

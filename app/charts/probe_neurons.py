@@ -33,14 +33,14 @@ Measure = Literal["effect", "weight"]
 MEASURES: dict[Measure, str] = {"effect": "weight × spread", "weight": "weight"}
 
 
-def size(one: ProbeNeuron, measure: Measure) -> float:
+def size(weighted: ProbeNeuron, measure: Measure) -> float:
     """Weight x SD where the SD is known and asked for, else the weight."""
-    return one.weight if measure == "weight" or one.effect is None else one.effect
+    return weighted.weight if measure == "weight" or weighted.effect is None else weighted.effect
 
 
 def measured(probe: Probe) -> Measure:
     """What the neurons can be drawn by: an imported probe knows no spread."""
-    return "effect" if all(one.effect is not None for one in probe.neurons) else "weight"
+    return "effect" if all(weighted.effect is not None for weighted in probe.neurons) else "weight"
 
 
 def stems_figure(probe: Probe, measure: Measure, palette: Palette) -> go.Figure:
@@ -48,22 +48,25 @@ def stems_figure(probe: Probe, measure: Measure, palette: Palette) -> go.Figure:
     chart = go.Figure()
     layers = _layers(probe)
     for sign, tint, symbol in ((1, palette.chosen, "triangle-up"), (-1, palette.against, "triangle-down")):
-        found = probe.of_sign(sign)
+        of_this_sign = probe.of_sign(sign)
         xs: list[float | None] = []
         ys: list[float | None] = []
-        for one in found:
-            xs += [one.neuron.layer, one.neuron.layer, None]
-            ys += [0, size(one, measure), None]
+        for weighted in of_this_sign:
+            xs += [weighted.neuron.layer, weighted.neuron.layer, None]
+            ys += [0, size(weighted, measure), None]
         chart.add_scatter(x=xs, y=ys, mode="lines", line={"color": tint, "width": 1}, opacity=0.5, hoverinfo="skip")
         chart.add_scatter(
-            x=[one.neuron.layer for one in found], y=[size(one, measure) for one in found], mode="markers",
-            marker={"symbol": symbol, "size": 12, "color": tint}, customdata=[str(one.neuron) for one in found],
-            text=[short(size(one, measure)) for one in found],
+            x=[weighted.neuron.layer for weighted in of_this_sign],
+            y=[size(weighted, measure) for weighted in of_this_sign],
+            mode="markers", marker={"symbol": symbol, "size": 12, "color": tint},
+            customdata=[str(weighted.neuron) for weighted in of_this_sign],
+            text=[short(size(weighted, measure)) for weighted in of_this_sign],
             hovertemplate="%{customdata}: %{text}<extra></extra>", name="raises the score" if sign > 0 else "",
         )  # fmt: skip
-    for one, left in named(probe, measure):
+    for weighted, left in named(probe, measure):
         chart.add_annotation(
-            x=one.neuron.layer, y=size(one, measure), text=f"{one.neuron}  " if left else f"  {one.neuron}",
+            x=weighted.neuron.layer, y=size(weighted, measure),
+            text=f"{weighted.neuron}  " if left else f"  {weighted.neuron}",
             xanchor="right" if left else "left", showarrow=False, font={"size": 12, "color": palette.text},
         )  # fmt: skip
     chart.add_annotation(
@@ -76,7 +79,7 @@ def stems_figure(probe: Probe, measure: Measure, palette: Palette) -> go.Figure:
     )  # fmt: skip
     palette.style(chart, HEIGHT)
     chart.update_xaxes(range=[-0.7, layers + MARGIN], title={"text": "layer"}, tickvals=layer_ticks(layers))
-    sizes = [0.0, *(size(one, measure) for one in probe.neurons)]
+    sizes = [0.0, *(size(weighted, measure) for weighted in probe.neurons)]
     room = EDGE * ((max(sizes) - min(sizes)) or 1.0)
     chart.update_yaxes(
         zeroline=True, zerolinecolor=palette.border, showgrid=True, gridcolor=palette.border, automargin=True,
@@ -91,46 +94,52 @@ def named(probe: Probe, measure: Measure) -> list[tuple[ProbeNeuron, bool]]:
     is free the name is left out."""
     layers = _layers(probe)
     wide = NAME_WIDE * (layers + MARGIN)
-    sizes = [size(one, measure) for one in probe.neurons]
+    sizes = [size(weighted, measure) for weighted in probe.neurons]
     tall = NAME_TALL * ((max(sizes) - min(sizes)) or 1.0) if sizes else 1.0
     placed: list[tuple[float, float]] = []
-    found: list[tuple[ProbeNeuron, bool]] = []
-    first = [one for sign in (1, -1) for one in _largest(probe.of_sign(sign), measure)[: NAMED // 2]]
-    for one in _largest(first, measure):
-        y = size(one, measure)
-        for start, left in ((one.neuron.layer, False), (one.neuron.layer - wide, True)):
+    labelled: list[tuple[ProbeNeuron, bool]] = []
+    first = [weighted for sign in (1, -1) for weighted in _largest(probe.of_sign(sign), measure)[: NAMED // 2]]
+    for weighted in _largest(first, measure):
+        y = size(weighted, measure)
+        for start, left in ((weighted.neuron.layer, False), (weighted.neuron.layer - wide, True)):
             outside = start < -1 or start + wide > layers + MARGIN
             if outside or any(abs(start - x) < wide and abs(y - other) < tall for x, other in placed):
                 continue
             placed.append((start, y))
-            found.append((one, left))
+            labelled.append((weighted, left))
             break
-    return found
+    return labelled
 
 
 def _largest(neurons: Iterable[ProbeNeuron], measure: Measure) -> list[ProbeNeuron]:
-    return sorted(neurons, key=lambda one: -abs(size(one, measure)))
+    return sorted(neurons, key=lambda weighted: -abs(size(weighted, measure)))
 
 
 def _layers(probe: Probe) -> int:
     """Of its model; of an imported probe without one, as many as it needs."""
-    return probe.model.n_layers if probe.model else 1 + max((one.neuron.layer for one in probe.neurons), default=0)
+    return (
+        probe.model.n_layers
+        if probe.model
+        else 1 + max((weighted.neuron.layer for weighted in probe.neurons), default=0)
+    )
 
 
 def neurons_table(probe: Probe) -> pd.DataFrame:
     """Every neuron of the probe with all that is known of it alone, heaviest first."""
-    rows = sorted(probe.neurons, key=lambda one: -abs(one.effect if one.effect is not None else one.weight))
+    rows = sorted(
+        probe.neurons, key=lambda weighted: -abs(weighted.effect if weighted.effect is not None else weighted.weight)
+    )
     return pd.DataFrame(
         {
-            "neuron": [str(one.neuron) for one in rows],
-            "speaks for": ["wrong" if one.weight > 0 else "right" for one in rows],
-            "weight": [one.weight for one in rows],
-            "weight × SD": [one.effect for one in rows],
-            "AUROC alone": [one.auroc for one in rows],
-            "q (FDR)": [one.q for one in rows],
-            "Cohen's d": [one.d for one in rows],
-            "lost without it": [one.leave_out for one in rows],
-            "chosen in bootstraps": [one.frequency for one in rows],
+            "neuron": [str(weighted.neuron) for weighted in rows],
+            "speaks for": ["wrong" if weighted.weight > 0 else "right" for weighted in rows],
+            "weight": [weighted.weight for weighted in rows],
+            "weight × SD": [weighted.effect for weighted in rows],
+            "AUROC alone": [weighted.auroc for weighted in rows],
+            "q (FDR)": [weighted.q for weighted in rows],
+            "Cohen's d": [weighted.d for weighted in rows],
+            "lost without it": [weighted.leave_out for weighted in rows],
+            "chosen in bootstraps": [weighted.frequency for weighted in rows],
         }
     )
 
@@ -138,8 +147,8 @@ def neurons_table(probe: Probe) -> pd.DataFrame:
 def stems_alt(probe: Probe, measure: Measure) -> str:
     """The stems in words."""
     top = _largest(probe.neurons, measure)[:NAMED]
-    told = ", ".join(f"{one.neuron} {short(size(one, measure), 2)}" for one in top)
-    return f"{MEASURES[measure].capitalize()} of {counted(len(probe.neurons), 'neuron')} by layer; largest: {told}."
+    largest = ", ".join(f"{weighted.neuron} {short(size(weighted, measure), 2)}" for weighted in top)
+    return f"{MEASURES[measure].capitalize()} of {counted(len(probe.neurons), 'neuron')} by layer; largest: {largest}."
 
 
 def layers_figure(probe: Probe, palette: Palette) -> go.Figure:
@@ -147,7 +156,7 @@ def layers_figure(probe: Probe, palette: Palette) -> go.Figure:
     layers, expected = layer_counts(probe)
     chart = go.Figure()
     for sign, tint in ((1, palette.chosen), (-1, palette.against)):
-        counts = Counter(one.neuron.layer for one in probe.of_sign(sign))
+        counts = Counter(weighted.neuron.layer for weighted in probe.of_sign(sign))
         chart.add_bar(
             x=list(layers), y=[sign * counts[layer] for layer in layers], marker_color=tint,
             customdata=[counts[layer] for layer in layers], hovertemplate="layer %{x}: %{customdata}<extra></extra>",
@@ -173,7 +182,7 @@ def layers_figure(probe: Probe, palette: Palette) -> go.Figure:
 
 def _whole_step(probe: Probe) -> int | None:
     """A tick for each neuron where no layer has many: plotly would name halves. Else its own, which are whole then."""
-    most = max(Counter((one.neuron.layer, one.weight > 0) for one in probe.neurons).values(), default=0)
+    most = max(Counter((weighted.neuron.layer, weighted.weight > 0) for weighted in probe.neurons).values(), default=0)
     return 1 if most <= 4 else None
 
 
@@ -186,7 +195,7 @@ def layer_counts(probe: Probe) -> tuple[range, dict[int, float]]:
 def layers_table(probe: Probe) -> pd.DataFrame:
     """Counts by layer and sign."""
     layers, expected = layer_counts(probe)
-    counts = {sign: Counter(one.neuron.layer for one in probe.of_sign(sign)) for sign in (1, -1)}
+    counts = {sign: Counter(weighted.neuron.layer for weighted in probe.of_sign(sign)) for sign in (1, -1)}
     return pd.DataFrame(
         {
             "layer": list(layers),
@@ -207,7 +216,8 @@ def path_figure(card: Report, c: float | None, palette: Palette) -> go.Figure:
         x=xs, y=[point.stability for point in points], mode="lines+markers", yaxis="y",
         line={"color": palette.muted, "width": 2, "dash": "dot"},
         marker={"symbol": "cross", "size": 9, "color": palette.muted},
-        customdata=xs, text=[f"C {short(one.c)}: overlap of two fits {fixed(one.stability)}" for one in points],
+        customdata=xs,
+        text=[f"C {short(fitted.c)}: overlap of two fits {fixed(fitted.stability)}" for fitted in points],
         hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
     chart.add_scatter(
@@ -223,7 +233,7 @@ def path_figure(card: Report, c: float | None, palette: Palette) -> go.Figure:
             "array": [point.auroc.high - point.auroc.value for point in points],
             "arrayminus": [point.auroc.value - point.auroc.low for point in points],
         },
-        text=[f"C {short(one.c)}: AUROC {fixed(one.auroc.value, 3)}" for one in points],
+        text=[f"C {short(fitted.c)}: AUROC {fixed(fitted.auroc.value, 3)}" for fitted in points],
         hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
     for point in points:

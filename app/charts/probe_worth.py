@@ -99,8 +99,8 @@ def density_table(probe: Probe) -> pd.DataFrame:
 
 def density_alt(probe: Probe) -> str:
     """The dots in words."""
-    told = "; ".join(f"{name}: {label}" for name, _, label in density_rows(probe))
-    return f"H-neurons per 1,000 neurons. {told}."
+    sentence = "; ".join(f"{name}: {label}" for name, _, label in density_rows(probe))
+    return f"H-neurons per 1,000 neurons. {sentence}."
 
 
 def scored(probe: Probe) -> list[Scored]:
@@ -112,12 +112,13 @@ def scored(probe: Probe) -> list[Scored]:
     rows = [Scored("the probe, all its neurons", "chosen", card.scores.auroc)]
     rows.append(Scored(f"its {counted(count, 'H-neuron')} alone", "chosen", card.positive_only))
     kinds = {"layer": "same layers", "free": "any layer"}
-    rows += [Scored(f"{counted(count, 'random neuron')}, {kinds[one.kind]}", "twin", one.auroc) for one in card.random]
+    random = counted(count, "random neuron")
+    rows += [Scored(f"{random}, {kinds[rival.kind]}", "twin", rival.auroc) for rival in card.random]
     rows.append(Scored("all neurons, L2", "baseline", card.all_neurons))
-    rows += [Scored(one.name, "baseline", one.auroc) for one in card.baselines]
+    rows += [Scored(rival.name, "baseline", rival.auroc) for rival in card.baselines]
     if card.flagged:
         # The strongest of the three is the rival to beat.
-        best = max(card.flagged, key=lambda one: one.auroc.value)
+        best = max(card.flagged, key=lambda rival: rival.auroc.value)
         rows.append(Scored(f"strong neurons, by {best.threshold.population}", "baseline", best.auroc))
     if card.null is not None and card.null.aurocs:
         # All of them, not 95 %: of twenty fits no tail can be told.
@@ -144,20 +145,20 @@ def auroc_figure(rows: Sequence[Scored], palette: Palette) -> go.Figure:
     low = min(0.45, *(row.auroc.low for row in rows)) - 0.02
     high = max(0.75, *(row.auroc.high for row in rows)) + 0.02
     for place, row in enumerate(rows):
-        tint, told = tints[row.kind], row.auroc
+        tint, auroc = tints[row.kind], row.auroc
         chart.add_scatter(
-            x=[told.low, told.high], y=[place, place], mode="lines", line={"color": tint, "width": 3}, hoverinfo="skip"
+            x=[auroc.low, auroc.high], y=[place] * 2, mode="lines", line={"color": tint, "width": 3}, hoverinfo="skip"
         )
         chart.add_scatter(
-            x=[told.value], y=[place], mode="markers", hoverinfo="text",
-            hovertext=f"{plain(row.name)}: {interval(told)}, n = {told.n}",
+            x=[auroc.value], y=[place], mode="markers", hoverinfo="text",
+            hovertext=f"{plain(row.name)}: {interval(auroc)}, n = {auroc.n}",
             marker={
                 "symbol": SYMBOLS[row.kind], "size": 12, "color": tint if row.kind != "null" else palette.page,
                 "line": {"color": tint, "width": 2},
             },
         )  # fmt: skip
         chart.add_annotation(
-            x=1, xref="paper", y=place, text=f"<b>{fixed(told.value)}</b> [{fixed(told.low)}, {fixed(told.high)}]",
+            x=1, xref="paper", y=place, text=f"<b>{fixed(auroc.value)}</b> [{fixed(auroc.low)}, {fixed(auroc.high)}]",
             showarrow=False, xanchor="right", font={"color": tint if row.kind != "baseline" else palette.muted},
         )  # fmt: skip
     chart.add_vline(x=0.5, line={"color": palette.muted, "width": 1, "dash": "dash"})
@@ -209,9 +210,9 @@ def auroc_alt(rows: Sequence[Scored]) -> str:
     return "AUROC with 95 % intervals. " + "; ".join(f"{row.name}: {interval(row.auroc)}" for row in rows) + "."
 
 
-def interval(told: Estimate, digits: int = 2) -> str:
+def interval(estimate: Estimate, digits: int = 2) -> str:
     """'0.74 [0.70, 0.78]'."""
-    return f"{fixed(told.value, digits)} [{fixed(told.low, digits)}, {fixed(told.high, digits)}]"
+    return f"{fixed(estimate.value, digits)} [{fixed(estimate.low, digits)}, {fixed(estimate.high, digits)}]"
 
 
 ARMS: dict[str, Kind] = {"H-neurons": "chosen", "random twin": "twin", "negative weights": "against"}
@@ -236,13 +237,13 @@ def effects_figure(card: Report, share: Share, palette: Palette) -> go.Figure:
             continue
         xs = [alpha + shift[arm] for alpha, _ in rows]
         chart.add_scatter(
-            x=xs, y=[100 * told.value for _, told in rows], mode="lines+markers", hoverinfo="text",
-            hovertext=[f"{arm}, α = {short(alpha)}: {percent(told)}, n = {told.n}" for alpha, told in rows],
+            x=xs, y=[100 * estimate.value for _, estimate in rows], mode="lines+markers", hoverinfo="text",
+            hovertext=[f"{arm}, α = {short(alpha)}: {percent(estimate)}, n = {estimate.n}" for alpha, estimate in rows],
             line={"color": tints[kind], "width": 2}, marker={"symbol": SYMBOLS[kind], "size": 11, "color": tints[kind]},
             error_y={
                 "type": "data", "symmetric": False, "color": tints[kind], "thickness": 2, "width": 0,
-                "array": [100 * (told.high - told.value) for _, told in rows],
-                "arrayminus": [100 * (told.value - told.low) for _, told in rows],
+                "array": [100 * (estimate.high - estimate.value) for _, estimate in rows],
+                "arrayminus": [100 * (estimate.value - estimate.low) for _, estimate in rows],
             },
         )  # fmt: skip
         ends.append((arm, xs[-1], 100 * rows[-1][1].value))
@@ -251,7 +252,7 @@ def effects_figure(card: Report, share: Share, palette: Palette) -> go.Figure:
             x=x, y=y, text=f"   {arm}", xanchor="left", showarrow=False, font={"color": tints[ARMS[arm]]}
         )
     palette.style(chart, 332)
-    alphas = sorted({one.alpha for one in card.effects} | {1.0})
+    alphas = sorted({effect.alpha for effect in card.effects} | {1.0})
     chart.update_xaxes(
         tickvals=alphas, ticktext=[_alpha(alpha) for alpha in alphas], range=[-0.2, max(alphas) + 1.1],
         title={"text": "α: what the neurons' activations are multiplied by", "standoff": 12},
@@ -290,8 +291,8 @@ def _foot(group: Sequence[float], least: float) -> float:
 
 def arm_rows(effects: Sequence[Effect], arm: str, share: Share) -> list[tuple[float, Estimate]]:
     """(alpha, share) of an arm, ascending."""
-    found = [(one.alpha, getattr(one, share)) for one in effects if one.arm == arm]
-    return sorted((pair for pair in found if pair[1] is not None), key=lambda pair: pair[0])
+    shares = [(effect.alpha, getattr(effect, share)) for effect in effects if effect.arm == arm]
+    return sorted((pair for pair in shares if pair[1] is not None), key=lambda pair: pair[0])
 
 
 def _alpha(alpha: float) -> str:
@@ -302,45 +303,46 @@ def _alpha(alpha: float) -> str:
 def effects_table(card: Report) -> pd.DataFrame:
     """Every arm at every alpha, shares with intervals."""
     rows = []
-    for one in card.effects:
-        row: dict[str, object] = {"switched": one.arm, "alpha": one.alpha, "sets": one.sets, "neurons": one.neurons}
+    for effect in card.effects:
+        row: dict[str, object] = {"switched": effect.arm, "alpha": effect.alpha}
+        row |= {"sets": effect.sets, "neurons": effect.neurons}
         for share, words in SHARES.items():
-            told = getattr(one, share)
-            row[words] = None if told is None else told.value
+            estimate = getattr(effect, share)
+            row[words] = None if estimate is None else estimate.value
             row[f"{words}, 95 %"] = (
-                "" if told is None else f"{fixed(told.low, 3)} to {fixed(told.high, 3)}, n = {told.n:,}"
+                "" if estimate is None else f"{fixed(estimate.low, 3)} to {fixed(estimate.high, 3)}, n = {estimate.n:,}"
             )
-        rows.append({**row, "answers cut at the longest": one.cut, "mean tokens": one.mean_tokens})
+        rows.append({**row, "answers cut at the longest": effect.cut, "mean tokens": effect.mean_tokens})
     return pd.DataFrame(rows)
 
 
 def effects_shown(card: Report, share: Share) -> pd.DataFrame:
     """One share of `effects_table` with its interval beside it, which a narrow window does not part."""
-    rows = [(one, told) for one in card.effects if (told := getattr(one, share)) is not None]
+    rows = [(effect, estimate) for effect in card.effects if (estimate := getattr(effect, share)) is not None]
     return pd.DataFrame(
         {
-            "switched": [one.arm for one, _ in rows],
-            "α": [numbers.short(one.alpha) for one, _ in rows],
-            f"{SHARES[share]}, 95 %": [percent(told) for _, told in rows],
-            "answers": [told.n for _, told in rows],
-            "sets × neurons": [f"{one.sets} × {one.neurons:,}" for one, _ in rows],
+            "switched": [effect.arm for effect, _ in rows],
+            "α": [numbers.short(effect.alpha) for effect, _ in rows],
+            f"{SHARES[share]}, 95 %": [percent(estimate) for _, estimate in rows],
+            "answers": [estimate.n for _, estimate in rows],
+            "sets × neurons": [f"{effect.sets} × {effect.neurons:,}" for effect, _ in rows],
         }
     )
 
 
 def effects_alt(card: Report, share: Share) -> str:
     """The lines in words."""
-    told = "; ".join(
+    sentence = "; ".join(
         f"{arm}: " + ", ".join(f"{percent(value)} at α {short(alpha)}" for alpha, value in rows)
         for arm in ARMS
         if (rows := arm_rows(card.effects, arm, share))
     )
-    return f"Share of {SHARES[share]} against α. {told}."
+    return f"Share of {SHARES[share]} against α. {sentence}."
 
 
-def percent(told: Estimate) -> str:
+def percent(estimate: Estimate) -> str:
     """'56 % [50, 62]'."""
-    return f"{numbers.percent(told.value)} [{per_cent(told.low)}, {per_cent(told.high)}]"
+    return f"{numbers.percent(estimate.value)} [{per_cent(estimate.low)}, {per_cent(estimate.high)}]"
 
 
 def _bold(words: str, bold: bool) -> str:

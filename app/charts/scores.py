@@ -95,8 +95,8 @@ class Tints:
 
 def tints(result: Exploration, score: Score, places: Sequence[int]) -> Tints:
     """Tints of the tokens at `places`: any layer's largest value there, spread over the whole range of depth."""
-    found = per_token(values(result, score))
-    held = {pos: float(found[pos]) for pos in places}
-    low, high = min(held.values(), default=0.0), max(held.values(), default=0.0)
+    figures = per_token(values(result, score))
+    by_place = {pos: float(figures[pos]) for pos in places}
+    low, high = min(by_place.values(), default=0.0), max(by_place.values(), default=0.0)
     reach = (high - low) or 1.0
-    return Tints({pos: (value - low) / reach for pos, value in held.items()}, low, high)
+    return Tints({pos: (value - low) / reach for pos, value in by_place.items()}, low, high)

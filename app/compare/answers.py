@@ -138,13 +138,13 @@ def _head(plan: RowPlan, name: str, mark: str, columns: int) -> None:
 
 def _said(result: Comparison, place: int) -> None:
     row = result.rows[place]
-    told = (
+    sentences = (
         compare_words.sameness(result, row), compare_words.proof(row), compare_words.own_alphas(row.plan),
         compare_words.twin_told(result, place),
     )  # fmt: skip
-    said = [one for one in told if one]
+    said = [sentence for sentence in sentences if sentence]
     if said:
-        st.markdown("  \n".join(frame.muted(one) for one in said))
+        st.markdown("  \n".join(frame.muted(sentence) for sentence in said))
 
 
 def _foot(result: Comparison, row: Row, place: int, name: str) -> None:

@@ -78,8 +78,8 @@ def switchboard() -> None:
             sets.adder("compare", model.layout, popover=popovers.key("adder"))
     if not chosen:
         st.markdown("No neuron is chosen. Tick some on Explore, or add some here, and each gets a switch.")
-    told = pushes.towards(chosen.ids) if 0 < len(chosen) <= switches.MOST_ROWS else None
-    switches.draw(chosen, dict(zip(chosen.ids, told or (), strict=False)))
+    directions = pushes.towards(chosen.ids) if 0 < len(chosen) <= switches.MOST_ROWS else None
+    switches.draw_switches(chosen, dict(zip(chosen.ids, directions or (), strict=False)))
     with st.container(horizontal=True, vertical_alignment="center", wrap=True):
         st.pills(
             "Columns beside", _beside_names(), selection_mode="multi", key="compare.beside",

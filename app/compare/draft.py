@@ -35,18 +35,18 @@ def fields(alphas: Mapping[NeuronId, float], beside: Sequence[float]) -> dict[st
     values = set(alphas.values()) or {0.0}
     if len(values) == 1:
         return {"alphas": (*values, *beside), "own": ()}
-    return {"alphas": tuple(beside), "own": tuple(OwnAlpha(neuron=one, alpha=alphas[one]) for one in alphas)}
+    return {"alphas": tuple(beside), "own": tuple(OwnAlpha(neuron=pushed, alpha=alphas[pushed]) for pushed in alphas)}
 
 
 def own_once(draft: CompareSettings) -> tuple[CompareSettings, list[str]]:
     """The draft without alphas of neurons that have two in it, and those neurons: their switches stay suppressed."""
     alphas: dict[NeuronId, set[float]] = {}
-    for one in draft.own:
-        alphas.setdefault(one.neuron, set()).add(one.alpha)
-    own = tuple(one for one in draft.own if len(alphas[one.neuron]) == 1)
+    for pair in draft.own:
+        alphas.setdefault(pair.neuron, set()).add(pair.alpha)
+    own = tuple(pair for pair in draft.own if len(alphas[pair.neuron]) == 1)
     # Where no neuron has an alpha of its own, the first of `alphas` is that of the switches.
     settings = {"own": own, "alphas": draft.alphas if own or not draft.own else (0.0, *draft.alphas)}
-    return draft.model_copy(update=settings), [str(neuron) for neuron, found in alphas.items() if len(found) > 1]
+    return draft.model_copy(update=settings), [str(neuron) for neuron, several in alphas.items() if len(several) > 1]
 
 
 def of_request(request: CompareRequest) -> tuple[NeuronSet, CompareSettings]:
@@ -80,10 +80,10 @@ def request(shared: Shared, draft: CompareSettings, against: NeuronSet = NONE) -
             "Every switch stands at Normal", "the answer would be the baseline's own", "set one to Suppress or Amplify"
         )
     values = set(moved.values())
-    one = len(values) == 1
-    main = tuple(values) if one else ()
+    is_single = len(values) == 1
+    main = tuple(values) if is_single else ()
     rows = (*main, *(alpha for alpha in columns(draft) if alpha not in main))
-    arm = 0 if one else len(rows)
+    arm = 0 if is_single else len(rows)
     return CompareRequest.model_validate(
         dict(draft)
         | {
@@ -93,10 +93,10 @@ def request(shared: Shared, draft: CompareSettings, against: NeuronSet = NONE) -
             "decoding": shared.decoding,
             "neurons": NeuronSet(tuple(moved)) if rows else NONE,
             "alphas": rows,
-            "own": () if one else tuple(OwnAlpha(neuron=neuron, alpha=moved[neuron]) for neuron in sorted(moved)),
+            "own": () if is_single else tuple(OwnAlpha(neuron=neuron, alpha=moved[neuron]) for neuron in sorted(moved)),
             "against": against,
             "against_alpha": main[0] if main else 0.0,
-            "control_arms": _with_twins(arm, len(rows) + (not one), bool(against), draft),
+            "control_arms": _with_twins(arm, len(rows) + (not is_single), bool(against), draft),
         }
     )
 

@@ -44,8 +44,8 @@ def cost(result: Comparison) -> None:
     base = result.rows[0]
     positions = counted(int(base.kl.size), "position")
     end = " and its end" if base.kl.size > len(base.token_ids) else ""
-    told = next((told for row in result.rows if (told := row.kl_estimate) is not None), None)
-    drawn = f" ({told.resampled})" if told is not None else ""
+    estimate = next((estimate for row in result.rows if (estimate := row.kl_estimate) is not None), None)
+    drawn = f" ({estimate.resampled})" if estimate is not None else ""
     frame.figure(
         compare_cost.figure(result, session.palette()),
         key="cost", alt=compare_cost.alt(result), title="Divergence from the baseline",
@@ -113,8 +113,8 @@ def _which(label: str, names: list[str], field: str) -> str:
     """Which row is looked at, as the view's `field` names it; nothing to choose where there is one."""
     if len(names) == 1:
         return names[0]
-    held = getattr(session.view(CompareView), field)
-    name = held if held in names else names[0]
+    current = getattr(session.view(CompareView), field)
+    name = current if current in names else names[0]
     joined = joins.follow(CompareView, field, f"compare.{field}", showing=name)
     if len(names) <= compare_words.MAX_COLUMNS:
         st.segmented_control(label, names, required=True, label_visibility="collapsed", **joined)
@@ -135,8 +135,8 @@ def _cells(result: Comparison, row: Row, score: Score) -> None:
 def _moved_note(result: Comparison, row: Row, score: Score, *, template: bool) -> str:
     shown = compare_difference.shown_columns(result, template=template)
     hidden = len(compare_difference.read_tokens(result)) - len(shown)
-    told = f"{SCORES[score]}, this row minus the baseline, both reading the same text; the scale ends at ±"
-    told += f"{short(compare_difference.limit(row, score, shown), 2)}. "
+    sentence = f"{SCORES[score]}, this row minus the baseline, both reading the same text; the scale ends at ±"
+    sentence += f"{short(compare_difference.limit(row, score, shown), 2)}. "
     if hidden:
-        told += f"{counted(hidden, 'template token')} not drawn."
-    return told
+        sentence += f"{counted(hidden, 'template token')} not drawn."
+    return sentence

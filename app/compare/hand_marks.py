@@ -27,12 +27,12 @@ def take_up(opened: bool, wanted: CompareRequest | HNeuronsError) -> None:
         opened: whether the address named another view than the one held.
         wanted: the comparison that it names.
     """
-    told = session.view(CompareView).marks
-    if opened and told is not None:
-        _hold(told.of, dict(told.rows))
+    written = session.view(CompareView).marks
+    if opened and written is not None:
+        _hold(written.of, dict(written.rows))
         asked = None if isinstance(wanted, HNeuronsError) else _name(wanted)
         # While the model loads it is not known which neurons of a probe are switched.
-        if told.of != asked and session.status().info is not None:
+        if written.of != asked and session.status().info is not None:
             session.note("The link's marks were made on another comparison than it asks for: they mark no answer here.")
     elif opened and isinstance(wanted, CompareRequest):
         _hold(_name(wanted), {})
@@ -41,14 +41,18 @@ def take_up(opened: bool, wanted: CompareRequest | HNeuronsError) -> None:
 def keep(wanted: CompareRequest | HNeuronsError) -> None:
     """Write the marks of the comparison that is asked for into the view, at once: marks that went with its answers only
     would be a step of Back between."""
-    held = {} if isinstance(wanted, HNeuronsError) else _all().get(_name(wanted), {})
-    marks = Marks(_name(wanted), tuple(sorted(held.items()))) if held and isinstance(wanted, CompareRequest) else None
+    marks_of_request = {} if isinstance(wanted, HNeuronsError) else _all().get(_name(wanted), {})
+    marks = (
+        Marks(_name(wanted), tuple(sorted(marks_of_request.items())))
+        if marks_of_request and isinstance(wanted, CompareRequest)
+        else None
+    )
     session.change(CompareView, marks=marks)
 
 
 def _all() -> dict[str, dict[int, Mark]]:
-    found: dict[str, dict[int, Mark]] = st.session_state.get(_HELD, {})
-    return found
+    marks: dict[str, dict[int, Mark]] = st.session_state.get(_HELD, {})
+    return marks
 
 
 def of(result: Comparison) -> dict[int, Mark]:
@@ -58,7 +62,7 @@ def of(result: Comparison) -> dict[int, Mark]:
 
 def set_mark(result: Comparison, row: int, mark: Mark | None) -> None:
     """Mark this row by hand, and those that say the same; None leaves them to the rule again."""
-    same = [place for place, one in enumerate(result.rows) if one.text == result.rows[row].text]
+    same = [place for place, other in enumerate(result.rows) if other.text == result.rows[row].text]
     marks = {place: held for place, held in of(result).items() if place not in same}
     if mark is not None:
         marks |= dict.fromkeys(same, mark)
@@ -70,8 +74,8 @@ def _name(request: CompareRequest) -> str:
 
 
 def _hold(name: str, marks: dict[int, Mark]) -> None:
-    held = dict(_all())
-    held.pop(name, None)
+    every = dict(_all())
+    every.pop(name, None)
     if marks:
-        held[name] = marks
-    st.session_state[_HELD] = dict(list(held.items())[-MOST:])
+        every[name] = marks
+    st.session_state[_HELD] = dict(list(every.items())[-MOST:])

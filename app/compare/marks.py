@@ -32,11 +32,11 @@ class Marks:
         if not _SPELLING.fullmatch(text):
             raise ValueError("marks are written hash:row=mark, 1f0c9a7be2d4:1=wrong,2=right")
         of, _, pairs = text.partition(":")
-        found: dict[int, str] = {}
+        marks: dict[int, str] = {}
         for row, _, mark in (pair.partition("=") for pair in pairs.split(",")):
-            if found.setdefault(int(row), mark) != mark:
-                raise ValueError(f"row {int(row)} is marked twice, as {found[int(row)]} and as {mark}")
-        return cls(of, tuple(sorted((row, TypeAdapter(Mark).validate_python(mark)) for row, mark in found.items())))
+            if marks.setdefault(int(row), mark) != mark:
+                raise ValueError(f"row {int(row)} is marked twice, as {marks[int(row)]} and as {mark}")
+        return cls(of, tuple(sorted((row, TypeAdapter(Mark).validate_python(mark)) for row, mark in marks.items())))
 
     def __str__(self) -> str:
         return f"{self.of}:{','.join(f'{row}={mark}' for row, mark in self.rows)}"

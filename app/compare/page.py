@@ -52,11 +52,13 @@ def heading(result: Comparison | None) -> None:
     if result is None:
         st.header("What changes when neurons are switched?", anchor=False)
         asked = session.view(Shared).prompt
-        told = f"Asking “{text.markdown(asked[:90])}”: once untouched and once switched, in one batch." if asked else ""
-        st.markdown(frame.muted(told or "The same question, once untouched and once switched, in one batch."))
+        sentence = (
+            f"Asking “{text.markdown(asked[:90])}”: once untouched and once switched, in one batch." if asked else ""
+        )
+        st.markdown(frame.muted(sentence or "The same question, once untouched and once switched, in one batch."))
         return
-    told = text.markdown(words.heading(result))
-    st.header(told, anchor=False, help=terms.COMPARE)
+    sentence = text.markdown(words.heading(result))
+    st.header(sentence, anchor=False, help=terms.COMPARE)
     worth = f"{text.markdown(result.request.prompt)} · {words.worth(result)} Model: "
     st.markdown(frame.muted(worth + text.markdown(result.model.name)))
 

@@ -12,19 +12,19 @@ SETTINGS = "settings"
 """The one whose own fields begin runs, one after another: only Run closes it."""
 
 
-def key(name: str, one: str = "") -> str:
+def key(name: str, part: str = "") -> str:
     """The key of the popover `name`, until `close` closes it; of several by that name of this `one`."""
-    return f"{name}{one}-{_turns().setdefault(name, 0)}"
+    return f"{name}{part}-{_turns().setdefault(name, 0)}"
 
 
 def close(name: str = "") -> None:
     """Close this one, or all but the settings where none is named, before they are drawn: they would stand over the
     switches and over the answers that come."""
     turns = _turns()
-    for held in [name] if name else [held for held in turns if held != SETTINGS]:
-        turns[held] = turns.get(held, 0) + 1
+    for other in [name] if name else [other for other in turns if other != SETTINGS]:
+        turns[other] = turns.get(other, 0) + 1
 
 
 def _turns() -> dict[str, int]:
-    held: dict[str, int] = st.session_state.setdefault(_TURNS, {})
-    return held
+    turns: dict[str, int] = st.session_state.setdefault(_TURNS, {})
+    return turns

@@ -77,8 +77,8 @@ def _worth(probe: Probe) -> str:
     """What switching all of them did to held-out questions: the report's own figures."""
     if probe.forced:
         return "It was made for another model: on this one these are arbitrary neurons."
-    found = {(one.arm, one.alpha): one for one in (probe.report.effects if probe.report else ())}
-    off, twin = found.get(("H-neurons", 0.0)), found.get(("random twin", 0.0))
+    effects = {(effect.arm, effect.alpha): effect for effect in (probe.report.effects if probe.report else ())}
+    off, twin = effects.get(("H-neurons", 0.0)), effects.get(("random twin", 0.0))
     if off is None or twin is None:
         return "What switching them does to many questions was not measured. One question is an anecdote."
     return (

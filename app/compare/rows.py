@@ -30,14 +30,14 @@ def unscored(request: CompareRequest) -> CompareRequest:
 
 def arms(request: CompareRequest) -> tuple[Arm, ...]:
     """The picked rows of a request, in the order of the batch."""
-    found: list[Arm] = [("chosen", alpha, request.neurons, ()) for alpha in request.alphas if request.neurons]
+    every: list[Arm] = [("chosen", alpha, request.neurons, ()) for alpha in request.alphas if request.neurons]
     if request.own:
-        own = {one.neuron: one.alpha for one in request.own}
+        own = {pair.neuron: pair.alpha for pair in request.own}
         neurons = NeuronSet(tuple(own))
-        found.append(("own", None, neurons, tuple(own[neuron] for neuron in neurons)))
+        every.append(("own", None, neurons, tuple(own[neuron] for neuron in neurons)))
     if request.against:
-        found.append(("against", request.against_alpha, request.against, ()))
-    return tuple(found)
+        every.append(("against", request.against_alpha, request.against, ()))
+    return tuple(every)
 
 
 def twins(request: CompareRequest, arm: int) -> tuple[Twin, ...]:
@@ -55,14 +55,14 @@ def _arm(plan: RowPlan) -> Arm:
 def _held(shown: Comparison) -> dict[Arm | Twin, Row]:
     """The rows that are there, by what makes them."""
     plans = [row.plan for row in shown.rows]
-    found: dict[Arm | Twin, Row] = {}
+    by_arm: dict[Arm | Twin, Row] = {}
     for row in shown.rows:
         of = row.plan.control_of
         if of is not None and of < len(plans):
-            found[(_arm(plans[of]), row.plan.control, row.plan.seed)] = row
+            by_arm[(_arm(plans[of]), row.plan.control, row.plan.seed)] = row
         elif row.plan.arm not in ("baseline", "control"):
-            found[_arm(row.plan)] = row
-    return found
+            by_arm[_arm(row.plan)] = row
+    return by_arm
 
 
 def missing(wanted: CompareRequest, shown: Comparison | None, fingerprint: str | None) -> CompareRequest | None:
@@ -75,19 +75,19 @@ def missing(wanted: CompareRequest, shown: Comparison | None, fingerprint: str |
         return wanted
     if any(getattr(shown.request, name) != getattr(wanted, name) for name in type(wanted).model_fields.keys() - _WHICH):
         return wanted
-    held, found = _held(shown), arms(wanted)
+    answered, asked = _held(shown), arms(wanted)
     new = [
-        place for place, arm in enumerate(found) if not {arm, *twins(wanted, place)} <= held.keys()
+        place for place, arm in enumerate(asked) if not {arm, *twins(wanted, place)} <= answered.keys()
     ]  # fmt: skip
-    if len(new) == len(found):
+    if len(new) == len(asked):
         return wanted
-    return _only(wanted, found, new) if new else None
+    return _only(wanted, asked, new) if new else None
 
 
-def _only(wanted: CompareRequest, found: tuple[Arm, ...], new: list[int]) -> CompareRequest:
+def _only(wanted: CompareRequest, asked: tuple[Arm, ...], new: list[int]) -> CompareRequest:
     """`wanted` with these picked rows and their twins alone."""
-    kinds = [found[place][0] for place in new]
-    alphas = tuple(alpha for kind, alpha, _, _ in (found[place] for place in new) if kind == "chosen")
+    kinds = [asked[place][0] for place in new]
+    alphas = tuple(alpha for kind, alpha, _, _ in (asked[place] for place in new) if kind == "chosen")
     return CompareRequest.model_validate(
         wanted.model_dump()
         | {
@@ -108,36 +108,36 @@ def join(wanted: CompareRequest, shown: Comparison, new: Comparison | None) -> C
     fresh = new or shown
     if not _same_baseline(shown, fresh):
         return None
-    held, now = _held(shown), _held(fresh)
-    found, rows, old = arms(wanted), [fresh.rows[0]], [False]
+    answered, now = _held(shown), _held(fresh)
+    asked, rows, old = arms(wanted), [fresh.rows[0]], [False]
     drawn = [
         (place, key)
         for kind in wanted.control_kinds
         for seed in wanted.twin_seeds
-        for place in (wanted.control_arms if found else ())
-        for key in [(found[place], kind, seed)]
+        for place in (wanted.control_arms if asked else ())
+        for key in [(asked[place], kind, seed)]
     ]
-    wanted_rows: list[tuple[int | None, Arm | Twin]] = [*((None, arm) for arm in found), *drawn]
+    wanted_rows: list[tuple[int | None, Arm | Twin]] = [*((None, arm) for arm in asked), *drawn]
     for of, key in wanted_rows:
-        row = now.get(key) or held.get(key)
+        row = now.get(key) or answered.get(key)
         if row is None:
             return None
         rows.append(row if of is None else _of(row, of + 1))
         old.append(new is not None and key not in now)
     names = labels([row.plan for row in rows])
     kept = [name for name, before in zip(names, old, strict=True) if before]
-    told = tuple(note for note in fresh.notes if not note.startswith(JOINED))
+    own_notes = tuple(note for note in fresh.notes if not note.startswith(JOINED))
     return Comparison(
         request=wanted, model=fresh.model, prompt_tokens=fresh.prompt_tokens, rows=tuple(rows),
-        notes=(*told, *((f"{JOINED}: {', '.join(kept)}.",) if kept else ())),
+        notes=(*own_notes, *((f"{JOINED}: {', '.join(kept)}.",) if kept else ())),
     )  # fmt: skip
 
 
-def _same_baseline(one: Comparison, other: Comparison) -> bool:
-    base, theirs = one.rows[0], other.rows[0]
+def _same_baseline(first: Comparison, other: Comparison) -> bool:
+    base, theirs = first.rows[0], other.rows[0]
     return (
-        one.model.fingerprint == other.model.fingerprint
-        and [token.id for token in one.prompt_tokens] == [token.id for token in other.prompt_tokens]
+        first.model.fingerprint == other.model.fingerprint
+        and [token.id for token in first.prompt_tokens] == [token.id for token in other.prompt_tokens]
         and (base.token_ids, base.finish) == (theirs.token_ids, theirs.finish)
     )
 

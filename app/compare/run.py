@@ -89,10 +89,10 @@ def ask(wanted: CompareRequest, *, whole: bool) -> None:
 
 def put_together() -> None:
     """Where a run brought the new rows of a comparison alone: join them with those that were there before."""
-    held, result = st.session_state.get(JOINING), session.result(VERB, Comparison)
-    if held is None or result is None or jobs.running(VERB) is not None:
+    joining, result = st.session_state.get(JOINING), session.result(VERB, Comparison)
+    if joining is None or result is None or jobs.running(VERB) is not None:
         return
-    wanted, shown, part = held
+    wanted, shown, part = joining
     if result.request != part or part == wanted:
         return
     st.session_state[JOINING] = None

@@ -64,7 +64,7 @@ def choose_own() -> None:
             f"The link gives {_some(twice)} two alphas: which one is meant cannot be told, and the switch stands at "
             "Suppress."
         )
-    own = NeuronSet(tuple(one.neuron for one in settings.own))
+    own = NeuronSet(tuple(pair.neuron for pair in settings.own))
     chosen = session.chosen()
     left_out = [str(neuron) for neuron in own if neuron not in chosen.ids]
     if not chosen:
@@ -203,8 +203,8 @@ JOINS = (
 
 def others() -> tuple[float, ...]:
     """Alphas of columns that have no name here, as the last link brought them."""
-    found: tuple[float, ...] = st.session_state.get(_OTHERS, ())
-    return found
+    alphas: tuple[float, ...] = st.session_state.get(_OTHERS, ())
+    return alphas
 
 
 def at_alpha(alpha: float) -> str:
@@ -222,8 +222,8 @@ def put_twin_beside() -> None:
 def negative() -> NeuronSet:
     """The negative weights of the probe in use, where it is of the loaded model."""
     info = session.status().info
-    found = shelf.of(info) if info is not None else None
-    return NeuronSet() if found is None else found.against
+    probe = shelf.of(info) if info is not None else None
+    return NeuronSet() if probe is None else probe.against
 
 
 def commit_prompt() -> None:

@@ -75,7 +75,7 @@ def _get(name: str) -> float:
     return ALPHAS[choice] if choice in ALPHAS else float(st.session_state.get(f"switch.alpha.{name}", 0.0))
 
 
-def draw(chosen: NeuronSet, pushes: Mapping[NeuronId, str]) -> None:
+def draw_switches(chosen: NeuronSet, pushes: Mapping[NeuronId, str]) -> None:
     """The switches of `chosen`; `current` reads them.
 
     Args:
@@ -121,12 +121,12 @@ def _draw_set(chosen: NeuronSet) -> None:
 
 def edited(neurons: Sequence[NeuronId], rows: Mapping[Any, Mapping[str, Any]]) -> dict[NeuronId, float]:
     """The alphas that were typed into the table: row number -> column -> value. What is no alpha is left out."""
-    found = {}
+    alphas = {}
     for place, cells in rows.items():
         alpha = cells.get("α")
         if 0 <= int(place) < len(neurons) and isinstance(alpha, int | float) and 0 <= alpha <= MAX_ALPHA:
-            found[neurons[int(place)]] = float(alpha)
-    return found
+            alphas[neurons[int(place)]] = float(alpha)
+    return alphas
 
 
 def _row(name: str, label: str, note: str, on_change: Callable[[], None] | None = None) -> None:

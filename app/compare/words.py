@@ -69,12 +69,12 @@ def own_alphas(plan: RowPlan, most: int = 4) -> str:
     by_alpha: dict[float, list[str]] = {}
     for neuron, alpha in zip(plan.neurons, plan.alphas, strict=True):
         by_alpha.setdefault(alpha, []).append(str(neuron))
-    told = [
+    sentences = [
         f"α = {roles.alpha_text(alpha)}: {', '.join(names[:most])}"
         + (f" and {len(names) - most:,} more" if len(names) > most else "")
         for alpha, names in sorted(by_alpha.items())
     ]
-    return "; ".join(told[:6]) + (f"; and {len(told) - 6} more values" if len(told) > 6 else "")
+    return "; ".join(sentences[:6]) + (f"; and {len(sentences) - 6} more values" if len(sentences) > 6 else "")
 
 
 def twin_told(result: Comparison, place: int) -> str:
@@ -85,7 +85,11 @@ def twin_told(result: Comparison, place: int) -> str:
     twins = [other for other in result.rows if other.plan.control_of == place]
     if not twins:
         return "No random twin was run at this α."
-    shown = {one for one in columns([one.plan for one in result.rows]) if result.rows[one].plan.control_of == place}
+    shown = {
+        number
+        for number in columns([number.plan for number in result.rows])
+        if result.rows[number].plan.control_of == place
+    }
     moved = sum(twin.split is not None for twin in twins)
     if len(twins) > 1:
         return f"{moved} of its {len(twins)} random twins leave the baseline."

@@ -41,7 +41,7 @@ def streaming(progress: Progress) -> None:
         token_strip.streaming(tokens, "strip-streaming", "The answer as it is written", session.palette())
 
 
-def draw(result: Exploration) -> None:
+def draw_figures(result: Exploration) -> None:
     """All figures of `result`, with the view's score, cell and switches."""
     view = session.view(ExploreView)
     cell = view.cell if view.cell is not None and cells.valid(result, view.cell) else None
@@ -68,12 +68,12 @@ def draw(result: Exploration) -> None:
         if probe is not None:
             probe_neuron.section(probe, card.shown_neuron(result, cell))
     with right:
-        card.draw(result, cell, probe)
+        card.draw_card(result, cell, probe)
     if probe is not None:
         with line:
             answer_score.line(result, probe)
         with fold:
-            answer_score.draw(result, probe)
+            answer_score.draw_score(result, probe)
 
 
 def before(result: Exploration) -> None:
@@ -203,17 +203,17 @@ def _strong(result: Exploration, cell: Cell) -> None:
     st.markdown(muted(explore_words.strong_count(result, cell)))
     here, count = cells.strong_in(result, cell)
     token = cells.strong_at_token(result, cell.pos)
-    for words, found, key in (
+    for words, neurons, key in (
         (f"{len(here)} of {count} strong neurons of this cell", here, "cell"),
         (f"{len(token):,} strong neurons at this token, all layers", token, "token"),
     ):
-        if found:
-            st.button(words, key=f"strong-{key}", on_click=_add, args=(found, result))
+        if neurons:
+            st.button(words, key=f"strong-{key}", on_click=_add, args=(neurons, result))
 
 
-def _add(found: NeuronSet, result: Exploration) -> None:
+def _add(neurons: NeuronSet, result: Exploration) -> None:
     try:
-        sets.add(found, result.model.layout)
+        sets.add(neurons, result.model.layout)
     except BadNeurons as error:
         session.fail("explore", error)
 

@@ -117,7 +117,7 @@ def _field(name: str) -> dict[str, Any]:
     return {"key": _key(name), "value": _form()[name]}
 
 
-def draw(on_run: Callable[[], None], extra: Callable[[], None]) -> None:
+def draw_form(on_run: Callable[[], None], extra: Callable[[], None]) -> None:
     """The prompt's row and the examples under it.
 
     Args:

@@ -61,7 +61,7 @@ def page() -> None:
     running = jobs.running("explore")
     current = result is not None and running is None and (wanted is None or session.answers("explore", wanted))
     st.header(_heading(result if current else None, running), anchor=False, help=terms.EXPLORE)
-    form.draw(state.ask_it, model_status.popover)
+    form.draw_form(state.ask_it, model_status.popover)
     state.keep_draft()
     # Each in a place of its own, there in every run, and columns never where another run has a container: until a run
     # is through, the browser lays the old columns out by the new container, squeezed to a part of their width.
@@ -84,7 +84,7 @@ def _answered(result: Exploration | None, wanted: ExploreRequest | None, *, curr
     if result is not None and current:
         state.say_not_run(result)
         with st.container():
-            figures.draw(result)
+            figures.draw_figures(result)
         into_view.bring("figure-map", st.session_state.get(TURN, 0))
         if wanted is not None:
             session.change(ExploreView, model=result.model.name)
@@ -93,7 +93,7 @@ def _answered(result: Exploration | None, wanted: ExploreRequest | None, *, curr
             figures.before(result)
 
 
-def _heading(result: Exploration | None, running: jobs.Job | None) -> str:
+def _heading(result: Exploration | None, running: jobs.SubmittedJob | None) -> str:
     """The finding of the answer on the page, else the question that is being answered."""
     if result is not None:
         return words.heading(result, session.view(ExploreView).score)

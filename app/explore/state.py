@@ -116,7 +116,7 @@ def _put(draft: str | None, unrun: Unrun, *_: Any) -> None:
     form.fill(asked, its_prompt if draft is None else draft, unrun.model_dump(exclude_none=True))
 
 
-def _read() -> tuple[str | None, Unrun]:
+def _read_draft() -> tuple[str | None, Unrun]:
     asked = _asked()
     draft = form.typed() if form.typed() != (asked.prompt if asked else "") else None
     try:
@@ -129,7 +129,7 @@ def _read() -> tuple[str | None, Unrun]:
 FORM = Join(
     (Field(ExploreView, "draft"), Field(ExploreView, "unrun")),
     _put,
-    _read,
+    _read_draft,
     shown=(
         *(Field(Shared, name) for name in sorted(ASKED)),
         *(Field(ExploreView, name) for name in ("answer", "threshold")),

@@ -47,11 +47,13 @@ def place(result: Exploration, cell: Cell) -> str:
 def heading(result: Exploration, score: Score) -> str:
     """Where the score is largest among the answer's words that carry content, in a sentence; of an answer whose truth
     is known, that too."""
-    found = _finding(result, score)
+    finding = _finding(result, score)
     if result.truth is None:
-        return found
+        return finding
     lead = {"right": "A right answer", "wrong": "An invented answer", "uncertain": "An unsure answer"}
-    return f"{lead[result.truth.verdict]}: {found.replace('Layer', 'layer', 1) if found[:5] == 'Layer' else found}"
+    return (
+        f"{lead[result.truth.verdict]}: {finding.replace('Layer', 'layer', 1) if finding[:5] == 'Layer' else finding}"
+    )
 
 
 def _finding(result: Exploration, score: Score) -> str:

@@ -42,7 +42,7 @@ class Refused:
     error: HNeuronsError
 
 
-def draw() -> None:
+def draw_answers() -> None:
     """Choose a run, look at its answers, change verdicts, make the probe again."""
     try:
         runs = [run for run in session.client().runs.list() if run.sampled]
@@ -64,16 +64,16 @@ def draw() -> None:
     names = [run.name for run in runs]
     row = st.container(horizontal=True, vertical_alignment="bottom")
     name = row.selectbox("Run", names, key="answers.run", width=300)
-    run = next(one for one in runs if one.name == name)
+    run = next(candidate for candidate in runs if candidate.name == name)
     pages = -(-run.sampled // PAGE)
     page = int(row.number_input(f"Part, 1 to {pages}", 1, pages, 1, key="answers.page", width=140))
     only = row.pills("Only", VERDICTS, selection_mode="multi", key="answers.only")
     try:
-        found = session.client().runs.answers(run.name, PAGE, (page - 1) * PAGE)
+        answers = session.client().runs.answers(run.name, PAGE, (page - 1) * PAGE)
     except HNeuronsError as error:
         jobs.shown_error(error)
         return
-    shown = [one for one in found if not only or one.verdict in only]
+    shown = [candidate for candidate in answers if not only or candidate.verdict in only]
     if shown:
         _table(run, shown, f"{page}-{'-'.join(only or ())}")
     else:
@@ -85,30 +85,30 @@ def _table(run: RunView, shown: list[AnswerView], part: str) -> None:
     refused: dict[Cell, Refused] = st.session_state.setdefault(_REFUSED, {})
     rows = pd.DataFrame(
         {
-            "question": [one.text for one in shown],
-            "known answer": [" | ".join(one.answers[:4]) for one in shown],
-            "the model’s answer": [one.response for one in shown],
-            "greedy": [one.greedy for one in shown],
-            "times": [one.count for one in shown],
-            _VERDICT: [_standing(refused, _cell(run, one, _VERDICT), one.verdict) for one in shown],
-            _WORDS: [_standing(refused, _cell(run, one, _WORDS), one.words) for one in shown],
-            "by a person": [one.overruled or one.marked for one in shown],
-            "by the rules": [one.rules for one in shown],
+            "question": [answer.text for answer in shown],
+            "known answer": [" | ".join(answer.answers[:4]) for answer in shown],
+            "the model’s answer": [answer.response for answer in shown],
+            "greedy": [answer.greedy for answer in shown],
+            "times": [answer.count for answer in shown],
+            _VERDICT: [_standing(refused, _cell(run, answer, _VERDICT), answer.verdict) for answer in shown],
+            _WORDS: [_standing(refused, _cell(run, answer, _WORDS), answer.words) for answer in shown],
+            "by a person": [answer.overruled or answer.marked for answer in shown],
+            "by the rules": [answer.rules for answer in shown],
         }
     )
-    judged = any(one.judge is not None for one in shown)
+    judged = any(answer.judge is not None for answer in shown)
     if judged:
-        rows["by the LLM"] = [one.judge or "" for one in shown]
-    for one in shown:
+        rows["by the LLM"] = [answer.judge or "" for answer in shown]
+    for answer in shown:
         for column in (_VERDICT, _WORDS):
-            if found := refused.get(_cell(run, one, column)):
-                jobs.shown_error(found.error)
+            if refusal := refused.get(_cell(run, answer, column)):
+                jobs.shown_error(refusal.error)
     # The editor lays its edits over new rows as long as its key is the same: a new key shows the rows as they are.
     key = f"answers-table-{run.name}-{part}-{st.session_state.setdefault(_EDITS, 0)}"
 
     def take() -> None:
-        told = keep(run, shown, st.session_state[key].get("edited_rows", {}))
-        every = {**st.session_state[_REFUSED], **told}
+        outcomes = keep(run, shown, st.session_state[key].get("edited_rows", {}))
+        every = {**st.session_state[_REFUSED], **outcomes}
         st.session_state[_REFUSED] = {cell: why for cell, why in every.items() if why is not None}
         st.session_state[_EDITS] += 1
 
@@ -128,38 +128,38 @@ def _table(run: RunView, shown: list[AnswerView], part: str) -> None:
             "by the rules": st.column_config.TextColumn(width=96),
         },
     )  # fmt: skip
-    decided = sum(one.overruled or one.marked for one in shown)
+    decided = sum(answer.overruled or answer.marked for answer in shown)
     st.markdown(muted(f"{len(shown)} answers shown, {decided} of them decided by a person."))
 
 
-def _cell(run: RunView, one: AnswerView, column: str) -> Cell:
-    return run.name, one.question, one.response, column
+def _cell(run: RunView, answer: AnswerView, column: str) -> Cell:
+    return run.name, answer.question, answer.response, column
 
 
-def _standing(refused: Mapping[Cell, Refused], cell: Cell, held: str) -> str:
-    return refused[cell].typed if cell in refused else held
+def _standing(refused: Mapping[Cell, Refused], cell: Cell, stored: str) -> str:
+    return refused[cell].typed if cell in refused else stored
 
 
 def keep(run: RunView, shown: Sequence[AnswerView], rows: Edited) -> dict[Cell, Refused | None]:
     """Keep what was changed in the table; for each changed cell why it was refused, None where it was not."""
-    told: dict[Cell, Refused | None] = {}
+    outcomes: dict[Cell, Refused | None] = {}
     for place, cells in rows.items():
         if not 0 <= int(place) < len(shown):
             continue
-        one = shown[int(place)]
+        answer = shown[int(place)]
         for column in (_VERDICT, _WORDS):
             if column in cells:
-                told[_cell(run, one, column)] = _keep(run, one, column, str(cells[column] or ""))
-    return told
+                outcomes[_cell(run, answer, column)] = _keep(run, answer, column, str(cells[column] or ""))
+    return outcomes
 
 
-def _keep(run: RunView, one: AnswerView, column: str, typed: str) -> Refused | None:
+def _keep(run: RunView, answer: AnswerView, column: str, typed: str) -> Refused | None:
     verdict = next((known for known in VERDICTS if known == typed), None)
     try:
         if column == _WORDS:
-            session.client().runs.mark_words(run.name, one.question, one.response, typed)
+            session.client().runs.mark_words(run.name, answer.question, answer.response, typed)
         elif verdict is not None:
-            session.client().runs.overrule(run.name, one.question, one.response, verdict)
+            session.client().runs.overrule(run.name, answer.question, answer.response, verdict)
     except HNeuronsError as error:
         return Refused(typed, error)
     return None

@@ -15,8 +15,8 @@ from backend.types.probe import Probe
 def picked(key: str) -> Any:
     """What the point clicked in the chart of `key` carries; None where none is."""
     points = st.session_state[key]["selection"]["points"]
-    found = points[0].get("customdata") if points else None
-    return found[0] if isinstance(found, list) else found
+    data = points[0].get("customdata") if points else None
+    return data[0] if isinstance(data, list) else data
 
 
 def figure(key: str, chart: go.Figure, probe: Probe, title: str, alt: str, table: pd.DataFrame, **extra: Any) -> None:

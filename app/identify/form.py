@@ -104,7 +104,7 @@ def _gone() -> str | None:
     if run is None or _PUT in st.session_state:
         return None
     with suppress(HNeuronsError):
-        if all(one.name != run.name for one in session.client().runs.list()):
+        if all(other.name != run.name for other in session.client().runs.list()):
             # What was typed last stands in the fields, and not in the view yet.
             joins.keep((FORM,))
             session.change(IdentifyView, changing=None)
@@ -120,11 +120,11 @@ def _is_drawn(name: str) -> bool:
 
 
 def _run_called(name: str) -> RunView | None:
-    found = next((run for run in session.client().runs.list() if run.name == name), None)
-    if found is None:
+    named = next((run for run in session.client().runs.list() if run.name == name), None)
+    if named is None:
         session.note(f"There is no run {name} here that could be changed.")
         session.change(IdentifyView, changing=None)
-    return found
+    return named
 
 
 def close_form() -> None:
@@ -157,19 +157,19 @@ def _put(form: TrainForm | None, changing: str | None) -> None:
     st.session_state[_PUT] = True
 
 
-def _read() -> tuple[TrainForm | None]:
-    held, run = _held(), st.session_state.get(_CHANGED)
+def _read_form() -> tuple[TrainForm | None]:
+    kept, run = _held(), st.session_state.get(_CHANGED)
     begun = TrainForm() if run is None else begun_with(run)
     said = before = session.view(IdentifyView).form or begun
     for name in TrainForm.model_fields:
         # Start says what is wrong with a field; until then the address has what was right before.
         with suppress(ValidationError):
-            value = held.get(f"train.{name}", getattr(before, name))
+            value = kept.get(f"train.{name}", getattr(before, name))
             said = said.model_copy(update={name: getattr(TrainForm.model_validate({name: value}), name)})
     return (None if said == begun else said,)
 
 
-FORM = Join((Field(IdentifyView, "form"),), _put, _read, shown=(Field(IdentifyView, "changing"),))
+FORM = Join((Field(IdentifyView, "form"),), _put, _read_form, shown=(Field(IdentifyView, "changing"),))
 """The form's fields."""
 
 
@@ -188,7 +188,7 @@ def begun_with(run: RunView) -> TrainForm:
         temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p,
         max_new_tokens=sampling.max_new_tokens, labels=training.labels, choice=training.choice,
         c=TrainForm().c if training.c is None else training.c, words=plan.words,
-        filter=next((name for name, one in CONSISTENCIES.items() if one == plan.filter), OWN),
+        filter=next((name for name, rule in CONSISTENCIES.items() if rule == plan.filter), OWN),
         right=plan.filter.right, wrong=plan.filter.wrong, greedy=plan.filter.greedy,
         pooling=plan.rule.pooling, position=plan.rule.position, seed=plan.seed, judge=judge.model if judge else "",
         judging="decides" if judge is None or judge.decides else "compares",

@@ -26,7 +26,7 @@ from backend.types.probe import Probe
 from backend.types.report import Report
 
 
-def draw(probe: Probe, card: Report) -> None:
+def draw_details(probe: Probe, card: Report) -> None:
     """The part that is chosen."""
     names = ["Confounds", "C path", "Otherwise", "ROC and chances", "Layers", "All neurons", "How it was made"]
     shown = st.segmented_control(
@@ -56,9 +56,9 @@ def _confounds(probe: Probe, card: Report) -> None:
     ]
     table = pd.DataFrame(
         [
-            {"the probe's AUROC on": name, "AUROC": interval(told), "answers": told.n}
-            for name, told in rows
-            if told is not None
+            {"the probe's AUROC on": name, "AUROC": interval(note), "answers": note.n}
+            for name, note in rows
+            if note is not None
         ]
     )
     st.dataframe(table, hide_index=True, key="confounds-table", alt="The probe's AUROC on harder comparisons")
@@ -73,7 +73,7 @@ def _path(probe: Probe, card: Report) -> None:
             "AUROC, stability and number of H-neurons for each C.", probe_neurons.path_shown(card),
             csv=probe_neurons.path_table(card), on_select=lambda: None, chart_key=key)  # fmt: skip
     c = picked(key) if key in st.session_state else None
-    point = next((one for one in card.path if one.c == c), None)
+    point = next((candidate for candidate in card.path if candidate.c == c), None)
     if point is not None and probe.model is not None:
         st.markdown(
             f"At C = {short(point.c)}: **{counted(point.positive, 'H-neuron')}** and "
@@ -87,7 +87,7 @@ def _at_c(probe: Probe, c: float) -> None:
     """The probe at another C of its path: made from the same answers, under a name of its own."""
     name = f"{probe.name}-c{c:g}"[:64]
     line = st.container(horizontal=True, vertical_alignment="center")
-    made = any(one.name == name for one in shelf.probes())
+    made = any(listed.name == name for listed in shelf.probes())
     if made and line.button("Open the probe with this C", icon=":material/open_in_new:", key=f"open-c{c:g}"):
         session.change(Shared, probe=name, card=None)
         st.rerun()
@@ -126,15 +126,15 @@ def _otherwise(probe: Probe, card: Report) -> None:
     table = pd.DataFrame(
         [
             {
-                "changed": one.name,
-                "answers": one.items,
-                "held out": one.auroc.n if one.auroc else None,
-                "H-neurons": one.positive if one.auroc else None,
-                "AUROC": interval(one.auroc) if one.auroc else one.note,
-                "within one relation": interval(one.within) if one.within else "",
-                "shared with the probe": None if one.overlap is None else percent(one.overlap),
+                "changed": variation.name,
+                "answers": variation.items,
+                "held out": variation.auroc.n if variation.auroc else None,
+                "H-neurons": variation.positive if variation.auroc else None,
+                "AUROC": interval(variation.auroc) if variation.auroc else variation.note,
+                "within one relation": interval(variation.within) if variation.within else "",
+                "shared with the probe": None if variation.overlap is None else percent(variation.overlap),
             }
-            for one in card.variations
+            for variation in card.variations
         ]
     )
     if table.empty:
@@ -177,7 +177,7 @@ def _made(probe: Probe, card: Report) -> None:
     frame.heading("How it was made", None)
     if probe.command:
         st.code(probe.command, language=None, wrap_lines=True)
-    told = {
+    facts = {
         "model": probe.model.name if probe.model else "",
         "fingerprint": probe.model.fingerprint if probe.model else "",
         "questions (SHA-256)": probe.questions,
@@ -189,7 +189,7 @@ def _made(probe: Probe, card: Report) -> None:
     }
     for sentence in words.agreements(card):
         st.markdown(f"- {text.markdown(sentence)}")
-    table = pd.DataFrame([{"what": key, "value": str(value)} for key, value in told.items()])
+    table = pd.DataFrame([{"what": key, "value": str(value)} for key, value in facts.items()])
     st.dataframe(table, hide_index=True, key="made-table", alt="What the probe was made from")
     if probe.plan is not None:
         with st.expander("The whole plan", key="whole-plan"):

@@ -26,21 +26,21 @@ def page() -> None:
     probe = shelf.in_use()
     room = session.view(IdentifyView).room
     _head(probe, room)
-    told = st.container()
+    head = st.container()
     with st.container():
         model_status.waiting()
     if room == "train":
-        train.draw(probe)
+        train.draw_training(probe)
     elif room == "answers":
-        answers.draw()
+        answers.draw_answers()
     elif room == "probes":
-        probes.draw(probe)
+        probes.draw_comparison(probe)
     elif probe is not None:
-        report.draw(probe)
+        report.draw_report(probe)
     else:
         _none()
     # Last, and above: a room finds out too what of a link is not here.
-    with told:
+    with head:
         frame.notes(*session.link_notes(), shelf.missing())
     runs.asked_to_delete()
     address.close("identify")
@@ -77,7 +77,7 @@ def _rooms(room: Room) -> None:
 
 def _which(probe: Probe, line: st.delta_generator.DeltaGenerator) -> None:
     """The probes that are here, where there is more than one."""
-    names = [one.name for one in shelf.probes()]
+    names = [listed.name for listed in shelf.probes()]
     if len(names) < 2:
         return
     key = f"which-{probe.name}-{len(names)}"

@@ -21,7 +21,7 @@ from backend.types.numbers import fixed, short
 from backend.types.probe import Probe
 
 
-def draw(probe: Probe | None) -> None:
+def draw_comparison(probe: Probe | None) -> None:
     """Comparison on the left, import on the right."""
     left, right = st.columns([5, 3], gap="medium")
     with left:
@@ -36,21 +36,21 @@ def _compared(probe: Probe | None) -> None:
     if not here:
         st.markdown(muted("There is no probe here yet."))
         return
-    names = [one.name for one in here]
+    names = [left.name for left in here]
     first = names.index(probe.name) if probe is not None and probe.name in names else 0
     columns = st.columns(2, gap="small")
     picked = [
         columns[place].selectbox(label, names, index=index, key=f"pair-{place}-{len(names)}")
         for place, (label, index) in enumerate((("One", first), ("Other", (first + 1) % len(names))))
     ]
-    pair = [shelf.read(next(one for one in here if one.name == name)) for name in picked]
-    one, other = pair
-    if one is None or other is None:
+    pair = [shelf.read(next(left for left in here if left.name == name)) for name in picked]
+    left, right = pair
+    if left is None or right is None:
         return
     if picked[0] == picked[1]:
         st.markdown(muted("Both are the same probe. Train another, or take one from a file, to compare."))
-    st.dataframe(table(one, other), hide_index=True, height="content", key="pair-table", alt="Two probes side by side")
-    st.markdown(text.markdown(shared(one, other)))
+    st.dataframe(table(left, right), hide_index=True, height="content", key="pair-table", alt="Two probes side by side")
+    st.markdown(text.markdown(shared(left, right)))
     chosen = next(summary for summary in here if summary.name == picked[1])
     if not chosen.ships and st.button(
         f"Delete {text.markdown(chosen.name)}", icon=":material/delete:", key="delete-probe"
@@ -59,10 +59,10 @@ def _compared(probe: Probe | None) -> None:
         st.rerun()
 
 
-def table(one: Probe, other: Probe) -> pd.DataFrame:
+def table(left: Probe, right: Probe) -> pd.DataFrame:
     """Their figures in two columns."""
     rows: list[tuple[str, str, str]] = []
-    for name, told in (
+    for name, value in (
         ("model", lambda p: p.model.name if p.model else p.said.name or "not said"),
         ("H-neurons", lambda p: str(len(p.h_neurons))),
         ("negative weights", lambda p: str(len(p.against))),
@@ -76,20 +76,20 @@ def table(one: Probe, other: Probe) -> pd.DataFrame:
         ("read at", lambda p: f"{p.rule.position} position"),
         ("from", lambda p: p.imported or p.made[:10]),
     ):
-        rows.append((name, told(one), told(other)))
-    return pd.DataFrame(rows, columns=["", f"{one.name}", f"{other.name} " if one.name == other.name else other.name])
+        rows.append((name, value(left), value(right)))
+    return pd.DataFrame(rows, columns=["", f"{left.name}", f"{right.name} " if left.name == right.name else right.name])
 
 
-def _auroc(told: Estimate | None) -> str:
-    return "not judged here" if told is None else f"{interval(told)}, n = {told.n}"
+def _auroc(estimate: Estimate | None) -> str:
+    return "not judged here" if estimate is None else f"{interval(estimate)}, n = {estimate.n}"
 
 
-def shared(one: Probe, other: Probe) -> str:
+def shared(left: Probe, right: Probe) -> str:
     """How many neurons both have, in a sentence."""
-    if one.model is None or other.model is None or one.model.fingerprint != other.model.fingerprint:
+    if left.model is None or right.model is None or left.model.fingerprint != right.model.fingerprint:
         return "They are of different models, so no neuron can be shared."
-    both = set(one.h_neurons) & set(other.h_neurons)
-    every = set(one.h_neurons) | set(other.h_neurons)
+    both = set(left.h_neurons) & set(right.h_neurons)
+    every = set(left.h_neurons) | set(right.h_neurons)
     first = ", ".join(map(str, sorted(both)[:8]))
     names = f": {first}{f' and {len(both) - 8} more' if len(both) > 8 else ''}" if both else ""
     return f"They share {len(both)} of {len(every)} H-neurons{names}."

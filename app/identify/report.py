@@ -21,7 +21,7 @@ from backend.types.probe import Probe
 from backend.types.report import Report
 
 
-def draw(probe: Probe) -> None:
+def draw_report(probe: Probe) -> None:
     """The whole card, or what is known of an imported probe."""
     if (mark := words.forced(probe)) is not None:
         st.warning(text.markdown(mark), icon=":material/warning:")
@@ -43,7 +43,7 @@ def draw(probe: Probe) -> None:
     _opened(probe)
     if card.effects:
         _effects(probe, card)
-    more.draw(probe, card)
+    more.draw_details(probe, card)
 
 
 def _imported(probe: Probe) -> None:
@@ -76,12 +76,12 @@ def _metrics(probe: Probe, card: Report) -> None:
         ),
     ]
     if rival is not None:
-        told = rival.better
+        verdict = rival.better
         cells.append(
             (
                 "H-neurons better than random by",
-                signed(told.value),
-                f"95 % {fixed(told.low)} to {fixed(told.high)}, {counted(len(rival.draws), 'draw')}",
+                signed(verdict.value),
+                f"95 % {fixed(verdict.low)} to {fixed(verdict.high)}, {counted(len(rival.draws), 'draw')}",
             )
         )
     for column, (label, value, note) in zip(st.columns(len(cells), gap="small"), cells, strict=True):
@@ -142,10 +142,10 @@ def _effects(probe: Probe, card: Report) -> None:
         "Share of", list(SHARES), default="right_kept", required=True, format_func=lambda name: SHARES[name],
         key="effects-share", label_visibility="collapsed",
     )  # fmt: skip
-    one = card.effects[0]
+    first = card.effects[0]
     twins = max((e.sets for e in card.effects if e.arm == "random twin"), default=0)
     note = (
-        f"{counted(one.changed.n, 'held-out question')}, answered greedily; "
+        f"{counted(first.changed.n, 'held-out question')}, answered greedily; "
         f"{counted(len(probe.h_neurons), 'H-neuron')}, twins "
         f"of {counted(twins, 'draw')}, 95 % intervals"
     )

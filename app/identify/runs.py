@@ -39,7 +39,7 @@ def start(request: IdentifyRequest) -> None:
 
 
 @st.fragment(run_every=POLL_SECONDS)
-def draw(changed: RunView | None) -> None:
+def draw_runs(changed: RunView | None) -> None:
     """Every run with how far it is. Drawn again each second while the page is open.
 
     Args:
@@ -85,8 +85,8 @@ def _run(run: RunView, job: str | None) -> None:
         if going:
             return
         _standing(run, seen)
-        told = f"{run.questions:,} questions, {run.sampled:,} answered in samples"
-        st.markdown(muted(told + ("" if run.done else ", not finished")))
+        sentence = f"{run.questions:,} questions, {run.sampled:,} answered in samples"
+        st.markdown(muted(sentence + ("" if run.done else ", not finished")))
         _actions(run)
 
 
@@ -150,7 +150,7 @@ def _delete(name: str) -> None:
         st.session_state[FAILED] = error
         return
     mine = st.session_state.get(_JOBS, {})
-    st.session_state[_JOBS] = {held: job for held, job in mine.items() if held != name}
+    st.session_state[_JOBS] = {other: job for other, job in mine.items() if other != name}
     shelf.probes(fresh=True)
     if session.view(Shared).probe == name:
         session.change(Shared, probe=None, card=None)
@@ -174,8 +174,10 @@ def just_started() -> None:
         head = st.container()
         seen = _seen(job)
         going = progress(name, seen, "started")
-        told = f"{going}; it also stands among the runs." if going else "is no longer running: see it among the runs."
-        head.markdown(f"**{text.markdown(name)}** {muted(told)}")
+        sentence = (
+            f"{going}; it also stands among the runs." if going else "is no longer running: see it among the runs."
+        )
+        head.markdown(f"**{text.markdown(name)}** {muted(sentence)}")
         if not going:
             _ended(seen)
 

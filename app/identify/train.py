@@ -32,7 +32,7 @@ _READ = "train:read"
 """The file that was read last: what was asked of it, and its questions or why there are none."""
 
 
-def draw(probe: Probe | None) -> None:
+def draw_training(probe: Probe | None) -> None:
     """The form on the left, the runs on the right."""
     left, right = st.columns([5, 4], gap="medium")
     with left:
@@ -43,7 +43,7 @@ def draw(probe: Probe | None) -> None:
             "A run keeps every batch that is done: it can be stopped, and goes on where it was, on this page or with "
             "`hneurons identify resume NAME`. Other questions are answered between its batches.",
         )
-        runs.draw(changed)
+        runs.draw_runs(changed)
 
 
 def _form() -> RunView | None:
@@ -152,36 +152,40 @@ def _uploaded() -> tuple[Question, ...]:
         return _held_file()
     # Without a limit nothing is drawn, and a file need not be read again for another seed.
     asked = (file.file_id, limit, int(st.session_state.get("train.seed", 0)) if limit else 0)
-    held = st.session_state.get(_READ)
-    if held is None or held[0] != asked:
-        held = st.session_state[_READ] = (asked, _questions_in(file.getvalue(), file.name, limit, asked[2]), file.name)
-    return _shown_file(held[1])
+    read_before = st.session_state.get(_READ)
+    if read_before is None or read_before[0] != asked:
+        read_before = st.session_state[_READ] = (
+            asked,
+            _questions_in(file.getvalue(), file.name, limit, asked[2]),
+            file.name,
+        )
+    return _shown_file(read_before[1])
 
 
 def _held_file() -> tuple[Question, ...]:
     """The file that was read before this page was left: the browser has let it go, its questions are here."""
-    held = st.session_state.get(_READ)
-    if held is None or isinstance(held[1], HNeuronsError):
+    read_before = st.session_state.get(_READ)
+    if read_before is None or isinstance(read_before[1], HNeuronsError):
         return ()
     row = st.container(horizontal=True, vertical_alignment="center")
-    row.markdown(f"Read before: **{text.markdown(held[2])}**", width="content")
+    row.markdown(f"Read before: **{text.markdown(read_before[2])}**", width="content")
     if row.button("Let it go", key="train.let_go"):
         st.session_state.pop(_READ)
         st.rerun()
-    return _shown_file(held[1])
+    return _shown_file(read_before[1])
 
 
 def _shown_file(read: ReadQuestions | HNeuronsError) -> tuple[Question, ...]:
     if isinstance(read, HNeuronsError):
         jobs.shown_error(read)
         return ()
-    found = read.questions
-    kinds = len({question.relation for question in found})
-    st.markdown(f"{len(found):,} questions of {kinds} {'kind' if kinds == 1 else 'kinds'}. The first:")
-    st.html(text.block(f"{found[0].text}  →  {' | '.join(found[0].answers[:4])}"))
+    questions = read.questions
+    kinds = len({question.relation for question in questions})
+    st.markdown(f"{len(questions):,} questions of {kinds} {'kind' if kinds == 1 else 'kinds'}. The first:")
+    st.html(text.block(f"{questions[0].text}  →  {' | '.join(questions[0].answers[:4])}"))
     if read.left_out:
         st.markdown(muted(read.left_out))
-    return found
+    return questions
 
 
 def _questions_in(payload: bytes, name: str, limit: int | None, seed: int) -> ReadQuestions | HNeuronsError:
@@ -198,12 +202,12 @@ def _settings() -> None:
             "Behind every question", key="train.suffix", max_chars=500,
             help="The authors' instruction. It is part of the prompt that every figure belongs to.",
         )  # fmt: skip
-        one, two, three, four, five = st.columns(5)
-        one.number_input("Samples", 1, 100, key="train.samples")
-        two.number_input("Temperature", 0.01, 5.0, step=0.1, key="train.temperature", format="%g")
-        three.number_input("Top-k", 0, 1000, key="train.top_k", help="0 takes every token")
-        four.number_input("Top-p", 0.0, 1.0, step=0.05, key="train.top_p", format="%g")
-        five.number_input("Tokens", 1, 512, key="train.max_new_tokens", help="The longest answer, in tokens")
+        first, second, third, fourth, fifth = st.columns(5)
+        first.number_input("Samples", 1, 100, key="train.samples")
+        second.number_input("Temperature", 0.01, 5.0, step=0.1, key="train.temperature", format="%g")
+        third.number_input("Top-k", 0, 1000, key="train.top_k", help="0 takes every token")
+        fourth.number_input("Top-p", 0.0, 1.0, step=0.05, key="train.top_p", format="%g")
+        fifth.number_input("Tokens", 1, 512, key="train.max_new_tokens", help="The longest answer, in tokens")
         named = st.selectbox(
             "Which questions are kept", FILTERS, key="train.filter",
             help="How many samples must agree. A small model agrees with itself in 10 of 10 hardly ever when it is "
@@ -300,10 +304,10 @@ def _start(own: tuple[Question, ...] | None, size: Size, changed: RunView | None
         again = changed is not None and changed.name == name
         if not again and any(run.name == name for run in session.client().runs.list()):
             raise BadInput(f"There is a run {name} already", "it has its own questions", "choose another name")
-        if not again and any(one.name == name for one in shelf.probes(fresh=True)):
+        if not again and any(probe.name == name for probe in shelf.probes(fresh=True)):
             raise BadInput(f"There is a probe {name} already", "the run would write over it", "choose another name")
-        held = state.get(_READ)
-        read = file.name if file is not None else held[2] if held is not None else ""
+        read_before = state.get(_READ)
+        read = file.name if file is not None else read_before[2] if read_before is not None else ""
         request = IdentifyRequest(
             name=name, plan=plan(read if own else "", size, changed), questions=own or (),
             answers_of=None if changed is None or again else changed.name, command="made on the page Identify",

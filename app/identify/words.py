@@ -77,7 +77,7 @@ def heading(probe: Probe) -> str:
     alone = f"{count} {noun} by {'itself' if is_one else 'themselves'}"
     if score.low <= 0.5:
         return f"{alone} {'does' if is_one else 'do'} not tell wrong answers from right ones"
-    rival = max(card.baselines, key=lambda one: one.auroc.value, default=None)
+    rival = max(card.baselines, key=lambda baseline: baseline.auroc.value, default=None)
     if rival is not None and rival.auroc.value >= score.value:
         name = PLURAL.get(rival.name, f"{rival.name} does")
         return f"{alone} {'tells' if is_one else 'tell'} wrong answers from right ones no better than {name}"
@@ -87,31 +87,37 @@ def heading(probe: Probe) -> str:
 
 def worth(probe: Probe) -> str:
     """What the finding is worth, under it."""
-    told = f"Report card of {probe.name}, made on {probe.model.name}." if probe.model else f"From {probe.imported}."
-    return f"{told} A probe is a weighted sum of a few neurons’ CETT; the grey rows say how far one gets without it."
+    sentences = (
+        f"Report card of {probe.name}, made on {probe.model.name}." if probe.model else f"From {probe.imported}."
+    )
+    return (
+        f"{sentences} A probe is a weighted sum of a few neurons’ CETT; the grey rows say how far one gets without it."
+    )
 
 
 def better(card: Report) -> RandomSets | None:
     """The random sets that the headline compares with: of the same layers."""
-    return next((one for one in card.random if one.kind == "layer"), None)
+    return next((rival for rival in card.random if rival.kind == "layer"), None)
 
 
 def verdicts(card: Report, c: float | None) -> list[str]:
     """What a reader should carry away, the worst first; `c` is the probe's."""
-    told = []
+    sentences = []
     probe = card.scores.auroc.value
-    rivals = [(one.auroc.value, one.name) for one in card.baselines] + [(card.all_neurons.value, "all neurons, L2")]
+    rivals = [(baseline.auroc.value, baseline.name) for baseline in card.baselines] + [
+        (card.all_neurons.value, "all neurons, L2")
+    ]
     stronger = [name for value, name in sorted(rivals, reverse=True) if value >= probe]
     if stronger:
-        told.append(f"As good or better without choosing neurons: {', '.join(stronger)}.")
+        sentences.append(f"As good or better without choosing neurons: {', '.join(stronger)}.")
     if card.adds.low <= 0 <= card.adds.high:
-        told.append("Beside the simple scores the probe adds nothing that could be told from chance.")
+        sentences.append("Beside the simple scores the probe adds nothing that could be told from chance.")
     else:
-        told.append(f"Beside the simple scores the probe adds {signed(card.adds.value, 3)} AUROC.")
+        sentences.append(f"Beside the simple scores the probe adds {signed(card.adds.value, 3)} AUROC.")
     if card.length_correlation is not None:
-        told.append(f"The score goes with the answer's length: Spearman {signed(card.length_correlation)}.")
+        sentences.append(f"The score goes with the answer's length: Spearman {signed(card.length_correlation)}.")
     if card.unseen is not None:
-        told.append(
+        sentences.append(
             f"Of {counted(card.test_items, 'held-out answer')} {card.unseen.n} share neither subject nor words with a "
             f"training answer; on them the AUROC is {fixed(card.unseen.value)} ({fixed(card.unseen.low)} to "
             f"{fixed(card.unseen.high)})."
@@ -119,19 +125,20 @@ def verdicts(card: Report, c: float | None) -> list[str]:
     point = next((point for point in card.path if point.c == c), None)
     if point is not None:
         shared = f"{percent(point.stability)} of their H-neurons"
-        told.append(f"Two fits of the cross-validation share {shared} on average.")
-    return told
+        sentences.append(f"Two fits of the cross-validation share {shared} on average.")
+    return sentences
 
 
 def agreements(card: Report) -> list[str]:
     """How the judges of the answers agree."""
     return [
-        f"{one.one.capitalize()} and {one.other} gave {percent(one.share.value)} of {one.share.n:,} answers the "
-        f"same verdict (95 % {per_cent(one.share.low)} to {per_cent(one.share.high)}"
-        + ("" if one.kappa is None else f"; Cohen’s kappa {fixed(one.kappa)}")
-        + (f"; {counted(one.unread, 'reply', 'replies')} held no verdict" if one.unread else "")
+        f"{agreement.one.capitalize()} and {agreement.other} gave {percent(agreement.share.value)} of "
+        f"{agreement.share.n:,} answers the same verdict "
+        f"(95 % {per_cent(agreement.share.low)} to {per_cent(agreement.share.high)}"
+        + ("" if agreement.kappa is None else f"; Cohen’s kappa {fixed(agreement.kappa)}")
+        + (f"; {counted(agreement.unread, 'reply', 'replies')} held no verdict" if agreement.unread else "")
         + ")."
-        for one in card.agreement
+        for agreement in card.agreement
     ]
 
 

@@ -43,8 +43,8 @@ def headline(status: ModelStatus) -> str:
     name = status.name or "The model"
     if status.state == "ready" and status.info is not None:
         return f"{status.info.name} is loaded: {status.info.n_neurons:,} neurons in {status.info.n_layers} layers"
-    told = {"loading": f"{name} is loading", "failed": f"{name} could not be loaded"}
-    return told.get(status.state, "No model is loaded")
+    headings = {"loading": f"{name} is loading", "failed": f"{name} could not be loaded"}
+    return headings.get(status.state, "No model is loaded")
 
 
 def current(status: ModelStatus) -> None:

@@ -32,7 +32,7 @@ def line(result: Exploration, probe: Probe) -> None:
         st.markdown(muted(f"Run the question to see how {probe_words.named(probe)} scores its answer."))
 
 
-def draw(result: Exploration, probe: Probe) -> None:
+def draw_score(result: Exploration, probe: Probe) -> None:
     """Folded: what the score says of this answer, and the line token by token. Nothing where it was not scored."""
     score = result.score
     if score is None:

@@ -46,10 +46,10 @@ def _of_link() -> tuple[str | None, int | None]:
     if shared.decoding.max_new_tokens == Decoding().max_new_tokens:
         return None, None
     try:
-        found = session.client().results.example("compare")
+        example = session.client().results.example("compare")
     except HNeuronsError:
         return None, None
-    if not isinstance(found, Comparison):
+    if not isinstance(example, Comparison):
         return None, None
-    told = found.request.prompt, found.request.decoding.max_new_tokens
-    return told if told == (shared.prompt, shared.decoding.max_new_tokens) else (None, None)
+    asked = example.request.prompt, example.request.decoding.max_new_tokens
+    return asked if asked == (shared.prompt, shared.decoding.max_new_tokens) else (None, None)

@@ -187,6 +187,6 @@ def _file_name(name: str) -> str:
 
 def notes(*sentences: str | None) -> None:
     """What could not be read from a link, or does not fit into one or here: seen, and in nobody's way."""
-    told = [text.markdown(sentence) for sentence in sentences if sentence is not None]
-    if told:
-        st.info("  \n".join(told), icon=":material/link:")
+    sentences_shown = [text.markdown(sentence) for sentence in sentences if sentence is not None]
+    if sentences_shown:
+        st.info("  \n".join(sentences_shown), icon=":material/link:")

@@ -79,10 +79,10 @@ def _pair(event: Any) -> tuple[int, int] | None:
 def _table(result: Exploration, score: Score, places: tuple[int, ...], on_pick: Callable[[Cell], object]) -> None:
     """Layers down, tokens across; a cell picked here is picked in the map, so the keyboard can too."""
     key = f"map-table-{result.request.hash[:12]}-{score}"
-    found = np.flipud(values(result, score)[:, list(places)])
+    figures = np.flipud(values(result, score)[:, list(places)])
     names = [f"{i} {result.tokens[i].shown}" for i in places]
-    layers = list(range(found.shape[0] - 1, -1, -1))
-    table = pd.DataFrame(found, columns=names, index=pd.Index(layers, name="layer"))
+    layers = list(range(figures.shape[0] - 1, -1, -1))
+    table = pd.DataFrame(figures, columns=names, index=pd.Index(layers, name="layer"))
 
     def picked() -> None:
         chosen = st.session_state[key]["selection"]["cells"]

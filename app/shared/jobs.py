@@ -53,18 +53,18 @@ class Progress:
             return replace(self, prompt=event.tokens, plans=event.rows)
         if not isinstance(event, TokenEvent):
             return self
-        held = self.tokens.get(event.row, ())
+        before = self.tokens.get(event.row, ())
         return replace(
             self,
             stage=None,
             fraction=None,
             texts={**self.texts, event.row: event.text},
-            tokens={**self.tokens, event.row: (*held, event.token)},
+            tokens={**self.tokens, event.row: (*before, event.token)},
         )
 
 
 @dataclass(frozen=True)
-class Job:
+class SubmittedJob:
     """A submitted job of this session and what is known of it."""
 
     id: str
@@ -86,11 +86,11 @@ def run_job(verb: Verb, request: Request, wait: float = 0.0) -> None:
     except HNeuronsError as error:
         session.fail(verb, error)
         return
-    st.session_state[_key(verb)] = Job(job, verb, request)
+    st.session_state[_key(verb)] = SubmittedJob(job, verb, request)
     _poll(verb, wait)
 
 
-def running(verb: Verb) -> Job | None:
+def running(verb: Verb) -> SubmittedJob | None:
     """The session's job of `verb` that is not over yet."""
     return st.session_state.get(_key(verb))
 
@@ -157,7 +157,7 @@ def _poll(verb: Verb, wait: float = 0.0) -> bool:
     return over
 
 
-def _status(job: Job, verb: Verb) -> None:
+def _status(job: SubmittedJob, verb: Verb) -> None:
     """Where the run stands, and Stop."""
     row = st.container(horizontal=True, vertical_alignment="center", wrap=False)
     words, fraction = told(job)
@@ -168,7 +168,7 @@ def _status(job: Job, verb: Verb) -> None:
         st.rerun(scope="app")
 
 
-def told(job: Job) -> tuple[str, float]:
+def told(job: SubmittedJob) -> tuple[str, float]:
     """Where a run stands, in words and as a share of the whole: its place in the queue, its stage, or its token."""
     progress = job.progress
     if progress.state == "queued":

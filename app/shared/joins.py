@@ -110,5 +110,5 @@ def keep(joins: Iterable[Join]) -> None:
 
 def _written() -> dict[tuple[Field, ...], tuple[Any, ...]]:
     """What the widgets of each join wrote last."""
-    held: dict[tuple[Field, ...], tuple[Any, ...]] = st.session_state.setdefault(_WRITTEN, {})
-    return held
+    written: dict[tuple[Field, ...], tuple[Any, ...]] = st.session_state.setdefault(_WRITTEN, {})
+    return written

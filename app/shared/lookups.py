@@ -64,5 +64,5 @@ def watch(kind: str, take: Take) -> None:
 
 
 def _jobs(kind: str) -> dict[str, Any]:
-    found: dict[str, Any] = st.session_state.setdefault(f"lookups-{kind}", {})
-    return found
+    jobs: dict[str, Any] = st.session_state.setdefault(f"lookups-{kind}", {})
+    return jobs

@@ -118,7 +118,7 @@ def strip(
         selected: the boxed position.
         on_pick: takes a position that stands in `tokens`.
     """
-    drawn = {one.pos for one in tokens}
+    drawn = {token.pos for token in tokens}
 
     def picked() -> None:
         pos = st.session_state[key].get("picked")
@@ -126,33 +126,33 @@ def strip(
             on_pick(pos)
 
     mount = st.components.v2.component("token_strip", html=_HTML, css=_CSS, js=_JS)
-    data = {"label": label, "chosen": palette.chosen, "tokens": [_button(one, palette, selected) for one in tokens]}
+    data = {"label": label, "chosen": palette.chosen, "tokens": [_button(token, palette, selected) for token in tokens]}
     mount(key=key, data=data, on_picked_change=picked)
 
 
-def _button(one: StripToken, palette: Palette, selected: int | None) -> dict[str, Any]:
-    template = one.token.role == "template"
+def _button(token: StripToken, palette: Palette, selected: int | None) -> dict[str, Any]:
+    template = token.token.role == "template"
     return {
-        "pos": one.pos,
-        "text": text.named(one.token.shown),
-        "title": described(one.token, one.pos),
-        "role": one.token.role,
-        "tint": "transparent" if template else palette.tint(one.share),
-        "colour": palette.muted if template else palette.on_tint(one.share),
-        "selected": one.pos == selected,
+        "pos": token.pos,
+        "text": text.named(token.token.shown),
+        "title": described(token.token, token.pos),
+        "role": token.token.role,
+        "tint": "transparent" if template else palette.tint(token.share),
+        "colour": palette.muted if template else palette.on_tint(token.share),
+        "selected": token.pos == selected,
     }
 
 
 def described(token: TokenInfo, pos: int) -> str:
     """A token in words: place, role, and how likely the model held it."""
-    told = f"token {pos}, {token.role}, id {token.id}"
+    sentence = f"token {pos}, {token.role}, id {token.id}"
     if token.log_prob is not None:
-        told += f"; probability {percent(exp(token.log_prob), 1)}"
+        sentence += f"; probability {percent(exp(token.log_prob), 1)}"
     if token.entropy is not None:
-        told += f", entropy {fixed(token.entropy)} nats"
-    return told
+        sentence += f", entropy {fixed(token.entropy)} nats"
+    return sentence
 
 
 def streaming(tokens: Sequence[TokenInfo], key: str, label: str, palette: Palette) -> None:
     """Tokens that are still coming, untinted."""
-    strip([StripToken(i, one, 0.0) for i, one in enumerate(tokens)], palette, key=key, label=label)
+    strip([StripToken(i, token, 0.0) for i, token in enumerate(tokens)], palette, key=key, label=label)

@@ -32,7 +32,7 @@ def shown_neuron(result: Exploration, cell: Cell) -> NeuronId:
     return picked if picked is not None and picked in result.model.layout else cells.largest(result, cell)
 
 
-def draw(result: Exploration, cell: Cell, probe: Probe | None) -> None:
+def draw_card(result: Exploration, cell: Cell, probe: Probe | None) -> None:
     """The card, or how far it is; `probe` names more neurons whose card can be opened."""
     neuron, picked = shown_neuron(result, cell), session.view(Shared).card
     if picked is not None and picked != neuron:
@@ -69,7 +69,7 @@ def _heading(result: Exploration, cell: Cell, neuron: NeuronId, probe: Probe | N
     row = frame.heading(f"Neuron {neuron}", _HELP, label=None)
     names = result.model.layout.at(cell.layer, result.top_index[cell.layer, cell.pos])
     marked = probe.h_neurons.ids[:50] if probe is not None else ()
-    options = [str(one) for one in dict.fromkeys([neuron, *session.chosen().ids[:50], *names, *marked])]
+    options = [str(option) for option in dict.fromkeys([neuron, *session.chosen().ids[:50], *names, *marked])]
 
     def pick() -> None:
         # A browser may still send the choice of the question before.

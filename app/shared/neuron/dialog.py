@@ -21,38 +21,38 @@ def open_card(neuron: NeuronId, pushes: str) -> None:
     """Show the card of a neuron; `pushes` are the tokens it raises most, where that is known."""
     info = session.status().info
     probe = shelf.of(info) if info is not None else None
-    one = probe.find(neuron) if probe is not None else None
+    weighted = probe.find(neuron) if probe is not None else None
 
     @st.dialog(f"Neuron {neuron}", width="large")
     def card() -> None:
         if pushes:
             st.markdown(f"When it fires it pushes the next token towards {text.markdown(pushes)}.")
-        if probe is not None and one is not None:
-            _known(probe, one)
+        if probe is not None and weighted is not None:
+            _known(probe, weighted)
         else:
             st.markdown(muted("It has no weight in the probe in use." if probe else "No probe of this model is here."))
-        _ways(neuron, in_probe=one is not None)
+        _ways(neuron, in_probe=weighted is not None)
 
     card()
 
 
-def _known(probe: Probe, one: ProbeNeuron) -> None:
-    kind = probe_neuron.kind(one)
+def _known(probe: Probe, weighted: ProbeNeuron) -> None:
+    kind = probe_neuron.kind(weighted)
     frame.heading(f"In the probe “{text.markdown(probe.name)}”: {kind}", probe_neuron.HELP, label=None)
-    probe_neuron.figures(one)
-    probe_neuron.histogram(probe, one)
-    probe_neuron.partners(probe, one)
-    if one.top:
+    probe_neuron.figures(weighted)
+    probe_neuron.histogram(probe, weighted)
+    probe_neuron.partners(probe, weighted)
+    if weighted.top:
         st.markdown("**Where it is strongest**")
         rows = pd.DataFrame(
             {
-                "question": [text.named(item.question) for item in one.top],
-                "answer": [text.named(item.response) for item in one.top],
-                "was": [item.side for item in one.top],
-                "CETT": [item.cett for item in one.top],
+                "question": [text.named(item.question) for item in weighted.top],
+                "answer": [text.named(item.response) for item in weighted.top],
+                "was": [item.side for item in weighted.top],
+                "CETT": [item.cett for item in weighted.top],
             }
         )
-        frame.figures(rows, key=f"card-top-{one.neuron}", alt="Answers where its CETT is largest")
+        frame.figures(rows, key=f"card-top-{weighted.neuron}", alt="Answers where its CETT is largest")
 
 
 def _ways(neuron: NeuronId, *, in_probe: bool) -> None:

@@ -35,92 +35,101 @@ neuron would have done as well.
 
 def foremost(probe: Probe) -> NeuronId | None:
     """The H-neuron that moves the score most."""
-    found = probe.of_sign(1) or probe.of_sign(-1)
-    best = max(found, key=lambda one: abs(one.effect if one.effect is not None else one.weight), default=None)
+    of_one_sign = probe.of_sign(1) or probe.of_sign(-1)
+    best = max(
+        of_one_sign,
+        key=lambda weighted: abs(weighted.effect if weighted.effect is not None else weighted.weight),
+        default=None,
+    )
     return None if best is None else best.neuron
 
 
 def card(probe: Probe, neuron: NeuronId) -> None:
     """The whole card on Identify."""
-    one = probe.find(neuron)
-    if one is None:
+    weighted = probe.find(neuron)
+    if weighted is None:
         return
     with st.container(border=True):
-        row = frame.heading(f"Neuron {neuron}: {kind(one)}", HELP)
+        row = frame.heading(f"Neuron {neuron}: {kind(weighted)}", HELP)
         if row.button("Try it in Compare", icon=":material/compare_arrows:", key=f"try-{neuron}"):
-            _try(one)
-        figures(one)
+            _try(weighted)
+        figures(weighted)
         left, right = st.columns([5, 4], gap="medium")
         with left:
-            _where(probe, one)
+            _where(probe, weighted)
         with right:
-            histogram(probe, one)
-            partners(probe, one)
+            histogram(probe, weighted)
+            partners(probe, weighted)
 
 
-def kind(one: ProbeNeuron) -> str:
+def kind(weighted: ProbeNeuron) -> str:
     """What the sign of its weight makes it."""
-    return "an H-neuron" if one.weight > 0 else "speaks for a right answer"
+    return "an H-neuron" if weighted.weight > 0 else "speaks for a right answer"
 
 
-def figures(one: ProbeNeuron) -> None:
+def figures(weighted: ProbeNeuron) -> None:
     """Its numbers in one line; what an imported probe does not know is left out."""
-    cells = [("Weight", short(one.weight))]
-    if one.effect is not None:
-        cells.append(("Weight × spread", signed(one.effect, 3)))
-    if one.auroc is not None:
-        cells.append(("Alone, AUROC" if one.q is None else f"Alone, AUROC (q {short(one.q, 2)})", fixed(one.auroc)))
-    if one.d is not None:
-        cells.append(("Cohen’s d", signed(one.d)))
-    if one.leave_out is not None:
-        cells.append(("Lost without it", signed(one.leave_out, 3)))
-    if one.frequency is not None:
-        cells.append(("Chosen", percent(one.frequency)))
+    cells = [("Weight", short(weighted.weight))]
+    if weighted.effect is not None:
+        cells.append(("Weight × spread", signed(weighted.effect, 3)))
+    if weighted.auroc is not None:
+        cells.append(
+            (
+                "Alone, AUROC" if weighted.q is None else f"Alone, AUROC (q {short(weighted.q, 2)})",
+                fixed(weighted.auroc),
+            )
+        )
+    if weighted.d is not None:
+        cells.append(("Cohen’s d", signed(weighted.d)))
+    if weighted.leave_out is not None:
+        cells.append(("Lost without it", signed(weighted.leave_out, 3)))
+    if weighted.frequency is not None:
+        cells.append(("Chosen", percent(weighted.frequency)))
     # A long label takes two lines where the columns are narrow: the values stand in one line all the same.
     columns = st.columns(len(cells), gap="small", vertical_alignment="bottom")
     for column, (label, value) in zip(columns, cells, strict=True):
         column.markdown(f"{muted(label)}  \n**{value}**")
 
 
-def histogram(probe: Probe, one: ProbeNeuron) -> None:
+def histogram(probe: Probe, weighted: ProbeNeuron) -> None:
     """Its CETT on right and on wrong answers, where the probe knows it."""
-    if one.histogram is None:
+    if weighted.histogram is None:
         return
     st.markdown("**On right and on wrong answers**")
     frame.figure(
-        probe_histogram.figure(one.histogram, session.palette()), key=f"sides-{one.neuron}".replace(":", "-"),
-        title="Its CETT on right and wrong answers", alt=probe_histogram.alt(one),
-        table=probe_histogram.table(one.histogram), name=f"{probe.name}-{one.neuron}-sides",
+        probe_histogram.figure(weighted.histogram, session.palette()), key=f"sides-{weighted.neuron}".replace(":", "-"),
+        title="Its CETT on right and wrong answers", alt=probe_histogram.alt(weighted),
+        table=probe_histogram.table(weighted.histogram), name=f"{probe.name}-{weighted.neuron}-sides",
     )  # fmt: skip
 
 
-def partners(probe: Probe, one: ProbeNeuron) -> None:
+def partners(probe: Probe, weighted: ProbeNeuron) -> None:
     """The neurons that its CETT goes with, where the probe knows them."""
-    if not one.partners:
+    if not weighted.partners:
         return
-    told = ", ".join(
+    sentence = ", ".join(
         f"{other} {signed(correlation)}{' (in the probe)' if probe.find(other) else ''}"
-        for other, correlation in one.partners
+        for other, correlation in weighted.partners
     )
-    st.markdown(f"**Goes with** {muted('Spearman, all neurons')}  \n{told}")
+    st.markdown(f"**Goes with** {muted('Spearman, all neurons')}  \n{sentence}")
 
 
-def _where(probe: Probe, one: ProbeNeuron) -> None:
+def _where(probe: Probe, weighted: ProbeNeuron) -> None:
     """The items where it is strongest; one of them token by token, with what the neuron pushes."""
-    if not one.top:
+    if not weighted.top:
         return
     st.markdown("**Where it is strongest**")
     place = st.selectbox(
-        "Answer", range(len(one.top)), key=f"top-{one.neuron}", label_visibility="collapsed",
-        format_func=lambda n: _named(one.top[n]),
+        "Answer", range(len(weighted.top)), key=f"top-{weighted.neuron}", label_visibility="collapsed",
+        format_func=lambda n: _named(weighted.top[n]),
     )  # fmt: skip
     loaded = session.status().info
     if loaded is None or probe.model is None or loaded.fingerprint != probe.model.fingerprint:
         st.markdown(muted("Its tokens come when the model that this probe was made on is loaded."))
         return
-    shown = _asked(one, one.top[place])
+    shown = _asked(weighted, weighted.top[place])
     if shown is not None:
-        _strip(one, shown)
+        _strip(weighted, shown)
         _pushes(shown)
 
 
@@ -129,9 +138,9 @@ def _named(item: TopItem) -> str:
     return f"{item.question}  →  {item.response}   ({side}, CETT {short(item.cett)})"
 
 
-def _asked(one: ProbeNeuron, item: TopItem) -> NeuronCard | None:
+def _asked(weighted: ProbeNeuron, item: TopItem) -> NeuronCard | None:
     """The engine's card along that answer: asked for once, shown when it is there."""
-    wanted = NeuronRequest(neuron=one.neuron, text=ExploreRequest(prompt=item.prompt, answer=item.response))
+    wanted = NeuronRequest(neuron=weighted.neuron, text=ExploreRequest(prompt=item.prompt, answer=item.response))
     if not session.answers("neuron", wanted):
         running = jobs.running("neuron")
         if (running is None or running.request != wanted) and st.session_state.get("probe-card-asked") != wanted:
@@ -139,19 +148,19 @@ def _asked(one: ProbeNeuron, item: TopItem) -> NeuronCard | None:
             jobs.run_job("neuron", wanted, wait=0.4)
         jobs.shown_failure("neuron")
         jobs.watch_job("neuron", lambda progress: None)
-    found = session.result("neuron", NeuronCard)
-    return found if found is not None and found.request == wanted else None
+    shown = session.result("neuron", NeuronCard)
+    return shown if shown is not None and shown.request == wanted else None
 
 
-def _strip(one: ProbeNeuron, shown: NeuronCard) -> None:
+def _strip(weighted: ProbeNeuron, shown: NeuronCard) -> None:
     if shown.cett is None:
         return
     places = [place for place, token in enumerate(shown.tokens) if token.role != "template"]
     largest = max((float(shown.cett[place]) for place in places), default=0.0) or 1.0
     tokens = [StripToken(place, shown.tokens[place], float(shown.cett[place]) / largest) for place in places]
     token_strip.strip(
-        tokens, session.palette(), key=f"probe-strip-{one.neuron}-{hash(shown.request.hash)}", selected=None,
-        label=f"CETT of {one.neuron} along the answer", on_pick=lambda pos: None,
+        tokens, session.palette(), key=f"probe-strip-{weighted.neuron}-{hash(shown.request.hash)}", selected=None,
+        label=f"CETT of {weighted.neuron} along the answer", on_pick=lambda pos: None,
     )  # fmt: skip
     st.markdown(muted(f"Tint: its CETT at each token, 0 to {short(largest)}."))
 
@@ -166,12 +175,12 @@ def _pushes(shown: NeuronCard) -> None:
     )  # fmt: skip
 
 
-def _try(one: ProbeNeuron) -> None:
+def _try(weighted: ProbeNeuron) -> None:
     """To Compare with this neuron, asking where it is strongest."""
-    session.change(Shared, neurons=NeuronSet((one.neuron,)))
+    session.change(Shared, neurons=NeuronSet((weighted.neuron,)))
     off: dict[str, Any] = {"draft": {"own": (), "alphas": (0.0,)}}
-    if one.top:
-        session.change(Shared, prompt=one.top[0].prompt)
+    if weighted.top:
+        session.change(Shared, prompt=weighted.top[0].prompt)
         session.change_page("explore", answer=None, draft=None)
         off["typed"] = None
     address.go("compare", **off)
@@ -179,12 +188,12 @@ def _try(one: ProbeNeuron) -> None:
 
 def section(probe: Probe, neuron: NeuronId) -> None:
     """What the probe knows of a neuron, beside its card on Explore; nothing for one without a weight."""
-    one = probe.find(neuron)
-    if one is None:
+    weighted = probe.find(neuron)
+    if weighted is None:
         return
-    row = frame.heading(f"{neuron} in the probe “{text.markdown(probe.name)}”: {kind(one)}", HELP, label=None)
+    row = frame.heading(f"{neuron} in the probe “{text.markdown(probe.name)}”: {kind(weighted)}", HELP, label=None)
     if row.button("Its whole card", key=f"whole-{neuron}", type="tertiary", icon=":material/open_in_new:"):
         session.change(Shared, card=neuron)
         address.go("identify", room="report")
-    figures(one)
-    histogram(probe, one)
+    figures(weighted)
+    histogram(probe, weighted)

@@ -32,13 +32,13 @@ def towards(neurons: Sequence[NeuronId]) -> list[str] | None:
     status = session.status()
     if status.state != "ready" or status.info is None:
         return None
-    held: dict[tuple[str, NeuronId], str] = st.session_state.setdefault(_HELD, {})
+    directions: dict[tuple[str, NeuronId], str] = st.session_state.setdefault(_HELD, {})
     model = status.info.fingerprint
-    if any((model, neuron) not in held for neuron in neurons):
-        _ask(model, [neuron for neuron in neurons if (model, neuron) not in held])
+    if any((model, neuron) not in directions for neuron in neurons):
+        _ask(model, [neuron for neuron in neurons if (model, neuron) not in directions])
         if not lookups.collect(_KIND, _take, wait=FIRST_WAIT):
             lookups.watch(_KIND, _take)
-    return [held.get((model, neuron), "") for neuron in neurons]
+    return [directions.get((model, neuron), "") for neuron in neurons]
 
 
 def _ask(model: str, neurons: Sequence[NeuronId]) -> None:
@@ -49,20 +49,20 @@ def _ask(model: str, neurons: Sequence[NeuronId]) -> None:
         lookups.ask(_KIND, "lens", LensRequest(neurons=asked, top=SHOWN), (model, asked), _take)
 
 
-def _take(about: About, found: Result | None, error: HNeuronsError | None) -> None:
+def _take(about: About, result: Result | None, error: HNeuronsError | None) -> None:
     model, asked = about
     _hold(model, asked, "(not known)" if error is None else f"({error.what})")
-    for one in found.pushed if isinstance(found, Lens) else ():
-        _hold(model, (one.neuron,), _told(one))
+    for pushed in result.pushed if isinstance(result, Lens) else ():
+        _hold(model, (pushed.neuron,), _told(pushed))
 
 
 def _hold(model: str, neurons: Sequence[NeuronId], words: str) -> None:
-    held: dict[tuple[str, NeuronId], str] = st.session_state.setdefault(_HELD, {})
+    directions: dict[tuple[str, NeuronId], str] = st.session_state.setdefault(_HELD, {})
     for neuron in neurons:
-        while len(held) >= MAX_HELD:
-            del held[next(iter(held))]
-        held[model, neuron] = words
+        while len(directions) >= MAX_HELD:
+            del directions[next(iter(directions))]
+        directions[model, neuron] = words
 
 
-def _told(one: Pushed) -> str:
-    return " ".join(named(token.shown) for token in one.promotes[:SHOWN])
+def _told(pushed: Pushed) -> str:
+    return " ".join(named(token.shown) for token in pushed.promotes[:SHOWN])

@@ -29,8 +29,8 @@ _SYNCED, _VERSION = "ranked-synced", "ranked-version"
 
 def table(result: Exploration, cell: Cell, score: Score, probe: Probe | None = None) -> None:
     """Draw the cell's neurons, largest first, those of the probe marked; ticking rows chooses, unticking lets go."""
-    found = cells.ranked(result, cell, score)
-    neurons = [NeuronId.parse(name) for name in found["neuron"]]
+    listed = cells.ranked(result, cell, score)
+    neurons = [NeuronId.parse(name) for name in listed["neuron"]]
     if st.session_state.get(_SYNCED) != session.chosen():
         st.session_state[_VERSION] = st.session_state.get(_VERSION, 0) + 1
         st.session_state[_SYNCED] = session.chosen()
@@ -46,7 +46,7 @@ def table(result: Exploration, cell: Cell, score: Score, probe: Probe | None = N
 
     towards = pushes.towards(neurons)
     names = [f"{_sign(probe, neuron)}{neuron}" for neuron in neurons]
-    drawn, columns = _figures(found)
+    drawn, columns = _figures(listed)
     drawn.insert(0, "Neuron", names)
     if towards is not None:
         drawn.insert(2, "Pushes towards", towards)
@@ -61,8 +61,8 @@ def table(result: Exploration, cell: Cell, score: Score, probe: Probe | None = N
 
 def _sign(probe: Probe | None, neuron: NeuronId) -> str:
     """The mark of a neuron of the probe: up for wrong answers, down for right ones."""
-    one = probe.find(neuron) if probe is not None else None
-    return "" if one is None else ("▲ " if one.weight > 0 else "▼ ")
+    weighted = probe.find(neuron) if probe is not None else None
+    return "" if weighted is None else ("▲ " if weighted.weight > 0 else "▼ ")
 
 
 def _newest(here: NeuronSet, before: list[int], neurons: list[NeuronId]) -> NeuronId | None:
@@ -71,9 +71,9 @@ def _newest(here: NeuronSet, before: list[int], neurons: list[NeuronId]) -> Neur
     return fresh.ids[0] if fresh else session.view(Shared).card
 
 
-def _figures(found: pd.DataFrame) -> tuple[pd.DataFrame, dict[Any, Any]]:
+def _figures(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[Any, Any]]:
     """CETT with bars, and its ratio to the usual; as text where one of them is very near 0. How columns are written."""
-    table = pd.DataFrame({"CETT": found["cett"].astype(float), "× usual": found["usual"].astype(float)})
+    table = pd.DataFrame({"CETT": rows["cett"].astype(float), "× usual": rows["usual"].astype(float)})
     shown, columns = frame.readable(table)
     cett, usual = frame.number_format(table["CETT"], places=2), frame.number_format(table["× usual"], places=0)
     columns["CETT"] = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.shared.jobs import Job, Progress, told
+from app.shared.jobs import Progress, SubmittedJob, told
 from backend.neurons import NeuronSet
 from backend.types import (
     CompareRequest,
@@ -39,9 +39,9 @@ def test_progress_gathers_the_streams_of_all_rows_apart() -> None:
     assert [one.text for one in progress.prompt] == ["Q"]
 
 
-def running(progress: Progress, request: ExploreRequest | CompareRequest) -> Job:
+def running(progress: Progress, request: ExploreRequest | CompareRequest) -> SubmittedJob:
     verb: Verb = "explore" if isinstance(request, ExploreRequest) else "compare"
-    return Job("job", verb, request, progress=replace(progress, state="running"))
+    return SubmittedJob("job", verb, request, progress=replace(progress, state="running"))
 
 
 def test_a_run_says_which_token_of_how_many_it_writes() -> None:
@@ -68,7 +68,7 @@ def test_a_comparison_counts_the_longest_of_its_answers_and_then_names_its_last_
 
 
 def test_a_job_that_waits_says_how_many_are_before_it() -> None:
-    job = Job("job", "explore", ExploreRequest(prompt="Who?"), progress=Progress(position=2))
+    job = SubmittedJob("job", "explore", ExploreRequest(prompt="Who?"), progress=Progress(position=2))
     assert told(job)[0] == "Waiting: 2 before you."
 
 
