@@ -129,6 +129,7 @@ class Run:
         self.took: dict[str, float] = {}
         self.lines: dict[str, set[tuple[str, int]]] = {}
         self.live: list[types.FunctionType] = []
+        self.cached: list[functools._lru_cache_wrapper[Any]] = []
         self.failed = self.bounded = False
 
     def pytest_collection(self) -> None:
@@ -159,9 +160,13 @@ class Run:
         """Run the sound code twice, for its times and for its lines, then every module's mutants."""
         items, files = session.items, {str(ROOT / path): path for path in self.paths}
         for trace in (False, True):
+            if trace:
+                # Once: a program with torch has millions of objects.
+                wrapped = (thing for thing in gc.get_objects() if type(thing) is functools._lru_cache_wrapper)
+                self.cached = [thing for thing in wrapped if thing.__module__.split(".")[0] in ("backend", "cache")]
             for place, item in enumerate(items):
                 if trace:
-                    forget()
+                    self.forget()
                 began, lines = time.perf_counter(), self.lines.setdefault(item.nodeid, set())
                 self._trace(files, lines if trace else None)
                 sound = self.pass_all([item], items[(place + 1) % len(items)])
@@ -174,6 +179,11 @@ class Run:
         for path in self.paths:
             self._module(path, items)
         return True
+
+    def forget(self) -> None:
+        """Empty the caches of functions: a call that a cache answers does not run the lines that are asked about."""
+        for cached in self.cached:
+            cached.cache_clear()
 
     def _trace(self, files: dict[str, str], lines: set[tuple[str, int]] | None) -> None:
         def local(frame: types.FrameType, event: str, _: object) -> Any:
@@ -226,17 +236,10 @@ class Run:
     def _met(self, mutant: Mutant, tests: Sequence[pytest.Item], behind: pytest.Item) -> str:
         def passes() -> bool:
             self.bounded = True
-            forget()
+            self.forget()
             return self.pass_all(tests, behind)
 
         return outcome_of(lambda: put_in(mutant, self.live), passes)
-
-
-def forget() -> None:
-    """Empty the caches of the project's functions: a call that a cache answers does not run the lines it asks about."""
-    for cached in gc.get_objects():
-        if isinstance(cached, functools._lru_cache_wrapper) and cached.__module__.split(".")[0] in ("backend", "cache"):
-            cached.cache_clear()
 
 
 def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
