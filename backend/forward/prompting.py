@@ -21,7 +21,7 @@ from backend.forward import chat
 from backend.forward.chat import Rendered
 from backend.forward.readable import check_read
 from backend.models.loaded import LoadedModel
-from backend.text.characters import BEGUN, BROKEN, shown_bytes, whole
+from backend.text.characters import BEGUN, BROKEN, completed_characters, shown_bytes
 from backend.types import Asked, Role, TokenInfo
 from backend.untrusted import no_panic
 
@@ -240,7 +240,7 @@ def token_infos(
     nothing: list[float | None] = [None] * len(ids)
     rows = zip(ids, roles, log_probs or nothing, entropies or nothing, strict=True)
     infos = [token_info(model, i, role, lp, h) for i, role, lp, h in rows]
-    made = whole(ids, [info.text for info in infos], lambda run: _decoded(model, run))
+    made = completed_characters(ids, [info.text for info in infos], lambda run: _decoded(model, run))
     return tuple(info if text is None else _completed(info, text) for info, text in zip(infos, made, strict=True))
 
 
@@ -256,7 +256,7 @@ def newest_token(
     while begun > 0 and BROKEN in spellings(model, ids[begun - 1])[0]:
         begun -= 1
     run = ids[begun:]
-    shown = whole(run, [spellings(model, token)[0] for token in run], lambda part: _decoded(model, part))
+    shown = completed_characters(run, [spellings(model, token)[0] for token in run], lambda part: _decoded(model, part))
     return _completed(last, shown[-1] or "")
 
 

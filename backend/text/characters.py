@@ -1,8 +1,8 @@
 """Characters that several tokens make: shown at the token that completes them, with a mark at those before it.
 
-Owns the rule. A tokenizer that reads bytes cuts most characters beyond Latin into two to four tokens, of which none is
-text by itself. Bytes that never become a character are left as they are. Refuses to know a tokenizer: it is handed the
-decoding of a few neighbours.
+Owns the rule. A tokenizer that reads bytes cuts most characters beyond Latin into two to four tokens, none of which is
+text by itself. Bytes that never become a character are left as they are. Refuses to know a tokenizer: the caller passes
+a function that decodes neighbouring tokens.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 BROKEN = "\ufffd"
-"""What a decoder writes for bytes that are no character, or not yet."""
+"""What a decoder writes for bytes that are not a character, or not yet a complete one."""
 BEGUN = "⋯"
-"""Stands for a token whose character a later one completes."""
+"""Shown in place of a token whose character a later token completes."""
 
 
 def shown_bytes(piece: str) -> str | None:
-    """A tokenizer's piece that is not text, as its bytes in hexadecimal, '⟨E6 9D⟩', whole characters among them as
-    they are; None where the piece is spelled neither as GPT-2's byte letters nor as SentencePiece's '<0xE6>'.
+    """A tokenizer's piece that is not text, as its bytes in hexadecimal: '⟨E6 9D⟩'. Complete characters inside it are
+    shown as text. None if the piece is spelled neither in GPT-2's byte letters nor as SentencePiece's '<0xE6>'.
 
-    The letters are no text: the byte E6 is spelled 'æ', and read as such it would be another character.
+    GPT-2's byte letters must not be shown as text: the byte E6 is spelled 'æ', which is another character.
     """
     fallback = re.fullmatch("<0x([0-9A-Fa-f]{2})>", piece)
     if fallback:
@@ -36,49 +36,58 @@ def shown_bytes(piece: str) -> str | None:
 
 @cache
 def _letters() -> dict[str, int]:
-    """GPT-2's letter -> byte."""
+    """GPT-2's letter for each byte -> that byte."""
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
     return {letter: byte for byte, letter in bytes_to_unicode().items()}
 
 
-def whole(ids: Sequence[int], texts: Sequence[str], decode: Callable[[Sequence[int]], str]) -> list[str | None]:
-    """For each token of a run of broken ones the characters that it completes, '' where it completes none; None for
-    every token that needs nothing: one that is text by itself, or bytes that never become any.
+def completed_characters(
+    ids: Sequence[int], texts: Sequence[str], decode: Callable[[Sequence[int]], str]
+) -> list[str | None]:
+    """For each token the characters that it completes, one entry for each of `ids`.
+
+    '' for a token that only begins or continues a character; None for a token that is shown as it is: text by itself,
+    or bytes that never become a character.
 
     Args:
         texts: each token decoded by itself.
-        decode: several tokens together.
+        decode: decodes several tokens together.
     """
-    found: list[str | None] = [None] * len(ids)
+    completed: list[str | None] = [None] * len(ids)
     place = 0
     while place < len(ids):
         if BROKEN not in texts[place]:
             place += 1
             continue
-        end, told = _run(ids[place:], texts[place:], decode)
-        if told is not None:
-            found[place : place + end] = told
-        place += end
-    return found
+        count, characters = _complete_first_run(ids[place:], texts[place:], decode)
+        if characters is not None:
+            completed[place : place + count] = characters
+        place += count
+    return completed
 
 
-def _run(
+def _complete_first_run(
     ids: Sequence[int], texts: Sequence[str], decode: Callable[[Sequence[int]], str]
 ) -> tuple[int, list[str | None] | None]:
-    """(how many tokens are dealt with, what each completes; None where the first is bytes that never become whole)."""
-    told: list[str | None] = []
-    before = ""
+    """Reads the run of broken tokens at the start of `ids`.
+
+    Returns:
+        (how many tokens were read, the characters that each completes, or None if the first token's bytes never become
+        a character)
+    """
+    characters: list[str | None] = []
+    decoded_before = ""
     for count in range(1, len(ids) + 1):
         if BROKEN not in texts[count - 1]:
             return 1, None
         text = decode(ids[:count])
-        finished = text.rstrip(BROKEN)
-        if BROKEN in finished:
-            # A break before the end stays one, whatever follows; behind it another run may begin.
+        decoded = text.rstrip(BROKEN)
+        if BROKEN in decoded:
+            # Broken bytes before the end stay broken, whatever follows; another run may begin behind them.
             return 1, None
-        told.append(finished[len(before) :])
-        before = finished
-        if finished == text:
-            return count, told
+        characters.append(decoded[len(decoded_before) :])
+        decoded_before = decoded
+        if decoded == text:
+            return count, characters
     return 1, None

@@ -1,7 +1,8 @@
 """English contractions as their long forms, so that a phrase is written once: "I've" is "I have", "can't" "can not".
 
-Owns which word is a contraction. A word that is another one without its apostrophe ("well", "its", "shed") is a
-contraction only where it has one. Refuses the sense: "he's gone" is "he is gone", "he'd gone" "he would gone".
+Owns which word is a contraction. A contraction that without its apostrophe is another word ("we'll" and "well", "it's"
+and "its") counts only where the apostrophe is written. Refuses to read the meaning: "he's gone" becomes "he is gone",
+and "he'd gone" becomes "he would gone".
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ _ONLY_WITH_APOSTROPHE = {
 
 
 def long_form(token: Token) -> tuple[str, ...]:
-    """The words that a word stands for: itself where it is no contraction."""
-    found = _LONG.get(token.key)
-    if found is None and token.stop - token.start > len(token.key):
-        found = _ONLY_WITH_APOSTROPHE.get(token.key)
-    return found or (token.key,)
+    """The words of a contraction's long form; for any other word only its key."""
+    words = _LONG.get(token.key)
+    if words is None and token.stop - token.start > len(token.key):
+        words = _ONLY_WITH_APOSTROPHE.get(token.key)
+    return words or (token.key,)

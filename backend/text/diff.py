@@ -1,6 +1,6 @@
-"""How two answers differ: words, tokens, and the first place at which they part.
+"""How two answers differ: words, tokens, and the first place at which they differ.
 
-Owns differences of texts; the matching is difflib's. Knows no model.
+Owns differences of texts; difflib does the matching. Knows no model.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 
 
 def word_diff(baseline: str, text: str) -> tuple[DiffPart, ...]:
-    """`text` cut into stretches that the baseline has too, in that order, and stretches that it has not.
+    """`text` cut into parts that the baseline has too, in the same order, and parts that it has not.
 
-    The parts joined are `text`; a changed part also says what the baseline has in its place, and a part of
-    no text stands where something of the baseline is only left out.
+    The parts joined are `text`. A changed part also holds the baseline's text at its place (`left_out`); where text of
+    the baseline is only missing, the part's own text is empty.
     """
     old, new = _WORDS.findall(baseline), _WORDS.findall(text)
     parts: list[DiffPart] = []
-    for tag, low, high, start, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        stretch, gone = "".join(new[start:end]), "".join(old[low:high])
-        parts.append(DiffPart(text=stretch, same=tag == "equal", left_out="" if tag == "equal" else gone))
-    return _joined(parts)
+    for tag, old_start, old_end, new_start, new_end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        new_text, old_text = "".join(new[new_start:new_end]), "".join(old[old_start:old_end])
+        parts.append(DiffPart(text=new_text, same=tag == "equal", left_out="" if tag == "equal" else old_text))
+    return _merge_neighbours(parts)
 
 
-def _joined(parts: Sequence[DiffPart]) -> tuple[DiffPart, ...]:
-    """Neighbours of one kind as one; a lone space between two changed stretches belongs to them."""
-    joined: list[DiffPart] = []
+def _merge_neighbours(parts: Sequence[DiffPart]) -> tuple[DiffPart, ...]:
+    """Neighbouring parts of one kind as one part; spaces alone between two changed parts count as changed too."""
+    merged: list[DiffPart] = []
     for place, part in enumerate(parts):
         if part.same and part.text.isspace() and 0 < place < len(parts) - 1:
             part = DiffPart(text=part.text, same=False, left_out=part.text)
-        if joined and joined[-1].same == part.same:
-            last = joined.pop()
+        if merged and merged[-1].same == part.same:
+            last = merged.pop()
             part = DiffPart(text=last.text + part.text, same=part.same, left_out=last.left_out + part.left_out)
-        joined.append(part)
-    return tuple(joined)
+        merged.append(part)
+    return tuple(merged)
 
 
 def tokens_changed(baseline: Sequence[int], ids: Sequence[int]) -> int:
@@ -48,8 +48,8 @@ def tokens_changed(baseline: Sequence[int], ids: Sequence[int]) -> int:
 
 
 def first_split(baseline: Sequence[int], row: Sequence[int]) -> int | None:
-    """The first position at which the two part, one of them ending included; None where they are equal."""
-    for place, (one, other) in enumerate(zip(baseline, row, strict=False)):
-        if one != other:
+    """The first position at which the two differ, where one of them ends included; None if they are equal."""
+    for place, (baseline_token, token) in enumerate(zip(baseline, row, strict=False)):
+        if baseline_token != token:
             return place
     return None if len(baseline) == len(row) else min(len(baseline), len(row))

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.text.characters import shown_bytes, whole
+from backend.text.characters import completed_characters, shown_bytes
 
 
 def told(pieces: Sequence[bytes]) -> list[str | None]:
     texts = [piece.decode("utf-8", "replace") for piece in pieces]
     ids = list(range(len(pieces)))
-    return whole(ids, texts, lambda run: b"".join(pieces[i] for i in run).decode("utf-8", "replace"))
+    return completed_characters(ids, texts, lambda run: b"".join(pieces[i] for i in run).decode("utf-8", "replace"))
 
 
 def cut(text: str, places: Sequence[int]) -> list[bytes]:
