@@ -1,11 +1,11 @@
-"""Denials: whether a name stands in an answer only to be denied: "It is not Cairo", "Cairo is incorrect".
+"""Denials: whether an answer names a thing only to deny it: "It is not Cairo", "Cairo is incorrect".
 
-Owns the phrases and this rule. A denial stands right before the name ("It isn't known as Cairo", "anything but Cairo",
-"I doubt it's Cairo") or right behind it where the name begins its part ("Cairo is not the capital."), with no mark
-between but quotes. Contractions are read as their long forms (`backend.text.contractions`). Refuses to read further:
-behind a name only "right", "wrong" and their like, or "not the ..." with nothing said of the name instead, deny it
-("Cairo is not the largest city; it is the capital" does not); "did not" denies a place or time ("He did not live in
-Cairo") and no object ("He did not know Cairo").
+Owns the phrases and this rule. A denial stands directly before the name ("It isn't known as Cairo", "anything but
+Cairo", "I doubt it's Cairo"), or directly behind it if the name begins its clause ("Cairo is not the capital."). Only
+quotes may stand between them. Contractions are read as their long forms (`backend.text.contractions`). Refuses to read
+further. Behind a name only "not right", "wrong" and similar words deny it, or "not the ..." if the sentence does not go
+on to say what the name is ("Cairo is not the largest city; it is the capital" is no denial). "Did not" denies a place
+or time ("He did not live in Cairo") but not an object ("He did not know Cairo").
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from backend.text.contractions import long_form
-from backend.text.matching import Token, tokens
+from backend.text.matching import Token, iterate_tokens
 
 _PARTED = re.compile(r"[,.;:!?()\n\u3001\u3002\uff0c\uff1b\uff01\uff1f]")
 _ASIDE = r"(?: (?:actually|really|quite|exactly|precisely|truly|even|at all))?"
@@ -25,7 +25,7 @@ _KINDS = (
 )
 _DONE = r"(?:[a-z]+(?:ed|tten|wn)|made|born|found|built|held|won|sung|led|set|spoken)"
 _NOT = (
-    # "Did not" needs its verb, and what "cannot" be done in a place may still be there.
+    # "Did not" needs a verb behind it, and "cannot" with a place does not deny that the thing is there.
     r"(?:(?:(?<!do )(?<!does )(?<!did )(?<!can )(?<!could )not|never|neither|nor|no longer|rather than|instead of"
     r"|(?<!none )(?<!no )other than|hardly|scarcely|by no means|in no way|(?<!not )unlike"
     r"|as opposed to|far from being|(?:is|was|are|were) nothing like)(?: be| been| have been)?"
@@ -47,18 +47,18 @@ _DENIAL = (
     rf"{_ASIDE}(?: (?:by|as|called|named|{_PLACES}))?"
     rf"(?: (?:\S+ ){{1,3}}or)?(?: (?:a|an|the)(?: {_KINDS} of(?: the)?)?)?"
 )
-"""What stands before a name that is denied, contractions as their long forms."""
+"""Denial before a name, with contractions as their long forms."""
 _ALL = r"(?:all|any(?:thing|one|body|where)?|every(?:thing|one|body|where)?)"
 _EXCEPT = re.compile(
     rf"(?<!\S)(?:{_ALL} (?:except(?: for)?|but|save|apart from)|(?:any|every) \S+ (?:except(?: for)?|but))(?: the)?$"
 )
-"""All but a name is not that name; "nothing but" it is, and so is "not ... anything but"."""
+""" "All but Cairo" denies Cairo; "nothing but Cairo" and "not ... anything but Cairo" affirm it."""
 _NEGATIVE = frozenset({"not", "never", "no", "nothing", "nobody", "hardly", "without"})
 _ADORNED = re.compile(
     rf"(?<!\S)(?:is|was|are|were|be) (?:not|never|hardly|scarcely|by no means|in no way){_ASIDE}(?: {_PLACES})? the "
     r"(?!(?:only|first|last|same|sole|\S+est)$)[a-z]+$"
 )
-"""One word between, as in "It's not the beautiful Paris": a denial where the name ends its part."""
+"""Denial with one word before the name, "It's not the beautiful Paris": counts only if the name ends its clause."""
 _LEADING = frozenset(
     {
         "because",
@@ -78,7 +78,7 @@ _LEADING = frozenset(
         "actually",
     }
 )
-"""What may stand before a name that begins its part."""
+"""Words that may stand before a name that still begins its clause."""
 _REFUTED = re.compile(
     rf"(?:is|was|are|were|would be|must be)(?: (?:definitely|clearly|certainly|obviously|also|just|simply))?"
     rf"(?: not(?= [.])"
@@ -86,16 +86,16 @@ _REFUTED = re.compile(
     rf"|the (?!(?:only|first|last|same|sole|most|least|best|worst|\S+est) )\S+)"
     rf"|{_ASIDE} (?:incorrect|wrong|false|untrue|inaccurate)(?= [.]| (?:for|as|here|because|since)))"
 )
-"""What stands behind a name that is said not to be what was asked for."""
+"""Denial behind a name: "is not the capital", "is wrong"."""
 _INSTEAD = re.compile(
     r"(?<!\S)(?:but|rather|instead|it|he|she|they|this)(?: (?:is|was|are|were))?"
     r"(?: (?:still|also|only|indeed|actually|really|rather))? (?:a|an|the|one|its|in)(?!\S)"
 )
-"""What goes on to say what the name is after all."""
+"""Words that go on to say what the name is, so that it is not denied: "but it is the capital"."""
 _AFFIRMING = frozenset({"until", "till", "alone", "only"})
-"""What behind a name says that it holds after all: "He did not live in Paris until 1920"."""
+"""Words behind a name that turn the denial into an affirmation: "He did not live in Paris until 1920"."""
 _NEAR, _FAR = 10, 24
-"""How many words before and behind a name are looked at."""
+"""How many words before and behind a name are searched."""
 OTHER_DENIALS = (
     *("不是", "并非", "並非", "不在", "不叫", "ไม่ใช่", "không phải", "không phải là", "bukan", "ليس", "ليست"),
     *("ليس في", "не", "не в", "ни", "nicht", "nicht in", "kein", "keine", "n'est pas", "n'était pas", "no es"),
@@ -120,20 +120,20 @@ OTHER_DENIALS = (
     *("não em", "non in", "geen", "inte i", "ikke i", "nie jest", "nie był", "nie była", "není", "nebyl", "nebyla"),
     *("nie je", "nu este", "nu e", "nem", "ei ole", "ei ollut", "не е", "није"),
 )
-"""What stands before a name that is denied, as it is written."""
+"""Denials before a name in other languages, as they are written."""
 DENIED_BEHIND = (
     *("ではありません", "ではない", "ではなく", "じゃない", "じゃありません", "じゃなく"),
     *("아니다", "아닙니다", "아니라", "아니에요", "아니고", "değil", "değildir", "नहीं", "نیست"),
 )
-"""What stands behind a name that is denied, in languages that deny so."""
+"""Denials behind a name in other languages, as they are written."""
 
 
 @lru_cache(maxsize=1)
-def _denials() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """(denials before a name, denials behind it) over words in a row, in every language."""
+def _denial_patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """(denials before a name in any language, denials behind a name in other languages) for words joined by spaces."""
 
     def any_of(phrases: Sequence[str]) -> str:
-        return "|".join(re.escape(" ".join(token.key for token in tokens(phrase))) for phrase in phrases)
+        return "|".join(re.escape(" ".join(token.key for token in iterate_tokens(phrase))) for phrase in phrases)
 
     return (
         re.compile(rf"(?<!\S)(?:{_DENIAL}|{any_of(OTHER_DENIALS)})$"),
@@ -141,16 +141,16 @@ def _denials() -> tuple[re.Pattern[str], re.Pattern[str]]:
     )
 
 
-def is_denied(answer: str, held: Sequence[Token], start: int, stop: int) -> bool:
-    """Whether the words `start` to `stop` of `held`, an answer's words, are denied right there."""
+def is_denied(answer: str, tokens: Sequence[Token], start: int, stop: int) -> bool:
+    """Whether the answer denies the name at words `start` to `stop` of its `tokens`, directly before or behind it."""
     first = start
-    while first > max(0, start - _NEAR) and not _is_parted(answer, held, first):
+    while first > max(0, start - _NEAR) and not _is_after_mark(answer, tokens, first):
         first -= 1
-    before, behind = " ".join(_long(held[first:start])), _behind(answer, held, stop)
-    denial, denied = _denials()
+    before, behind = " ".join(_long_forms(tokens[first:start])), _words_behind(answer, tokens, stop)
+    denial, denied = _denial_patterns()
     if behind.split(" ", 1)[0] in _AFFIRMING:
         return False
-    if denial.search(before) or denied.match(behind) or _is_told_not(answer, held, start):
+    if denial.search(before) or denied.match(behind) or _is_after_not_colon(answer, tokens, start):
         return True
     if _EXCEPT.search(before) and not _NEGATIVE & set(before.split()):
         return True
@@ -160,25 +160,26 @@ def is_denied(answer: str, held: Sequence[Token], start: int, stop: int) -> bool
     return refuted is not None and not _INSTEAD.search(behind, refuted.end())
 
 
-def _long(held: Sequence[Token]) -> list[str]:
-    return [word for token in held for word in long_form(token)]
+def _long_forms(tokens: Sequence[Token]) -> list[str]:
+    """The words, contractions as their long forms."""
+    return [word for token in tokens for word in long_form(token)]
 
 
-def _is_parted(answer: str, held: Sequence[Token], place: int) -> bool:
-    """Whether a mark stands before this word."""
-    return place > 0 and bool(_PARTED.search(answer[held[place - 1].stop : held[place].start]))
+def _is_after_mark(answer: str, tokens: Sequence[Token], place: int) -> bool:
+    """Whether a punctuation mark stands directly before the word at `place`."""
+    return place > 0 and bool(_PARTED.search(answer[tokens[place - 1].stop : tokens[place].start]))
 
 
-def _behind(answer: str, held: Sequence[Token], stop: int) -> str:
-    """The words behind a name, "." for the marks between them and at their end."""
-    told: list[str] = []
-    for place in range(stop, min(len(held), stop + _FAR)):
-        told += [*(["."] if _is_parted(answer, held, place) else []), *long_form(held[place])]
-    return " ".join([*told, "."])
+def _words_behind(answer: str, tokens: Sequence[Token], stop: int) -> str:
+    """The words behind a name, with "." for each punctuation mark between them and one at the end."""
+    words: list[str] = []
+    for place in range(stop, min(len(tokens), stop + _FAR)):
+        words += [*(["."] if _is_after_mark(answer, tokens, place) else []), *long_form(tokens[place])]
+    return " ".join([*words, "."])
 
 
-def _is_told_not(answer: str, held: Sequence[Token], start: int) -> bool:
-    """Whether a name stands behind "is not:"."""
-    words = _long(held[max(0, start - 2) : start])[-2:]
-    is_not = len(words) == 2 and words[0] in ("is", "was", "are", "were") and words[1] == "not"
-    return is_not and answer[held[start - 1].stop : held[start].start].strip("\"'\u201c\u201d*_ ") == ":"
+def _is_after_not_colon(answer: str, tokens: Sequence[Token], start: int) -> bool:
+    """Whether the name at `start` stands directly behind "is not:"."""
+    last_two = _long_forms(tokens[max(0, start - 2) : start])[-2:]
+    is_not = len(last_two) == 2 and last_two[0] in ("is", "was", "are", "were") and last_two[1] == "not"
+    return is_not and answer[tokens[start - 1].stop : tokens[start].start].strip("\"'\u201c\u201d*_ ") == ":"

@@ -1,8 +1,8 @@
-"""What says "I do not know": the phrases, over words in a row with contractions as their long forms.
+"""Phrases that mean "I do not know", as patterns over words joined by spaces, with contractions as their long forms.
 
-Owns the phrases, English ones by whose word they have to be, and those of other languages. Refuses to say whether a
-phrase is a hedge where it stands: `backend.text.hedges` does. "," and "." are the marks between words. Each pattern is
-linear: what is repeated is apart from what follows.
+Owns the phrases: the English ones, grouped by whose statement they must be to count, and those of other languages.
+Refuses to say whether a phrase is a hedge at its place: `backend.text.hedges` does. "," and "." are the marks between
+words. Each pattern runs in linear time: what is repeated can never match what follows it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ASKED_FOR = (
     "(?:author|writer|poet|composer|painter|artist|sculptor|architect|creator|inventor|founder|discoverer|director"
     "|name|title|date|year)s?"
 )
-"""What a question may ask for: "There is no known author." says nothing, and "no known cure" may be the answer."""
+"""What a question may ask for. "There is no known author." is a hedge, but "no known cure" may be the answer."""
 SPEAKERS_OWN = (
     rf"(?:do not|does not|(?:i|we) did not) {_ADVERBS}(?:know|recall|remember)",
     rf"do not have {_ADVERBS}(?:any |enough |sufficient |the |access|that |specific )*"
@@ -48,14 +48,14 @@ SPEAKERS_OWN = (
     "have no (?:knowledge|recollection|memory)(?= [.,]| (?:of|about|on|regarding))",
     rf"do not {_ADVERBS}recogni[sz]e|do not {_ADVERBS}understand(?= [.,]| (?:the|your|this|that|what))",
 )
-"""What whoever answers does not know or cannot do: of somebody else it is no hedge."""
+"""What the speaker does not know or cannot do; said of somebody else it is no hedge."""
 ANSWERS_OWN = (
     rf"(?:not {_ADVERBS}known|unknown)"
     r"(?! (?:for(?! certain| sure)|as|by|under|outside|beyond|among|until|till|before|elsewhere|at the time)(?!\S))",
     rf"not {_ADVERBS}(?:for )?(?:certain|clear)(?! cut)|unclear|uncertain",
     rf"not {_ADVERBS}(?:provided|specified|mentioned|stated|disclosed|documented)",
 )
-"""What the answer is not, which a person or a thing may not be either."""
+"""What is said of the answer; said of a person or a thing it is no hedge."""
 WHOEVER_IS_SUBJECT = (
     rf"(?:can not|could not|unable to|not able to) {_ADVERBS}be {_ADVERBS}(?:determined"
     rf"|known(?! (?:as|for|by))|confirmed|verified|answered|identified(?! (?:as|by))|said(?! to)"
@@ -103,7 +103,7 @@ WHOEVER_IS_SUBJECT = (
     "(?<=^[.] )(?:not available|unavailable|no answer|no comment|search me|do not ask me|who can say"
     "|(?:god|heaven|goodness|lord) (?:only )?knows|you have got me|could not (?:tell you|say))(?= [.]$)",
 )
-"""What only an answer says that does not know, whoever its subject is."""
+"""Phrases that are a hedge whatever their subject is."""
 OTHER_HEDGES = (
     *("不知道", "不清楚", "不确定", "不確定", "无法回答", "無法回答", "无法确定", "無法確定"),
     *("分かりません", "わかりません", "分からない", "わからない", "知りません", "不明です"),
@@ -143,7 +143,7 @@ OTHER_HEDGES = (
     *("没听说过", "沒聽說過", "没有相关信息", "覚えていません", "存じません", "ليس لدي فكرة", "ليس لدي معلومات"),
     *("nie wiem", "vet inte", "không biết", "không chắc", "tidak tahu", "nevím"),
 )
-"""What says so in other languages, as it is written."""
+"""Hedges in other languages, as they are written."""
 
 OTHER_PATTERNS = (
     r"(?:weiss|wusste)(?: (?:ich|wir|es|das|dies|leider|auch|wirklich|selbst|gerade))+ nicht",
@@ -165,4 +165,5 @@ OTHER_PATTERNS = (
     r"vet(?: (?:jag|vi|det|tyvarr|faktiskt))+ (?:inte|ej)|ingen aning",
     r"(?:ved|vet|veit)(?: (?:jeg|eg|vi|det|dessverre|desvaerre|desvarre))+ (?:ikke|ikkje)|aner ikke|ingen anelse",
 )
-"""Those with words that may stand between, as they are compared: without accents, an apostrophe's two words as one."""
+"""Hedges in other languages with optional words in between, spelled as words are compared: without accents, two words
+joined by an apostrophe as one."""

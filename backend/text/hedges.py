@@ -1,16 +1,16 @@
 """Hedges: where an answer says that it does not know.
 
-A hedge is the word of whoever answers: in the first person ("I am not sure"), with nobody named ("Not sure."), or of
-the answer itself ("The author is unknown.", "It cannot be determined."). What somebody else does not know ("He was
-unsure, but chose Rome") and what a thing is otherwise ("an unknown painting by Dali", "Radium was unknown to the
-ancients") is none. Whose it is, is read off the subject, the word before the verb, and off what follows: "not certain
-to win", "not known in Europe", "an information desk".
+A phrase is a hedge if the speaker, who gives the answer, says it of themselves ("I am not sure"), says it without a
+subject ("Not sure."), or says it of the answer ("The author is unknown.", "It cannot be determined."). It is no hedge
+if somebody else does not know ("He was unsure, but chose Rome"), or if it describes a thing ("an unknown painting by
+Dali", "Radium was unknown to the ancients"). Which of these it is depends on the subject, the word before the verb, and
+on what follows: "not certain to win", "not known in Europe", "an information desk".
 
-Owns this rule; the phrases (`backend.text.hedge_phrases`) are over words in a row, with "," and "." for the marks
-between them. Refuses to read further, and so errs where one spelling has two honest readings: a thing that is not
-clear or mentioned ("The water was not clear.") is taken for the answer, "you" for whoever answers; "There is no record
-of Mozart in Rome" and "Radium is unknown to the layman" count as hedges, and so does "Van Gogh was an unknown
-painter.", as "It was an unknown painter." does; words in quotes are read as the answer's own.
+Owns this rule; the phrases (`backend.text.hedge_phrases`) match words joined by spaces, with "," and "." for the marks
+between them. Refuses to read further, and so errs where one wording has two meanings: a thing that is not clear or
+mentioned ("The water was not clear.") counts as the answer, and "you" as the speaker. "There is no record of Mozart in
+Rome" and "Radium is unknown to the layman" count as hedges; so does "Van Gogh was an unknown painter.", because "It was
+an unknown painter." does. Words in quotes count as the speaker's own.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from backend.text.hedge_phrases import (
     SPEAKERS_OWN,
     WHOEVER_IS_SUBJECT,
 )
-from backend.text.matching import Token, tokens
+from backend.text.matching import Token, iterate_tokens
 
 _ENDS = re.compile(r"[.;:!?\n\u3002\uff1b\uff01\uff1f\u0964]")
 _PARTS = re.compile(r"[,()\u3001\uff0c\u2013\u2014]|\s-+\s")
 _NO_INFORMATION = r"no (?:reliable |specific |available )?(?:information|data|details)"
-"""A hedge where no name of a thing goes on behind it, as in "no information desk"."""
+"""A hedge unless the name of a thing continues behind it, as in "no information desk"."""
 _BEHIND_INFORMATION = frozenset(
     [
         *(".", ",", "about", "on", "of", "regarding", "concerning", "available", "provided", "given", "in", "exist"),
@@ -47,7 +47,7 @@ _BEHIND_INFORMATION = frozenset(
 _THERE = frozenset(
     {"available", "given", "provided", "known", "found", "recorded", "mentioned", "specified", "there", "on"}
 )
-"""What follows "no information is"."""
+"""Words that follow "no information is" in a hedge."""
 _VERBS = frozenset(
     [
         *("is", "was", "are", "were", "be", "been", "being", "seem", "seems", "seemed", "remain", "remains"),
@@ -61,7 +61,7 @@ _FINITE = frozenset(
         *("remained", "feels", "felt", "became", "becomes"),
     ]
 )
-"""Forms whose subject stands somewhere, if not beside them: somebody else, as whoever answers says "am"."""
+"""Verb forms that have a subject, even if it is not beside them: somebody else, because the speaker says "am"."""
 _BETWEEN = frozenset(
     [
         *("still", "also", "really", "very", "quite", "so", "just", "now", "often", "always", "even", "probably"),
@@ -71,12 +71,12 @@ _BETWEEN = frozenset(
         *("partly", "mostly", "sadly", "unfortunately"),
     ]
 )
-"""What may stand between a subject and its verb, or between the verb and the hedge."""
+"""Words that may stand between a subject and its verb, or between the verb and the hedge."""
 _PASSED = _VERBS | _BETWEEN
 _NEAR = 30
-"""How far a subject may be away, in words."""
+"""How far before the hedge its subject may stand, in words."""
 _OF_FAME = frozenset({"previously", "hitherto", "formerly", "once", "relatively", "comparatively", "virtually", "then"})
-"""What before "unknown" tells how famous a thing is or was: "a relatively unknown painter"."""
+"""Words before "unknown" that say how famous a thing is or was: "a relatively unknown painter"."""
 _SPEAKERS = frozenset({"i", "am", "we", "you"})
 _KNOWING = frozenset(
     [
@@ -84,7 +84,7 @@ _KNOWING = frozenset(
         *("science", "history", "anyone", "anybody", "everyone", "one"),
     ]
 )
-"""Who knows all that is known."""
+"""People whose not knowing means that nobody knows: "Historians are not sure"."""
 _MACHINES = frozenset({"ai", "model", "assistant", "chatbot", "bot"})
 _PAST = frozenset({"was", "were", "remained", "became", "seemed"})
 _JOINING = frozenset(
@@ -108,55 +108,64 @@ _BEFORE_NOUNS = frozenset(
         *("with", "most"),
     ]
 )
-"""What before "unknown" says that a noun follows which it belongs to: "an unknown painting by Dali"."""
+"""Words before "unknown" after which it describes the next noun: "an unknown painting by Dali"."""
 _BEFORE_ONLY_NOUN = frozenset({"a", "an", "the", "some", "by", "of", "from", "in", "at"})
-"""Of `_BEFORE_NOUNS`, what stands before a noun that is all of the answer: "by an unknown author."."""
+"""Those of `_BEFORE_NOUNS` that may stand before a noun that is the whole answer: "by an unknown author."."""
 _BEHIND_ONLY_NOUN = frozenset({"it", "so", "as", "because", "since"})
-"""What, behind a comma, says no more of that noun: "an unknown author, as it was found in a cave"."""
+"""Words that behind a comma add nothing about that noun: "an unknown author, as it was found in a cave"."""
 _BEGINS_PEOPLE = frozenset({"the", "any", "other", "others", "most", "many", "modern"})
-"""What people begin with to whom a thing is not known: "is unknown to most people"."""
+"""First words of a group of people to whom a thing is not known: "is unknown to most people"."""
 _ASKED = frozenset({"what", "which", "whom", "who", "whether", "how", "where", "when"})
-"""What stands behind "to" where nobody is named: "unclear to what extent"."""
+"""Words behind "to" that name nobody: "unclear to what extent"."""
 
 
 _NO_PLACE = re.compile("(?:what|which|whose|whom|how|full|detail|any detail|advance|history|the history)(?= |$)")
-"""What stands behind "not known in" where no place, people or time is named that does not know the thing."""
+"""Words behind "not known in" that name no place, people or time: "not known in detail"."""
 
 
-def hedges(answer: str, held: Sequence[Token]) -> Iterator[tuple[int, int]]:
-    """From which of the words `held` of an answer to which it says that it does not know, titles ("Unknown Pleasures")
-    passed over."""
-    units, places = _marked(answer, held)
+def hedges(answer: str, tokens: Sequence[Token]) -> Iterator[tuple[int, int]]:
+    """(start, stop) in `tokens`, the answer's words, of each hedge; titles ("Unknown Pleasures") are skipped."""
+    units, places = _units_with_marks(answer, tokens)
     joined = " ".join(units)
     begins = [0, *accumulate(len(unit) + 1 for unit in units)]
-    has_titles = any(answer[token.start].islower() for token in held)
-    reasons = _reasons(units) if "why" in units else ()
-    for pattern, is_meant in zip(_patterns(), (_is_speakers, _is_answers, _is_open, _is_told_here, None), strict=True):
+    has_titles = any(answer[token.start].islower() for token in tokens)
+    whys = _whys_before_but(units) if "why" in units else ()
+    for pattern, is_hedge in zip(
+        _hedge_patterns(),
+        (_is_of_speaker, _is_of_answer, _lacks_all_information, _is_not_third_person, None),
+        strict=True,
+    ):
         for match in pattern.finditer(joined):
             start, stop = bisect_left(begins, match.start()), bisect_left(begins, match.end())
             first, last = places[start], places[stop - 1] + 1
-            if has_titles and last < len(held) and _is_title(answer, held[first : last + 1]):
+            if has_titles and last < len(tokens) and _is_title(answer, tokens[first : last + 1]):
                 continue
-            if stop in reasons:
+            if stop in whys:
                 continue
-            if is_meant is None or is_meant(units, start, stop):
+            if is_hedge is None or is_hedge(units, start, stop):
                 yield first, last
 
 
 @lru_cache(maxsize=1)
-def _patterns() -> tuple[re.Pattern[str], ...]:
-    """Patterns of hedges, in the order of what is asked of a match."""
-    fixed = (re.escape(" ".join(token.key for token in tokens(phrase))) for phrase in OTHER_HEDGES)
-    other = "|".join((*OTHER_PATTERNS, *fixed))
-    kinds = ("|".join(SPEAKERS_OWN), "|".join(ANSWERS_OWN), _NO_INFORMATION, other, "|".join(WHOEVER_IS_SUBJECT))
-    return tuple(re.compile(rf"(?<!\S)(?:{phrases})(?!\S)") for phrases in kinds)
+def _hedge_patterns() -> tuple[re.Pattern[str], ...]:
+    """One pattern for each kind of hedge, in the order of the checks in `hedges`."""
+    fixed = (re.escape(" ".join(token.key for token in iterate_tokens(phrase))) for phrase in OTHER_HEDGES)
+    other_languages = "|".join((*OTHER_PATTERNS, *fixed))
+    alternatives = (
+        "|".join(SPEAKERS_OWN),
+        "|".join(ANSWERS_OWN),
+        _NO_INFORMATION,
+        other_languages,
+        "|".join(WHOEVER_IS_SUBJECT),
+    )
+    return tuple(re.compile(rf"(?<!\S)(?:{phrases})(?!\S)") for phrases in alternatives)
 
 
-def _marked(answer: str, held: Sequence[Token]) -> tuple[list[str], list[int]]:
-    """(the words with "." and "," for the marks between them and "." at both ends, of each its place in `held`)."""
+def _units_with_marks(answer: str, tokens: Sequence[Token]) -> tuple[list[str], list[int]]:
+    """(the words with "." or "," for the marks between them and "." at both ends, the place of each in `tokens`)."""
     units, places = ["."], [0]
-    for place, token in enumerate(held):
-        gap = answer[held[place - 1].stop : token.start] if place else ""
+    for place, token in enumerate(tokens):
+        gap = answer[tokens[place - 1].stop : token.start] if place else ""
         mark = "." if _ENDS.search(gap) else "," if _PARTS.search(gap) else ""
         if mark:
             units.append(mark)
@@ -164,34 +173,35 @@ def _marked(answer: str, held: Sequence[Token]) -> tuple[list[str], list[int]]:
         for word in long_form(token):
             units.append(word)
             places.append(place)
-    return [*units, "."], [*places, len(held)]
+    return [*units, "."], [*places, len(tokens)]
 
 
-def _reasons(units: Sequence[str]) -> set[int]:
-    """Where "why" stands with "but" behind it in its sentence. What is not known right before is only the reason, and
-    the answer follows: "It is unclear why, but it is Cairo."."""
-    found: set[int] = set()
+def _whys_before_but(units: Sequence[str]) -> set[int]:
+    """Places of "why" with "but" behind it in the same sentence. A phrase directly before such a "why" is no hedge:
+    only the reason is not known, and the answer follows: "It is unclear why, but it is Cairo."."""
+    whys: set[int] = set()
     is_turned = False
-    # Once from the end, for all hedges: a sentence may be as long as the answer.
+    # One pass from the end serves all hedges: a sentence may be as long as the answer.
     for place in range(len(units) - 1, -1, -1):
         if units[place] == "why" and is_turned:
-            found.add(place)
+            whys.add(place)
         is_turned = units[place] != "." and (is_turned or units[place] == "but")
-    return found
+    return whys
 
 
-def _is_title(answer: str, held: Sequence[Token]) -> bool:
-    """Whether words and the one behind them are part of a title: each begins with a capital, nothing else between.
+def _is_title(answer: str, tokens: Sequence[Token]) -> bool:
+    """Whether these words, of which the last is the one behind the hedge, are part of a title: each begins with a
+    capital, and only a space and quotes stand before the last.
 
-    Asked only of answers where not every word begins so.
+    Called only for answers in which some word begins with a small letter.
     """
-    gap = answer[held[-2].stop : held[-1].start]
-    return gap.strip("\"'\u201c\u201d*_") == " " and all(answer[token.start].isupper() for token in held)
+    gap = answer[tokens[-2].stop : tokens[-1].start]
+    return gap.strip("\"'\u201c\u201d*_") == " " and all(answer[token.start].isupper() for token in tokens)
 
 
 def _subject(units: Sequence[str], start: int) -> tuple[int, bool]:
-    """(where the last word of the subject stands, a mark or what joins clauses where none does; whether a finite verb
-    stands between or begins the hedge)."""
+    """(the place of the subject's last word, or of the mark or joining word found instead; whether a finite verb stands
+    between it and the hedge, or begins the hedge)."""
     is_finite = units[start] in _FINITE
     place = start - 1
     while units[place] in _PASSED and place > start - _NEAR:
@@ -200,50 +210,53 @@ def _subject(units: Sequence[str], start: int) -> tuple[int, bool]:
     return place, is_finite
 
 
-def _is_speakers(units: Sequence[str], start: int, stop: int) -> bool:
-    """Whether whoever answers is the subject, is left out, or is spoken for by those who know what is known."""
+def _is_of_speaker(units: Sequence[str], start: int, stop: int) -> bool:
+    """Whether the speaker is the subject, the subject is left out, or it is one of `_KNOWING`."""
     if units[start] in _SPEAKERS:
         return True
     place, is_finite = _subject(units, start)
     subject = units[place]
     if subject in _JOINING and is_finite:
-        # "He chose Rome but was not sure": the subject stands before.
-        told = units[_begun(units, place) : place]
-        return not told or any(word in _SPEAKERS for word in told)
+        # "He chose Rome but was not sure": the subject stands earlier in the sentence.
+        earlier = units[_sentence_start(units, place) : place]
+        return not earlier or any(word in _SPEAKERS for word in earlier)
     if subject in _IMPERSONAL:
         return "sure" in units[start:stop]
     if subject in _KNOWING:
         return units[place - 1] != "the"
     if subject in _JOINING | {"."}:
-        return not _is_of_next(units, place, stop)
+        return not _belongs_to_neighbour(units, place, stop)
     return subject in _SPEAKERS | _MACHINES
 
 
-def _is_of_next(units: Sequence[str], place: int, stop: int) -> bool:
-    """Whether a part without a subject ("Unsure of himself, he went", "Being unsure, Hamlet", "The king, unsure of it,
-    fled") is of the next one's, or of the one before."""
+def _belongs_to_neighbour(units: Sequence[str], place: int, stop: int) -> bool:
+    """Whether a clause without a subject shares that of the next clause, or of the one before, and so is not the
+    speaker's: "Unsure of himself, he went", "Being unsure, Hamlet", "The king, unsure of it, fled"."""
     following = units[stop : stop + _NEAR]
     following = following[: following.index(".")] if "." in following else following
     if "," not in following[:-1] or _SPEAKERS & set(following):
         return False
-    told = units[_begun(units, place) : place]
+    earlier = units[_sentence_start(units, place) : place]
     if following[0] in ("of", "about"):
-        is_between = units[place] == "," and len(told) > 1 and not _SPEAKERS & set(told)
+        is_between = units[place] == "," and len(earlier) > 1 and not _SPEAKERS & set(earlier)
         return is_between or following[following.index(",") + 1] in ("he", "she", "they")
     return units[place + 1] in ("being", "having")
 
 
-def _begun(units: Sequence[str], place: int) -> int:
-    """Where the sentence of this word begins."""
+def _sentence_start(units: Sequence[str], place: int) -> int:
+    """Where the sentence of this word begins, at most `_NEAR` words before it."""
     first = max(1, place - _NEAR)
     while place > first and units[place - 1] != ".":
         place -= 1
     return place
 
 
-def _is_answers(units: Sequence[str], start: int, stop: int) -> bool:
-    """Whether a thing is not known, clear or mentioned that the question may have asked for: no quality of what a noun
-    behind it names ("an unknown painting by Dali"), unless nothing else is said, no fame of a person or among some."""
+def _is_of_answer(units: Sequence[str], start: int, stop: int) -> bool:
+    """Whether the answer itself is said not to be known, clear or mentioned.
+
+    That is not so if the phrase describes the noun behind it ("an unknown painting by Dali"), unless the answer says
+    nothing else, nor if it says how famous a person is, or that some people do not know a thing.
+    """
     place, _ = _subject(units, start)
     before, following = units[start - 1], units[stop]
     if before in _OF_FAME or units[place] in _PERSONS:
@@ -255,7 +268,7 @@ def _is_answers(units: Sequence[str], start: int, stop: int) -> bool:
             return following in ("is", "are", "was", ".") or (is_last and before in _BEFORE_ONLY_NOUN)
         if before in ("not", "never"):
             return False
-    # "A city unknown to the Romans" is like "was unknown to the Romans".
+    # "A city unknown to the Romans" is read like "was unknown to the Romans".
     is_verb = place < start - 1
     is_behind_noun = not is_verb and units[place] not in _JOINING | {"."}
     is_past = is_behind_noun or bool(_PAST & set(units[place + 1 : stop]))
@@ -265,18 +278,18 @@ def _is_answers(units: Sequence[str], start: int, stop: int) -> bool:
     if following == "to":
         to_whom = units[stop + 1]
         return to_whom in _ASKED | {"me", "us"} or (not is_past and to_whom in _KNOWING | _BEGINS_PEOPLE)
-    return following not in ("of", "about") or _is_speakers(units, start, stop)
+    return following not in ("of", "about") or _is_of_speaker(units, start, stop)
 
 
-def _is_open(units: Sequence[str], start: int, stop: int) -> bool:
-    """Whether there is no information at all, and not none that somebody had or no thing named so."""
+def _lacks_all_information(units: Sequence[str], start: int, stop: int) -> bool:
+    """Whether there is no information at all: not only none that somebody else had, nor a thing named "information"."""
     place, _ = _subject(units, start)
-    is_anothers = place < start - 1 and units[place] not in _IMPERSONAL | _SPEAKERS | _JOINING | {"."}
+    is_of_another = place < start - 1 and units[place] not in _IMPERSONAL | _SPEAKERS | _JOINING | {"."}
     if units[stop] in ("is", "are", "was", "were"):
-        return not is_anothers and units[stop + 1] in _THERE
-    return units[stop] in _BEHIND_INFORMATION and not is_anothers
+        return not is_of_another and units[stop + 1] in _THERE
+    return units[stop] in _BEHIND_INFORMATION and not is_of_another
 
 
-def _is_told_here(units: Sequence[str], start: int, stop: int) -> bool:
-    """Whether nobody else is the subject, in languages that say who; Chinese may have a plural between."""
+def _is_not_third_person(units: Sequence[str], start: int, stop: int) -> bool:
+    """Whether no third person is the subject, in other languages. A Chinese plural sign may follow the pronoun."""
     return not set(units[max(0, start - 2) : start]) & _PERSONS_ELSEWHERE

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import regex
 
 from backend.text.matching import SIGNED, UNSPACED
-from backend.text.verdict import read
+from backend.text.verdict import read_tokens
 
 _PIECE = rf"(?:{SIGNED}|(?![{UNSPACED}])[\p{{L}}\p{{N}}](?:(?![{UNSPACED}])[\p{{L}}\p{{M}}\p{{N}}\u30fc])*)"
 WORD = regex.compile(
@@ -124,7 +124,7 @@ def words_of(response: str) -> list[Word]:
     end = 0
     for match in WORD.finditer(response):
         start, stop = match.span()
-        told = read(match.group())
+        told = read_tokens(match.group())
         pieces = tuple(token.key for token in told)
         also = frozenset(other for token in told for other in token.also)
         found.append(

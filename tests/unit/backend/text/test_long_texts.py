@@ -13,7 +13,7 @@ import pytest
 
 from backend.identify.answers.phrases import phrase
 from backend.text.hedges import hedges
-from backend.text.verdict import read, verdict
+from backend.text.verdict import read_tokens, verdict
 
 ALIASES = ("Paris", "US", "Tomb of the Unknown Soldier")
 PLAIN = "Rome is a city. "
@@ -22,7 +22,7 @@ ROOM = 3
 
 
 def hedged(text: str) -> None:
-    list(hedges(text, read(text)))
+    list(hedges(text, read_tokens(text)))
 
 
 def judged(text: str) -> None:
@@ -41,7 +41,7 @@ def growth(reader: Callable[[str], None], short: str, long: str) -> float:
         for number in range(3):
             # Another text each time, whose words are there: how these are found is not what is asked.
             whole = f"{number} {text}"
-            read(whole)
+            read_tokens(whole)
             began = time.process_time()
             reader(whole)
             took.append(time.process_time() - began)

@@ -6,7 +6,7 @@ import pytest
 import regex
 
 from backend.text import matching
-from backend.text.matching import tokens
+from backend.text.matching import iterate_tokens
 from backend.text.verdict import verdict
 
 
@@ -35,7 +35,7 @@ def test_each_form_of_a_word_is_looked_at_once_and_a_plain_word_not_at_all(
 ) -> None:
     counted = Counted(matching._ELIDED)
     monkeypatch.setattr(matching, "_ELIDED", counted)
-    list(tokens(text))
+    list(iterate_tokens(text))
     assert counted.asked == expected
 
 

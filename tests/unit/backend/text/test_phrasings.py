@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backend.text.contractions import long_form
-from backend.text.matching import tokens
+from backend.text.matching import iterate_tokens
 from backend.text.verdict import verdict
 
 NOT_KNOWN = [
@@ -337,4 +337,4 @@ def test_what_is_written_alike_and_is_another_name_stays_another(answer: str, kn
     ],
 )
 def test_a_contraction_is_its_long_form_and_a_word_written_like_one_is_not(short: str, long: str) -> None:
-    assert " ".join(word for token in tokens(short) for word in long_form(token)) == long
+    assert " ".join(word for token in iterate_tokens(short) for word in long_form(token)) == long

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from backend.text.matching import tokens
+from backend.text.matching import iterate_tokens
 from backend.text.verdict import SMALL, aliases, matches, normalise, places, verdict
 from backend.types.identify import Verdict
 
@@ -918,7 +918,7 @@ def test_places_are_characters_of_the_answer() -> None:
 @given(st.text(max_size=60))
 def test_words_stand_in_their_order_and_apart(text: str) -> None:
     end = 0
-    for token in tokens(text):
+    for token in iterate_tokens(text):
         assert end <= token.start < token.stop <= len(text) and token.key
         end = token.stop
 
@@ -999,5 +999,5 @@ def test_a_word_without_end_is_read_in_time(piece: str) -> None:
     """A file of questions may hold one of 200,000 characters in each row."""
     word = piece * (100_000 // len(piece))
     begun = time.process_time()
-    assert list(tokens(word))
+    assert list(iterate_tokens(word))
     assert time.process_time() - begun < 3
