@@ -58,7 +58,7 @@ def spellings_of(aliases: tuple[str, ...], small: frozenset[str]) -> dict[str, l
             if spelling is not bare and len(spelling) == 1 and spelling[0].key in small - {bare[0].key}:
                 continue
             by_first_word.setdefault(spelling[0].key, []).append(spelling)
-    return {first: sorted(spellings, key=len, reverse=True) for first, spellings in by_first_word.items()}
+    return by_first_word
 
 
 def _continues_initials(text: str, tokens: Sequence[Token], place: int) -> bool:

@@ -83,7 +83,7 @@ def asks_time(question: str) -> bool:
     word = asking.group().lower() if asking else ""
     if word in ("who", "whom", "whose", "where", "why"):
         return bool(_AND_WHEN.search(question))
-    return word == "when" or bool(_ASKED.search(question))
+    return bool(_ASKED.search(question))
 
 
 def times(words: Sequence[Word], response: str) -> dict[int, Time]:

@@ -66,6 +66,19 @@ def said(response: str, question: str) -> str | None:
         # Words that say nothing elsewhere, in quotes.
         ("The opposite of \"yes\" is \"no.\"", "What is the opposite of “yes”?", "no"),
         ("The last letter of \"TICKETS\" is \"S\".", "What is the last letter of “TICKETS”?", "S"),
+        # Words that lead to the answer, and the response alone.
+        ("We call the mineral talc.", "Which mineral is the softest?", "talc"),
+        ("Response: Paris", "Which city?", "Paris"),
+        ("A game of baseball", "Which sport does he play?", "baseball"),
+        ("18", "What is the last letter of the word “MILE”?", "18"),
+        ("1. Paris\n2. London", "Which city?", "Paris"),
+        ("Aluminum (Al)", "Which chemical element has the symbol Zn?", "Aluminum"),
+        ('"A"', "Which letter?", "A"),
+        ("“A”", "Which letter?", "A"),
+        ("The answer is “Paris.”", "Which city?", "Paris"),
+        ('The word "NOON" starts with a "N".', "What is the first letter of the word “NOON”?", "N"),
+        ("Zirconium is not a gas but a metal.", "Which element is it?", "Zirconium"),
+        ("한국의 수도는 서울입니다.", "한국의 수도는 어디입니까?", "서울"),
         # Scripts without spaces.
         ("澳大利亚的首都是堪培拉。", "澳大利亚的首都是哪里？", "堪培拉"),
     ],
@@ -80,7 +93,9 @@ def test_the_second_time_is_meant_where_words_are_said_again() -> None:
     assert span is not None and span.start == response.rindex("hit")
 
 
-@pytest.mark.parametrize("response", ["", "...", "It is the capital of Panama", "What is the capital?"])
+@pytest.mark.parametrize(
+    "response", ["", "...", "It is the capital of Panama", "What is the capital?", "In Panama, Panama."]
+)
 def test_a_response_that_only_repeats_the_question_has_no_phrase(response: str) -> None:
     assert said(response, "What is the capital of Panama?") is None
 

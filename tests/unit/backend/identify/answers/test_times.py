@@ -7,7 +7,8 @@ import time
 import pytest
 
 from backend.identify.answers.phrases import phrase
-from backend.identify.answers.times import asks_time
+from backend.identify.answers.times import Time, asks_time, times
+from backend.identify.answers.wording import words_of
 
 
 def said(response: str, question: str) -> str | None:
@@ -121,3 +122,26 @@ def test_a_response_of_many_times_or_denials_is_read_in_seconds(part: str) -> No
     phrase(part * (100_000 // len(part)), "Who won the match?")
     # About a second on a slow core; a time that grows with the square of the length was minutes.
     assert time.process_time() - started < 15
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("Whose birthday is in May?", False),
+        ("Whom did the year 1928 honour?", False),
+        ("Why did it end in that year?", False),
+        ("Where was he in that year?", False),
+        ("Who was king when it burnt?", False),
+        ("Who did it and when?", True),
+        ("When did he die?", True),
+        ("In which year did he die?", True),
+    ],
+)
+def test_the_first_word_that_asks_says_whether_a_time_is_meant(question: str, expected: bool) -> None:
+    assert asks_time(question) is expected
+
+
+def test_two_times_side_by_side_are_two() -> None:
+    response = "In 1928, on Monday he came."
+    found = times(words_of(response), response)
+    assert found == {0: Time(0, 2, True), 1: Time(0, 2, True), 2: Time(2, 4, True), 3: Time(2, 4, True)}
