@@ -1,4 +1,4 @@
-"""What is remembered: the ground floor, a store of bytes on disk and the folders they lie in.
+"""The lowest layer of the program: a store of bytes on disk, and the folders that hold them.
 
 Imports nothing of `backend` or `app`, and knows nothing of models, tensors or results.
 """

@@ -1,7 +1,8 @@
-"""Arrays on disk that are filled piece by piece.
+"""Arrays on disk that are filled block by block.
 
-Owns their making, and whether a file still is one: the space is taken before anything is written. A mapped file
-with holes in it would end the program, without a word, at the first page for which the disk has no room.
+Owns creating such an array, and checking that a file still is one. The disk space is reserved before anything is
+written: writing to a mapped file with holes ends the program without a message at the first page for which the disk
+has no room.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 
 
 def new_array(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
-    """A float32 array in NumPy's format at `path`, mapped, all zero. Raises OSError where there is no room for it."""
+    """A float32 array in NumPy's format at `path`, memory-mapped, all zero. Raises OSError if the disk is too full."""
     try:
         array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
         with path.open("r+b") as file:
@@ -28,9 +29,9 @@ def new_array(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
 
 
 def is_whole(path: Path, shape: tuple[int, ...]) -> bool:
-    """Whether `path` is an array of this shape as `new_array` makes it, to its last byte.
+    """Whether `path` is a complete array of this shape, as `new_array` makes it.
 
-    To be asked before such a file is mapped: NumPy fills a short one up with zeros. Raises OSError where it cannot be
+    Check this before mapping such a file: NumPy extends a truncated one with zeros. Raises OSError if it cannot be
     read.
     """
     written = io.BytesIO()

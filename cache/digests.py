@@ -1,7 +1,7 @@
-"""What bytes are known by: SHA-256, in the one module that computes one.
+"""SHA-256 of bytes, texts and files; no other module computes one.
 
-Owns hashing of bytes, texts and files. What goes into a key, and in which order, is the caller's: keys of results and
-runs have their rule in `backend.types.base.digest`.
+The caller decides what goes into a key, and in which order: for keys of results and runs the rule is
+`backend.types.base.digest`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def of_bytes(payload: bytes) -> str:
 
 
 def of_text(parts: Iterable[str]) -> str:
-    """The hash of these texts one behind the other, as UTF-8; they are never held all at once."""
+    """The hash of these texts joined without a separator, as UTF-8; they are never all in memory at once."""
     whole = hashlib.sha256()
     for part in parts:
         whole.update(part.encode())
@@ -25,6 +25,6 @@ def of_text(parts: Iterable[str]) -> str:
 
 
 def of_file(path: Path) -> str:
-    """The hash of a file's content, read a piece at a time. Raises OSError."""
+    """The hash of a file's content, read in chunks. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,8 +1,8 @@
-"""The base of every error that the program expects, and what can go wrong when bytes are kept on disk.
+"""The base class of every expected error, and the errors of storing bytes on disk.
 
-Owns the three parts in which a failure is told, on every floor, and the exceptions of this one; it knows no door and
-nothing of the floors above, which put their own classes on this base (`backend.errors`). A damaged entry is not among
-them: that is a miss (see `Store.get`).
+Owns the three parts in which every error of the program is described, and the exceptions of this layer. It knows
+nothing of the layers above, which derive their own classes from this base (`backend.errors`). A damaged entry is no
+error: it counts as missing (see `Store.get`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 class ExpectedError(Exception):
-    """A failure that is told to a person in three parts.
+    """A failure that is described to a person in three parts.
 
     Args:
         what: what is wrong, as a clause without a full stop.
@@ -42,7 +42,7 @@ class BadKey(StoreProblem):
 
 
 class BadMeta(StoreProblem):
-    """A description that JSON cannot hold and give back unchanged, or that is too long."""
+    """A description that JSON cannot represent exactly, or that is too long."""
 
 
 class PathEscapes(StoreProblem):
@@ -50,7 +50,7 @@ class PathEscapes(StoreProblem):
 
 
 class PayloadTooLarge(StoreProblem):
-    """A payload that is larger than the whole store may be."""
+    """A payload that is larger than the limit of the whole store."""
 
 
 class StoreFull(StoreProblem):
@@ -62,11 +62,11 @@ class StoreUnwritable(StoreProblem):
 
 
 class StoreUnreadable(StoreProblem):
-    """An entry is there but the system refuses to hand over its bytes."""
+    """An entry exists, but the operating system does not let it be read."""
 
 
 class JournalDamaged(StoreProblem):
-    """A line of a journal is no record."""
+    """A line of a journal is not a record."""
 
 
 def cause(problem: OSError) -> str:
@@ -84,7 +84,7 @@ def remedy(problem: OSError) -> str:
 
 
 def not_written(problem: OSError, path: Path) -> StoreProblem:
-    """The `StoreFull` or `StoreUnwritable` that `problem`, met while writing `path`, stands for."""
+    """The `StoreFull` or `StoreUnwritable` for an OSError that was raised while `path` was written."""
     reason = cause(problem)
     if problem.errno in _NO_SPACE:
         return StoreFull(
@@ -100,7 +100,7 @@ def not_written(problem: OSError, path: Path) -> StoreProblem:
 
 
 def not_read(problem: OSError, path: Path) -> StoreUnreadable:
-    """The `StoreUnreadable` that `problem`, met while reading `path`, stands for."""
+    """The `StoreUnreadable` for an OSError that was raised while `path` was read."""
     return StoreUnreadable(
         "A kept result could not be read",
         f"{path} cannot be opened ({cause(problem)})",

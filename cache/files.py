@@ -1,8 +1,8 @@
-"""Folders for their owner's eyes alone, one writer after another, and files read with care.
+"""Private folders, file locks between writers, and safe reading of files.
 
-Owns the rights of what is made here, the turn that writers take, threads and processes alike, and what is asked of a
-file before it is trusted. How a file is written is `cache.atomic`'s. Refuses to say what a failure means to the
-person: an OSError is the caller's (`cache.errors.remedy` has what can be done about one).
+Owns the permissions of the program's files and folders, the lock that writers take (threads and processes alike), and
+the check of a file before it is read. Writing is in `cache.atomic`. An OSError is passed to the caller, who explains
+it to the person (`cache.errors.remedy` says what can be done about one).
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 FOLDER, FILE = 0o700, 0o600
-"""Rights of what is made here: prompts, answers and verdicts are nobody else's business."""
+"""Permissions of the program's folders and files: prompts, answers and verdicts are private."""
 TURN = 30.0
-"""Seconds that a short piece of writing waits for its turn: each takes milliseconds, so dozens fit."""
+"""Seconds to wait for the lock before a short write: each write takes milliseconds, so dozens fit."""
 
 
 class Taken(Exception):
-    """Another writer has not let go within the time that was given."""
+    """Another writer still holds the lock after the given time."""
 
 
 def own_folder(path: Path) -> Path:
-    """`path`, made where it is not there, its missing parents too, each for its owner alone. Raises OSError.
+    """`path`, created if it is missing, with its missing parents, each readable by its owner alone. Raises OSError.
 
-    A folder that is there keeps its rights: whoever shares one has said so.
+    A folder that exists keeps its permissions: its owner may share it on purpose.
     """
     missing = []
-    here = path
-    while not here.exists() and here != here.parent:
-        missing.append(here)
-        here = here.parent
+    ancestor = path
+    while not ancestor.exists() and ancestor != ancestor.parent:
+        missing.append(ancestor)
+        ancestor = ancestor.parent
     for folder in reversed(missing):
-        # Another program may make it in the same moment; a file in its place is an error, told by `mkdir`.
+        # Another program may create it at the same moment. If a file has that name, `mkdir` below raises the error.
         folder.mkdir(FOLDER, exist_ok=True)
     if not path.is_dir():
         path.mkdir(FOLDER)
@@ -46,9 +46,9 @@ def own_folder(path: Path) -> Path:
 
 @contextmanager
 def turn(path: Path, seconds: float = TURN) -> Iterator[None]:
-    """Be the only one who holds the lock file `path` while the block runs; waits for it `seconds` at most.
+    """Hold the lock file `path` while the block runs, after waiting for it `seconds` at most.
 
-    Its folder must be there. Raises Taken where another one still has it, OSError where it cannot be made.
+    Its folder must exist. Raises Taken if another writer still holds it, OSError if it cannot be created.
     """
     lock = FileLock(path, timeout=seconds, mode=FILE, poll_interval=0.02)
     try:
@@ -62,7 +62,7 @@ def turn(path: Path, seconds: float = TURN) -> Iterator[None]:
 
 
 def content(path: Path) -> bytes:
-    """What a regular file holds. Raises OSError, also for a pipe or a device in its place: reading may never end."""
+    """The bytes of a regular file. Raises OSError, also for a pipe or a device, which could be read for ever."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -74,15 +74,15 @@ def content(path: Path) -> bytes:
 
 
 def signature(path: Path) -> tuple[int, int, int]:
-    """What changes when a file is written: its time of change in ns, its size, its number. Raises OSError."""
-    held = path.stat()
-    return held.st_mtime_ns, held.st_size, held.st_ino
+    """What changes when a file is written: (time of change in ns, size in bytes, inode number). Raises OSError."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def written(path: Path) -> float:
-    """When a file was written, in seconds since 1970; 0 for what is none, or no longer there."""
+    """When a file was last written, in seconds since 1970; 0 if it is missing or not a regular file."""
     try:
-        held = path.stat()
+        status = path.stat()
     except OSError:
         return 0.0
-    return held.st_mtime if stat.S_ISREG(held.st_mode) else 0.0
+    return status.st_mtime if stat.S_ISREG(status.st_mode) else 0.0

@@ -1,7 +1,7 @@
-"""A file of records, one JSON line each, that only grows: what a long computation has done so far.
+"""An append-only file of records, one JSON line each: the progress of a long computation.
 
-Owns appending so that a record is whole on disk or not there, whatever ends the program, and the lock that keeps
-a second writer out. Refuses meaning: records are dictionaries.
+Owns atomic appending, whatever ends the program, and the lock against a second writer. What the records mean is the
+caller's: here they are dictionaries.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cache.files import FILE, Taken, content, own_folder, turn
 class Journal:
     """The records in `path`. Reading needs no lock; `writing` takes it.
 
-    Raises StoreProblem where the system refuses the file.
+    Raises StoreProblem if the operating system refuses access to the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,39 +29,39 @@ class Journal:
 
     @property
     def name(self) -> str:
-        """The file in its folder, as it is told to people."""
+        """Folder and file name, as messages show it."""
         return f"{self.path.parent.name}/{self.path.name}"
 
     def read(self) -> list[dict[str, Any]]:
-        """All whole records, oldest first. A torn last line, as a kill leaves, is no record.
+        """All complete records, oldest first. A torn last line, as a kill leaves it, is ignored.
 
-        Raises JournalDamaged where another line is none.
+        Raises JournalDamaged if any other line is not a record.
         """
         return [record for _, record in self.numbered()]
 
     def numbered(self) -> list[tuple[int, dict[str, Any]]]:
-        """`read`, each record with the number of its line, from 1."""
+        """As `read`, each record with its line number, from 1."""
         try:
             payload = content(self.path)
         except FileNotFoundError:
             return []
         except OSError as error:
             raise StoreUnreadable(f"{self.name} cannot be read", cause(error), "look at its rights") from error
-        return list(_records(payload[: _whole(payload)], self.name))
+        return list(_parsed_records(payload[: _whole_length(payload)], self.name))
 
     @contextmanager
     def writing(self, wait: float = 0.0) -> Iterator[None]:
-        """Be the only writer while the block runs, and begin behind the last whole record.
+        """Be the only writer while the block runs, and start after the last complete record.
 
         Args:
-            wait: seconds to wait for another writer to end: for records that are added in an instant. A stage that
-                writes for hours waits for none.
-        Raises StoreProblem where another program writes here, or the system refuses the folder.
+            wait: seconds to wait for another writer to finish, where records are added in an instant; 0 for a stage
+                that writes for hours.
+        Raises StoreProblem if another program writes here, or the operating system refuses access to the folder.
         """
-        with ExitStack() as held:
+        with ExitStack() as stack:
             try:
                 own_folder(self.path.parent)
-                held.enter_context(turn(self.path.with_name(f"{self.path.name}.lock"), wait))
+                stack.enter_context(turn(self.path.with_name(f"{self.path.name}.lock"), wait))
             except Taken as error:
                 raise StoreProblem(
                     f"{self.path.parent.name} is being worked on",
@@ -70,11 +70,11 @@ class Journal:
                 ) from error
             except OSError as error:
                 raise not_written(error, self.path) from error
-            self._cut()
+            self._drop_torn_tail()
             yield
 
     def append(self, records: Iterable[dict[str, Any]]) -> None:
-        """Add records and see them to the disk; all of them or none is there afterwards."""
+        """Append records and flush them to the disk; afterwards either all of them are there or none."""
         lines = "".join(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n" for record in records)
         try:
             is_new = not self.path.exists()
@@ -88,37 +88,37 @@ class Journal:
                 if is_new:
                     atomic.sync_folder(self.path.parent)
             except OSError:
-                # Behind the closing, which may write once more what is left in memory. There may be no file yet.
+                # After the file is closed, because closing may write buffered bytes again. There may be no file yet.
                 with suppress(OSError):
                     os.truncate(self.path, before)
                 raise
         except OSError as error:
             raise not_written(error, self.path) from error
 
-    def _cut(self) -> None:
-        """Drop a torn tail."""
+    def _drop_torn_tail(self) -> None:
+        """Remove an incomplete last line."""
         try:
             payload = content(self.path) if self.path.exists() else b""
-            if _whole(payload) < len(payload):
+            if _whole_length(payload) < len(payload):
                 with self.path.open("r+b") as file:
-                    file.truncate(_whole(payload))
+                    file.truncate(_whole_length(payload))
         except OSError as error:
             raise not_written(error, self.path) from error
 
 
-def _whole(payload: bytes) -> int:
-    """Bytes up to the end of the last whole line."""
+def _whole_length(payload: bytes) -> int:
+    """Number of bytes up to the end of the last complete line."""
     return payload.rfind(b"\n") + 1
 
 
-def _records(payload: bytes, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _parsed_records(payload: bytes, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(payload.split(b"\n"), 1):
         if not line:
             continue
         try:
             record = json.loads(line)
             if b"\\ud" in line.lower():
-                # Half a character, which nobody can pass on.
+                # An unpaired surrogate cannot be encoded as UTF-8, so no caller could pass it on.
                 json.dumps(record, ensure_ascii=False).encode()
         except (ValueError, RecursionError) as error:
             raise JournalDamaged(

@@ -1,8 +1,8 @@
-"""Where the data of the program lie on disk.
+"""Where the program keeps its data on disk.
 
-Owns the one folder everything is kept under (`HNEURONS_HOME`, else `cache/data` beside this file)
-and the rule that a name from outside never leads out of the folder it is meant for. It creates
-nothing: whoever writes makes the folder.
+Owns the one folder that holds everything (`HNEURONS_HOME`, else `cache/data` beside this file)
+and the check that a name from outside does not lead out of its folder. It creates nothing: the
+writer creates the folder.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ def home() -> Path:
 
 
 def results_dir() -> Path:
-    """The folder of kept results (the root of the `Store`)."""
+    """The folder of stored results (the root of the `Store`)."""
     return home() / "results"
 
 
 def models_dir() -> Path:
-    """The folder of converted and fetched models, one folder a model."""
+    """The folder of converted and downloaded models, one folder for each."""
     return home() / "models"
 
 
 def inside(root: Path, name: str) -> Path:
-    """The absolute path of `name`, strictly below `root`; links are followed before it is judged.
+    """The absolute path of `name`, strictly below `root`; links are resolved before the check.
 
-    `name` may hold forward slashes (`org/model`).
+    `name` may contain forward slashes (`org/model`).
 
     Raises:
-        PathEscapes: it is empty, absolute (of any system), holds `..` or a control character, or is
+        PathEscapes: it is empty, absolute (on any operating system), contains `..` or a control character, or is
             a link that leads out of `root`.
     """
     parts = (*PurePosixPath(name).parts, *PureWindowsPath(name).parts)
@@ -56,9 +56,9 @@ def inside(root: Path, name: str) -> Path:
 
 
 def portable(name: str) -> bool:
-    """Whether any system can have a file or folder of this name; each part counts where there are slashes.
+    """Whether every operating system can have a file or folder of this name; with slashes, each part is checked.
 
-    Windows keeps some names for devices, whatever their ending, and drops points and blanks behind a name.
+    Windows reserves some names for devices, whatever their extension, and removes dots and spaces at the end.
     """
     parts = name.split("/")
     return not any(part.endswith((".", " ")) or part.split(".")[0].rstrip().upper() in _DEVICES for part in parts)

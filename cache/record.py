@@ -1,12 +1,12 @@
-"""The form of one entry on disk: two lines of text, then the payload as it stands.
+"""The file format of one entry: two lines of text, then the unchanged payload.
 
     hneurons-entry 1 <sha256 of the next line>
     {"created": ..., "key": ..., "kind": ..., "meta": ..., "sha256": <of the payload>, "size": ...}
     <payload>
 
-Every byte is under a checksum, the description as well as the payload, so that a changed byte
-anywhere is noticed. The checksums guard against accidents, not against somebody who rewrites both.
-Owns writing and reading of this form; it opens no file, and nothing in it runs code when read.
+Checksums cover every byte, of the description and of the payload, so that any changed byte is
+noticed. They protect against accidents, not against somebody who also rewrites the checksum.
+Owns writing and reading of this format; it opens no file, and reading an entry never runs code from it.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from cache.errors import BadMeta
 
 MAGIC = b"hneurons-entry 1 "
 MAX_HEADER = 1 << 20
-"""Longest header line in bytes, so that listing the store stays cheap."""
+"""Maximum length of the header line in bytes, so that listing the store stays cheap."""
 
 _FIRST_LINE = len(MAGIC) + 64 + 1
 
 
 class Damaged(Exception):
-    """These bytes are not a whole entry. Stays inside this floor: outside it is a miss."""
+    """These bytes are not a complete entry. Not raised outside this package: callers see a missing entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the store knows of one payload without reading it.
+    """The description of one payload, known without reading the payload.
 
     `size` counts the bytes of the payload; `created` is when it was written, `used` when it was
     last written or read, both in UTC.
@@ -48,8 +48,8 @@ class Entry:
     used: datetime
 
 
-def moment(nanoseconds: int) -> datetime:
-    """The UTC time that lies so many nanoseconds after 1970."""
+def utc_time(nanoseconds: int) -> datetime:
+    """The UTC time of this number of nanoseconds since 1970."""
     return datetime.fromtimestamp(nanoseconds / 1e9, UTC)
 
 
@@ -57,13 +57,13 @@ def head(key: str, payload: bytes, kind: str, meta: Mapping[str, Any], created: 
     """The two lines that go before `payload`.
 
     Raises:
-        BadMeta: `kind` or `meta` do not survive JSON unchanged, or the line exceeds `MAX_HEADER`.
+        BadMeta: JSON changes `kind` or `meta`, or the line exceeds `MAX_HEADER`.
     """
     fields = {
         "created": created.isoformat(),
         "key": key,
         "kind": kind,
-        "meta": plain(meta),
+        "meta": as_json(meta),
         "sha256": digests.of_bytes(payload),
         "size": len(payload),
     }
@@ -77,10 +77,10 @@ def head(key: str, payload: bytes, kind: str, meta: Mapping[str, Any], created: 
 
 
 def read_head(stream: BinaryIO, key: str, file_size: int, used_ns: int) -> tuple[Entry, str]:
-    """The entry that `stream` (at its start) holds and the sha256 of its payload; stops before the payload.
+    """(entry, sha256 of its payload) from `stream`, which is at its start; stops before the payload.
 
     Raises:
-        Damaged: the head is changed or cut, is of another key, or the file has another length than it says.
+        Damaged: the header is changed, truncated or of another key, or it states another length than the file has.
     """
     first, line = stream.read(_FIRST_LINE), stream.readline(MAX_HEADER + 1)
     if first != MAGIC + digests.of_bytes(line).encode("ascii") + b"\n":
@@ -93,21 +93,21 @@ def read_head(stream: BinaryIO, key: str, file_size: int, used_ns: int) -> tuple
             meta=dict(fields["meta"]),
             size=int(fields["size"]),
             created=datetime.fromisoformat(fields["created"]).astimezone(UTC),
-            used=moment(used_ns),
+            used=utc_time(used_ns),
         )
         checksum = str(fields["sha256"])
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as problem:
         raise Damaged(f"its description has not the expected fields ({problem})") from problem
     if entry.key != key:
         raise Damaged(f"it belongs to key {entry.key[:12]}")
-    here = file_size - len(first) - len(line)
-    if entry.size != here:
-        raise Damaged(f"it should hold {entry.size:,} bytes and holds {here:,}")
+    present = file_size - len(first) - len(line)
+    if entry.size != present:
+        raise Damaged(f"it should hold {entry.size:,} bytes and holds {present:,}")
     return entry, checksum
 
 
 def read_payload(stream: BinaryIO, entry: Entry, checksum: str) -> bytes:
-    """The payload that follows the head, whole and unchanged.
+    """The payload that follows the header, checked.
 
     Raises:
         Damaged: a byte is missing, added or changed.
@@ -120,25 +120,25 @@ def read_payload(stream: BinaryIO, entry: Entry, checksum: str) -> bytes:
     return payload
 
 
-def plain(value: Any) -> Any:
-    """`value` as JSON gives it back: tuples as lists, any mapping as dict, every number finite.
+def as_json(value: Any) -> Any:
+    """`value` as it is after writing it as JSON and reading it again: tuples as lists, any mapping as dict.
 
     Raises:
-        BadMeta: something in it has no exact place in JSON (bytes, NaN, a key that is not text, ...).
+        BadMeta: JSON cannot represent something in it exactly (bytes, NaN, a key that is not text, ...).
     """
     try:
-        return _plain(value)
+        return _as_json(value)
     except RecursionError as problem:
         raise _bad_meta("it is nested too deeply") from problem
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     if value is None or isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [_as_json(item) for item in value]
     if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
-        return {name: _plain(item) for name, item in value.items()}
+        return {name: _as_json(item) for name, item in value.items()}
     raise _bad_meta(f"{value!r:.80} is not text, a finite number, a list or a mapping by text")
 
 

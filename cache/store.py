@@ -1,12 +1,12 @@
 """A bounded, content-addressed store of bytes in one folder.
 
-Owns the files `<root>/<key[:2]>/<key>.entry`: writing them whole or not at all, noticing damage,
-listing, and dropping the least recently used. It knows nothing of what the bytes mean, never
-unpickles or imports anything from them, and touches no file that is not its own.
+Owns the files `<root>/<key[:2]>/<key>.entry`: writing them atomically, detecting damage, listing,
+and deleting the least recently used. It does not know what the bytes mean, never unpickles or
+imports anything from them, and touches no file that is not its own.
 
 Several threads and processes may share a root without a lock: a file appears in one step (`cache.atomic`), a
-reader keeps the file it opened, and a file that vanishes in between is a miss. When an entry was last
-used is its file's modification time, so that reading rewrites nothing.
+reader keeps the file it opened, and a file that is deleted in between counts as missing. The time of last use is
+the file's modification time, so that reading rewrites nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 _FOLDER = re.compile(r"[0-9a-f]{2}")
 _SUFFIX = ".entry"
 _OLD_UNFINISHED = ".unfinished"
-"""How an earlier version named what it had not finished."""
+"""Suffix of unfinished files of an earlier version."""
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +41,11 @@ class Store:
     """Payloads by key, at most `max_bytes` on disk in all.
 
     Args:
-        root: its folder; made at the first `put`, so that a read-only store can be read.
-        max_bytes: bound on the files together, descriptions included.
+        root: its folder; created at the first `put`, so that a read-only store can be read.
+        max_bytes: limit of all files together, descriptions included.
 
     Attributes:
-        damaged: how many entries this object found cut or changed, and dropped.
+        damaged: how many truncated or changed entries this object has met and deleted.
 
     Raises:
         ValueError: `max_bytes` is not positive.
@@ -59,15 +59,15 @@ class Store:
         self._sweep_unfinished()
 
     def put(self, key: str, payload: bytes, kind: str, meta: Mapping[str, Any]) -> Entry:
-        """Keep `payload` under `key`, in place of what was there; drop old entries if over the bound.
+        """Store `payload` under `key`, replacing what was there; delete old entries if the limit is exceeded.
 
         Raises:
             BadKey, BadMeta: the key or the description is malformed.
-            PayloadTooLarge: it alone exceeds `max_bytes`.
-            StoreFull, StoreUnwritable: the disk refuses; what was kept before is still there.
+            PayloadTooLarge: the payload alone exceeds `max_bytes`.
+            StoreFull, StoreUnwritable: the disk refuses; what was stored before is still there.
         """
         now = time.time_ns()
-        created = record.moment(now)
+        created = record.utc_time(now)
         path = self._path(key)
         head = record.head(key, payload, kind, meta, created)
         if len(head) + len(payload) > self.max_bytes:
@@ -76,60 +76,60 @@ class Store:
                 f"it takes {len(head) + len(payload):,} bytes and the whole store may hold {self.max_bytes:,}",
                 "ask for fewer tokens or layers, or raise the bound of the store",
             )
-        _write(path, head, payload, now)
+        _write_entry(path, head, payload, now)
         self.evict(keep=key)
-        return Entry(key, kind, record.plain(meta), len(payload), created, created)
+        return Entry(key, kind, record.as_json(meta), len(payload), created, created)
 
     def get(self, key: str) -> bytes | None:
-        """The payload, byte for byte as it was put, or None where there is none or it is damaged.
+        """The payload, byte for byte as it was stored, or None if it is missing or damaged.
 
         A damaged entry is deleted, counted in `damaged` and logged as a warning.
 
         Raises:
             BadKey: the key is malformed.
-            StoreUnreadable: the system refuses to open or read the file.
+            StoreUnreadable: the operating system refuses to open or read the file.
         """
-        found = self._open(key, with_payload=True)
-        return found[1] if found else None
+        stored = self._read_entry(key, with_payload=True)
+        return stored[1] if stored else None
 
     def entry(self, key: str) -> Entry | None:
-        """What is known of `key` from its head alone, or None. The payload's checksum is left to `get`.
+        """The entry of `key` from its header alone, or None. Only `get` checks the payload's checksum.
 
         Raises:
             BadKey, StoreUnreadable: as for `get`.
         """
-        found = self._open(key, with_payload=False)
-        return found[0] if found else None
+        stored = self._read_entry(key, with_payload=False)
+        return stored[0] if stored else None
 
     def entries(self, kind: str | None = None) -> list[Entry]:
-        """All entries, or those of one kind, the newest first. Reads heads only; skips what vanishes meanwhile.
+        """All entries, or those of one kind, the newest first. Reads headers only; skips files deleted meanwhile.
 
         Raises:
-            StoreUnreadable: the system refuses to open a file or folder.
+            StoreUnreadable: the operating system refuses to open a file or folder.
         """
-        read = (self.entry(path.stem) for path, _ in self._files())
-        found = [entry for entry in read if entry is not None and kind in (None, entry.kind)]
-        return sorted(found, key=lambda entry: (entry.created, entry.key), reverse=True)
+        read_entries = (self.entry(path.stem) for path, _ in self._entry_files())
+        matching = [entry for entry in read_entries if entry is not None and kind in (None, entry.kind)]
+        return sorted(matching, key=lambda entry: (entry.created, entry.key), reverse=True)
 
     def delete(self, key: str) -> bool:
-        """Drop `key`; whether it was there.
+        """Delete `key`; whether it was there.
 
         Raises:
-            BadKey, StoreUnwritable: the key is malformed, or the system refuses.
+            BadKey, StoreUnwritable: the key is malformed, or the operating system refuses.
         """
-        return _remove(self._path(key))
+        return _remove_file(self._path(key))
 
     def clear(self) -> int:
-        """Drop every entry and nothing else; how many there were. Raises StoreUnwritable."""
-        return sum(_remove(path) for path, _ in self._files())
+        """Delete every entry and nothing else; how many there were. Raises StoreUnwritable."""
+        return sum(_remove_file(path) for path, _ in self._entry_files())
 
     def evict(self, keep: str | None = None) -> list[str]:
-        """Drop the least recently used until at most `max_bytes` remain, never `keep`; the keys dropped.
+        """Delete the least recently used entries until at most `max_bytes` remain, never `keep`; the deleted keys.
 
         Raises:
-            StoreUnwritable: the system refuses to delete.
+            StoreUnwritable: the operating system refuses to delete a file.
         """
-        files = sorted(self._files(), key=lambda file: (file[1].st_mtime_ns, file[0].name))
+        files = sorted(self._entry_files(), key=lambda file: (file[1].st_mtime_ns, file[0].name))
         total, dropped = sum(stat.st_size for _, stat in files), []
         for path, stat in files:
             if total <= self.max_bytes:
@@ -137,7 +137,7 @@ class Store:
             if path.stem == keep:
                 continue
             total -= stat.st_size
-            if _remove(path):
+            if _remove_file(path):
                 dropped.append(path.stem)
         return dropped
 
@@ -150,18 +150,18 @@ class Store:
             )
         return self.root / key[:2] / f"{key}{_SUFFIX}"
 
-    def _open(self, key: str, with_payload: bool) -> tuple[Entry, bytes] | None:
-        """The entry with its payload (empty unless asked for), or None where it is missing or damaged."""
+    def _read_entry(self, key: str, with_payload: bool) -> tuple[Entry, bytes] | None:
+        """The entry with its payload (empty unless asked for), or None if it is missing or damaged."""
         path = self._path(key)
         try:
             with path.open("rb") as stream:
-                return self._judge(stream, path, with_payload)
+                return self._read_verified(stream, path, with_payload)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as problem:
             raise not_read(problem, path) from problem
 
-    def _judge(self, stream: BinaryIO, path: Path, with_payload: bool) -> tuple[Entry, bytes] | None:
+    def _read_verified(self, stream: BinaryIO, path: Path, with_payload: bool) -> tuple[Entry, bytes] | None:
         stat = os.fstat(stream.fileno())
         try:
             entry, checksum = record.read_head(stream, path.stem, stat.st_size, stat.st_mtime_ns)
@@ -171,7 +171,7 @@ class Store:
         except Damaged as damage:
             self._drop_damaged(path, stat, str(damage))
             return None
-        _touch(path)
+        _record_use(path)
         return entry, payload
 
     def _drop_damaged(self, path: Path, seen: os.stat_result, why: str) -> None:
@@ -179,34 +179,34 @@ class Store:
             self.damaged += 1
         log.warning("The kept result %s is damaged (%s); it counts as missing.", path.stem, why)
         try:
-            # Another process may have put a whole one in its place since it was opened.
+            # Another process may have replaced it by an intact entry since it was opened.
             if os.path.samestat(seen, path.stat()):
-                _remove(path)
+                _remove_file(path)
         except FileNotFoundError:
             log.debug("%s was deleted by somebody else", path)
         except (OSError, StoreProblem) as problem:
             log.warning("It could not be deleted: %s", problem)
 
-    def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
-        for path, stat in self._listing():
+    def _entry_files(self) -> Iterator[tuple[Path, os.stat_result]]:
+        for path, stat in self._list_files():
             if path.suffix == _SUFFIX and _KEY.fullmatch(path.stem) and path.stem.startswith(path.parent.name):
                 yield path, stat
 
     def _sweep_unfinished(self) -> None:
         oldest = time.time() - atomic.STALE
-        for path, stat in self._listing():
+        for path, stat in self._list_files():
             unfinished = atomic.is_unfinished(path.name) or path.suffix == _OLD_UNFINISHED
             if unfinished and stat.st_mtime < oldest:
                 try:
-                    _remove(path)
+                    _remove_file(path)
                 except StoreProblem as problem:
                     log.warning("An unfinished file stays behind: %s", problem)
 
-    def _listing(self) -> Iterator[tuple[Path, os.stat_result]]:
-        """Every file one folder down with its stat; what vanishes while listing is left out."""
-        for folder in _scan(self.root):
+    def _list_files(self) -> Iterator[tuple[Path, os.stat_result]]:
+        """Every file in the subfolders with its stat; files that are deleted meanwhile are left out."""
+        for folder in _scan_folder(self.root):
             if _FOLDER.fullmatch(folder.name) and folder.is_dir():
-                for file in _scan(Path(folder.path)):
+                for file in _scan_folder(Path(folder.path)):
                     try:
                         if file.is_file(follow_symlinks=False):
                             yield Path(file.path), file.stat(follow_symlinks=False)
@@ -214,17 +214,17 @@ class Store:
                         continue
 
 
-def _scan(folder: Path) -> list[os.DirEntry[str]]:
+def _scan_folder(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        with os.scandir(folder) as found:
-            return list(found)
+        with os.scandir(folder) as listing:
+            return list(listing)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as problem:
         raise not_read(problem, folder) from problem
 
 
-def _write(path: Path, head: bytes, payload: bytes, used_ns: int) -> None:
+def _write_entry(path: Path, head: bytes, payload: bytes, used_ns: int) -> None:
     try:
         own_folder(path.parent)
         with atomic.path(path) as part:
@@ -236,7 +236,7 @@ def _write(path: Path, head: bytes, payload: bytes, used_ns: int) -> None:
         raise not_written(problem, path) from problem
 
 
-def _remove(path: Path) -> bool:
+def _remove_file(path: Path) -> bool:
     """Delete a file; whether it was there."""
     try:
         path.unlink()
@@ -247,10 +247,10 @@ def _remove(path: Path) -> bool:
     return True
 
 
-def _touch(path: Path) -> None:
+def _record_use(path: Path) -> None:
     now = time.time_ns()
     try:
         os.utime(path, ns=(now, now))
     except OSError as problem:
-        # Gone, or a read-only store: the payload is whole all the same, only its age stays unknown.
+        # Deleted, or a read-only store: the payload was read in full; only its time of last use is not recorded.
         log.debug("the use of %s is not recorded: %s", path, problem)

@@ -242,7 +242,7 @@ def test_a_file_that_vanishes_while_listing_is_left_out(
 ) -> None:
     for number in range(4):
         store.put(key(number), b"x", "k", {})
-    listing = store._files
+    listing = store._entry_files
 
     def vanishing() -> Any:
         for path, stat in list(listing()):
@@ -250,7 +250,7 @@ def test_a_file_that_vanishes_while_listing_is_left_out(
                 path.unlink()
             yield path, stat
 
-    monkeypatch.setattr(store, "_files", vanishing)
+    monkeypatch.setattr(store, "_entry_files", vanishing)
     assert {entry.key for entry in store.entries()} == {key(0), key(1), key(3)}
     store.max_bytes = 1
     assert sorted(store.evict()) == sorted([key(0), key(1), key(3)])
