@@ -1,1 +1,1 @@
-"""Models: the table, where they come from, devices, memory, loading, and the loaded model with its hooks."""
+"""Models: the table of known models, their sources, devices, memory, loading, and the loaded model with its hooks."""

@@ -1,4 +1,4 @@
-"""Which device and number format a model runs in: chosen for the machine, or as set, never silently otherwise."""
+"""Device and number format of a model: the best of this machine, or exactly the ones that are set."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ BYTES: dict[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 def available() -> tuple[Device, ...]:
-    """Devices of this machine, the fastest first."""
-    found: list[Device] = []
+    """The devices of this machine, fastest first."""
+    devices: list[Device] = []
     if torch.cuda.is_available():
-        found.append("cuda")
+        devices.append("cuda")
     if torch.backends.mps.is_available():
-        found.append("mps")
-    return (*found, "cpu")
+        devices.append("mps")
+    return (*devices, "cpu")
 
 
 def choose_device(wanted: str | None = None) -> Device:
-    """The device asked for, else that of HNEURONS_DEVICE, else the fastest here. Raises BadSettings."""
+    """The requested device, else that of HNEURONS_DEVICE, else the fastest one. Raises BadSettings."""
     asked = (wanted or os.environ.get("HNEURONS_DEVICE", "")).strip().lower() or "auto"
     here = available()
     if asked == "auto":
@@ -49,7 +49,7 @@ def choose_device(wanted: str | None = None) -> Device:
 
 
 def choose_dtype(device: Device, wanted: str | None = None) -> Dtype:
-    """The format asked for, else that of HNEURONS_DTYPE, else bfloat16 on a GPU that has it and float32 elsewhere."""
+    """The requested format, else that of HNEURONS_DTYPE, else bfloat16 on a GPU that has it and float32 elsewhere."""
     asked = (wanted or os.environ.get("HNEURONS_DTYPE", "")).strip().lower() or "auto"
     if asked == "auto":
         if device != "cuda":
@@ -64,26 +64,31 @@ def choose_dtype(device: Device, wanted: str | None = None) -> Dtype:
 
 
 def free_bytes(device: Device) -> int:
-    """Memory that a model may take on `device` now."""
+    """Bytes of memory that a model may take on `device` now."""
     if device == "cuda":
         return sum(torch.cuda.mem_get_info(index)[0] for index in range(torch.cuda.device_count()))
-    return min(int(psutil.virtual_memory().available), *_container_rooms())
+    return min(int(psutil.virtual_memory().available), *_container_free_bytes())
 
 
-def _container_rooms() -> list[int]:
-    """What the memory limit of a container leaves, where there is one; it binds before the machine's memory does."""
-    rooms = [_NO_LIMIT]
+def _container_free_bytes() -> list[int]:
+    """Bytes that the memory limits of a container leave free; it may be less than what the machine has free.
+
+    The first number stands for no limit.
+    """
+    free = [_NO_LIMIT]
     for folder, limit, used in _GROUPS:
-        words = _words(Path(folder, limit))
-        if words.isdigit() and int(words) < _NO_LIMIT:
-            # Pages of files that nobody reads just now count as used, but are given up on demand.
-            idle = re.search(r"^(?:total_)?inactive_file (\d+)$", _words(Path(folder, "memory.stat")), re.MULTILINE)
-            taken = int(_words(Path(folder, used)) or 0) - int(idle[1] if idle else 0)
-            rooms.append(max(0, int(words) - taken))
-    return rooms
+        limit_text = _file_text(Path(folder, limit))
+        if limit_text.isdigit() and int(limit_text) < _NO_LIMIT:
+            # Cached pages of files that nobody reads now count as used, but the kernel frees them on demand.
+            reclaimable = re.search(
+                r"^(?:total_)?inactive_file (\d+)$", _file_text(Path(folder, "memory.stat")), re.MULTILINE
+            )
+            in_use = int(_file_text(Path(folder, used)) or 0) - int(reclaimable[1] if reclaimable else 0)
+            free.append(max(0, int(limit_text) - in_use))
+    return free
 
 
-def _words(path: Path) -> str:
+def _file_text(path: Path) -> str:
     try:
         return path.read_text("ascii").strip()
     except OSError as error:

@@ -1,6 +1,6 @@
-"""What a model's figures depend on, as one hash: its files' contents and its number format.
+"""One hash of everything that a model's results depend on: the contents of its files and its number format.
 
-Hashing half a gigabyte takes a second, so each file's hash is remembered with its size and time of change.
+Hashing half a gigabyte takes a second, so each file's hash is stored together with its size and time of change.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cache.paths import models_dir
 log = logging.getLogger(__name__)
 _COUNTED = {".safetensors", ".json", ".jinja", ".model", ".txt", ".tiktoken", ".bpe", ".spm"}
 _TEMPLATES = "additional_chat_templates"
-"""The folder in which Transformers looks for templates besides, the one that is used among them."""
+"""The folder in which Transformers looks for further templates; one of them may be the one that is used."""
 _LEFT_OUT = {"converted.json"}
 
 
@@ -23,42 +23,42 @@ def fingerprint(folder: Path, dtype: str) -> str:
     """sha256 over names and contents of the model's files, and the format it runs in: 64 hexadecimal digits."""
     files = sorted(f for f in folder.iterdir() if f.suffix in _COUNTED and f.is_file() and f.name not in _LEFT_OUT)
     files += sorted(f for f in folder.glob(f"{_TEMPLATES}/*.jinja") if f.is_file())
-    known = _remembered()
-    told = [dtype]
-    fresh: dict[str, str] = {}
+    known_hashes = _read_hashes()
+    hashed = [dtype]
+    current_hashes: dict[str, str] = {}
     for file in files:
-        mark = _mark(file)
-        digest = known.get(mark) or digests.of_file(file)
-        fresh[mark] = digest
-        told.append(f"\n{file.relative_to(folder).as_posix()}:{digest}")
-    if any(mark not in known for mark in fresh):
-        _remember({**known, **fresh})
-    return digests.of_text(told)
+        state = _file_state(file)
+        digest = known_hashes.get(state) or digests.of_file(file)
+        current_hashes[state] = digest
+        hashed.append(f"\n{file.relative_to(folder).as_posix()}:{digest}")
+    if any(state not in known_hashes for state in current_hashes):
+        _save_hashes({**known_hashes, **current_hashes})
+    return digests.of_text(hashed)
 
 
-def _mark(file: Path) -> str:
-    # A copy that keeps the time of change, of a file of the same size, is another file, or was written since.
+def _file_state(file: Path) -> str:
+    # A replaced file may have the same size and time of change, but then its ctime or inode differs.
     state = file.stat()
     return f"{file.resolve()}:{state.st_size}:{state.st_mtime_ns}:{state.st_ctime_ns}:{state.st_ino}"
 
 
-def _memory() -> Path:
+def _hashes_file() -> Path:
     return models_dir() / "hashes.json"
 
 
-def _remembered() -> dict[str, str]:
+def _read_hashes() -> dict[str, str]:
     try:
-        told = json.loads(_memory().read_text("utf-8"))
+        hashes = json.loads(_hashes_file().read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return {str(k): str(v) for k, v in told.items()} if isinstance(told, dict) else {}
+    return {str(k): str(v) for k, v in hashes.items()} if isinstance(hashes, dict) else {}
 
 
-def _remember(told: dict[str, str]) -> None:
-    """Remembering is a convenience: where it fails the files are hashed again next time."""
-    path = _memory()
+def _save_hashes(hashes: dict[str, str]) -> None:
+    """Store the hashes. If that fails, the files are only hashed again next time."""
+    path = _hashes_file()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write_text(path, json.dumps(told))
+        atomic.write_text(path, json.dumps(hashes))
     except OSError as error:
         log.warning("file hashes not kept: %s", error)

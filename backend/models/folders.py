@@ -1,7 +1,7 @@
-"""What a folder must hold to be a model that Transformers loads without foreign code or pickles.
+"""Checks that a folder holds a model that Transformers loads without foreign code or pickles.
 
-Owns the inspection of model folders. It reads names and JSON, never weights. It refuses pickled weights,
-models that bring their own code, and quantised weights, whose columns are no output directions.
+Owns the inspection of model folders. It reads file names and JSON, never weights. It rejects pickled weights,
+models that bring code of their own, and quantised weights, whose columns are not output directions.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ _TOKENIZERS: tuple[tuple[str, ...], ...] = (
 )
 _ADAPTERS = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
 _OBJECTS = ("generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-"""Beside config.json and the tokenizer, what Transformers reads and expects to be a JSON object."""
+"""Further files that Transformers reads and expects to be JSON objects."""
 _READ = {".json", ".jinja", ".model", ".txt", ".safetensors"}
 MAX_TEXT = 128 * 1024**2
-"""Bytes of a file other than weights; the largest vocabularies take a quarter of it."""
+"""Maximum size in bytes of a file other than weights; the largest vocabularies take a quarter of it."""
 _TO_SUPPORTED = "choose a model of a family such as Llama, Mistral, Gemma 3, Qwen 3, Phi-3, GPT-2 or GPT-NeoX"
 
 
 def inspect(folder: Path) -> dict[str, Any]:
-    """Its configuration, once everything a model needs is seen to be there.
+    """The configuration of the model in `folder`, after checking that the folder holds everything a model needs.
 
     Raises:
         ModelUnreadable: configuration, weights or tokenizer are missing, damaged or only pickled.
@@ -53,16 +53,16 @@ def inspect(folder: Path) -> dict[str, Any]:
     if vocabulary:
         read_object(folder / vocabulary)
     for path in _templates(folder):
-        with told(folder):
+        with refusing_folder(folder):
             texts.text_of(path)
     adapter = next((name for name in _ADAPTERS if (folder / name).exists()), None)
     if adapter:
-        raise adapted(folder, adapter)
+        raise adapter_refusal(folder, adapter)
     return config
 
 
-def adapted(folder: Path, what: str) -> UnsupportedModel:
-    """The refusal of a model with an adapter, of which `what` was found."""
+def adapter_refusal(folder: Path, what: str) -> UnsupportedModel:
+    """The error for a model with an adapter; `what` is the file or weight that shows it."""
     return UnsupportedModel(
         f"{folder} holds a model and an adapter beside it",
         f"what {what} changes in the weights is not applied here, so the answers would be another model's",
@@ -71,13 +71,18 @@ def adapted(folder: Path, what: str) -> UnsupportedModel:
 
 
 def adapters_below(folder: Path) -> list[str]:
-    """A sentence about adapters in folders of its own, as training leaves them: none is applied."""
-    found = sorted(path.parent.name for path in folder.glob("*/adapter_config.json"))
-    return [f"The adapter in its folder {found[0]} is not applied: answers are the bare model's."] if found else []
+    """A note about adapters in subfolders, as training leaves them: none is applied."""
+    adapters = sorted(path.parent.name for path in folder.glob("*/adapter_config.json"))
+    return (
+        [f"The adapter in its folder {adapters[0]} is not applied: answers are the bare model's."] if adapters else []
+    )
 
 
 def check_files(folder: Path) -> dict[str, Any]:
-    """Its configuration, once every file is seen to be there, whatever the architecture. Raises ModelUnreadable."""
+    """The configuration of the model in `folder`, after checking that all files are there; any architecture passes.
+
+    Raises ModelUnreadable.
+    """
     check_regular(folder)
     config = read_config(folder)
     weight_files(folder)
@@ -86,19 +91,21 @@ def check_files(folder: Path) -> dict[str, Any]:
             read_object(folder / name)
     _check_tokenizer(folder / "tokenizer.json")
     if not any(all((folder / name).is_file() for name in names) for names in _TOKENIZERS):
-        raise missing(folder, "it has no tokenizer (tokenizer.json, or tokenizer.model, or vocab.json with merges.txt)")
+        raise folder_refusal(
+            folder, "it has no tokenizer (tokenizer.json, or tokenizer.model, or vocab.json with merges.txt)"
+        )
     return config
 
 
 def _templates(folder: Path) -> list[Path]:
-    """Its chat templates, those in a folder of their own too."""
+    """The chat templates of a model folder, including those in subfolders."""
     return [*folder.glob("*.jinja"), *folder.glob("*/*.jinja")]
 
 
 def check_regular(folder: Path) -> None:
-    """Let pass a folder whose files can be read to their end.
+    """Check that all files of the folder are regular files of a sensible size. Raises ModelUnreadable.
 
-    A device or a pipe, also behind a link, would be read for ever. Raises ModelUnreadable.
+    A device or a pipe, also behind a link, could be read for ever.
     """
     for path in sorted({*folder.glob("*"), *_templates(folder)}):
         if path.suffix not in _READ:
@@ -106,19 +113,21 @@ def check_regular(folder: Path) -> None:
         try:
             state = path.stat()
         except OSError as error:
-            raise missing(folder, f"its {path.name} cannot be read ({error.strerror})") from error
+            raise folder_refusal(folder, f"its {path.name} cannot be read ({error.strerror})") from error
         if stat.S_ISDIR(state.st_mode):
             continue
         if not stat.S_ISREG(state.st_mode):
-            raise missing(folder, f"its {path.name} is a device or a pipe, not a file")
+            raise folder_refusal(folder, f"its {path.name} is a device or a pipe, not a file")
         if path.suffix != ".safetensors" and state.st_size > MAX_TEXT:
-            raise missing(folder, f"its {path.name} has {state.st_size:,} bytes, and at most {MAX_TEXT:,} are read")
+            raise folder_refusal(
+                folder, f"its {path.name} has {state.st_size:,} bytes, and at most {MAX_TEXT:,} are read"
+            )
 
 
 def _check_tokenizer(path: Path) -> None:
-    """Let pass what begins as a JSON object does: `inspect` reads the whole, which may be tens of megabytes."""
+    """Check that the file begins like a JSON object. Only `inspect` reads all of it, which may be tens of megabytes."""
     if path.is_file():
-        with told(path.parent):
+        with refusing_folder(path.parent):
             head = texts.head_of(path)
             instead = texts.stand_in(f"its {path.name}", head)
             if instead is not None:
@@ -128,19 +137,19 @@ def _check_tokenizer(path: Path) -> None:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The content of its config.json. Raises ModelUnreadable where that is missing or no JSON object."""
+    """The content of the folder's config.json. Raises ModelUnreadable if it is missing or not a JSON object."""
     path = folder / "config.json"
     if path.exists() and not path.is_file():
-        raise missing(folder, "its config.json is a device, a pipe or a folder, not a file")
+        raise folder_refusal(folder, "its config.json is a device, a pipe or a folder, not a file")
     if not path.is_file():
-        raise missing(folder, _why_no_config(folder))
+        raise folder_refusal(folder, _why_no_config(folder))
     return read_object(path)
 
 
 def check_config(config: dict[str, Any], where: str) -> None:
-    """Let pass an architecture whose neurons can be measured here.
+    """Check that the neurons of this architecture can be measured.
 
-    Raises UnsupportedModel, with `where` the model came from in the sentence.
+    Raises UnsupportedModel; `where` names the model in the message.
     """
     kind = config.get("model_type")
     named = config.get("architectures")
@@ -155,8 +164,10 @@ def check_config(config: dict[str, Any], where: str) -> None:
         raise UnsupportedModel(
             f"{where} is not a language model", f"models of type {kind!r} ({names}) do not continue text", _TO_SUPPORTED
         )
-    texts = [part for part in config.values() if isinstance(part, dict)]
-    quantised = next((one for part in (config, *texts) if (one := part.get("quantization_config")) is not None), None)
+    sections = [part for part in config.values() if isinstance(part, dict)]
+    quantised = next(
+        (setting for part in (config, *sections) if (setting := part.get("quantization_config")) is not None), None
+    )
     if quantised is not None:
         method = quantised.get("quant_method", "unknown") if isinstance(quantised, dict) else "unknown"
         raise UnsupportedModel(
@@ -167,9 +178,9 @@ def check_config(config: dict[str, Any], where: str) -> None:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Its safetensors files, in order.
+    """The safetensors files of the folder, in order.
 
-    Raises ModelUnreadable where there are none, or a shard of the index is not there.
+    Raises ModelUnreadable if there are none, or if a shard that the index names is missing.
     """
     whole, index = folder / WEIGHTS, folder / WEIGHTS_INDEX
     if whole.is_file():
@@ -179,34 +190,36 @@ def weight_files(folder: Path) -> list[Path]:
     files = [folder / name for name in sorted(set(weight_map(folder).values()))]
     absent = [file.name for file in files if not file.is_file()]
     if absent:
-        raise missing(folder, f"{len(absent)} of its {len(files)} weight files are missing ({absent[0]} is the first)")
+        raise folder_refusal(
+            folder, f"{len(absent)} of its {len(files)} weight files are missing ({absent[0]} is the first)"
+        )
     return files
 
 
 def weight_map(folder: Path) -> dict[str, str]:
-    """In which file each weight is, by the index; empty where one file holds them all. Raises ModelUnreadable."""
+    """Name of a weight -> name of its file, by the index; empty if one file holds them all. Raises ModelUnreadable."""
     if (folder / WEIGHTS).is_file():
         return {}
     shards = read_object(folder / WEIGHTS_INDEX).get("weight_map")
-    if not isinstance(shards, dict) or not shards or not all(_plain(name) for name in shards.values()):
-        raise missing(folder, f"its {WEIGHTS_INDEX} names no weight files of that folder")
+    if not isinstance(shards, dict) or not shards or not all(_is_weight_file_name(name) for name in shards.values()):
+        raise folder_refusal(folder, f"its {WEIGHTS_INDEX} names no weight files of that folder")
     return shards
 
 
-def _plain(name: Any) -> bool:
-    """Whether this is the name of a safetensors file in that very folder."""
+def _is_weight_file_name(name: Any) -> bool:
+    """Whether this is the name of a safetensors file in the same folder."""
     return isinstance(name, str) and Path(name).name == name and name.endswith(".safetensors")
 
 
 def read_object(path: Path) -> dict[str, Any]:
     """The content of a JSON file that holds an object. Raises ModelUnreadable."""
-    with told(path.parent):
+    with refusing_folder(path.parent):
         return texts.object_of(path)
 
 
 @contextmanager
-def told(folder: Path) -> Iterator[None]:
-    """Within the block, what is wrong with a file of `folder` is the folder's refusal. Raises ModelError."""
+def refusing_folder(folder: Path) -> Iterator[None]:
+    """Within the block, a Fault is raised as the ModelError about `folder`."""
     try:
         yield
     except Fault as fault:
@@ -225,7 +238,7 @@ def _why_no_config(folder: Path) -> str:
 def _no_weights(folder: Path) -> ModelUnreadable:
     pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
     if not pickles:
-        return missing(folder, f"it has no weights ({WEIGHTS})")
+        return folder_refusal(folder, f"it has no weights ({WEIGHTS})")
     return ModelUnreadable(
         f"The weights in {folder} are not read",
         f"they are pickled ({pickles[0]}), and a pickle can run any code when it is opened",
@@ -233,8 +246,8 @@ def _no_weights(folder: Path) -> ModelUnreadable:
     )
 
 
-def missing(folder: Path, why: str) -> ModelUnreadable:
-    """The refusal of a folder whose files are not what they must be."""
+def folder_refusal(folder: Path, why: str) -> ModelUnreadable:
+    """The error for a folder that has missing or unusable files."""
     return ModelUnreadable(
         f"The model folder {folder} cannot be loaded",
         why,

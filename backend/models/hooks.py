@@ -1,14 +1,14 @@
 """Where a neuron is in a module tree: the only module that knows TransformerLens' and torch's hook points.
 
 A neuron is coordinate j of z, the input of a layer's down projection; h is that projection's raw
-output, its bias included, before any norm that follows it (Gao et al. 2025, Eq. 1). Both are met at one
-place: `blocks.{l}.mlp.out` of the bridge, and the same weights' module in the plain tree. Two trees
-over one set of weights, since the bridge's wrappers cost a decode step more than the step itself; that
-both give the same numbers is held by test.
+output, its bias included, before any norm that follows it (Gao et al. 2025, Eq. 1). Both are read at one
+module: `blocks.{l}.mlp.out` of the bridge, or the module with the same weights in the plain tree. There are two
+module trees over one set of weights, since in a decode step the bridge's wrappers cost more than the step itself;
+tests check that both give the same numbers.
 
-`observe` reads and `rewrite` replaces; each is a block, and every hook is off when it is left. What a hook is shown
-is lent to it: a family may write into the same tensor right after (Falcon adds the attention's output to h in place),
-so whoever needs it later takes a copy.
+`observe` reads and `rewrite` replaces; each is a context manager that removes its hooks at the end. A hook must copy
+a tensor that it keeps: a family may write into the same tensor right after (Falcon adds the attention's output to h
+in place).
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ Tree = Literal["plain", "bridge"]
 Observer = Callable[[int, Tensor, Tensor], None]
 """Called with layer, z [row pos neuron], h [row pos d_model]."""
 Rewriter = Callable[[int, Tensor], Tensor]
-"""Called with layer and z [row pos neuron]; gives the z that takes its place."""
+"""Called with layer and z [row pos neuron]; returns the z that replaces it."""
 
 
 def bridge_outs(bridge: Any) -> tuple[Any, ...]:
     """Each layer's down projection in the bridge's tree.
 
-    Raises UnsupportedModel for a layer whose neurons are not reached there (routed experts, recurrent blocks).
+    Raises UnsupportedModel for a layer whose neurons the bridge does not reach (routed experts, recurrent blocks).
     """
     outs = []
     for layer, block in enumerate(getattr(bridge, "blocks", None) or ()):
@@ -56,9 +56,9 @@ def bridge_outs(bridge: Any) -> tuple[Any, ...]:
 
 
 def plain_outs(plain: nn.Module, bridged: Sequence[Any]) -> tuple[nn.Module, ...]:
-    """The same down projections in the plain tree: those that hold the very same weight.
+    """The same down projections in the plain tree: the modules that hold the same weight tensors.
 
-    Raises UnsupportedModel where a layer's is not there, or is another layer's as well.
+    Raises UnsupportedModel if that of a layer is missing, or shared with another layer.
     """
     holders = {id(module.weight): module for module in plain.modules() if hasattr(module, "weight")}
     outs = [holders.get(id(getattr(out.original_component, "weight", None))) for out in bridged]
@@ -72,8 +72,8 @@ def plain_outs(plain: nn.Module, bridged: Sequence[Any]) -> tuple[nn.Module, ...
 
 
 def refuse_experts(plain: nn.Module, outs: Sequence[nn.Module]) -> None:
-    """Raises UnsupportedModel where a layer has experts beside the MLP that is read: its neurons would be a part of
-    the layer's, and its output another one than the layer's.
+    """Raises UnsupportedModel if a layer has experts beside the MLP that is read: its neurons would be only a part of
+    the layer's, and its output would not be the layer's output.
     """
     names = {id(module): name for name, module in plain.named_modules()}
     experts = [name for name, _ in plain.named_parameters() if "expert" in name]
@@ -81,11 +81,11 @@ def refuse_experts(plain: nn.Module, outs: Sequence[nn.Module]) -> None:
         parts = names[id(out)].split(".")
         number = max((place for place, part in enumerate(parts) if part.isdigit()), default=0)
         block = ".".join(parts[: number + 1]) + "."
-        beside = next((name for name in experts if name.startswith(block)), None)
-        if beside is not None:
+        expert = next((name for name in experts if name.startswith(block)), None)
+        if expert is not None:
             raise UnsupportedModel(
                 f"layer {layer} of this model has experts beside its MLP",
-                f"their neurons are not reached ({beside.removeprefix(block)}), and those of the MLP alone are not the "
+                f"their neurons are not reached ({expert.removeprefix(block)}), and those of the MLP alone are not the "
                 "layer's",
                 "choose a dense model, for instance a distilled one",
             )
@@ -93,7 +93,7 @@ def refuse_experts(plain: nn.Module, outs: Sequence[nn.Module]) -> None:
 
 @contextmanager
 def observe(model: LoadedModel, observer: Observer, tree: Tree = "plain") -> Iterator[None]:
-    """Within the block, `observer` sees z and h of every layer at every forward of `tree`."""
+    """Within the block, `observer` is called with z and h of every layer at every forward pass of `tree`."""
     with ExitStack() as stack:
         rows = _Rows(stack, model, tree)
         if tree == "bridge":
@@ -107,9 +107,9 @@ def observe(model: LoadedModel, observer: Observer, tree: Tree = "plain") -> Ite
 
 
 class _Rows:
-    """How many rows the running forward has.
+    """The number of rows of the running forward pass.
 
-    Some families (OPT) put all tokens of a batch in one line before their MLP: only here is known how many are a row's.
+    Some families (OPT) flatten the batch before their MLP; the number of rows is needed to undo that.
     """
 
     def __init__(self, stack: ExitStack, model: LoadedModel, tree: Tree) -> None:
@@ -120,15 +120,18 @@ class _Rows:
         self.count = len(args[0] if args else next(iter(kwargs.values())))
 
     def apart(self, tokens: Tensor) -> Tensor:
-        """[row pos ...] of a tensor that may have both in one axis."""
+        """`tokens` as [row pos ...]; rows and positions may have been flattened to one axis."""
         return tokens if tokens.ndim > 2 else tokens.unflatten(0, (self.count, -1))
 
 
 def _embedding(model: LoadedModel, tree: Tree) -> nn.Module:
-    """Where every forward of a tree begins, with or without the output head (OPT's goes round its own base model)."""
+    """The embedding, where every forward pass of a tree begins, with or without the output head.
+
+    Hooks are set here, since not every family calls its base model (OPT does not).
+    """
     whole: Any = model.plain if tree == "plain" else model.bridge.original_model
-    found: nn.Module = whole.get_input_embeddings()
-    return found
+    embedding: nn.Module = whole.get_input_embeddings()
+    return embedding
 
 
 def _plain_observer(layer: int, observer: Observer, rows: _Rows) -> Callable[[nn.Module, Any, Tensor], None]:
@@ -139,20 +142,20 @@ def _plain_observer(layer: int, observer: Observer, rows: _Rows) -> Callable[[nn
 
 
 def _bridge_observers(layer: int, observer: Observer, rows: _Rows) -> list[tuple[str, Callable[..., None]]]:
-    held: list[Tensor] = []
+    inputs: list[Tensor] = []
 
     def keep(z: Tensor, hook: Any) -> None:
-        held.append(z)
+        inputs.append(z)
 
     def tell(h: Tensor, hook: Any) -> None:
-        observer(layer, rows.apart(held.pop()), rows.apart(h))
+        observer(layer, rows.apart(inputs.pop()), rows.apart(h))
 
     return [(f"blocks.{layer}.mlp.out.hook_in", keep), (f"blocks.{layer}.mlp.out.hook_out", tell)]
 
 
 @contextmanager
 def rewrite(model: LoadedModel, layers: Sequence[int], rewriter: Rewriter, tree: Tree = "plain") -> Iterator[None]:
-    """Within the block, z of each of `layers` is replaced before its down projection. Enter before `observe`."""
+    """Within the block, replace z of each of `layers` before the down projection. Must be entered before `observe`."""
     with ExitStack() as stack:
         rows = _Rows(stack, model, tree)
         if tree == "bridge":
@@ -180,9 +183,9 @@ def _bridge_rewriter(layer: int, rewriter: Rewriter, rows: _Rows) -> Callable[..
 
 
 def hook_count(model: LoadedModel) -> int:
-    """Hooks on either tree now, but for those that TransformerLens itself keeps on some families for good (OPT).
+    """Number of hooks on both trees now, without the permanent ones of TransformerLens on some families (OPT).
 
-    Zero outside every block, whatever happened inside.
+    Zero outside every block, also after an exception inside.
     """
     begun = sum(len(_embedding(model, tree)._forward_pre_hooks) for tree in get_args(Tree))
     plain = sum(len(out._forward_hooks) + len(out._forward_pre_hooks) for out in model.outs)

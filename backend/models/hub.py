@@ -1,7 +1,7 @@
-"""Models of the Hugging Face hub: what its cache on this machine holds, and fetching the rest.
+"""Models of the Hugging Face hub: finds them in its local cache, and downloads the others.
 
-Owns every call to the hub. It fetches configuration, tokenizer and safetensors only, asks the hub
-nothing where the cache is whole, and starts no download that the disk cannot hold.
+Owns every call to the hub. It downloads configuration, tokenizer and safetensors only, makes no request
+if the cache is complete, and starts no download that does not fit on the disk.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from backend.models.registry import DEFAULT, suggest
 
 _TOP = ["*.json", "*.safetensors", "*.txt", "*.model"]
 _WANTED = [*_TOP, "*.jinja"]
-"""Patterns reach into subfolders, where only chat templates are wanted (`additional_chat_templates/`)."""
+"""These patterns also match in subfolders, of which only chat templates are wanted (`additional_chat_templates/`)."""
 _UNWANTED = [*(f"*/{pattern}" for pattern in _TOP), "consolidated*", "README*", "LICENSE*"]
-"""What lies in subfolders, and the second copy of the weights that some publishers add in a form of their own."""
+"""Files in subfolders, and the second copy of the weights that some publishers add in a format of their own."""
 
 _CLIENT_ERROR: type[Exception] = next(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")
-"""What the hub's HTTP client raises when nobody answers: taken from the hub, whose releases change that client."""
+"""What the hub's HTTP client raises if nobody answers; looked up, since releases of the hub change that client."""
 _FAILURES: tuple[type[Exception], ...] = (
     OSError,
     EntryNotFoundError,
@@ -48,7 +48,7 @@ _FAILURES: tuple[type[Exception], ...] = (
 
 
 def cached(repo: str) -> Path | None:
-    """The folder of a model whose files are all on this machine, or None."""
+    """The folder of a model if all its files are on this machine, else None."""
     try:
         folder = Path(snapshot_download(repo, local_files_only=True, allow_patterns=_WANTED, ignore_patterns=_UNWANTED))
         folders.check_files(folder)
@@ -58,7 +58,7 @@ def cached(repo: str) -> Path | None:
 
 
 def config_folder(repo: str, progress: Progress = silent) -> Path:
-    """A folder that holds at least the config.json of a model, fetched where it is not here yet.
+    """A folder that holds at least the config.json of a model, downloaded if it is not here yet.
 
     Raises as `fetch` does.
     """
@@ -67,19 +67,19 @@ def config_folder(repo: str, progress: Progress = silent) -> Path:
     except (HFValidationError, LocalEntryNotFoundError):
         progress("asking the hub", 0.0)
     try:
-        # Asked first because it fails at once, where a download tries again for half a minute.
+        # Called first because it fails at once, while a download retries for half a minute.
         HfApi().model_info(repo)
         return Path(hf_hub_download(repo, "config.json")).parent
     except _FAILURES as error:
-        raise _told(error, repo) from error
+        raise _refusal_of(error, repo) from error
 
 
 def fetch(repo: str, progress: Progress = silent) -> Path:
-    """The folder that Transformers loads, downloaded where the cache lacks it.
+    """The folder that Transformers loads, downloaded if it is not in the cache.
 
     Raises:
-        UnknownModel: the hub has no such model, or does not show it to us.
-        ModelUnreadable: it cannot be reached, asks for an agreement first, has no safetensors, or the
+        UnknownModel: the hub has no such model, or it is private.
+        ModelUnreadable: the hub cannot be reached, the model needs an agreement first or has no safetensors, or the
             disk is too small.
         UnsupportedModel: an architecture that cannot be measured.
     """
@@ -92,11 +92,11 @@ def fetch(repo: str, progress: Progress = silent) -> Path:
         bar = _bar(part(progress, 0.01, 1.0))
         return Path(snapshot_download(repo, allow_patterns=_WANTED, ignore_patterns=_UNWANTED, tqdm_class=bar))
     except _FAILURES as error:
-        raise _told(error, repo) from error
+        raise _refusal_of(error, repo) from error
 
 
 def _check_files(repo: str, files: list[Any]) -> None:
-    """Let pass a model with safetensors for which the disk has room."""
+    """Check that the model has safetensors and that they fit on the disk. Raises ModelUnreadable."""
     weights = [file for file in files if _is_weights(file.rfilename)]
     if not weights:
         raise ModelUnreadable(
@@ -116,9 +116,9 @@ def _is_weights(name: str) -> bool:
 
 
 def _bar(progress: Progress) -> type[tqdm]:
-    """What the hub takes for a progress bar. It draws nothing, and tells how many of the bytes are here."""
+    """A progress bar class for the hub that draws nothing and reports the fraction of downloaded bytes."""
 
-    class Told(tqdm):
+    class ByteProgress(tqdm):
         def __init__(self, *args: Any, **settings: Any) -> None:
             settings.pop("name", None)
             super().__init__(*args, **(settings | {"file": io.StringIO(), "disable": False}))
@@ -128,11 +128,11 @@ def _bar(progress: Progress) -> type[tqdm]:
                 progress("downloading", self.n / self.total)
             return True
 
-    return Told
+    return ByteProgress
 
 
-def _told(error: Exception, repo: str) -> HNeuronsError:
-    """What a failure of the hub means to a person."""
+def _refusal_of(error: Exception, repo: str) -> HNeuronsError:
+    """The error of this program for a failure of the hub."""
     if isinstance(error, GatedRepoError):
         return ModelUnreadable(
             f"{repo} is not open to everybody",
@@ -147,12 +147,12 @@ def _told(error: Exception, repo: str) -> HNeuronsError:
         return _no_room(repo, f"the disk is full ({error.strerror})")
     return ModelUnreadable(
         f"{repo} is not on this machine and cannot be fetched",
-        f"the hub does not answer ({_brief(error)})",
+        f"the hub does not answer ({_first_line(error)})",
         f"connect to the network and load it again, name a folder that holds it, or choose {DEFAULT}, which ships",
     )
 
 
-def _brief(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
 
 
@@ -163,6 +163,6 @@ def _no_room(repo: str, why: str) -> ModelError:
 
 
 def what_else(name: str) -> str:
-    """The end of a sentence about a model that is not there."""
+    """The advice at the end of an error message about a model that does not exist."""
     close = suggest(name)
     return f"did you mean {' or '.join(close)}" if close else f"choose {DEFAULT}, or see `hneurons models list`"

@@ -1,7 +1,7 @@
-"""A loaded model: the TransformerLens bridge, a plain tree over the same weights, and what both need.
+"""A loaded model: the TransformerLens bridge, a plain module tree over the same weights, and what both need.
 
-Owns `LoadedModel` and `wrap`, which makes one from a Transformers model. Refuses to find, fetch or
-judge models (`backend.models.loading`). Weights are never edited.
+Owns `LoadedModel` and `wrap`, which makes one from a Transformers model. Finding, downloading and
+checking models is in `backend.models.loading`. Weights are never edited.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """One model, ready. `outs[layer]` and `bridge_outs[layer]` are its down projections in either tree."""
+    """A model, ready to run. `outs[layer]` and `bridge_outs[layer]` are its down projections in the two trees."""
 
     info: ModelInfo
     bridge: TransformerBridge
@@ -41,34 +41,34 @@ class LoadedModel:
     ends: frozenset[int]
     """Tokens that end an answer."""
     proof: Proof = field(default_factory=Proof)
-    """Which ways of running it give Transformers' own figures."""
+    """Which ways of running it give the same results as Transformers' own forward pass."""
     extras: dict[str, Any] = field(default_factory=dict)
-    """What is worked out once for this model and kept with it."""
+    """Values that are computed once for this model."""
 
     @property
     def device(self) -> torch.device:
-        """Where inputs go: the device of the embedding."""
+        """The device of the embedding, on which inputs must be."""
         weight = self.plain.get_input_embeddings().weight
         return torch.device(weight.device) if isinstance(weight, Tensor) else torch.device("cpu")
 
     def tree(self, tokens: int) -> Tree:
-        """The tree in which a finished text of so many tokens is read: the bridge, as far as it was proven."""
+        """The tree that reads a finished text of this length: the bridge, as far as it was found to be right."""
         beyond = self.proof.seam is not None and tokens > self.proof.seam
         return "bridge" if self.proof.bridge and not beyond else "plain"
 
     def w_out(self, layer: int) -> Float[Tensor, "neuron d_model"]:
-        """Output directions of a layer's neurons, one a row."""
+        """Output directions of a layer's neurons, one in each row."""
         return output_directions(self.outs[layer])
 
 
 def output_directions(out: nn.Module) -> Float[Tensor, "neuron d_model"]:
-    """W_out of a down projection, one neuron a row. A Linear keeps it [d_model, neuron], a Conv1D the other way."""
+    """W_out [neuron d_model] of a down projection. A Linear stores it as [d_model neuron], a Conv1D transposed."""
     weight = out.get_parameter("weight").detach()
     return weight if type(out).__name__ == "Conv1D" else weight.T
 
 
 def twin(model: PreTrainedModel) -> PreTrainedModel:
-    """A second module tree over the very same parameters and buffers: nothing is copied but Python objects."""
+    """A second module tree over the same parameters and buffers: only Python objects are copied, no tensors."""
     shared: dict[int, Any] = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     return copy.deepcopy(model, shared)
 
@@ -83,14 +83,14 @@ def wrap(
     device: str,
     dtype: str,
 ) -> LoadedModel:
-    """Put the bridge around `hf_model` and keep a plain tree beside it.
+    """Put the bridge around `hf_model` and make a plain tree beside it.
 
     No weight is processed: without compatibility mode the bridge folds and centres nothing.
 
-    Every way in which the verbs run it is tried on a few tokens: `proof` says which of them hold.
+    Each way in which the verbs run the model is tried on a few tokens; `proof` says which of them are right.
 
-    Raises UnsupportedModel for a model whose neurons cannot be named or whose cache cannot be relied on, or that is
-    more than a language model: the bridge would ask for packages of its other parts. NotFinite where its weights or
+    Raises UnsupportedModel for a model whose neurons cannot be addressed, whose cache gives wrong results, or that is
+    more than a language model, since the bridge would need packages for its other parts; NotFinite if its weights or
     activations hold NaN or infinity.
     """
     if hf_model.config.get_text_config() is not hf_model.config:
@@ -102,20 +102,22 @@ def wrap(
     hf_model.eval().requires_grad_(False)
     plain = twin(hf_model)
     is_fast = products.take(plain) > 0
-    bridge = _bridge(hf_model, tokenizer, name, source)
+    bridge = _make_bridge(hf_model, tokenizer, name, source)
     bridged = bridge_outs(bridge)
     outs = plain_outs(plain, bridged)
     refuse_experts(plain, outs)
     norms = tuple(output_directions(out).float().norm(dim=1) for out in outs)
     named = {"name": name, "fingerprint": fingerprint, "device": device, "dtype": dtype}
-    info = _info(plain, tokenizer, norms, **named).model_copy(update={"fast_products": is_fast})
-    model = LoadedModel(info, bridge, plain, tokenizer, outs, bridged, norms, _ends(plain, tokenizer))
+    info = _model_info(plain, tokenizer, norms, **named).model_copy(update={"fast_products": is_fast})
+    model = LoadedModel(info, bridge, plain, tokenizer, outs, bridged, norms, _end_tokens(plain, tokenizer))
     proof = prove(model)
     return replace(model, proof=proof, info=info.model_copy(update={"notes": proof.notes}))
 
 
-def _bridge(hf_model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, source: str) -> TransformerBridge:
-    """TransformerLens around the model. Raises UnsupportedModel for a family that it cannot take apart."""
+def _make_bridge(
+    hf_model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, source: str
+) -> TransformerBridge:
+    """The TransformerLens bridge around the model. Raises UnsupportedModel for a family that it does not support."""
     device = str(next(hf_model.parameters()).device)
     try:
         return TransformerBridge.boot_transformers(
@@ -132,7 +134,7 @@ def _bridge(hf_model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name:
         ) from error
 
 
-def _info(
+def _model_info(
     plain: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, norms: tuple[Tensor, ...], **named: str
 ) -> ModelInfo:
     config = plain.config.get_text_config()
@@ -149,14 +151,14 @@ def _info(
     )
 
 
-def _ends(plain: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+def _end_tokens(plain: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """End tokens of the generation config, the model config and the tokenizer: any of them ends an answer."""
-    found: set[int] = set()
+    ends: set[int] = set()
     for value in (
         plain.generation_config.eos_token_id if plain.generation_config else None,
         plain.config.get_text_config().eos_token_id,
         tokenizer.eos_token_id,
     ):
         if value is not None:
-            found.update(value if isinstance(value, (list, tuple)) else [value])
-    return frozenset(found)
+            ends.update(value if isinstance(value, (list, tuple)) else [value])
+    return frozenset(ends)

@@ -1,6 +1,6 @@
-"""Loading: from a name to a `LoadedModel`, or to the sentence that says why not.
+"""Loading: from a name to a `LoadedModel`, or to an error that says why not.
 
-Owns the order of things: find, work out the memory, refuse, read, wrap. Code that comes with a model never runs.
+Owns the order of the steps: find, estimate the memory, check, read, wrap. Code that comes with a model never runs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from backend.models.fingerprint import fingerprint
 from backend.models.loaded import LoadedModel, wrap
 from backend.models.progress import Progress, part, rising
 from backend.models.registry import TABLE
-from backend.models.sources import Source, is_here, local_path, resolve
+from backend.models.sources import ModelSource, is_here, local_path, resolve
 from backend.types import ModelChoice
 from backend.untrusted import no_panic
 
@@ -39,14 +39,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Described:
-    """A folder before its weights are read: configuration of the language model, shape, and names of weights."""
+    """A model folder before its weights are read: configuration of the language model, its shape, weight names."""
 
     config: Any
     shape: memory.Shape
     stored: dict[str, weights.Shape]
     partial: bool
-    """Whether the language model is one part of several, as beside a vision tower. Only that part is loaded: a whole
-    one would also make TransformerLens install packages while it runs."""
+    """Whether the language model is one part of several, as beside a vision tower. Only this part is loaded: with the
+    others TransformerLens would install packages at run time."""
     mapping: dict[str, str]
 
 
@@ -54,32 +54,32 @@ class Described:
 def load(
     name: str | None = None, device: str | None = None, dtype: str | None = None, progress: Progress | None = None
 ) -> LoadedModel:
-    """The model that `name` names, ready; by default the one that ships.
+    """Load the model called `name`; by default the one that comes with the program.
 
     Args:
-        device, dtype: as chosen for this machine unless given (`backend.models.devices`).
+        device, dtype: by default chosen for this machine (`backend.models.devices`).
     Raises UnknownModel, ModelUnreadable, ModelTooLarge, UnsupportedModel, BadSettings, StoreError.
     """
     source = resolve(name)
     chosen = devices.choose_device(device)
     number = devices.choose_dtype(chosen, dtype)
-    tell = rising(progress)
-    folder, described = _checked(source, chosen, number, part(tell, 0.0, 0.7))
-    tell(f"loading {source.name}", 0.7)
-    hf_model, tokenizer, told = _read_weights(source, folder, described, chosen, number)
+    report = rising(progress)
+    folder, described = _check_and_fetch(source, chosen, number, part(report, 0.0, 0.7))
+    report(f"loading {source.name}", 0.7)
+    hf_model, tokenizer, load_notes = _read_weights(source, folder, described, chosen, number)
     if tokenizer.chat_template:
         templating.warm()
-    tell(f"wrapping {source.name}", 0.9)
+    report(f"wrapping {source.name}", 0.9)
     named = {"name": source.name, "source": str(folder), "device": chosen, "dtype": number}
-    model = _wrapped(hf_model, tokenizer, fingerprint=fingerprint(folder, number), **named)
-    notes = (*told, *model.info.notes, *reference.notes(model))
+    model = _wrap_or_refuse(hf_model, tokenizer, fingerprint=fingerprint(folder, number), **named)
+    notes = (*load_notes, *model.info.notes, *reference.notes(model))
     for note in notes:
         log.warning("%s: %s", source.name, note)
-    tell("ready", 1.0)
+    report("ready", 1.0)
     return replace(model, info=model.info.model_copy(update={"notes": notes}))
 
 
-def _wrapped(hf_model: Any, tokenizer: Any, **named: str) -> LoadedModel:
+def _wrap_or_refuse(hf_model: Any, tokenizer: Any, **named: str) -> LoadedModel:
     try:
         return wrap(hf_model, tokenizer, **named)
     except HNeuronsError:
@@ -97,49 +97,49 @@ def _wrapped(hf_model: Any, tokenizer: Any, **named: str) -> LoadedModel:
 
 @no_panic()
 def shape_alone(name: str) -> tuple[str, memory.Shape]:
-    """What a model is called and its shape, of its row or configuration: no weight is read, fetched or made room for.
+    """(name, shape) of a model, from its table row or configuration: weights are neither read nor downloaded.
 
     Raises UnknownModel, ModelUnreadable, UnsupportedModel.
     """
     source = resolve(name)
     if source.row is not None or source.kind == "gguf" or not is_here(source):
-        return source.name, _announced(source)
+        return source.name, _shape_before_fetch(source)
     folder = local_path(source, rising(None))
-    return source.name, _shape(_config(folder)[0], folder)
+    return source.name, _shape_of_config(_language_config(folder)[0], folder)
 
 
-def _announced(source: Source) -> memory.Shape:
-    """The shape of a model that is not here yet: of its row, else of the configuration alone."""
+def _shape_before_fetch(source: ModelSource) -> memory.Shape:
+    """The shape of a model that is not on this machine yet: from its table row, else from its configuration alone."""
     if source.row is not None:
         return memory.row_shape(source.row)
     if source.kind == "gguf":
         file = Path(source.place)
-        return _shape(gguf.header_config(file), file, gguf.parameters(file))
+        return _shape_of_config(gguf.header_config(file), file, gguf.parameters(file))
     folder = hub.config_folder(source.place)
     folders.check_config(folders.read_config(folder), source.name)
-    return _shape(_config(folder)[0], folder)
+    return _shape_of_config(_language_config(folder)[0], folder)
 
 
-def _shape(config: Any, place: Path, held: int = 0) -> memory.Shape:
-    """The shape that the configuration of a folder or file tells, of at least `held` parameters."""
+def _shape_of_config(config: Any, place: Path, at_least: int = 0) -> memory.Shape:
+    """The shape from the configuration of a folder or file, with at least `at_least` parameters."""
     try:
-        memory.least(config)
-        return memory.shape_of(config, max(held, memory.count_parameters(config)))
+        memory.least_shape(config)
+        return memory.shape_of(config, max(at_least, memory.count_parameters(config)))
     except HNeuronsError:
         raise
     except Fault as fault:
-        raise _of_header(fault).of_file(place) if place.is_file() else fault.of_folder(place) from fault
+        raise _as_header_fault(fault).of_file(place) if place.is_file() else fault.of_folder(place) from fault
     except Exception as error:  # a model's class may refuse its configuration with any error
-        raise _unbuilt(place, error) from error
+        raise _config_refusal(place, error) from error
 
 
-def _checked(
-    source: Source, device: devices.Device, dtype: devices.Dtype, tell: Progress, freed: int = 0
+def _check_and_fetch(
+    source: ModelSource, device: devices.Device, dtype: devices.Dtype, progress: Progress, freed: int = 0
 ) -> tuple[Path, Described]:
-    """The folder of a model and what it holds, once all is seen that can be seen before its weights are read."""
+    """The folder of a model and what it holds, after all checks that are possible before its weights are read."""
     if source.kind == "gguf" or not is_here(source):
-        _check_fits(source.name, _announced(source), device, dtype, freed)
-    folder = local_path(source, tell)
+        _check_fits(source.name, _shape_before_fetch(source), device, dtype, freed)
+    folder = local_path(source, progress)
     return folder, describe(folder, lambda shape: _check_fits(source.name, shape, device, dtype, freed))
 
 
@@ -151,42 +151,43 @@ def _check_fits(name: str, shape: memory.Shape, device: devices.Device, dtype: d
 
 @no_panic()
 def describe(folder: Path, fits: Callable[[memory.Shape], None] = lambda shape: None) -> Described:
-    """What is in `folder`, from its configuration and the headers of its weights. Neither is believed alone.
+    """What is in `folder`, from its configuration and the headers of its weights, checked against each other.
 
     Args:
-        fits: raises ModelTooLarge for a shape that has no room; asked for the least one before anything is built.
-    Raises ModelUnreadable, UnsupportedModel, and what `fits` does.
+        fits: raises ModelTooLarge for a shape that does not fit in memory; first called with a lower bound, before
+            any module is built.
+    Raises ModelUnreadable, UnsupportedModel, and whatever `fits` raises.
     """
-    config, partial = _config(folder)
+    config, partial = _language_config(folder)
     try:
-        fits(memory.least(config))
-        stored = weights.stored(folder)
+        fits(memory.least_shape(config))
+        stored = weights.stored_shapes(folder)
         skeleton = memory.skeleton(config)
         weights.refuse_adapted(folder, stored, skeleton)
-        mapping = weights.mapping(stored, skeleton) if partial else {}
+        mapping = weights.key_mapping(stored, skeleton) if partial else {}
         built = sum(parameter.numel() for parameter in skeleton.parameters())
-        kept = sum(math.prod(shape) for shape in stored.values())
-        shape = memory.shape_of(config, max(built, kept))
+        in_files = sum(math.prod(shape) for shape in stored.values())
+        shape = memory.shape_of(config, max(built, in_files))
         fits(shape)
     except HNeuronsError:
         raise
     except Fault as fault:
         raise fault.of_folder(folder) from fault
     except Exception as error:  # a model's class may refuse its configuration with any error
-        raise _unbuilt(folder, error) from error
+        raise _config_refusal(folder, error) from error
     return Described(config, shape, stored, partial, mapping)
 
 
-def _config(folder: Path) -> tuple[Any, bool]:
+def _language_config(folder: Path) -> tuple[Any, bool]:
     """The configuration of the language model in a folder, and whether it is one part of several."""
-    with folders.told(folder):
+    with folders.refusing_folder(folder):
         fields.check(folders.read_config(folder))
     try:
         whole = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         config = whole.get_text_config()
         kind = str(config.model_type)
     except Exception as error:  # a configuration class may refuse a value with any error
-        raise _unbuilt(folder, error) from error
+        raise _config_refusal(folder, error) from error
     if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise UnsupportedModel(
             f"{folder.name} is of an unknown kind",
@@ -200,26 +201,26 @@ def _config(folder: Path) -> tuple[Any, bool]:
             f"as a model of type {kind!r} whose configuration is no decoder's it reads forwards and backwards",
             "choose a model of the table or of a known family",
         )
-    # TransformerLens goes by the name of the class: it must be that of the one which is loaded.
+    # TransformerLens chooses by the class name: it must be the class that is loaded.
     config.architectures = [MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[kind]]
     padding = getattr(config, "pad_token_id", None)
     if isinstance(padding, int) and not 0 <= padding < getattr(config, "vocab_size", math.inf):
-        # What stands there is never read, and no row of the embedding can be kept for it.
+        # The padding token is never read, and one outside the vocabulary has no row in the embedding.
         config.pad_token_id = None
-    _plain_forward(config)
-    with folders.told(folder):
+    _set_plain_forward(config)
+    with folders.refusing_folder(folder):
         fields.settle_window(config)
     partial = config is not whole
     if partial:
-        # The whole model goes by its own setting, whatever its text part says.
+        # The setting of the whole model overrides that of its text part.
         config.tie_word_embeddings = getattr(whole, "tie_word_embeddings", config.tie_word_embeddings)
     return config, partial
 
 
-def _plain_forward(config: Any) -> None:
-    """Let the forward give what is read here, computed by the kernels that are here, whatever a configuration asks for.
+def _set_plain_forward(config: Any) -> None:
+    """Override settings of a configuration that change the output of the forward pass, or the attention kernel.
 
-    Another kernel of attention gives the same figures, and may be one that is fetched from elsewhere.
+    Other attention kernels give the same results, and may have to be downloaded.
     """
     config.output_attentions = config.output_hidden_states = False
     config.return_dict = True
@@ -227,12 +228,12 @@ def _plain_forward(config: Any) -> None:
 
 
 def _read_weights(
-    source: Source, folder: Path, described: Described, device: str, dtype: str
+    source: ModelSource, folder: Path, described: Described, device: str, dtype: str
 ) -> tuple[Any, Any, list[str]]:
-    """Model and tokenizer of a folder, and what to tell about them. Weights that its files lack are never made up."""
+    """(model, tokenizer, notes about them) of a folder. Missing weights are an error, never initialised at random."""
     transformers_logging.disable_progress_bar()
     spread = device == "cuda" and torch.cuda.device_count() > 1
-    tokenizer = _tokenizer(source.name, folder)
+    tokenizer = _load_tokenizer(source.name, folder)
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -242,7 +243,7 @@ def _read_weights(
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
-            # What differs is named below, where Transformers would point at a table in its log.
+            # Mismatches are reported below; Transformers' own error would only refer to a table in its log.
             ignore_mismatched_sizes=True,
             output_loading_info=True,
             device_map="auto" if spread else None,
@@ -253,14 +254,14 @@ def _read_weights(
         raise _out_of_memory(source.name, device) from error
     except Exception as error:  # a damaged file surfaces as whatever its reader runs into
         log.info("%s: its weights cannot be read", folder, exc_info=True)
-        with folders.told(folder):
-            raise tokens.of_generation(folder) or Fault(
+        with folders.refusing_folder(folder):
+            raise tokens.generation_fault(folder) or Fault(
                 "its weights cannot be put into the model that its config.json describes, and the library that tries "
                 "it names none of them"
             ) from error
-    told = weights.judged(source.name, hf_model, report, described.stored, described.partial)
-    told += settings.checked(source.name, hf_model, tokenizer, folder)
-    return hf_model, tokenizer, told
+    notes = weights.check_loaded(source.name, hf_model, report, described.stored, described.partial)
+    notes += settings.check_settings(source.name, hf_model, tokenizer, folder)
+    return hf_model, tokenizer, notes
 
 
 def _out_of_memory(name: str, device: str) -> ModelTooLarge:
@@ -269,7 +270,7 @@ def _out_of_memory(name: str, device: str) -> ModelTooLarge:
     )
 
 
-def _tokenizer(name: str, folder: Path) -> Any:
+def _load_tokenizer(name: str, folder: Path) -> Any:
     try:
         with no_panic():
             return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -277,23 +278,23 @@ def _tokenizer(name: str, folder: Path) -> Any:
         raise _out_of_memory(name, "cpu") from error
     except Exception as error:  # a damaged file surfaces as whatever its reader runs into
         log.info("%s: its tokenizer cannot be read", folder, exc_info=True)
-        raise _own_code(folder, error) or tokens.of_tokenizer(folder).of_folder(folder) from error
+        raise _own_code_refusal(folder, error) or tokens.tokenizer_fault(folder).of_folder(folder) from error
 
 
-def _unbuilt(place: Path, error: Exception) -> ModelError:
-    """The refusal of a configuration, of a folder or in the header of a file, of which nothing could be made."""
+def _config_refusal(place: Path, error: Exception) -> ModelError:
+    """The error for a configuration, of a folder or in the header of a file, from which no model could be made."""
     log.info("%s: no model can be made of its configuration", place, exc_info=error)
     if place.is_file():
-        return gguf.refused(place, error)
-    return _own_code(place, error) or blame.field(folders.read_config(place), error).of_folder(place)
+        return gguf.conversion_refusal(place, error)
+    return _own_code_refusal(place, error) or blame.field(folders.read_config(place), error).of_folder(place)
 
 
-def _of_header(fault: Fault) -> Fault:
-    """What is wrong with a configuration that was made of the header of a file."""
+def _as_header_fault(fault: Fault) -> Fault:
+    """`fault`, reworded for a configuration that was made from the header of a file."""
     return Fault(fault.why.replace("its config.json says that", "by its header"), fault.instead, ours=fault.ours)
 
 
-def _own_code(folder: Path, error: Exception) -> UnsupportedModel | None:
+def _own_code_refusal(folder: Path, error: Exception) -> UnsupportedModel | None:
     if "trust_remote_code" not in str(error):
         return None
     return UnsupportedModel(
@@ -304,7 +305,7 @@ def _own_code(folder: Path, error: Exception) -> UnsupportedModel | None:
 
 
 def choices() -> tuple[ModelChoice, ...]:
-    """The table with what each model needs here, and whether it fits and is here."""
+    """The table of models, with the memory that each needs, whether it fits, and whether it is on this machine."""
     device = devices.choose_device()
     dtype = devices.choose_dtype(device)
     free = devices.free_bytes(device)
@@ -326,7 +327,7 @@ def choices() -> tuple[ModelChoice, ...]:
                 note=row.note,
                 needs=needs,
                 fits=needs <= free,
-                here=is_here(Source(row.name, row.source, row.repo, row)),
+                here=is_here(ModelSource(row.name, row.source, row.repo, row)),
             )
         )
     return tuple(listed)
@@ -336,11 +337,12 @@ def choices() -> tuple[ModelChoice, ...]:
 def prepare(
     name: str | None, device: str | None, dtype: str | None, progress: Progress | None = None, freed: int = 0
 ) -> None:
-    """All of `load` that needs no weights in memory: what passes here can be read, as far as that is seen before.
+    """Run all steps of `load` that need no weights in memory, downloads and checks included. Raises as `load` does.
 
-    `freed` bytes of the device will be free besides those that are now. Raises as `load` does.
+    Args:
+        freed: bytes of the device that will become free in addition to those that are free now.
     """
     source = resolve(name)
     chosen = devices.choose_device(device)
     number = devices.choose_dtype(chosen, dtype)
-    _checked(source, chosen, number, rising(progress), freed)
+    _check_and_fetch(source, chosen, number, rising(progress), freed)

@@ -1,4 +1,4 @@
-"""How much memory a model takes, worked out before it is loaded, and the refusal of what cannot fit."""
+"""Estimates how much memory a model takes before it is loaded, and rejects one that cannot fit."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from backend.errors import ModelTooLarge, UnsupportedModel
-from backend.models.checks.fields import ONE_COUNT, hold
+from backend.models.checks.fields import ONE_COUNT, check_value
 from backend.models.devices import BYTES, Device, free_bytes
 from backend.models.registry import TABLE, ModelRow
 
 TOKENS, ROWS = 512, 4
-"""What a loaded model must at least be able to do: four rows of 512 tokens."""
+"""The smallest batch that must fit in memory: four rows of 512 tokens."""
 MAX_LAYERS = 1000
-"""Built without memory for weights, a layer still takes a millisecond; the largest models have some hundred."""
+"""Building a layer takes a millisecond even without memory for its weights; the largest models have some hundred."""
 HEADROOM = 1.1
-"""Weights as loaded, over their own size: buffers and fragmentation."""
+"""Memory of the loaded weights divided by their own size: buffers and fragmentation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What memory depends on."""
+    """The numbers on which the memory of a model depends."""
 
     layers: int
     neurons: int
@@ -35,7 +35,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class MemoryEstimate:
-    """Bytes: weights; keys and values of `rows` x `tokens`; what capture and the logits of one chunk take."""
+    """Bytes: weights; keys and values of `rows` x `tokens`; captured activations and the logits of one chunk."""
 
     weights: int
     kv_cache: int
@@ -47,48 +47,50 @@ class MemoryEstimate:
         return self.weights + self.kv_cache + self.capture
 
     def to_dict(self) -> dict[str, int]:
-        """As it is shown."""
+        """The parts and the total, in bytes."""
         return {"weights": self.weights, "kv_cache": self.kv_cache, "capture": self.capture, "total": self.total}
 
 
 def shape_of(config: Any, parameters: int) -> Shape:
-    """The shape that a Transformers configuration describes; of widths that differ between layers the largest.
+    """The shape that a Transformers configuration describes; if widths differ between layers, the largest.
 
-    Raises UnsupportedModel for a model without attention heads, Fault for numbers that describe nothing.
+    Raises UnsupportedModel for a model without attention heads, Fault for an invalid number.
     """
     text = config.get_text_config()
-    layers, width, heads = (_number(text, name) for name in ("num_hidden_layers", "hidden_size", "num_attention_heads"))
+    layers, width, heads = (
+        _largest_count(text, name) for name in ("num_hidden_layers", "hidden_size", "num_attention_heads")
+    )
     if not layers or not width or not heads:
         raise UnsupportedModel(
             f"A model of type {text.model_type!r} is not taken apart here",
             "its layers are of another kind than a transformer's, whose MLP neurons are read here",
             "choose a dense transformer, for instance a model of the table",
         )
-    # XLNet has no limit: its class, and no file, says that this is -1.
+    # XLNet has no limit on the context: its class defines this field as a property that is -1.
     if not isinstance(getattr(type(text), "max_position_embeddings", None), property):
-        _number(text, "max_position_embeddings")  # a context of no length is refused as well
-    latent = _number(text, "qk_nope_head_dim") if getattr(text, "head_dim", None) == 0 else None
-    head = latent or _number(text, "head_dim") or max(1, width // heads)
-    key_heads = _number(text, "num_key_value_heads") or heads
-    neurons = _number(text, "intermediate_size") or _number(text, "n_inner") or 4 * width
-    return Shape(layers, neurons, width, _number(text, "vocab_size") or 0, 2 * key_heads * head, parameters)
+        _largest_count(text, "max_position_embeddings")  # called only to reject a context of length 0
+    latent = _largest_count(text, "qk_nope_head_dim") if getattr(text, "head_dim", None) == 0 else None
+    head = latent or _largest_count(text, "head_dim") or max(1, width // heads)
+    key_heads = _largest_count(text, "num_key_value_heads") or heads
+    neurons = _largest_count(text, "intermediate_size") or _largest_count(text, "n_inner") or 4 * width
+    return Shape(layers, neurons, width, _largest_count(text, "vocab_size") or 0, 2 * key_heads * head, parameters)
 
 
-def _number(config: Any, name: str) -> int | None:
-    """A count in a configuration, the largest where each layer has its own. Raises Fault for what is none."""
+def _largest_count(config: Any, name: str) -> int | None:
+    """A count in a configuration, the largest if each layer has its own. Raises Fault for an invalid value."""
     try:
         value = getattr(config, name, None)
-    except Exception:  # some keep it by layer, and refuse in a way of their own to be asked for one value
+    except Exception:  # some classes have one value for each layer, and raise an error of their own here
         layers = config.per_layer_config
         value = [getattr(layers[layer], name, None) for layer in range(config.num_hidden_layers)]
-    values = [one for one in (value if isinstance(value, (list, tuple)) else [value]) if one is not None]
-    for one in values:
-        hold(name, one, ONE_COUNT)
+    values = [count for count in (value if isinstance(value, (list, tuple)) else [value]) if count is not None]
+    for count in values:
+        check_value(name, count, ONE_COUNT)
     return max(values, default=None)
 
 
-def least(config: Any) -> Shape:
-    """A shape no larger than the true one, by plain arithmetic: what lies about its size is refused before it is built.
+def least_shape(config: Any) -> Shape:
+    """A lower bound of the shape, computed from the configuration alone: a huge model is rejected before it is built.
 
     Raises UnsupportedModel beyond `MAX_LAYERS`, and as `shape_of` does.
     """
@@ -99,14 +101,14 @@ def least(config: Any) -> Shape:
             f"its configuration names {shape.layers:,}, and at most {MAX_LAYERS:,} are read here",
             "choose another model, or see whether its configuration is right",
         )
-    each = 0 if _is_sparse(config) else shape.d_model * shape.neurons
-    return replace(shape, parameters=shape.layers * each)
+    mlp_parameters = 0 if _is_sparse(config) else shape.d_model * shape.neurons
+    return replace(shape, parameters=shape.layers * mlp_parameters)
 
 
 def _is_sparse(config: Any) -> bool:
-    """Whether not every layer has the one wide MLP that the width stands for."""
-    told = {name for name, value in vars(config.get_text_config()).items() if value and not name.startswith("_")}
-    return any("expert" in name or "per_layer" in name or "block" in name for name in told)
+    """Whether some layers may not have one MLP of the full width."""
+    settings = {name for name, value in vars(config.get_text_config()).items() if value and not name.startswith("_")}
+    return any("expert" in name or "per_layer" in name or "block" in name for name in settings)
 
 
 def skeleton(config: Any) -> Any:
@@ -116,12 +118,12 @@ def skeleton(config: Any) -> Any:
 
 
 def count_parameters(config: Any) -> int:
-    """Every weight once of the language model a configuration describes; counted without taking memory."""
+    """Number of parameters of the language model that a configuration describes; allocates no memory for weights."""
     return sum(parameter.numel() for parameter in skeleton(config).parameters())
 
 
 def row_shape(row: ModelRow) -> Shape:
-    """The shape of a table row."""
+    """The shape that a row of the table states."""
     return Shape(row.layers, row.neurons, row.d_model, row.vocabulary, row.kv_width, row.parameters)
 
 
@@ -147,10 +149,10 @@ def check_fits(
     free: int | None = None,
     half: MemoryEstimate | None = None,
 ) -> None:
-    """Let pass what fits into the memory that is free on `device`, or into `free` bytes.
+    """Check that a model fits into the memory that is free on `device`, or into `free` bytes.
 
-    `half` is what the same model needs in bfloat16, where that is less.
-    Raises ModelTooLarge, with the sentence that says what would fit.
+    `half` is what the same model needs in bfloat16, if that is less.
+    Raises ModelTooLarge with a message that says what would fit.
     """
     free = free_bytes(device) if free is None else free
     if needs.total <= free:
@@ -159,11 +161,11 @@ def check_fits(
         f"{name} does not fit",
         f"it needs about {gigabytes(needs.total)} ({gigabytes(needs.weights)} of it weights) and "
         f"{gigabytes(free)} are free on {device}",
-        _instead(free, half),
+        _what_would_fit(free, half),
     )
 
 
-def _instead(free: int, half: MemoryEstimate | None) -> str:
+def _what_would_fit(free: int, half: MemoryEstimate | None) -> str:
     if half is not None and half.total <= free:
         return f"in bfloat16 it would fit, with {gigabytes(half.total)}: set HNEURONS_DTYPE=bfloat16"
     fitting = [row for row in TABLE if estimate(row_shape(row), "float32").total <= free and "refused" not in row.note]
@@ -172,5 +174,5 @@ def _instead(free: int, half: MemoryEstimate | None) -> str:
 
 
 def gigabytes(size: int) -> str:
-    """Bytes for the eye."""
+    """Bytes as text, '1.2 GB'."""
     return f"{size / 1e9:.1f} GB"

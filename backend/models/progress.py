@@ -1,7 +1,7 @@
-"""How long work on a model tells where it stands.
+"""Progress reports of long work on a model.
 
-Owns the `Progress` callback and the two ways of handing a part of it on. A fraction counts the whole
-of the work, from 0 to 1, and never falls.
+Owns the `Progress` callback and two functions that make one from another. A fraction is that of the whole
+work, from 0 to 1, and never decreases.
 """
 
 from __future__ import annotations
@@ -9,27 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable
 
 Progress = Callable[[str, float], None]
-"""Told the stage, in words for a person, and the fraction of the whole that is done."""
+"""Called with the stage, in words for a person, and the fraction of the whole work that is done."""
 
 
 def silent(stage: str, fraction: float) -> None:
-    """A progress that tells nobody."""
+    """A progress callback that does nothing."""
 
 
 def rising(progress: Progress | None) -> Progress:
-    """`progress`, held between 0 and 1 and kept from falling."""
+    """A callback that passes fractions to `progress`, limited to at most 1 and never decreasing."""
     if progress is None:
         return silent
-    heard, best = progress, 0.0
+    report, best = progress, 0.0
 
     def tell(stage: str, fraction: float) -> None:
         nonlocal best
         best = max(best, min(1.0, fraction))
-        heard(stage, best)
+        report(stage, best)
 
     return tell
 
 
 def part(progress: Progress, start: float, end: float) -> Progress:
-    """A progress whose 0..1 fills the piece from `start` to `end` of another."""
+    """A callback that maps its fractions 0..1 to the range `start`..`end` of `progress`."""
     return lambda stage, fraction: progress(stage, start + (end - start) * min(1.0, max(0.0, fraction)))

@@ -1,7 +1,7 @@
-"""The table of models: what each is, where it comes from and under which licence.
+"""The table of known models: what each is, where it comes from and under which licence.
 
-Facts as rows: every list of models on a page, on the command line or in the documents derives from `TABLE`. Any
-hub name, directory or GGUF file besides the table works too (`backend.models.sources`).
+Every list of models on a page, on the command line or in the documentation is made from `TABLE`. Any other hub name,
+directory or GGUF file works too (`backend.models.sources`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DEFAULT = "SmolLM2-135M-Instruct"
 class ModelRow:
     """One known model. `layers` times `neurons` (of one layer) is the number of feed-forward neurons.
 
-    `kv_width` is key and value width a layer and token: 2 * key-value heads * head size.
+    `kv_width` is the width of keys and values for each layer and token: 2 * key-value heads * head size.
     """
 
     name: str
@@ -37,7 +37,7 @@ class ModelRow:
 
     @property
     def total(self) -> int:
-        """Feed-forward neurons in all layers; of a mixture of experts those outside routed experts are not counted."""
+        """Feed-forward neurons in all layers; in a mixture of experts, those outside routed experts are not counted."""
         return self.layers * self.neurons
 
 
@@ -106,12 +106,12 @@ TABLE: tuple[ModelRow, ...] = (
 
 
 def find(name: str) -> ModelRow | None:
-    """The row whose name or repository is `name`, case aside."""
+    """The row whose name or repository is `name`, ignoring case; None if there is none."""
     wanted = name.strip().lower()
     return next((row for row in TABLE if wanted in (row.name.lower(), row.repo.lower())), None)
 
 
 def suggest(name: str) -> tuple[str, ...]:
-    """Names of the table that `name` may have meant, best first."""
+    """Names of the table that are similar to `name`, best first."""
     by_lower = {row.name.lower(): row.name for row in TABLE}
     return tuple(by_lower[match] for match in get_close_matches(name.strip().lower(), by_lower, n=3, cutoff=0.5))

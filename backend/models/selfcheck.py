@@ -1,10 +1,11 @@
-"""What a model's ways of being run have in common, found out on a few tokens when it is loaded.
+"""Checks, when a model is loaded, which ways of running it give the same results, on a few tokens.
 
-Owns `Proof`: a row alone, read whole by Transformers' own forward, is the truth, and every other way that the verbs
-take (TransformerLens' forward, one token behind a cache, rows of unequal length in one batch, rows that leave or are
-copied) is held to it, in logits and in every layer's z and h. A way that differs is not taken: there is a slower one.
-Where there is none the model is refused. Nothing is assumed of a family by its name. What holds on a few tokens need
-not hold far behind them: there TransformerLens' forward is looked at again (`backend.models.readings.tree_of`).
+Owns `Proof`. The reference is a single row, read whole by Transformers' own forward pass. Every other way that the
+verbs use (TransformerLens' forward pass, one token after a cache, rows of unequal length in one batch, rows that are
+removed or copied) is compared with it, in logits and in every layer's z and h. A way that differs is not used: a slower
+one is used instead. If there is none, the model is rejected. Nothing is assumed from the name of a family. What is
+right for a few tokens may be wrong for longer texts: for these, TransformerLens' forward pass is checked again
+(`backend.models.readings.tree_of`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from torch import Tensor
 from backend.errors import HNeuronsError, UnsupportedModel
 from backend.forward.cett import check_norms, not_finite, out_norm
 from backend.forward.rows import caches
-from backend.models.readings import TOKENS, Read, Tolerance, allowed, gap, read
+from backend.models.readings import TOKENS, Reading, Tolerance, allowed, gap, read_forward
 
 if TYPE_CHECKING:
     from backend.models.loaded import LoadedModel
@@ -30,68 +31,68 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHORTER, STEPS, BEGINNING = 5, 3, 5
-"""By how much the other row is shorter; tokens left for behind the cache; tokens read once for both rows."""
+"""Difference in length of the two rows; number of tokens read after the cache; length of the shared beginning."""
 TEXT = "What is the capital of Egypt? The capital of Egypt is Cairo, a city of twenty million people on the Nile."
 
 
 @dataclass(frozen=True)
 class Proof:
-    """Which ways of running a model give what a row alone gives, read whole by Transformers' own forward."""
+    """Which ways of running a model give the same as a single row, read whole by Transformers' own forward pass."""
 
     bridge: bool = True
-    """TransformerLens' forward."""
+    """TransformerLens' forward pass."""
     left: bool = True
-    """Rows of unequal length, filled up in front, then one more token of each."""
+    """Rows of unequal length with padding on the left, then one more token of each."""
     right: bool = True
-    """Rows of unequal length, filled up behind."""
+    """Rows of unequal length with padding on the right."""
     copied: bool = True
     """A cache whose rows are repeated."""
     dropped: bool = True
     """A cache that keeps some of its rows."""
     pieces: bool = True
-    """Several tokens at once behind a cache."""
+    """Several tokens at once after a cache."""
     joined: bool = True
-    """A row that joins others behind their cache."""
+    """A row whose cache is joined to that of others."""
     shared: bool = True
-    """Rows of unequal length behind one beginning that was read once for all."""
+    """Rows of unequal length after a shared beginning that was read once."""
     whole: bool = True
-    """Every layer reads every position of a prompt, also where only the last logits are asked for."""
+    """Every layer reads every position of a prompt, even if only the last logits are requested."""
     seam: int | None = None
-    """Length of a batch beyond which it is read with other rotary factors (longrope)."""
+    """Number of tokens beyond which the whole batch is read with other rotary factors (longrope)."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is done in another or a slower way for this model, in words."""
-        told = {
+        """What is done in a slower way for this model, in words."""
+        notes = {
             "TransformerLens' forward gives other figures than Transformers' own, which is used": self.bridge,
             "prompts of unequal length are answered one by one": self.left,
             "texts of unequal length are read one by one": self.right,
         }
-        return tuple(note for note, holds in told.items() if not holds)
+        return tuple(note for note, holds in notes.items() if not holds)
 
 
 def seam(config: Any) -> int | None:
-    """The length at which a configuration's rotary embedding changes its factors for the whole batch."""
-    found = getattr(config, "rope_parameters", None) or {}
-    kinds = [found, *(part for part in found.values() if isinstance(part, dict))]
+    """The length at which a configuration's rotary embedding changes its factors for the whole batch, or None."""
+    rotary = getattr(config, "rope_parameters", None) or {}
+    kinds = [rotary, *(part for part in rotary.values() if isinstance(part, dict))]
     seams = [part.get("original_max_position_embeddings") for part in kinds if part.get("rope_type") == "longrope"]
-    return min((int(one) for one in seams if one), default=None)
+    return min((int(length) for length in seams if length), default=None)
 
 
 def prove(model: LoadedModel) -> Proof:
-    """Try every way on a few tokens: a dozen forwards of at most four rows.
+    """Try every way on a few tokens: a dozen forward passes of at most four rows.
 
-    Raises UnsupportedModel where the neurons are not what they are taken for, or where one token behind the cache is
-    not the whole text's forward; NotFinite where weights or activations hold NaN or infinity.
+    Raises UnsupportedModel if z times the output directions is not h, or if one token after the cache gives other
+    results than the whole text; NotFinite if weights or activations hold NaN or infinity.
     """
     turn = seam(model.plain.config)
-    ids = _trial(model, max(8, min(TOKENS, model.info.context, turn or TOKENS)))
+    ids = _trial_texts(model, max(8, min(TOKENS, model.info.context, turn or TOKENS)))
     with torch.inference_mode():
         try:
-            truth = _truth(model, ids)
+            truth = _true_reading(model, ids)
         except (HNeuronsError, torch.OutOfMemoryError, MemoryError):
             raise
-        except Exception as error:  # whatever its own forward runs into
+        except Exception as error:  # the model's own forward pass may raise any error
             log.info("%s: its own forward fails", model.info.name, exc_info=True)
             raise UnsupportedModel(
                 f"{model.info.name} cannot be run",
@@ -99,8 +100,8 @@ def prove(model: LoadedModel) -> Proof:
                 "check its configuration against its weights, or choose another model",
             ) from error
         ways = _Ways(model, ids, truth)
-        ways.must(ways.stepped, "one token read behind the cache")
-        ways.must(ways.together, "a row of a batch")
+        ways.require(ways.stepped, "one token read behind the cache")
+        ways.require(ways.together, "a row of a batch")
         moved = ways.holds(ways.moved)
         known = dict.fromkeys(("copied", "dropped"), True) if moved else {}
         tried = {name: known.get(name) or ways.holds(getattr(ways, name)) for name in _OPTIONAL}
@@ -110,9 +111,9 @@ def prove(model: LoadedModel) -> Proof:
 _OPTIONAL = ("bridge", "left", "right", "copied", "dropped", "pieces", "joined", "shared")
 
 
-def _truth(model: LoadedModel, ids: Int[Tensor, "row pos"]) -> Read:
-    """The first row alone, whole; its z and h are proven to be neurons and the output that they make up."""
-    truth, _ = read(model, lambda: model.plain(ids[:1], use_cache=False))
+def _true_reading(model: LoadedModel, ids: Int[Tensor, "row pos"]) -> Reading:
+    """The reading of the first row alone; checks that z times the output directions, plus the bias, is h."""
+    truth, _ = read_forward(model, lambda: model.plain(ids[:1], use_cache=False))
     check = torch.stack([out_norm(h).cpu() for _, h in truth.layers])
     check_norms(check, used=torch.zeros_like(check[0], dtype=torch.bool))
     if not bool(truth.logits.isfinite().all()):
@@ -132,19 +133,19 @@ def _truth(model: LoadedModel, ids: Int[Tensor, "row pos"]) -> Read:
     return truth
 
 
-def _trial(model: LoadedModel, length: int) -> Int[Tensor, "row pos"]:
-    """Two texts of ordinary tokens, equally long."""
+def _trial_texts(model: LoadedModel, length: int) -> Int[Tensor, "row pos"]:
+    """Two texts of ordinary tokens, of equal length."""
     table = model.plain.get_input_embeddings().get_parameter("weight").shape[0]
-    told = [token for token in model.tokenizer(TEXT)["input_ids"] if token < table]
-    told += [(17 + 29 * place) % table for place in range(length)]
-    first = told[:length]
-    return torch.tensor([first, [first[0], *first[:0:-1]]], device=model.device)
+    token_ids = [token for token in model.tokenizer(TEXT)["input_ids"] if token < table]
+    token_ids += [(17 + 29 * place) % table for place in range(length)]
+    chosen = token_ids[:length]
+    return torch.tensor([chosen, [chosen[0], *chosen[:0:-1]]], device=model.device)
 
 
 class _Ways:
-    """Every way but the first, each as the verbs take it. A method tells whether its way gives the truth."""
+    """Every way except the reference, each as the verbs use it. A method returns whether its way gives `truth`."""
 
-    def __init__(self, model: LoadedModel, ids: Int[Tensor, "row pos"], truth: Read) -> None:
+    def __init__(self, model: LoadedModel, ids: Int[Tensor, "row pos"], truth: Reading) -> None:
         self.model, self.ids, self.truth = model, ids, truth
         self.long = ids.shape[1] - STEPS
         self.short = max(1, self.long - SHORTER)
@@ -155,66 +156,69 @@ class _Ways:
         self.cache: Any = None
 
     def holds(self, way: Callable[[], bool]) -> bool:
-        """Whether a way works and gives the truth. Raises only what is no fault of the way."""
+        """Whether a way works and gives `truth`. Raises only errors that are not caused by the way itself."""
         try:
             holds = way()
         except (HNeuronsError, torch.OutOfMemoryError, MemoryError):
             raise
-        except Exception:  # what a family cannot do it says with any error
+        except Exception:  # a family may raise any error for what it does not support
             log.info("%s: %s fails", self.model.info.name, way.__name__, exc_info=True)
-            self.tolerance.said = "Transformers' own forward fails there"
+            self.tolerance.difference = "Transformers' own forward fails there"
             holds = False
         if not holds:
-            log.info("%s: not %s (%s)", self.model.info.name, way.__name__, self.tolerance.said)
+            log.info("%s: not %s (%s)", self.model.info.name, way.__name__, self.tolerance.difference)
         return holds
 
-    def must(self, way: Callable[[], bool], what: str) -> None:
-        """Raises UnsupportedModel where a way that has no other in its place does not hold."""
+    def require(self, way: Callable[[], bool], what: str) -> None:
+        """Raises UnsupportedModel if `way` fails; for ways that no other can replace."""
         if self.holds(way):
             return
         narrow = "" if self.model.info.dtype == "float32" else "open it in float32, "
         locked = "" if self.uncached else "install the versions of requirements.lock, "
         raise UnsupportedModel(
             f"{self.model.info.name} cannot be used here",
-            f"{what} does not give what the whole text gives ({self.tolerance.said})",
+            f"{what} does not give what the whole text gives ({self.tolerance.difference})",
             f"{narrow}{locked}or choose another model".removeprefix("or "),
         )
 
     def stepped(self) -> bool:
-        """One token behind the cache of one row, and behind a copy of that cache."""
-        begun, cache = self._begun(self.ids[:1, : self.long])
+        """One token after the cache of one row, and after a copy of that cache."""
+        begun, cache = self._read_prompts(self.ids[:1, : self.long])
         if cache is None:
             self.uncached = True
-            self.tolerance.said = f"Transformers' {type(self.model.plain).__name__} keeps no cache"
+            self.tolerance.difference = f"Transformers' {type(self.model.plain).__name__} keeps no cache"
             return False
-        kept = copy.deepcopy(cache)
-        steps = [self._behind(one, self.ids[:1, self.long : self.long + 1]) for one in (cache, kept)]
+        copied_cache = copy.deepcopy(cache)
+        steps = [
+            self._read_behind_cache(tried_cache, self.ids[:1, self.long : self.long + 1])
+            for tried_cache in (cache, copied_cache)
+        ]
         expected = self.truth.part(0, slice(self.long, self.long + 1))
         return self._is_prompt(begun, 0, self.long) and all(self._same(step, expected) for step in steps)
 
     def together(self) -> bool:
-        """The row beside and behind another of equal length. Keeps their cache."""
+        """The row in a batch with another of equal length. Stores their cache in `cache`."""
         self.both = self.ids.flip(0)
-        begun, self.cache = self._begun(self.both[:, : self.long])
+        begun, self.cache = self._read_prompts(self.both[:, : self.long])
         return self._is_prompt(begun, 1, self.long)
 
     def bridge(self) -> bool:
-        """TransformerLens' forward of the whole text."""
-        found, _ = read(self.model, lambda: self.model.bridge(self.ids[:1]), "bridge")
-        return self._same(found, self.truth)
+        """TransformerLens' forward pass over the whole text."""
+        reading, _ = read_forward(self.model, lambda: self.model.bridge(self.ids[:1]), "bridge")
+        return self._same(reading, self.truth)
 
     def left(self) -> bool:
-        """A long and a short row, filled up in front, and one more token of each."""
+        """A long and a short row with padding on the left, and one more token of each."""
         before = self.long - self.short
         row = self.ids[0].tolist()
         ids = torch.tensor([row[: self.long], [row[-1]] * before + row[: self.short]], device=self.ids.device)
         mask = torch.ones_like(ids)
         mask[1, :before] = 0
         places = (mask.cumsum(1) - 1).clamp_min(0)
-        begun, cache = self._begun(ids, attention_mask=mask, position_ids=places)
+        begun, cache = self._read_prompts(ids, attention_mask=mask, position_ids=places)
         ends = torch.tensor([[self.long], [self.short]], device=ids.device)
         mask = torch.cat([mask, torch.ones_like(ends)], dim=1)
-        step = self._behind(cache, self.ids[0][ends], attention_mask=mask, position_ids=ends)
+        step = self._read_behind_cache(cache, self.ids[0][ends], attention_mask=mask, position_ids=ends)
         return (
             self._is_prompt(begun, 0, self.long)
             and self._is_prompt(begun, 1, self.short)
@@ -228,99 +232,105 @@ class _Ways:
         """Each row of a cache twice."""
         cache = copy.deepcopy(self.cache)
         cache.batch_repeat_interleave(2)
-        return self._next(cache, [0, 0, 1, 1])
+        return self._gives_next_token(cache, [0, 0, 1, 1])
 
     def dropped(self) -> bool:
         """The second row of a cache alone."""
         cache = copy.deepcopy(self.cache)
         cache.batch_select_indices(torch.tensor([1], device=self.ids.device))
-        return self._next(cache, [1])
+        return self._gives_next_token(cache, [1])
 
     def moved(self) -> bool:
-        """`copied` and `dropped` in one: each row twice, then all but the first. Where this holds, both do."""
+        """`copied` and `dropped` together: each row twice, then all but the first. If this is right, both are."""
         cache = copy.deepcopy(self.cache)
         cache.batch_repeat_interleave(2)
         cache.batch_select_indices(torch.tensor([1, 2, 3], device=self.ids.device))
-        return self._next(cache, [0, 1, 1])
+        return self._gives_next_token(cache, [0, 1, 1])
 
     def pieces(self) -> bool:
-        """Several tokens at once behind the cache."""
-        found = self._behind(copy.deepcopy(self.cache), self.both[:, self.long :])
-        return self._same(found.part(1, slice(None)), self.truth.part(0, slice(self.long, None)))
+        """Several tokens at once after the cache."""
+        reading = self._read_behind_cache(copy.deepcopy(self.cache), self.both[:, self.long :])
+        return self._same(reading.part(1, slice(None)), self.truth.part(0, slice(self.long, None)))
 
     def joined(self) -> bool:
-        """A short row that was read alone, beside the long ones behind their cache, then the next token of each."""
-        _, short = self._begun(self.ids[:1, : self.short])
+        """A short row that was read alone, joined to the cache of the long ones; then the next token of each."""
+        _, short = self._read_prompts(self.ids[:1, : self.short])
         if not (caches.is_plain(self.cache) and caches.is_plain(short)):
-            self.tolerance.said = "its cache holds more than keys and values by position"
+            self.tolerance.difference = "its cache holds more than keys and values by position"
             return False
         cache = caches.join(self.cache, short, self.long, self.short)
         mask = torch.ones(3, self.long + 1, dtype=torch.long, device=self.ids.device)
         mask[2, : self.long - self.short] = 0
         ends = torch.tensor([[self.long], [self.long], [self.short]], device=self.ids.device)
-        next_ = torch.stack([self.both[0][self.long], self.ids[0][self.long], self.ids[0][self.short]])[:, None]
-        found = self._behind(cache, next_, attention_mask=mask, position_ids=ends)
+        next_tokens = torch.stack([self.both[0][self.long], self.ids[0][self.long], self.ids[0][self.short]])[:, None]
+        reading = self._read_behind_cache(cache, next_tokens, attention_mask=mask, position_ids=ends)
         return all(
-            self._same(found.part(row, slice(0, 1)), self.truth.part(0, slice(end, end + 1)))
+            self._same(reading.part(row, slice(0, 1)), self.truth.part(0, slice(end, end + 1)))
             for row, end in ((1, self.long), (2, self.short))
         )
 
     def right(self) -> bool:
-        """A long and a short row, filled up behind."""
-        ids, mask = self._filled(0)
+        """A long and a short row with padding on the right."""
+        ids, mask = self._padded_rows(0)
         body = self.model.plain.base_model
-        found, _ = read(self.model, lambda: body(ids, attention_mask=mask, use_cache=False))
-        return self._rows_hold(found, 0)
+        reading, _ = read_forward(self.model, lambda: body(ids, attention_mask=mask, use_cache=False))
+        return self._rows_hold(reading, 0)
 
     def shared(self) -> bool:
-        """The same behind a beginning that was read once."""
+        """As `right`, after a beginning that was read once."""
         body, start = self.model.plain.base_model, self.beginning
-        _, cache = read(self.model, lambda: body(self.ids[:1, :start], use_cache=True))
+        _, cache = read_forward(self.model, lambda: body(self.ids[:1, :start], use_cache=True))
         cache = copy.deepcopy(cache)
         cache.batch_repeat_interleave(2)
-        ids, mask = self._filled(start)
+        ids, mask = self._padded_rows(start)
         mask = torch.cat([mask.new_ones(2, start), mask], dim=1)
-        found, _ = read(self.model, lambda: body(ids, attention_mask=mask, past_key_values=cache, use_cache=True))
-        return self._rows_hold(found, start)
+        reading, _ = read_forward(
+            self.model, lambda: body(ids, attention_mask=mask, past_key_values=cache, use_cache=True)
+        )
+        return self._rows_hold(reading, start)
 
-    def _filled(self, start: int) -> tuple[Tensor, Tensor]:
+    def _padded_rows(self, start: int) -> tuple[Tensor, Tensor]:
         ids = self.ids[:1, start : self.long].repeat(2, 1)
         ids[1, self.short - start :] = ids[1, self.short - start - 1]
         mask = torch.ones_like(ids)
         mask[1, self.short - start :] = 0
         return ids, mask
 
-    def _rows_hold(self, found: Read, start: int) -> bool:
-        bare = Read(torch.empty(1, 0), found.layers)
+    def _rows_hold(self, reading: Reading, start: int) -> bool:
+        bare = Reading(torch.empty(1, 0), reading.layers)
         return all(
             self._same(bare.part(row, slice(0, end - start)), self.truth.part(0, slice(start, end)))
             for row, end in enumerate((self.long, self.short))
         )
 
-    def _begun(self, ids: Tensor, **extra: Tensor) -> tuple[Read, Any]:
-        """Prompts as they are read: of their logits only the last are made, and their cache has room behind it."""
-        begun, cache = read(self.model, lambda: self.model.plain(ids, use_cache=True, logits_to_keep=1, **extra))
+    def _read_prompts(self, ids: Tensor, **extra: Tensor) -> tuple[Reading, Any]:
+        """Read prompts as the verbs do: only the last logits are computed, and the cache gets room for more tokens."""
+        begun, cache = read_forward(
+            self.model, lambda: self.model.plain(ids, use_cache=True, logits_to_keep=1, **extra)
+        )
         caches.make_room(cache)
         return begun, cache
 
-    def _is_prompt(self, found: Read, row: int, length: int) -> bool:
-        """Whether the last `length` positions of a row are the first of the truth.
+    def _is_prompt(self, reading: Reading, row: int, length: int) -> bool:
+        """Whether the last `length` positions of a row equal the first positions of `truth`.
 
-        Where only the last logits are asked for, some families (Gemma 4) read the last position alone in some layers.
+        If only the last logits are requested, some layers of some families (Gemma 4) read the last position alone.
         """
         wanted = self.truth.part(0, slice(0, length))
-        seen = [min(length, z.shape[1]) for z, _ in found.layers]
+        seen = [min(length, z.shape[1]) for z, _ in reading.layers]
         self.whole = self.whole and min(seen) == length
-        ours = [(z[row : row + 1, -n:], h[row : row + 1, -n:]) for n, (z, h) in zip(seen, found.layers, strict=True)]
+        ours = [(z[row : row + 1, -n:], h[row : row + 1, -n:]) for n, (z, h) in zip(seen, reading.layers, strict=True)]
         theirs = [(z[:, -n:], h[:, -n:]) for n, (z, h) in zip(seen, wanted.layers, strict=True)]
-        return self._same(Read(found.logits[row : row + 1, -1:], ours), Read(wanted.logits[:, -1:], theirs))
+        return self._same(Reading(reading.logits[row : row + 1, -1:], ours), Reading(wanted.logits[:, -1:], theirs))
 
-    def _behind(self, cache: Any, ids: Tensor, **extra: Tensor) -> Read:
-        found, _ = read(self.model, lambda: self.model.plain(ids, past_key_values=cache, use_cache=True, **extra))
-        return found
+    def _read_behind_cache(self, cache: Any, ids: Tensor, **extra: Tensor) -> Reading:
+        reading, _ = read_forward(
+            self.model, lambda: self.model.plain(ids, past_key_values=cache, use_cache=True, **extra)
+        )
+        return reading
 
-    def _next(self, cache: Any, rows: list[int]) -> bool:
-        """The next token of these rows; of those that are the first text again."""
-        found = self._behind(cache, self.both[rows, self.long : self.long + 1])
+    def _gives_next_token(self, cache: Any, rows: list[int]) -> bool:
+        """Whether the next token is right in those of `rows` that are 1, the first text."""
+        reading = self._read_behind_cache(cache, self.both[rows, self.long : self.long + 1])
         expected = self.truth.part(0, slice(self.long, self.long + 1))
-        return all(self._same(found.part(place, slice(0, 1)), expected) for place, row in enumerate(rows) if row == 1)
+        return all(self._same(reading.part(place, slice(0, 1)), expected) for place, row in enumerate(rows) if row == 1)

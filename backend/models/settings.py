@@ -1,7 +1,7 @@
-"""What comes with a model's weights and acts on its answers: tokenizer, chat template, ends, settings of generation.
+"""Settings that come with a model and affect its answers: tokenizer, chat template, end tokens, generation settings.
 
-Owns the check that they fit the weights, and the words about what is not followed. Refuses a tokenizer of another
-model.
+Owns the check that they fit the weights, and the notes about settings that are not applied. Rejects a tokenizer of
+another model.
 """
 
 from __future__ import annotations
@@ -44,48 +44,48 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "dola_layers": (),
     "remove_invalid_values": (False,),
 }
-"""Settings of generation that change which token follows, each with what leaves the answer alone (None besides).
+"""Generation settings that change the next token, each with its values that have no effect (None is another).
 
-How tokens are drawn (do_sample, temperature, top_k, top_p) is not among them: each request says that itself.
+The sampling settings (do_sample, temperature, top_k, top_p) are not among them: each request states them.
 """
 
 
-def checked(name: str, model: Any, tokenizer: Any, folder: Path) -> list[str]:
-    """Sentences about what the model asks for and does not get; tokenizer and ends are brought in line.
+def check_settings(name: str, model: Any, tokenizer: Any, folder: Path) -> list[str]:
+    """Notes about settings of the model that are not applied. Changes tokenizer and end tokens so that they fit.
 
-    Raises ModelUnreadable where the tokenizer is not this model's or makes no tokens, or a chat template is none.
+    Raises ModelUnreadable if the tokenizer is another model's or makes no tokens, or if a chat template is not text.
     """
     rows = int(model.get_input_embeddings().weight.shape[0])
     _check_vocabulary(name, tokenizer, rows)
-    _take_template(tokenizer, folder)
+    _use_template_file(tokenizer, folder)
     if not isinstance(tokenizer.model_max_length, (int, float)):
-        raise folders.missing(
-            folder, f"its tokenizer_config.json says that model_max_length is {_short(tokenizer.model_max_length)}"
+        raise folders.folder_refusal(
+            folder, f"its tokenizer_config.json says that model_max_length is {_shortened(tokenizer.model_max_length)}"
         )
-    told = _steadied(tokenizer)
-    _check_reads(name, tokenizer)
-    told += _ends(model, tokenizer, rows)
+    notes = _switch_off_dropout(tokenizer)
+    _check_tokenizes(name, tokenizer)
+    notes += _drop_unreachable_ends(model, tokenizer, rows)
     if (tokenizer.pad_token_id is None or tokenizer.pad_token_id >= rows) and tokenizer.eos_token is not None:
-        # Padding is never read, but must be a token of the model.
+        # The model ignores padding, but its token must have a row in the embedding.
         tokenizer.pad_token = tokenizer.eos_token
-    return [*told, *unused(model.generation_config), *folders.adapters_below(folder)]
+    return [*notes, *unused(model.generation_config), *folders.adapters_below(folder)]
 
 
 def _check_vocabulary(name: str, tokenizer: Any, rows: int) -> None:
-    """Added tokens may lie beyond the embedding, and are refused where they would be read; words may not."""
+    """Check that all tokens but the added ones have an embedding. Texts with such added tokens are rejected later."""
     added = set(tokenizer.added_tokens_encoder)
     beyond = [(token, place) for token, place in tokenizer.get_vocab().items() if place >= rows and token not in added]
     if beyond:
         raise ModelUnreadable(
             f"The tokenizer of {name} is not that of its weights",
             f"{len(beyond):,} of its tokens lie beyond the {rows:,} that the model has embeddings of "
-            f"({min(beyond, key=lambda one: one[1])[0][:40]!r} is the first)",
+            f"({min(beyond, key=lambda item: item[1])[0][:40]!r} is the first)",
             "fetch tokenizer and weights anew, both from the same place",
         )
 
 
-def _steadied(tokenizer: Any) -> list[str]:
-    """Switch off the dropout of BPE, which leaves out merges at random: a text must always give the same figures."""
+def _switch_off_dropout(tokenizer: Any) -> list[str]:
+    """Switch off BPE dropout, which skips merges at random: the same text must always give the same result."""
     core: Any = getattr(tokenizer, "backend_tokenizer", None)
     dropout = None if core is None else getattr(core.model, "dropout", None)
     if not dropout:
@@ -94,8 +94,8 @@ def _steadied(tokenizer: Any) -> list[str]:
     return [f"Its tokenizer leaves out merges at random (dropout {dropout:.3g}): not applied here."]
 
 
-def _check_reads(name: str, tokenizer: Any) -> None:
-    """Let pass a tokenizer that makes tokens of a text, and the same ones twice. Raises ModelUnreadable."""
+def _check_tokenizes(name: str, tokenizer: Any) -> None:
+    """Check that the tokenizer makes tokens of plain text, and the same ones each time. Raises ModelUnreadable."""
     made: list[int] = []
     again: list[int] = []
     why = "the same text gives other tokens each time"
@@ -104,7 +104,7 @@ def _check_reads(name: str, tokenizer: Any) -> None:
             tokenizer(TEXT)
             made, again = (list(tokenizer(TEXT, add_special_tokens=False)["input_ids"]) for _ in range(2))
         why = why if made else "it makes no token of plain text"
-    except Exception:  # a tokenizer fails with whatever it runs into
+    except Exception:  # a tokenizer may raise any error
         log.info("%s: its tokenizer fails at plain text", name, exc_info=True)
         why = "it fails at plain text"
     if not made or made != again:
@@ -113,50 +113,50 @@ def _check_reads(name: str, tokenizer: Any) -> None:
         )
 
 
-def _take_template(tokenizer: Any, folder: Path) -> None:
-    """The template of chat_template.json, which Transformers reads for processors alone, where there is no other."""
+def _use_template_file(tokenizer: Any, folder: Path) -> None:
+    """Use the template of chat_template.json if there is no other; Transformers reads that file only for processors."""
     file = folder / "chat_template.json"
     if not tokenizer.chat_template and file.is_file():
         tokenizer.chat_template = folders.read_object(file).get("chat_template")
     template = tokenizer.chat_template
     named = list(template.values()) if isinstance(template, dict) else [template]
-    if template is not None and not all(isinstance(one, str) for one in named):
-        raise folders.missing(folder, "its chat template is no text")
+    if template is not None and not all(isinstance(template_text, str) for template_text in named):
+        raise folders.folder_refusal(folder, "its chat template is no text")
 
 
-def _ends(model: Any, tokenizer: Any, rows: int) -> list[str]:
-    """Drop the ends that no answer can reach: tokens without a row in the embedding."""
-    told: list[str] = []
-    for place in (model.generation_config, model.config.get_text_config(), tokenizer):
-        ends = getattr(place, "eos_token_id", None)
+def _drop_unreachable_ends(model: Any, tokenizer: Any, rows: int) -> list[str]:
+    """Remove end tokens that the model cannot generate: those without a row in the embedding."""
+    notes: list[str] = []
+    for holder in (model.generation_config, model.config.get_text_config(), tokenizer):
+        ends = getattr(holder, "eos_token_id", None)
         listed = ends if isinstance(ends, (list, tuple)) else [] if ends is None else [ends]
-        kept = [end for end in listed if type(end) is int and 0 <= end < rows]
-        if len(kept) == len(listed):
+        reachable = [end for end in listed if type(end) is int and 0 <= end < rows]
+        if len(reachable) == len(listed):
             continue
-        outside = next(end for end in listed if end not in kept)
-        told.append(f"The token {str(outside)[:20]} that should end an answer is none of the model's {rows:,}.")
-        if place is tokenizer:
+        outside = next(end for end in listed if end not in reachable)
+        notes.append(f"The token {str(outside)[:20]} that should end an answer is none of the model's {rows:,}.")
+        if holder is tokenizer:
             tokenizer.eos_token = None
         else:
-            place.eos_token_id = kept or None
-    return list(dict.fromkeys(told))
+            holder.eos_token_id = reachable or None
+    return list(dict.fromkeys(notes))
 
 
 def unused(settings: Any) -> list[str]:
-    """A sentence about the settings of generation that come with the model and are not applied here."""
+    """A note about the generation settings that come with the model and are not applied; [] if there are none."""
     if settings is None:
         return []
     asked = {key: getattr(settings, key, None) for key in _NEUTRAL}
-    live = [f"{key} {_short(value)}" for key, value in asked.items() if _acts(value, _NEUTRAL[key])]
+    live = [f"{key} {_shortened(value)}" for key, value in asked.items() if _is_active(value, _NEUTRAL[key])]
     if not live:
         return []
     return [f"Its settings of generation ask for {', '.join(live)}: not applied here, answers are the model's own."]
 
 
-def _acts(value: Any, neutral: tuple[Any, ...]) -> bool:
-    return value is not None and not any(value == one and type(value) is type(one) for one in neutral)
+def _is_active(value: Any, neutral: tuple[Any, ...]) -> bool:
+    return value is not None and not any(value == off_value and type(value) is type(off_value) for off_value in neutral)
 
 
-def _short(value: Any) -> str:
+def _shortened(value: Any) -> str:
     words = str(value)
     return words if len(words) <= 30 else f"{words[:27]}..."

@@ -1,7 +1,7 @@
-"""Where a model comes from: from a name to files on this machine.
+"""Sources of models: from a name to files on this machine.
 
 A name is a row of the table, a hub name (owner/model), a local directory or a GGUF file. Weights are read from
-safetensors or GGUF only and code that comes with a model never runs. Refuses to load (`backend.models.loading`).
+safetensors or GGUF only, and code that comes with a model never runs. Loading is in `backend.models.loading`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.AS
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ModelSource:
     """Where to find a model: `place` is a directory, a GGUF file or a hub name."""
 
     name: str
@@ -30,22 +30,22 @@ class Source:
     row: ModelRow | None = None
 
 
-def resolve(name: str | None) -> Source:
-    """What `name` names; by default the model that ships.
+def resolve(name: str | None) -> ModelSource:
+    """The source of the model called `name`; by default of the model that comes with the program.
 
-    Raises UnknownModel with what it may have meant.
+    Raises UnknownModel with similar names.
     """
     name = (name or "").strip() or DEFAULT
     row = find(name)
     if row is not None:
-        return Source(row.name, row.source, row.repo, row)
+        return ModelSource(row.name, row.source, row.repo, row)
     path = Path(os.path.abspath(os.path.expanduser(name)))
     if os.path.isdir(path):
-        return Source(path.name, "directory", str(path))
+        return ModelSource(path.name, "directory", str(path))
     if os.path.isfile(path) and path.suffix.lower() == ".gguf":
-        return Source(path.stem, "gguf", str(path))
+        return ModelSource(path.stem, "gguf", str(path))
     if _HUB_NAME.fullmatch(name) and path.suffix.lower() != ".gguf" and not os.path.exists(path):
-        return Source(name, "hub", name)
+        return ModelSource(name, "hub", name)
     meant = suggest(name)
     raise UnknownModel(
         f"There is no model {name[:80]!r}",
@@ -54,8 +54,8 @@ def resolve(name: str | None) -> Source:
     )
 
 
-def is_here(source: Source) -> bool:
-    """Whether its files are on this machine already. Asks no network."""
+def is_here(source: ModelSource) -> bool:
+    """Whether the model's files are on this machine already. Makes no network request."""
     if source.kind == "package":
         return gguf.converted(gguf.PACKAGED) is not None
     if source.kind == "hub":
@@ -63,8 +63,8 @@ def is_here(source: Source) -> bool:
     return True
 
 
-def local_path(source: Source, progress: Progress) -> Path:
-    """The folder that Transformers loads: fetched or converted where it must be, then checked.
+def local_path(source: ModelSource, progress: Progress) -> Path:
+    """The folder that Transformers loads; downloads or converts the model if needed, then checks the folder.
 
     Raises UnknownModel, ModelUnreadable, UnsupportedModel, StoreError.
     """

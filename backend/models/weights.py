@@ -1,8 +1,8 @@
-"""What the files of a model hold, by their headers, and whether that is what its configuration describes.
+"""Compares the weights in a model's files, by their headers, with the model that its configuration describes.
 
-Owns the names of weights: where the language model of a larger one lies, and what of the files it has no place for.
-It reads headers, never weights. Refuses weights that are missing, of another shape, or inside the network without a
-place in it: a model that leaves some of its own out would be another model.
+Owns the names of weights: the prefix of the language model in a larger one, and weights that belong nowhere. It reads
+headers, never weights. Rejects weights that are missing, have another shape, or belong to the network but have no
+place in it: without some of its weights it would be another model.
 """
 
 from __future__ import annotations
@@ -20,51 +20,51 @@ from backend.models import folders
 from backend.models.checks import tensors
 
 _FORMATS = {"F64", "F32", "F16", "BF16", "I64", "BOOL"}
-"""Formats of weights, and of tables and masks that some models keep beside them; all others are packed."""
+"""Number formats of weights, and of tables and masks that some models store with them; all others are packed."""
 _BUFFERS = re.compile(
     r"(^|\.)(inv_freq|masked_bias|position_ids|(cos|sin)_cached|causal_mask|original_inv_freq|[kv]_scale)$"
 )
-"""Worked out anew by Transformers, or of a packed key-value cache that is not used."""
+"""Buffers that Transformers computes again, or that belong to a quantised key-value cache, which is not used."""
 _MASKS = re.compile(r"(^|\.)(attn|attention|self_attn|self_attention)\.(bias|causal_mask)$")
-"""A causal mask of four axes, which old files keep; a bias of that name has one."""
+"""Names of a causal mask, which has four axes, in old files; a bias of the same name has one axis."""
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block|layer)\.(\d+)\.")
 
 _ADAPTED = re.compile(r"(^|[._])(lora_|ia3_l|hada_w|lokr_w|oft_r|vera_lambda)")
-"""Parts of what PEFT, diffusers and MLX call the weights of an adapter."""
+"""Parts of the names that PEFT, diffusers and MLX give to the weights of an adapter."""
 
 Shape = tuple[int, ...]
 
 
-def stored(folder: Path) -> dict[str, Shape]:
-    """Every weight of the folder with its shape, from the headers of its files.
+def stored_shapes(folder: Path) -> dict[str, Shape]:
+    """Name -> shape of every weight of the folder, from the headers of its files.
 
     Raises:
-        ModelUnreadable: a file is damaged; a weight is in two files, or not in that which the index names.
-        UnsupportedModel: matrices are kept in a packed format, though no configuration says so.
+        ModelUnreadable: a file is damaged; a weight is in two files, or not in the file that the index names.
+        UnsupportedModel: matrices have a packed format, though the configuration does not say so.
     """
     shapes: dict[str, Shape] = {}
-    home: dict[str, str] = {}
+    file_of: dict[str, str] = {}
     for file in folders.weight_files(folder):
         try:
             with safe_open(file, framework="pt") as weights:
-                held = {name: weights.get_slice(name) for name in weights.keys()}  # noqa: SIM118 (it is no dict)
-                found = [(name, tuple(one.get_shape()), one.get_dtype()) for name, one in held.items()]
+                slices = {name: weights.get_slice(name) for name in weights.keys()}  # noqa: SIM118 (it is no dict)
+                headers = [(name, tuple(part.get_shape()), part.get_dtype()) for name, part in slices.items()]
         except (OSError, SafetensorError) as error:
             raise tensors.fault(file).of_folder(folder) from error
-        for name, shape, dtype in found:
-            _check_one(folder, name, shape, dtype, home, file.name)
-            shapes[name], home[name] = shape, file.name
+        for name, shape, dtype in headers:
+            _check_weight(folder, name, shape, dtype, file_of, file.name)
+            shapes[name], file_of[name] = shape, file.name
     for name, file_name in folders.weight_map(folder).items():
-        if home.get(name) != file_name:
-            raise folders.missing(
+        if file_of.get(name) != file_name:
+            raise folders.folder_refusal(
                 folder, f"its {folders.WEIGHTS_INDEX} names {name} in {file_name}, which does not hold it"
             )
     return shapes
 
 
-def _check_one(folder: Path, name: str, shape: Shape, dtype: str, home: Mapping[str, str], file: str) -> None:
-    if name in home:
-        raise folders.missing(folder, f"{name} is in two of its files, {home[name]} and {file}")
+def _check_weight(folder: Path, name: str, shape: Shape, dtype: str, file_of: Mapping[str, str], file: str) -> None:
+    if name in file_of:
+        raise folders.folder_refusal(folder, f"{name} is in two of its files, {file_of[name]} and {file}")
     if len(shape) == 2 and dtype not in _FORMATS:
         raise UnsupportedModel(
             f"{folder.name} has packed weights",
@@ -73,24 +73,24 @@ def _check_one(folder: Path, name: str, shape: Shape, dtype: str, home: Mapping[
         )
 
 
-def refuse_adapted(folder: Path, stored: Iterable[str], skeleton: Any) -> None:
-    """Raises UnsupportedModel where weights of an adapter lie among those of the model, or in a file beside them.
+def refuse_adapted(folder: Path, names: Iterable[str], skeleton: Any) -> None:
+    """Raises UnsupportedModel if there are weights of an adapter among those of the model, or in another file.
 
-    They would be left out, and the answers be another model's.
+    They would be ignored, and the answers would be those of another model.
     """
     if any(_ADAPTED.search(name) for name in skeleton.state_dict()):
         return
-    found = next((name for name in stored if _ADAPTED.search(name)), None)
-    read = set(folders.weight_files(folder))
+    adapter_weight = next((name for name in names if _ADAPTED.search(name)), None)
+    model_files = set(folders.weight_files(folder))
     for file in sorted(folder.glob("*.safetensors")):
-        if file not in read and found is None:
-            found = next((name for name in _names(file) if _ADAPTED.search(name)), None)
-    if found is not None:
-        raise folders.adapted(folder, found)
+        if file not in model_files and adapter_weight is None:
+            adapter_weight = next((name for name in _names_in(file) if _ADAPTED.search(name)), None)
+    if adapter_weight is not None:
+        raise folders.adapter_refusal(folder, adapter_weight)
 
 
-def _names(file: Path) -> list[str]:
-    """The weights in a file beside the model's; none where it cannot be read, which nobody asked for."""
+def _names_in(file: Path) -> list[str]:
+    """Names of the weights in a further file; [] if it cannot be read, since the model does not need it."""
     try:
         with safe_open(file, framework="pt") as weights:
             return list(weights.keys())
@@ -98,26 +98,26 @@ def _names(file: Path) -> list[str]:
         return []
 
 
-def mapping(names: Iterable[str], skeleton: Any) -> dict[str, str]:
-    """What `from_pretrained` must rename, so that the language model of a larger one is found in its files.
+def key_mapping(names: Iterable[str], skeleton: Any) -> dict[str, str]:
+    """The `key_mapping` for `from_pretrained` (regex -> replacement) that finds the language model of a larger one.
 
-    The place is where most of the names of `skeleton`, the language model alone, are found behind one prefix.
+    The prefix is the one after which most names of `skeleton`, the language model alone, occur in `names`.
     """
     base = f"{skeleton.base_model_prefix}."
     own = set(skeleton.state_dict())
     body = {name.removeprefix(base) for name in own if name.startswith(base)}
     names = list(names)
-    place, _ = max(_prefixes(names, body).items(), key=lambda found: found[1], default=(base, 0))
-    found = {f"^{re.escape(place)}": base} if place not in (base, "") else {}
+    place, _ = max(_prefixes(names, body).items(), key=lambda counted: counted[1], default=(base, 0))
+    renames = {f"^{re.escape(place)}": base} if place not in (base, "") else {}
     for head in (name for name in own if not name.startswith(base)):
         there = [name for name in names if name.endswith(f".{head}")]
         if head not in names and len(there) == 1:
-            found = {f"^{re.escape(there[0])}$": head} | found
-    return found
+            renames = {f"^{re.escape(there[0])}$": head} | renames
+    return renames
 
 
 def _prefixes(names: Iterable[str], body: set[str]) -> Counter[str]:
-    """How many of the names in `body` are there behind each prefix."""
+    """Prefix -> how many of the names in `body` occur after it."""
     counted: Counter[str] = Counter()
     for name in names:
         parts = name.split(".")
@@ -127,58 +127,63 @@ def _prefixes(names: Iterable[str], body: set[str]) -> Counter[str]:
     return counted
 
 
-def judged(name: str, model: Any, report: Mapping[str, Any], shapes: Mapping[str, Shape], partial: bool) -> list[str]:
-    """What to tell about weights that were left out, once nothing that matters is missing.
+def check_loaded(
+    name: str, model: Any, report: Mapping[str, Any], shapes: Mapping[str, Shape], partial: bool
+) -> list[str]:
+    """Check that all weights were loaded; returns notes about weights that were ignored.
 
     Args:
-        report: what `from_pretrained` tells with `output_loading_info`.
-        partial: whether only the language model of a larger one was asked for.
-    Raises ModelUnreadable, naming the first weight that is missing, of another shape, or without a place.
+        report: what `from_pretrained` returns with `output_loading_info`.
+        partial: whether only the language model of a larger one was loaded.
+    Raises ModelUnreadable, naming the first weight that is missing, has another shape, or has no place in the model.
     """
     wrong = sorted(report.get("mismatched_keys") or ())
     if wrong:
         key, files, config = wrong[0]
-        raise _differs(
-            name, f"{key} is {_by(files)} in its files and {_by(config)} by its config.json ({len(wrong)} differ)"
+        raise _config_refusal(
+            name,
+            f"{key} is {_shape_text(files)} in its files and {_shape_text(config)} by its config.json "
+            f"({len(wrong)} differ)",
         )
     layers, depth = int(model.config.num_hidden_layers), _depth(shapes)
     missing = sorted(report["missing_keys"])
     if missing:
-        raise _lacking(name, missing, layers, depth, report["unexpected_keys"])
-    left = [key for key in sorted(report["unexpected_keys"]) if not _harmless(key, shapes)]
-    inside = [key for key in left if _is_inside(key, model)]
+        raise _missing_refusal(name, missing, layers, depth, report["unexpected_keys"])
+    unplaced = [key for key in sorted(report["unexpected_keys"]) if not _harmless(key, shapes)]
+    inside = [key for key in unplaced if _is_inside(key, model)]
     if inside:
         deeper = f"it says {layers} layers and they hold {depth}" if not partial and depth > layers else ""
-        raise _differs(
+        raise _config_refusal(
             name,
             f"its files hold {len(inside)} weights that its config.json has no place for ({inside[0]} is the first"
             + (f"; {deeper})" if deeper else ")").replace(";", ","),
         )
-    if partial or not left:
+    if partial or not unplaced:
         return []
     return [
-        f"{len(left)} of the weights in its files belong to no part of the language model ({left[0]} is the first)."
+        f"{len(unplaced)} of the weights in its files belong to no part of the language model "
+        f"({unplaced[0]} is the first)."
     ]
 
 
-def _by(shape: Iterable[int]) -> str:
+def _shape_text(shape: Iterable[int]) -> str:
     return " x ".join(map(str, shape)) or "one number"
 
 
 def _depth(shapes: Iterable[str]) -> int:
-    """Layers that the files hold."""
-    return 1 + max((int(found[1]) for name in shapes if (found := _LAYER.search(name))), default=-1)
+    """Number of layers in the files."""
+    return 1 + max((int(match[1]) for name in shapes if (match := _LAYER.search(name))), default=-1)
 
 
-def _lacking(name: str, missing: list[str], layers: int, depth: int, others: Iterable[str]) -> ModelError:
-    found = [_LAYER.search(key) for key in missing]
-    if 0 < depth < layers and all(place and int(place[1]) >= depth for place in found):
-        return _differs(name, f"its config.json says {layers} layers and its files hold {depth}")
-    called = next((other for other in sorted(others) if other.endswith(f".{missing[0]}")), None)
-    if called is not None:
+def _missing_refusal(name: str, missing: list[str], layers: int, depth: int, in_files: Iterable[str]) -> ModelError:
+    matches = [_LAYER.search(key) for key in missing]
+    if 0 < depth < layers and all(place and int(place[1]) >= depth for place in matches):
+        return _config_refusal(name, f"its config.json says {layers} layers and its files hold {depth}")
+    stored_as = next((stored_name for stored_name in sorted(in_files) if stored_name.endswith(f".{missing[0]}")), None)
+    if stored_as is not None:
         return ModelUnreadable(
             f"{name} cannot be read",
-            f"its weights have other names than Transformers gives them ({called} instead of {missing[0]})",
+            f"its weights have other names than Transformers gives them ({stored_as} instead of {missing[0]})",
             "save it once more with save_pretrained of the model itself, not of what was put around it",
         )
     return ModelUnreadable(
@@ -188,7 +193,7 @@ def _lacking(name: str, missing: list[str], layers: int, depth: int, others: Ite
     )
 
 
-def _differs(name: str, why: str) -> ModelUnreadable:
+def _config_refusal(name: str, why: str) -> ModelUnreadable:
     return ModelUnreadable(
         f"The configuration of {name} is not that of its weights",
         why,
@@ -204,6 +209,6 @@ def _harmless(key: str, shapes: Mapping[str, Shape]) -> bool:
 
 
 def _is_inside(key: str, model: Any) -> bool:
-    """Whether it is called as if it were part of the network, and not of another head or tower beside it."""
+    """Whether its name is that of a part of the network, not of a further head or tower."""
     first = key.removeprefix(f"{model.base_model_prefix}.").split(".")[0]
     return first in {part for part, _ in model.base_model.named_children()}

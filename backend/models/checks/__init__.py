@@ -1,1 +1,1 @@
-"""Whether the files of a model are whole, and what is wrong with them: told in our words, by file and value."""
+"""Checks that the files of a model are intact, and error messages that name the file and the value that is wrong."""

@@ -1,8 +1,8 @@
-"""The fields of a configuration, by type and bounds, before a model is built of it.
+"""Checks type and range of a configuration's fields, before a model is built from it.
 
-Owns what the usual fields must be, whatever the family: counts, widths, epsilons, rotary positions, number formats.
-A field that is not there, or null, is the family's own to judge. Refuses values that no model can have, and, as a limit
-of this program, number formats that are not computed in here.
+Owns the rules for fields that all families share: counts, widths, epsilons, rotary positions, number formats.
+A missing or null field is left to the family's class. Rejects values that no model can have, and, as a limit of this
+program, number formats that it does not compute in.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from backend.models.checks.fault import Fault, shown
 
 Rule = tuple[Callable[[Any], bool], str]
 MOST_LABELS = 100_000
-"""Classes of a classifier, for each of which two names are made whether they are used or not."""
+"""Maximum number of classes of a classifier: Transformers makes two names for each, even if they are not used."""
 
 
 def is_number(value: Any) -> bool:
@@ -34,12 +34,12 @@ def _is_count(value: Any) -> bool:
 
 
 def _each(rule: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """The rule for one value or, where layers differ, for a list of them."""
+    """`rule` for a single value or, if layers differ, for a list of values."""
 
     def fits(value: Any) -> bool:
         listed = value if isinstance(value, list) else [value]
-        # Some layers may go without.
-        return any(one is not None for one in listed) and all(one is None or rule(one) for one in listed)
+        # Some layers may have none.
+        return any(item is not None for item in listed) and all(item is None or rule(item) for item in listed)
 
     return fits
 
@@ -91,11 +91,11 @@ ROTARY = ("rope_parameters", "rope_scaling")
 _TEXT = ("text_config", "decoder", "generator", "language_config", "llm_config")
 _FORMATS = ("dtype", "torch_dtype")
 _WINDOWS = ("sliding_window", "attention_chunk_size", "layer_types")
-"""What a cache of Transformers goes by."""
+"""The fields that choose the kind of Transformers' cache."""
 
 
 def parts(config: Mapping[str, Any], only: tuple[str, ...] = _TEXT) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The configuration and those of its language model, each with what stands before its fields' names."""
+    """(prefix of its fields' names, part) for the configuration itself and for the parts named `only`."""
     yield "", config
     for name in only:
         if isinstance(config.get(name), dict):
@@ -103,23 +103,23 @@ def parts(config: Mapping[str, Any], only: tuple[str, ...] = _TEXT) -> Iterator[
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Let pass a configuration whose usual fields are what they must be. Raises Fault."""
+    """Check the fields of a configuration that all families share. Raises Fault."""
     for before, part in parts(config):
         for name, value in part.items():
-            # Latent attention has widths of other names, and its heads none.
+            # With latent attention the widths have other names, and head_dim is 0.
             without = name == "head_dim" and value == 0 and "qk_nope_head_dim" in part
             if value is not None and name in _RULES and not without:
-                hold(f"{before}{name}", value, _RULES[name])
+                check_value(f"{before}{name}", value, _RULES[name])
         for name in ROTARY:
             _check_rotary(f"{before}{name}", part.get(name))
         _check_context(before, part)
         if isinstance(part.get("sliding_window"), str):
-            hold(f"{before}sliding_window", part["sliding_window"], NUMBER)
+            check_value(f"{before}sliding_window", part["sliding_window"], NUMBER)
         _check_format(before, part)
 
 
-def hold(name: str, value: Any, rule: Rule) -> None:
-    """Let pass a value that keeps to a rule. Raises Fault, with the field as `name` calls it."""
+def check_value(name: str, value: Any, rule: Rule) -> None:
+    """Check a value by a rule. Raises Fault; `name` is the field's name in the message."""
     fits, words = rule
     if not fits(value):
         says = f"its config.json says that {name} is {shown(value)}, where {words} belongs"
@@ -127,13 +127,13 @@ def hold(name: str, value: Any, rule: Rule) -> None:
 
 
 def without_point(value: Any, fits: Callable[[Any], bool] = _WHOLE) -> str:
-    """What to do about a value that only fits once its whole numbers, as 1200.0, are written as such; else nothing.
+    """Advice for a value that would fit if whole numbers such as 1200.0 had no decimal point; else ''.
 
-    They are not read as if they were: the configuration's class refuses them wherever Transformers opens the file.
+    Such a value is not accepted, since Transformers' configuration classes reject it.
     """
     listed = value if isinstance(value, list) else [value]
-    meant = [int(one) if isinstance(one, float) and one.is_integer() else one for one in listed]
-    alike = all(type(one) is type(other) for one, other in zip(meant, listed, strict=True))
+    meant = [int(item) if isinstance(item, float) and item.is_integer() else item for item in listed]
+    alike = all(type(item) is type(original) for item, original in zip(meant, listed, strict=True))
     if alike or not fits(meant if isinstance(value, list) else meant[0]):
         return ""
     return f"write {shown(meant if isinstance(value, list) else meant[0])} there, without a decimal point"
@@ -143,31 +143,31 @@ def _check_rotary(name: str, value: Any) -> None:
     if not value:
         return
     if not isinstance(value, dict):
-        hold(name, value, _OBJECT)
-    for key, held in value.items():
-        if isinstance(held, dict) and key not in ROTARY_RULES:
-            # One set for each kind of layer.
-            _check_rotary(f"{name}.{key}", held)
-        elif held is not None and key in ROTARY_RULES:
-            hold(f"{name}.{key}", held, ROTARY_RULES[key])
+        check_value(name, value, _OBJECT)
+    for key, setting in value.items():
+        if isinstance(setting, dict) and key not in ROTARY_RULES:
+            # There is one set of parameters for each kind of layer.
+            _check_rotary(f"{name}.{key}", setting)
+        elif setting is not None and key in ROTARY_RULES:
+            check_value(f"{name}.{key}", setting, ROTARY_RULES[key])
 
 
 def _check_context(before: str, part: Mapping[str, Any]) -> None:
-    # XLNet's own files say -1, which means that there is no limit.
+    # XLNet's own files say -1, which means no limit.
     value = part.get("max_position_embeddings")
     if value is not None and part.get("model_type") != "xlnet":
-        hold(f"{before}max_position_embeddings", value, COUNT)
+        check_value(f"{before}max_position_embeddings", value, COUNT)
 
 
 def settle_window(config: Any) -> None:
-    """Let pass a window that holds a token, in a configuration as its class read it. Raises Fault.
+    """Check the sliding window of a configuration as its class read it. Raises Fault for a window without a token.
 
-    Where no layer slides, some files say 0 or -1 for none, and only the class knows whether one does. A window that the
-    family has not at all goes: its forward sees every token, and its cache would drop some all the same.
+    If no layer uses a window, some files say 0 or -1, and only the class knows whether one does. A window that the
+    family does not have is removed: its forward pass would use every token, but its cache would drop some.
     """
-    usual = type(config)()
+    default_config = type(config)()
     for name in _WINDOWS:
-        if name in vars(config) and not hasattr(usual, name):
+        if name in vars(config) and not hasattr(default_config, name):
             setattr(config, name, None)
     value, kinds = getattr(config, "sliding_window", None), getattr(config, "layer_types", None)
     if value is None or (kinds is not None and "sliding_attention" not in kinds) or ONE_COUNT[0](value):
@@ -179,7 +179,7 @@ def settle_window(config: Any) -> None:
 
 
 def _check_format(before: str, part: Mapping[str, Any]) -> None:
-    """The number format that a configuration names; where it names two, the second goes unread."""
+    """Check the number format that a configuration names; if it names two, Transformers reads only the first."""
     name = next((name for name in _FORMATS if part.get(name) is not None), None)
     if name is None:
         return

@@ -1,7 +1,6 @@
-"""The header of a safetensors file, held to the size of the file.
+"""Explains why a safetensors file cannot be read, from its header and the size of the file.
 
-Owns why such a file is refused. It is asked where the reader of the weights gave up: a whole file is read once. Reads
-no weight.
+Used only after the safetensors library has failed: an intact file is read just once. Reads no weights.
 """
 
 from __future__ import annotations
@@ -12,20 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from backend.models.checks.fault import Fault, shown
-from backend.models.checks.texts import broken, head_of, stand_in
+from backend.models.checks.texts import head_of, json_problem, stand_in
 
 _LENGTH = 8
 _LONGEST = 100_000_000
-"""Bytes of a header; the format allows no more."""
+"""Maximum size of a header in bytes, by the format."""
 _BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "I16": 16, "U16": 16, "F16": 16,
     "BF16": 16, "I32": 32, "U32": 32, "F32": 32, "C64": 64, "F64": 64, "I64": 64, "U64": 64,
 }  # fmt: skip
-"""Of one number in each format whose size is known here."""
+"""Bits of one number in each known format."""
 
 
 def fault(path: Path) -> Fault:
-    """Why this file is none that can be read."""
+    """Why this file cannot be read."""
     name = path.name
     try:
         head, size = head_of(path), path.stat().st_size
@@ -42,13 +41,13 @@ def fault(path: Path) -> Fault:
         with path.open("rb") as stream:
             stream.seek(_LENGTH)
             payload = stream.read(length)
-        return _of_header(name, payload, size - _LENGTH - length)
-    except Fault as found:
-        return found
+        return _header_fault(name, payload, size - _LENGTH - length)
+    except Fault as fault_met:
+        return fault_met
 
 
-def _of_header(name: str, payload: bytes, held: int) -> Fault:
-    """What is wrong with a header that is there; `held` bytes of weights follow it."""
+def _header_fault(name: str, payload: bytes, weight_bytes: int) -> Fault:
+    """What is wrong with a header; `weight_bytes` bytes of weights follow it."""
     try:
         text = payload.decode("utf-8")
     except UnicodeDecodeError:
@@ -56,36 +55,36 @@ def _of_header(name: str, payload: bytes, held: int) -> Fault:
     try:
         header = json.loads(text)
     except (ValueError, RecursionError) as error:
-        return Fault(f"its {name} is damaged: its header {broken(text, error) if text.strip() else 'is empty'}")
+        return Fault(f"its {name} is damaged: its header {json_problem(text, error) if text.strip() else 'is empty'}")
     if not isinstance(header, dict):
         return Fault(f"its {name} is damaged: its header is not a JSON object")
     notes = header.pop("__metadata__", {})
     if not isinstance(notes, dict) or not all(isinstance(note, str) for note in notes.values()):
         return Fault(f"its {name} is damaged: what its header says of itself (__metadata__) is not all text")
     end = 0
-    for weight, told in header.items():
-        found = _of_weight(name, weight, told)
-        if found is not None:
-            return found
-        end = max(end, told["data_offsets"][1])
-    if end > held:
-        return Fault(f"its {name} is cut: its header tells of {end:,} bytes of weights, and it holds {held:,}")
-    if end < held:
-        return Fault(f"its {name} holds {held - end:,} bytes more than its header tells of")
+    for weight, description in header.items():
+        weight_fault = _weight_fault(name, weight, description)
+        if weight_fault is not None:
+            return weight_fault
+        end = max(end, description["data_offsets"][1])
+    if end > weight_bytes:
+        return Fault(f"its {name} is cut: its header tells of {end:,} bytes of weights, and it holds {weight_bytes:,}")
+    if end < weight_bytes:
+        return Fault(f"its {name} holds {weight_bytes - end:,} bytes more than its header tells of")
     return Fault(f"its {name} is damaged: by its header its weights do not lie one behind the other")
 
 
-def _of_weight(name: str, weight: str, told: Any) -> Fault | None:
-    """What is wrong with what a header says of one weight."""
+def _weight_fault(name: str, weight: str, description: Any) -> Fault | None:
+    """What is wrong with a header's description of one weight; None if nothing is."""
     weight = weight[:80]
-    if not isinstance(told, dict) or not {"dtype", "shape", "data_offsets"} <= told.keys():
+    if not isinstance(description, dict) or not {"dtype", "shape", "data_offsets"} <= description.keys():
         return Fault(f"its {name} is damaged: its header does not say format, shape and place of {weight}")
-    dtype, shape, offsets = told["dtype"], told["shape"], told["data_offsets"]
+    dtype, shape, offsets = description["dtype"], description["shape"], description["data_offsets"]
     if not isinstance(dtype, str):
         return Fault(f"its {name} is damaged: by its header the format of {weight} is {shown(dtype)}")
-    if not _counts(shape):
+    if not _are_counts(shape):
         return Fault(f"its {name} is damaged: by its header the shape of {weight} is {shown(shape)}")
-    if not _counts(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
+    if not _are_counts(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
         return Fault(f"its {name} is damaged: by its header the place of {weight} is {shown(offsets)}")
     if dtype not in _BITS:
         return Fault(
@@ -93,14 +92,14 @@ def _of_weight(name: str, weight: str, told: Any) -> Fault | None:
             "choose its copy in bfloat16, or see whether the name is right",
             ours=True,
         )
-    needed, taken = math.prod(shape) * _BITS[dtype] // 8, offsets[1] - offsets[0]
-    if needed != taken:
+    needed, occupied = math.prod(shape) * _BITS[dtype] // 8, offsets[1] - offsets[0]
+    if needed != occupied:
         return Fault(
             f"its {name} is damaged: by its header {weight} is {shown(shape)} in {dtype}, which takes {needed:,} "
-            f"bytes, and has {taken:,}"
+            f"bytes, and has {occupied:,}"
         )
     return None
 
 
-def _counts(value: Any) -> bool:
-    return isinstance(value, list) and all(type(one) is int and one >= 0 for one in value)
+def _are_counts(value: Any) -> bool:
+    return isinstance(value, list) and all(type(count) is int and count >= 0 for count in value)

@@ -1,7 +1,7 @@
-"""What a file is instead of what it is called, and where a JSON text breaks off.
+"""Recognises files that are not what their name says, and JSON texts that are broken or truncated.
 
-Owns the words for files that are no JSON objects. Every model file passes here: what is empty, a pointer of Git LFS or
-a web page is called that, whatever its reader would have run into. Reads no meaning.
+Owns the messages about files that are not JSON objects. Every file of a model is checked here, so that an empty file, a
+pointer of Git LFS or a web page is reported as such. What the content means is not checked.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _MESSAGES = (
     ("Invalid \\", "a backslash stands before a letter that it cannot stand before"),
     ("Illegal trailing comma", "a comma stands before an end"),
 )
-"""How the sentences of Python's reader begin, and what they mean."""
+"""Beginnings of the messages of Python's JSON parser, and what they mean."""
 
 
 def stand_in(subject: str, head: bytes) -> Fault | None:
-    """What a file is instead of itself, where its first bytes tell. `subject` names it in the sentence."""
+    """What another kind of file this is, if its first bytes show that; else None. `subject` names it in the message."""
     if not head:
         return Fault(f"{subject} is empty")
     if head.startswith(_LFS):
@@ -48,11 +48,11 @@ def stand_in(subject: str, head: bytes) -> Fault | None:
 
 
 def head_of(path: Path) -> bytes:
-    """The first bytes of a file. Raises Fault where it may not be read."""
-    return _opened(path, _HEAD)
+    """The first bytes of a file. Raises Fault if it cannot be read."""
+    return _read_bytes(path, _HEAD)
 
 
-def _opened(path: Path, most: int = -1) -> bytes:
+def _read_bytes(path: Path, most: int = -1) -> bytes:
     try:
         with path.open("rb") as stream:
             return stream.read(most)
@@ -64,8 +64,8 @@ def _opened(path: Path, most: int = -1) -> bytes:
 
 
 def text_of(path: Path) -> str:
-    """The text in a file. Raises Fault where it is none, or another file lies in its place."""
-    payload = _opened(path)
+    """The text in a file. Raises Fault if it is not UTF-8 text, or another kind of file."""
+    payload = _read_bytes(path)
     instead = stand_in(f"its {path.name}", payload[:_HEAD])
     if instead is not None:
         raise instead
@@ -90,23 +90,25 @@ def object_of(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Fault(f"its {path.name} {broken(text, error)}") from error
+        raise Fault(f"its {path.name} {json_problem(text, error)}") from error
     if not isinstance(content, dict):
         raise Fault(f"its {path.name} is not a JSON object")
     return content
 
 
-def broken(text: str, error: Exception) -> str:
-    """What is wrong with a text that is no JSON, behind its name."""
+def json_problem(text: str, error: Exception) -> str:
+    """What is wrong with a text that is not JSON, as the words after its name."""
     if isinstance(error, RecursionError):
-        return "has lists that lie too deep in each other"
+        return "has lists that are nested too deeply"
     if not isinstance(error, json.JSONDecodeError):
-        # All else that Python refuses in JSON.
+        # The only other error that Python's JSON parser raises.
         return "holds a number of thousands of digits"
     begins = text.lstrip()[:1]
     if begins not in ("{", "["):
         return "is not a JSON object"
     if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated"):
         return f"breaks off in line {text.count(chr(10), 0, len(text.rstrip())) + 1}: it is cut"
-    said = next((ours for theirs, ours in _MESSAGES if error.msg.startswith(theirs)), "it cannot be told what is meant")
-    return f"is broken JSON (line {error.lineno}, column {error.colno}: {said})"
+    problem = next(
+        (ours for theirs, ours in _MESSAGES if error.msg.startswith(theirs)), "it cannot be told what is meant"
+    )
+    return f"is broken JSON (line {error.lineno}, column {error.colno}: {problem})"

@@ -252,7 +252,7 @@ TEXTS = {
     "begins with a byte order mark": b"\xef\xbb\xbf{}",
     "is broken JSON (line 1, column 3: something follows its end)": b"{}x",
     "is broken JSON (line 2, column 1: a name in double quotes is missing)": b'{\na: "b"}',
-    "has lists that lie too deep in each other": b'{"a": ' + b"[" * 100_000,
+    "has lists that are nested too deeply": b'{"a": ' + b"[" * 100_000,
     "holds a number of thousands of digits": b'{"a":' + b"9" * 5000 + b"}",
 }
 

@@ -417,11 +417,11 @@ def test_a_right_model_holds_in_a_narrow_type_and_a_wrong_bridge_is_found_there(
 def test_in_a_narrow_type_the_room_is_what_a_rounding_becomes_in_this_very_model(tiny: Models) -> None:
     """It grows where attention is not scaled down: what is known of the type alone would refuse such a model."""
     model = narrow(tiny("llama"), torch.float16)
-    ids = selfcheck._trial(model, 16)
+    ids = selfcheck._trial_texts(model, 16)
     with torch.inference_mode():
-        truth, _ = readings.read(model, lambda: model.plain(ids[:1], use_cache=False))
+        truth, _ = readings.read_forward(model, lambda: model.plain(ids[:1], use_cache=False))
         tolerance = readings.Tolerance(model, ids, truth)
-        grown = tolerance.grown()
+        grown = tolerance.rounding_growth()
         assert len(grown) == LAYERS + 1 and grown == sorted(grown)
         assert 0.5 * torch.finfo(torch.float16).eps < grown[0] < 0.01
         for times, same in ((0.8, True), (1.2, False)):
@@ -429,9 +429,9 @@ def test_in_a_narrow_type_the_room_is_what_a_rounding_becomes_in_this_very_model
                 (z.float() * (1 + times * readings.GROWN * room), h)
                 for (z, h), room in zip(truth.layers, grown, strict=False)
             ]
-            assert tolerance.same(readings.Read(truth.logits, layers), truth) is same
-    assert re.fullmatch(r"layer \d: \d\.\d\d% apart, and roundings explain \d\.\d\d%", tolerance.said)
-    assert readings.Tolerance(tiny("llama"), ids, truth).grown() == [0.0] * (LAYERS + 1), "float32 needs none"
+            assert tolerance.same(readings.Reading(truth.logits, layers), truth) is same
+    assert re.fullmatch(r"layer \d: \d\.\d\d% apart, and roundings explain \d\.\d\d%", tolerance.difference)
+    assert readings.Tolerance(tiny("llama"), ids, truth).rounding_growth() == [0.0] * (LAYERS + 1), "float32 needs none"
 
 
 def test_a_down_projection_that_is_no_product_is_refused(tiny: Models) -> None:

@@ -59,7 +59,7 @@ def test_the_converted_folder_is_a_whole_model_with_the_same_tokens(
 
 def test_a_second_conversion_reads_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = gguf.convert(file, "tiny", silent)
-    monkeypatch.setattr(gguf, "_save", lambda *_arguments: pytest.fail("it was converted again"))
+    monkeypatch.setattr(gguf, "_write_converted", lambda *_arguments: pytest.fail("it was converted again"))
     assert gguf.convert(file, "tiny", silent) == first
 
 
@@ -166,11 +166,11 @@ import sys
 from pathlib import Path
 from backend.models import gguf
 from backend.models.progress import silent
-inner = gguf._save
+inner = gguf._write_converted
 def save(*arguments):
     print("converted here")
     inner(*arguments)
-gguf._save = save
+gguf._write_converted = save
 print(gguf.convert(Path(sys.argv[1]), "tiny", silent))
 """
 
@@ -265,7 +265,7 @@ def test_what_is_asked_of_a_header_is_read_without_the_slow_reader(file: Path, m
 
 def test_a_list_that_changes_the_forward_is_refused_as_having_no_place() -> None:
     with pytest.raises(UnsupportedModel, match="sets attention.sliding_window to a list, which Transformers does not"):
-        gguf_header.follow("x.gguf", {"attention.sliding_window": None}, AutoConfig.for_model("llama"))
+        gguf_header.apply_header("x.gguf", {"attention.sliding_window": None}, AutoConfig.for_model("llama"))
 
 
 def test_an_architecture_that_has_no_reader_is_unsupported(tiny_folder: Callable[[str], Path], tmp_path: Path) -> None:
@@ -310,20 +310,22 @@ def test_what_transformers_passes_over_in_a_header_is_put_into_the_configuration
     """Without these a model answers, and is another one."""
     star = AutoConfig.for_model("starcoder2")
     told = {"rope.freq_base": 999999.4375, "attention.sliding_window": 512, "context_length": 16384}
-    assert gguf_header.follow("s", told, star)
+    assert gguf_header.apply_header("s", told, star)
     assert (star.rope_parameters["rope_theta"], star.sliding_window) == (999999.4375, 512)
-    assert not gguf_header.follow("s", told, star), "once is enough"
+    assert not gguf_header.apply_header("s", told, star), "once is enough"
     phi = AutoConfig.for_model("phi3")
-    assert gguf_header.follow("p", {"attention.sliding_window": 2047, "context_length": 4096}, phi)
+    assert gguf_header.apply_header("p", {"attention.sliding_window": 2047, "context_length": 4096}, phi)
     assert phi.sliding_window == 2047
     mistral = AutoConfig.for_model("mistral")
-    assert gguf_header.follow("m", {"context_length": 32768}, mistral)
+    assert gguf_header.apply_header("m", {"context_length": 32768}, mistral)
     assert mistral.sliding_window is None, "that of another version"
     lm = AutoConfig.for_model("stablelm")
-    assert gguf_header.follow("l", {"rope.dimension_count": 40, "use_parallel_residual": True}, lm)
+    assert gguf_header.apply_header("l", {"rope.dimension_count": 40, "use_parallel_residual": True}, lm)
     assert (lm.rope_parameters["partial_rotary_factor"], lm.use_parallel_residual) == (0.5, True)
     gemma = AutoConfig.for_model("gemma2")
-    assert gguf_header.follow("g", {"attn_logit_softcapping": 20.0, "attention.layer_norm_rms_epsilon": 1e-5}, gemma)
+    assert gguf_header.apply_header(
+        "g", {"attn_logit_softcapping": 20.0, "attention.layer_norm_rms_epsilon": 1e-5}, gemma
+    )
     assert (gemma.attn_logit_softcapping, gemma.rms_norm_eps) == (20.0, 1e-5)
 
 
@@ -344,14 +346,14 @@ def test_what_a_header_says_is_off_is_not_left_on_by_default(
 ) -> None:
     config = AutoConfig.for_model(kind)
     assert getattr(config, place) != off
-    assert gguf_header.follow("o", told, config)
+    assert gguf_header.apply_header("o", told, config)
     assert getattr(config, place) == off
-    assert not gguf_header.follow("o", told, config), "once is enough"
+    assert not gguf_header.apply_header("o", told, config), "once is enough"
 
 
 def test_a_window_of_no_tokens_that_transformers_takes_from_a_header_is_none() -> None:
     config = AutoConfig.for_model("gemma2", sliding_window=0)
-    assert gguf_header.follow("o", {"attention.sliding_window": 0, "context_length": 8192}, config)
+    assert gguf_header.apply_header("o", {"attention.sliding_window": 0, "context_length": 8192}, config)
     assert config.sliding_window == 8192
 
 
@@ -369,9 +371,9 @@ def test_a_window_of_no_tokens_that_transformers_takes_from_a_header_is_none() -
 )
 def test_what_has_no_place_in_the_configuration_is_refused(kind: str, told: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedModel, match="which Transformers does not read .*safetensors"):
-        gguf_header.follow("odd.gguf", told, AutoConfig.for_model(kind))
+        gguf_header.apply_header("odd.gguf", told, AutoConfig.for_model(kind))
     with pytest.raises(UnsupportedModel):
-        gguf_header.follow("odd.gguf", told, AutoConfig.for_model(kind))
+        gguf_header.apply_header("odd.gguf", told, AutoConfig.for_model(kind))
 
 
 def test_a_header_that_changes_nothing_leaves_a_configuration_alone() -> None:
@@ -380,7 +382,7 @@ def test_a_header_that_changes_nothing_leaves_a_configuration_alone() -> None:
         "rope.freq_base": 1e5, "rope.dimension_count": 64, "attention.sliding_window": 4096, "context_length": 4096,
         "attention.layer_norm_rms_epsilon": float(np.float32(1e-6)), "logit_scale": 1.0, "use_parallel_residual": False,
     }  # fmt: skip
-    assert not gguf_header.follow("l", told, config)
+    assert not gguf_header.apply_header("l", told, config)
 
 
 def test_a_files_own_settings_reach_the_folder_also_where_it_was_converted_before(file: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_configuration_with_impossible_values_is_unreadable(folder: Path, valu
 
 
 def test_what_cannot_fit_is_refused_before_a_weight_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "_container_rooms", lambda: [1000])
+    monkeypatch.setattr(devices, "_container_free_bytes", lambda: [1000])
     monkeypatch.setattr(loading, "_read_weights", lambda *_arguments: pytest.fail("weights were read"))
     with pytest.raises(ModelTooLarge):
         loading.load(str(folder))
@@ -119,7 +119,7 @@ def test_a_gguf_file_that_cannot_fit_is_refused_before_it_is_converted(
     tiny_folder: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = make_gguf(tiny_folder("llama"), tmp_path / "tiny.gguf")
-    monkeypatch.setattr(devices, "_container_rooms", lambda: [1000])
+    monkeypatch.setattr(devices, "_container_free_bytes", lambda: [1000])
     monkeypatch.setattr(gguf, "convert", lambda *_arguments: pytest.fail("it was converted"))
     with pytest.raises(ModelTooLarge):
         loading.load(str(file))

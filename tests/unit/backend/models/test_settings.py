@@ -81,6 +81,6 @@ def test_one_that_draws_in_a_way_that_is_not_known_is_refused() -> None:
     def draw(text: str, **_how: Any) -> dict[str, list[int]]:
         return {"input_ids": [next(drawn)]}
 
-    settings._check_reads("model", tokenizer)
+    settings._check_tokenizes("model", tokenizer)
     with pytest.raises(ModelUnreadable, match="other tokens each time"):
-        settings._check_reads("model", draw)
+        settings._check_tokenizes("model", draw)

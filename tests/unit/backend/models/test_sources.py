@@ -54,7 +54,7 @@ def test_a_gguf_file_is_found_whatever_its_case(tmp_path: Path) -> None:
 
 def test_a_name_with_an_owner_is_a_hub_name_without_asking_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "snapshot_download", lambda *_a, **_k: pytest.fail("the hub was asked"))
-    assert sources.resolve("somebody/some-model_2.0") == sources.Source(
+    assert sources.resolve("somebody/some-model_2.0") == sources.ModelSource(
         "somebody/some-model_2.0", "hub", "somebody/some-model_2.0"
     )
 

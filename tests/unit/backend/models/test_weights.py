@@ -401,7 +401,9 @@ def test_the_language_model_is_found_wherever_it_lies_in_the_files(
     skeleton = memory.skeleton(AutoConfig.from_pretrained(tiny_folder("llama")))
     own = [name.removeprefix("model.") for name in skeleton.state_dict() if name.startswith("model.")]
     other = [f"vision.tower.layers.{layer}.mlp.down_proj.weight" for layer in range(2)]
-    found = weights.mapping([*(f"{place}{name}" for name in own), *other, "language_model.lm_head.weight"], skeleton)
+    found = weights.key_mapping(
+        [*(f"{place}{name}" for name in own), *other, "language_model.lm_head.weight"], skeleton
+    )
     renamed = {value for key, value in found.items()}
     assert "lm_head.weight" in renamed
     assert ("model." in renamed) == (place not in ("", "model."))
