@@ -6,7 +6,7 @@ import sys
 
 
 def run() -> int:
-    """Run the command of this process; its exit status. Ctrl+C while its modules are read is Ctrl+C too."""
+    """Run the command of this process and return its exit status. Ctrl+C is also handled while modules are imported."""
     try:
         from backend.cli.main import main
     except KeyboardInterrupt:

@@ -1,31 +1,31 @@
-"""The errors a person may meet, in one tree.
+"""All expected errors, as one class tree.
 
-    HNeuronsError                on the ground floor's ExpectedError: what, why, instead
-    ├── BadInput                 the request cannot be honoured as typed (exit status 2, HTTP 422)
+    HNeuronsError                a subclass of cache.errors.ExpectedError: what, why, instead
+    ├── BadInput                 the request cannot be carried out as typed (exit status 2, HTTP 422)
     │   ├── BadNeurons           a neuron id, set or file is malformed or not of this model
     │   ├── BadPrompt            empty, too long, or not text
     │   └── BadSettings          a number outside its range
-    ├── InterventionUnused       an intervention touched nothing: never shown as an answer
+    ├── InterventionUnused       an intervention changed no activation, so its answer is not shown
     ├── ZeroOutput               CETT is undefined: an MLP output of norm 0
-    ├── NotFinite                NaN or infinity in weights or activations: no figure is made of it
+    ├── NotFinite                NaN or infinity in weights or activations: nothing is computed from it
     ├── Stopped                  the person pressed Stop (not a failure)
     ├── ModelError
     │   ├── UnknownModel         no such name, directory or file
     │   ├── ModelUnreadable      files are there but cannot be loaded
     │   ├── ModelTooLarge        does not fit in the memory of this machine
-    │   └── UnsupportedModel     loaded, but its MLP has no neurons we can name
-    ├── StoreError               a result cannot be kept or read
-    ├── Unknown                  a run, result or example that is not, or no longer, there (exit status 2)
+    │   └── UnsupportedModel     can be read, but its MLP has no neurons that this program can address
+    ├── StoreError               a result cannot be stored or read
+    ├── Unknown                  a run, result or example that does not exist (any more) (exit status 2)
     ├── QueueFull                more runs wait than are accepted
-    ├── Busy                     others are at work: it needs a yes first (HTTP 409)
-    ├── NotAllowed               a request that this service does not take from there (HTTP 403)
+    ├── Busy                     others are using the model: the person must confirm first (HTTP 409)
+    ├── NotAllowed               a request that this service does not accept from that address (HTTP 403)
     ├── OutOfMemory              the run needed more memory than there is
-    ├── Internal                 a bug: nothing that the person did
+    ├── Internal                 a bug of the program, not a mistake of the person
     └── BackendUnavailable       the HTTP service does not answer
 
-Every error says what is wrong, why, and what to do instead. The ground floor owns that form (`cache.errors`), and its
-own errors become ones of this tree in one place (`in_tree`). It owns no formatting for a particular door: pages,
-command line and HTTP render the three parts. Anyone may import it.
+Every error says what is wrong, why, and what to do instead. `cache.errors` owns that form; `in_tree` alone converts
+its errors to classes of this tree. Nothing is formatted here: pages, command line and HTTP render the three parts.
+Any module may import this one.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from cache.errors import BadKey, ExpectedError
 
 
 class HNeuronsError(ExpectedError):
-    """An expected failure, told in three parts, with what the doors need to know of it."""
+    """An expected failure in three parts, with its code, HTTP status and exit status."""
 
     code: ClassVar[str] = "error"
     http_status: ClassVar[int] = 500
     exit_status: ClassVar[int] = 1
 
     def to_json(self) -> dict[str, str]:
-        """The form in which an error crosses HTTP and the command line."""
+        """The error as JSON, for HTTP and the command line."""
         return {"code": self.code, "what": self.what, "why": self.why, "instead": self.instead}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> HNeuronsError:
-        """The error whose `to_json` this is, of its own class where the code is known."""
+        """The error that `to_json` wrote as `data`, of its own class if the code is known."""
         kind = BY_CODE.get(str(data.get("code")), cls)
         return kind(str(data.get("what")), str(data.get("why")), str(data.get("instead")))
 
@@ -153,7 +153,7 @@ BY_CODE: dict[str, type[HNeuronsError]] = {kind.code: kind for kind in _tree(HNe
 
 
 def in_tree(error: ExpectedError) -> HNeuronsError:
-    """The error of this tree that one of the ground floor stands for; one of this tree is itself."""
+    """`error` as an error of this tree: an error of `cache.errors` is converted, any other returned unchanged."""
     if isinstance(error, HNeuronsError):
         return error
     kind = BadInput if isinstance(error, BadKey) else StoreError

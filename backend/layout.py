@@ -1,13 +1,14 @@
-"""Where a model's neurons lie: its sites in their order, and the column of each neuron, both ways.
+"""The order of a model's neurons: its sites, and the mapping between neurons and columns in both directions.
 
-Owns `Layout`. Columns lie site behind site, in the one order of neurons (`backend.neurons`): a layer's own site first,
-then its routed experts. So the column of a neuron, its place in a `NeuronSet` of all neurons and its rank among sorted
-`NeuronId`s are one number. What a neuron's column is, which neuron a column is, and whether a model has a neuron is
-asked here and worked out nowhere else. Knows numbers alone: no tensor and no model.
+Owns `Layout`. Columns run through the sites in the order of neurons (`backend.neurons`): a layer's own site first,
+then its routed experts. So the column of a neuron, its position in a `NeuronSet` of all neurons and its rank among
+sorted `NeuronId`s are the same number. The column of a neuron, the neuron of a column, and whether a model has a
+neuron are computed here and nowhere else. Works on numbers only: no tensor and no model.
 
-Two kinds of arrays hold neurons. Flat ones ([item column]: features, weights) are indexed by column. Arrays by layer
-([layer pos neuron]: all that is divided by the norm of a layer's output) hold the sites of a layer side by side; what
-indexes them is the offset, the column less the layer's first. In a dense layer the offset is the neuron's number.
+Two kinds of arrays hold neurons. Flat arrays ([item column]: features, weights) are indexed by column. Arrays by layer
+([layer pos neuron]: everything that is divided by the norm of a layer's output) hold the sites of a layer side by
+side; they are indexed by the offset, which is the column minus the layer's first column. In a dense layer the offset
+is the neuron's number.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from backend.neurons import NO_EXPERT, NeuronId, Site
 class Layout:
     """The sites of a model, in their order, with the number of neurons in each.
 
-    A site's number is its place in `sites`; in a dense model it is the layer.
+    A site's number is its index in `sites`; in a dense model it is the layer.
     """
 
     sites: tuple[Site, ...]
@@ -39,24 +40,24 @@ class Layout:
 
     @staticmethod
     def dense(widths: Iterable[int]) -> Layout:
-        """Of a model whose layers have so many neurons each, and no experts."""
-        return _made(tuple(map(int, widths)), ())
+        """The layout of a model without experts; `widths` are the numbers of neurons in each layer."""
+        return _cached_layout(tuple(map(int, widths)), ())
 
     @staticmethod
     def routed(widths: Iterable[int], experts: Iterable[tuple[int, int]]) -> Layout:
-        """Of a model with routed experts.
+        """The layout of a model with routed experts.
 
         Args:
             widths: neurons of each layer, all its sites together.
-            experts: of each layer how many routed experts it has and how wide they are; (0, 0) where it has none.
-                What they leave of the layer's width is its shared expert's.
+            experts: of each layer (number of routed experts, width of each); (0, 0) if it has none. The remaining
+                neurons of the layer are those of its shared expert.
         """
-        return _made(tuple(map(int, widths)), tuple(experts))
+        return _cached_layout(tuple(map(int, widths)), tuple(experts))
 
     @cached_property
     def starts(self) -> Int[np.ndarray, " site"]:
-        """The first column of each site, and behind them the number of all columns."""
-        return _fixed(np.concatenate([[0], np.cumsum(self.widths, dtype=np.int64)]))
+        """The first column of each site, followed by the number of all columns."""
+        return _read_only(np.concatenate([[0], np.cumsum(self.widths, dtype=np.int64)]))
 
     @property
     def size(self) -> int:
@@ -70,23 +71,23 @@ class Layout:
 
     @property
     def is_dense(self) -> bool:
-        """Whether no layer has experts: then a layer and a number are an address."""
+        """Whether no layer has experts: then a layer and a number identify a neuron."""
         return bool((self.experts == NO_EXPERT).all())
 
     @cached_property
     def layers(self) -> Int[np.ndarray, " site"]:
         """The layer of each site."""
-        return _fixed(np.array([site.layer for site in self.sites], dtype=np.int64))
+        return _read_only(np.array([site.layer for site in self.sites], dtype=np.int64))
 
     @cached_property
     def experts(self) -> Int[np.ndarray, " site"]:
-        """Which routed expert of its layer each site is; -1 (`NO_EXPERT`) for what every token goes through."""
-        return _fixed(np.array([site.expert for site in self.sites], dtype=np.int64))
+        """Which routed expert of its layer each site is; -1 (`NO_EXPERT`) for the site that every token uses."""
+        return _read_only(np.array([site.expert for site in self.sites], dtype=np.int64))
 
     @cached_property
     def layer_starts(self) -> Int[np.ndarray, " layer"]:
-        """The first column of each layer, and behind them the number of all columns."""
-        return _fixed(self.starts[np.searchsorted(self.layers, np.arange(self.n_layers + 1))])
+        """The first column of each layer, followed by the number of all columns."""
+        return _read_only(self.starts[np.searchsorted(self.layers, np.arange(self.n_layers + 1))])
 
     @cached_property
     def _numbers(self) -> dict[tuple[int, int], int]:
@@ -95,7 +96,7 @@ class Layout:
     # Sites
 
     def site_of(self, neuron: NeuronId) -> tuple[int, int]:
-        """(number of its site, its index there). Raises BadNeurons for one that the model does not have."""
+        """(number of the neuron's site, its index there). Raises BadNeurons if the model does not have it."""
         number = self._numbers.get((neuron.layer, neuron.expert))
         if number is None or neuron.index >= self.widths[number]:
             raise BadNeurons(
@@ -112,7 +113,7 @@ class Layout:
         return number is not None and neuron.index < self.widths[number]
 
     def check(self, neurons: Iterable[NeuronId]) -> None:
-        """Raises BadNeurons for the first that the model does not have, with what is there instead."""
+        """Raises BadNeurons for the first neuron that the model does not have, and says what it has instead."""
         for neuron in neurons:
             self.site_of(neuron)
 
@@ -126,14 +127,14 @@ class Layout:
         return _grouped(*self.places(neurons))
 
     def named(self, site: int, indices: Sequence[int] | Int[np.ndarray, " neuron"]) -> list[NeuronId]:
-        """The neurons of these indices in the site of this number. Raises IndexError where there is none."""
-        return self.neurons(self.starts[site] + _within(indices, self.widths[site]))
+        """The neurons with these indices in the site of this number. Raises IndexError if one does not exist."""
+        return self.neurons(self.starts[site] + _checked_numbers(indices, self.widths[site]))
 
     def words(self, site: int) -> str:
         """'layer 12', 'expert 7 of layer 12', 'the shared expert of layer 12'."""
-        here = self.sites[site]
-        shared = here.expert == NO_EXPERT and (here.layer, 0) in self._numbers
-        return f"the shared expert of {here.words}" if shared else here.words
+        place = self.sites[site]
+        shared = place.expert == NO_EXPERT and (place.layer, 0) in self._numbers
+        return f"the shared expert of {place.words}" if shared else place.words
 
     # Columns
 
@@ -145,13 +146,13 @@ class Layout:
     def places_of(
         self, columns: Sequence[int] | Int[np.ndarray, " neuron"]
     ) -> tuple[Int[np.ndarray, " neuron"], Int[np.ndarray, " neuron"]]:
-        """(number of the site, index in it) of the neuron of each column. Raises IndexError for what is no column."""
-        found = _within(columns, self.size)
-        sites = np.searchsorted(self.starts, found, side="right") - 1
-        return sites, found - self.starts[sites]
+        """(number of the site, index in it) of the neuron of each column. Raises IndexError for an invalid column."""
+        checked = _checked_numbers(columns, self.size)
+        sites = np.searchsorted(self.starts, checked, side="right") - 1
+        return sites, checked - self.starts[sites]
 
     def neurons(self, columns: Sequence[int] | Int[np.ndarray, " neuron"]) -> list[NeuronId]:
-        """The neuron of each column. Raises IndexError for what is no column."""
+        """The neuron of each column. Raises IndexError for an invalid column."""
         sites, indices = self.places_of(columns)
         return [self.sites[site].neuron(index) for site, index in zip(sites.tolist(), indices.tolist(), strict=True)]
 
@@ -171,21 +172,21 @@ class Layout:
         """Layer -> offsets of these neurons in it; layers ascend. Raises BadNeurons."""
         columns = self.columns(neurons)
         layers = np.searchsorted(self.layer_starts, columns, side="right") - 1
-        found = _grouped(layers, columns - self.layer_starts[layers])
-        return {layer: tuple(offsets.tolist()) for layer, offsets in found.items()}
+        grouped = _grouped(layers, columns - self.layer_starts[layers])
+        return {layer: tuple(offsets.tolist()) for layer, offsets in grouped.items()}
 
     def at(
         self, layers: int | Int[np.ndarray, " neuron"], offsets: Sequence[int] | Int[np.ndarray, " neuron"]
     ) -> list[NeuronId]:
-        """The neuron of each offset, in one layer or in a layer each. Raises IndexError where there is none."""
+        """The neuron of each offset; `layers` is one layer for all, or one for each. Raises IndexError if invalid."""
         return self.neurons(self.columns_at(layers, offsets))
 
     def columns_at(
         self, layers: int | Int[np.ndarray, " neuron"], offsets: Sequence[int] | Int[np.ndarray, " neuron"]
     ) -> Int[np.ndarray, " neuron"]:
-        """The column of each offset, in one layer or in a layer each. Raises IndexError where there is none."""
-        here = _within(layers, self.n_layers)
-        return self.layer_starts[here] + _within(offsets, np.diff(self.layer_starts)[here])
+        """The column of each offset; `layers` is one layer for all, or one for each. Raises IndexError if invalid."""
+        checked_layers = _checked_numbers(layers, self.n_layers)
+        return self.layer_starts[checked_layers] + _checked_numbers(offsets, np.diff(self.layer_starts)[checked_layers])
 
     def parts(self, layer: int) -> list[slice]:
         """The offsets of each site of a layer."""
@@ -194,14 +195,14 @@ class Layout:
         return [slice(int(self.starts[n] - first), int(self.starts[n + 1] - first)) for n in inside]
 
     def flat(self, array: Shaped[np.ndarray, "*axes layer neuron"]) -> Shaped[np.ndarray, "*axes column"]:
-        """An array by layer, narrow layers filled up, with its neurons by column. Copied."""
+        """A copy of an array by layer as a flat array, without the padding of narrow layers."""
         return array[..., self._filled(array.shape[-1])]
 
     def _filled(self, widest: int) -> Bool[np.ndarray, "layer neuron"]:
         return np.arange(widest) < np.diff(self.layer_starts)[:, None]
 
     def _what_there_is(self, neuron: NeuronId, number: int | None) -> str:
-        """Why a neuron is none of the model's."""
+        """Which part of the neuron's address the model does not have, for an error message."""
         if neuron.layer >= self.n_layers:
             return f"it has layers 0 to {self.n_layers - 1}"
         if number is not None:
@@ -213,37 +214,39 @@ class Layout:
 
 
 @lru_cache(maxsize=64)
-def _made(widths: tuple[int, ...], experts: tuple[tuple[int, int], ...]) -> Layout:
-    """One for all who ask: its arrays are worked out once."""
-    found: dict[Site, int] = {}
-    for layer, (width, (count, each)) in enumerate(zip(widths, experts or ((0, 0),) * len(widths), strict=True)):
-        if (own := width - count * each) or not count:
-            found[Site(layer)] = own
-        found |= {Site(layer, expert): each for expert in range(count)}
-    if any(width < 0 for width in found.values()):
+def _cached_layout(widths: tuple[int, ...], experts: tuple[tuple[int, int], ...]) -> Layout:
+    """The layout of a shape, shared by all callers, so that its arrays are computed once."""
+    widths_by_site: dict[Site, int] = {}
+    for layer, (width, (count, width_of_expert)) in enumerate(
+        zip(widths, experts or ((0, 0),) * len(widths), strict=True)
+    ):
+        if (remaining := width - count * width_of_expert) or not count:
+            widths_by_site[Site(layer)] = remaining
+        widths_by_site |= {Site(layer, expert): width_of_expert for expert in range(count)}
+    if any(width < 0 for width in widths_by_site.values()):
         raise ValueError("the experts of a layer are wider than the layer")
-    return Layout(tuple(found), tuple(found.values()))
+    return Layout(tuple(widths_by_site), tuple(widths_by_site.values()))
 
 
-def _within(
+def _checked_numbers(
     numbers: int | Sequence[int] | Int[np.ndarray, " neuron"], ends: int | Int[np.ndarray, " neuron"]
 ) -> Int[np.ndarray, " neuron"]:
-    """As an array. Raises IndexError where one is not in 0..end: a negative one would count from behind."""
-    found = np.asarray(numbers, dtype=np.int64)
-    if ((found < 0) | (found >= ends)).any():
+    """`numbers` as an array. Raises IndexError outside 0..end, also for negative numbers, which NumPy accepts."""
+    array = np.asarray(numbers, dtype=np.int64)
+    if ((array < 0) | (array >= ends)).any():
         raise IndexError("no neuron lies there")
-    return found
+    return array
 
 
 def _grouped(
     keys: Int[np.ndarray, " neuron"], values: Int[np.ndarray, " neuron"]
 ) -> dict[int, Int[np.ndarray, " some"]]:
-    """Key -> its values in the order in which they came; keys ascend."""
+    """Key -> its values in the given order; keys ascend."""
     order = np.argsort(keys, kind="stable")
-    every, first = np.unique(keys[order], return_index=True)
-    return dict(zip(every.tolist(), np.split(values[order], first[1:]), strict=False))
+    unique_keys, first = np.unique(keys[order], return_index=True)
+    return dict(zip(unique_keys.tolist(), np.split(values[order], first[1:]), strict=False))
 
 
-def _fixed(array: Int[np.ndarray, " number"]) -> Int[np.ndarray, " number"]:
+def _read_only(array: Int[np.ndarray, " number"]) -> Int[np.ndarray, " number"]:
     array.flags.writeable = False
     return array

@@ -1,7 +1,7 @@
-"""One neuron as a file of others says it: its address, its weight, and what the weight is on.
+"""One neuron in an imported file: its address, its weight, and the feature that the weight belongs to.
 
-Owns what the parts are called. Refuses what is no whole number, no finite weight, or says a thing twice, naming the
-place. Files and their formats are `backend.neuron_files`'s.
+Owns the names of these parts. Rejects an index that is not a whole number, a weight that is not finite, and a part
+that is given twice; the error names the place. The file formats are in `backend.neuron_files`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from backend.neurons import NeuronId
 INDEX = ("neuron", "index", "position", "neuron_idx")
 WEIGHT = ("weight", "coefficient", "coef")
 ANSWER = "answer"
-"""The feature that a weight is on unless a file says otherwise: CETT over the answer's tokens."""
+"""The feature that a weight belongs to unless a file says otherwise: CETT over the answer's tokens."""
 _SLASH = re.compile(r"/(?=[EN]\d)", re.IGNORECASE)
 _INSTEAD = "write each neuron as L12:N345, or use columns layer,neuron"
 
 
 @dataclass(frozen=True)
-class Found:
-    """A neuron, its weight where one is told, and the feature that the weight is on."""
+class NeuronEntry:
+    """A neuron, its weight if the file gives one, and the feature that the weight belongs to."""
 
     neuron: NeuronId
     weight: float | None = None
@@ -37,53 +37,58 @@ def refuse(what: str, why: str, instead: str = _INSTEAD) -> NoReturn:
     raise BadNeurons(what, why, instead)
 
 
-def entry_of(entry: Any, place: str) -> Found:
-    """The neuron of an entry of JSON. Raises BadNeurons."""
+def entry_of(entry: Any, place: str) -> NeuronEntry:
+    """The neuron of one entry of a JSON list. Raises BadNeurons."""
     if isinstance(entry, str):
-        return Found(parsed(entry, place))
+        return NeuronEntry(parse_neuron(entry, place))
     if isinstance(entry, list) and len(entry) in (2, 3):
-        return numbered(entry[0], entry[1], place, weight=entry[2] if len(entry) == 3 else None)
+        return neuron_from_numbers(entry[0], entry[1], place, weight=entry[2] if len(entry) == 3 else None)
     if isinstance(entry, dict):
-        told, entry = len(entry), {key.strip().lower(): one for key, one in entry.items()}
-        if len(entry) < told:
-            refuse(f"{place} says a thing twice", "two of its parts differ in case alone", "leave one of them out")
-        index, weight = one_of(entry, INDEX, place), one_of(entry, WEIGHT, place)
+        given, entry = len(entry), {key.strip().lower(): value for key, value in entry.items()}
+        if len(entry) < given:
+            refuse(f"{place} gives one part twice", "two of its keys differ only in case", "remove one of them")
+        index, weight = value_under(entry, INDEX, place), value_under(entry, WEIGHT, place)
         if "layer" in entry:
             return replace(
-                numbered(entry["layer"], index, place, entry.get("expert"), weight), kind=kind_of(entry, place)
+                neuron_from_numbers(entry["layer"], index, place, entry.get("expert"), weight),
+                kind=feature_kind(entry, place),
             )
         if isinstance(index, str):
-            return Found(parsed(index, place), weight_of(weight, place), kind_of(entry, place))
+            return NeuronEntry(parse_neuron(index, place), finite_weight(weight, place), feature_kind(entry, place))
     refuse(f"{place} is no neuron", f"it is {shown(entry)}")
 
 
-def one_of(entry: Mapping[str, Any], names: Sequence[str], place: str) -> Any:
-    """What stands under any of these names, which mean the same. Raises BadNeurons where they differ."""
-    held = [entry[name] for name in names if entry.get(name) not in (None, "")]
-    if any(one != held[0] for one in held):
-        two = [name for name in names if entry.get(name) not in (None, "")]
-        refuse(f"{place} says two things", f"{two[0]} and {two[1]} mean the same and differ", "leave one of them out")
-    return held[0] if held else None
+def value_under(entry: Mapping[str, Any], names: Sequence[str], place: str) -> Any:
+    """The value under any of these synonymous names; None if there is none. Raises BadNeurons if two differ."""
+    values = [entry[name] for name in names if entry.get(name) not in (None, "")]
+    if any(value != values[0] for value in values):
+        names_used = [name for name in names if entry.get(name) not in (None, "")]
+        refuse(
+            f"{place} says two things",
+            f"{names_used[0]} and {names_used[1]} mean the same and differ",
+            "leave one of them out",
+        )
+    return values[0] if values else None
 
 
-def kind_of(entry: Mapping[str, Any], place: str) -> str:
-    """The feature that an entry's weight is on."""
+def feature_kind(entry: Mapping[str, Any], place: str) -> str:
+    """The feature that an entry's weight belongs to. Raises BadNeurons."""
     kind = entry.get("feature_type", ANSWER)
     if not isinstance(kind, str) or not kind.strip():
         refuse(f"{place} has no proper feature_type", f"it is {shown(kind)}", "write answer, or leave it out")
     return kind.strip().lower()[:60]
 
 
-def numbered(layer: Any, index: Any, place: str, expert: Any = None, weight: Any = None) -> Found:
-    """A neuron from numbers. Goes through the one spelling, so that its limits hold here too."""
+def neuron_from_numbers(layer: Any, index: Any, place: str, expert: Any = None, weight: Any = None) -> NeuronEntry:
+    """A neuron from numbers. It is parsed from its spelling, so that the parser's limits apply. Raises BadNeurons."""
     for number in (layer, index, 0 if expert is None else expert):
         if isinstance(number, bool) or not isinstance(number, int):
             refuse(f"{place} is no neuron", f"{shown(number)} is no whole number")
-    middle = "" if expert is None or expert == -1 else f":E{expert}"
-    return Found(parsed(f"L{layer}{middle}:N{index}", place), weight_of(weight, place))
+    expert_part = "" if expert is None or expert == -1 else f":E{expert}"
+    return NeuronEntry(parse_neuron(f"L{layer}{expert_part}:N{index}", place), finite_weight(weight, place))
 
 
-def weight_of(weight: Any, place: str) -> float | None:
+def finite_weight(weight: Any, place: str) -> float | None:
     """A finite weight, or None. Raises BadNeurons."""
     if weight is None:
         return None
@@ -98,8 +103,8 @@ def weight_of(weight: Any, place: str) -> float | None:
     return value
 
 
-def parsed(word: str, place: str) -> NeuronId:
-    """The neuron that is spelled out. Raises BadNeurons."""
+def parse_neuron(word: str, place: str) -> NeuronId:
+    """The neuron that `word` spells, as L12:N345. Raises BadNeurons with the place in the file."""
     try:
         return NeuronId.parse(_SLASH.sub(":", word))
     except BadNeurons as error:
@@ -107,6 +112,6 @@ def parsed(word: str, place: str) -> NeuronId:
 
 
 def shown(value: Any) -> str:
-    """A value for a sentence, cut."""
+    """A value for an error message, shortened to 40 characters."""
     text = repr(value)
     return text if len(text) <= 40 else text[:37] + "..."

@@ -1,10 +1,10 @@
 """The address of a neuron, and sets of addresses.
 
-Owns `Site` ("L12", "L12:E7"), `NeuronId` ("L12:N345", "L12:E7:N345"), `NeuronSet` and the one order of neurons:
-by layer, expert, number. Strict both ways: one spelling a neuron, and what is not understood is refused, since an
-ignored coordinate selects the wrong tensor. A neuron is made of numbers in `Site.neuron` and nowhere else (a test
-holds this). Refuses files and foreign formats (`backend.neuron_files`) and knows no model: whether a neuron exists,
-and which column it has, `backend.layout` tells. Standard library and pydantic only.
+Owns `Site` ("L12", "L12:E7"), `NeuronId` ("L12:N345", "L12:E7:N345"), `NeuronSet` and the order of neurons:
+by layer, expert, number. Each neuron has exactly one spelling, and any other text is an error, since ignoring a
+coordinate would select the wrong tensor. Only `Site.neuron` makes a neuron from numbers (a test checks this). Files
+and other formats are in `backend.neuron_files`. Knows no model: whether a neuron exists, and which column it has, is
+in `backend.layout`. Imports only the standard library and pydantic.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from backend.errors import BadNeurons
 
 _SPELLING = re.compile(r"L(0|[1-9]\d{0,5})(?::E(0|[1-9]\d{0,5}))?:N(0|[1-9]\d{0,8})", re.ASCII)
 MAX_NEURONS = 100_000
-"""Longest set that is accepted: beyond it a set is a layer or a model, not a choice."""
+"""Size of the largest accepted set: a larger one is a whole layer or model, not a selection."""
 
 
 NO_EXPERT = -1
-"""The `expert` of what every token goes through: a dense layer, or the shared expert beside routed ones."""
+"""The `expert` of a neuron that every token uses: in a dense layer, or in the shared expert beside routed ones."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Site:
-    """A place whose neurons are numbered from 0: what every token goes through in a layer, or one routed expert of it.
+    """A group of neurons that are numbered from 0: the part of a layer that every token uses, or one routed expert.
 
-    A layer has at most one of the former: its MLP where it is dense, its shared expert where there are routed ones.
+    A layer has at most one part that every token uses: its MLP if it is dense, else its shared expert.
     """
 
     layer: int
     expert: int = NO_EXPERT
 
     def neuron(self, index: int) -> NeuronId:
-        """Neuron number `index` of this site. Raises BadNeurons for what is no whole number from 0."""
+        """Neuron number `index` of this site. Raises BadNeurons if it is not a whole number of at least 0."""
         return NeuronId(self.layer, index, self.expert)
 
     def __str__(self) -> str:
@@ -57,7 +57,7 @@ class Site:
 class NeuronId:
     """One feed-forward neuron: coordinate `index` of z, the input of a down projection, in layer `layer`.
 
-    Source: Gao et al. 2025, Eq. 1. `expert` is -1 (`NO_EXPERT`) unless it is a routed expert's.
+    Source: Gao et al. 2025, Eq. 1. `expert` is -1 (`NO_EXPERT`) unless the neuron belongs to a routed expert.
     """
 
     layer: int
@@ -92,11 +92,11 @@ class NeuronId:
 
     @property
     def site(self) -> Site:
-        """Where it is."""
+        """The site of the neuron."""
         return Site(self.layer, self.expert)
 
     def order(self) -> tuple[int, int, int]:
-        """What neurons are ordered by: site behind site, and by number within one."""
+        """Sort key of neurons: by site, then by number."""
         return self.layer, self.expert, self.index
 
     def __lt__(self, other: NeuronId) -> bool:
@@ -107,7 +107,7 @@ class NeuronId:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Crosses every boundary as its spelling."""
+        """Serialised as its spelling."""
         return core_schema.no_info_plain_validator_function(
             cls._validate, serialization=core_schema.plain_serializer_function_ser_schema(str)
         )
@@ -130,7 +130,7 @@ class NeuronId:
 
 @dataclass(frozen=True, slots=True)
 class NeuronSet(Sequence[NeuronId]):
-    """Neurons in their order, each once. Equal sets are equal whatever order they were typed in."""
+    """Neurons in sorted order, each once. The order in which they were typed does not matter."""
 
     ids: tuple[NeuronId, ...] = ()
 
@@ -151,9 +151,9 @@ class NeuronSet(Sequence[NeuronId]):
 
     @classmethod
     def parse(cls, text: str) -> NeuronSet:
-        """The set that a typed or pasted text names: spellings apart by commas, semicolons or white space.
+        """The set that a typed or pasted text names: spellings separated by commas, semicolons or white space.
 
-        Raises BadNeurons at the first word that is no neuron.
+        Raises BadNeurons at the first word that is not a neuron.
         """
         words = [word for word in re.split(r"[,;\s]+", text) if word]
         return cls.of(*words)
@@ -162,8 +162,8 @@ class NeuronSet(Sequence[NeuronId]):
         return NeuronSet((*self.ids, *other))
 
     def __sub__(self, other: Iterable[NeuronId]) -> NeuronSet:
-        gone = set(other)
-        return NeuronSet(tuple(n for n in self.ids if n not in gone))
+        removed = set(other)
+        return NeuronSet(tuple(n for n in self.ids if n not in removed))
 
     def __iter__(self) -> Iterator[NeuronId]:
         return iter(self.ids)
@@ -182,7 +182,7 @@ class NeuronSet(Sequence[NeuronId]):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Crosses every boundary as a list of spellings; one text of spellings is accepted too."""
+        """Serialised as a list of spellings; a text of spellings is accepted too."""
         return core_schema.no_info_plain_validator_function(
             cls._validate,
             serialization=core_schema.plain_serializer_function_ser_schema(lambda s: [str(n) for n in s]),

@@ -1,7 +1,7 @@
-"""How a verb reports while it runs, and learns that it should stop.
+"""How a verb reports progress while it runs, and learns that it should stop.
 
-Owns the `Watch` protocol and its silent form. Refuses transport: the worker, the command line and
-tests each bring their own.
+Owns the `Watch` protocol and its silent implementation. Where events are sent is not decided here:
+the worker, the command line and tests each have an implementation of their own.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from backend.types import Event
 
 
 class Watch(Protocol):
-    """Told of every event; asked between two tokens whether to stop, and between two batches whether others wait."""
+    """Receives every event; asked between two tokens whether to stop, and between two batches to yield to others."""
 
     def emit(self, event: Event) -> None:
-        """Something happened. Must return at once."""
+        """Receive an event. Must return at once."""
         ...
 
     def stopped(self) -> bool:
@@ -24,29 +24,29 @@ class Watch(Protocol):
         ...
 
     def rest(self) -> None:
-        """A long run is between two batches: whoever waits may go first. No hook is on, the model is free."""
+        """Yield to others: called by a long run between two batches, when no hook is set and the model is free."""
         ...
 
     def goes_on(self) -> bool:
-        """Whether a long run that is broken off now is taken up again by itself, as nobody pressed Stop."""
+        """Whether a long run that is interrupted now will be resumed automatically, since nobody pressed Stop."""
         ...
 
 
 class Silent:
-    """A watch that listens to nothing and never stops."""
+    """A watch that ignores all events and never stops the run."""
 
     def emit(self, event: Event) -> None:
-        """Forget the event."""
+        """Ignore the event."""
 
     def stopped(self) -> bool:
         """Never."""
         return False
 
     def rest(self) -> None:
-        """Nobody waits."""
+        """Return at once: nobody waits."""
 
     def goes_on(self) -> bool:
-        """Whoever began it takes it up again."""
+        """False: the caller has to resume the run."""
         return False
 
 
@@ -54,12 +54,12 @@ SILENT = Silent()
 
 
 def check(watch: Watch) -> None:
-    """Raises Stopped where Stop was pressed."""
+    """Raises Stopped if Stop was pressed."""
     if watch.stopped():
         raise Stopped
 
 
 def between(watch: Watch) -> None:
-    """Between two batches of a long run: others go first, then raises Stopped where Stop was pressed."""
+    """Call between two batches of a long run: yields to others, then raises Stopped if Stop was pressed."""
     watch.rest()
     check(watch)

@@ -21,7 +21,7 @@ from backend.errors import HNeuronsError
 from backend.types.base import Frozen
 from backend.types.identify import CONSISTENCIES, Consistency, Question
 from backend.types.numbers import fixed
-from backend.types.plan import Checks, LlmJudge, Plan, RunView, Screening, Source
+from backend.types.plan import Checks, LlmJudge, Plan, QuestionSource, RunView, Screening
 from backend.types.refusal import refused
 from backend.types.results import ModelInfo
 
@@ -232,10 +232,10 @@ def plan(own_file: str, size: Size, changed: RunView | None = None) -> Plan:
     was = changed.plan if changed is not None else Plan()
     as_begun = changed is not None and state["train.size"] == AS_BEGUN
     seed = int(state["train.seed"])
-    source = Source(per_relation=size.per_relation)
+    source = QuestionSource(per_relation=size.per_relation)
     try:
         if own_file:
-            source = Source(file=own_file, per_relation=None, limit=state.get("train.limit"))
+            source = QuestionSource(file=own_file, per_relation=None, limit=state.get("train.limit"))
         elif changed is not None and state["train.source"] == AS_BEGUN:
             source = was.source
         return Plan(

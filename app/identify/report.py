@@ -58,7 +58,7 @@ def _imported(probe: Probe) -> None:
         "until answers are judged."
     )
     if probe.aside:
-        st.markdown(f"{text.markdown(probe.aside_told)}.")
+        st.markdown(f"{text.markdown(probe.aside_note)}.")
     _stems(probe)
     _opened(probe)
 

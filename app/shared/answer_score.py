@@ -38,7 +38,7 @@ def draw_score(result: Exploration, probe: Probe) -> None:
     if score is None:
         return
     with st.expander("The probe’s score of this answer", icon=":material/show_chart:", key="answer-score"):
-        for sentence in score.told:
+        for sentence in score.sentences:
             st.markdown(text.markdown(sentence))
         # Another one may be in use than scored what is shown, as beside the example.
         if probe.name == score.probe.name:

@@ -49,7 +49,7 @@ def along(console: Console, told: Exploration) -> None:
     if score is None:
         console.print("There is no answer to score.")
         return
-    for sentence in score.told:
+    for sentence in score.sentences:
         console.print(plain(sentence))
     name = score.probe.name
     console.print(plain(f"Where the score of {name} moves, from 0 like its right answers to 1 like its wrong ones:"))
@@ -74,7 +74,7 @@ def report(console: Console, probe: Probe) -> None:
     if probe.forced:
         console.print(plain(f"made for another model, put on {probe.forced} all the same"))
     if probe.aside:
-        console.print(plain(probe.aside_told))
+        console.print(plain(probe.aside_note))
     if probe.report is not None:
         _card(console, probe.report)
     neurons = plain_table("neuron", "weight", "weight x SD", "AUROC alone", "chosen in", "without it")

@@ -27,7 +27,7 @@ from backend.runs.folder import RunFolder
 from backend.runs.records import keep, reason, records, write_text
 from backend.types import Frozen
 from backend.types.identify import Question, Verdict
-from backend.types.plan import Plan, Source
+from backend.types.plan import Plan, QuestionSource
 from backend.types.results import ModelInfo
 from cache import atomic
 from cache.errors import remedy
@@ -208,7 +208,7 @@ def _begun_at(folder: Path, name: str = "") -> tuple[Begun, tuple[Question, ...]
     return held, tuple(found)
 
 
-def questions(folder: Path, source: Source) -> tuple[Question, ...]:
+def questions(folder: Path, source: QuestionSource) -> tuple[Question, ...]:
     """The questions of the run in `folder`, where it was begun from the same source; none where it was not."""
     held = begun_in(folder)
     return begun(folder.name)[1] if held is not None and held.plan.source == source else ()

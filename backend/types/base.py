@@ -1,7 +1,7 @@
-"""The base of everything that crosses a boundary: frozen, strict, with one canonical JSON.
+"""The base of all types that are stored or sent: frozen, strict, with one canonical JSON.
 
-Owns `Frozen`, the `Array` field type and the one rule of keys (`digest`). Refuses behaviour: a type here
-knows how to be written and read, not how it was computed.
+Owns `Frozen`, the `Array` field type and the rule by which keys are made (`digest`). These types know
+how they are written and read, not how they were computed.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from backend.errors import BadSettings
 from cache import digests
 
 METRIC_VERSION = 2
-"""Raised whenever a stored figure would be computed differently today."""
+"""Increased whenever the computation of a stored result changes."""
 
 KEY = "^[0-9a-f]{64}$"
-"""How the key of a result or a kept link is written."""
+"""Pattern of the key of a result or a stored link."""
 
 COMPACT = {"arrays": "base64"}
-"""Serialization context under which arrays are written as base64 (store, HTTP) rather than as lists."""
+"""Serialisation context that writes arrays as base64 (store, HTTP) instead of lists."""
 
 _DTYPES = {"float32", "int32", "bool"}
 
 
 def _read_array(value: object) -> np.ndarray:
-    """An array from itself, from its base64 form, or from nested lists (null is NaN). Raises ValueError."""
+    """A read-only array from an array, its base64 form, or nested lists (null is NaN). Raises ValueError."""
     if isinstance(value, np.ndarray):
         array = value
     elif isinstance(value, dict):
@@ -94,29 +94,29 @@ Array = Annotated[
 
 
 class Frozen(BaseModel):
-    """Base of every request and result: immutable, extra fields forbidden, never NaN in a scalar."""
+    """Base of every request and result: immutable, no extra fields, no NaN in a scalar."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False, ser_json_inf_nan="null"
     )
 
     def canonical(self) -> str:
-        """The one JSON text of this value: sorted keys, no spaces, every default written out."""
+        """The canonical JSON of this value: sorted keys, no spaces, every default written out."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
-    # Worked out at each call: a cached one would go along with `model_copy(update=...)` to another request.
+    # Computed at each call: `model_copy(update=...)` would copy a cached one to a different request.
     @property
     def hash(self) -> str:
         """sha256 of the canonical JSON, 64 hexadecimal digits."""
         return digest([f"{type(self).__name__}:{self.canonical()}"])
 
     def to_bytes(self) -> bytes:
-        """The compact JSON under which this value is stored and sent."""
+        """The compact JSON in which this value is stored and sent."""
         return self.model_dump_json(context=COMPACT).encode()
 
 
 def _be_strict(schema: Any) -> None:
-    """Mark every number and boolean of a schema, those of types within it too."""
+    """Mark every number and boolean in a schema as strict, also in nested types."""
     if isinstance(schema, dict):
         if schema.get("type") in ("int", "float", "bool"):
             schema["strict"] = True
@@ -129,10 +129,10 @@ def _be_strict(schema: Any) -> None:
 
 
 class Strict(Frozen):
-    """Base of what people and programs send: a number is a number, and yes or no is a boolean.
+    """Base of what people and programs send: numbers and booleans are not converted from other types.
 
-    Pydantic would take true for 1, "3" for 3 and 3.0 for a whole number: each is a slip of whoever wrote the request,
-    who would get the answer to another one. A whole number may still stand where a number with a point may.
+    By default pydantic accepts true as 1, "3" as 3 and 3.0 as a whole number. Each is a mistake in the request, and
+    the result would be that of a different request. A whole number is still accepted for a float field.
     """
 
     @classmethod
@@ -143,34 +143,34 @@ class Strict(Frozen):
 
 
 def digest(of: Iterable[str | Frozen], over: Iterable[str | Frozen] = ()) -> str:
-    """The key of what hangs on all this: SHA-256, 64 hexadecimal digits; where less is enough, its beginning.
+    """The key of a result that depends on all of this: SHA-256, 64 hexadecimal digits; callers may shorten it.
 
-    A value stands as its canonical JSON. Keys are on people's disks: what is hashed for one of them may be written
-    otherwise here, and must stay the same bytes.
+    A value is hashed as its canonical JSON. Keys are stored on people's disks: this code may change, but the bytes that
+    are hashed for a key must stay the same.
 
     Args:
-        of: what every one of the things that are looked up hangs on, told apart by NUL.
-        over: the things themselves, one behind the other; they may be thousands, and are not held at once.
+        of: what the result as a whole depends on; joined with NUL.
+        over: the single items, joined without a separator; they may be thousands, and are not all in memory at once.
     """
 
-    def told(part: str | Frozen) -> str:
+    def as_text(part: str | Frozen) -> str:
         return part if isinstance(part, str) else part.canonical()
 
-    return digests.of_text(chain(["\0".join(map(told, of))], map(told, over)))
+    return digests.of_text(chain(["\0".join(map(as_text, of))], map(as_text, over)))
 
 
 def checked_key(key: str) -> str:
-    """`key`, where it is written like one; the same words at every door. Raises BadSettings."""
+    """`key`, if it has the form of a key. Raises BadSettings, with the same message in pages, HTTP and command line."""
     if not re.fullmatch(KEY, key):
         raise BadSettings(f"{key[:80]!r} is no key", "a key is 64 characters of 0-9 and a-f", "copy the whole of it")
     return key
 
 
 def result_key(request: Frozen, basis: str) -> str:
-    """Where the result of `request` on the model of that `basis` (`ModelInfo.basis`) is stored: 64 hex digits."""
+    """The store key of the result of `request` on the model with this `basis` (`ModelInfo.basis`): 64 hex digits."""
     return digest([f"{request.hash}:{figures(basis)}"])
 
 
 def figures(basis: str) -> str:
-    """What every figure that is kept hangs on besides what was asked: the model with its libraries, and the metric."""
+    """What every stored result depends on besides its request: the model with its libraries, and the metric."""
     return f"{basis}:{METRIC_VERSION}"

@@ -1,8 +1,8 @@
-"""Which tokens of an answer carry content: where a first look should begin.
+"""Which tokens of an answer carry content: the ones to look at first.
 
-Owns the rule. A token belongs to a word; a word carries content where it has a letter or digit, is no function word
-and does not stand in the question, which a model often repeats. Where no word is left the next looser rule holds: also
-words of the question, then any token. Refuses to say which words answer (`backend.identify.answers.spans`).
+Owns the rule. A token belongs to a word; a word carries content if it has a letter or digit, is not a function word
+and does not occur in the question, which a model often repeats. If no such word is left, words of the question count
+too; then any token. Which words answer the question is decided in `backend.identify.answers.spans`.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ FUNCTION_WORDS = frozenset(
 
 
 def content(tokens: Sequence[TokenInfo]) -> tuple[int, ...]:
-    """Positions of the answer's tokens that carry content, in order; of all its tokens where none does, and none where
-    there is no answer."""
+    """Positions of the answer's tokens that carry content, in order; of all its tokens if none does."""
     places = [place for place, token in enumerate(tokens) if token.role == "answer"]
-    asked = {word for word, _ in _words(tokens, [n for n, one in enumerate(tokens) if one.role == "prompt"])}
-    said = [(word, held) for word, held in _words(tokens, places) if word not in FUNCTION_WORDS]
-    for kept in ([held for word, held in said if word not in asked], [held for _, held in said]):
-        if kept:
-            return tuple(place for held in kept for place in held)
+    asked_words = {word for word, _ in _words(tokens, [n for n, token in enumerate(tokens) if token.role == "prompt"])}
+    answer_words = [(word, at) for word, at in _words(tokens, places) if word not in FUNCTION_WORDS]
+    new_words = [at for word, at in answer_words if word not in asked_words]
+    for chosen in (new_words, [at for _, at in answer_words]):
+        if chosen:
+            return tuple(place for at in chosen for place in at)
     return tuple(places)
 
 
 def _words(tokens: Sequence[TokenInfo], places: Sequence[int]) -> list[tuple[str, list[int]]]:
-    """(a word's letters in lower case, its tokens), in order; marks stand in none."""
-    found: list[tuple[str, list[int]]] = []
-    is_open = False
+    """(letters in lower case, positions of the tokens) of each word, in order; punctuation belongs to no word."""
+    words: list[tuple[str, list[int]]] = []
+    is_inside_word = False
     for place in places:
         text = tokens[place].text
         letters = "".join(filter(_is_letter, text.casefold()))
-        if letters and is_open and _is_letter(text[0]):
-            word, held = found[-1]
-            found[-1] = (word + letters, [*held, place])
+        if letters and is_inside_word and _is_letter(text[0]):
+            word, token_places = words[-1]
+            words[-1] = (word + letters, [*token_places, place])
         elif letters:
-            found.append((letters, [place]))
-        is_open = bool(letters) and _is_letter(text[-1])
-    return found
+            words.append((letters, [place]))
+        is_inside_word = bool(letters) and _is_letter(text[-1])
+    return words
 
 
 def _is_letter(character: str) -> bool:
-    """A part of a character that several tokens make counts as one."""
+    """Whether it is a letter, mark or digit. U+FFFD counts: it stands for part of a character split over tokens."""
     return character == "\ufffd" or unicodedata.category(character)[0] in "LMN"

@@ -1,7 +1,6 @@
-"""A figure with how firmly it is known: the one type of an estimate.
+"""A statistic with its interval: the type of every estimate.
 
-Owns the value, its interval, and what the interval was made from. Refuses to work one out
-(`backend.statistics.intervals`).
+Owns the value, its interval, and how the interval was made. Computing one is in `backend.statistics.intervals`.
 """
 
 from __future__ import annotations
@@ -13,21 +12,21 @@ from pydantic import Field
 from backend.types.base import Frozen
 
 CARD_RESAMPLES = 2_000
-"""Draws of every estimate that is stored without their number: of a report card. It never changes."""
+"""Resamples of every estimate that is stored without their number: those of a report card. It must never change."""
 POSITION_RESAMPLES, CALIBRATION_RESAMPLES = 1_000, 200
-"""Draws over the positions of one answer, and for each point of a calibration curve: results do not hold them."""
+"""Resamples of the positions of one answer, and for each point of a calibration curve; not stored in results."""
 SEED = 0
 
 Unit = Literal["entity", "position", "fit"]
-"""What was drawn again: all items of an entity together; a position of one answer; the fit itself, on other labels."""
+"""What was resampled: all items of an entity together; a position of one answer; the fit itself, on other labels."""
 
 
 class Estimate(Frozen):
-    """A statistic with its 95 % interval over `clusters` resampled units of `n` values.
+    """A statistic of `n` values with its 95 % interval over `clusters` resampled units.
 
-    unit, resamples, seed: what was drawn again, how often, and from which seed. They are written where they are not
-    those of a report card (entities, 2,000 draws, seed 0): estimates stored without them are of that kind, and keep
-    their bytes.
+    unit, resamples, seed: what was resampled, how often, and from which seed. They are not written if they are those
+    of a report card (entities, 2,000 resamples, seed 0), so that estimates that were stored without them keep their
+    bytes.
     """
 
     value: float
@@ -41,6 +40,6 @@ class Estimate(Frozen):
 
     @property
     def resampled(self) -> str:
-        """What the interval was made from, in words."""
+        """How the interval was made, in words."""
         units = {"entity": "entities", "position": "positions", "fit": "fits"}[self.unit]
         return f"{self.resamples:,} resamples of {self.clusters:,} {units}, seed {self.seed}"

@@ -1,4 +1,7 @@
-"""What a run says while it runs, and how a caller sees a job. Every event is frozen and numbered by its place."""
+"""Events of a running request, and the state of a job and of the model as callers see them.
+
+Every event is frozen; its number is its index.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from backend.types.results import ModelInfo, RowPlan, TokenInfo
 
 
 class StageEvent(Frozen):
-    """A stage of the work has begun or moved on; `fraction` 0..1 where it can be known."""
+    """A stage of the work has begun or advanced; `fraction` is 0..1, or None if unknown."""
 
     type: Literal["stage"] = "stage"
     stage: str
@@ -29,8 +32,8 @@ class PromptEvent(Frozen):
 class TokenEvent(Frozen):
     """Row `row` has one more token; `text` is that row's whole answer so far.
 
-    score: log-odds of "wrong" by the request's probe over the answer as far as it was read: with this token, where the
-        probe reads what predicts a token, else up to the one before. None where the row is not scored while it answers.
+    score: log-odds of "wrong" by the request's probe over the answer so far: with this token, if the probe reads the
+        position that predicts a token, else up to the token before. None if the row is not scored while it answers.
     """
 
     type: Literal["token"] = "token"
@@ -42,7 +45,7 @@ class TokenEvent(Frozen):
 
 
 class NoteEvent(Frozen):
-    """Something that a person should know while a long run goes on; it stays when the stage moves on."""
+    """Something that a person should know during a long run; it stays visible when the stage changes."""
 
     type: Literal["note"] = "note"
     text: str
@@ -54,11 +57,11 @@ JobState = Literal["queued", "running", "done", "failed", "stopped"]
 
 
 class JobView(Frozen):
-    """A job as its owner sees it. `events` are those from number `after` on; ask next with `next`.
+    """A job as its owner sees it. `events` are those from number `after` on; request the following ones with `next`.
 
-    `position` counts the jobs that run before this one: 0 when it is running or done. `key` names the
-    stored result when done; `cached` says that it came from the store. `numbers` are those of the events, in their
-    order. `waits_for` names the model for which an interrupted run waits: it goes on by itself once that is loaded.
+    `position` is the number of jobs that run before this one: 0 when it is running or done. `key` is that of the
+    stored result when done; `cached` says that it came from the store. `numbers` are the numbers of `events`.
+    `waits_for` is the model for which an interrupted run waits: the run is resumed when that model is loaded.
     """
 
     id: str
@@ -75,10 +78,10 @@ class JobView(Frozen):
 
 
 class ModelChange(Frozen):
-    """The change to another model that is under way, or the last one that came to nothing.
+    """The change to another model that is in progress, or the last one if it failed or was cancelled.
 
-    checking: the loaded model still answers; waiting: for the questions asked before; loading: nothing is loaded.
-    failed, cancelled: why, in `error`. `fraction` is 0..1 of the stage where it can be known.
+    checking: the loaded model still answers; waiting: for earlier questions to finish; loading: no model is loaded.
+    failed, cancelled: `error` says why. `fraction` is 0..1 of the stage, or None if unknown.
     """
 
     name: str
@@ -89,7 +92,7 @@ class ModelChange(Frozen):
 
 
 class ModelOrder(Frozen):
-    """A model as somebody asked for it: what to ask for again to have the very same."""
+    """A model as it was requested: the same request loads the same model again."""
 
     name: str
     device: str | None = None
@@ -99,10 +102,10 @@ class ModelOrder(Frozen):
 class ModelStatus(Frozen):
     """The engine's model: none yet, loading, ready, or failed with the error's parts.
 
-    change: another model that is on its way, or why the last one is not here. The `state` is `ready` while it is
-        only checked.
+    change: a change to another model that is in progress, or why the last one failed. `state` stays `ready` while the
+        other model is being checked.
     previous: the model that was loaded before this one.
-    paused: names of the long runs that wait until their model is loaded again; of one without a name, its verb.
+    paused: names of the long runs that wait until their model is loaded again; the verb for a run without a name.
     """
 
     state: Literal["none", "loading", "ready", "failed"]
@@ -113,7 +116,7 @@ class ModelStatus(Frozen):
     error: dict[str, Any] | None = None
     queued: int = 0
     memory: dict[str, int] | None = None
-    """Bytes: weights, kv_cache, capture, total (worked out before loading), free (now)."""
+    """Bytes: weights, kv_cache, capture, total (estimated before loading), free (now)."""
     change: ModelChange | None = None
     previous: ModelOrder | None = None
     paused: tuple[str, ...] = ()

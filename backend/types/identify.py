@@ -1,4 +1,4 @@
-"""What goes into finding H-neurons: questions, sampling and the answers that came back.
+"""The data of finding H-neurons: questions, sampling settings, answers and scores.
 
 Source of the steps and of the defaults: Gao et al. 2025, section 6.1, and the authors' code where the paper is
 silent (10 samples, temperature 1.0, top-k 50, top-p 0.9, 50 tokens).
@@ -17,20 +17,20 @@ from backend.types.requests import MIN_TEMPERATURE, Decoding, Text
 from backend.types.results import Finish
 
 SUFFIX = " Respond with the answer only, without any explanation."
-"""What the authors' code puts behind every question."""
+"""What the authors' code appends to every question."""
 
 Side = Literal["right", "wrong"]
 Verdict = Literal["right", "wrong", "uncertain"]
 Pooling = Literal["mean", "max"]
 WordRule = Literal["phrase", "blind", "known"]
-"""Which words answer.
+"""How the words that answer are found.
 
-phrase: the phrase that answers, and blind: the first new words, both found by one rule for right and wrong answers; a
-right answer whose words hold nothing of a known spelling is left out and counted. known: in right answers where a known
-spelling stands, in wrong ones as by blind.
+phrase: the phrase that answers. blind: the first new words. Both use the same rule for right and wrong answers; a right
+answer whose words contain nothing of a known spelling is left out and counted. known: in right answers the known
+spelling, in wrong ones as for blind.
 """
 Fate = Literal["right", "wrong", "mixed", "uncertain"]
-"""What the consistency filter makes of a question: kept on one side, or set aside and why."""
+"""Result of the consistency filter for a question: the side on which it is kept, or why it is left out."""
 
 
 MAX_TEXT = 2_000
@@ -40,7 +40,7 @@ MAX_QUESTIONS = 50_000
 
 
 class Question(Frozen):
-    """One question with every spelling that answers it. `relation` is its kind, `entity` what it is about."""
+    """A question with all accepted spellings of its answer. `relation` is its kind, `entity` what it is about."""
 
     id: Text
     text: Annotated[Text, Field(min_length=1, max_length=MAX_TEXT)]
@@ -51,13 +51,13 @@ class Question(Frozen):
 
 
 class ReadQuestions(Frozen):
-    """The questions of a person's file, and which of its rows are none of them and why.
+    """The questions of a person's file, and the numbers of rows that were left out, by reason.
 
-    incomplete: without a question or an answer. unusable: no answer has a letter or digit beside an article, by which
-    answers are compared. unclear: an answer that another program turned into a text which cannot be read back. long: of
-    more than `MAX_TEXT` characters, or with more answers than are read. broken: not text, or no row. repeated: they
-    ask what another row asks, and their answers are with that one's. where: of each of these kinds the first rows'
-    places. Those that a limit did not draw are not counted: that was asked for.
+    incomplete: without a question or an answer. unusable: no answer has a letter or digit besides an article, so that
+    answers could not be compared with it. unclear: another program turned an answer into a text that cannot be parsed.
+    long: more than `MAX_TEXT` characters, or more answers than are read. broken: not text, or not a row. repeated: the
+    same question as in another row; the answers were added to that row. where: the places of the first rows of each
+    reason. Rows that were not drawn because of a limit are not counted.
     """
 
     questions: tuple[Question, ...]
@@ -72,20 +72,20 @@ class ReadQuestions(Frozen):
 
     @property
     def left_out(self) -> str:
-        """In words; '' where every row that was drawn is a question."""
-        told = ", ".join(self.reasons({name: getattr(self, name) for name in _LOST}, self.where))
-        return f"Left out of {self.rows:,} rows: {told}." if told else ""
+        """The rows that were left out, in words; '' if there are none."""
+        reasons = ", ".join(self.reasons({name: getattr(self, name) for name in _LOST}, self.where))
+        return f"Left out of {self.rows:,} rows: {reasons}." if reasons else ""
 
     @staticmethod
     def reasons(lost: Mapping[str, int], where: Mapping[str, Sequence[str]]) -> list[str]:
-        """How many rows were lost for each reason, with the places of the first."""
-        found = []
-        for name, words in _LOST.items():
+        """For each reason, in words, how many rows were left out, with the places of the first ones."""
+        reasons = []
+        for name, description in _LOST.items():
             if count := lost.get(name, 0):
                 places = where.get(name, ())
                 more = ", and others" if places and count > len(places) else ""
-                found.append(f"{count:,} {words}" + (f" ({'; '.join(places)}{more})" if places else ""))
-        return found
+                reasons.append(f"{count:,} {description}" + (f" ({'; '.join(places)}{more})" if places else ""))
+        return reasons
 
 
 _LOST = {
@@ -99,7 +99,7 @@ _LOST = {
 
 
 class Sampling(Strict):
-    """How each question is answered: once greedily, and `samples` times by drawing."""
+    """How each question is answered: once greedily, and `samples` times by sampling."""
 
     samples: int = Field(default=10, ge=1, le=100)
     temperature: float = Field(default=1.0, ge=MIN_TEMPERATURE, le=5.0)
@@ -118,12 +118,12 @@ class Sampling(Strict):
 
     @property
     def greedy(self) -> Decoding:
-        """Decoding of the one greedy answer."""
+        """Decoding of the greedy answer."""
         return Decoding(max_new_tokens=self.max_new_tokens)
 
 
 class Sample(Frozen):
-    """One answer. `tokens` counts its own, without the end token."""
+    """One answer. `tokens` is its number of tokens, without the end token."""
 
     text: str
     tokens: int
@@ -131,7 +131,7 @@ class Sample(Frozen):
 
 
 class Greedy(Frozen):
-    """A question's likeliest answer; `log_probs`, `entropies` (nats, at temperature 1) are of its tokens."""
+    """A question's greedy answer; `log_probs`, `entropies` (nats, at temperature 1) are those of its tokens."""
 
     question: str
     answer: Sample
@@ -140,17 +140,17 @@ class Greedy(Frozen):
 
 
 class Samples(Frozen):
-    """A question's drawn answers, in the order of their numbers."""
+    """A question's sampled answers, in the order of their numbers."""
 
     question: str
     answers: tuple[Sample, ...]
 
 
 class Consistency(Strict):
-    """Which questions are kept: at least `right` samples right, or at least `wrong` wrong.
+    """Which questions are kept: those with at least `right` right samples, or at least `wrong` wrong ones.
 
-    With `greedy` the greedy answer must be on the same side. More than `uncertain` uncertain samples drop a
-    question. Named settings stand in `CONSISTENCIES`; the first is the paper's.
+    With `greedy` the greedy answer must be on the same side. A question with more than `uncertain` uncertain samples
+    is left out. Named settings are in `CONSISTENCIES`; the first is the paper's.
     """
 
     right: int = Field(default=10, ge=1, le=100)
@@ -159,7 +159,7 @@ class Consistency(Strict):
     uncertain: int = Field(default=0, ge=0, le=100)
 
     def check(self, samples: int) -> Self:
-        """This filter, where `samples` samples can meet it and not both sides at once. Raises ValueError."""
+        """This filter. Raises ValueError if `samples` samples cannot meet it, or can meet both sides at once."""
         if max(self.right, self.wrong) > samples:
             wanted = max(self.right, self.wrong)
             raise ValueError(
@@ -192,7 +192,7 @@ class RegionRule(Strict):
 
 
 class Item(Frozen):
-    """A kept question with the response that stands for it. `start`, `end` are the answer's characters in it."""
+    """A kept question with one response. The characters `start`..`end` of the response are the answer."""
 
     question: str
     side: Side
@@ -202,7 +202,7 @@ class Item(Frozen):
 
 
 class Funnel(Frozen):
-    """How many questions came through each stage. `relations` has the last three of each relation."""
+    """How many questions were left after each stage. `relations` has the last three numbers of each relation."""
 
     asked: int
     sampled: int
@@ -213,7 +213,7 @@ class Funnel(Frozen):
     right_without_span: int
     wrong_without_span: int
     balanced: int
-    """Items of each side that are kept in equal numbers within each relation."""
+    """Number of items of each side after keeping equal numbers of both within each relation."""
     relations: dict[str, tuple[int, int, int]]
     """Relation -> (right with span, wrong with span, kept of each)."""
 
@@ -231,7 +231,7 @@ class Confidence(Frozen):
 
 
 class Scores(Frozen):
-    """How well a score tells wrong answers from right ones. accuracy, f1 at a chance of 0.5; brier of the chances."""
+    """How well a score separates wrong from right answers. accuracy, f1 at probability 0.5; brier of probabilities."""
 
     auroc: Estimate
     accuracy: Estimate
@@ -240,7 +240,7 @@ class Scores(Frozen):
 
 
 class CalibrationBin(Frozen):
-    """Items whose predicted chance lies in a bin: the mean chance, and the share that was wrong."""
+    """Items whose predicted probability lies in a bin: the mean probability, and the share of wrong answers."""
 
     chance: float
     share: float

@@ -1,4 +1,4 @@
-"""Models and stored results as they are listed: rows of tables that cross the boundary."""
+"""Models and stored results as they are listed: rows of tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from backend.types.base import Frozen
 
 
 class ModelChoice(Frozen):
-    """A row of the registry with what it would take here. Sizes in bytes."""
+    """A row of the table of models with the memory that it needs on this machine. Sizes in bytes."""
 
     name: str
     repo: str
@@ -26,11 +26,11 @@ class ModelChoice(Frozen):
     needs: int
     fits: bool
     here: bool
-    """Its files are on this machine."""
+    """Whether its files are on this machine."""
 
 
 class StoredResult(Frozen):
-    """A result in the store: what was asked, of which model, when."""
+    """A result in the store: its request, its model, and when it was made."""
 
     key: str
     verb: str

@@ -1,6 +1,6 @@
-"""What runs and probes may be called.
+"""Names of runs and probes.
 
-Owns the rule for a name, which is a folder's name, and `ProbeRef`, which names a probe as it was at one time.
+Owns the rule for a name, which is a folder's name, and `ProbeRef`, which identifies a probe at one point in time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cache.paths import portable
 
 
 def run_name(value: str) -> str:
-    """`value`, where a run or probe can be called so. Raises BadSettings."""
+    """`value`, if it is a valid name of a run or probe. Raises BadSettings."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
         raise BadSettings(
             f"{value[:70]!r} cannot name a run or a probe",
@@ -44,10 +44,10 @@ RunName = Annotated[str, AfterValidator(_run_name)]
 
 
 class ProbeRef(Strict):
-    """A probe as it was when it was named: another one may come to be called so.
+    """A probe as it was when it was chosen: its name may later belong to another probe.
 
-    digest: SHA-256 of its file, as lists of probes tell it. force: whether it scores a model that it was not made for
-        all the same, which every score then says.
+    digest: SHA-256 of its file, as in lists of probes. force: whether it may score a model that it was not made for;
+        every score then says so.
     """
 
     name: RunName
@@ -56,7 +56,7 @@ class ProbeRef(Strict):
 
     @field_validator("digest")
     @classmethod
-    def _digest(cls, value: str) -> str:
+    def _check_digest(cls, value: str) -> str:
         if not re.fullmatch(KEY, value):
             raise ValueError(
                 f"the digest {value[:20]!r} is that of no probe: it has 64 digits, 0 to 9 and a to f; take the "

@@ -1,7 +1,7 @@
-"""Numbers and counted nouns as a person reads them, on pages and at a terminal.
+"""Numbers and counted nouns as text, for pages and the terminal.
 
-Owns rounding: what is not 0 is never written as 0, what is less than all never as 100 %, no figure is cut or written
-as a machine writes it ("1e-05", "nan"). The minus sign is the typographic one. Refuses to compute. Pure.
+Owns rounding: a number other than 0 is never shown as 0, a share below 1 never as 100 %, and no number is shown in
+machine notation ("1e-05", "nan"). The minus sign is the typographic one. Pure functions; nothing is computed.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 import math
 
 UNDEFINED = "undefined"
-"""What stands for a figure that is none: not computed, or a quotient by 0."""
+"""Shown for a number that does not exist: not computed, or a division by 0."""
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SMALLEST_PLAIN = 1e-4
-"""Below it a figure is written with a power of ten."""
+"""Smaller numbers are written with a power of ten."""
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """'1 token', '3 tokens', '1,536 neurons'; `plural` where it does not end in s."""
+    """'1 token', '3 tokens', '1,536 neurons'; `plural` if it is not `noun` with an s."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def fixed(value: float | None, places: int = 2) -> str:
-    """A figure with so many decimals: '0.72', '−0.30', '1,234'. One that would read as 0 and is not keeps a digit."""
+    """A number with `places` decimals: '0.72', '−0.30', '1,234'. One that would be rounded to 0 keeps a digit."""
     if value is None or not math.isfinite(value):
         return UNDEFINED
     if value == 0:
@@ -33,7 +33,7 @@ def fixed(value: float | None, places: int = 2) -> str:
 
 
 def short(value: float | None, digits: int = 3) -> str:
-    """A figure with so many significant digits: '8.75', '0.0004', '1.3 × 10⁻⁷', '1,000,000'."""
+    """A number with `digits` significant digits: '8.75', '0.0004', '1.3 × 10⁻⁷', '1,000,000'."""
     if value is None or not math.isfinite(value):
         return UNDEFINED
     if value == 0:
@@ -61,7 +61,7 @@ def signed(value: float | None, places: int = 2) -> str:
 
 
 def percent(share: float | None, places: int = 0) -> str:
-    """A share as per cent: '7 %', 'under 1 %', 'over 99 %'; '0 %' and '100 %' only where it is exactly that."""
+    """A share in per cent: '7 %', 'under 1 %', 'over 99 %'; '0 %' and '100 %' only if it is exactly that."""
     number = per_cent(share, places)
     return number if number == UNDEFINED else f"{number} %"
 

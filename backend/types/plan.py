@@ -1,4 +1,4 @@
-"""The plan of a probe: all that a run from questions to H-neurons hangs on, and how a run is seen.
+"""The plan of a probe: everything that a run from questions to H-neurons depends on, and views of a run.
 
 Source of the steps and defaults: Gao et al. 2025, section 6.1, and the authors' code.
 """
@@ -25,12 +25,12 @@ from backend.types.requests import Alpha, EachOnce, Text, Threshold
 from backend.types.verbs import Request
 
 Labels = Literal["1-vs-1", "3-vs-1"]
-"""Wrong answers against right answers; or against right answers and the other tokens of both (the paper's)."""
+"""Wrong answers against right answers; or against right answers and the other tokens of both (as in the paper)."""
 Choice = Literal["one-se", "cross-validation", "paper", "fixed"]
 
 
-class Source(Strict):
-    """Which questions: of the shipped facts, or (`file` names it) from a person's file."""
+class QuestionSource(Strict):
+    """Which questions a run asks: from the facts that come with the program, or from a person's file (`file`)."""
 
     file: str = Field(default="", max_length=500)
     relations: Annotated[tuple[str, ...], EachOnce] = ()
@@ -39,20 +39,20 @@ class Source(Strict):
 
 
 class Screening(Strict):
-    """Draw only for questions whose greedy answer leaves them a partner, and for `at_most` of them."""
+    """Sample only questions that can still be paired after the greedy answers, and at most `at_most` of them."""
 
     at_most: int | None = Field(default=None, ge=1)
 
 
 class Training(Strict):
-    """How the probe is fitted. One of `held_out` parts of the items is kept from every fit and choice.
+    """How the probe is fitted. One of `held_out` parts of the items is used in no fit and no choice.
 
-    cs: the values of C that are tried; none stands for twelve, from three times the least at which a neuron gets a
-        weight to a hundred times that.
-    choice: the smallest C whose cross-validated AUROC is within one standard error of the best, for the fewest
-        neurons that do as well (Breiman et al. 1984, section 3.4.3); the C of the best; by the paper's criterion
-        (cross-validated accuracy plus the share of right answers that stay right when the H-neurons are off); or `c`
-        as given.
+    cs: the values of C that are tried; () means twelve values, from three times the smallest C at which a neuron gets
+        a weight to a hundred times that.
+    choice: "one-se": the smallest C whose cross-validated AUROC is within one standard error of the best, which gives
+        the fewest neurons (Breiman et al. 1984, section 3.4.3). "cross-validation": the C of the best. "paper": the
+        paper's criterion, cross-validated accuracy plus the share of right answers that stay right when the H-neurons
+        are off. "fixed": `c` as given.
     """
 
     labels: Labels = "1-vs-1"
@@ -65,13 +65,13 @@ class Training(Strict):
 
     @field_validator("cs")
     @classmethod
-    def _cs(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+    def _check_cs(cls, value: tuple[float, ...]) -> tuple[float, ...]:
         if any(not 0 < c < 1e9 for c in value):
             raise ValueError("C is a positive number: its inverse is the penalty; give other ones, or none")
         return tuple(sorted(set(value)))
 
     @model_validator(mode="after")
-    def _fixed(self) -> Self:
+    def _check_choice(self) -> Self:
         if self.choice == "fixed" and self.c is None:
             raise ValueError("C is to be fixed and is not given: it has no default; give a C")
         if self.choice != "fixed" and self.c is not None:
@@ -80,7 +80,7 @@ class Training(Strict):
 
 
 class Checks(Strict):
-    """What the report card is made of. Nothing here changes the probe, but `kept` where the paper's criterion does."""
+    """Settings of the report card. They do not change the probe, except `kept` with the paper's criterion."""
 
     random_sets: int = Field(default=20, ge=0, le=200)
     refits: int = Field(default=20, ge=0, le=1000, description="fits on shuffled labels, C chosen anew in each")
@@ -95,10 +95,10 @@ class Checks(Strict):
 
 
 class LlmJudge(Strict):
-    """Another model that judges, at the address that HNEURONS_JUDGE_URL names where the run computes.
+    """Another model that judges answers, at the address in HNEURONS_JUDGE_URL on the machine that computes the run.
 
-    decides: its verdicts stand above the rules (a person's stand above both); else it is only compared with them.
-    words: it also names the words that answer, where the rules would.
+    decides: its verdicts override those of the rules (a person's override both); else they are only compared.
+    words: it also chooses the words that answer, instead of the rules.
     """
 
     model: str = Field(min_length=1, max_length=200)
@@ -108,9 +108,9 @@ class LlmJudge(Strict):
 
 
 class Plan(Strict):
-    """All that a run hangs on: the same plan on the same model gives the same probe."""
+    """Everything that a run depends on: the same plan on the same model gives the same probe."""
 
-    source: Source = Source()
+    source: QuestionSource = QuestionSource()
     sampling: Sampling = Sampling()
     screening: Screening | None = Screening()
     filter: Consistency = CONSISTENCIES["greedy and half"]
@@ -122,25 +122,25 @@ class Plan(Strict):
     seed: int = Field(default=0, ge=0, lt=2**31)
 
     @model_validator(mode="after")
-    def _can_be_met(self) -> Self:
-        # Here, and not where the filter is used: that is after hours of drawing.
+    def _check_filter_can_be_met(self) -> Self:
+        # Checked here, because the filter is used only after hours of sampling.
         self.filter.check(self.sampling.samples)
         return self
 
 
 class IdentifyRequest(Request):
-    """Make the probe `name`, or go on with it. Without `questions` they are those that ship, as the plan has them."""
+    """Make the probe `name`, or resume it. Without `questions` the run asks those that `plan.source` chooses."""
 
     name: RunName
     plan: Plan = Plan()
     questions: Annotated[tuple[Question, ...], Field(max_length=MAX_QUESTIONS)] = ()
     answers_of: RunName | None = None
-    """Begin with the answers of this run, which asked the same: only what comes behind them is done anew."""
+    """Start from the answers of this run, which asked the same questions: only the later stages are computed."""
     command: str = Field(default="", max_length=2_000)
 
 
 class RunView(Frozen):
-    """A run in its folder: whether its probe is there, and the job that works on it now."""
+    """A run in its folder: whether its probe exists, and the job that works on it now."""
 
     name: str
     model: str
@@ -149,27 +149,27 @@ class RunView(Frozen):
     sampled: int
     done: bool
     changed: float
-    """Seconds since 1970 when it last wrote."""
+    """When it was last written to, in seconds since 1970."""
     job: str | None = None
     plan: Plan
     error: dict[str, Any] | None = None
-    """Why it failed when it was last at work, as an error's parts."""
+    """Why it failed when it last ran, as an error's parts."""
     waits: bool = False
-    """It was broken off by nobody's wish, and goes on by itself when its model is loaded."""
+    """Whether it was interrupted without anybody pressing Stop; it is resumed when its model is loaded."""
     outlook: str = ""
-    """What is to be expected of its answers; `short` where that is too little for a probe."""
+    """A forecast of how many usable answers it gets; `short` if they are too few for a probe."""
     short: bool = False
     speed: tuple[float, float] | None = None
-    """Seconds that a greedy answer, and the samples of a question, took."""
+    """Seconds for a greedy answer, and for all samples of a question."""
     ships: bool = False
 
 
 class AnswerView(Frozen):
-    """One answer of a run and what is held of it.
+    """One answer of a run with its verdicts.
 
-    verdict: what counts, by a person where `overruled`, else by the LLM where it decides, else by the rules; `rules`
-        and `judge` are what these two say.
-    words: the words that answer, which features are read over, and whether a person marked them.
+    verdict: the one that counts: a person's if `overruled`, else the LLM's if it decides, else that of the rules.
+        `rules` and `judge` are the verdicts of these two.
+    words: the words that answer, from which features are read; `marked` if a person chose them.
     """
 
     question: str

@@ -1,7 +1,7 @@
 """A probe: its neurons with their weights, and the report card.
 
-Everything here is one JSON file of schema `SCHEMA`; large tables lie beside it as Parquet. Every figure carries
-its n and interval in its type. Source of the method: Gao et al. 2025, section 6.1.
+A probe is one JSON file of schema `SCHEMA`; large tables are Parquet files beside it. The type of every statistic
+includes its n and interval. Source of the method: Gao et al. 2025, section 6.1.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class TopItem(Frozen):
 class ProbeNeuron(Frozen):
     """A neuron of the probe.
 
-    effect: weight x SD over the training items; auroc, q: alone on all training items, with the false discovery
-    rate over all neurons; leave_out: how much the held-out AUROC falls without it; frequency: share of bootstrap
-    fits that give it a weight of this sign; partners: the neurons its CETT goes with (Spearman).
+    effect: weight x SD over the training items. auroc: of this neuron alone on all training items. q: its false
+    discovery rate over all neurons. leave_out: decrease of the held-out AUROC without it. frequency: share of bootstrap
+    fits that give it a weight of this sign. partners: neurons with the most correlated CETT (Spearman).
     """
 
     neuron: NeuronId
@@ -72,15 +72,15 @@ class ProbeNeuron(Frozen):
 
     @field_validator("weight")
     @classmethod
-    def _weight(cls, value: float) -> float:
+    def _check_weight(cls, value: float) -> float:
         if not np.isfinite(value) or value == 0:
             raise ValueError("a weight is no number other than 0: neurons without one are left out")
         return value
 
 
 class Said(Frozen):
-    """What a file of others tells of the model that it is of: how it is called, the fingerprint of its weights, and
-    the neurons in each of its layers."""
+    """What an imported file says of its model: the name, the fingerprint of the weights, and the neurons in each
+    layer."""
 
     name: Annotated[Text, Field(max_length=300)] = ""
     fingerprint: Annotated[Text, Field(max_length=300)] = ""
@@ -88,11 +88,11 @@ class Said(Frozen):
 
     @property
     def layout(self) -> Layout:
-        """Where its neurons lie: files of others tell layers and widths alone."""
+        """The layout of its neurons; imported files state only layers and widths."""
         return Layout.dense(self.widths)
 
     def of(self, info: ModelInfo) -> bool | None:
-        """Whether this is that model: by its shape and weights, else by its name. None where neither tells."""
+        """Whether `info` is that model: by shape and fingerprint, else by name. None if the file says none of them."""
         if self.widths and self.layout != info.layout:
             return False
         if self.fingerprint:
@@ -101,12 +101,12 @@ class Said(Frozen):
 
 
 def bare(name: str) -> str:
-    """A hub puts who made a model before its name; of a folder's path the last part is the name."""
+    """The name of a model without its owner (in a hub name) or its folder (in a path), in lower case."""
     return name.rstrip("/").rpartition("/")[2].casefold()
 
 
 class AsideNeuron(Frozen):
-    """A weight that a file has on something else than the CETT of an answer's tokens, as "prompt": not scored here."""
+    """An imported weight on another feature than the CETT of an answer's tokens, as "prompt". It is not scored."""
 
     neuron: NeuronId
     weight: float
@@ -114,11 +114,11 @@ class AsideNeuron(Frozen):
 
 
 class Probe(Result):
-    """The artefact. A positive weight makes an H-neuron; negative ones speak for a right answer.
+    """A probe. A neuron with a positive weight is an H-neuron; negative weights indicate a right answer.
 
-    `forced` names the model that it was put on against its fingerprint: a mark that stays. `said` is what a file of
-    others tells of its model, where it does not hold it. `aside` are weights of the file that stand on other features:
-    they are kept, and no neuron's weight is the sum of two.
+    `forced` names the model that it was applied to although the fingerprint differs; it stays set. `said` is what an
+    imported file says of its model, if it does not contain `model`. `aside` are weights of that file on other features:
+    they are stored separately and not added to `neurons`.
     """
 
     schema_: Literal["hneurons/probe/1"] = Field(default=SCHEMA, alias="schema")
@@ -143,16 +143,16 @@ class Probe(Result):
 
     @field_validator("neurons")
     @classmethod
-    def _each_once(cls, value: tuple[ProbeNeuron, ...]) -> tuple[ProbeNeuron, ...]:
+    def _check_each_once(cls, value: tuple[ProbeNeuron, ...]) -> tuple[ProbeNeuron, ...]:
         seen: set[NeuronId] = set()
-        for found in value:
-            if found.neuron in seen:
-                raise ValueError(f"{found.neuron} stands in the probe twice, and a neuron has one weight")
-            seen.add(found.neuron)
+        for entry in value:
+            if entry.neuron in seen:
+                raise ValueError(f"{entry.neuron} stands in the probe twice, and a neuron has one weight")
+            seen.add(entry.neuron)
         return value
 
     @model_validator(mode="after")
-    def _whole(self) -> Probe:
+    def _check_neurons_exist(self) -> Probe:
         if self.model is not None:
             try:
                 self.model.layout.check(self.all)
@@ -161,54 +161,56 @@ class Probe(Result):
         return self
 
     @property
-    def aside_told(self) -> str:
-        """What is kept of its file and not scored, in words; '' where there is nothing."""
+    def aside_note(self) -> str:
+        """Which weights of the imported file are stored but not scored, in words; '' if there are none."""
         if not self.aside:
             return ""
-        kinds = ", ".join(sorted({one.kind for one in self.aside}))
+        kinds = ", ".join(sorted({entry.kind for entry in self.aside}))
         return (
             f"{len(self.aside):,} further weights of the file are on other features ({kinds}): they are kept, and "
             "neither scored nor switched; the score is of the weights on the answer alone"
         )
 
     def is_of(self, info: ModelInfo) -> bool:
-        """Whether its neurons are this model's."""
+        """Whether the probe was made for this model."""
         return bool(self.said.of(info)) if self.model is None else self.model.fingerprint == info.fingerprint
 
     def of_sign(self, sign: int) -> tuple[ProbeNeuron, ...]:
-        """Neurons whose weight has this sign (1 or -1), the heaviest first."""
-        kept = [found for found in self.neurons if found.weight * sign > 0]
-        return tuple(sorted(kept, key=lambda found: -abs(found.weight)))
+        """Neurons whose weight has this sign (1 or -1), the largest absolute weight first."""
+        matching = [entry for entry in self.neurons if entry.weight * sign > 0]
+        return tuple(sorted(matching, key=lambda entry: -abs(entry.weight)))
 
     @property
     def h_neurons(self) -> NeuronSet:
         """Neurons with a positive weight (Gao et al. 2025, section 6.1.3)."""
-        return NeuronSet(tuple(found.neuron for found in self.of_sign(1)))
+        return NeuronSet(tuple(entry.neuron for entry in self.of_sign(1)))
 
     @property
     def against(self) -> NeuronSet:
-        """Neurons with a negative weight: the more active, the lower the score."""
-        return NeuronSet(tuple(found.neuron for found in self.of_sign(-1)))
+        """Neurons with a negative weight: the more active they are, the lower the score."""
+        return NeuronSet(tuple(entry.neuron for entry in self.of_sign(-1)))
 
     def top(self, count: int, by: Ranking) -> NeuronSet:
-        """The `count` H-neurons foremost by a ranking; those whose figure is not known stand last."""
-        ordered = sorted(self.of_sign(1), key=lambda found: -_known(getattr(found, by)))
-        return NeuronSet(tuple(found.neuron for found in ordered[:count]))
+        """The first `count` H-neurons by a ranking; neurons without a value for it come last."""
+        ordered = sorted(self.of_sign(1), key=lambda entry: -_known(getattr(entry, by)))
+        return NeuronSet(tuple(entry.neuron for entry in ordered[:count]))
 
     @property
     def rankings(self) -> tuple[Ranking, ...]:
-        """The rankings that this probe has figures for: an imported one may know its weights alone."""
-        found = self.of_sign(1)
-        return tuple(by for by in get_args(Ranking) if found and all(getattr(one, by) is not None for one in found))
+        """The rankings for which every H-neuron has a value: an imported probe may have weights only."""
+        h_neurons = self.of_sign(1)
+        return tuple(
+            by for by in get_args(Ranking) if h_neurons and all(getattr(entry, by) is not None for entry in h_neurons)
+        )
 
     @property
     def all(self) -> NeuronSet:
         """Every neuron with a weight, in the order of neurons."""
-        return NeuronSet(tuple(found.neuron for found in self.neurons))
+        return NeuronSet(tuple(entry.neuron for entry in self.neurons))
 
     def find(self, neuron: NeuronId) -> ProbeNeuron | None:
-        """What the probe knows of a neuron; None where it has no weight."""
-        return next((found for found in self.neurons if found.neuron == neuron), None)
+        """The probe's entry for a neuron; None if it has no weight."""
+        return next((entry for entry in self.neurons if entry.neuron == neuron), None)
 
 
 def _known(figure: float | None) -> float:
@@ -216,8 +218,8 @@ def _known(figure: float | None) -> float:
 
 
 class ProbeSummary(Frozen):
-    """A probe in a list. `model` is the name that a file of others gives, where there is no fingerprint; `digest` the
-    hash of its file: another probe may come under the same name within the same second."""
+    """A probe in a list. `model` is the name in the imported file, if there is no fingerprint. `digest` is the hash of
+    the probe's file: another probe may replace it under the same name, even within the same second."""
 
     name: str
     model: str

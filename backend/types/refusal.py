@@ -1,7 +1,7 @@
-"""Why a request or a stored value is refused, in our words: the one translation of what pydantic says.
+"""Error messages for invalid requests and stored values: the only translation of pydantic's errors.
 
-Owns the wording that a refused request has at every door: the pages, HTTP (422), the command line, and `validated`
-from Python. Refuses to judge: the request's own type does. It knows no door.
+Owns the wording for an invalid request in pages, HTTP (422), command line, and `validated` from Python. Whether a
+request is valid is decided by its type.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from backend.errors import BadInput, BadNeurons, BadPrompt, BadSettings
 log = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 
-_PARTS = re.compile(r"(?:Value error, )?(?P<what>.+?): (?P<why>.+); (?P<instead>[^;]+)", re.DOTALL)
+_THREE_PARTS = re.compile(r"(?:Value error, )?(?P<what>.+?): (?P<why>.+); (?P<instead>[^;]+)", re.DOTALL)
 _DOORS = ("body", "query", "path")
-"""Where FastAPI says that a field came from: no part of its name."""
+"""Where FastAPI says that a field came from; not part of the field's name."""
 _TEXTS = {"prompt", "system", "answer", "text"}
 _SETS = {"neuron", "neurons", "own"}
 _LABELS = {
     "max_new_tokens": "The answer’s length", "temperature": "The temperature", "top_k": "Top-k", "top_p": "Top-p",
     "seed": "The seed", "system": "The system prompt", "answer": "The given answer", "k": "The threshold’s k",
 }  # fmt: skip
-"""What a field is called where people see it; others go by their own names."""
+"""Names of fields as people see them; other fields are shown by their own names."""
 _REMEDIES = {
     "missing": "give it",
     "extra_forbidden": "leave it out",
@@ -36,7 +36,9 @@ _REMEDIES = {
     "literal_error": "choose one of these",
     "finite_number": "write a number",
 }
-_WHOLE, _NUMBER, _FLAG = (f"{one} should stand there" for one in ("a whole number", "a number", "true or false"))
+_WHOLE, _NUMBER, _FLAG = (
+    f"{expected} should stand there" for expected in ("a whole number", "a number", "true or false")
+)
 _WHYS = {
     "int_type": _WHOLE, "int_parsing": _WHOLE, "int_from_float": _WHOLE,
     "int_parsing_size": "the number has more digits than are read",
@@ -49,13 +51,13 @@ _WHYS = {
     "model_type": "an object with fields should stand there",
     "model_attributes_type": "an object with fields should stand there",
 }  # fmt: skip
-"""What pydantic says in words of Python, by its kind of problem."""
-_HELD = re.compile(r"^(?:String|Tuple|List) should")
+"""Pydantic's error type -> reason, for messages that pydantic words in terms of Python."""
+_TYPE_NAME = re.compile(r"^(?:String|Tuple|List) should")
 _RANGES = ("greater_than", "less_than", "finite_number")
 
 
 def validated(kind: type[M], fields: Any) -> M:
-    """A value of `kind` from all its fields, as every door makes it. Raises BadInput."""
+    """A value of type `kind` from its fields. Raises BadInput."""
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
@@ -63,29 +65,29 @@ def validated(kind: type[M], fields: Any) -> M:
 
 
 def refused(error: ValidationError) -> BadInput:
-    """The first thing that a request is refused for, in three parts."""
+    """The first validation error of a request, in three parts."""
     return refusal(error.errors(include_url=False, include_context=False))
 
 
 def refusal(problems: Sequence[Mapping[str, Any]]) -> BadInput:
-    """The first of pydantic's `problems` (`ValidationError.errors()`, FastAPI has them as well) in three parts."""
+    """The first of pydantic's `problems` (`ValidationError.errors()`, also given by FastAPI), in three parts."""
     first = problems[0]
-    place = _place(first)
+    place = _field_path(first)
     kind = BadPrompt if _TEXTS & set(place) else BadNeurons if _SETS & set(place) else BadSettings
-    told = _PARTS.fullmatch(_message(first))
-    if told:
-        return kind(told["what"][:1].upper() + told["what"][1:], told["why"], told["instead"])
-    return kind(*_plain(str(first.get("type")), place, first))
+    parts = _THREE_PARTS.fullmatch(_message(first))
+    if parts:
+        return kind(parts["what"][:1].upper() + parts["what"][1:], parts["why"], parts["instead"])
+    return kind(*_reworded(str(first.get("type")), place, first))
 
 
 def first_problem(error: ValidationError) -> str:
-    """Where the first problem of a stored value is, and what it is; no request, so nothing to do instead."""
+    """The first problem of a stored value and its place; without advice, since nobody typed it."""
     first = error.errors(include_url=False, include_context=False)[0]
-    return ": ".join(part for part in (".".join(_place(first)), _message(first)) if part)
+    return ": ".join(part for part in (".".join(_field_path(first)), _message(first)) if part)
 
 
 def read_stored(kind: type[M], payload: bytes) -> M | None:
-    """The value that these bytes are, or None where they are of another version: then it is made again."""
+    """The stored value, or None if another version wrote it: then it must be computed again."""
     try:
         return kind.model_validate_json(payload)
     except ValidationError as error:
@@ -94,15 +96,14 @@ def read_stored(kind: type[M], payload: bytes) -> M | None:
 
 
 def shorten(value: object, length: int = 40) -> str:
-    """`value` as Python writes it, nothing and truths as JSON does, cut to `length` characters; safe to put into any
-    message."""
+    """`value` for an error message, at most `length` characters: its `repr`, but None, True and False as in JSON."""
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     shown = repr(value) if not isinstance(value, str) else repr(value[:length])
     return shown if len(shown) <= length + 2 else shown[: length - 3] + "..."
 
 
-def _place(problem: Mapping[str, Any]) -> list[str]:
+def _field_path(problem: Mapping[str, Any]) -> list[str]:
     return [str(word) for word in problem.get("loc", ()) if word not in _DOORS]
 
 
@@ -110,10 +111,10 @@ def _message(problem: Mapping[str, Any]) -> str:
     return str(problem["msg"]).removeprefix("Value error, ").rstrip(".")
 
 
-def _plain(kind: str, place: Sequence[str], problem: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Three parts of what pydantic found by itself."""
+def _reworded(kind: str, place: Sequence[str], problem: Mapping[str, Any]) -> tuple[str, str, str]:
+    """The three parts for an error that pydantic itself raised, not a validator of ours."""
     name = ".".join(place)
-    message = _HELD.sub("it should", _message(problem).replace(" after validation", ""))
+    message = _TYPE_NAME.sub("it should", _message(problem).replace(" after validation", ""))
     why = _WHYS.get(kind, message[:1].lower() + message[1:])
     if kind == "json_invalid":
         what, why = "The body is not JSON", f"it cannot be read at character {name or 0}"

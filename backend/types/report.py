@@ -1,6 +1,6 @@
-"""A probe's report card: what it is worth on held-out items, beside chance and beside simple scores.
+"""A probe's report card: how good it is on held-out items, compared with chance and with simple scores.
 
-Every figure carries its n and interval in its type. Source of the method: Gao et al. 2025, section 6.1.
+The type of every statistic includes its n and interval. Source of the method: Gao et al. 2025, section 6.1.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class PathPoint(Frozen):
 
 
 class RandomSets(Frozen):
-    """As many random neurons, each draw fitted anew: mean AUROC over the draws, and each draw's.
+    """Sets of as many random neurons, each fitted anew: the mean AUROC over the sets, and the AUROC of each.
 
-    better: the H-neurons' AUROC, fitted the same way, minus that mean.
+    better: the AUROC of the H-neurons, fitted in the same way, minus that mean.
     """
 
     kind: Literal["free", "layer"]
@@ -41,9 +41,9 @@ class RandomSets(Frozen):
 
 
 class Null(Frozen):
-    """Labels shuffled within each relation, the probe made anew from there on: what luck finds.
+    """Null distribution: labels shuffled within each relation, and the probe fitted again to each shuffle.
 
-    p counts the real AUROC in. `neurons` are the H-neurons that each fit "found".
+    p includes the real AUROC. `neurons` are the numbers of H-neurons of these fits.
     """
 
     aurocs: tuple[float, ...]
@@ -54,18 +54,18 @@ class Null(Frozen):
 
 
 class Baseline(Frozen):
-    """A score that needs no neuron, on the held-out items."""
+    """A score that uses no neurons, on the held-out items."""
 
     name: str
     auroc: Estimate
 
 
 class Flagged(Frozen):
-    """The threshold detector on the same items: which share of neurons stands above mu + k sigma.
+    """The threshold detector on the same items: the share of neurons above mu + k sigma.
 
-    right, wrong: per mille of all neurons, at an answer's token. auroc: of an answer's count.
-    h_right, h_wrong: share of H-neurons flagged; overlap: of the flagged (neuron, answer) pairs, the per mille that
-    are of H-neurons.
+    right, wrong: per mille of all neurons, for each token of an answer. auroc: of the count in an answer.
+    h_right, h_wrong: share of H-neurons that are flagged. overlap: per mille of H-neurons among the flagged
+    (neuron, answer) pairs.
     """
 
     threshold: Threshold
@@ -78,8 +78,11 @@ class Flagged(Frozen):
 
 
 class Effect(Frozen):
-    """Held-out questions answered with a set at alpha. Shares: of all answers that `changed`; of those right at
-    the baseline that stay right; of those wrong that become right, and uncertain; of all that hit the length's end.
+    """Held-out questions answered with a set of neurons scaled by alpha.
+
+    changed: share of all answers that changed. right_kept: share of the answers right at the baseline that stay right.
+    wrong_righted, wrong_uncertain: share of those wrong at the baseline that become right, and uncertain. cut: share of
+    all answers that reach the maximum length.
     """
 
     arm: Literal["H-neurons", "random twin", "negative weights"]
@@ -95,10 +98,10 @@ class Effect(Frozen):
 
 
 class Variation(Frozen):
-    """The probe made again with one decision taken otherwise. Other answers are held out where their entity is; those
-    of entities that the probe does not have are split anew in the same proportion.
+    """The probe made again with one decision changed. Answers are held out if those of their entity were; entities that
+    the probe does not have are split in the same proportion.
 
-    overlap: Jaccard of its H-neurons with the probe's. `note` says why there is no figure.
+    overlap: Jaccard index of its H-neurons and the probe's. `note` says why there are no values.
     """
 
     name: str
@@ -111,10 +114,11 @@ class Variation(Frozen):
 
 
 class Agreement(Frozen):
-    """How often two judges give one answer the same verdict.
+    """How often two judges, `one` and `other`, give the same verdict on an answer.
 
-    share: of the answers on which both gave one. kappa: Cohen's, None where a judge gave all the same.
-    counts: "right/wrong" -> answers that the one calls right and the other wrong. unread: replies without a verdict.
+    share: share of agreement among the answers with two verdicts. kappa: Cohen's, None if a judge gave only one
+    verdict. counts: "right/wrong" -> number of answers that `one` calls right and `other` wrong. unread: replies
+    without a verdict.
     """
 
     one: str
@@ -126,13 +130,14 @@ class Agreement(Frozen):
 
 
 class Report(Frozen):
-    """The report card. Unless it says otherwise a figure is of the held-out items.
+    """The report card. All statistics are of the held-out items unless stated otherwise.
 
-    within: AUROC over pairs of one relation. matched: over as many right as wrong items of each length in tokens.
-    unseen: over items of which neither subject nor answer stands in the training part by name. left_out: each
-    relation scored by a fit that saw none of its items. These three are None where nothing is left to compare.
+    within: AUROC over pairs of the same relation. matched: over equal numbers of right and wrong items of each length
+    in tokens. unseen: over items whose subject and answer do not occur by name in the training part. left_out: each
+    relation scored by a fit without its items. The last three are None if no items are left to compare.
     positive_only: H-neurons alone, refitted. adds: AUROC of the simple baselines together with the probe's score,
-    minus without it. length_correlation: Spearman's of score and length, None where all are of one length.
+    minus their AUROC without it. length_correlation: Spearman correlation of score and length, None if all have the
+    same length.
     """
 
     asked: int

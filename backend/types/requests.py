@@ -1,8 +1,8 @@
-"""What can be asked of the engine: one frozen type a verb.
+"""Requests to the engine: one frozen type for each verb.
 
-A request is the whole of a run: its hash with the model's fingerprint is cache key, link and
-provenance. Every default is part of the hash, so a setting added here changes the key unless
-somebody decides otherwise.
+A request determines a run completely: its hash with the model's fingerprint is store key, link and
+provenance. Every default is part of the hash, so a new field changes all keys unless it is excluded
+on purpose.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ MAX_ALPHA = 3.0
 """Largest scaling offered: the range of Gao et al. 2025, section 3."""
 MAX_ROWS = 64
 MIN_TEMPERATURE = 0.01
-"""Smallest temperature above 0: logits divided by less leave the range of float16."""
+"""Smallest temperature above 0: logits divided by a smaller one exceed the range of float16."""
 MAX_LENS = 256
 
 Alpha = Annotated[float, Field(ge=0.0, le=MAX_ALPHA, allow_inf_nan=False)]
 """Scale of a neuron's activation z: 0 ablates, below 1 suppresses, 1 is the baseline, above 1 amplifies."""
 
 Population = Literal["token", "layer", "model"]
-"""Over which neurons mu and sigma are taken: all layers at one token; one layer at one token; all layers and tokens."""
+"""The neurons over which mu and sigma are computed: all layers at one token; one layer at one token; all layers and
+tokens."""
 
 Positions = Literal["all", "prompt", "answer"]
 """Where an intervention acts: every position; prompt and template only; answer tokens as inputs only.
@@ -37,7 +38,7 @@ Positions = Literal["all", "prompt", "answer"]
 Under "answer" the last prompt position, which predicts the first answer token, is untouched."""
 
 
-def _whole(value: str) -> str:
+def _check_utf8(value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -45,21 +46,21 @@ def _whole(value: str) -> str:
     return value
 
 
-Text = Annotated[str, AfterValidator(_whole)]
-"""Text that can be written as UTF-8: no half of a surrogate pair."""
+Text = Annotated[str, AfterValidator(_check_utf8)]
+"""Text that can be encoded as UTF-8: no unpaired surrogate."""
 _Bounded = Annotated[Text, Field(max_length=MAX_PROMPT_CHARACTERS)]
 
 
-def _each_once(values: tuple[T, ...]) -> tuple[T, ...]:
+def _without_duplicates(values: tuple[T, ...]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(values))
 
 
-EachOnce = AfterValidator(_each_once)
-"""Marks a list in which a value that stands twice says no more than once: it counts once, where it stood first."""
+EachOnce = AfterValidator(_without_duplicates)
+"""Marks a list in which repeated values have no meaning: only the first of equal values is kept."""
 
 
 class Decoding(Strict):
-    """How the answer is chosen. Temperature 0 is greedy, and then top_k, top_p and seed have no effect."""
+    """How tokens of the answer are chosen. Temperature 0 is greedy; then top_k, top_p and seed have no effect."""
 
     max_new_tokens: int = Field(default=40, ge=1, le=2048)
     temperature: float = Field(default=0.0, ge=0.0, le=5.0)
@@ -69,7 +70,7 @@ class Decoding(Strict):
 
     @field_validator("temperature")
     @classmethod
-    def _temperature(cls, value: float) -> float:
+    def _check_temperature(cls, value: float) -> float:
         if 0 < value < MIN_TEMPERATURE:
             raise ValueError(
                 f"the temperature {value:g} is too low: below {MIN_TEMPERATURE:g} chances overflow; write 0 for greedy"
@@ -80,21 +81,21 @@ class Decoding(Strict):
 
     @field_validator("stop")
     @classmethod
-    def _stop(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_stop(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if "" in value:
             raise ValueError("a stop text is empty: it would end no answer; write the text that is to, or leave it out")
         return value
 
 
 class Threshold(Strict):
-    """A strong neuron has CETT > mu + k sigma. It marks strong neurons, on true answers too, not hallucination."""
+    """A strong neuron has CETT > mu + k sigma. It occurs in right answers too, so it shows no hallucination."""
 
     k: float = Field(default=3.0, ge=0.0, le=20.0)
     population: Population = "layer"
 
 
 class Asked(Strict):
-    """What is put to the model. With `chat` the model's own template is put around the prompt."""
+    """The input of the model. With `chat`, the prompt is formatted with the model's own template."""
 
     prompt: Text
     chat: bool = True
@@ -102,7 +103,7 @@ class Asked(Strict):
 
     @field_validator("prompt")
     @classmethod
-    def _prompt(cls, value: str) -> str:
+    def _check_prompt(cls, value: str) -> str:
         if not value.strip():
             raise ValueError("the prompt is empty: there is nothing to ask; type a question")
         if len(value) > MAX_PROMPT_CHARACTERS:
@@ -112,7 +113,7 @@ class Asked(Strict):
         return value
 
     @model_validator(mode="after")
-    def _read(self) -> Self:
+    def _check_system_needs_chat(self) -> Self:
         if self.system and not self.chat:
             raise ValueError(
                 "a system text is given and the chat template is off, which alone would put it before the prompt: the "
@@ -125,11 +126,11 @@ ScoredBy = Annotated[
     ProbeRef | None,
     Field(exclude_if=lambda probe: probe is None, description="the probe that scores each answer, token by token"),
 ]
-"""Not written where there is none: requests without a probe keep the hash that they had before probes scored."""
+"""Not written if there is none, so that requests without a probe keep the hash that they had before this field."""
 
 
 class ExploreRequest(Asked, Request):
-    """See inside one answer: generated here, or given in `answer`, which is read as it stands: nothing is decoded."""
+    """Measure one answer: generated, or given in `answer`; a given answer is read unchanged, and nothing is decoded."""
 
     answer: _Bounded | None = None
     decoding: Decoding = Decoding()
@@ -139,22 +140,21 @@ class ExploreRequest(Asked, Request):
     probe: ScoredBy = None
 
     def reading(self, answer: str) -> ExploreRequest:
-        """The same with its answer given, so that it is read and not written again."""
+        """This request with a given answer, which is then read and not generated again."""
         return self.model_copy(update={"answer": answer, "decoding": Decoding()})
 
 
 class OwnAlpha(Strict):
-    """One neuron with its own alpha."""
+    """A neuron with an alpha of its own."""
 
     neuron: NeuronId
     alpha: Alpha
 
 
 class CompareSettings(Strict):
-    """What is done in a comparison, each setting judged by itself.
+    """The settings of a comparison, each validated by itself.
 
-    A draft may hold what no request may, as an alpha that stands twice: how the settings go together is judged by
-    `CompareRequest`.
+    A draft may be inconsistent, for instance with the same alpha twice: `CompareRequest` validates the combination.
     """
 
     neurons: NeuronSet = NeuronSet()
@@ -170,25 +170,25 @@ class CompareSettings(Strict):
 
 
 class CompareRequest(CompareSettings, Asked, Request):
-    """The same prompt under several interventions, all rows of one batch.
+    """The same prompt under several interventions, as rows of one batch.
 
-    Rows, in order: the baseline; all `neurons` at each of `alphas`; the neurons of `own`, each at its
-    own alpha; a further set, `against`, at `against_alpha`; then for every kind in `control_kinds`, `controls`
-    random twins of each arm named in `control_arms` (indices into the intervened rows; by default the first).
+    Rows, in order: the baseline; all `neurons` at each of `alphas`; the neurons of `own`, each at its own alpha;
+    a further set, `against`, at `against_alpha`; then, for each kind in `control_kinds`, `controls` random twins of
+    each arm in `control_arms` (indices into the intervened rows; by default the first).
     """
 
     decoding: Decoding = Decoding()
     probe: ScoredBy = None
 
     @model_validator(mode="after")
-    def _rows(self) -> Self:
+    def _check_rows(self) -> Self:
         if len(set(self.alphas)) != len(self.alphas):
             raise ValueError("an alpha stands twice: each is one row; name it once")
         if len({own.neuron for own in self.own}) != len(self.own):
             raise ValueError("a neuron has two own alphas: only one can hold; name it once")
         if self.alphas and not self.neurons and not self.own and not self.against:
             raise ValueError("no neuron is chosen: there is nothing to switch; choose at least one")
-        # The default alone cannot be told from what was typed.
+        # The default cannot be distinguished from the same value typed by a person.
         if self.alphas not in ((), (0.0,)) and not self.neurons:
             raise ValueError(
                 "alphas are named and no neurons that they would scale: those of own and against have alphas of their "
@@ -212,23 +212,23 @@ class CompareRequest(CompareSettings, Asked, Request):
 
     @property
     def intervened_rows(self) -> int:
-        """Rows with a chosen intervention, controls aside."""
+        """Number of rows with a chosen intervention, without controls."""
         return (len(self.alphas) if self.neurons else 0) + bool(self.own) + bool(self.against)
 
     @property
     def twin_seeds(self) -> range:
-        """The seeds that the twins of one arm and kind are drawn with, in the order of the rows."""
+        """The seeds of the random twins of one arm and kind, in the order of the rows."""
         return range(self.control_seed, self.control_seed + self.controls)
 
     @property
     def control_rows(self) -> int:
-        """Rows with a random twin."""
+        """Number of rows with a random twin."""
         arms = len(self.control_arms) if self.intervened_rows else 0
         return self.controls * len(self.control_kinds) * arms
 
 
 class NeuronRequest(Request):
-    """One neuron's card, with its CETT along `text` where one is given."""
+    """One neuron's card, with its CETT along `text` if one is given."""
 
     neuron: NeuronId
     text: ExploreRequest | None = None
@@ -243,14 +243,14 @@ class LensRequest(Request):
 
     @field_validator("neurons")
     @classmethod
-    def _neurons(cls, value: NeuronSet) -> NeuronSet:
+    def _check_neurons(cls, value: NeuronSet) -> NeuronSet:
         if not 0 < len(value) <= MAX_LENS:
             raise ValueError(f"{len(value)} neurons are named: a look-up takes 1 to {MAX_LENS}; name them as L12:N345")
         return value
 
 
 class CettRequest(Strict):
-    """The full array [layer, token, neuron] of a text as it stands; with `chat`, as a user's message."""
+    """The full array [layer, token, neuron] of a text, unchanged; with `chat`, as a user's message."""
 
     text: Annotated[Text, Field(min_length=1, max_length=2_000_000)]
     chat: bool = False

@@ -1,7 +1,7 @@
-"""What the engine answers: one frozen type a verb, each with its request, its model and its counts.
+"""Results of the engine: one frozen type for each verb, with its request and its model.
 
 Axes are those of the glossary: row pos layer neuron vocab. `pos` counts the tokens of one text
-without padding; `answer pos` counts the answer's tokens alone. Logarithms are natural.
+without padding; `answer pos` counts only the answer's tokens. Logarithms are natural.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from backend.types.verbs import Result
 
 Role = Literal["template", "prompt", "answer"]
 Finish = Literal["end", "length", "stop_text", "given", "stopped"]
-"""Why an answer ended: the model's end token; max_new_tokens; a stop text; it was given; Stop was pressed."""
+"""Why an answer ended: the model's end token; max_new_tokens; a stop text; it was a given answer; Stop was pressed."""
 Arm = Literal["baseline", "chosen", "own", "against", "control"]
 
 
 class ModelInfo(Frozen):
-    """The model that a figure belongs to.
+    """The model that a result was computed with.
 
     widths: neurons of each layer, all its sites together.
-    experts: of each layer how many routed experts it has and how wide they are; what they leave of the layer's width
-        is its shared expert's. () in a dense model, and then not written either: what is stored of dense models reads
-        and hashes as it did before there were experts.
+    experts: of each layer (number of routed experts, width of each); the remaining neurons of the layer are those of
+        its shared expert. () in a dense model, and then not written, so that stored results and hashes of dense models
+        stay as they were before this field.
     """
 
     name: str
@@ -48,32 +48,32 @@ class ModelInfo(Frozen):
     device: str
     versions: dict[str, str]
     experts: tuple[tuple[int, int], ...] = Field(default=(), exclude_if=lambda experts: not experts)
-    fast_products: bool = Field(default=False, exclude_if=lambda taken: not taken)
-    """Whether products of few tokens are taken the way that is fast for them (`backend.forward.products`)."""
+    fast_products: bool = Field(default=False, exclude_if=lambda is_fast: not is_fast)
+    """Whether matrix products of few tokens use the faster method for them (`backend.forward.products`)."""
     notes: tuple[str, ...] = ()
-    """A sentence each: what its files ask for and do not get here, and what is done in a slower way for this model
-    because the usual one was found to differ."""
+    """One sentence each: settings in its files that are not applied, and what is done in a slower way for this model
+    because the standard way gave other results."""
 
     @property
     def basis(self) -> str:
-        """sha256 of all that the model's figures hang on: its fingerprint, the libraries that run it, and where.
+        """sha256 of everything that the model's results depend on: fingerprint, versions of libraries, kind of device.
 
-        Another version of a library may round otherwise, or mend a family's forward; figures of two of them are never
-        mixed in one array or taken for one another.
+        Another version of a library may round differently or correct the forward pass of a family, so results of two
+        versions must have different keys.
         """
         libraries = json.dumps(self.versions, sort_keys=True)
         return digest([self.fingerprint, libraries, self.device.partition(":")[0]])
 
     @model_validator(mode="after")
-    def _laid_out(self) -> Self:
+    def _check_layout(self) -> Self:
         if self.experts:
             _ = self.layout
         return self
 
-    # Not cached here: it would go along with `model_copy(update=...)` to another shape. The layouts are.
+    # Not cached here: `model_copy(update=...)` would copy it to another shape. `Layout.routed` caches layouts.
     @property
     def layout(self) -> Layout:
-        """Which neurons it has, and where each lies. Worked out of the shape, so it is neither stored nor sent."""
+        """The layout of its neurons. Computed from the shape, so it is neither stored nor sent."""
         return Layout.routed(self.widths, self.experts)
 
     @property
@@ -83,11 +83,11 @@ class ModelInfo(Frozen):
 
 
 class TokenInfo(Frozen):
-    """One token. `text` is as decoded; `shown` has its spaces visible and its control characters named. Of a character
-    that several tokens make, the last has it and those before have no text and a mark.
+    """One token. `text` is as decoded; `shown` has visible spaces and named control characters. If a character is split
+    over several tokens, the last of them has it as text; those before have no text, and a mark as `shown`.
 
-    `log_prob` (nats) and `entropy` (nats) are of the distribution that predicted this token, at
-    temperature 1; None where nothing predicted it (the first token).
+    `log_prob` (nats) and `entropy` (nats) are those of the distribution that predicted this token, at
+    temperature 1; None if nothing predicted it (the first token).
     """
 
     id: int
@@ -107,8 +107,7 @@ class Candidate(Frozen):
 
 
 class Truth(Frozen):
-    """What is known of an answer: the spellings that would be right, how this one was judged by the rules against
-    them, and in a sentence why."""
+    """The right spellings of an answer, the verdict of the rules on this answer, and one sentence that says why."""
 
     known: tuple[str, ...]
     verdict: Literal["right", "wrong", "uncertain"]
@@ -116,25 +115,25 @@ class Truth(Frozen):
 
 
 Scored = Annotated[Score | None, Field(exclude_if=lambda score: score is None)]
-"""By the request's probe. Not written where there is none: what was stored without reads and weighs as it did."""
+"""By the request's probe. Not written if there is none, so that results stored before this field keep their bytes."""
 
 
 class Exploration(Result):
     """CETT of one text, layer by layer and token by token.
 
-    cett_sum, cett_max, top10 [layer pos]: sum, largest, and the ten largest summed. CETT is not a share:
+    cett_sum, cett_max, top10 [layer pos]: sum, maximum, and sum of the ten largest. CETT is not a share:
         contributions cancel, so a sum is at least 1.
     concentration [layer pos]: top10 / cett_sum, in 0..1.
-    over [layer pos] int: neurons with CETT > mu + k sigma; mu, sigma [layer pos] of the population asked for.
+    over [layer pos] int: number of neurons with CETT > mu + k sigma; mu, sigma [layer pos] of the requested population.
     top_index int, top_cett, top_act, top_usual [layer pos top]: the largest neurons, their CETT, their signed
         activation z, and their mean CETT on the reference text.
-    usual_max [layer pos], usual_index int [layer pos top]: the largest ratio of CETT to usual, and the neurons
-        with the largest ratios; usual_cett, usual_ratio [layer pos top] are theirs.
-    answer_mean, answer_ratio [layer neuron]: mean CETT over the answer's tokens, and that over the usual mean.
-        Layers narrower than the widest are filled up with NaN.
+    usual_max [layer pos], usual_index int [layer pos top]: the largest ratio of CETT to the reference mean, and the
+        neurons with the largest ratios; usual_cett, usual_ratio [layer pos top] are their CETT and ratio.
+    answer_mean, answer_ratio [layer neuron]: mean CETT over the answer's tokens, and its ratio to the reference mean.
+        Layers narrower than the widest are padded with NaN.
     set_cett, set_act [pos set]: CETT and activation of `request.neurons`, in their order.
-    truth: of an example that ships; None where nobody said what is right.
-    score: of the answer, by `request.probe`; None where no probe is named or the answer has no token.
+    truth: of an example that comes with the program; None if the right answer is not known.
+    score: of the answer, by `request.probe`; None if no probe is named or the answer has no tokens.
     """
 
     request: Annotated[ExploreRequest, BeforeValidator(as_run)]
@@ -167,12 +166,12 @@ class Exploration(Result):
 
     @property
     def answer_start(self) -> int:
-        """Position of the first answer token; the number of tokens if there is none."""
+        """Position of the first token of the answer; the number of tokens if there is none."""
         return next((i for i, token in enumerate(self.tokens) if token.role == "answer"), len(self.tokens))
 
 
 class Touched(Frozen):
-    """Proof that the hooks acted: distinct neurons, positions, and activations that really changed."""
+    """Counts that show that the hooks acted: distinct neurons, positions, and activations that actually changed."""
 
     neurons: int
     tokens: int
@@ -180,21 +179,20 @@ class Touched(Frozen):
 
 
 class Split(Frozen):
-    """The first answer position at which a row leaves the baseline, and what both wanted there."""
+    """The first answer position at which a row differs from the baseline, and the candidates of both there."""
 
     position: int
     before: str
     baseline: tuple[Candidate, ...]
     row: tuple[Candidate, ...]
     row_at_baseline: tuple[Candidate, ...]
-    """The row's probability of the baseline's ten candidates, in their order."""
+    """The row's probabilities of the baseline's ten candidates, in their order."""
 
 
 class DiffPart(Frozen):
-    """A stretch of a row's text, and whether the baseline has it too, at that place.
+    """A segment of a row's text, and whether the baseline has the same text there.
 
-    `left_out` is what the baseline has in the stretch's place; where the row only leaves something out,
-    `text` is empty.
+    `left_out` is what the baseline has instead; if the row only leaves something out, `text` is empty.
     """
 
     text: str
@@ -203,9 +201,9 @@ class DiffPart(Frozen):
 
 
 class RowPlan(Frozen):
-    """One row of the batch before it runs: which arm, which neurons at which alpha.
+    """One row of the batch before it runs: its arm, its neurons and their alpha.
 
-    `alpha` is None where neurons have their own; then `alphas` has them in the order of `neurons`.
+    `alpha` is None if each neuron has its own; then `alphas` has them in the order of `neurons`.
     """
 
     arm: Arm
@@ -214,20 +212,20 @@ class RowPlan(Frozen):
     alphas: tuple[float, ...] = ()
     control: Literal["layer", "free"] | None = None
     control_of: int | None = None
-    """Index of the row whose twin this is."""
+    """Index of the row of which this is a random twin."""
     seed: int | None = None
 
 
 class Row(Frozen):
-    """One row's answer and what became of it.
+    """One row's answer, compared with the baseline.
 
     kl [answer pos]: Kullback-Leibler divergence (nats) of this row's next-token distribution from the
         baseline's, D(baseline || row), both reading the baseline's own answer; kl_mean is its mean, with
-        a 95 % interval by bootstrap over positions (None below two positions).
+        a 95 % interval by bootstrap over positions (None for fewer than two positions).
     delta_max, delta_sum [layer pos]: CETT of this row minus the baseline's, both reading prompt and the
         baseline's answer.
-    score: of this row's answer, read by the untouched model: a scaled neuron has the CETT that its alpha gives it, and
-        a score under the intervention would say no more than that. None where no probe is named or nothing was said.
+    score: of this row's answer, read by the unchanged model: under the intervention the CETT of a scaled neuron is
+        determined by its alpha, so a score would only reflect that. None if no probe is named or the answer is empty.
     """
 
     arm: Arm
@@ -250,8 +248,9 @@ class Row(Frozen):
 
     @property
     def kl_estimate(self) -> Estimate | None:
-        """`kl_mean` with its interval and what that was made from; None below two positions. A view: stored comparisons
-        hold mean and interval apart, and keep their bytes."""
+        """`kl_mean` as an estimate; None for fewer than two positions.
+
+        Computed from the stored fields, so that the bytes of stored comparisons do not change."""
         if self.kl_interval is None:
             return None
         low, high = self.kl_interval
@@ -263,7 +262,7 @@ class Row(Frozen):
 
 
 class Comparison(Result):
-    """All rows of one batch; the first is the baseline. `prompt_tokens` come before every answer."""
+    """All rows of one batch; the first is the baseline. `prompt_tokens` precede every answer."""
 
     request: Annotated[CompareRequest, BeforeValidator(as_run)]
     model: ModelInfo
@@ -273,14 +272,14 @@ class Comparison(Result):
 
 
 class NeuronCard(Result):
-    """One neuron: what its output direction does, and how it behaves.
+    """One neuron: the effect of its output direction, and its CETT.
 
     promotes, suppresses: vocabulary tokens whose logit the output direction raises or lowers most, by the
         logit lens: W_out[neuron] through the final norm's scale and W_U, divided by ||W_out[neuron]||.
     out_norm: ||W_out[neuron]||, in units of the residual stream.
     usual_mean, usual_max: of its CETT over the `usual_tokens` tokens of the reference text; `usual_counts`
-        and `usual_edges` are the histogram of the same.
-    cett, act [pos]: along the text asked about, else None.
+        and `usual_edges` are the histogram of these values.
+    cett, act [pos]: along the requested text, else None.
     """
 
     request: Annotated[NeuronRequest, BeforeValidator(as_run)]
@@ -300,7 +299,7 @@ class NeuronCard(Result):
 
 
 class Pushed(Frozen):
-    """What one neuron's output direction does, as in `NeuronCard`."""
+    """The effect of one neuron's output direction, as in `NeuronCard`."""
 
     neuron: NeuronId
     promotes: tuple[Logit, ...]
@@ -308,7 +307,7 @@ class Pushed(Frozen):
 
 
 class Lens(Result):
-    """What each neuron of `request.neurons` pushes, in their order."""
+    """Which tokens each neuron of `request.neurons` promotes and suppresses, in their order."""
 
     request: LensRequest
     model: ModelInfo
@@ -316,7 +315,7 @@ class Lens(Result):
 
 
 class Logit(Frozen):
-    """A vocabulary token and how far a unit of the output direction moves its logit."""
+    """A vocabulary token, and by how much a unit of the output direction changes its logit."""
 
     id: int
     shown: str
@@ -324,7 +323,7 @@ class Logit(Frozen):
 
 
 class CettFile(Frozen):
-    """Where the full array was written and what its axes are. `shape` is (layers, tokens, neurons)."""
+    """The file of the full array, and the description of its axes. `shape` is (layers, tokens, neurons)."""
 
     path: str
     sidecar: str

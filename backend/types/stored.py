@@ -1,7 +1,7 @@
-"""Requests as they stand in stored results, some of which no door takes any more.
+"""Requests in stored results, including old ones that are no longer accepted as new requests.
 
-Owns how such a request is read, so that its result can still be opened. Refuses nothing: whatever is no request is
-the types' own to judge.
+Owns the conversion of such a request, so that its result can still be opened. Rejects nothing: validation is up to
+the types.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from typing import Any
 
 
 def as_run(request: Any) -> Any:
-    """A stored request as it was run. Requests once could bring a system text without the template that puts it before
-    the prompt, an empty stop text, random twins of no kind, and alphas of no neurons: none of it was read or run, and
-    none of it is told.
+    """A stored request as it was actually run.
+
+    Requests once could contain a system text without the chat template, an empty stop text, random twins without a
+    kind, and alphas without neurons. None of these had any effect, so they are removed.
     """
     if not isinstance(request, Mapping):
         return request
@@ -22,16 +23,16 @@ def as_run(request: Any) -> Any:
     if "text" in request:
         request = {**request, "text": as_run(request["text"])}
     decoding = request.get("decoding")
-    if isinstance(decoding, Mapping) and "" in (stop := _list(decoding, "stop")):
+    if isinstance(decoding, Mapping) and "" in (stop := _list_under(decoding, "stop")):
         request = {**request, "decoding": {**decoding, "stop": [text for text in stop if text != ""]}}
     if "control_kinds" in request and not request["control_kinds"]:
         request = {**request, "controls": 0}
-    others = request.get("own") or request.get("against")
-    if others and not request.get("neurons") and _list(request, "alphas") not in ([], [0.0]):
+    has_other_neurons = request.get("own") or request.get("against")
+    if has_other_neurons and not request.get("neurons") and _list_under(request, "alphas") not in ([], [0.0]):
         request = {**request, "alphas": ()}
     return request
 
 
-def _list(held: Mapping[str, Any], name: str) -> list[Any]:
-    value = held.get(name)
+def _list_under(fields: Mapping[str, Any], name: str) -> list[Any]:
+    value = fields.get(name)
     return list(value) if isinstance(value, list | tuple) else []

@@ -1,7 +1,7 @@
-"""What every verb's request and result are, where it does not matter which verb it is.
+"""Base classes of the requests and results of all verbs, and the type of a verb's name.
 
-Owns the base of each, so that what is no request cannot stand where one is wanted, and the name of a verb. Which verbs
-there are, and what each is asked with and answers, stands in one table (`backend.verbs.table`).
+With these bases, a type checker rejects anything else where a request or a result is expected. The verbs, with their
+types of request and result, are in one table (`backend.verbs.table`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ Verb: TypeAlias = str
 
 
 class Request(Strict):
-    """What a verb is asked with: frozen, so that its hash is key, link and provenance."""
+    """The request of a verb: frozen, so that its hash is store key, link and provenance."""
 
 
 class Result(Frozen):
-    """What a verb answers."""
+    """The result of a verb."""

@@ -338,7 +338,7 @@ def test_the_probe_is_marked_in_both_maps_and_its_score_runs_along_the_answer() 
     assert "of the 4 H-neurons of shipped is among the cell’s ten largest" in told
     assert "▲ 4 H-neurons of shipped, ▼ 2 negative weights" in told
     assert asked(client)[-1].probe == NAMED
-    assert all(sentence in told for sentence in client.score.told)
+    assert all(sentence in told for sentence in client.score.sentences)
     assert "that the probe was trained on: of held-out answers with such a score" in told
     assert "balanced by design" in told and "n = 310" in told and client.score.brief in told
     assert "in 74 of 100 pairs (95 % 69 to 79; 310 held-out answers" in told

@@ -18,7 +18,7 @@ from backend.errors import BackendUnavailable, BadInput, StoreError
 from backend.identify.answers.items import MIN_SIDE
 from backend.types import IdentifyRequest, JobView, StageEvent
 from backend.types.identify import Consistency, RegionRule, Sampling, Verdict
-from backend.types.plan import Checks, LlmJudge, Plan, RunView, Screening, Source, Training
+from backend.types.plan import Checks, LlmJudge, Plan, QuestionSource, RunView, Screening, Training
 from backend.types.report import Baseline
 from tests import fakes_probe, pages_run
 from tests.fakes_app import INFO, FakeClient, FakeRuns
@@ -203,7 +203,7 @@ def test_of_an_own_file_at_most_so_many_questions_are_asked_and_the_page_says_ho
     app.button(key="train.start").click().run()
     request = client.submitted[-1][1]
     assert isinstance(request, IdentifyRequest) and len(request.questions) == 20
-    assert request.plan.source == Source(file="q.csv", per_relation=None, limit=20)
+    assert request.plan.source == QuestionSource(file="q.csv", per_relation=None, limit=20)
 
 
 def test_rows_of_an_own_file_that_are_no_questions_are_told() -> None:
@@ -457,7 +457,7 @@ def test_a_failed_run_keeps_its_reason_over_a_reload_and_is_changed_with_its_own
     request = client.submitted[-1][1]
     assert isinstance(request, IdentifyRequest) and request.name == "mine" and request.answers_of is None
     assert (request.plan.sampling.samples, request.plan.sampling.temperature) == (20, 0.5)
-    assert request.plan.source == Source(per_relation=40), "its own questions"
+    assert request.plan.source == QuestionSource(per_relation=40), "its own questions"
     app.text_input(key="train.name").set_value("other")
     app.button(key="train.start").click().run()
     request = client.submitted[-1][1]
@@ -620,7 +620,7 @@ def test_a_job_that_has_ended_is_not_asked_for_again() -> None:
 
 def test_of_a_run_that_is_changed_all_stays_that_the_form_does_not_show() -> None:
     begun = Plan(
-        source=Source(per_relation=7, limit=2**60),
+        source=QuestionSource(per_relation=7, limit=2**60),
         sampling=Sampling(temperature=0.01, top_p=0.001, seed=3),
         screening=Screening(at_most=None),
         filter=Consistency(right=4, wrong=8, uncertain=1),

@@ -105,7 +105,7 @@ REFUSED = {
     "a column twice": (b"layer,neuron,Neuron\n3,5,7\n", "two columns 'neuron'"),
     "two lists": (b'{"neurons": ["L1:N2"], "h_neurons": ["L1:N3"]}', "other neurons under 'h_neurons' than under"),
     "a list beside one in an object": (b'{"fit": {"h_neurons": [[1, 2]]}, "neurons": [[1, 3]]}', "under 'fit' than"),
-    "parts that differ in case": (b'[{"layer": 1, "neuron": 2, "Neuron": 3}]', "differ in case alone"),
+    "parts that differ in case": (b'[{"layer": 1, "neuron": 2, "Neuron": 3}]', "differ only in case"),
     "nothing": (b"", "no neuron"),
     "blank": (b" \n\n", "no neuron"),
     "an empty list": (b"[]", "no neuron"),

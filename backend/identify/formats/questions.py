@@ -25,7 +25,7 @@ from backend.identify.questions.questions import checked, chosen, same
 from backend.text.columns import column, refuse_twice
 from backend.text.verdict import normalise
 from backend.types.identify import MAX_TEXT, Question, ReadQuestions
-from backend.types.plan import Source
+from backend.types.plan import QuestionSource
 from backend.untrusted import beyond, bytes_of
 
 _QUESTION = ("question", "prompt", "query")
@@ -52,13 +52,13 @@ MAX_KEPT = 200_000_000
 """Characters of all questions and answers of a file."""
 NAMED = 3
 """Rows of each kind of loss whose place is told."""
-ALL = Source(per_relation=None)
+ALL = QuestionSource(per_relation=None)
 """Every question of a file."""
 Lost = Literal["incomplete", "unusable", "unclear", "long", "broken"]
 """Why a row is no question: fields of `ReadQuestions`."""
 
 
-def read_path(path: Path, source: Source = ALL, seed: int = 0) -> ReadQuestions:
+def read_path(path: Path, source: QuestionSource = ALL, seed: int = 0) -> ReadQuestions:
     """The questions in `path` that `source` asks. Raises BadInput."""
     # A large one of another kind need not be read; what is no file, or no name of one, is told as that.
     if os.path.isfile(path):
@@ -78,7 +78,7 @@ def _ending(name: str) -> str:
     return ending
 
 
-def read(payload: bytes, name: str, source: Source = ALL, seed: int = 0) -> ReadQuestions:
+def read(payload: bytes, name: str, source: QuestionSource = ALL, seed: int = 0) -> ReadQuestions:
     """The questions in a file's bytes that `source` asks, and which rows are none; its ending says how they are
     written.
 

@@ -20,7 +20,7 @@ from backend.identify.questions.templates import TEMPLATES
 from backend.text.verdict import normalise
 from backend.types.base import digest
 from backend.types.identify import Question
-from backend.types.plan import Source
+from backend.types.plan import QuestionSource
 
 MAX_QUESTIONS = 50_000
 _UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u200e\u200f\u2060\ufeff"))
@@ -52,7 +52,7 @@ def shipping(relations: Iterable[str]) -> tuple[str, ...]:
     return wanted
 
 
-def asked_by(source: Source) -> tuple[Question, ...]:
+def asked_by(source: QuestionSource) -> tuple[Question, ...]:
     """The shipped questions that a plan asks for.
 
     Raises BadInput for a relation that does not ship, and for a plan of a person's file, whose questions are not here.
@@ -102,7 +102,7 @@ def thinned(questions: Sequence[Question], per_relation: int, seed: int) -> list
     return [question for place, question in enumerate(questions) if place in kept or not question.relation]
 
 
-def chosen(questions: Sequence[Question], source: Source, seed: int) -> tuple[Question, ...]:
+def chosen(questions: Sequence[Question], source: QuestionSource, seed: int) -> tuple[Question, ...]:
     """Of a person's questions those that a plan's source asks: its relations, at most so many of each and in all.
 
     Raises BadInput for a relation that none of them has.
@@ -122,7 +122,7 @@ def chosen(questions: Sequence[Question], source: Source, seed: int) -> tuple[Qu
 
 
 def widened(
-    held: Sequence[Question], before: Source, given: Sequence[Question], source: Source, seed: int
+    held: Sequence[Question], before: QuestionSource, given: Sequence[Question], source: QuestionSource, seed: int
 ) -> tuple[Question, ...] | None:
     """The questions of a run that has asked `held` and is now to ask `given`; None where these are fewer, or others.
 
@@ -159,7 +159,7 @@ def matched(held: Sequence[Question], given: Sequence[Question]) -> tuple[Questi
     return (*same, *new)
 
 
-def _larger_draw(held: Sequence[Question], before: Source, source: Source, overlap: bool) -> bool:
+def _larger_draw(held: Sequence[Question], before: QuestionSource, source: QuestionSource, overlap: bool) -> bool:
     """Whether `held` can be a part of what `source` draws at random from the same questions."""
     if source.file != before.file or not (overlap or (source.file and source.limit)):
         return False
@@ -173,7 +173,7 @@ def _larger_draw(held: Sequence[Question], before: Source, source: Source, overl
     return named and fits and (source.limit is None or len(held) <= source.limit)
 
 
-def _room(held: Sequence[Question], new: Sequence[Question], source: Source, seed: int) -> list[Question]:
+def _room(held: Sequence[Question], new: Sequence[Question], source: QuestionSource, seed: int) -> list[Question]:
     """Of `new` as many, at random, as the source's limits leave beside `held`."""
     counts = Counter(question.relation for question in held)
     room = len(new) if source.limit is None else source.limit - len(held)

@@ -18,7 +18,7 @@ from backend.runs import runs
 from backend.runs.folder import RunFolder
 from backend.serve import opening
 from backend.types import IdentifyRequest
-from backend.types.plan import Plan, Source
+from backend.types.plan import Plan, QuestionSource
 from tests.doors import local, served
 from tests.fakes import INFO, FakeEngine, probe
 
@@ -38,7 +38,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     library.folder_of("theirs").mkdir(parents=True)
     library.write(library.folder_of("theirs"), probe("theirs"), {})
     half = library.folder_of("half")
-    plan = Plan(source=Source(limit=60))
+    plan = Plan(source=QuestionSource(limit=60))
     with runs.working(half):
         runs.begin(half, plan, asked_by(plan.source), INFO, "hneurons identify run half")
     (tmp_path / "few.csv").write_text(f"question,answer\n{FEW}", "utf-8")
@@ -139,7 +139,7 @@ def test_who_resumes_a_run_of_a_model_that_lies_elsewhere_is_asked_where(
         raise UnknownModel("There is no model 'my-own'", "it is no directory", "see the list")
 
     asked = shipped(("capital_of_country",), 40)
-    plan = Plan(source=Source(relations=("capital_of_country",), per_relation=40))
+    plan = Plan(source=QuestionSource(relations=("capital_of_country",), per_relation=40))
     library.folder_of("mine").mkdir()
     runs.begin(library.folder_of("mine"), plan, asked, INFO.model_copy(update={"name": "my-own"}), "")
     monkeypatch.setattr(opening, "open_engine", unknown)

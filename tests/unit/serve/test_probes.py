@@ -31,7 +31,7 @@ from backend.types import (
 )
 from backend.types.identify import CONSISTENCIES, Greedy, Question, Sample, Samples
 from backend.types.names import ProbeRef
-from backend.types.plan import Plan, Source
+from backend.types.plan import Plan, QuestionSource
 from cache.journal import Journal
 from tests.doors import assert_error_shape
 from tests.fakes import INFO, FakeEngine, probe
@@ -210,7 +210,7 @@ def test_a_file_of_questions_is_read(client: Client) -> None:
         client.runs.read_questions(many, "q.csv")
     found = client.runs.read_questions(many, "q.csv", 20, 3)
     assert len(found.questions) == 20 and found != client.runs.read_questions(many, "q.csv", 20)
-    assert found == questions.read(many, "q.csv", Source(per_relation=None, limit=20), 3)
+    assert found == questions.read(many, "q.csv", QuestionSource(per_relation=None, limit=20), 3)
     with pytest.raises(BadInput, match="no column of questions"):
         client.runs.read_questions(b"a,b\n1,2\n", "q.csv")
 
@@ -387,7 +387,7 @@ def test_a_plan_that_is_nested_without_end_is_refused_as_json_too(
         assert main(["identify", "run", "x", "--plan", str(tmp_path / "plan.json"), "--json"]) == 2
         told = json.loads(capfd.readouterr().out)
         assert_error_shape(told, "bad_settings")
-        assert "lie too deep in each other" in told["error"]["why"]
+        assert "nested too deeply" in told["error"]["why"]
 
 
 @pytest.mark.parametrize("name", ["a b", "n" * 300, "../up"])
@@ -526,7 +526,7 @@ def test_a_file_s_questions_are_asked_as_shipped_ones_are(
 
     whole = asked()
     assert len(whole.questions) == 1800, "what a plan says of shipped questions is not of these"
-    assert whole.plan.source == Source(file="q.csv", per_relation=None)
+    assert whole.plan.source == QuestionSource(file="q.csv", per_relation=None)
     some = asked("--relations", "a, c", "--per-relation", "20")
     assert Counter(question.relation for question in some.questions) == {"a": 20, "c": 20}
     assert set(some.questions) < set(whole.questions)
@@ -543,7 +543,7 @@ def test_a_file_s_questions_are_asked_as_shipped_ones_are(
 def test_the_command_takes_the_plan_of_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     engine = FakeEngine()
     monkeypatch.setattr("backend.serve.opening.open_engine", lambda *args, **named: engine)
-    plan = Plan(seed=7, source=Source(file="q.csv", relations=("a",), per_relation=23))
+    plan = Plan(seed=7, source=QuestionSource(file="q.csv", relations=("a",), per_relation=23))
     folder = library.folder_of("mine")
     with runs.working(folder):
         runs.begin(folder, plan, ASKED, INFO, "")
@@ -596,7 +596,7 @@ def test_a_run_on_a_person_s_file_is_widened_with_the_file_alone(
     rows = [f"Who wrote book {n}?,A{n}" for n in range(40)]
     file = tmp_path / "mine.csv"
     file.write_text("question,answer\n" + "\n".join(rows[:24]) + "\n")
-    plan = Plan(source=Source(file="mine.csv", per_relation=None))
+    plan = Plan(source=QuestionSource(file="mine.csv", per_relation=None))
     given = questions.read_path(file, plan.source, plan.seed).questions
     folder = library.folder_of("mine")
     with runs.working(folder):

@@ -14,14 +14,14 @@ from backend.runs.queued import Queue, Queued
 from backend.serve import shelf
 from backend.types import IdentifyRequest, Probe
 from backend.types.identify import Question
-from backend.types.plan import Plan, Source
+from backend.types.plan import Plan, QuestionSource
 from backend.watch import Watch
 from tests.doors import local
 from tests.fakes import INFO, FakeEngine
 from tests.unit.serve.test_worker import wait_for
 
 ASKED = tuple(Question(id=f"q{n}", text=f"Who wrote {n}?", answers=("A",)) for n in range(3))
-OWN = IdentifyRequest(name="second", plan=Plan(source=Source(file="mine.csv")), questions=ASKED)
+OWN = IdentifyRequest(name="second", plan=Plan(source=QuestionSource(file="mine.csv")), questions=ASKED)
 
 
 class Busy(FakeEngine):

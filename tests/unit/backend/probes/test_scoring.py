@@ -89,7 +89,7 @@ def test_the_words_that_answer_are_scored_by_their_own_tokens_alone() -> None:
     assert found.log_odds == over.along[-1] != found.along[-1]
     assert found.along[:3] == tuple(part.along[-1] for part in (_up_to(1), _up_to(2), _up_to(3)))
     assert found.chances[0] == pytest.approx(1 / (1 + np.exp(-found.along[0])))
-    assert found.chance is None and "is not known" in found.told[0] and found.probe == named("mine")
+    assert found.chance is None and "is not known" in found.sentences[0] and found.probe == named("mine")
 
 
 def _up_to(count: int) -> Any:
@@ -126,7 +126,7 @@ def test_a_probe_that_was_once_put_on_another_model_is_its_own_models_still() ->
 def test_an_answer_without_a_token_has_no_score_and_one_without_words_that_answer_says_so() -> None:
     assert of().score(WHO, "", (), cett(0)) is None
     found = of().score(WHO, "Nortel?", answer("Nortel", "?"), cett(2))
-    assert found is not None and found.log_odds is None and "No words that answer" in found.told[0]
+    assert found is not None and found.log_odds is None and "No words that answer" in found.sentences[0]
     assert len(found.along) == 2
 
 
@@ -141,7 +141,7 @@ def test_a_probe_of_another_model_scores_nothing_unless_it_is_forced_which_its_s
         scorer(kept(PROBE.model_copy(update={"forced": other.name}), "theirs"), other),
     ):
         found = who.score(WHO, "Elon Musk", words, cett(2))
-        assert found is not None and found.forced and "its score means nothing here" in found.told[0]
+        assert found is not None and found.forced and "its score means nothing here" in found.sentences[0]
         assert "made for another model" in found.brief
     mine = scorer(ref, INFO).score(WHO, "Elon Musk", words, cett(2))
     assert mine is not None and not mine.forced
@@ -173,6 +173,6 @@ def test_a_share_is_told_with_its_interval_and_what_it_is_a_share_of() -> None:
     assert "like the wrong answers" in told.brief and "(80 % of such were wrong, n = 310)" in told.brief
     assert told.chance is not None
     right = told.chance.model_copy(update={"wrong": told.chance.wrong.model_copy(update={"low": 0.1, "high": 0.3})})
-    assert "like the right answers" in told.model_copy(update={"chance": right}).told[0]
+    assert "like the right answers" in told.model_copy(update={"chance": right}).sentences[0]
     either = told.chance.model_copy(update={"wrong": told.chance.wrong.model_copy(update={"low": 0.3})})
-    assert "between the right and the wrong" in told.model_copy(update={"chance": either}).told[0]
+    assert "between the right and the wrong" in told.model_copy(update={"chance": either}).sentences[0]

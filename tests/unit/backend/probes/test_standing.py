@@ -75,12 +75,12 @@ def test_a_question_of_the_same_kind_has_a_chance_with_its_interval_and_its_numb
     assert not outside(found) and found.words is not None and curve is not None
     assert "The capital of Egypt is Cairo."[slice(*found.words)] == "Cairo"
     assert (curve.n, curve.wrong) == (40, 20)
-    said = " ".join(told(found, curve, 3.0).told)
+    said = " ".join(told(found, curve, 3.0).sentences)
     assert "like the wrong answers that the probe was trained on" in said and "n = 40" in said
     assert "balanced by design (50 % wrong)" in said and "What is the capital of Land" in said
     assert (
-        "like the right answers" in told(found, curve, -3.0).told[0]
-        and "between the right and the wrong" in told(found, curve, 0.0).told[0]
+        "like the right answers" in told(found, curve, -3.0).sentences[0]
+        and "between the right and the wrong" in told(found, curve, 0.0).sentences[0]
     )
 
 
@@ -120,7 +120,7 @@ def test_a_question_that_lies_outside_gets_no_chance_and_is_told_so(question: st
     made()
     found, curve = ask(question, answer)
     assert why in outside(found)
-    (said,) = told(found, curve, 2.0).told
+    (said,) = told(found, curve, 2.0).sentences
     assert "outside what the probe was made from" in said and "means nothing here" in said
     assert "were wrong" not in said and "means nothing" in told(found, curve, 2.0).brief
 
@@ -128,14 +128,14 @@ def test_a_question_that_lies_outside_gets_no_chance_and_is_told_so(question: st
 @pytest.mark.parametrize("how", [{"system": "Be brief."}, {"chat": False}])
 def test_a_question_put_otherwise_than_the_probe_s_gets_no_chance(how: dict[str, Any]) -> None:
     made()
-    (said,) = told(*ask("What is the capital of Egypt?", "The capital of Egypt is Cairo.", **how), 2.0).told
+    (said,) = told(*ask("What is the capital of Egypt?", "The capital of Egypt is Cairo.", **how), 2.0).sentences
     assert "and they were not" in said and "were wrong" not in said
 
 
 def test_an_answer_without_words_that_answer_gets_no_chance() -> None:
     made()
     found, curve = ask("What is the capital of Egypt?", "What is the capital of Egypt?")
-    assert found.words is None and "No words that answer" in told(found, curve, None).told[0]
+    assert found.words is None and "No words that answer" in told(found, curve, None).sentences[0]
 
 
 def test_a_probe_from_a_file_has_no_calibration_and_says_so() -> None:
@@ -143,7 +143,7 @@ def test_a_probe_from_a_file_has_no_calibration_and_says_so() -> None:
     folder.mkdir(parents=True)
     library.write(folder, probe("theirs").model_copy(update={"imported": "theirs.csv"}), {})
     found, curve = ask("What is the capital of Egypt?", "It is Cairo.", "theirs")
-    assert curve is None and not found.distances and "came from a file" in told(found, curve, 2.0).told[0]
+    assert curve is None and not found.distances and "came from a file" in told(found, curve, 2.0).sentences[0]
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_items_that_cannot_be_read_cost_the_chance_and_nothing_else(
         items = items[:0] if damage == "empty" else items.assign(**changed[damage])
         items.to_parquet(folder / "items.parquet")
     found, curve = ask("What is the capital of Egypt?", "It is Cairo.")
-    assert curve is None and found.note and "is not known" in told(found, curve, 2.0).told[0]
+    assert curve is None and found.note and "is not known" in told(found, curve, 2.0).sentences[0]
 
 
 def test_questions_that_are_nothing_but_a_name_are_compared_by_it() -> None:
@@ -208,7 +208,7 @@ def test_questions_that_are_nothing_but_a_name_are_compared_by_it() -> None:
 def test_too_few_held_out_answers_give_no_chance() -> None:
     made(wrong=15, right=90)
     found, curve = ask("What is the capital of Egypt?", "The capital of Egypt is Cairo.")
-    assert curve is None and "Fewer than 10" in told(found, curve, 2.0).told[0]
+    assert curve is None and "Fewer than 10" in told(found, curve, 2.0).sentences[0]
 
 
 def test_items_made_anew_are_read_anew() -> None:

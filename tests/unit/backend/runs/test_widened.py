@@ -20,12 +20,12 @@ from backend.runs.folder import RunFolder
 from backend.statistics import intervals
 from backend.types import Event, NoteEvent
 from backend.types.identify import Question, Verdict
-from backend.types.plan import Source
+from backend.types.plan import QuestionSource
 from backend.watch import Silent
 from cache.journal import Journal
 from tests.unit.backend.identify.made import PLAN, Told, questions
 
-FILE = Source(file="q.csv", per_relation=None)
+FILE = QuestionSource(file="q.csv", per_relation=None)
 MANY = tuple(Question(id=f"q:{n}", text=f"Who wrote {n}?", answers=("a",), relation=f"r{n % 2}") for n in range(200))
 
 
@@ -47,7 +47,7 @@ class Noting(Told):
             self.notes.append(event.text)
 
 
-def limited(limit: int | None) -> Source:
+def limited(limit: int | None) -> QuestionSource:
     return FILE.model_copy(update={"limit": limit})
 
 
@@ -96,7 +96,7 @@ def test_a_known_answer_that_was_corrected_is_the_one_that_counts() -> None:
     ],
     ids=["fewer", "others", "a smaller limit", "another relation alone", "another file"],
 )
-def test_a_run_never_becomes_smaller_or_another(given: tuple[Question, ...], source: Source) -> None:
+def test_a_run_never_becomes_smaller_or_another(given: tuple[Question, ...], source: QuestionSource) -> None:
     assert widened(MANY[:60], FILE, given, source, 0) is None
 
 

@@ -26,7 +26,7 @@ from backend.types import (
     Threshold,
 )
 from backend.types.identify import Consistency, Question, Sampling
-from backend.types.plan import Checks, Plan, Source, Training
+from backend.types.plan import Checks, Plan, QuestionSource, Training
 from backend.types.requests import MIN_TEMPERATURE, EachOnce
 from backend.types.stored import as_run
 from backend.verbs.table import VERBS
@@ -262,7 +262,7 @@ def test_a_comparison_without_twins_may_leave_their_kinds_out() -> None:
         (CompareRequest, "control_kinds", ["free", "layer", "free"], ["free", "layer"]),
         (CompareRequest, "control_arms", [0, 0], [0]),
         (CompareRequest, "decoding", {"stop": ["x", "y", "x"]}, {"stop": ["x", "y"]}),
-        (Source, "relations", ["b", "a", "b"], ["b", "a"]),
+        (QuestionSource, "relations", ["b", "a", "b"], ["b", "a"]),
         (Training, "cs", [2.0, 1.0, 2.0], [1.0, 2.0]),
         (Checks, "alphas", [3.0, 0.0, 3.0], [3.0, 0.0]),
     ],
@@ -276,7 +276,7 @@ COUNTED = {"alphas", "own", "questions"}
 """Lists of a request in which one thing may not stand twice, or may: a row each, and what a file asks."""
 
 
-@pytest.mark.parametrize("kind", [*(row.request for row in VERBS.values()), Decoding, Source, Training, Checks])
+@pytest.mark.parametrize("kind", [*(row.request for row in VERBS.values()), Decoding, QuestionSource, Training, Checks])
 def test_it_is_decided_of_every_list_what_twice_means(kind: type[Frozen]) -> None:
     for name, field in kind.model_fields.items():
         if get_origin(field.annotation) is tuple and name not in COUNTED - ({"alphas"} if kind is Checks else set()):

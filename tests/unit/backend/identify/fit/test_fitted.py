@@ -273,7 +273,7 @@ def test_the_command_fits_on_all_items_where_it_is_told_to(data: Path, capfd: py
     ("spoil", "words", "said"),
     [
         (lambda folder: (folder / "act_q3.npy").write_bytes(b""), [], "act_q3.npy cannot be read"),
-        (lambda folder: (folder / "qids.json").write_text("[" * 100_000), [], "qids.json is no JSON that is read"),
+        (lambda folder: (folder / "qids.json").write_text("[" * 100_000), [], "qids.json cannot be read as JSON"),
         (lambda folder: None, ["--seed", "-1"], "The seed (seed = -1) is not accepted"),
         (lambda folder: None, ["--seed", str(2**31)], "The seed (seed = 2147483648) is not accepted"),
         (lambda folder: None, ["--features", "n" * 300], "holds no features"),

@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from backend.errors import BadInput, BadNeurons
 from backend.identify.formats import probes, questions, thunlp, thunlp_features
 from backend.neurons import NeuronId
-from backend.types.plan import Source
+from backend.types.plan import QuestionSource
 from backend.types.probe import Probe, ProbeNeuron
 from tests.fakes import INFO
 from tests.places import SHARED, needs_shared
@@ -29,7 +29,7 @@ ROW = {"question": "Who wrote Emma?", "answers": ["Jane Austen", "Austen"], "rel
 OFFICIAL = {key: value for key, value in ROW.items() if key != "answers"} | {
     "responses": ["Jane"], "judges": ["true"], "ground_truth": ROW["answers"],
 }  # fmt: skip
-HUNDRED = Source(per_relation=None, limit=100)
+HUNDRED = QuestionSource(per_relation=None, limit=100)
 OURS = b'{"schema": "hneurons/probe/1", "name": "a", '
 LISTED = json.dumps(ROW["answers"])
 
@@ -108,7 +108,7 @@ def test_every_row_that_is_no_question_is_counted_by_its_reason() -> None:
         "1 with a question of more than 2,000 characters, or with longer answers than are read (row 6), "
         "2 that are no text (row 7; row 8)."
     )
-    assert questions.read(csv("question,answer\nWho?,B\n\nWhat?,B\n"), "q.csv", Source(limit=1)).left_out == ""
+    assert questions.read(csv("question,answer\nWho?,B\n\nWhat?,B\n"), "q.csv", QuestionSource(limit=1)).left_out == ""
 
 
 def test_a_row_with_more_cells_than_columns_is_refused_with_its_line() -> None:
@@ -150,8 +150,8 @@ def test_spellings_are_whole_words_however_they_are_listed(answers: object, expe
         (b"\xff\xfeq\0", "q.csv", "not UTF-8"),
         (b"question,answer\nWho?,\0\n", "q.csv", "no text"),
         (b'{"question": "Who?"', "q.jsonl", "line 1 is broken JSON"),
-        (b"[" * 100_000, "q.json", "lie too deep in each other"),
-        (b'{"question": "Who?", "answer": ' + b"[" * 900 + b"]" * 900 + b"}", "q.jsonl", "lie too deep in each other"),
+        (b"[" * 100_000, "q.json", "nested too deeply"),
+        (b'{"question": "Who?", "answer": ' + b"[" * 900 + b"]" * 900 + b"}", "q.jsonl", "nested too deeply"),
         (b"PAR1 and nothing", "q.parquet", "cannot be read"),
         (b"", "q.pkl", "is of no kind that is read"),
         (b"PK\x03\x04 and more", "q.csv", "Excel workbook"),
@@ -170,9 +170,9 @@ def test_a_file_that_cannot_be_read_says_why(payload: bytes, name: str, words: s
 def test_of_a_large_file_the_kinds_that_a_plan_asks_are_read() -> None:
     rows = "".join(f"Who is number {n}?,A{n},{'ab'[n % 2]}\n" for n in range(120_000))
     payload = csv("question,answer,relation\n" + rows)
-    some = questions.read(payload, "q.csv", Source(relations=("a",), per_relation=70)).questions
+    some = questions.read(payload, "q.csv", QuestionSource(relations=("a",), per_relation=70)).questions
     assert len(some) == 70 and {question.relation for question in some} == {"a"}
-    assert len(questions.read(payload, "q.csv", Source(per_relation=70)).questions) == 140
+    assert len(questions.read(payload, "q.csv", QuestionSource(per_relation=70)).questions) == 140
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_a_list_as_python_writes_it_is_a_list() -> None:
 
 def test_questions_of_no_kind_are_not_thinned_as_if_they_were_of_one() -> None:
     payload = csv("question,answer\n" + "".join(f"Who is number {n}?,A{n}\n" for n in range(600)))
-    assert len(questions.read(payload, "q.csv", Source()).questions) == 600
+    assert len(questions.read(payload, "q.csv", QuestionSource()).questions) == 600
 
 
 @pytest.mark.parametrize("field", ["id", "relation", "entity", "question"])
@@ -354,7 +354,7 @@ def test_of_several_files_none_is_left_out_in_silence() -> None:
 
 def test_of_an_archive_only_what_a_classifier_has_is_opened() -> None:
     assert probes.read(as_npz(names=np.array(["a", "b"], object)), "x", INFO).neurons
-    with pytest.raises(BadInput, match="p.npz cannot be read: it is no file of NumPy's; write it again"):
+    with pytest.raises(BadInput, match="p.npz cannot be read: it is not a NumPy file; write it again"):
         probes.read({"p.npz": b"coef,intercept"}, "x", INFO)
 
 
@@ -418,8 +418,8 @@ def test_for_hprobes_weights_are_per_sd_where_each_is_known() -> None:
         (as_hprobes(col_std=np.full(len(CHOSEN), np.nan)), "col_std of p.safetensors holds what is no number"),
         (as_hprobes(clf_intercept=np.array([])), "has no proper intercept"),
         (as_hprobes(clf_intercept=np.array([np.inf])), "intercept of p.safetensors holds what is no number"),
-        ({"p.json": b"[" * 10_000, "p.safetensors": b"x"}, "lie too deep in each other"),
-        ({"p.json": b"[" * 10_000}, "lie too deep in each other"),
+        ({"p.json": b"[" * 10_000, "p.safetensors": b"x"}, "nested too deeply"),
+        ({"p.json": b"[" * 10_000}, "nested too deeply"),
         ({"p.csv": TABLE + b"intercept,,0.1\nintercept,,0.2\n"}, "has no proper intercept"),
         ({"p.csv": TABLE + b"intercept,,nan\n"}, "p.csv is a damaged probe: intercept: "),
         ({"p.csv": TABLE + b"intercept,,-inf\n"}, "p.csv is a damaged probe: intercept: "),
@@ -588,7 +588,7 @@ def test_the_official_span_is_the_first_run(
         ('{"t": [["a"]], "f": []}', "ids.json holds no ids"),
         ('{"t": ["a"]}', "ids.json holds no ids"),
         ('{"t": ["a"]', "ids.json is broken JSON"),
-        ("[" * 100_000, "lie too deep in each other"),
+        ("[" * 100_000, "nested too deeply"),
     ],
 )
 def test_ids_that_would_leak_or_are_none_are_refused(ids: str, words: str, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_two_features_of_a_neuron_are_kept_apart_and_the_answers_alone_is_scored
     probe = probes.read({"c.json": clinical()}, "c", None)
     assert {str(one.neuron): one.weight for one in probe.neurons} == {"L11:N8633": 0.2, "L23:N7855": 0.1}
     assert [(str(one.neuron), one.weight, one.kind) for one in probe.aside] == [("L23:N7855", 0.25, "prompt")]
-    assert "1 further weights of the file are on other features (prompt)" in probe.aside_told
+    assert "1 further weights of the file are on other features (prompt)" in probe.aside_note
     assert probe.said == Said(name=LLAMA, widths=(14336,) * 32) and probe.model is None
     along = Scorer(ProbeRef(name="c", digest="0" * 64), probe, Path()).running()
     along.read(np.ones((1, 2)))

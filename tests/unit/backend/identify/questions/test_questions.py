@@ -12,7 +12,7 @@ from backend.identify.questions.questions import asked_by, checked, key, shipped
 from backend.identify.questions.templates import TEMPLATES
 from backend.text.verdict import normalise
 from backend.types.identify import Question
-from backend.types.plan import Source
+from backend.types.plan import QuestionSource
 
 
 def question(text: str, *answers: str, id: str = "q") -> Question:
@@ -95,5 +95,5 @@ def test_the_digest_hangs_on_every_text_and_answer() -> None:
 
 def test_a_plan_of_a_file_never_asks_the_shipped_questions_in_its_place() -> None:
     with pytest.raises(BadInput, match=r"The questions of mine\.csv are not here: .*; give the file with --questions"):
-        asked_by(Source(file="mine.csv"))
-    assert len(asked_by(Source(limit=7))) == 7
+        asked_by(QuestionSource(file="mine.csv"))
+    assert len(asked_by(QuestionSource(limit=7))) == 7
