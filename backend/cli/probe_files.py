@@ -60,8 +60,8 @@ def import_probe(
         probe_files.read(held, name, None)
     with quiet_stdout():
         teller = Teller(stderr_console())
-        info, said = opening.meant(model, lambda stage, _: teller.say(stage))
-    probe = shelf.take(held, name, info, force, said=said)
+        info, said = opening.model_of_probe(model, lambda stage, _: teller.say(stage))
+    probe = shelf.add_probe(held, name, info, force, absent=said)
     show(probe, json)
 
 

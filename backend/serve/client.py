@@ -1,8 +1,8 @@
 """What a page or the command line may ask of an engine, wherever it runs.
 
-Owns the protocols of `Client` and its facets, `connect`, and the one loop that waits for a job. A client answers at
-once: work is submitted as a job and looked at with `view`; results are looked up by key. `local` runs the engine in
-this process, `remote` speaks to the HTTP service: each has a module a facet. Importing this module imports no torch.
+Owns the protocols of `Client` and its facets, `connect`, and the one loop that waits for a job. Every call returns at
+once: work is submitted as a job and followed with `view`; results are looked up by key. `local` runs the engine in this
+process, `remote` calls the HTTP service: each has one module per facet. Importing this module imports no torch.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from backend.types.probe import Probe, ProbeSummary
 
 
 class Jobs(Protocol):
-    """What was asked and is not answered yet, or was just now."""
+    """Requests that are queued, running or recently ended."""
 
     def submit(self, verb: Verb, request: Request, session: str) -> str:
         """Queue a request of browser session `session`; the job's id. A stored result makes a finished job.
 
-        Requests wait while the model loads. Fair: sessions take turns. Raises Unknown for no verb, BadSettings for the
-        request of another one.
+        Requests wait while the model loads. Sessions take turns, so none can block the others. Raises Unknown if there
+        is no such verb, BadSettings if the request is of another verb.
         """
         ...
 
@@ -41,10 +41,10 @@ class Jobs(Protocol):
 
 
 class Models(Protocol):
-    """What is loaded, and what can be."""
+    """The loaded model, and the models that can be loaded."""
 
     def status(self) -> ModelStatus:
-        """The loaded model, or how far its loading is."""
+        """The loaded model, or the progress of loading it."""
         ...
 
     def list(self) -> tuple[ModelChoice, ...]:
@@ -63,27 +63,27 @@ class Models(Protocol):
     ) -> None:
         """Begin to change to a model (a table row, hub name, directory or GGUF file); watch `status`.
 
-        The loaded model answers until the new one is known to open, and comes back where it does not open after all.
-        Raises UnknownModel, ModelTooLarge and the like where that is known at once; Busy where sessions other than
-        `session` or a long run are at work, unless `confirm` says that they are to wait; sessions that are known to be
-        `gone`, their browser closed, are not.
+        The loaded model answers until the new one is known to open, and is loaded again if opening fails after all.
+        Raises UnknownModel, ModelTooLarge and similar errors if that is known at once; Busy if sessions other than
+        `session`, or a long run, use the model, unless `confirm` says to make them wait. Sessions in `gone`, whose
+        browser is closed, do not count.
         """
         ...
 
     def cancel(self) -> None:
-        """Call off the change of model that is under way; the model before it answers. Raises Unknown."""
+        """Cancel the change of model in progress; the earlier model answers again. Raises Unknown if there is none."""
         ...
 
 
 class Results(Protocol):
-    """What was answered."""
+    """Stored results."""
 
     def get(self, key: str) -> Result | None:
-        """The stored result under `key`, or None. Raises BadSettings for what is no key."""
+        """The stored result under `key`, or None. Raises BadSettings if `key` is malformed."""
         ...
 
     def list(self, limit: int = 50) -> tuple[StoredResult, ...]:
-        """What is in the store, newest first."""
+        """The stored results, newest first."""
         ...
 
     def example(self, verb: Verb) -> Result:
@@ -95,10 +95,10 @@ class Results(Protocol):
 
 
 class Probes(Protocol):
-    """The probes that are here."""
+    """The probes on this machine."""
 
     def list(self) -> tuple[ProbeSummary, ...]:
-        """The probes that are here: a person's own, and those that ship."""
+        """The probes on this machine: the person's own and those that ship."""
         ...
 
     def read(self, name: str) -> Probe:
@@ -106,37 +106,39 @@ class Probes(Protocol):
         ...
 
     def add(self, files: Mapping[str, bytes], name: str, force: bool = False, model: str | None = None) -> Probe:
-        """Keep a probe from the files of others under `name`: for the loaded model, or for `model`, of which only
-        name and shape are looked at.
+        """Import a probe from files of other programs and keep it under `name`. It is for the loaded model, or for
+        `model`, of which only name and shape are read.
 
         Raises BadInput, UnknownModel, ModelUnreadable, UnsupportedModel."""
         ...
 
 
 class Runs(Protocol):
-    """Runs of the verb identify in their folders, and the questions that one may begin with."""
+    """Runs of the verb identify, each in its folder, and question files to start one from."""
 
     def list(self) -> tuple[RunView, ...]:
-        """Runs of the verb identify in their folders, the last written first; those at work with their job."""
+        """Runs of the verb identify, the last written first; those queued or running have a job."""
         ...
 
     def answers(self, name: str, limit: int = 200, offset: int = 0) -> tuple[AnswerView, ...]:
-        """What the questions of a run were answered and how each answer was judged: of `limit` questions, the first
-        `offset` left out. Raises Unknown."""
+        """The answers to the questions of a run and how each was judged: `limit` questions, after the first `offset`.
+        Raises Unknown."""
         ...
 
     def overrule(self, name: str, question: str, response: str, verdict: Verdict) -> None:
-        """Keep a person's verdict on an answer of a run; it counts when the run is made again."""
+        """Keep a person's verdict on an answer of a run; it takes effect when the run is repeated."""
         ...
 
     def mark_words(self, name: str, question: str, response: str, words: str) -> None:
-        """Keep which words of an answer are the answer, by a person; none leaves it to the rules. Raises BadInput."""
+        """Keep which words of a response a person marked as the answer; empty `words` remove the mark, and the rules
+        decide again. Raises BadInput."""
         ...
 
     def stop(self, name: str) -> bool:
-        """Stop a run: one that works ends within one token, one that waits for its model does not go on by itself.
-        Whether it did either; else it stays as it is. Raises Unknown, StoreError where another program has it and does
-        not heed."""
+        """Stop a run. A running one ends within one token; one that waits for its model will not resume by itself.
+
+        Returns whether it was running or waiting; any other run is left as it is. Raises Unknown, or StoreError if
+        another program has the run and does not stop it."""
         ...
 
     def delete(self, name: str) -> None:
@@ -144,57 +146,57 @@ class Runs(Protocol):
         ...
 
     def read_questions(self, payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
-        """The questions of a person's file, at most `limit` of them, drawn by `seed`, and what is left out.
+        """The questions of a person's file, at most `limit` of them, drawn by `seed`, and which rows are left out.
 
         Raises BadInput."""
         ...
 
 
 class Links(Protocol):
-    """Views that are too long for an address."""
+    """Page views that are too long to fit in an address."""
 
     def keep(self, params: Mapping[str, str]) -> str:
-        """Keep the parameters of a link that is too long for an address; the key to ask for them with.
+        """Keep the parameters of a link that is too long for an address; returns the key to look them up with.
 
-        Raises BadInput where they are too long to keep, StoreError where nothing can be kept."""
+        Raises BadInput if they are too long to keep, StoreError if nothing can be written."""
         ...
 
     def kept(self, key: str) -> Mapping[str, str] | None:
-        """The parameters kept under `key`, or None. Raises BadSettings for what is no key."""
+        """The parameters kept under `key`, or None. Raises BadSettings if `key` is malformed."""
         ...
 
 
 class Client(Protocol):
-    """One engine, seen from a door. Every method raises backend.errors.HNeuronsError only."""
+    """One engine, as a page or command uses it. Every method raises backend.errors.HNeuronsError only."""
 
     @property
     def jobs(self) -> Jobs:
-        """What was asked and is not answered yet, or was just now."""
+        """Requests that are queued, running or recently ended."""
         ...
 
     @property
     def models(self) -> Models:
-        """What is loaded, and what can be."""
+        """The loaded model, and the models that can be loaded."""
         ...
 
     @property
     def results(self) -> Results:
-        """What was answered."""
+        """Stored results."""
         ...
 
     @property
     def probes(self) -> Probes:
-        """The probes that are here."""
+        """The probes on this machine."""
         ...
 
     @property
     def runs(self) -> Runs:
-        """Runs of the verb identify in their folders, and the questions that one may begin with."""
+        """Runs of the verb identify, each in its folder, and question files to start one from."""
         ...
 
     @property
     def links(self) -> Links:
-        """Views that are too long for an address."""
+        """Page views that are too long to fit in an address."""
         ...
 
     def close(self) -> None:
@@ -203,7 +205,7 @@ class Client(Protocol):
 
 
 class Watched(Protocol):
-    """Where jobs can be looked at: the jobs of a client, or its worker."""
+    """What `views` needs: the jobs of a client, or its worker."""
 
     def view(self, job: str, after: int = 0, wait: float = 0.0) -> JobView:
         """See `Jobs.view`."""
@@ -216,8 +218,8 @@ def has_ended(view: JobView) -> bool:
 
 
 def views(jobs: Watched, job: str, wait: float, after: int = 0) -> Iterator[JobView]:
-    """The job as it is now, then again whenever there is something new or `wait` seconds have passed; the last view is
-    that of its end. Together they hold each event from number `after` on, once."""
+    """The job as it is now, then again whenever there is something new or `wait` seconds have passed. The last view is
+    of the ended job. Together the views hold each event from number `after` on exactly once."""
     view = jobs.view(job, after)
     yield view
     while not has_ended(view):
@@ -226,7 +228,7 @@ def views(jobs: Watched, job: str, wait: float, after: int = 0) -> Iterator[JobV
 
 
 def fetched(results: Results, view: JobView) -> Result:
-    """The result of a job that has ended. Raises the job's own error; StoreError where its result is gone already."""
+    """The result of an ended job. Raises the job's own error, or StoreError if the result is no longer stored."""
     if view.error is not None or view.key is None:
         raise HNeuronsError.from_json(view.error) if view.error else Stopped()
     result = results.get(view.key)
@@ -237,7 +239,7 @@ def fetched(results: Results, view: JobView) -> Result:
 
 @lru_cache(maxsize=4)
 def connect(address: str | None = None) -> Client:
-    """The client for this process: HTTP where `address` or HNEURONS_BACKEND names a service, else local."""
+    """The client for this process: HTTP if `address` or HNEURONS_BACKEND names a service, else local."""
     url = address or os.environ.get("HNEURONS_BACKEND", "").strip()
     if url:
         from backend.serve.remote.client import HttpClient

@@ -1,7 +1,7 @@
-"""What went wrong, as the one tree of errors: every door tells a failure with these words.
+"""Every exception as an error of `backend.errors`, so that all doors report a failure in the same words.
 
-Owns which exception stands for which error of `backend.errors`, for an exhausted memory and a bug as well. The words
-for a refused request are `backend.types.refusal`'s. It formats for no door and logs nothing.
+Owns which exception becomes which error, including out of memory and bugs. The words for a refused request are
+`backend.types.refusal`'s. It formats for no door and logs nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from cache.errors import ExpectedError
 
 
 def explain(error: BaseException) -> HNeuronsError:
-    """The error of the tree that `error` is or stands for."""
+    """The error of `backend.errors` for any exception."""
     if isinstance(error, ExpectedError):
         return in_tree(error)
     if isinstance(error, ValidationError):

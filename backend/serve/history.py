@@ -1,6 +1,6 @@
-"""Which jobs and results the worker still knows.
+"""Which jobs and results the worker remembers.
 
-Owns the bounds on both, in number and in time. Refuses queueing and running; the worker holds its lock
+Owns the bounds on both, in number and in time. Does no queueing or running; the worker holds its lock
 around every call.
 """
 
@@ -16,7 +16,7 @@ from backend.verbs import table
 MAX_RECENT = 16
 """Results kept in memory, whether or not they could be stored."""
 WHOLE_EVENTS = 20
-"""So many finished jobs keep all their events; older ones keep what is needed to read them."""
+"""The last this many finished jobs keep all their events; older ones keep only what is needed to show them."""
 
 
 class Records:
@@ -33,7 +33,7 @@ class Records:
         self._recent: OrderedDict[str, Result] = OrderedDict()
 
     def add(self, job: Job) -> None:
-        """Know a new job."""
+        """Remember a new job."""
         self._jobs[job.id] = job
 
     def job(self, job_id: str) -> Job:
@@ -44,20 +44,23 @@ class Records:
         return job
 
     def sessions(self, since: float) -> set[str]:
-        """Whose questions were looked at since then; what a page looks up by itself is no question."""
+        """Sessions whose questions were viewed at or after `since`, on the worker's clock.
+
+        What a page looks up by itself does not count.
+        """
         asked = [job for job in self._jobs.values() if table.row(job.verb).is_question]
         return {job.session for job in asked if job.looked >= since}
 
     def end(self, job: Job, outcome: Outcome, now: float) -> None:
-        """The job has ended so; the oldest finished ones are forgotten."""
+        """End the job with this outcome, and forget the oldest finished jobs."""
         job.end(outcome, now)
         self._finished.append(job)
         if len(self._finished) > WHOLE_EVENTS:
             self._finished[-WHOLE_EVENTS - 1].events.trim()
-        while self._finished and self._over(self._finished[0], now):
+        while self._finished and self._is_forgotten(self._finished[0], now):
             del self._jobs[self._finished.popleft().id]
 
-    def _over(self, oldest: Job, now: float) -> bool:
+    def _is_forgotten(self, oldest: Job, now: float) -> bool:
         assert oldest.finished is not None, "only ended jobs are in this list"
         return len(self._finished) > self._keep or now - oldest.finished > self._keep_seconds
 

@@ -1,8 +1,8 @@
-"""What runs and what waits: the jobs of a worker that have not ended, each in one place.
+"""The jobs of a worker that have not ended, each in one place: running, queued or paused.
 
-Owns `Line`: the queue, the jobs that run together, the one that has the model to itself, the long run behind it, and
-the long runs that wait for their model. It decides nothing about a change of model, and has no lock: the worker holds
-its own around every call.
+Owns `Line`: the queue, the jobs that run together, the job that has the model to itself, the long run that lets it go
+first, and the long runs that wait for their model. It decides nothing about a change of model, and has no lock: the
+worker holds its own around every call.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Line:
 
     @property
     def began(self) -> list[Job]:
-        """Those that were begun and go on."""
+        """The jobs that have begun and not ended."""
         alone = [job for job in dict.fromkeys((self.running, self.long)) if job is not None]
         return [*alone, *self.together.jobs]
 
@@ -39,7 +39,7 @@ class Line:
         return {job.run_name: job.id for job in jobs if job.run_name is not None}
 
     def pop(self, engine: Sharing, allowed: Callable[[Job], bool] = lambda job: True) -> Job | None:
-        """The next job that may begin beside those that run."""
+        """Take the next job that may begin now, beside those that run; None if there is none."""
         if self.together.jobs and not engine.has_room:
             return None
         return self.queue.pop(lambda job: allowed(job) and self.together.takes(job))
@@ -50,36 +50,36 @@ class Line:
             return 0
         waiting = list(self.queue)
         if change is not None:
-            waiting.sort(key=lambda other: other.number >= change.before)
+            waiting.sort(key=lambda waiting_job: waiting_job.number >= change.before)
         return waiting.index(job) + bool(self.began)
 
     def take_out(self, job: Job) -> bool:
-        """Let a job go that was not begun, or that waits for its model; whether it did."""
+        """Remove a job that has not begun or waits for its model. Returns whether it was there."""
         if job in self.paused:
-            self.paused = [other for other in self.paused if other is not job]
+            self.paused = [paused_job for paused_job in self.paused if paused_job is not job]
             return True
         return self.queue.remove(job)
 
     def take_all(self) -> list[Job]:
-        """Let all go that were not begun, or that wait for their model."""
+        """Remove and return all jobs that have not begun or wait for their model."""
         waiting = [*self.queue, *self.paused]
         for job in waiting:
             self.take_out(job)
         return waiting
 
     def pause(self, job: Job, info: ModelInfo) -> None:
-        """A long run waits until the model that it was begun on is loaded again."""
+        """Make a long run wait until the model that it began on is loaded again."""
         job.pause(info)
         self.paused.append(job)
 
     def pause_queued(self, info: ModelInfo) -> None:
-        """The long runs that were not begun wait for their model as well."""
+        """Make the queued long runs wait for their model too."""
         for job in [job for job in self.queue if job.is_long]:
             self.queue.remove(job)
             self.pause(job, info)
 
     def resume(self, info: ModelInfo) -> None:
-        """Long runs that waited for this model are queued again."""
+        """Queue the long runs again that waited for this model."""
         for job in [job for job in self.paused if job.resume(info)]:
             self.paused.remove(job)
             self.queue.push(job.session, job)

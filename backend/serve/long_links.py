@@ -1,8 +1,8 @@
-"""Links that are too long for an address: the view as JSON, kept under the hash of its text.
+"""Links that are too long for an address: the parameters of the view as JSON, stored under the hash of their text.
 
-Owns the folder `links` of the data folder with its bounds: so many bytes a link, so many in all, the least recently
-opened dropped first. A key is the hash of what it names, so one link has one key, and a key leads to no other file.
-Refuses meaning: what the parameters say is the page's. Imports no torch.
+Owns the folder `links` of the data folder and its limits: bytes per link and bytes in all, the least recently opened
+links dropped first. A key is the hash of the link's content, so a link has exactly one key, and no key reaches another
+file. What the parameters mean is the page's business. Imports no torch.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from cache.errors import StoreProblem
 from cache.store import Store
 
 MAX_LINK_BYTES = 1_000_000
-"""Longest link that is kept: 10,000 neurons with an alpha each, and the longest texts beside them, take less."""
+"""Longest link that is kept. 10,000 neurons with an alpha each and the longest texts need less."""
 MAX_BYTES = 64 * 1024**2
 KIND = "link"
 
 
 def store_beside(results: Store) -> Store:
-    """The store of links that lies beside that of results."""
+    """The store of links, in the folder beside the store of results."""
     return Store(Path(results.root).parent / "links", MAX_BYTES)
 
 
-def written(params: Mapping[str, str]) -> bytes:
-    """The one spelling of these parameters. Raises BadInput where they are too long to keep."""
+def link_text(params: Mapping[str, str]) -> bytes:
+    """The parameters as canonical JSON, UTF-8. Raises BadInput if they are too long to keep."""
     try:
         text = json.dumps(dict(params), sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError as error:
@@ -43,8 +43,8 @@ def written(params: Mapping[str, str]) -> bytes:
 
 
 def keep(store: Store, params: Mapping[str, str]) -> str:
-    """Keep these parameters; their key. Raises BadInput, StoreError."""
-    text = written(params)
+    """Keep these parameters and return their key. Raises BadInput, StoreError."""
+    text = link_text(params)
     key = digests.of_bytes(text)
     try:
         if store.get(key) is None:
@@ -55,7 +55,7 @@ def keep(store: Store, params: Mapping[str, str]) -> str:
 
 
 def read(store: Store, key: str) -> dict[str, str] | None:
-    """The parameters under `key`; None where nothing is kept there. Raises BadInput, StoreError."""
+    """The parameters under `key`, or None if there are none. Raises BadInput, StoreError."""
     try:
         payload = store.get(key)
     except StoreProblem as error:
@@ -63,7 +63,7 @@ def read(store: Store, key: str) -> dict[str, str] | None:
     if payload is None:
         return None
     try:
-        found = json.loads(payload)
+        params = json.loads(payload)
     except (ValueError, RecursionError):
         return None
-    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else None
+    return {str(name): str(value) for name, value in params.items()} if isinstance(params, dict) else None

@@ -1,8 +1,8 @@
-"""What serving needs of an engine, and how one is opened.
+"""What serving needs of an engine, and how an engine is opened.
 
-Owns the `Answering` protocol, which `backend.engine.Engine` meets, and the one place where the heavy
-packages are imported: inside `open_engine`, so that a door stands at once. It finds no files itself
-(`backend.models`).
+Owns the `Answering` protocol, which `backend.engine.Engine` implements, and the one place where the heavy packages are
+imported: inside `open_engine`, so that a page or service can start at once. Finding model files is the task of
+`backend.models`.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ STORE_VARIABLE = "HNEURONS_STORE_MB"
 _IMPORTS = threading.Lock()
 """Transformers' lazy modules break where two threads import from them at once."""
 FIRST_PAGE = 1.5
-"""Seconds in which the page that began a server is drawn, before the model's packages are imported."""
+"""Seconds to wait before importing the model's packages, in which the first page of a new server is drawn."""
 
 Progress = Callable[[str, float], None]
-"""Told of a stage and its fraction 0..1."""
+"""Called with the name of a stage and its fraction 0..1."""
 
 
 class Answering(Sharing, Protocol):
-    """The verbs of one loaded model, from one thread; `key` and `lookup` may be called from any.
+    """The verbs of one loaded model, for one thread; `key` and `lookup` may be called from any thread.
 
-    `run` takes the model for one request; what was begun by `begin` runs together, a token at each `step`.
+    `run` uses the model for one request alone. Requests started with `begin` run together, one token at each `step`.
     """
 
     @property
@@ -61,17 +61,17 @@ class Answering(Sharing, Protocol):
         ...
 
     def run(self, verb: Verb, request: Request, watch: Watch = ...) -> Result:
-        """Compute and store. Raises Stopped once the watch says so."""
+        """Compute and store the result. Raises Stopped once the watch says so."""
         ...
 
     def cett(self, request: CettRequest, out: Path, watch: Watch = ...) -> CettFile:
-        """Write the full array of a text to `out`."""
+        """Write CETT of every layer, token and neuron of a text to `out`."""
         ...
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model to open: a row of the table, hub name, directory or GGUF file. None leaves the choice to us."""
+    """A model to open: a row of the registry, hub name, directory or GGUF file. None: the program chooses."""
 
     name: str | None = None
     device: str | None = None
@@ -82,14 +82,14 @@ Opener = Callable[[ModelSpec, Progress], Answering]
 
 
 def default_model() -> str:
-    """The model that HNEURONS_MODEL names, else the one that ships."""
+    """The model that HNEURONS_MODEL names, or the one that ships."""
     return os.environ.get(MODEL_VARIABLE, "").strip() or DEFAULT
 
 
 def result_store() -> Store:
-    """The store of results in the data folder, bounded by HNEURONS_STORE_MB where that is set.
+    """The store of results in the data folder, limited to HNEURONS_STORE_MB megabytes if that is set.
 
-    Raises BadSettings where it is not a positive whole number.
+    Raises BadSettings if that is not a positive whole number.
     """
     words = os.environ.get(STORE_VARIABLE, "").strip()
     if not words:
@@ -104,51 +104,51 @@ def result_store() -> Store:
 def open_engine(spec: ModelSpec, store: Store | None, progress: Progress, *, ahead: bool = False) -> Answering:
     """Load the model (by default the one that ships) and make its engine. Slow: imports torch.
 
-    With `ahead` it also has what is usual for each neuron, which the first question would otherwise wait for:
-    for a page, whose example is looked at meanwhile.
+    With `ahead` it also measures the reference mean of each neuron, which the first question would otherwise wait for.
+    This is for a page, whose example can be viewed meanwhile.
 
     Raises UnknownModel, ModelUnreadable, ModelTooLarge, UnsupportedModel.
     """
     if ahead and "torch" not in sys.modules:
-        # Importing torch holds the interpreter for seconds, and the first page with its example would wait for it.
+        # Importing torch blocks the interpreter for seconds, and the first page with its example would wait for it.
         time.sleep(FIRST_PAGE)
     with _IMPORTS:
         from backend.engine import Engine
         from backend.models.loading import load
 
         for row in VERBS.values():
-            # What trains a probe takes seconds to import, and most never train one.
+            # The code that trains a probe takes seconds to import, and most people never train one.
             if not row.is_long:
                 row.code()
 
     gc.unfreeze()
     engine = Engine(load(spec.name, spec.device, spec.dtype, progress), store)
     if ahead:
-        progress("measuring what is usual for each neuron", 1.0)
+        progress("measuring the reference mean of each neuron", 1.0)
         engine.usual()
-        # In a thread: nobody waits for it before an answer is whole, and it takes seconds.
-        threading.Thread(target=_warm, args=(engine.info,), daemon=True).start()
-    # Modules and a model are hundreds of thousands of lasting objects: a full collection, which pages trigger
-    # again and again, would walk them all each time and leave the engine's thread a twentieth of the processor.
+        # In a thread: it takes seconds, and it is needed only once the first answer is complete.
+        threading.Thread(target=_warm_scorer, args=(engine.info,), daemon=True).start()
+    # Modules and a model are hundreds of thousands of permanent objects. A full garbage collection, which pages trigger
+    # often, would visit them all each time and leave the engine's thread a twentieth of the processor.
     gc.collect()
     gc.freeze()
     return engine
 
 
-def _warm(info: ModelInfo) -> None:
-    """Read what the first score will need of the probe that pages take for this model, its own answers."""
+def _warm_scorer(info: ModelInfo) -> None:
+    """Read in advance what scoring needs of the probe that pages choose for this model."""
     with _IMPORTS:
         from backend.probes import library, standing
 
-    fitting = (one for one in library.listed() if one.fingerprint == info.fingerprint)
-    found = next((one for one in fitting if one.auroc is not None), None)
-    if found is not None:
+    fitting = (summary for summary in library.listed() if summary.fingerprint == info.fingerprint)
+    scored = next((summary for summary in fitting if summary.auroc is not None), None)
+    if scored is not None:
         with suppress(HNeuronsError):
-            standing.warm(*library.read_as(ProbeRef(name=found.name, digest=found.digest)))
+            standing.warm(*library.read_as(ProbeRef(name=scored.name, digest=scored.digest)))
 
 
-def meant(name: str | None, progress: Progress) -> tuple[ModelInfo | None, Said]:
-    """The model that a probe is said to be for; where it is not here or too large, its name and shape alone.
+def model_of_probe(name: str | None, progress: Progress) -> tuple[ModelInfo | None, Said]:
+    """The model that a probe is for: opened, or only its name and shape if it is not on this machine or too large.
 
     Raises UnknownModel, ModelUnreadable, UnsupportedModel.
     """
@@ -168,7 +168,7 @@ def meant(name: str | None, progress: Progress) -> tuple[ModelInfo | None, Said]
 
 
 def shape_of(name: str) -> Said:
-    """Name and shape of a model that is not opened for that. Raises UnknownModel, ModelUnreadable, UnsupportedModel."""
+    """Name and shape of a model, without opening it. Raises UnknownModel, ModelUnreadable, UnsupportedModel."""
     with _IMPORTS:
         from backend.models import loading
 
@@ -177,7 +177,7 @@ def shape_of(name: str) -> Said:
 
 
 def choices() -> tuple[ModelChoice, ...]:
-    """The registry's rows with what each needs and whether it fits this machine. Imports torch."""
+    """The registry's rows with the memory each needs and whether it fits this machine. Imports torch."""
     with _IMPORTS:
         from backend.models import loading
 
@@ -185,10 +185,10 @@ def choices() -> tuple[ModelChoice, ...]:
 
 
 def check(spec: ModelSpec, freed: int = 0, on: str = "") -> None:
-    """Refuse at once what is known not to open: a name of nothing, a directory without a whole and known model,
-    a row of the table that cannot fit. The loaded model stays.
+    """Refuse at once what is known not to open: an unknown name, a directory without a complete and supported model, a
+    row of the registry that cannot fit. The loaded model stays.
 
-    `freed` bytes of the device `on` will be free besides those that are now: the loaded model goes first. Imports
+    `freed` bytes of the device `on` are counted as free in addition: the loaded model will be dropped first. Imports
     torch.
 
     Raises UnknownModel, ModelUnreadable, UnsupportedModel, ModelTooLarge, BadSettings.
@@ -203,12 +203,12 @@ def check(spec: ModelSpec, freed: int = 0, on: str = "") -> None:
     dtype = devices.choose_dtype(device, spec.dtype)
     if source.row is not None:
         needs = memory.estimate(memory.row_shape(source.row), dtype)
-        memory.check_fits(source.name, needs, device, devices.free_bytes(device) + _on(device, freed, on))
+        memory.check_fits(source.name, needs, device, devices.free_bytes(device) + _freed_on(device, freed, on))
 
 
 def prepare(spec: ModelSpec, progress: Progress, freed: int = 0, on: str = "") -> None:
-    """Everything of opening a model but the reading of its weights: fetched or converted where it must be, its files
-    and its configuration looked at, its memory worked out with `freed` bytes more on the device `on`. May take long.
+    """Do everything of opening a model except reading its weights: fetch or convert it if needed, check its files and
+    configuration, and estimate its memory, with `freed` more bytes on the device `on`. May take long.
 
     Raises as `open_engine` does.
     """
@@ -216,16 +216,16 @@ def prepare(spec: ModelSpec, progress: Progress, freed: int = 0, on: str = "") -
         from backend.models import devices, loading
 
     device = devices.choose_device(spec.device)
-    loading.prepare(spec.name, spec.device, spec.dtype, progress, _on(device, freed, on))
+    loading.prepare(spec.name, spec.device, spec.dtype, progress, _freed_on(device, freed, on))
 
 
-def _on(device: str, freed: int, on: str) -> int:
-    """The freed bytes that are of use on `device`."""
+def _freed_on(device: str, freed: int, on: str) -> int:
+    """The part of the `freed` bytes that are on `device`."""
     return freed if not on or on.split(":")[0] == device else 0
 
 
-def reckon(engine: Answering) -> dict[str, int] | None:
-    """Bytes that the engine's model needs (weights, kv_cache, capture, total), and those free now."""
+def memory_use(engine: Answering) -> dict[str, int] | None:
+    """Bytes that the engine's model needs (weights, kv_cache, capture, total) and bytes free now; None for a fake."""
     from backend.engine import Engine
     from backend.models import devices, memory
 
@@ -238,7 +238,7 @@ def reckon(engine: Answering) -> dict[str, int] | None:
 
 
 def model_folder(name: str | None, progress: Progress) -> Path:
-    """The local folder that Transformers loads for a model, fetched or converted where it must be.
+    """The local folder that Transformers loads for a model, after fetching or converting it if needed.
 
     Raises UnknownModel, ModelUnreadable, UnsupportedModel.
     """
@@ -248,7 +248,7 @@ def model_folder(name: str | None, progress: Progress) -> Path:
 
 
 def free_memory() -> None:
-    """Give back what dropped tensors held, if torch has been imported at all."""
+    """Release the memory of dropped tensors, if torch has been imported at all."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():

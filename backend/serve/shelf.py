@@ -1,7 +1,6 @@
-"""Probes and runs as pages see them: which there are, how far a run is, and what its answers were judged.
+"""Probes and runs as pages show them: the list of runs, the progress of each, and how its answers were judged.
 
-Owns the reading of a run's folder for people. Refuses to compute: a run is a job of the verb identify. Imports no
-torch.
+Owns reading a run's folder for people. Computes nothing: a run is a job of the verb identify. Imports no torch.
 """
 
 from __future__ import annotations
@@ -39,32 +38,34 @@ log = logging.getLogger(__name__)
 
 
 def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
-    """Every run, the last written first. `jobs` are those at work: name -> job."""
+    """Every run, the last written first. `jobs`: name -> job of the runs that are queued or running."""
     own, shipped = ({path.name: path for path in begun_in(root)} for root in (library.runs_dir(), library.SHIPPED))
-    found = []
+    views = []
     for name, folder in {**shipped, **own}.items():
         if name.startswith("."):
-            # What is left of one whose deleting was broken off.
+            # Left over from a deletion that was interrupted.
             continue
         try:
             run_name(name)
             if name in own and name in shipped:
-                # A copy of what shipped with an earlier version is no run of its own.
+                # A copy of a shipped run of an earlier version is not the person's own run.
                 folders.opened(name)
-            found.append(_seen(folder, jobs.get(name), name in shipped))
+            views.append(_run_view(folder, jobs.get(name), name in shipped))
         except FileNotFoundError:
             # Deleted since it was listed.
             continue
         except (HNeuronsError, OSError, ValueError) as error:
-            # One damaged folder must not hide the others; resuming it by its name says what is wrong.
+            # One damaged folder must not hide the others; resuming the run by name reports the problem.
             log.warning("the run %s is left out of the list: %s", name, error)
-    known = {run.name for run in found} | set(jobs)
-    found += [_unbegun(path, one) for path, one in queued.left() if one.request.name not in known]
-    return tuple(sorted(found, key=lambda run: -run.changed))
+    known = {run.name for run in views} | set(jobs)
+    views += [
+        _queued_view(path, queued_run) for path, queued_run in queued.left() if queued_run.request.name not in known
+    ]
+    return tuple(sorted(views, key=lambda run: -run.changed))
 
 
-def _seen(folder: Path, job: str | None, ships: bool) -> RunView:
-    """The run in `folder`. Raises FileNotFoundError where there is none, StoreError, ValueError where it is damaged."""
+def _run_view(folder: Path, job: str | None, ships: bool) -> RunView:
+    """The run in `folder`. Raises FileNotFoundError if there is none, StoreError or ValueError if it is damaged."""
     begun = folders.begun_in(folder, known=True)
     if begun is None:
         raise FileNotFoundError(folder)
@@ -75,8 +76,8 @@ def _seen(folder: Path, job: str | None, ships: bool) -> RunView:
         model=begun.model,
         fingerprint=begun.fingerprint,
         questions=begun.asked,
-        sampled=min(begun.asked, _lines(packed(samples) if folder.parent == library.SHIPPED else samples)),
-        done=_done(folder, begun.plan),
+        sampled=min(begun.asked, _line_count(packed(samples) if folder.parent == library.SHIPPED else samples)),
+        done=_has_probe_of_plan(folder, begun.plan),
         changed=max(map(written, folder.iterdir())),
         job=job,
         plan=begun.plan,
@@ -89,25 +90,25 @@ def _seen(folder: Path, job: str | None, ships: bool) -> RunView:
     )
 
 
-def _unbegun(path: Path, one: queued.Queued) -> RunView:
-    """A run that was asked for and has written nothing yet."""
+def _queued_view(path: Path, queued_run: queued.Queued) -> RunView:
+    """A run that was submitted and has written nothing yet."""
     return RunView(
-        name=one.request.name,
-        model=one.model,
-        fingerprint=one.fingerprint,
-        questions=len(one.request.questions),
+        name=queued_run.request.name,
+        model=queued_run.model,
+        fingerprint=queued_run.fingerprint,
+        questions=len(queued_run.request.questions),
         sampled=0,
         done=False,
         changed=written(path),
-        plan=one.request.plan,
-        waits=one.tries < queued.TRIES,
+        plan=queued_run.request.plan,
+        waits=queued_run.tries < queued.TRIES,
     )
 
 
-def _done(folder: Path, plan: Plan) -> bool:
-    """Whether the run has the probe of its plan: after a change of plan the old one lies there until it is made again.
+def _has_probe_of_plan(folder: Path, plan: Plan) -> bool:
+    """Whether the run has the probe of its plan. After a change of plan the old probe stays until it is made again.
 
-    One that ships has it beside the code, where its answers were unpacked here.
+    A shipped run has its probe beside the code, even if its answers were unpacked here.
     """
     own, shipped = RunFolder(folder).probe, RunFolder(library.SHIPPED / folder.name).probe
     path = own if own.exists() else shipped
@@ -119,51 +120,54 @@ def _done(folder: Path, plan: Plan) -> bool:
 
 @lru_cache(maxsize=1024)
 def _plan_of(path: Path, state: tuple[int, int, int]) -> Plan | None:
-    """The plan that a probe was made from; read once for each state of the file. None where it cannot be read."""
+    """The plan that a probe was made from, None if it cannot be read. Cached for each `state` of the file."""
     try:
         return library.read_file(path).plan
     except HNeuronsError:
         return None
 
 
-def _lines(path: Path) -> int:
-    """Lines of a journal; counted once for each state of the file, since a page asks every second."""
+def _line_count(path: Path) -> int:
+    """Lines of a journal, 0 if there is none. Cached for each state of the file, since a page asks every second."""
     try:
-        return _counted(path, signature(path))
+        return _counted_lines(path, signature(path))
     except FileNotFoundError:
         return 0
 
 
 @lru_cache(maxsize=1024)
-def _counted(path: Path, state: tuple[int, int, int]) -> int:
+def _counted_lines(path: Path, state: tuple[int, int, int]) -> int:
     payload = content(path)
     return (gzip.decompress(payload) if path.suffix == PACKED else payload).count(b"\n")
 
 
 def answers(name: str, limit: int = 200, offset: int = 0) -> tuple[AnswerView, ...]:
-    """What the drawn questions of a run were answered, each text once with its count and verdict, the greedy first.
+    """The answers to the sampled questions of a run, each distinct text once with its count and verdict, the greedy one
+    first.
 
-    `limit` questions at most, the first `offset` left out. Raises Unknown, StoreError.
+    At most `limit` questions, after the first `offset`. Raises Unknown, StoreError.
     """
     begun, questions = folders.begun(name)
     folder = library.folder_of(name)
     decided = _decisions(folder, begun.plan)
-    # Only what is shown is made into answers: a run may hold a hundred times as many.
+    # Only the answers that are shown are parsed: a run may hold a hundred times as many.
     drawn = by_question(Journal(RunFolder(folder).samples), Samples)
     greedy = by_question(Journal(RunFolder(folder).greedy), Greedy)
-    found: list[AnswerView] = []
-    for question in [one for one in questions if one.id in drawn][offset : offset + limit]:
-        counts = Counter(one.text for one in drawn[question.id]().answers)
+    views: list[AnswerView] = []
+    for question in [asked for asked in questions if asked.id in drawn][offset : offset + limit]:
+        counts = Counter(answer.text for answer in drawn[question.id]().answers)
         first = greedy[question.id]().answer.text if question.id in greedy else None
         texts = dict.fromkeys(([first] if first is not None else []) + [text for text, _ in counts.most_common()])
-        found += [_view(question, text, counts[text], text == first, decided) for text in texts]
-    return tuple(found)
+        views += [_answer_view(question, text, counts[text], text == first, decided) for text in texts]
+    return tuple(views)
 
 
 @dataclass(frozen=True)
 class _Decisions:
-    """What a person and an LLM said of answers, by (question, response); the words that answer, and which of them
-    a person marked."""
+    """Verdicts of a person and of an LLM judge, by (question, response), and the answering words of each response.
+
+    decides: the LLM's verdict counts. words: (start, end) in the response; `marked`: those that a person marked.
+    """
 
     person: Mapping[llm.Pair, Verdict]
     judge: Mapping[llm.Pair, Verdict]
@@ -175,18 +179,20 @@ class _Decisions:
 
 def _decisions(folder: Path, plan: Plan) -> _Decisions:
     judge = plan.judge
-    said = llm.said(judge, folder) if judge is not None else {}
-    worded = llm.said_words(judge, folder) if judge is not None and judge.words else {}
+    judged = llm.said(judge, folder) if judge is not None else {}
+    judged_words = llm.said_words(judge, folder) if judge is not None and judge.words else {}
     decides = judge is not None and judge.decides
     marked = folders.marked(folder)
-    return _Decisions(folders.overrules(folder), said, decides, {**worded, **marked}, plan.words, frozenset(marked))
+    return _Decisions(
+        folders.overrules(folder), judged, decides, {**judged_words, **marked}, plan.words, frozenset(marked)
+    )
 
 
-def _view(question: Question, text: str, count: int, greedy: bool, decided: _Decisions) -> AnswerView:
+def _answer_view(question: Question, text: str, count: int, greedy: bool, decided: _Decisions) -> AnswerView:
     pair = (question.id, text)
     person, judge, rules = decided.person.get(pair), decided.judge.get(pair), verdict(text, question)
     counts = person or (judge if decided.decides else None) or rules
-    # No words are looked for in an uncertain answer; those that a person marked are shown as they were marked.
+    # Uncertain answers have no answering words, unless a person marked some.
     unread = counts == "uncertain" and pair not in decided.marked
     span = None if unread else span_of(counts, text, question, decided.words, decided.rule)
     return AnswerView(
@@ -207,18 +213,18 @@ def _view(question: Question, text: str, count: int, greedy: bool, decided: _Dec
 
 
 def overrule(name: str, question: str, response: str, decided: Verdict) -> None:
-    """Keep a person's verdict; the run takes it when it is made again. Raises Unknown, BadInput, StoreError."""
-    _refuse_other(name, question)
+    """Keep a person's verdict; the run uses it when it is repeated. Raises Unknown, BadInput, StoreError."""
+    _refuse_foreign_question(name, question)
     folders.overrule(library.folder_of(name), question, response, decided)
 
 
 def mark(name: str, question: str, response: str, words: str) -> None:
-    """Keep which words of an answer a person marked; none leaves it to the rules.
+    """Keep which words of an answer a person marked; empty `words` leave the choice to the rules.
 
     Raises Unknown, BadInput, StoreError.
     """
-    _refuse_other(name, question)
-    span = _standing(words.strip(), response) if words.strip() else (0, 0)
+    _refuse_foreign_question(name, question)
+    span = _place_of(words.strip(), response) if words.strip() else (0, 0)
     if span is None:
         raise BadInput(
             f"{words[:60]!r} does not stand in the answer", "words are marked, not written", "copy them out of it"
@@ -226,23 +232,23 @@ def mark(name: str, question: str, response: str, words: str) -> None:
     folders.mark(library.folder_of(name), question, response, *span)
 
 
-def _standing(words: str, response: str) -> tuple[int, int] | None:
-    """As whole words first; a person may mark a part of one too, in any case."""
+def _place_of(words: str, response: str) -> tuple[int, int] | None:
+    """(start, end) of `words` in `response`: as whole words if possible, else as part of a word, in any case."""
     part = re.search(re.escape(words), response, re.IGNORECASE)
     return llm.standing(words, response) or (part.span() if part else None)
 
 
-def _refuse_other(name: str, question: str) -> None:
+def _refuse_foreign_question(name: str, question: str) -> None:
     _, questions = folders.begun(name)
-    if question not in {one.id for one in questions}:
+    if question not in {asked.id for asked in questions}:
         raise BadInput(f"{question[:60]!r} is no question of {name}", "its questions are fixed", "name one of them")
 
 
 def stop(name: str) -> bool:
-    """Stop the run of that name, which is no job of this program: one that waits for its model does not go on by itself
-    any more, and one that another program works on is asked to end. Whether it was either.
+    """Stop a run that is not a job of this program: one that waits for its model will not resume by itself, and one
+    that another program is computing is asked to end. Returns whether it was either.
 
-    Raises Unknown, BadInput, StoreError where another program has it and does not heed.
+    Raises Unknown, BadInput, or StoreError if another program has the run and does not stop it.
     """
     folder = library.folder_of(name)
     try:
@@ -268,43 +274,44 @@ def stop(name: str) -> bool:
 
 
 def delete(name: str, jobs: Mapping[str, str]) -> None:
-    """Delete the run or probe of that name with all its answers. `jobs` are those at work: name -> job.
+    """Delete a run or probe with all its answers. `jobs`: name -> job of the runs that are queued or running.
 
-    Raises Unknown, BadSettings for what ships, StoreError where it is at work or cannot be deleted.
+    Raises Unknown, BadSettings for what ships, StoreError if it is running or cannot be deleted.
     """
     if name in jobs:
         raise StoreError(f"The run {name} is at work", "a job writes in its folder", "stop it first")
     folders.delete(name)
 
 
-def parse(payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
-    """The questions of a person's file, at most `limit` of them, drawn by `seed`, and what is left out.
+def read_questions(payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
+    """The questions of a person's file, at most `limit` of them, drawn by `seed`, and which rows are left out.
 
     Raises BadInput.
     """
     return question_files.read(payload, file, question_files.ALL.model_copy(update={"limit": limit}), seed)
 
 
-def take(
+def add_probe(
     files: Mapping[str, bytes],
     name: str,
     info: ModelInfo | None,
     force: bool,
     loading: str = "",
-    said: Said | None = None,
+    absent: Said | None = None,
 ) -> Probe:
-    """Keep a probe from the files of others under `name`.
+    """Import a probe from files of other programs and keep it under `name`.
 
     Args:
-        info: the model that it is for; None where none is loaded.
-        loading: the model that is being loaded, if one is: until then it is not known whose neurons a list names.
-        said: of a model that is not here, its name and shape: the probe is kept as that model's.
+        info: the model that it is for; None if none is loaded.
+        loading: the model that is being loaded, if any. Until it is loaded, a list of neurons cannot be assigned to a
+            model.
+        absent: name and shape of a model that is not opened: the probe is kept as that model's.
     Raises BadInput, BadSettings.
     """
     folder = library.folder_of(name)
-    probe = probe_files.read(dict(files), name, info, said or Said())
-    if said is not None and said.name:
-        probe = library.meant(probe, said, force)
+    probe = probe_files.read(dict(files), name, info, absent or Said())
+    if absent is not None and absent.name:
+        probe = library.meant(probe, absent, force)
     elif info is not None:
         probe = library.checked(probe, info, force)
     elif loading and probe.model is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from backend.serve.jobs import Job, Outcome, told
+from backend.serve.jobs import Job, Outcome, logged_outcome
 from backend.types import Request, Result, Verb
 from backend.watch import Watch
 
@@ -86,12 +86,12 @@ class Together:
         engine.leave()
         if len(left) > 1:
             return outcomes, left
-        return outcomes + [(job, told(failure, f"The {job.verb} job {job.id}")) for job in left], []
+        return outcomes + [(job, logged_outcome(failure, f"The {job.verb} job {job.id}")) for job in left], []
 
 
 def _outcome(begun: Begun, job: Job, remember: Callable[[str, Result], None]) -> Outcome:
     if begun.error is not None:
-        return told(begun.error, f"The {job.verb} job {job.id}")
+        return logged_outcome(begun.error, f"The {job.verb} job {job.id}")
     assert begun.result is not None, "what is done has a result or an error"
     key, result = begun.result
     remember(key, result)

@@ -1,11 +1,11 @@
 """The worker: one thread that owns the engine and does one thing at a time.
 
-Owns the queue, the running job and those that wait for their model. Refuses transport, meaning (what a verb does is
-the engine's) and how a model is changed. It imports no torch; the engine is opened in this thread.
+Owns the queue, the running jobs and those that wait for their model. It knows nothing of transport, of what a verb does
+(the engine's task) or of how a model is changed. It imports no torch; the engine is opened in this thread.
 
-A change of model waits for the jobs submitted before it and goes before those after it, so that no request meets
-another model than its sender saw. A long run lets others go first between its batches, goes on when nobody looks, and
-waits for its model where another is loaded: then it takes up again where it was.
+A change of model waits for the jobs submitted before it and precedes those after it, so that every request meets the
+model that its sender saw. A long run yields to other jobs between its batches, goes on without viewers, and waits for
+its model while another is loaded; then it resumes where it was.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable, Collection
 
 from backend.errors import BackendUnavailable, QueueFull, Stopped
-from backend.serve.changing import RECENT, Change, Check, Models, ask
+from backend.serve.changing import RECENT, Change, Check, ModelSlot, refuse_if_in_use
 from backend.serve.history import Records
-from backend.serve.jobs import Ended, Job, JobWatch, Outcome, nobody, told
+from backend.serve.jobs import Ended, Job, JobWatch, Outcome, ignore_end, logged_outcome
 from backend.serve.line import Line
 from backend.serve.opening import Answering, ModelSpec, Opener, free_memory
 from backend.serve.outcomes import compute, look_up
@@ -30,15 +30,16 @@ MAX_QUEUED = 200
 
 
 class Worker:
-    """Runs jobs and loads, one after the other, in its own thread. All methods may be called from any thread.
+    """Runs jobs and loads models, one after the other, in its own thread. All methods may be called from any thread.
 
     Args:
         opener: makes the engine of a model; called in the worker's thread.
-        check: raises where a model is known not to open; called in a thread of its own while the loaded one answers.
+        check: raises if a model is known not to open; called in its own thread while the loaded model answers.
         memory: the bytes that an engine's model needs and those free.
-        abandoned_after: seconds after which a running job that nobody views is stopped.
-        keep, keep_seconds: how many finished jobs are remembered, how long.
-        clock: seconds, never going back. ready: told of each opened model, in that thread; may submit, must not raise.
+        abandoned_after: seconds after which a running job without viewers is stopped.
+        keep, keep_seconds: how many finished jobs are remembered, and for how long.
+        clock: seconds, never going back.
+        ready: called with each opened model, in the worker's thread; may submit jobs, must not raise.
     """
 
     def __init__(
@@ -58,33 +59,33 @@ class Worker:
         self._changed = threading.Condition()
         self._line = Line()
         self._records = Records(keep, keep_seconds)
-        self._models = Models(opener, check, self._changed, self._make_way, self._tell_waiting)
+        self._models = ModelSlot(opener, check, self._changed, self._make_way, self._fail_waiting)
         self._count = 0
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="hneurons-worker", daemon=True)
         self._thread.start()
 
     def load(self, spec: ModelSpec, *, session: str = "", confirmed: bool = True, gone: Collection[str] = ()) -> None:
-        """Change to another model: checked first where one is loaded, then opened once the jobs submitted so far are
-        done. A later call takes an earlier one's place.
+        """Change to another model. It is checked first if one is loaded, then opened once the jobs submitted so far are
+        done. A later call replaces an earlier one.
 
-        Raises Busy where others are at work and it is not `confirmed`; `session` is who asks for it, where known;
-        `gone` are sessions that nobody looks at any more.
+        Raises Busy if others use the model and it is not `confirmed`. `session`: who asks, if known; `gone`: sessions
+        whose browser is closed.
         """
         with self._changed:
             if not confirmed:
                 recent = self._records.sessions(self._clock() - RECENT).difference(gone)
                 jobs = [job for job in (*self._line.began, *self._line.queue) if job.is_long or job.session not in gone]
-                ask(spec, session, self._models, jobs, recent)
+                refuse_if_in_use(spec, session, self._models, jobs, recent)
             self._models.change(spec, session)
 
     def cancel_load(self) -> None:
-        """Call off the change that is under way; the model before it stays, or is opened again. Raises Unknown."""
+        """Cancel the change in progress; the earlier model stays, or is opened again. Raises Unknown."""
         with self._changed:
             self._models.cancel()
 
     def status(self) -> ModelStatus:
-        """The loaded model, or how far its loading is, what is on its way, and how many jobs wait."""
+        """The loaded model or the progress of loading it, the change in progress, and how many jobs wait."""
         with self._changed:
             engine, status = self._models.engine, self._models.view()
             paused = tuple(job.run_name or job.verb for job in self._line.paused)
@@ -92,11 +93,12 @@ class Worker:
         memory = self._memory(engine) if engine is not None and status.state == "ready" else None
         return status.model_copy(update={"memory": memory})
 
-    def submit(self, verb: Verb, request: Request, session: str, ended: Ended = nobody) -> str:
-        """Queue a request; the job's id. One whose result is stored is finished at once. `ended` is told of its end.
+    def submit(self, verb: Verb, request: Request, session: str, ended: Ended = ignore_end) -> str:
+        """Queue a request and return the job's id. If its result is stored, the job is finished at once. `ended` is
+        called when it ends.
 
-        Raises Unknown for no verb, BadSettings for the request of another one, QueueFull, and BackendUnavailable once
-        the worker is closed.
+        Raises Unknown if there is no such verb, BadSettings if the request is of another verb, QueueFull, and
+        BackendUnavailable once the worker is closed.
         """
         table.row_taking(verb, request)
         with self._changed:
@@ -136,39 +138,39 @@ class Worker:
             return job.view(after, self._position(job))
 
     def stop(self, job_id: str) -> None:
-        """Take a queued job out; tell a running one to end. One that has ended stays as it is. Raises Unknown."""
+        """Remove a queued job, or ask a running one to end. An ended job stays as it is. Raises Unknown."""
         with self._changed:
             job = self._records.job(job_id)
             job.left = True
             job.stop.set()
             job.interrupted = False
             if self._line.take_out(job):
-                self._end(job, Outcome.of(Stopped()))
+                self._end(job, Outcome.from_error(Stopped()))
 
     def result(self, key: str) -> Result | None:
-        """A recent result, kept in memory whether or not it could be stored."""
+        """A recent result, kept in memory even if it could not be stored."""
         with self._changed:
             return self._records.result(key)
 
     def long_runs(self) -> dict[str, str]:
-        """Name of each run with a folder that is queued, running or waits for its model -> its job."""
+        """Name -> job of each run that is queued, running or waits for its model."""
         with self._changed:
             return self._line.long_runs
 
     def close(self, timeout: float = 30.0) -> None:
-        """Stop every job and let the engine go; waits up to `timeout` seconds for the running one."""
+        """Stop every job and drop the engine; waits up to `timeout` seconds for the running job."""
         with self._changed:
             self._closed = True
             self._models.close()
             for job in self._line.take_all():
-                self._end(job, Outcome.of(Stopped()))
+                self._end(job, Outcome.from_error(Stopped()))
             for busy in self._line.began:
                 busy.stop.set()
                 busy.interrupted = False
             self._changed.notify_all()
         self._thread.join(timeout)
 
-    # What follows runs in the worker's thread, or under its lock.
+    # The methods below run in the worker's thread, or under its lock.
 
     def _work(self) -> None:
         while not self._closed or self._line.together.jobs:
@@ -183,7 +185,7 @@ class Worker:
         self._models.let_go()
 
     def _next(self) -> Job | Change | None:
-        """Wait for the next thing to begin; None where those that run together should go on first, or when closed."""
+        """Wait for the next job or change. None if the jobs that run together should continue, or when closed."""
         with self._changed:
             while not self._closed:
                 if (task := self._choose()) is not None or self._line.together.jobs:
@@ -218,7 +220,8 @@ class Worker:
             self._ready(engine.info)
 
     def _make_way(self, info: ModelInfo | None) -> int:
-        """A change is settled: long runs on the loaded model wait until it is loaded again. Number of jobs so far."""
+        """A change is settled: long runs wait until the loaded model is loaded again. Returns the number of jobs so
+        far."""
         if info is not None:
             long = self._line.long
             if long is not None and not long.stop.is_set():
@@ -228,8 +231,8 @@ class Worker:
             self._changed.notify_all()
         return self._count
 
-    def _tell_waiting(self, change: Change, error: dict[str, str]) -> None:
-        """A settled change came to nothing: what waits for its model will not be answered by another."""
+    def _fail_waiting(self, change: Change, error: dict[str, str]) -> None:
+        """A settled change failed: fail the jobs that wait for its model."""
         for job in [job for job in self._line.queue if job.number >= change.before]:
             self._line.queue.remove(job)
             self._end(job, Outcome("failed", error=error))
@@ -239,34 +242,34 @@ class Worker:
         assert engine is not None, "a job is chosen only while a model is loaded"
         with self._changed:
             self._line.long = job if job.is_long else self._line.long
-        outcome = self._look_up(engine, job.verb, job.request) or self._joined(engine, job)
+        outcome = self._look_up(engine, job.verb, job.request) or self._try_together(engine, job)
         if outcome is not None or job not in self._line.together.jobs:
-            self._over(engine, job, outcome or self._compute(engine, job))
+            self._finish(engine, job, outcome or self._compute(engine, job))
 
-    def _joined(self, engine: Answering, job: Job) -> Outcome | None:
-        """Let a job run together with others, where its verb can; how it ended, where it did so at once."""
+    def _try_together(self, engine: Answering, job: Job) -> Outcome | None:
+        """Let a job run together with others, if its verb can. Returns its outcome if it ended at once."""
         try:
             self._line.together.begin(engine, job, self._watch(job))
         except Exception as error:
-            return told(error, f"The {job.verb} job {job.id}")
+            return logged_outcome(error, f"The {job.verb} job {job.id}")
         if job in self._line.together.jobs:
             with self._changed:
                 self._line.running = self._line.long
         return None
 
     def _advance(self) -> None:
-        """One more token of what runs together; what is done with it ends."""
+        """Compute one more token of the jobs that run together, and end those that are done."""
         engine = self._models.engine
         if engine is None or not self._line.together.jobs:
             return
         ended, left = self._line.together.advance(engine, self._remember)
         for job, outcome in ended:
-            self._over(engine, job, outcome)
+            self._finish(engine, job, outcome)
         for job in left:
             free_memory()
-            self._over(engine, job, self._compute(engine, job))
+            self._finish(engine, job, self._compute(engine, job))
 
-    def _over(self, engine: Answering, job: Job, outcome: Outcome) -> None:
+    def _finish(self, engine: Answering, job: Job, outcome: Outcome) -> None:
         with self._changed:
             self._line.long = None if self._line.long is job else self._line.long
             self._line.running = self._line.long
@@ -279,7 +282,7 @@ class Worker:
             free_memory()
 
     def _interlude(self, long: Job) -> None:
-        """Between two batches of a long run: whoever waits goes first, but for other long runs."""
+        """Between two batches of a long run: run the waiting jobs first, except other long runs."""
         while not long.stop.is_set():
             engine = self._models.engine
             assert engine is not None, "a long run has its model"
@@ -313,7 +316,7 @@ class Worker:
         return JobWatch(job, self._emitted, self._unwanted, self._interlude)
 
     def _accept(self, outcome: Outcome | None) -> None:
-        """Raises where no further job can be taken."""
+        """Raises BackendUnavailable or QueueFull if no further job can be accepted."""
         if self._closed:
             raise BackendUnavailable("The engine is closed", "the program is ending", "start it again")
         if outcome is None and len(self._line.queue) >= MAX_QUEUED:
@@ -332,13 +335,13 @@ class Worker:
             self._changed.notify_all()
 
     def _unwanted(self, job: Job) -> bool:
-        """Whether `job` should end: Stop was pressed, or its owner went away."""
+        """Whether `job` should end: Stop was pressed, or nobody views it any more."""
         if not job.stop.is_set() and not job.is_long:
             with self._changed:
-                # Nobody waits long behind a closed browser.
+                # While others wait, an abandoned job is stopped sooner.
                 patience = self._abandoned_after / (4 if len(self._line.queue) else 1)
-                gone = job.viewers == 0 and self._clock() - job.looked > patience
-            if gone:
-                log.info("The job %s is stopped: nobody looked at it for %.0f s.", job.id, self._abandoned_after)
+                is_abandoned = job.viewers == 0 and self._clock() - job.looked > patience
+            if is_abandoned:
+                log.info("The job %s is stopped: nobody viewed it for %.0f s.", job.id, self._abandoned_after)
                 job.stop.set()
         return job.stop.is_set()

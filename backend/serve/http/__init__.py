@@ -1,1 +1,1 @@
-"""The HTTP service and the client that speaks to it."""
+"""The HTTP service."""

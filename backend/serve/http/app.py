@@ -1,8 +1,8 @@
-"""The HTTP service: `Client`, one route a method, and one route a verb that waits for its result.
+"""The HTTP service: one route per method of `Client`, and one route per verb that waits for its result.
 
-Owns routes, status codes and the bound on a body. Refuses behaviour: every route hands on to the client it
-was made with. All errors have one shape, {"error": {"code", "what", "why", "instead"}}. It knows no user: it is
-meant for this machine or a network that one trusts, and pages of other origins get no leave to read it.
+Owns routes, status codes and the limit on a body. It adds no behaviour: every route calls the client that the service
+was made with. All errors have one shape, {"error": {"code", "what", "why", "instead"}}. There are no users and no
+login: it is meant for this machine or a trusted network, and web pages of other origins may not read it.
 """
 
 from __future__ import annotations
@@ -29,13 +29,15 @@ from backend.serve.http.runs import add_runs
 from backend.serve.http.verbs import add_verbs
 
 THREADS, WAITING = 100, 600
-"""Most calls that are answered, and that wait, at the same time: a long poll and a stream hold a thread while nothing
-is new, and must not hold up those that can be answered at once."""
+"""Most calls that are answered, and most that wait, at the same time. A long poll or a stream holds a thread while
+nothing is new, and must not block calls that can be answered at once."""
 
 
 def create_app(client: Client, hosts: Hosts | None = None) -> FastAPI:
-    """The service in front of `client`, which is closed when the service ends; asked under the names of `hosts`, by
-    default those of this machine alone and of HNEURONS_HOSTS."""
+    """The service in front of `client`, which is closed when the service ends.
+
+    It answers to the names in `hosts`, by default those of this machine and of HNEURONS_HOSTS.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -1,8 +1,8 @@
-"""What a request brings: how long its body may be, how slowly it may come, that it is one JSON value, and that the
-address has no parameter that its route does not read.
+"""Checks on a request before its route runs: the length and pace of its body, that the body is one JSON value, and that
+its address has no parameter that the route does not read.
 
-Owns the bounds on what is read of a request before any route sees it. A bound follows what the types of the route
-allow; a sum over all requests under way keeps many large ones from filling the memory. Knows no route's meaning.
+Owns the limits on what is read of a request. A limit follows what the types of the route allow; a limit on the sum over
+all requests in progress keeps many large ones from filling the memory. Knows no route's meaning.
 """
 
 from __future__ import annotations
@@ -27,37 +27,37 @@ from backend.serve.http.wire import IDLE_SECONDS, in_time
 from backend.types.identify import MAX_QUESTIONS, MAX_TEXT
 
 MAX_BODY = 2 * 1024**2
-"""Bytes of a body where nothing else is said: any question, comparison or set of neurons."""
+"""Default limit of a body, in bytes: enough for any question, comparison or set of neurons."""
 MAX_LARGE = MAX_QUESTIONS * (MAX_TEXT + 600)
-"""Bytes where questions or files come: as many questions as a run may have, each of the greatest length."""
+"""Limit for routes that take questions or files: the most questions a run may have, each of the greatest length."""
 LARGE = re.compile(r"/v1/(jobs|questions|probes/[^/]+)")
 MAX_TOGETHER = 4 * MAX_LARGE
-"""Bytes of all bodies that are held at the same time."""
+"""Limit of all bodies held at the same time, in bytes."""
 _IN_THREAD = 256 * 1024
-"""From this length on a body is parsed beside the loop that serves everybody."""
+"""Bodies longer than this are parsed in a thread, so that the event loop can serve others meanwhile."""
 _JSON = re.compile(r"application/(?:json|[\w.+-]+\+json)\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
 
 
 class Body(BaseModel):
-    """Base of what a route takes: a field that is not known is no field to pass over."""
+    """Base of the bodies of routes: an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Bodies:
-    """Middleware that holds the bounds. What breaks one is refused where the route reads, in the service's own words.
+    """Middleware that enforces the limits. A request that exceeds one is refused with an error body of the service.
 
     Args:
         idle: seconds that a body may pause.
-        together: bytes of all bodies at the same time.
+        together: limit of all bodies at the same time, in bytes.
     """
 
     def __init__(self, app: ASGIApp, idle: float = IDLE_SECONDS, together: int = MAX_TOGETHER) -> None:
         self._app, self._idle, self._together = app, idle, together
-        self._held = 0
+        self._bytes_held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, counting what is read of it and looking at the clock."""
+        """Pass the request on, counting the bytes of its body and watching the time."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -72,28 +72,31 @@ class Bodies:
                 raise _too_long(limit)
             message = await in_time(receive, self._idle, read, begun)
             length = len(message.get("body", b""))
-            read, self._held = read + length, self._held + length
+            read, self._bytes_held = read + length, self._bytes_held + length
             over = not message.get("more_body", False)
             if read > limit:
                 raise _too_long(limit)
-            if self._held > self._together:
+            if self._bytes_held > self._together:
                 raise HTTPException(503, "too many long requests come in at the same time")
             return message
 
         try:
             await self._app(scope, bounded, send)
         finally:
-            self._held -= read
+            self._bytes_held -= read
 
 
 class JsonOnly:
-    """Middleware: a request that brings a body says that it is JSON, which no form of a web page can say."""
+    """Middleware that passes on a body only if its header says that it is JSON.
+
+    A form on a foreign web page cannot send that header.
+    """
 
     def __init__(self, app: ASGIApp, refuse: Callable[..., Response]) -> None:
         self._app, self._refuse = app, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what is JSON or has no body."""
+        """Pass on requests with JSON or without a body."""
         if scope["type"] == "http" and scope["method"] in ("POST", "PUT", "PATCH"):
             headers = Headers(scope=scope)
             kind = headers.get("content-type", "")
@@ -108,10 +111,10 @@ class JsonOnly:
 
 
 class StrictRoute(APIRoute):
-    """A route whose body is read by `parsed`, and that passes over nothing that stands behind the ? of its address."""
+    """A route that reads its body with `parsed` and refuses unknown parameters in its address."""
 
     def get_route_handler(self) -> Callable[[Request], Any]:
-        """The handler, given requests that read their JSON strictly and have no parameters but the route's own."""
+        """The handler, given requests that parse JSON strictly and have only known parameters."""
         handler = super().get_route_handler()
         known = {parameter.alias for parameter in self.dependant.query_params}
 
@@ -129,7 +132,7 @@ class _StrictRequest(Request):
 
 
 def _refuse_unread(given: QueryParams, known: Set[str]) -> None:
-    """Raises BadSettings for a parameter that the route does not know, or of which it would read one value of two."""
+    """Raises BadSettings for a parameter that the route does not know, or that is given twice."""
     for name, times in Counter(name for name, _ in given.multi_items()).items():
         if name not in known:
             raise BadSettings(
@@ -149,10 +152,12 @@ def limit_of(path: str) -> int:
 
 
 def parsed(body: bytes) -> Any:
-    """The JSON value that these bytes are. Raises JSONDecodeError where they are none, HTTPException (400) where
-    readers could disagree on it."""
+    """The JSON value of these bytes.
+
+    Raises JSONDecodeError if they are not JSON, HTTPException (400) if parsers could read them differently.
+    """
     try:
-        return json.loads(body, object_pairs_hook=_once)
+        return json.loads(body, object_pairs_hook=_unique_names)
     except UnicodeDecodeError as error:
         raise HTTPException(400, "it is no UTF-8") from error
     except RecursionError as error:
@@ -163,13 +168,13 @@ def parsed(body: bytes) -> Any:
         raise HTTPException(400, "a number in it has too many digits") from error
 
 
-def _once(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+def _unique_names(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise HTTPException(400, f"{twice[:40]!r} stands in it twice, and which one counts is not clear")
-    return found
+    return fields
 
 
 def _too_long(limit: int) -> HTTPException:

@@ -1,6 +1,6 @@
 """The service's description of itself as one plain page: no script, nothing from another host.
 
-Owns how the OpenAPI description at /openapi.json is written for people. It adds nothing to that.
+Owns how the OpenAPI description at /openapi.json is shown to people. It adds no information.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def page(described: dict[str, Any]) -> str:
         for path, methods in described["paths"].items()
         for method, route in methods.items()
     )
-    errors = "".join(_row(code, told["description"]) for code, told in _errors(described))
+    errors = "".join(_row(code, response["description"]) for code, response in _errors(described))
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}: routes</title>'
         f"<style>{_STYLE}</style></head><body><h1>{title}: routes</h1>"
@@ -50,8 +50,11 @@ def page(described: dict[str, Any]) -> str:
 
 def _route(method: str, path: str, route: dict[str, Any], described: dict[str, Any]) -> str:
     rows = "".join(
-        _row(one["name"], f"{_kind(one['schema'])}, in the {one['in']}. {one.get('description', '')}")
-        for one in route.get("parameters", [])
+        _row(
+            parameter["name"],
+            f"{_kind(parameter['schema'])}, in the {parameter['in']}. {parameter.get('description', '')}",
+        )
+        for parameter in route.get("parameters", [])
     )
     body = route.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     if body is not None:
@@ -76,14 +79,14 @@ def _kind(schema: dict[str, Any]) -> str:
 
 
 def _fields(schema: dict[str, Any], described: dict[str, Any]) -> str:
-    """The names of the fields of a body; those that must be given first."""
+    """The names of the fields of a body, the required ones first."""
     named = described["components"]["schemas"].get(_kind(schema), {})
     needed = [f"{name} (needed)" for name in named.get("required", [])]
-    others = [name for name in named.get("properties", {}) if name not in named.get("required", [])]
-    return f": {', '.join(needed + others)}" if needed or others else ""
+    optional = [name for name in named.get("properties", {}) if name not in named.get("required", [])]
+    return f": {', '.join(needed + optional)}" if needed or optional else ""
 
 
 def _errors(described: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     first = next(iter(described["paths"].values()))
     responses = next(iter(first.values()))["responses"]
-    return [(code, told) for code, told in sorted(responses.items()) if not code.startswith("2")]
+    return [(code, response) for code, response in sorted(responses.items()) if not code.startswith("2")]

@@ -1,4 +1,4 @@
-"""How the HTTP service says no: one shape for every error.
+"""How the HTTP service reports errors: one shape for all.
 
 Owns the error body and the handlers that write it. Knows no route.
 """
@@ -31,7 +31,7 @@ class ErrorParts(BaseModel):
 
 
 class ErrorBody(BaseModel):
-    """Body of every answer that is no success."""
+    """Body of every response that is not a success."""
 
     error: ErrorParts
 
@@ -65,12 +65,12 @@ _WORDS = {
 
 
 def error_response(error: HNeuronsError, status: int | None = None) -> JSONResponse:
-    """`error` in the one shape, under its own status unless told otherwise."""
+    """`error` as a response, with its own status unless `status` is given."""
     return JSONResponse({"error": error.to_json()}, status or error.http_status)
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Every way to fail ends in `error_response`."""
+    """Turn every kind of failure into an `error_response`."""
 
     @app.exception_handler(HNeuronsError)
     def expected(request: Request, error: HNeuronsError) -> JSONResponse:
@@ -83,8 +83,8 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     def no_route(request: Request, error: HTTPException) -> JSONResponse:
         what, instead = _WORDS.get(error.status_code, _WORDS[404])
-        told = HNeuronsError(what, f"{request.method} {request.url.path[:200]}: {error.detail}", instead)
-        answer = error_response(told, error.status_code)
+        explained = HNeuronsError(what, f"{request.method} {request.url.path[:200]}: {error.detail}", instead)
+        answer = error_response(explained, error.status_code)
         answer.headers.update(error.headers or {})
         return answer
 
@@ -95,9 +95,10 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 def not_json(kind: str, packed: str = "") -> JSONResponse:
-    """The refusal of a body of another `kind` than JSON, or of one that is packed."""
+    """The refusal of a body that is not JSON (`kind` is its declared type), or that is compressed (`packed` is the
+    encoding)."""
     if packed:
-        told = BadInput("The body is packed", f"it says that it is {packed[:40]!r}", "send it as it is")
-        return error_response(told, 415)
+        error = BadInput("The body is packed", f"it says that it is {packed[:40]!r}", "send it as it is")
+        return error_response(error, 415)
     why = f"it says that it is {kind[:60]!r}" if kind else "it does not say what it is"
     return error_response(BadInput("The body is not said to be JSON", why, "send Content-Type: application/json"), 415)

@@ -1,4 +1,4 @@
-"""Routes for jobs: submitted, looked at, streamed and stopped. Each hands on to the client."""
+"""Routes for jobs: submit, view, stream and stop. Each calls the client."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Session = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class Submission(Body):
-    """A request for the queue. `request` is that of the verb; runs of one `session` are done in order."""
+    """A request for the queue. `request` is that of the verb; requests of one `session` run in order."""
 
     verb: VerbName
     request: dict[str, Any]
@@ -31,7 +31,7 @@ class Submission(Body):
 
 
 class JobStarted(BaseModel):
-    """The id to ask for with GET /v1/jobs/{id}."""
+    """The id of the job, for GET /v1/jobs/{id}."""
 
     id: str
 
@@ -58,12 +58,12 @@ def add_jobs(app: FastAPI, jobs: Jobs) -> None:
 
     @app.get("/v1/jobs/{id}/events", response_class=StreamingResponse)
     async def events(id: JobId, request: Request, after: Annotated[int, Query(ge=0)] = 0) -> StreamingResponse:
-        """The job as server-sent events: stage, prompt, token, and `end` with the job's last view. Who comes back
-        with the Last-Event-ID that it saw hears what came after that."""
+        """The job as server-sent events: stage, prompt, token, and `end` with the job's last view. A client that
+        reconnects with the Last-Event-ID it saw gets the events after that."""
         last = request.headers.get("last-event-id", "")
         known = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else after
-        seen = looked(request, jobs, id, 5.0, known)
-        # A job that is not known is refused before a stream begins.
+        seen = job_views(request, jobs, id, 5.0, known)
+        # An unknown job is refused before the stream begins.
         first = await anext(seen)
         return StreamingResponse(
             _stream(first, seen), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
@@ -76,9 +76,11 @@ def add_jobs(app: FastAPI, jobs: Jobs) -> None:
         return jobs.view(id)
 
 
-async def looked(request: Request, jobs: Jobs, job: str, wait: float, after: int = 0) -> AsyncIterator[JobView]:
-    """The views that `backend.serve.client.views` gives. The first is answered at once and stands behind nobody who
-    waits; the later ones wait, and do so beside those who can be answered at once."""
+async def job_views(request: Request, jobs: Jobs, job: str, wait: float, after: int = 0) -> AsyncIterator[JobView]:
+    """The views of `backend.serve.client.views`.
+
+    The first is answered at once, without waiting behind long polls; the later ones wait in a thread pool of their own.
+    """
     seen = views(jobs, job, wait, after)
     view = await anyio.to_thread.run_sync(next, seen)
     yield view
@@ -88,7 +90,7 @@ async def looked(request: Request, jobs: Jobs, job: str, wait: float, after: int
 
 
 async def _stream(view: JobView, seen: AsyncIterator[JobView]) -> AsyncIterator[str]:
-    """Server-sent events from `view` on. Each one's id is the number to go on from after a break."""
+    """Server-sent events from `view` on. The id of each is the event number to continue from after a break."""
     later: JobView | None = view
     while later is not None:
         view = later

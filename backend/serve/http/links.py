@@ -1,4 +1,4 @@
-"""Routes for links that are too long for an address. Each hands on to the client."""
+"""Routes for links that are too long for an address. Each calls the client."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Link(Body):
 
 
 class LinkKept(BaseModel):
-    """The key to ask for with GET /v1/links/{key}."""
+    """The key of the link, for GET /v1/links/{key}."""
 
     key: str
 
@@ -38,7 +38,7 @@ def add_links(app: FastAPI, links: Links) -> None:
         key: Annotated[str, Path(description="the key of a kept link", json_schema_extra={"pattern": KEY})],
     ) -> Link:
         """The parameters of a kept link."""
-        found = links.kept(key)
-        if found is None:
+        params = links.kept(key)
+        if params is None:
             raise Unknown("This link is not here", f"nothing is kept under {key[:12]}", "open a link made here")
-        return Link(params=dict(found))
+        return Link(params=dict(params))

@@ -1,4 +1,4 @@
-"""Routes for the models: what is loaded, what there is, and the change to another. Each hands on to the client."""
+"""Routes for the models: the loaded one, the registry, and changing to another. Each calls the client."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from backend.types import ModelChoice, ModelStatus
 
 
 class Load(Body):
-    """A model to change to: a row of the table, hub name, directory or GGUF file.
+    """A model to change to: a row of the registry, hub name, directory or GGUF file.
 
-    session: who asks, so that their own questions need no leave. confirm: also where others are at work. gone: sessions
-    whose browser is closed, which are at work no longer.
+    session: who asks; their own questions need no confirmation.
+    confirm: change even if others use the model.
+    gone: sessions whose browser is closed, which do not count.
     """
 
     name: str = Field(min_length=1, max_length=500)
@@ -37,7 +38,7 @@ def add_models(app: FastAPI, facet: client.Models) -> None:
 
     @app.get("/v1/status")
     def status() -> ModelStatus:
-        """The loaded model, or how far its loading is."""
+        """The loaded model, or the progress of loading it."""
         return facet.status()
 
     @app.get("/v1/models")
@@ -47,13 +48,13 @@ def add_models(app: FastAPI, facet: client.Models) -> None:
 
     @app.post("/v1/models/load", status_code=202)
     def load(body: Load) -> ModelStatus:
-        """Begin to change to a model; watch /v1/status. The loaded one answers until this one is known to open, and
-        comes back where it does not open after all. Status 409 where others are at work: send `confirm` then."""
+        """Begin to change to a model; watch /v1/status. The loaded model answers until the new one is known to open,
+        and is loaded again if opening fails. Status 409 if others use the model: send `confirm` then."""
         facet.load(body.name, body.device, body.dtype, session=body.session, confirm=body.confirm, gone=body.gone)
         return facet.status()
 
     @app.delete("/v1/models/load")
     def cancel() -> ModelStatus:
-        """Call off the change of model that is under way; the model before it answers."""
+        """Cancel the change of model in progress; the earlier model answers again."""
         facet.cancel()
         return facet.status()

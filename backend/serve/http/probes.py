@@ -1,4 +1,4 @@
-"""Routes for probes. Each hands on to the client."""
+"""Routes for probes. Each calls the client."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Name = Annotated[str, Path(max_length=64, description="the name of a probe or ru
 
 
 class _Base64(Base64Encoder):
-    """pydantic's own drops what is no base64, and reads a file that is another one."""
+    """pydantic's own encoder drops characters that are not base64, and so may decode another file."""
 
     @classmethod
     def decode(cls, data: bytes) -> bytes:
-        """The bytes that a text stands for, in one line or in several. Raises ValueError."""
+        """The bytes that base64 text in one or several lines stands for. Raises ValueError."""
         try:
             return base64.b64decode(b"".join(data.split()), validate=True)
         except ValueError as error:
@@ -34,14 +34,14 @@ Files = Annotated[dict[str, Annotated[bytes, EncodedBytes(encoder=_Base64)]], Fi
 
 
 class Probes(BaseModel):
-    """The probes that are here."""
+    """The probes on this machine."""
 
     probes: tuple[ProbeSummary, ...]
 
 
 class ProbeFiles(Body):
-    """A probe in the files of others. With `force` one of another model is taken, and marked. `model` names the one
-    that it is for, where that is not the one loaded: its shape is looked at, it is not loaded."""
+    """A probe in files of other programs. With `force` a probe of another model is accepted, and marked. `model`
+    names the model that it is for, if that is not the loaded one: only its shape is read, it is not loaded."""
 
     files: Files
     force: StrictBool = False
@@ -53,7 +53,7 @@ def add_probes(app: FastAPI, facet: client.Probes) -> None:
 
     @app.get("/v1/probes")
     def probes() -> Probes:
-        """The probes that are here."""
+        """The probes on this machine."""
         return Probes(probes=facet.list())
 
     @app.get("/v1/probes/{name}")
@@ -63,5 +63,5 @@ def add_probes(app: FastAPI, facet: client.Probes) -> None:
 
     @app.post("/v1/probes/{name}", status_code=201)
     def import_probe(name: Name, body: ProbeFiles) -> Probe:
-        """Keep a probe from the files of others, for the loaded model."""
+        """Import a probe from files of other programs, for the loaded model or the named one."""
         return facet.add(body.files, name, body.force, body.model)

@@ -1,4 +1,4 @@
-"""Routes for results and the examples that ship, and how a result is written. Each hands on to the client."""
+"""Routes for stored results and the shipped examples, and how a result is written. Each calls the client."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Arrays = Annotated[
 
 
 class Results(BaseModel):
-    """What is in the store, newest first."""
+    """The stored results, newest first."""
 
     results: tuple[StoredResult, ...]
 
@@ -31,7 +31,7 @@ def add_results(app: FastAPI, facet: client.Results) -> None:
 
     @app.get("/v1/results")
     def results(limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> Results:
-        """What is in the store, newest first."""
+        """The stored results, newest first."""
         return Results(results=facet.list(limit))
 
     @app.get("/v1/results/{key}")
@@ -40,14 +40,14 @@ def add_results(app: FastAPI, facet: client.Results) -> None:
         arrays: Arrays = "lists",
     ) -> Response:
         """{"verb": ..., "result": ...} of one stored result."""
-        found = facet.get(key)
-        if found is None:
+        stored = facet.get(key)
+        if stored is None:
             raise Unknown("This result is not here", f"nothing is stored under {key[:12]}", "run the request again")
-        return _with_verb(found, arrays)
+        return _with_verb(stored, arrays)
 
     @app.get("/v1/examples/{verb}")
     def example(verb: VerbName, arrays: Arrays = "lists") -> Response:
-        """{"verb": ..., "result": ...} of the finished example that ships."""
+        """{"verb": ..., "result": ...} of the shipped example."""
         return _with_verb(facet.example(verb), arrays)
 
 
@@ -57,5 +57,5 @@ def _with_verb(result: Result, arrays: str) -> Response:
 
 
 def written(result: Result, arrays: str) -> str:
-    """A result as JSON, its arrays as `Arrays` says."""
+    """A result as JSON; `arrays` as in `Arrays`."""
     return result.model_dump_json(context=COMPACT if arrays == "base64" else None)

@@ -1,4 +1,4 @@
-"""Routes for the runs that make probes, and for the questions that one may begin with. Each hands on to the client."""
+"""Routes for the runs that make probes, and for question files. Each calls the client."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ class Runs(BaseModel):
 
 
 class Answers(BaseModel):
-    """What the questions of a run were answered."""
+    """The answers to the questions of a run."""
 
     answers: tuple[AnswerView, ...]
 
 
 class Stopped(BaseModel):
-    """The run that is at work no longer, and waits no longer. `was_going`: whether it did one of them."""
+    """The run that was stopped. `was_going`: whether it was running or waiting for its model."""
 
     stopped: str
     was_going: bool
 
 
 class Deleted(BaseModel):
-    """The run or probe that is no more."""
+    """The run or probe that was deleted."""
 
     deleted: str
 
@@ -48,7 +48,7 @@ class Overrule(Body):
 
 
 class Mark(Body):
-    """The words of an answer that are the answer, by a person; none leaves it to the rules."""
+    """The words of a response that a person marked as the answer; empty `words` leave the choice to the rules."""
 
     question: str = Field(max_length=2_000)
     response: str = Field(max_length=20_000)
@@ -56,7 +56,7 @@ class Mark(Body):
 
 
 class QuestionFile(Body):
-    """A file of questions: CSV, TSV, JSON, JSON lines or Parquet. With `limit` at most so many, drawn by `seed`."""
+    """A file of questions: CSV, TSV, JSON, JSON lines or Parquet. `limit`: at most so many, drawn by `seed`."""
 
     files: Annotated[Files, Field(max_length=1)]
     limit: StrictInt | None = Field(default=None, ge=1)
@@ -68,7 +68,7 @@ def add_runs(app: FastAPI, facet: client.Runs) -> None:
 
     @app.get("/v1/runs")
     def runs() -> Runs:
-        """Runs in their folders; those at work have a job, to be watched at /v1/jobs."""
+        """Runs in their folders; those queued or running have a job, to be watched at /v1/jobs."""
         return Runs(runs=facet.list())
 
     @app.get("/v1/runs/{name}/answers")
@@ -77,13 +77,13 @@ def add_runs(app: FastAPI, facet: client.Runs) -> None:
         limit: Annotated[int, Query(ge=1, le=5_000, description="questions looked at together")] = 200,
         offset: Annotated[int, Query(ge=0, description="questions left out before them")] = 0,
     ) -> Answers:
-        """What the questions of a run were answered, and how each answer was judged, a part at a time."""
+        """The answers to the questions of a run, and how each was judged, a part at a time."""
         return Answers(answers=facet.answers(name, limit, offset))
 
     @app.post("/v1/runs/{name}/stop")
     def stop(name: Name) -> Stopped:
-        """Stop a run: at work, it ends within one token; waiting for its model, it does not go on by itself. What is
-        done stays, and the run can be taken up again."""
+        """Stop a run. A running one ends within one token; one that waits for its model will not resume by itself.
+        Its answers stay, and it can be resumed later."""
         return Stopped(stopped=name, was_going=facet.stop(name))
 
     @app.delete("/v1/runs/{name}")
@@ -94,13 +94,13 @@ def add_runs(app: FastAPI, facet: client.Runs) -> None:
 
     @app.post("/v1/runs/{name}/overrules", status_code=201)
     def overrule(name: Name, body: Overrule) -> Overrule:
-        """Keep a person's verdict; it counts when the run is made again."""
+        """Keep a person's verdict; it takes effect when the run is repeated."""
         facet.overrule(name, body.question, body.response, body.verdict)
         return body
 
     @app.post("/v1/runs/{name}/marks", status_code=201)
     def mark(name: Name, body: Mark) -> Mark:
-        """Keep which words answer; it counts when the run is made again."""
+        """Keep which words are the answer; they take effect when the run is repeated."""
         facet.mark_words(name, body.question, body.response, body.words)
         return body
 

@@ -1,4 +1,4 @@
-"""Routes that wait for their result: one for each verb that is done in a while."""
+"""Routes that wait for their result: one for each verb that is not long."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from backend.serve.client import Client, fetched, has_ended
-from backend.serve.http.jobs import looked
+from backend.serve.http.jobs import job_views
 from backend.serve.http.results import Arrays, written
 from backend.types import verbs
 from backend.verbs.table import VERBS, VerbRow
@@ -35,16 +35,16 @@ def add_verbs(app: FastAPI, client: Client) -> None:
 
 
 def _answering(client: Client, row: VerbRow[Any, Any]) -> Callable[..., Awaitable[Response]]:
-    """Submit, wait, and give the result back; a caller who hangs up stops the run.
+    """A route that submits, waits, and returns the result; if the caller disconnects, the run is stopped.
 
-    Without a `session` each connection has its own turn: behind one address there may be a whole class.
+    Without a `session` each connection takes its own turn: behind one address there may be a whole class.
     """
 
     async def answer(body: verbs.Request, request: Request, arrays: Arrays = "lists", session: Turn = None) -> Response:
         asker = request.client
         turn = session or (f"http {asker.host} {asker.port}" if asker is not None else "http")
         job = await run_in_threadpool(client.jobs.submit, row.name, body, turn)
-        async for view in looked(request, client.jobs, job, 1.0):
+        async for view in job_views(request, client.jobs, job, 1.0):
             last = view
             if not has_ended(view) and await request.is_disconnected():
                 await run_in_threadpool(client.jobs.stop, job)

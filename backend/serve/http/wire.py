@@ -1,7 +1,7 @@
 """The connections of the service and of the page: how long one may keep us waiting, and how many there may be.
 
-Owns the settings of the server under the service, and what the page's own server, which Streamlit configures, is held
-to. What a body may be is `backend.serve.http.bodies`'s, what is answered is `backend.serve.http.app`'s.
+Owns the settings of the server under the service, and the same limits for the page's own server, which Streamlit
+configures. What a body may contain is `backend.serve.http.bodies`' task, responses are `backend.serve.http.app`'s.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 HEAD_SECONDS = 20.0
 """From the connection, or the first byte of a further request, to the end of the head."""
 REST_SECONDS = 10.0
-"""For the rest of a body that was answered before it had come."""
+"""Time for the remainder of a body after the response was sent."""
 MAX_CONNECTIONS = 1_000
 IDLE_SECONDS = 20.0
-"""So long may a body pause."""
+"""Longest pause of a body."""
 SLOWEST = 16 * 1024
-"""Bytes a second that a body must keep up after a first `IDLE_SECONDS`."""
+"""Minimum bytes per second of a body, after the first `IDLE_SECONDS`."""
 
 
 class PatientProtocol(H11Protocol):
-    """HTTP/1.1 that gives up on a connection which keeps it waiting. Uvicorn alone waits for ever."""
+    """HTTP/1.1 that closes a connection which keeps it waiting too long. Uvicorn alone waits for ever."""
 
     head_seconds, rest_seconds = HEAD_SECONDS, REST_SECONDS
     _deadline: asyncio.TimerHandle | None = None
@@ -42,7 +42,7 @@ class PatientProtocol(H11Protocol):
         self._give_up_after(self.head_seconds)
 
     def data_received(self, data: bytes) -> None:
-        """A head that is complete stops the clock; a further one that has begun starts it."""
+        """A complete head stops the clock; the beginning of a further one starts it."""
         super().data_received(data)
         if self.conn.their_state is h11.IDLE:
             self._give_up_after(self.head_seconds)
@@ -50,13 +50,13 @@ class PatientProtocol(H11Protocol):
             self._wait_on()
 
     def on_response_complete(self) -> None:
-        """What still comes of the body is thrown away, for a while."""
+        """Discard what still arrives of the body, for a limited time."""
         super().on_response_complete()
         if self.conn.their_state is h11.SEND_BODY:
             self._give_up_after(self.rest_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is waited for any more."""
+        """Stop the clock."""
         self._wait_on()
         super().connection_lost(exc)
 
@@ -76,10 +76,10 @@ def config(app: ASGIApp, **settings: Any) -> uvicorn.Config:
 
 
 class Patience:
-    """Middleware that bounds the waiting of a server which another program configures, as Streamlit does the page's.
+    """Middleware with the same limits for a server that another program configures, as Streamlit configures the page's.
 
-    uvicorn takes the class of its connections from its settings when it opens the port, which is behind the beginning
-    of the application's life: until then it can be named. Under another server heads are that one's own business.
+    uvicorn reads the class of its connections from its settings when it opens the port. That is after the application's
+    lifespan has started: until then the class can be set. Other servers limit heads themselves.
 
     Args:
         idle: seconds that a body may pause.
@@ -89,7 +89,7 @@ class Patience:
         self._app, self._idle = app, idle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, looking at the clock while its body comes."""
+        """Pass the request on, watching the time while its body arrives."""
         if scope["type"] == "lifespan":
             server = getattr(getattr(receive, "__self__", None), "config", None)
             if isinstance(server, uvicorn.Config):
@@ -111,7 +111,7 @@ class Patience:
 
 
 async def in_time(receive: Receive, idle: float, read: int, begun: float) -> Message:
-    """The next part of a body of which `read` bytes came since `begun`. Raises HTTPException (408) where it is late."""
+    """The next part of a body of which `read` bytes came since `begun`. Raises HTTPException (408) if it is late."""
     left = min(idle, idle + read / SLOWEST - (time.monotonic() - begun))
     try:
         return await asyncio.wait_for(receive(), max(left, 0.0))

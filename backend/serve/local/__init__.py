@@ -1,1 +1,1 @@
-"""The client that runs the engine in this process, a module a facet."""
+"""The client that runs the engine in this process, one module per facet."""

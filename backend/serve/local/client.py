@@ -1,8 +1,8 @@
 """The client that runs the engine in this process.
 
 Owns the worker and the store, which its facets share. The first call returns at once: the heavy packages are imported
-by the worker's thread while the model loads, and what reads runs (`shelf`) when a run is asked for. Refuses behaviour
-of its own: what a verb does is the engine's, what a model needs is `backend.models`'.
+by the worker's thread while the model loads, and `shelf` when runs are first asked for. It adds no behaviour: what a
+verb does is the engine's task, what a model needs is `backend.models`'.
 """
 
 from __future__ import annotations
@@ -25,17 +25,18 @@ from cache.store import Store
 
 
 class LocalClient:
-    """One engine and its store, for everybody in this process. See `backend.serve.client.Client`.
+    """One engine and its store, shared by everybody in this process. See `backend.serve.client.Client`.
 
     Args:
         opener: makes the engine of a model, in the worker's thread.
         store: where results are read from; None keeps only the last few, in memory.
-        choices: the rows of the registry.
-        check: refuses at once a model that is known not to open; told how many bytes the loaded one gives back, where.
-        prepare: does so with all that can be seen without giving the loaded one back; may take long.
+        choices: returns the rows of the registry.
+        check: refuses at once a model that is known not to open; its last arguments are the bytes that the loaded model
+            will free, and on which device.
+        prepare: checks all that can be checked without dropping the loaded model; may take long.
         memory: the bytes that an engine's model needs and those free.
-        examples: folder of the finished examples.
-        abandoned_after: seconds after which a running job that nobody views is stopped.
+        examples: folder of the shipped examples.
+        abandoned_after: seconds after which a running job without viewers is stopped.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class LocalClient:
         choices: Callable[[], tuple[ModelChoice, ...]] = opening.choices,
         check: Callable[[ModelSpec, int, str], None] = opening.check,
         prepare: Callable[[ModelSpec, Progress, int, str], None] = opening.prepare,
-        memory: Callable[[Answering], dict[str, int] | None] = opening.reckon,
+        memory: Callable[[Answering], dict[str, int] | None] = opening.memory_use,
         examples: Path = EXAMPLES,
         abandoned_after: float = 60.0,
     ) -> None:
@@ -71,7 +72,7 @@ class LocalClient:
     ) -> LocalClient:  # fmt: skip
         """A client whose model (by default HNEURONS_MODEL, else the one that ships) has begun to load.
 
-        With `keep` false no result is read from disk or written there. `ahead` as in `opening.open_engine`.
+        With `keep` false no result is read from or written to disk. `ahead` as in `opening.open_engine`.
         """
         store = opening.result_store() if keep else None
         client = cls(lambda spec, progress: opening.open_engine(spec, store, progress, ahead=ahead), store)

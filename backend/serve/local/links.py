@@ -1,4 +1,4 @@
-"""The long links of this process: kept beside its store (`backend.serve.long_links`)."""
+"""The long links of this process, kept beside its store (`backend.serve.long_links`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class LocalLinks:
         self._links = None if store is None else long_links.store_beside(store)
 
     def keep(self, params: Mapping[str, str]) -> str:
-        """Keep the parameters of a link that is too long for an address; their key."""
+        """Keep the parameters of a link that is too long for an address; returns their key."""
         if self._links is None:
             raise NotAllowed(
                 "The link cannot be kept", "nothing is written to disk here", "choose fewer neurons for a shorter one"

@@ -1,4 +1,4 @@
-"""The models of this process: what is loaded, what there is, and the change to another. Refuses how one is opened."""
+"""The models of this process: the loaded one, the registry, and changing to another."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LocalModels:
         self._worker, self._choices, self._check = worker, choices, check
 
     def status(self) -> ModelStatus:
-        """The loaded model, or how far its loading is."""
+        """The loaded model, or the progress of loading it."""
         return self._worker.status()
 
     def list(self) -> tuple[ModelChoice, ...]:
@@ -38,20 +38,20 @@ class LocalModels:
         confirm: bool = False,
         gone: Collection[str] = (),
     ) -> None:
-        """Begin to change to a model; watch `status`. What is known not to open is refused and changes nothing.
+        """Begin to change to a model; watch `status`. A model that is known not to open is refused and changes nothing.
 
-        Raises Busy where sessions other than `session` and those that are `gone`, or a long run, are at work, unless
-        it is to be (`confirm`).
+        Raises Busy if sessions other than `session` and those in `gone`, or a long run, use the model, unless `confirm`
+        is set.
         """
         spec = ModelSpec(name, device, dtype)
         self._check(spec, *self.given_back())
         self._worker.load(spec, session=session, confirmed=confirm, gone=gone)
 
     def cancel(self) -> None:
-        """Call off the change of model that is under way; the model before it answers."""
+        """Cancel the change of model in progress; the earlier model answers again."""
         self._worker.cancel_load()
 
     def given_back(self) -> tuple[int, str]:
-        """Bytes that the loaded model gives back when it goes, and the device that has them then."""
+        """Bytes that dropping the loaded model frees, and the device they are on."""
         now = self.status()
         return (now.memory or {}).get("weights", 0), now.info.device if now.info is not None else ""

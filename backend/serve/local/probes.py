@@ -1,4 +1,4 @@
-"""The probes of this process: those that are here, and those from files."""
+"""The probes on this machine, and importing probes from files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class LocalProbes:
         self._worker = worker
 
     def list(self) -> tuple[ProbeSummary, ...]:
-        """The probes that are here."""
+        """The probes on this machine."""
         return library.listed()
 
     def read(self, name: str) -> Probe:
@@ -25,10 +25,10 @@ class LocalProbes:
         return library.read(name)
 
     def add(self, files: Mapping[str, bytes], name: str, force: bool = False, model: str | None = None) -> Probe:
-        """Keep a probe from the files of others, for the loaded model where there is one, or for the one named."""
+        """Import a probe from files of other programs, for the loaded model if there is one, or for the named one."""
         now = self._worker.status()
         from backend.serve import shelf
 
         if model is not None and model != now.name:
-            return shelf.take(files, name, None, force, said=opening.shape_of(model))
-        return shelf.take(files, name, now.info, force, now.name or "" if now.state == "loading" else "")
+            return shelf.add_probe(files, name, None, force, absent=opening.shape_of(model))
+        return shelf.add_probe(files, name, now.info, force, now.name or "" if now.state == "loading" else "")

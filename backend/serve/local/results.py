@@ -1,4 +1,4 @@
-"""The results of this process: those of a moment ago, those in the store, and the examples that ship."""
+"""The results of this process: recent ones in memory, stored ones, and the shipped examples."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from cache.store import Store
 
 
 class LocalResults:
-    """See `backend.serve.client.Results`; `examples` is the folder of the finished ones."""
+    """See `backend.serve.client.Results`; `examples` is the folder of the shipped examples."""
 
     def __init__(self, worker: Worker, store: Store | None, examples: Path) -> None:
         self._worker, self._store, self._examples = worker, store, examples
 
     def get(self, key: str) -> Result | None:
-        """The result under `key`, of this run of the program or stored by an earlier one; None where there is none.
+        """The result under `key`, recent or stored, or None.
 
-        Raises BadSettings for a malformed key, StoreError where the store cannot be read.
+        Raises BadSettings for a malformed key, StoreError if the store cannot be read.
         """
         recent = self._worker.result(checked_key(key))
         if recent is not None or self._store is None:
@@ -39,17 +39,17 @@ class LocalResults:
         return None if entry is None or payload is None else read_stored(VERBS[entry.kind].result, payload)
 
     def list(self, limit: int = 50) -> tuple[StoredResult, ...]:
-        """What is in the store, newest first."""
+        """The stored results, newest first."""
         if self._store is None:
             return ()
         try:
-            found = [entry for entry in self._store.entries() if entry.kind in VERBS]
+            entries = [entry for entry in self._store.entries() if entry.kind in VERBS]
         except StoreProblem as error:
             raise explain(error) from error
-        return tuple(_listed(entry) for entry in found[:limit])
+        return tuple(_stored_result(entry) for entry in entries[:limit])
 
     def example(self, verb: Verb) -> Result:
-        """The finished example that ships for `verb`. Raises Unknown where there is none."""
+        """The shipped example of `verb`. Raises Unknown if there is none."""
         row = table.row(verb)
         path = self._examples / f"{row.name}.json"
         try:
@@ -66,7 +66,7 @@ class LocalResults:
         return result
 
 
-def _listed(entry: Entry) -> StoredResult:
+def _stored_result(entry: Entry) -> StoredResult:
     meta = entry.meta
     return StoredResult(
         key=entry.key,

@@ -1,4 +1,4 @@
-"""The runs of this process in their folders. Refuses how a run is read (`backend.serve.shelf`)."""
+"""The runs of this process in their folders. How a run is read is `backend.serve.shelf`'s."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class LocalRuns:
         self._worker = worker
 
     def list(self) -> tuple[RunView, ...]:
-        """Runs in their folders, those at work with their job."""
+        """Runs in their folders; those queued or running have a job."""
         from backend.serve import shelf
 
         return shelf.runs(self._worker.long_runs())
 
     def answers(self, name: str, limit: int = 200, offset: int = 0) -> tuple[AnswerView, ...]:
-        """What the questions of a run were answered, and how each answer was judged."""
+        """The answers to the questions of a run, and how each was judged."""
         from backend.serve import shelf
 
         return shelf.answers(name, limit, offset)
@@ -34,17 +34,17 @@ class LocalRuns:
         shelf.overrule(name, question, response, verdict)
 
     def mark_words(self, name: str, question: str, response: str, words: str) -> None:
-        """Keep which words of an answer are the answer, by a person."""
+        """Keep which words of a response a person marked as the answer."""
         from backend.serve import shelf
 
         shelf.mark(name, question, response, words)
 
     def stop(self, name: str) -> bool:
-        """Stop a run, whether a job works on it, or another program does, or it waits for its model without either."""
+        """Stop a run, whether it is a job here, another program computes it, or it waits for its model."""
         from backend.serve import shelf
 
         was_going = name in self._worker.long_runs() or shelf.stop(name)
-        # It may have been taken up meanwhile, by its model's arrival.
+        # It may have been queued meanwhile, because its model was loaded.
         if (job := self._worker.long_runs().get(name)) is not None:
             self._worker.stop(job)
         return was_going or job is not None
@@ -62,7 +62,7 @@ class LocalRuns:
         queued.begun(name)
 
     def read_questions(self, payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
-        """The questions of a person's file, at most `limit` of them, drawn by `seed`, and what is left out."""
+        """The questions of a person's file, at most `limit` of them, drawn by `seed`, and which rows are left out."""
         from backend.serve import shelf
 
-        return shelf.parse(payload, file, limit, seed)
+        return shelf.read_questions(payload, file, limit, seed)

@@ -1,7 +1,8 @@
-"""The client that speaks to the HTTP service of another process or machine.
+"""The client that calls the HTTP service of another process or machine.
 
-Owns the connection, which its facets share: each translates its calls into requests, and answers into typed results
-and errors. The same call gives the same value as that of `backend.serve.local`. Refuses to compute, cache or retry.
+Owns the connection, which its facets share: each turns its calls into HTTP requests, and the responses into typed
+results and errors. The same call returns the same value as that of `backend.serve.local`. It does not compute, cache or
+retry.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from backend.serve.remote.runs import HttpRuns
 
 
 class HttpClient:
-    """The engine at `address`. See `backend.serve.client.Client`, and `Connection` for the arguments."""
+    """The engine behind the service at `address`. See `backend.serve.client.Client`, and `Connection` for the
+    arguments."""
 
     def __init__(self, address: str, timeout: float = 30.0, transport: httpx.BaseTransport | None = None) -> None:
         self._connection = Connection(address, timeout, transport)
@@ -30,5 +32,5 @@ class HttpClient:
         self.links = HttpLinks(self._connection)
 
     def close(self) -> None:
-        """Let the connections go. The service and its model stay as they are."""
+        """Close the connections. The service and its model stay as they are."""
         self._connection.close()

@@ -1,6 +1,6 @@
-"""The connection to the HTTP service of another process or machine.
+"""The HTTP connection to a service.
 
-Owns how a call is sent, and how its answer becomes a typed value or an error. Knows no route.
+Owns how a call is sent, and how its response becomes a typed value or an error. Knows no route.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class Connection:
-    """To the service at `address` (http://host:port).
+    """The connection to the service at `address` (http://host:port).
 
     Args:
         address: where `hneurons serve` listens.
-        timeout: seconds for a connection or an answer, waiting aside.
-        transport: another way to reach it than the network, for tests.
+        timeout: seconds for connecting or a response, in addition to the `wait` of a call.
+        transport: replaces the network, for tests.
 
-    Raises BadSettings for an address that is no http(s) one.
+    Raises BadSettings if `address` is no http(s) address.
     """
 
     def __init__(self, address: str, timeout: float, transport: httpx.BaseTransport | None) -> None:
@@ -42,32 +42,32 @@ class Connection:
                 "write it like http://127.0.0.1:8600, or name none (--backend, HNEURONS_BACKEND) to compute here",
             )
         self.address, self._timeout = address.rstrip("/"), timeout
-        # A proxy knows nothing of this machine's own services.
+        # A proxy cannot reach services on this machine's loopback address.
         self._http = httpx.Client(transport=transport, timeout=timeout, trust_env=host not in LOOPBACK)
 
     def close(self) -> None:
-        """Let it go. The service and its model stay as they are."""
+        """Close it. The service and its model stay as they are."""
         self._http.close()
 
     def value(
         self, kind: type[T], method: str, path: str, body: Any = None, *, wait: float = 0.0, params: Any = None
     ) -> T:
-        """What a call answers, as a value of `kind`. Raises as `call` and `validated` do."""
+        """The response to a call as a value of `kind`. Raises as `call` and `validated` do."""
         return self.validated(kind, self.call(method, path, body, wait=wait, params=params))
 
     def validated(self, kind: type[T], data: Any) -> T:
-        """A value of `kind` from what came. Raises BackendUnavailable where it is none."""
+        """`data` as a value of `kind`. Raises BackendUnavailable if it is not one."""
         try:
             return kind.model_validate(data)
         except ValidationError as error:
             raise self.unintelligible(f"{kind.__name__}: {first_problem(error)}") from error
 
     def call(self, method: str, path: str, body: Any = None, *, wait: float = 0.0, params: Any = None) -> Any:
-        """The JSON that the service answers, `wait` seconds besides the usual left to it.
+        """The JSON that the service responds with; it has `wait` seconds more than the timeout.
 
-        Raises the service's own error, BackendUnavailable where it does not answer or not as one of ours.
+        Raises the service's own error, or BackendUnavailable if there is no response or not one of our service.
         """
-        # Escaped to ASCII, so that half a character reaches the service and is refused there in words.
+        # Escaped to ASCII, so that a lone surrogate reaches the service, which refuses it with a clear message.
         content = None if body is None else json.dumps(body).encode("ascii")
         try:
             answer = self._http.request(
@@ -78,7 +78,7 @@ class Connection:
                 params=params,
                 timeout=self._timeout + wait,
             )
-        # httpx tells a closed client by a RuntimeError.
+        # httpx raises a RuntimeError if the client is closed.
         except (httpx.HTTPError, RuntimeError) as error:
             raise BackendUnavailable(
                 f"The engine at {self.address} does not answer",
@@ -94,37 +94,38 @@ class Connection:
             raise self.unintelligible(f"status {answer.status_code} without JSON") from error
         if answer.is_success:
             return body
-        told = body.get("error") if isinstance(body, dict) else None
-        if not isinstance(told, dict):
+        parts = body.get("error") if isinstance(body, dict) else None
+        if not isinstance(parts, dict):
             raise self.unintelligible(f"status {answer.status_code}")
-        raise HNeuronsError.from_json(told)
+        raise HNeuronsError.from_json(parts)
 
     def unintelligible(self, why: str) -> BackendUnavailable:
-        """The error of an answer that is not one of ours."""
+        """The error for a response that is not from our service."""
         return BackendUnavailable(
             f"What answers at {self.address} is not understood", why, "start the same version of `hneurons serve` there"
         )
 
 
 def word(text: str) -> str:
-    """`text` as one segment of a path."""
+    """`text`, escaped as one segment of a path."""
     return quote(text, safe="", errors="replace")
 
 
 def name_word(name: str) -> str:
-    """`name` as one segment of a path; what is no name of a probe would be another route. Raises Unknown."""
+    """The name of a probe or run as one segment of a path. Raises Unknown if it could not be a name (and would be
+    another route)."""
     if "/" in name or "\\" in name or name.strip(".") == "":
         raise Unknown(f"There is no probe {name[:40]!r}", "it is no name", "choose one of the list")
     return word(name)
 
 
 def packed(files: Mapping[str, bytes]) -> dict[str, Any]:
-    """Files as they stand in a body: each as base64 under its name."""
+    """Files as they are sent in a body: name -> base64 of the content."""
     return {"files": {name: base64.b64encode(payload).decode("ascii") for name, payload in files.items()}}
 
 
 def _host(address: str) -> str | None:
-    """The host that an http(s) address names, or None where it is none."""
+    """The host that an http(s) address names, or None if it is no such address."""
     try:
         url = httpx.URL(address)
     except (httpx.InvalidURL, ValueError):

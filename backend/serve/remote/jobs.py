@@ -7,7 +7,7 @@ from backend.types import JobView, Request, Verb
 from backend.verbs import table
 
 MAX_WAIT = 30.0
-"""Seconds that the service holds a long poll at most."""
+"""Longest long poll, in seconds, that the service accepts."""
 
 
 class HttpJobs:
@@ -17,8 +17,8 @@ class HttpJobs:
         self._connection = connection
 
     def submit(self, verb: Verb, request: Request, session: str) -> str:
-        """Queue a request of `session`; the job's id."""
-        # What is sent has lost its type, and might do for another verb.
+        """Queue a request of `session` and return the job's id."""
+        # JSON has lost the request's type and might be valid for another verb.
         table.row_taking(verb, request)
         body = {"verb": verb, "request": request.model_dump(mode="json"), "session": session}
         return str(self._connection.call("POST", "/v1/jobs", body)["id"])

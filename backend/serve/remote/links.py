@@ -16,11 +16,11 @@ class HttpLinks:
         self._connection = connection
 
     def keep(self, params: Mapping[str, str]) -> str:
-        """Keep the parameters of a link that is too long for an address, there; their key."""
+        """Keep the parameters of a link that is too long for an address at the service; returns their key."""
         return str(self._connection.call("POST", "/v1/links", {"params": dict(params)})["key"])
 
     def kept(self, key: str) -> Mapping[str, str] | None:
-        """The parameters kept there under `key`, or None."""
+        """The parameters that the service keeps under `key`, or None."""
         path = f"/v1/links/{checked_key(key)}"
         try:
             body = self._connection.call("GET", path)

@@ -15,11 +15,11 @@ class HttpModels:
         self._connection = connection
 
     def status(self) -> ModelStatus:
-        """The loaded model, or how far its loading is."""
+        """The loaded model, or the progress of loading it."""
         return self._connection.value(ModelStatus, "GET", "/v1/status")
 
     def list(self) -> tuple[ModelChoice, ...]:
-        """The registry's rows, as they stand on the service's machine."""
+        """The registry's rows on the service's machine."""
         rows = self._connection.call("GET", "/v1/models")["models"]
         return tuple(self._connection.validated(ModelChoice, row) for row in rows)
 
@@ -33,12 +33,12 @@ class HttpModels:
         confirm: bool = False,
         gone: Collection[str] = (),
     ) -> None:
-        """Begin to change to a model there; watch `status`."""
+        """Begin to change the model of the service; watch `status`."""
         body = {
             "name": name, "device": device, "dtype": dtype, "session": session, "confirm": confirm, "gone": list(gone),
         }  # fmt: skip
         self._connection.call("POST", "/v1/models/load", body)
 
     def cancel(self) -> None:
-        """Call off the change of model that is under way there."""
+        """Cancel the change of model in progress."""
         self._connection.call("DELETE", "/v1/models/load")

@@ -1,4 +1,4 @@
-"""The probes of the service's machine."""
+"""The probes on the service's machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class HttpProbes:
         self._connection = connection
 
     def list(self) -> tuple[ProbeSummary, ...]:
-        """The probes that are there."""
+        """The probes on the service's machine."""
         rows = self._connection.call("GET", "/v1/probes")["probes"]
         return tuple(self._connection.validated(ProbeSummary, row) for row in rows)
 
@@ -24,6 +24,6 @@ class HttpProbes:
         return self._connection.value(Probe, "GET", f"/v1/probes/{name_word(name)}")
 
     def add(self, files: Mapping[str, bytes], name: str, force: bool = False, model: str | None = None) -> Probe:
-        """Keep a probe from the files of others, for the service's model or for the one named."""
+        """Import a probe from files of other programs, for the service's model or for the named one."""
         body = packed(files) | {"force": force} | ({} if model is None else {"model": model})
         return self._connection.value(Probe, "POST", f"/v1/probes/{name_word(name)}", body)

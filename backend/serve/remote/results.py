@@ -27,12 +27,12 @@ class HttpResults:
             return None
 
     def list(self, limit: int = 50) -> tuple[StoredResult, ...]:
-        """What is in the service's store, newest first."""
+        """The results stored at the service, newest first."""
         rows = self._connection.call("GET", "/v1/results", params={"limit": limit})["results"]
         return tuple(self._connection.validated(StoredResult, row) for row in rows)
 
     def example(self, verb: Verb) -> Result:
-        """The finished example that ships for `verb`."""
+        """The shipped example of `verb`."""
         path = f"/v1/examples/{word(table.row(verb).name)}"
         return self._result(self._connection.call("GET", path, params={"arrays": "base64"}))
 

@@ -93,7 +93,7 @@ def test_thirty_verdicts_at_once_are_all_kept() -> None:
 def test_one_of_many_probes_of_one_name_is_taken_and_the_others_say_why() -> None:
     def one(number: int) -> str:
         try:
-            shelf.take({"p.csv": b"layer,neuron,weight\n0,1,2.5\n"}, "theirs", INFO, False)
+            shelf.add_probe({"p.csv": b"layer,neuron,weight\n0,1,2.5\n"}, "theirs", INFO, False)
         except HNeuronsError as error:
             return error.sentence
         return ""

@@ -29,7 +29,7 @@ def test_a_long_run_keeps_a_bounded_number_of_events_and_the_whole_text() -> Non
     for index in range(3 * MAX_EVENTS // 4):
         for row in (0, 1):
             log.add(said(row, index))
-    assert len(log._kept) <= MAX_EVENTS
+    assert len(log._entries) <= MAX_EVENTS
     shown = log.since(0)
     assert len(shown) <= MAX_SHOWN
     assert isinstance(shown[0], PromptEvent), "the prompt is never superfluous"

@@ -42,7 +42,7 @@ def test_what_the_first_score_of_an_answer_needs_is_read_ahead(tmp_path: Path, m
     info = next(probe.model for one in library.listed() if (probe := library.read(one.name)).model is not None)
     assert info is not None
     standing._read_ground.cache_clear()
-    opening._warm(info.model_copy(update={"fingerprint": "0" * 64}))
+    opening._warm_scorer(info.model_copy(update={"fingerprint": "0" * 64}))
     assert standing._read_ground.cache_info().currsize == 0
-    opening._warm(info)
+    opening._warm_scorer(info)
     assert standing._read_ground.cache_info().currsize == 1

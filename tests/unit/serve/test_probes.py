@@ -273,7 +273,7 @@ def test_a_list_of_another_model_is_refused_or_marked(said: dict[str, str], whos
 
 
 def test_a_list_that_named_its_model_before_it_was_known_is_that_model_s(client: Client) -> None:
-    shelf.take({"x.json": listed(model="nobody/fake-model")}, "early", None, False)
+    shelf.add_probe({"x.json": listed(model="nobody/fake-model")}, "early", None, False)
     early = client.probes.read("early")
     assert early.model is None and library.checked(early, INFO).model == INFO
     again = {"x.json": early.model_dump_json().encode()}
@@ -328,10 +328,10 @@ def test_no_probe_is_taken_under_the_name_of_one_that_ships(client: Client) -> N
 
 def test_a_list_waits_for_the_model_that_is_loading() -> None:
     with pytest.raises(BadInput, match="x.json cannot be taken yet: .* fake-model is still loading"):
-        shelf.take({"x.json": listed(model="fake-model")}, "x", None, False, loading="fake-model")
+        shelf.add_probe({"x.json": listed(model="fake-model")}, "x", None, False, loading="fake-model")
     held = probe("x").model_dump_json().encode()
-    assert shelf.take({"x.json": held}, "x", None, False, loading="other").model == INFO
-    assert shelf.take({"x.csv": b"layer,neuron,weight\n0,1,2.5\n"}, "none-loaded", None, False).model is None
+    assert shelf.add_probe({"x.json": held}, "x", None, False, loading="other").model == INFO
+    assert shelf.add_probe({"x.csv": b"layer,neuron,weight\n0,1,2.5\n"}, "none-loaded", None, False).model is None
 
 
 @pytest.mark.parametrize("kind", ["json", "csv", "npz", "jhammant"])

@@ -37,7 +37,7 @@ def begun(name: str, plan: Plan) -> Path:
 
 
 def imported(name: str) -> Probe:
-    return shelf.take({"p.csv": b"layer,neuron,weight\n0,1,2.5\n"}, name, INFO, False)
+    return shelf.add_probe({"p.csv": b"layer,neuron,weight\n0,1,2.5\n"}, name, INFO, False)
 
 
 def test_a_run_never_writes_over_a_probe_from_a_file() -> None:
