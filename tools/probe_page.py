@@ -11,7 +11,7 @@ from pathlib import Path
 
 from app.charts.probe_items import funnel_table
 from app.identify import words
-from backend.cli.probe_tables import scored
+from backend.cli.probe_tables import auroc_rows
 from backend.probes import library
 from backend.runs.folder import RunFolder
 from backend.types.estimate import Estimate
@@ -43,7 +43,7 @@ def page(probe: Probe) -> str:
         [_READ],
         _table(
             ["score", "AUROC", "n"],
-            ((name, _area(told), told.n if told is not None else "") for name, told in scored(card)),
+            ((name, _area(told), told.n if told is not None else "") for name, told in auroc_rows(card)),
         ),
         _shuffled(card),
         ["## From questions to answers"],

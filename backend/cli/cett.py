@@ -18,7 +18,7 @@ from backend.serve import opening
 from backend.types import CettFile, CettRequest
 
 MAX_BYTES = 8_000_000
-"""The longest text of `CettRequest`, at four bytes a character."""
+"""The longest text of `CettRequest`, at four bytes per character."""
 
 
 @gathered
@@ -57,25 +57,25 @@ def _text(path: Path) -> str:
 
 
 def _check_place(out: Path, text_file: Path) -> None:
-    """Refuse before the model loads what could not be written after it."""
+    """Refuse paths that could not be written, before the model loads."""
     if out.suffix != ".npy":
-        raise BadSettings(f"{out} is no .npy file", "the array is written in NumPy's format", "let --out end in .npy")
-    options.check_place(out)
+        raise BadSettings(f"{out} is no .npy file", "the array is written in NumPy's format", "end --out in .npy")
+    options.check_writable(out)
     sidecar = out.with_suffix(".json")
     if sidecar.resolve() == text_file.resolve():
         raise BadSettings(
-            f"{text_file} would be overwritten", f"the axes of {out.name} are written there", "name --out otherwise"
+            f"{text_file} would be overwritten", f"the axes of {out.name} are written there", "choose another --out"
         )
     if sidecar.exists() and not _is_ours(sidecar):
         raise BadSettings(
             f"{sidecar} would be overwritten",
             f"the axes of {out.name} are written there, and it holds something else",
-            "name --out otherwise",
+            "choose another --out",
         )
 
 
 def _is_ours(sidecar: Path) -> bool:
-    """Whether a file is what this command wrote beside an array."""
+    """Whether this command wrote the file beside an array."""
     try:
         CettFile.model_validate_json(untrusted.bytes_of(sidecar, MAX_BYTES, BadPrompt))
     except (HNeuronsError, OSError, ValueError):

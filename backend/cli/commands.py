@@ -1,7 +1,7 @@
-"""What the commands of all verbs share, and the command of a verb that has none of its own.
+"""What the commands of all verbs share, and the command of a verb that has no command of its own.
 
-Owns what is added to the options of a door (`backend.cli.running`): how the result is written. Refuses
-the options and tables of one verb: those stand in `backend.cli.verbs`, `identify` and `cett`.
+Owns what is added to the options of `backend.cli.running.Door`: how the result is written. The options and tables of
+one verb are in `backend.cli.verbs`, `identify` and `cett`.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from backend.verbs.table import VerbRow
 
 @dataclass(frozen=True)
 class Common(Door):
-    """Where a verb computes, here or at a service, and how its result is written."""
+    """Where a verb computes (here or at a service), and how its result is written."""
 
     json: options.Json = False
 
 
 @dataclass(frozen=True)
 class Here:
-    """With which model a command computes in this process, and how its result is written."""
+    """Which model a command uses in this process, and how its result is written."""
 
     model: options.Model = None
     device: options.Device = None
@@ -44,14 +44,14 @@ class Here:
     json: options.Json = False
 
     def spec(self, otherwise: str | None = None) -> ModelSpec:
-        """The model that was named, or `otherwise`, or the one that is used where nobody names one."""
+        """The model of --model, else `otherwise`, else the default model."""
         return ModelSpec(self.model or otherwise or opening.default_model(), self.device, self.dtype)
 
 
 def finish(
     verb: Verb, asked: Callable[[Client], Request], common: Common, show: Callable[[Console, Any], None]
 ) -> None:
-    """Have the request that `asked` makes answered, and write its result: as JSON, or as `show` has it."""
+    """Compute the request that `asked` makes and write the result: as JSON, or with `show`."""
     result = answer(verb, asked, common)
     if common.json:
         write_line(result.model_dump_json())
@@ -60,7 +60,8 @@ def finish(
 
 
 def command_of(row: VerbRow[Any, Any]) -> Callable[..., None]:
-    """The command of a verb: each field of its request is an option, a text as it stands and all else as JSON."""
+    """The command of a verb. Each field of its request is an option: text is taken as it is, everything else is
+    JSON."""
     fields = row.request.model_fields
 
     def command(*, common: Common, **words: str | None) -> None:

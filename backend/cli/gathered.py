@@ -1,7 +1,7 @@
-"""A command whose options are the fields of dataclasses, so that they travel as one value.
+"""A command whose options are the fields of dataclasses, so that they can be passed on as one value.
 
-Owns the change of signature, since typer reads a command's options from its parameters. Refuses options by name: they
-are the dataclass's.
+Owns the change of signature, since typer reads a command's options from its parameters. The options themselves belong
+to the dataclass.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, get_type_hints
 
 
 def gathered(command: Callable[..., None]) -> Callable[..., None]:
-    """`command` as a function that has, in the place of each dataclass among its parameters, the fields of that."""
+    """`command` as a function in which each dataclass parameter is replaced by the fields of that dataclass."""
     parameters = list(inspect.signature(command, eval_str=True).parameters.values())
     values: dict[str, Any] = {each.name: each.annotation for each in parameters if is_dataclass(each.annotation)}
 
@@ -33,15 +33,15 @@ def gathered(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def taking(parameters: list[inspect.Parameter], call: Callable[..., None]) -> Callable[..., None]:
-    """`call`, to be read as a function of these parameters."""
-    # What `inspect` and typer read; the type of functions does not name it.
+    """`call`, with a signature of these parameters."""
+    # `inspect` and typer read this attribute; the type of functions does not declare it.
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return call
 
 
 def keyword(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
-    """A parameter that is given by its name."""
+    """A keyword-only parameter."""
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 

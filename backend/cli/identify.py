@@ -1,7 +1,7 @@
-"""`hneurons identify`: from questions to H-neurons, and probes from and to the files of others.
+"""`hneurons identify`: from questions to H-neurons, and probes from and to files of other programs.
 
-Owns the options of a plan. A run computes in this process, in the folder of its name: it can be stopped with Ctrl+C, or
-by its name from elsewhere, and resumed. Refuses every stage's own work (`backend.identify`).
+Owns the options of a plan. A run computes in this process, in the folder of its name. It can be stopped with Ctrl+C or,
+from elsewhere, by its name, and resumed. The stages themselves are `backend.identify`'s.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from backend.cli import options, plans, probe_files, probe_tables
 from backend.cli.commands import Here
 from backend.cli.gathered import gathered
 from backend.cli.output import quiet_stdout, stderr_console, stdout_console, write_line
-from backend.cli.probe_tables import show, tell
+from backend.cli.probe_tables import show_probe, write_outcome
 from backend.cli.running import Listening, Teller
 from backend.cli.strict import Commands
 from backend.errors import BadSettings, UnknownModel
@@ -41,10 +41,10 @@ Name = Annotated[str, options.named(help="the run's name, a folder's name")]
 
 @app.command("run")
 @gathered
-def run(name: Name, given: plans.Given, common: Here) -> None:
+def run(name: Name, given: plans.RunOptions, common: Here) -> None:
     """Make a probe; a run of that name goes on where it was."""
     plan = given.plan()
-    asked = plans.read(given.questions, plan) if given.questions is not None else ()
+    asked = plans.read_questions(given.questions, plan) if given.questions is not None else ()
     plans.refuse_hopeless(name, plan, asked, given.answers_of)
     command = shlex.join(["hneurons", *sys.argv[1:]])
     request = options.request_of(
@@ -55,17 +55,17 @@ def run(name: Name, given: plans.Given, common: Here) -> None:
 
 @app.command("resume")
 @gathered
-def resume(name: Name, given: plans.Wider, common: Here) -> None:
+def resume(name: Name, given: plans.ResumeOptions, common: Here) -> None:
     """Go on with a run as it was begun, or with more questions or samples, or another filter: no answer is lost."""
     from backend.runs import runs
 
     begun, asked = runs.begun(name)
     plan = validated(Plan, given.over(begun.plan.model_dump(mode="json")))
     if given.questions is not None:
-        asked = runs.joined(runs.opened(name), plan, plans.read(given.questions, plan))
+        asked = runs.joined(runs.opened(name), plan, plans.read_questions(given.questions, plan))
     elif plan.source != begun.plan.source:
         if plan.source.file:
-            why = f"of {plan.source.file} it has those that it asked, and no others"
+            why = f"the run keeps only those questions of {plan.source.file} that it asked"
             raise BadSettings(f"{name} cannot be widened", why, "name the file: --questions FILE")
         asked = ()
     plans.refuse_hopeless(name, plan, asked)
@@ -75,9 +75,9 @@ def resume(name: Name, given: plans.Wider, common: Here) -> None:
     except UnknownModel as error:
         if common.model is not None:
             raise
-        # Nobody typed that name: a directory's or a file's is not where it lies.
+        # The name comes from the run, not from the person: the name of a directory or file does not say where it is.
         raise UnknownModel(
-            f"The model of {name} is not found by its name, {begun.model}", error.why, "say where it lies: --model PATH"
+            f"The model of {name} is not found by its name, {begun.model}", error.why, "give its path: --model PATH"
         ) from error
 
 
@@ -94,9 +94,9 @@ def stop(name: Name, backend: options.Backend = None, json: options.Json = False
         with closing(HttpClient(backend)) as client:
             was_going = client.runs.stop(name)
     if not was_going:
-        instead = f"go on with it by hneurons identify resume {name}, or see hneurons identify report {name}"
+        instead = f"resume it with hneurons identify resume {name}, or see hneurons identify report {name}"
         raise BadSettings(f"The run {name} is not at work", "it is finished, or was stopped before", instead)
-    tell({"stopped": name}, f"{name} is stopped; hneurons identify resume {name} goes on with it", json)
+    write_outcome({"stopped": name}, f"{name} is stopped; resume it with hneurons identify resume {name}", json)
 
 
 @app.command("list")
@@ -104,11 +104,11 @@ def list_probes(json: options.Json = False) -> None:
     """The probes that are here."""
     from backend.probes import library
 
-    found = library.listed()
+    summaries = library.listed()
     if json:
-        write_line(jsonlib.dumps({"probes": [one.model_dump(mode="json") for one in found]}))
+        write_line(jsonlib.dumps({"probes": [summary.model_dump(mode="json") for summary in summaries]}))
     else:
-        probe_tables.probes(stdout_console(), found)
+        probe_tables.probe_list(stdout_console(), summaries)
 
 
 @app.command("report")
@@ -116,7 +116,7 @@ def report(name: options.ProbeName, json: options.Json = False) -> None:
     """A probe's report card."""
     from backend.probes import library
 
-    show(library.read(name), json)
+    show_probe(library.read(name), json)
 
 
 @app.command("delete")
@@ -131,11 +131,11 @@ def delete(
     runs.refuse_kept(name)
     if not yes:
         if not sys.stdin.isatty():
-            raise BadSettings(f"{name} is not deleted", "nobody can be asked whether it should be", "give --yes")
+            raise BadSettings(f"{name} is not deleted", "there is no terminal to ask for confirmation", "give --yes")
         if not typer.confirm(f"Delete {name} with all its answers?", err=True):
             return
     runs.delete(name)
-    tell({"deleted": name}, f"{name} is deleted", json)
+    write_outcome({"deleted": name}, f"{name} is deleted", json)
 
 
 def _finish(request: IdentifyRequest, spec: ModelSpec, json: bool) -> None:
@@ -144,4 +144,4 @@ def _finish(request: IdentifyRequest, spec: ModelSpec, json: bool) -> None:
         engine = opening.open_engine(spec, None, lambda stage, fraction: teller.say(stage))
         probe = engine.run(IDENTIFY.name, request, Listening(teller))
     assert isinstance(probe, Probe)
-    show(probe, json)
+    show_probe(probe, json)

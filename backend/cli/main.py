@@ -26,7 +26,7 @@ STOPPED = 130
 
 
 def program() -> typer.Typer:
-    """Every command: one for each verb of the table, and those that are none."""
+    """All commands: one for each verb of the table, and the others."""
     app = Commands(
         name="hneurons",
         help="See and switch the feed-forward neurons of a language model.",
@@ -46,7 +46,7 @@ def program() -> typer.Typer:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; its exit status. `argv` leaves out the program's name."""
+    """Run one command and return its exit status. `argv` does not include the program's name."""
     arguments = sys.argv[1:] if argv is None else argv
     as_json = "--json" in arguments
     _open_streams()
@@ -54,47 +54,47 @@ def main(argv: list[str] | None = None) -> int:
     try:
         status = program()(args=arguments, prog_name="hneurons", standalone_mode=False) or 0
         if status == STOPPED:
-            # Typer tells Ctrl+C so, where nothing was asked at the terminal.
+            # Typer returns this status after Ctrl+C, unless it was at a prompt.
             sys.stderr.write("Stopped.\n")
         return status
     except TyperException as error:
-        return _refused(usage.refusal(error, arguments, typer.main.get_command(program())), as_json)
+        return _end_with_refusal(usage.refusal(error, arguments, typer.main.get_command(program())), as_json)
     except ExpectedError as error:
-        return _refused(in_tree(error), as_json)
+        return _end_with_refusal(in_tree(error), as_json)
     except (KeyboardInterrupt, Abort) as error:
         if isinstance(error.__cause__, EOFError):
-            # No command asks at the terminal: this is a file that ends too early, not a person who left.
-            return _failed(error.__cause__, as_json)
+            # No command prompts for input here: a file ends too early; no person pressed Ctrl+D.
+            return _end_with_failure(error.__cause__, as_json)
         sys.stderr.write("Stopped.\n")
         return STOPPED
     except BrokenPipeError:
-        # Whoever read the output has gone; nothing may be flushed to it at exit.
+        # The reader of the output has closed it; nothing may be flushed to it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
     except OSError as error:
-        # Of the files that a command names every error is told by it: this is what the result was written to.
+        # Commands report errors of the files that they name themselves: this one is of standard output.
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF):
-            return _unwritten(error)
-        return _failed(error, as_json)
+            return _end_unwritten(error)
+        return _end_with_failure(error, as_json)
     except Exception as error:
-        return _failed(error, as_json)
+        return _end_with_failure(error, as_json)
 
 
-def _refused(error: HNeuronsError, as_json: bool) -> int:
-    """What cannot be honoured, and failed as it was foreseen."""
+def _end_with_refusal(error: HNeuronsError, as_json: bool) -> int:
+    """Report an expected error; its own exit status."""
     write_error(error, as_json)
     return error.exit_status
 
 
-def _unwritten(error: OSError) -> int:
-    """The result could not be written where standard output goes; nothing more may be flushed to it at exit."""
+def _end_unwritten(error: OSError) -> int:
+    """The result could not be written to standard output; nothing more may be flushed to it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    told = StoreError("The result could not be written to standard output", cause(error), remedy(error))
-    return _refused(told, as_json=False)
+    failure = StoreError("The result could not be written to standard output", cause(error), remedy(error))
+    return _end_with_refusal(failure, as_json=False)
 
 
 def _open_streams() -> None:
-    """Whoever closed a stream for us wants nothing of it; the first file opened would stand in its place."""
+    """Open standard streams that the caller closed: otherwise the first file opened would take their place."""
     for number, name, mode in ((0, "stdin", os.O_RDONLY), (1, "stdout", os.O_WRONLY), (2, "stderr", os.O_WRONLY)):
         if getattr(sys, name) is None:
             nowhere = os.open(os.devnull, mode)
@@ -104,8 +104,8 @@ def _open_streams() -> None:
             setattr(sys, name, os.fdopen(number, "r" if mode == os.O_RDONLY else "w", encoding="utf-8", closefd=False))
 
 
-def _failed(error: BaseException, as_json: bool) -> int:
-    """What nothing has foreseen."""
+def _end_with_failure(error: BaseException, as_json: bool) -> int:
+    """Report an unexpected error, with its traceback in the log."""
     logging.getLogger(__name__).error("The command failed.", exc_info=error)
     write_error(explain(error), as_json)
     return 1

@@ -1,4 +1,4 @@
-"""`hneurons models`: what can be opened, where it lies, and fetching it."""
+"""`hneurons models`: list the models, find their folders, and fetch them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The options that commands share, and how they become requests.
 
-Owns names and help texts of options and the parsing of lists in them. What is not given is left out, so that
-every default stays in `backend.types`. Refuses to judge values: the request types do.
+Owns names and help texts of options, and parsing lists in them. An option that was not given is left out of the
+request, so that every default stays in `backend.types`. Values are checked by the request types.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from backend.types.refusal import validated
 from cache.errors import cause
 
 MAX_BYTES = 256 * 1024**2
-"""Of a probe or a plan."""
+"""Largest file of a probe or a plan, in bytes."""
 R = TypeVar("R", bound=Frozen)
 T = TypeVar("T")
 S = TypeVar("S", str, str | None, list[str] | None)
@@ -30,9 +30,11 @@ S = TypeVar("S", str, str | None, list[str] | None)
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on standard output and nothing else there")]
 
 
-def said(words: S) -> S:
-    """What an option names: an empty one, as an unset variable of a shell leaves it, is not "by default", and nor is a
-    list of nothing."""
+def refuse_empty(words: S) -> S:
+    """`words`, unless an option is empty or lists nothing. Raises BadParameter.
+
+    An empty value, as from an unset shell variable, does not mean "use the default".
+    """
     each = words if isinstance(words, list) else [words]
     if any(word is not None and not word.strip(", \t\n") for word in each):
         raise typer.BadParameter("it names nothing")
@@ -40,23 +42,23 @@ def said(words: S) -> S:
 
 
 def naming(*flags: str, help: str, metavar: str | None = None) -> Any:
-    """An option whose text names something. What a text or a list of numbers is, its request judges."""
-    return typer.Option(*flags, help=help, metavar=metavar, callback=said)
+    """An option whose text names something. Texts and lists of numbers are checked by the request instead."""
+    return typer.Option(*flags, help=help, metavar=metavar, callback=refuse_empty)
 
 
 def named(*, help: str, metavar: str | None = None) -> Any:
-    """The same without a flag."""
-    return typer.Argument(help=help, metavar=metavar, callback=said)
+    """An argument whose text names something."""
+    return typer.Argument(help=help, metavar=metavar, callback=refuse_empty)
 
 
 def file(*flags: str, help: str) -> Any:
     """An option that names a file or folder."""
-    return typer.Option(*flags, help=help, metavar="<path>", parser=place)
+    return typer.Option(*flags, help=help, metavar="<path>", parser=path_of)
 
 
-def place(words: str) -> Path:
-    """The path of that name. An empty one would be the folder that one stands in. Raises BadParameter."""
-    return Path(said(words))
+def path_of(words: str) -> Path:
+    """The path of that name. Raises BadParameter for an empty one, which would be the current folder."""
+    return Path(refuse_empty(words))
 
 
 Model = Annotated[str | None, naming(help="table row, hub name, directory or GGUF file")]
@@ -85,26 +87,26 @@ Top = Annotated[int | None, typer.Option(help="how many to list")]
 
 
 def request_of(kind: type[R], **given: Any) -> R:
-    """A request of `kind` from the options that were given. Raises BadInput."""
+    """A request of `kind` from the options that were given (not None). Raises BadInput."""
     return validated(kind, {name: value for name, value in given.items() if value is not None})
 
 
 def bytes_of(path: Path) -> bytes:
-    """What the file holds, at most `MAX_BYTES`. Raises BadSettings."""
+    """The content of a file of at most `MAX_BYTES`. Raises BadSettings."""
     return untrusted.bytes_of(path, MAX_BYTES, BadSettings)
 
 
-def check_place(out: Path) -> None:
-    """Raises BadSettings where no file can be written to `out`: known before anything is computed for it."""
+def check_writable(out: Path) -> None:
+    """Raises BadSettings if no file can be written to `out`, before anything is computed for it."""
     try:
         if out.is_dir():
-            raise BadSettings(f"{out} is a folder", "a file of that name is written", "name a file in it")
+            raise BadSettings(f"{out} is a folder", "a file is written there", "name a file in it")
         if not out.parent.is_dir():
             raise BadSettings(f"{out.parent} is no folder", f"{out.name} is written into it", "make it first")
         if out.name == "-":
             raise BadSettings("- is no file", "nothing but tables and --json goes to standard output", "name a file")
         if not out.exists() or out.is_file():
-            # Whether there may be a file is not all that rights say: a disk may be full, or for reading alone.
+            # Permissions are not enough: the disk may be full or read-only, so a byte is written.
             with tempfile.TemporaryFile(dir=out.parent) as file:
                 file.write(b"\0")
                 file.flush()
@@ -132,43 +134,47 @@ def decoding(
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def chosen(words: str | None, file: Path | None) -> NeuronSet:
-    """The neurons typed and those of the file. Raises BadNeurons."""
+def chosen_neurons(words: str | None, file: Path | None) -> NeuronSet:
+    """The neurons given as text and those of the file. Raises BadNeurons."""
     typed = NeuronSet.parse(words or "")
     return typed if file is None else typed | read_path(file)
 
 
 def numbers(words: str | None, option: str, kind: Callable[[str], T]) -> tuple[T, ...] | None:
-    """Numbers apart by commas; None where the option was not given. Raises BadSettings."""
+    """Comma-separated numbers; None if the option was not given. Raises BadSettings."""
     if words is None:
         return None
-    found = []
+    values = []
     for word in words.split(","):
         if word.strip():
             try:
-                found.append(kind(word))
+                values.append(kind(word))
             except ValueError as error:
                 whole = "whole number" if kind is int else "number"
                 raise BadSettings(
                     f"{option} {words[:40]!r} is no list of {whole}s",
                     f"{word.strip()[:40]!r} is no {whole}",
-                    f"write {whole}s apart by commas, like 0,2",
+                    f"write {whole}s separated by commas, like 0,2",
                 ) from error
-    if not found and words.strip():
-        raise BadSettings(f"{option} names nothing", "there are only commas", "write numbers apart by commas, like 0,2")
-    return tuple(found)
+    if not values and words.strip():
+        raise BadSettings(
+            f"{option} names nothing", "there are only commas", "write numbers separated by commas, like 0,2"
+        )
+    return tuple(values)
 
 
 def own_alphas(words: str | None) -> tuple[OwnAlpha, ...]:
     """Neurons with their own alpha, from L1:N2=0.5,L3:N4=2. Raises BadInput."""
-    return tuple(_own(word.strip()) for word in (words or "").split(",") if word.strip())
+    return tuple(_own_alpha(word.strip()) for word in (words or "").split(",") if word.strip())
 
 
-def _own(word: str) -> OwnAlpha:
+def _own_alpha(word: str) -> OwnAlpha:
     neuron, equals, alpha = word.partition("=")
     if not equals or not alpha.strip() or "=" in alpha:
         raise BadNeurons(
-            f"{word[:40]!r} is no neuron with its alpha", "each neuron of --own has one", "write it as L1:N2=0.5"
+            f"{word[:40]!r} is no neuron with its alpha",
+            "--own needs one for each",
+            "write it as L1:N2=0.5",
         )
     value = numbers(alpha, "--own", float) or (None,)
     return request_of(OwnAlpha, neuron=NeuronId.parse(neuron), alpha=value[0])

@@ -1,7 +1,7 @@
 """What the command line writes, and where.
 
-Owns both streams: results go to standard output and nothing else does, everything said meanwhile (by
-libraries too) goes to standard error. Knows no verb.
+Owns both streams: only results go to standard output; all messages, those of libraries too, go to standard error. Knows
+no verb.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from backend.errors import HNeuronsError
 
 @contextmanager
 def quiet_stdout() -> Iterator[None]:
-    """Inside, whatever is printed lands on standard error, from C code too."""
+    """Inside, everything printed goes to standard error, even from C code."""
     sys.stdout.flush()
     kept_stream, kept_file = sys.stdout, os.dup(1)
     try:
@@ -48,20 +48,20 @@ def write_error(error: HNeuronsError, as_json: bool) -> None:
 
 
 def stdout_console() -> Console:
-    """For tables. Colours only where a person looks."""
+    """A console for tables, with colours only at a terminal."""
     return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
 
 
 def stderr_console() -> Console:
-    """For messages and progress."""
+    """A console for messages and progress."""
     return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def printable(text: str) -> str:
-    """`text` without what a terminal would obey: escape sequences and other control characters."""
+    """`text` without characters that control a terminal, such as escape sequences."""
     return "".join(letter if letter.isprintable() or letter in "\n\t" else "\N{MIDDLE DOT}" for letter in text)
 
 
 def plain(text: str) -> Text:
-    """Text of a person or a model, to be shown as it stands."""
+    """Text of a person or a model, shown literally."""
     return Text(printable(text))

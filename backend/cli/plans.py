@@ -1,7 +1,6 @@
-"""From options to the plan of a run, and to its questions.
+"""From options to the plan and the questions of a run.
 
-Owns the options of a plan, how what was given stands above a plan that is there, and what is refused before a model is
-loaded.
+Owns the options of a plan, how they override an existing plan, and what is refused before a model is loaded.
 """
 
 from __future__ import annotations
@@ -22,32 +21,32 @@ from backend.types.refusal import validated
 from backend.untrusted import json_value
 
 
-def of_file(path: Path | None) -> Plan:
-    """The plan in a file; by default that of every run. Raises BadInput, naming the file."""
+def plan_of_file(path: Path | None) -> Plan:
+    """The plan in a file; without a file, the default plan. Raises BadInput that names the file."""
     if path is None:
         return Plan()
-    held = json_value(options.bytes_of(path), str(path), BadSettings)
-    # A run keeps its plan together with what else it was begun with.
-    plan = held["plan"] if isinstance(held, dict) and "plan" in held else held
+    document = json_value(options.bytes_of(path), str(path), BadSettings)
+    # The plan.json of a run holds the plan beside other fields.
+    plan = document["plan"] if isinstance(document, dict) and "plan" in document else document
     if not isinstance(plan, dict):
-        why = "a plan is an object of JSON, with a field for each thing that is not as in every run"
-        raise BadSettings(f"{path} holds no plan", why, "name the plan.json of a run, or leave --plan out")
+        why = "a plan is a JSON object with a field for each setting that differs from the default"
+        raise BadSettings(f"{path} holds no plan", why, "name the plan.json of a run, or leave out --plan")
     try:
         return validated(Plan, plan)
     except BadInput as error:
         raise type(error)(f"{error.what} in {path}", error.why, error.instead) from error
 
 
-def of_run(name: str) -> Plan:
-    """The plan of a run that is there. Raises Unknown, StoreError."""
+def plan_of_run(name: str) -> Plan:
+    """The plan of an existing run. Raises Unknown, StoreError."""
     from backend.runs import runs
 
     return runs.begun(name)[0].plan
 
 
 @dataclass(frozen=True)
-class Wider:
-    """What may be given when a run goes on: none of it loses an answer."""
+class ResumeOptions:
+    """Options for resuming a run: none of them invalidates an answer."""
 
     questions: Annotated[Path | None, options.file(help="CSV, TSV, JSON, JSON lines or Parquet of questions")] = None
     relations: Annotated[
@@ -61,31 +60,33 @@ class Wider:
     filter: Annotated[str | None, options.naming(help="a named filter, or right,wrong like 5,9")] = None
 
     def over(self, plan: dict[str, Any]) -> dict[str, Any]:
-        """`plan`, as JSON, with what was given in its place. Raises BadSettings."""
+        """`plan`, as JSON, with the given options in place of its values. Raises BadSettings."""
         if self.draw_for_all and self.at_most is not None:
             raise BadSettings(
-                "--all and --at-most do not go together", "one draws for every question, one for a part", "name one"
+                "--all and --at-most do not go together",
+                "one draws for all questions, the other for a part",
+                "give one of them",
             )
         source = plan["source"]
         if self.questions is not None and source["file"] != self.questions.name:
-            # Which of the shipped questions a plan asks, or of another file, says nothing of this one.
+            # The plan's choice of relations is for the shipped questions or another file, not for this one.
             source |= {"file": self.questions.name, "relations": (), "per_relation": None}
         if self.relations:
             source["relations"] = [name.strip() for name in self.relations.split(",") if name.strip()]
-        source |= _given(per_relation=self.per_relation, limit=self.limit)
-        plan["sampling"] |= _given(samples=self.samples)
+        source |= _given_fields(per_relation=self.per_relation, limit=self.limit)
+        plan["sampling"] |= _given_fields(samples=self.samples)
         if self.draw_for_all:
             plan["screening"] = None
         elif self.at_most is not None:
             plan["screening"] = {"at_most": self.at_most}
         if self.filter is not None:
-            plan["filter"] = _filter(self.filter).model_dump()
+            plan["filter"] = _filter_of(self.filter).model_dump()
         return plan
 
 
 @dataclass(frozen=True)
-class Given(Wider):
-    """What may be given when a run is begun."""
+class RunOptions(ResumeOptions):
+    """Options for beginning a run."""
 
     plan_file: Annotated[Path | None, options.file("--plan", help="the whole plan as JSON, or plan.json of a run")] = (
         None
@@ -113,67 +114,66 @@ class Given(Wider):
     )
 
     def plan(self) -> Plan:
-        """The plan: that of a file, of another run, or every run's, with what was given in its place.
+        """The plan: that of a file, of another run, or the default, with the given options in place of its values.
 
-        Raises BadSettings, BadInput, Unknown for a run that is not there.
+        Raises BadSettings, BadInput, or Unknown if that run does not exist.
         """
         self._refuse_unclear()
-        begun = of_file(self.plan_file) if self.answers_of is None else of_run(self.answers_of)
+        begun = plan_of_file(self.plan_file) if self.answers_of is None else plan_of_run(self.answers_of)
         plan = self.over(begun.model_dump(mode="json"))
-        plan["sampling"] |= _given(
+        plan["sampling"] |= _given_fields(
             max_new_tokens=self.max_new_tokens, temperature=self.temperature, top_k=self.top_k, top_p=self.top_p,
             suffix=self.suffix, seed=self.seed,
         )  # fmt: skip
         fixed = "fixed" if self.c is not None else None
-        plan["training"] |= _given(
+        plan["training"] |= _given_fields(
             labels=self.labels, choice=self.choice or fixed, c=self.c, standardise=self.standardise
         )
-        plan["rule"] |= _given(pooling=self.pooling, position=self.position)
-        plan |= _given(words=self.words, seed=self.seed)
+        plan["rule"] |= _given_fields(pooling=self.pooling, position=self.position)
+        plan |= _given_fields(words=self.words, seed=self.seed)
         if self.c is None and plan["training"]["choice"] != "fixed":
-            # That of a plan which was begun with a fixed one.
+            # The plan may hold the C of an earlier choice "fixed".
             plan["training"]["c"] = None
         if self.judge is not None:
             plan["judge"] = {"model": self.judge, "decides": not self.judge_only, "words": self.judge_words}
         elif self.judge_only or self.judge_words:
-            plan["judge"] = self._said_of(plan["judge"])
+            plan["judge"] = self._adjusted_judge(plan["judge"])
         return validated(Plan, plan)
 
     def _refuse_unclear(self) -> None:
         """Raises BadSettings for options that do not go together."""
         if self.plan_file is not None and self.answers_of is not None:
             raise BadSettings(
-                "--plan and --answers-of do not go together", "both bring a plan of their own", "name one of them"
+                "--plan and --answers-of do not go together", "each brings its own plan", "give one of them"
             )
 
-    def _said_of(self, judge: dict[str, Any] | None) -> dict[str, Any]:
-        """The judge that a plan names, doing what was said. Raises BadSettings where it names none."""
+    def _adjusted_judge(self, judge: dict[str, Any] | None) -> dict[str, Any]:
+        """The judge of a plan, changed by --judge-compares and --judge-words. Raises BadSettings if the plan has
+        none."""
         if judge is None:
-            raise BadSettings(
-                "No LLM judge is named", "--judge-compares and --judge-words say what it does", "give --judge"
-            )
+            raise BadSettings("No LLM judge is named", "--judge-compares and --judge-words need one", "give --judge")
         return judge | ({"decides": False} if self.judge_only else {}) | ({"words": True} if self.judge_words else {})
 
 
-def _given(**options: Any) -> dict[str, Any]:
+def _given_fields(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def read(path: Path, plan: Plan) -> tuple[Question, ...]:
-    """The questions of a person's file that the plan asks; what of the file is left out is said. Raises BadInput."""
+def read_questions(path: Path, plan: Plan) -> tuple[Question, ...]:
+    """The questions of a person's file that the plan asks; reports on stderr which are left out. Raises BadInput."""
     from backend.identify.formats import questions
 
-    found = questions.read_path(path, plan.source, plan.seed)
-    if found.left_out:
-        Teller(stderr_console()).say(found.left_out)
-    return found.questions
+    asked = questions.read_path(path, plan.source, plan.seed)
+    if asked.left_out:
+        Teller(stderr_console()).say(asked.left_out)
+    return asked.questions
 
 
 def refuse_hopeless(name: str, plan: Plan, questions: tuple[Question, ...], answers_of: str | None = None) -> None:
-    """Raises BadInput, BadSettings where it is known before a model is loaded that no probe can come of this.
+    """Raises BadInput or BadSettings if it is known before loading a model that the run cannot make a probe.
 
     Args:
-        answers_of: the run with whose answers `name` begins.
+        answers_of: the run whose answers `name` begins with.
     """
     from backend.identify.answers import llm
     from backend.identify.answers.items import refuse_few
@@ -186,17 +186,17 @@ def refuse_hopeless(name: str, plan: Plan, questions: tuple[Question, ...], answ
     library.refuse_foreign(library.folder_of(name))
     own = runs.opened(name) if answers_of is None else library.folder_of(name)
     folder = own if answers_of is None else runs.opened(answers_of)
-    for begun, source in {own: None, folder: answers_of}.items():
-        if (held := runs.begun_in(begun)) is not None:
-            changed.refuse(name, held, plan, None, source=source)
-    given = questions or runs.questions(folder, plan.source) or asked_by(plan.source)
+    for run_folder, source in {own: None, folder: answers_of}.items():
+        if (begun_run := runs.begun_in(run_folder)) is not None:
+            changed.refuse(name, begun_run, plan, None, source=source)
+    asked = questions or runs.questions(folder, plan.source) or asked_by(plan.source)
     if answers_of is None:
-        runs.joined(own, plan, given)
-    refuse_few(given, plan.training, plan.screening)
+        runs.joined(own, plan, asked)
+    refuse_few(asked, plan.training, plan.screening)
     llm.refuse_absent(plan.judge, folder)
 
 
-def _filter(words: str) -> Consistency:
+def _filter_of(words: str) -> Consistency:
     if words in CONSISTENCIES:
         return CONSISTENCIES[words]
     numbers = options.numbers(words, "--filter", int) if words.replace(",", "").replace(" ", "").isdigit() else None
@@ -204,6 +204,6 @@ def _filter(words: str) -> Consistency:
         raise BadSettings(
             f"--filter {words[:40]!r} is not known",
             f"named ones are {', '.join(map(repr, CONSISTENCIES))}",
-            "write one of them, or how many must be right and wrong, like 5,9",
+            "write one of them, or the required numbers of right and wrong answers, like 5,9",
         )
     return options.request_of(Consistency, right=numbers[0], wrong=numbers[1], greedy=True, uncertain=3)

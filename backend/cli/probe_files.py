@@ -1,6 +1,6 @@
-"""Probes from and to the files of others: `hneurons identify import`, `export` and `fit`.
+"""Probes from and to files of other programs: `hneurons identify import`, `export` and `fit`.
 
-Owns their options, and what is refused before a model is loaded. Refuses formats (`backend.identify.formats`).
+Owns their options, and what is refused before a model is loaded. The formats are `backend.identify.formats`'.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import typer
 
 from backend.cli import options, probe_tables
 from backend.cli.output import plain, quiet_stdout, stderr_console, stdout_console
-from backend.cli.probe_tables import show, tell
+from backend.cli.probe_tables import show_probe, write_outcome
 from backend.cli.running import Listening, Teller
 from backend.errors import BadInput, BadSettings
 from backend.serve import opening
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 
 FEATURES = "thunlp"
-"""The format of the items and features, which is no file of a probe."""
+"""The format of items and features; the others are formats of a probe."""
 
 
 def import_probe(
-    files: Annotated[list[Path], typer.Argument(help="the probe's file, or hprobes' two", parser=options.place)],
+    files: Annotated[list[Path], typer.Argument(help="the probe's file, or hprobes' two", parser=options.path_of)],
     name: Annotated[str, options.naming(help="what to call it here")],
     model: Annotated[
         str | None,
@@ -50,19 +50,19 @@ def import_probe(
 
     # Before the model loads.
     library.refuse_taken(library.folder_of(name))
-    held = {path.name: options.bytes_of(path) for path in files}
-    if len(held) < len(files):
-        names = [path.name for path in files]
-        twice = next(one for one in names if names.count(one) > 1)
-        raise BadSettings(f"{twice} is named twice", "a probe's files have names of their own", "name each file once")
+    payloads = {path.name: options.bytes_of(path) for path in files}
+    if len(payloads) < len(files):
+        file_names = [path.name for path in files]
+        twice = next(file_name for file_name in file_names if file_names.count(file_name) > 1)
+        raise BadSettings(f"{twice} is named twice", "the files of a probe need different names", "name each file once")
     if model is not None and not any(path.suffix.lower() == ".npz" for path in files):
         # Only weights without addresses need a model's shape to be read.
-        probe_files.read(held, name, None)
+        probe_files.read(payloads, name, None)
     with quiet_stdout():
         teller = Teller(stderr_console())
-        info, said = opening.model_of_probe(model, lambda stage, _: teller.say(stage))
-    probe = shelf.add_probe(held, name, info, force, absent=said)
-    show(probe, json)
+        info, absent = opening.model_of_probe(model, lambda stage, _: teller.say(stage))
+    probe = shelf.add_probe(payloads, name, info, force, absent=absent)
+    show_probe(probe, json)
 
 
 def export(
@@ -79,36 +79,41 @@ def export(
     if format not in (formats := (*probes.FORMATS, FEATURES)):
         raise BadInput(f"{format[:40]!r} is no format", "it is not among them", f"choose {', '.join(formats)}")
     if format == FEATURES:
-        found = _export_features(name, out, model)
-        told = {"folder": str(out), "items": found.items, "train": found.train, "test": found.test}
-        left = {"elsewhere": found.elsewhere, "otherwise": found.otherwise}
-        tell({**told, "left_out": left}, f"{out}: {found.sentence}", json)
+        summary = _export_features(name, out, model)
+        counts = {"folder": str(out), "items": summary.items, "train": summary.train, "test": summary.test}
+        left_out = {"elsewhere": summary.elsewhere, "otherwise": summary.otherwise}
+        write_outcome({**counts, "left_out": left_out}, f"{out}: {summary.sentence}", json)
         return
     if model is not None:
-        raise BadSettings("--model says nothing here", "a probe is written without one but as thunlp", "leave it out")
+        raise BadSettings("--model has no effect here", "only the format thunlp needs a model", "leave it out")
     files = probes.write(library.read(name), format)
-    options.check_place(out)
+    options.check_writable(out)
     if out.suffix.lower() in probes.ENDINGS and out.suffix.lower() not in files:
         ending = " and ".join(files)
         raise BadSettings(
             f"{out.name} does not fit --format {format}",
-            f"that is written as {ending}, and a program that reads the file goes by its ending",
-            f"let --out end in {next(iter(files))}, or name the other format",
+            f"that format is written as {ending}, and programs choose how to read a file by its ending",
+            f"end --out in {next(iter(files))}, or give the other format",
         )
-    # Of a name alone: "probe.v1" has no ending that is one of ours.
+    # Only our own endings are replaced: "probe.v1" keeps its ".v1".
     stem = out.with_suffix("") if out.suffix.lower() in probes.ENDINGS else out
-    places = {out if len(files) == 1 else stem.with_name(stem.name + ending): held for ending, held in files.items()}
+    places = {
+        out if len(files) == 1 else stem.with_name(stem.name + ending): content for ending, content in files.items()
+    }
     for path, payload in places.items():
         try:
             atomic.export(path, payload)
         except OSError as error:
             raise BadSettings(f"{path} cannot be written", cause(error), "choose another place") from error
     written = {str(path): len(payload) for path, payload in places.items()}
-    tell({"bytes": written}, "\n".join(f"{path}: {size:,} bytes" for path, size in written.items()), json)
+    write_outcome({"bytes": written}, "\n".join(f"{path}: {size:,} bytes" for path, size in written.items()), json)
 
 
 def _export_features(name: str, out: Path, model: str | None) -> Written:
-    """Everything is checked before the model loads, but whether it is the run's. Raises BadSettings where it is not."""
+    """Write items and features. All is checked before the model loads, except that it is the model of the run.
+
+    Raises BadSettings if it is another model.
+    """
     from backend.identify.formats import exported, thunlp
     from backend.models import loading
 
@@ -118,13 +123,15 @@ def _export_features(name: str, out: Path, model: str | None) -> Written:
         loaded = loading.load(model or run.begun.model, None, None, lambda stage, _: teller.say(stage))
         if loaded.info.fingerprint != run.begun.fingerprint:
             raise BadSettings(
-                f"{name} was made on another model", f"{loaded.info.name} is not {run.begun.model}", "name that one"
+                f"{name} was made on another model",
+                f"{loaded.info.name} is not {run.begun.model}",
+                "give that one as --model",
             )
         return exported.write(loaded, run, out, Listening(teller))
 
 
-def _tell_lacking(lost: Sequence[str], sides: Mapping[Any, Sequence[str]]) -> None:
-    """Say which items no fit saw."""
+def _tell_items_without_features(lost: Sequence[str], sides: Mapping[Any, Sequence[str]]) -> None:
+    """Report the items that are left out because they have no features."""
     if lost:
         whole = sum(map(len, sides.values()))
         named = ", ".join(key[:40] for key in lost[:5]) + (f" and {len(lost) - 5:,} more" if len(lost) > 5 else "")
@@ -158,7 +165,7 @@ def fit(
 
     if (features is None) == (answers is None):
         raise BadSettings(
-            "It is not clear what to fit on", "one of --features and --answers is needed, and not both", "name one"
+            "It is not clear what to fit on", "exactly one of --features and --answers is needed", "give one of them"
         )
     training = {"standardise": standardise, "labels": labels or "1-vs-1"}
     training |= {} if c is None else {"choice": "fixed", "c": c}
@@ -171,23 +178,27 @@ def fit(
         thunlp.read_answers(answers)
     elif features is not None:
         thunlp_features.refuse_absent(sides, thunlp_features.answers_in(features))
-        # Before the fit, which may be refused for lack of them.
-        _tell_lacking(thunlp_features.lacking(sides, features, both=plan.training.labels == "3-vs-1"), sides)
+        # Reported before the fit, which may be refused because they are missing.
+        _tell_items_without_features(
+            thunlp_features.lacking(sides, features, both=plan.training.labels == "3-vs-1"), sides
+        )
     with runs.working(folder):
         library.refuse_taken(folder)
         if answers is not None:
-            found = _fit_answers(answers, ids, plan, name, model, all_items)
+            outcome = _fit_answers(answers, ids, plan, name, model, all_items)
         else:
             assert features is not None
-            found = fitted.fit(features, ids, plan.training, name, _info(model), plan.seed, all_items=all_items)
-        library.write(folder, found.probe, {})
+            outcome = fitted.fit(
+                features, ids, plan.training, name, _info_of_model(model), plan.seed, all_items=all_items
+            )
+        library.write(folder, outcome.probe, {})
     if not json:
-        probe_tables.fitted(stdout_console(), found.path, found.scores)
-    show(found.probe, json)
+        probe_tables.fit_outcome(stdout_console(), outcome.path, outcome.scores)
+    show_probe(outcome.probe, json)
 
 
 def _fit_answers(answers: Path, ids: Path, plan: Plan, name: str, model: str | None, all_items: bool) -> Fitted:
-    """Read the answers with the model, say how many were read, and fit."""
+    """Read the answers with the model, report how many were read, and fit."""
     from backend.identify.features import exact
     from backend.identify.fit import fitted
     from backend.models import loading
@@ -201,8 +212,8 @@ def _fit_answers(answers: Path, ids: Path, plan: Plan, name: str, model: str | N
         return fitted.fit_given(given, plan.training, name, loaded.info, plan.seed, watch, all_items)
 
 
-def _info(model: str | None) -> ModelInfo | None:
-    """What is to be known of a model that is named; it is loaded for that."""
+def _info_of_model(model: str | None) -> ModelInfo | None:
+    """What is known of the named model, which is loaded for that; None if none is named."""
     if model is None:
         return None
     with quiet_stdout():

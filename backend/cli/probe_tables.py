@@ -1,4 +1,4 @@
-"""Probes as tables for a person at a terminal. `--json` has all; computes nothing."""
+"""Probes as tables for a person at a terminal. `--json` shows everything; nothing is computed here."""
 
 from __future__ import annotations
 
@@ -20,32 +20,34 @@ from backend.types.report import PathPoint, Report
 SHOWN = 12
 
 
-def probes(console: Console, found: Iterable[ProbeSummary]) -> None:
-    """One line a probe."""
+def probe_list(console: Console, summaries: Iterable[ProbeSummary]) -> None:
+    """One line per probe."""
     table = plain_table("probe", "H-neurons", "negative", "AUROC", "made", "made on")
-    for one in found:
-        made = "ships" if one.ships else one.made[:10] or "elsewhere"
-        reached = "-" if one.auroc is None else fixed(one.auroc.value, 3)
-        table.add_row(plain(one.name), str(one.positive), str(one.negative), reached, made, plain(_made_on(one)))
+    for summary in summaries:
+        made = "ships" if summary.ships else summary.made[:10] or "elsewhere"
+        reached = "-" if summary.auroc is None else fixed(summary.auroc.value, 3)
+        table.add_row(
+            plain(summary.name), str(summary.positive), str(summary.negative), reached, made, plain(_made_on(summary))
+        )
     console.print(table)
 
 
-def _made_on(one: ProbeSummary) -> str:
-    return f"{one.model or 'another model'}, put on {one.forced}" if one.forced else one.model
+def _made_on(summary: ProbeSummary) -> str:
+    return f"{summary.model or 'another model'}, put on {summary.forced}" if summary.forced else summary.model
 
 
-def told(estimate: Estimate | None) -> str:
-    """0.79 [0.74, 0.83] n 310; a dash where there is none."""
+def estimate_text(estimate: Estimate | None) -> str:
+    """0.79 [0.74, 0.83] n 310; "-" for None."""
     return "-" if estimate is None else f"{_interval(estimate)} n {estimate.n:,}"
 
 
-def _interval(told: Estimate) -> str:
-    return f"{fixed(told.value, 3)} [{fixed(told.low, 3)}, {fixed(told.high, 3)}]"
+def _interval(estimate: Estimate) -> str:
+    return f"{fixed(estimate.value, 3)} [{fixed(estimate.low, 3)}, {fixed(estimate.high, 3)}]"
 
 
-def along(console: Console, told: Exploration) -> None:
-    """What the score of the answer is like and can be held to, and where it moves, token by token."""
-    score = told.score
+def score_along(console: Console, exploration: Exploration) -> None:
+    """What the score of the answer means, and the score so far at each token."""
+    score = exploration.score
     if score is None:
         console.print("There is no answer to score.")
         return
@@ -54,13 +56,13 @@ def along(console: Console, told: Exploration) -> None:
     name = score.probe.name
     console.print(plain(f"Where the score of {name} moves, from 0 like its right answers to 1 like its wrong ones:"))
     scores = plain_table("token", "score so far")
-    for token, chance in zip(told.tokens[told.answer_start :], score.chances, strict=True):
+    for token, chance in zip(exploration.tokens[exploration.answer_start :], score.chances, strict=True):
         scores.add_row(plain(token.shown), fixed(chance, 3))
     console.print(scores)
 
 
 def report(console: Console, probe: Probe) -> None:
-    """The report card: what the probe is worth, and what else gets as far."""
+    """The report card: how well the probe does, and how well simpler scores do."""
     model = probe.model
     density = (
         f", {fixed(1000 * len(probe.h_neurons) / model.n_neurons, 3)} per mille of {model.n_neurons:,}" if model else ""
@@ -78,10 +80,10 @@ def report(console: Console, probe: Probe) -> None:
     if probe.report is not None:
         _card(console, probe.report)
     neurons = plain_table("neuron", "weight", "weight x SD", "AUROC alone", "chosen in", "without it")
-    for one in [*probe.of_sign(1)[:SHOWN], *probe.of_sign(-1)[:3]]:
-        figures = (one.effect, one.auroc, one.frequency, one.leave_out)
+    for entry in [*probe.of_sign(1)[:SHOWN], *probe.of_sign(-1)[:3]]:
+        figures = (entry.effect, entry.auroc, entry.frequency, entry.leave_out)
         shown = ("-" if value is None else fixed(value, 3) for value in figures)
-        neurons.add_row(str(one.neuron), fixed(one.weight, 3), *shown)
+        neurons.add_row(str(entry.neuron), fixed(entry.weight, 3), *shown)
     console.print(neurons)
 
 
@@ -94,12 +96,13 @@ def _card(console: Console, card: Report) -> None:
         f" + {funnel.wrong_without_span}, balanced {funnel.balanced} + {funnel.balanced}, "
         f"held out {card.test_items}"
     )
-    for one in card.agreement:
-        kappa = "" if one.kappa is None else f", kappa {fixed(one.kappa, 3)}"
-        console.print(plain(f"{one.one} and {one.other} agree on {told(one.share)}{kappa}, {one.unread} unread"))
+    for agreement in card.agreement:
+        kappa = "" if agreement.kappa is None else f", kappa {fixed(agreement.kappa, 3)}"
+        judges = f"{agreement.one} and {agreement.other}"
+        console.print(plain(f"{judges} agree on {estimate_text(agreement.share)}{kappa}, {agreement.unread} unread"))
     scores = plain_table("score on the held-out items", "AUROC")
-    for name, estimate in scored(card):
-        scores.add_row(plain(name), told(estimate))
+    for name, estimate in auroc_rows(card):
+        scores.add_row(plain(name), estimate_text(estimate))
     console.print(scores)
     if card.null is not None:
         console.print(
@@ -126,7 +129,7 @@ def _effects(console: Console, card: Report) -> None:
 
 
 def _per_cent(estimate: Estimate | None) -> str:
-    """66 [61, 71]; a dash where there is none."""
+    """66 [61, 71]; "-" for None."""
     if estimate is None:
         return "-"
     value, low, high = (per_cent(figure) for figure in (estimate.value, estimate.low, estimate.high))
@@ -135,30 +138,30 @@ def _per_cent(estimate: Estimate | None) -> str:
 
 def _variations(console: Console, card: Report) -> None:
     rows = plain_table("decided otherwise", "answers", "held out", "H-neurons", "AUROC", "shared")
-    for one in card.variations:
-        reached = _interval(one.auroc) if one.auroc else "-"
-        shared = "-" if one.overlap is None else fixed(one.overlap)
-        held, found = (str(one.auroc.n), str(one.positive)) if one.auroc else ("-", "-")
-        rows.add_row(plain(one.name), str(one.items), held, found, reached, shared)
+    for variation in card.variations:
+        reached = _interval(variation.auroc) if variation.auroc else "-"
+        shared = "-" if variation.overlap is None else fixed(variation.overlap)
+        held_out, h_neurons = (str(variation.auroc.n), str(variation.positive)) if variation.auroc else ("-", "-")
+        rows.add_row(plain(variation.name), str(variation.items), held_out, h_neurons, reached, shared)
     console.print(rows)
 
 
-def fitted(console: Console, path: Iterable[PathPoint], scores: Scores | None) -> None:
-    """How a probe fitted on features alone did: along the path, and on the items that no fit saw."""
+def fit_outcome(console: Console, path: Iterable[PathPoint], scores: Scores | None) -> None:
+    """How a probe fitted on features did: along the path of C, and on the held-out items."""
     rows = plain_table("C", "H-neurons", "negative", "AUROC in cross-validation", "stability")
     for point in path:
         rows.add_row(
-            short(point.c), str(point.positive), str(point.negative), told(point.auroc), fixed(point.stability)
+            short(point.c), str(point.positive), str(point.negative), estimate_text(point.auroc), fixed(point.stability)
         )
     console.print(rows)
     if scores is None:
         console.print("nothing was held out: how the probe does on answers that it was not fitted on is not known")
     else:
-        console.print(f"held out: AUROC {told(scores.auroc)}, accuracy {told(scores.accuracy)}")
+        console.print(f"held out: AUROC {estimate_text(scores.auroc)}, accuracy {estimate_text(scores.accuracy)}")
 
 
-def scored(card: Report) -> list[tuple[str, Estimate | None]]:
-    """Every AUROC of the card by its name, the probe's first."""
+def auroc_rows(card: Report) -> list[tuple[str, Estimate | None]]:
+    """Every AUROC of the report card by its name, the probe's first."""
     rows: list[tuple[str, Estimate | None]] = [
         ("the probe", card.scores.auroc),
         ("pairs of one relation", card.within),
@@ -167,22 +170,22 @@ def scored(card: Report) -> list[tuple[str, Estimate | None]]:
         ("no name seen in training", card.unseen),
         ("H-neurons alone, refitted", card.positive_only),
     ]
-    rows += [(f"random neurons, {one.kind}, {len(one.draws)} draws", one.auroc) for one in card.random]
+    rows += [(f"random neurons, {sets.kind}, {len(sets.draws)} draws", sets.auroc) for sets in card.random]
     rows += [("all neurons, L2", card.all_neurons)]
-    rows += [(one.name, one.auroc) for one in card.baselines]
-    return rows + [(f"threshold, {one.threshold.population}", one.auroc) for one in card.flagged]
+    rows += [(baseline.name, baseline.auroc) for baseline in card.baselines]
+    return rows + [(f"threshold, {flag.threshold.population}", flag.auroc) for flag in card.flagged]
 
 
-def tell(told: dict[str, Any], words: str, json: bool) -> None:
-    """What was done, as `words` or as JSON."""
+def write_outcome(fields: dict[str, Any], words: str, json: bool) -> None:
+    """What was done: `fields` as JSON, or `words` for a person."""
     if json:
-        write_line(jsonlib.dumps(told))
+        write_line(jsonlib.dumps(fields))
     else:
         stdout_console().print(plain(words), soft_wrap=True)
 
 
-def show(probe: Probe, json: bool) -> None:
-    """A probe's report card, or the probe as JSON."""
+def show_probe(probe: Probe, json: bool) -> None:
+    """The probe as JSON, or its report card."""
     if json:
         write_line(probe.model_dump_json())
     else:

@@ -1,7 +1,7 @@
 """From a request to its result, for one command.
 
-Owns the choice of client with the options that make it, the waiting and what is said meanwhile on standard error.
-Refuses to print results.
+Owns the choice of client with its options, waiting, and the messages meanwhile on standard error. Results are printed
+elsewhere.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def opened(door: Door) -> Iterator[Client]:
 
 
 def answer(verb: Verb, asked: Callable[[Client], Request], door: Door) -> Result:
-    """The result of the request that `asked` makes, given the client. Ctrl+C stops the run.
+    """The result of the request that `asked` makes from the client. Ctrl+C stops the run.
 
-    Raises HNeuronsError: the run's own failure, or that of its model.
+    Raises HNeuronsError: the failure of the run or of loading its model.
     """
     with quiet_stdout(), opened(door) as client:
         job = client.jobs.submit(verb, asked(client), SESSION)
@@ -76,7 +76,7 @@ def answer(verb: Verb, asked: Callable[[Client], Request], door: Door) -> Result
 
 
 def loaded(client: Client) -> ModelInfo:
-    """The client's model, once it is loaded. Raises HNeuronsError where it cannot be."""
+    """The model of the client, once it is loaded. Raises HNeuronsError if loading fails."""
     teller = Teller(stderr_console())
     while (status := client.models.status()).info is None:
         if status.state not in ("loading", "ready"):
@@ -103,8 +103,8 @@ def _connect(door: Door) -> Client:
 
 
 def _tell_notes(client: Client) -> None:
-    """What is to be known of a service's model; one that is loaded here has its notes in the log."""
-    # The answer has come: a service that goes away behind it takes nothing with it.
+    """Show the notes on a service's model; those of a model loaded here are in the log."""
+    # The result has arrived: a service that ends now must not spoil it.
     with suppress(BackendUnavailable):
         if (info := client.models.status().info) is not None:
             for note in info.notes:
@@ -112,7 +112,7 @@ def _tell_notes(client: Client) -> None:
 
 
 def _follow(client: Client, job: str) -> JobView:
-    """Wait for the end of a job, telling what goes on."""
+    """Wait for the end of a job, showing its events."""
     teller = Teller(stderr_console())
     for view in views(client.jobs, job, WAIT):
         for event in view.events:
@@ -124,7 +124,7 @@ def _follow(client: Client, job: str) -> JobView:
 
 
 class Teller:
-    """Says each stage once on standard error, and a single answer's tokens as they come where a person looks."""
+    """Shows each stage once on standard error, and at a terminal the tokens of a single answer as they come."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -134,7 +134,7 @@ class Teller:
         self._open_line = False
 
     def event(self, event: Event) -> None:
-        """What a run says."""
+        """Show an event of a run."""
         if isinstance(event, StageEvent):
             self.say(event.stage)
         elif isinstance(event, NoteEvent):
@@ -147,14 +147,14 @@ class Teller:
             self._open_line = True
 
     def waiting(self, status: ModelStatus, position: int) -> None:
-        """What a run waits for."""
+        """Show what a run waits for."""
         if status.state == "loading":
             self.say(f"{status.name or 'the model'}: {status.stage or 'loading'}")
         elif position:
             self.say(f"{position} before this one")
 
     def say(self, words: str) -> None:
-        """A line, unless it is the last one again."""
+        """Write a line, unless it is the same as the last one."""
         if words != self._last:
             self.end()
             self._console.print(plain(words), style="dim")
@@ -168,13 +168,13 @@ class Teller:
 
 
 class Listening:
-    """The watch of a run in this thread: it tells, and Ctrl+C ends the command itself."""
+    """The watch of a run in this thread: it shows events, and Ctrl+C ends the command itself."""
 
     def __init__(self, teller: Teller) -> None:
         self._teller = teller
 
     def emit(self, event: Event) -> None:
-        """Tell it."""
+        """Show it."""
         self._teller.event(event)
 
     def stopped(self) -> bool:

@@ -34,7 +34,7 @@ def serve(
     hosts = trusted(host)
     listening = _listen(host, port)
     if host not in LOOPBACK:
-        sys.stderr.write("Everybody who reaches this address may use the engine: it asks for no password.\n")
+        sys.stderr.write("Everybody who can reach this address may use the engine: there is no password.\n")
     shown = f"[{host}]" if ":" in host else host
     sys.stderr.write(f"Listening at http://{shown}:{listening.getsockname()[1]} (routes: /docs). Ctrl+C ends it.\n")
     client = LocalClient.start(model, device, dtype, keep=store, ahead=True)
@@ -43,7 +43,7 @@ def serve(
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket bound to the address. Raises BadSettings where that cannot be had."""
+    """A socket bound to the address. Raises BadSettings if the address cannot be used."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         bound = socket.socket(family, socket.SOCK_STREAM)

@@ -1,7 +1,7 @@
-"""Commands that pass over none of their words: an option that takes one value and is given twice is refused.
+"""Commands that refuse an option which takes one value and is given twice.
 
-Owns that check. The reader of options takes the last of them without a word, so that `--neurons L0:N1 --neurons L0:N2`
-would switch one neuron. A flag that stands twice says no more than once, unless it has an opposite.
+The parser of options silently takes the last one, so `--neurons L0:N1 --neurons L0:N2` would switch one neuron. A flag
+may be repeated, unless it has an opposite (--chat/--no-chat).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typer.core import TyperCommand
 from backend.errors import BadSettings
 
 
-class Strict(TyperCommand):
+class StrictCommand(TyperCommand):
     """A command that refuses an option which is given twice."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """The words that are left. Raises BadSettings."""
+        """The remaining arguments. Raises BadSettings."""
         _, _, given = self.make_parser(ctx).parse_args(args=list(args))
         for option, times in Counter(given).items():
             repeatable = getattr(option, "multiple", False) or option.nargs != 1
@@ -35,8 +35,8 @@ class Strict(TyperCommand):
 
 
 class Commands(typer.Typer):
-    """Commands of that kind under one name."""
+    """A group of commands that are all strict."""
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[Any], Any]:
         """A decorator that makes a function a command."""
-        return super().command(name, **{"cls": Strict, **settings})
+        return super().command(name, **{"cls": StrictCommand, **settings})

@@ -1,7 +1,7 @@
 """Results as tables for a person at a terminal.
 
-Owns what is left out: a table shows the largest figures, `--json` has all. Text of a person or a model is
-shown as it stands, never as markup. Computes nothing beyond picking and averaging what a result holds.
+Owns what is left out: a table shows the largest figures, `--json` shows everything. Text of a person or a model is
+shown literally, never as markup. Computes nothing beyond selecting and averaging the values of a result.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SHOWN_POSITIONS = 8
 SHOWN_TOKENS = 5
 WIDE = 150
 PROSE = ("answer", "token", "note", "licence", "raises", "lowers", "decided otherwise", "made on")
-"""Columns that may be broken into lines."""
+"""Columns that may wrap."""
 
 
 def exploration(console: Console, result: Exploration) -> None:
@@ -46,7 +46,7 @@ def exploration(console: Console, result: Exploration) -> None:
 
 
 def comparison(console: Console, result: Comparison) -> None:
-    """One line a row: how many of its tokens are changed, and its mean KL divergence from the baseline a token."""
+    """One line per row: how many of its tokens changed, and its mean KL divergence from the baseline per token."""
     rows = plain_table("row", "alpha", "neurons", "answer", "changed", "KL (nats)")
     for row in result.rows:
         kl = "" if row.arm == "baseline" else fixed(row.kl_mean, 4)
@@ -63,7 +63,7 @@ def comparison(console: Console, result: Comparison) -> None:
 
 
 def card(console: Console, result: NeuronCard) -> None:
-    """What the neuron writes, how large it usually is, and where it is largest along the text."""
+    """The tokens that the neuron raises and lowers, its reference mean, and where its CETT is largest in the text."""
     usual = f"usual CETT: mean {fixed(result.usual_mean, 4)}, largest {fixed(result.usual_max, 4)}"
     usual += f" ({counted(result.usual_tokens, 'token')})"
     console.print(f"{result.neuron}: output norm {fixed(result.out_norm, 3)}, {usual}")
@@ -81,17 +81,17 @@ def card(console: Console, result: NeuronCard) -> None:
 
 
 def lens(console: Console, result: Lens) -> None:
-    """One line a neuron: the tokens it raises and lowers most."""
+    """One line per neuron: the tokens it raises and lowers most."""
     rows = plain_table("neuron", "raises", "lowers")
-    for one in result.pushed:
-        told = (" ".join(entry.shown for entry in side[:SHOWN_TOKENS]) for side in (one.promotes, one.suppresses))
-        rows.add_row(str(one.neuron), *map(plain, told))
+    for push in result.pushed:
+        sides = (" ".join(entry.shown for entry in side[:SHOWN_TOKENS]) for side in (push.promotes, push.suppresses))
+        rows.add_row(str(push.neuron), *map(plain, sides))
     console.print(rows)
     console.print(_model(result.model), style="dim")
 
 
 def any_result(console: Console, result: Result) -> None:
-    """A line a field of a result that has no table of its own."""
+    """One line per field, for a result that has no table of its own."""
     rows = plain_table("field", "value")
     for name in type(result).model_fields:
         if name not in ("request", "model"):
@@ -107,21 +107,21 @@ def choices(console: Console, rows: Iterable[ModelChoice]) -> None:
         needs = f"{row.needs / 1024**3:.1f} GB"
         marks = ("yes" if row.fits else "no", "yes" if row.here else "no")
         table.add_row(row.name, size, f"{row.parameters / 1e6:,.0f} M", needs, *marks, row.licence, row.note)
-    # Names are copied from here: a narrow window wraps the notes, and cuts nothing.
+    # Names are copied from this table: in a narrow window the notes wrap, and nothing is cut off.
     window, console.width = console.width, max(console.width, WIDE)
     console.print(table)
     console.width = window
 
 
 def loaded(console: Console, model: ModelInfo) -> None:
-    """The model that a service has loaded, and what is to be known of it."""
+    """The model that a service has loaded, and the notes on it."""
     console.print(plain(f"loaded there: {_model(model)}"))
     for note in model.notes:
         console.print(plain(f"  {note}"))
 
 
 def plain_table(*columns: str) -> Table:
-    """A table without lines; columns of `PROSE` may be broken."""
+    """A table without lines; only columns of `PROSE` may wrap."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column not in PROSE)

@@ -12,7 +12,7 @@ from rich.console import Console
 from backend.cli import options, probe_tables, tables
 from backend.cli.commands import Common, finish
 from backend.cli.gathered import gathered
-from backend.cli.options import chosen, decoding, numbers, own_alphas, request_of
+from backend.cli.options import chosen_neurons, decoding, numbers, own_alphas, request_of
 from backend.cli.running import loaded
 from backend.errors import BadSettings
 from backend.neurons import NeuronSet
@@ -45,7 +45,7 @@ def explore(
     common: Common,
 ) -> None:
     """See inside one answer: CETT of every layer and token; with a probe, how it scores the answer."""
-    held = Held(probe, force)
+    named_probe = NamedProbe(probe, force)
     decode = decoding(max_new_tokens, temperature, top_k, top_p, seed, stop)
     _refuse_idle(decode, "how to decode an answer", answer is not None, "--answer gives one, read as it stands")
     request = request_of(
@@ -55,23 +55,25 @@ def explore(
         chat=chat,
         system=system,
         decoding=decode,
-        neurons=chosen(neurons, neurons_file),
+        neurons=chosen_neurons(neurons, neurons_file),
         top=top,
-        threshold=_given(k=k, population=population),
+        threshold=_given_fields(k=k, population=population),
     )
 
     def asked(client: Client) -> Request:
-        found = held.read(client)
-        if found is None:
+        checked_probe = named_probe.read(client)
+        if checked_probe is None:
             return request
-        return request.model_copy(update={"neurons": request.neurons | found.all, "probe": held.named(client)})
+        return request.model_copy(
+            update={"neurons": request.neurons | checked_probe.all, "probe": named_probe.ref(client)}
+        )
 
     def show(console: Console, result: Exploration) -> None:
         tables.exploration(console, result)
-        if held.found is not None:
-            probe_tables.along(console, result)
+        if named_probe.probe is not None:
+            probe_tables.score_along(console, result)
 
-    held.ahead(common.backend)
+    named_probe.read_ahead(common.backend)
     finish("explore", asked, common, show)
 
 
@@ -104,11 +106,13 @@ def compare(
     common: Common,
 ) -> None:
     """The same prompt with chosen neurons scaled, beside the baseline and random twins."""
-    held = Held(probe, force, needs={"--against": against, "--foremost": foremost is not None, "--by": by is not None})
+    named_probe = NamedProbe(
+        probe, force, needs={"--against": against, "--foremost": foremost is not None, "--by": by is not None}
+    )
     _refuse_unclear(foremost, by)
     fields: dict[str, Any] = {
         "prompt": prompt,
-        "neurons": chosen(neurons, neurons_file),
+        "neurons": chosen_neurons(neurons, neurons_file),
         "alphas": numbers(alphas, "--alphas", float),
         "own": own_alphas(own),
         "controls": controls,
@@ -121,49 +125,56 @@ def compare(
         "decoding": decoding(max_new_tokens, temperature, top_k, top_p, seed, stop),
     }
 
-    def made(found: Probe | None) -> CompareRequest:
-        if found is None:
+    def request_with(checked_probe: Probe | None) -> CompareRequest:
+        if checked_probe is None:
             return _switching(fields)
-        mine = found.h_neurons if foremost is None else found.top(foremost, ranking(found, by or "weight"))
-        taken = {"neurons": fields["neurons"] | mine, "against": _against(found) if against else None}
-        return _switching(fields | taken)
+        switched = (
+            checked_probe.h_neurons
+            if foremost is None
+            else checked_probe.top(foremost, ranking(checked_probe, by or "weight"))
+        )
+        probe_fields = {
+            "neurons": fields["neurons"] | switched,
+            "against": _against(checked_probe) if against else None,
+        }
+        return _switching(fields | probe_fields)
 
-    if held.ahead(common.backend) is not None or held.name is None:
-        made(held.found)  # Refused before a model is loaded.
+    if named_probe.read_ahead(common.backend) is not None or named_probe.name is None:
+        request_with(named_probe.probe)  # Refused before a model is loaded.
 
     def asked(client: Client) -> Request:
-        return made(held.read(client)).model_copy(update={"probe": held.named(client)})
+        return request_with(named_probe.read(client)).model_copy(update={"probe": named_probe.ref(client)})
 
     finish("compare", asked, common, tables.comparison)
 
 
 def _refuse_idle(given: Mapping[str, Any], what: str, is_idle: bool, why: str) -> None:
-    """Raises BadSettings where options were given of which nothing would come."""
+    """Raises BadSettings if options were given that would have no effect."""
     if given and is_idle:
         named = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise BadSettings(f"{named} would be ignored", f"it says {what}, and {why}", "leave one of them out")
+        raise BadSettings(f"{named} would be ignored", f"it says {what}, but {why}", "leave one of them out")
 
 
 def _refuse_unclear(foremost: int | None, by: str | None) -> None:
     if foremost is not None and foremost < 1:
-        raise BadSettings(f"--foremost is {foremost}", "so many of a probe's H-neurons are taken", "take 1 or more")
+        raise BadSettings(f"--foremost is {foremost}", "it is the number of H-neurons to take", "give 1 or more")
     if foremost is None and by is not None:
-        raise BadSettings("--by says nothing here", "it is the ranking that --foremost goes by", "give --foremost N")
+        raise BadSettings("--by has no effect here", "it is the ranking for --foremost", "give --foremost N")
 
 
-def _against(found: Probe) -> NeuronSet:
-    if not found.against:
-        raise BadSettings(f"{found.name} has no negative weights", "--against is a row of them", "leave it out")
-    return found.against
+def _against(probe: Probe) -> NeuronSet:
+    if not probe.against:
+        raise BadSettings(
+            f"{probe.name} has no negative weights", "--against is a row of its negative weights", "leave it out"
+        )
+    return probe.against
 
 
 def _switching(fields: Mapping[str, Any]) -> CompareRequest:
     """A comparison in which something is switched. Raises BadInput."""
     if fields.get("alphas") and not fields["neurons"] and fields.get("own"):
-        raise BadSettings(
-            "--alphas scales nothing", "no neurons are named that it is of", "give --neurons, or leave --alphas out"
-        )
-    twins = _given(
+        raise BadSettings("--alphas scales nothing", "no neurons are named", "give --neurons, or leave out --alphas")
+    twins = _given_fields(
         control_kind=fields["control_kinds"], control_arms=fields["control_arms"], control_seed=fields["control_seed"]
     )
     _refuse_idle(twins, "what random twins are to be", fields["controls"] == 0, "--controls 0 asks for none")
@@ -190,7 +201,7 @@ def neuron(
     """One neuron: the tokens it writes for and against, and its CETT along a text."""
     text = None
     if prompt is None and (answer is not None or system is not None or max_new_tokens is not None or not chat):
-        raise BadSettings("A text is asked for and not given", "only --prompt brings one", "give --prompt")
+        raise BadSettings("Options for a text are given, but no text", "--prompt is missing", "give --prompt")
     if prompt is not None:
         decode = decoding(max_new_tokens, None, None, None, None, None)
         _refuse_idle(decode, "how to decode an answer", answer is not None, "--answer gives one, read as it stands")
@@ -208,69 +219,68 @@ def lens(
     common: Common,
 ) -> None:
     """The output tokens that each neuron raises and lowers (logit lens)."""
-    request = request_of(LensRequest, neurons=chosen(neurons, neurons_file), top=top)
+    request = request_of(LensRequest, neurons=chosen_neurons(neurons, neurons_file), top=top)
     finish("lens", lambda client: request, common, tables.lens)
 
 
-def _given(**fields: Any) -> dict[str, Any]:
+def _given_fields(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
 @dataclass
-class Held:
-    """The probe that a command names: `found` once it was read, and held to the model once that is known.
+class NamedProbe:
+    """The probe that a command names: `probe` is None until it is read; `read` also checks it against the model.
 
-    needs: options that say something of a probe, and whether each was given. Raises BadSettings where one was and no
-    probe is named: what is not understood is not ignored.
+    needs: options that need a probe -> whether they were given. Raises BadSettings if one was and no probe is named.
     """
 
     name: str | None
     force: bool
-    found: Probe | None = None
+    probe: Probe | None = None
     needs: Mapping[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         lost = [option for option, given in {**self.needs, "--force": self.force}.items() if given]
         if self.name is None and lost:
             raise BadSettings(
-                f"{lost[0]} says nothing here", "it is of a probe, and none is named", "give --probe NAME"
+                f"{lost[0]} has no effect here", "it needs a probe, and none is named", "give --probe NAME"
             )
 
-    def ahead(self, backend: str | None) -> Probe | None:
-        """The probe before a model is loaded, where it lies on this machine. Raises Unknown, StoreError."""
+    def read_ahead(self, backend: str | None) -> Probe | None:
+        """Read the probe before a model is loaded, if it is on this machine. Raises Unknown, StoreError."""
         if self.name is not None and backend is None:
             from backend.probes import library
 
-            self.found = library.read(self.name)
-        return self.found
+            self.probe = library.read(self.name)
+        return self.probe
 
     def read(self, client: Client) -> Probe | None:
-        """The probe, if one is named. Raises BadInput where it is of another model and not forced, Unknown."""
+        """The probe, if one is named. Raises Unknown, or BadInput if it is of another model and not forced."""
         if self.name is not None:
             from backend.probes.library import checked
 
-            self.found = checked(client.probes.read(self.name), loaded(client), self.force)
-        return self.found
+            self.probe = checked(client.probes.read(self.name), loaded(client), self.force)
+        return self.probe
 
-    def named(self, client: Client) -> ProbeRef | None:
-        """The probe as it is now, by which answers are scored. Raises as `read`."""
+    def ref(self, client: Client) -> ProbeRef | None:
+        """A reference to the probe as it is now, for scoring answers. Raises as `read`."""
         if self.name is None:
             return None
-        digest = next((one.digest for one in client.probes.list() if one.name == self.name), "")
+        digest = next((summary.digest for summary in client.probes.list() if summary.name == self.name), "")
         return ProbeRef(name=self.name, digest=digest, force=self.force) if digest else None
 
 
 def ranking(probe: Probe, by: str) -> Ranking:
-    """The ranking of that name. Raises BadSettings where the probe has no such figures."""
-    found = next((one for one in probe.rankings if one == by), None)
-    if found is None:
+    """The ranking of that name. Raises BadSettings if the probe has no such figures."""
+    match = next((kind for kind in probe.rankings if kind == by), None)
+    if match is None:
         raise BadSettings(
             f"{probe.name} cannot be ranked by {by[:40]!r}",
-            "it has no such figure",
+            "its neurons have no such figure",
             f"name one of {', '.join(probe.rankings)}",
         )
-    return found
+    return match
 
 
 OWN: dict[str, Callable[..., None]] = {"explore": explore, "compare": compare, "neuron": neuron, "lens": lens}
-"""The verbs that have a command of their own: options that are no field of their request, tables for their results."""
+"""The verbs with a command of their own, which has further options and its own tables."""

@@ -30,10 +30,10 @@ MEGABYTE = 1024**2
 DOORS: dict[str, Callable[[Path], object]] = {
     "questions": questions.read_path,
     "neurons": neuron_files.read_path,
-    "chosen neurons": lambda path: options.chosen(None, path),
+    "chosen neurons": lambda path: options.chosen_neurons(None, path),
     "a probe or plan": options.bytes_of,
-    "a plan": plans.of_file,
-    "questions of a run": lambda path: plans.read(path, Plan()),
+    "a plan": plans.plan_of_file,
+    "questions of a run": lambda path: plans.read_questions(path, Plan()),
     "a text": cett._text,
     "ids": thunlp.read_ids,
     "answers": thunlp.read_answers,

@@ -434,11 +434,11 @@ def test_words_that_make_no_command_are_told_in_words_of_ours(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["explore", "--prompt"], "--prompt has no value: one belongs behind it; see hneurons explore --help."),
+        (["explore", "--prompt"], "--prompt has no value: it needs one; see hneurons explore --help."),
         (["models", "list", "--json=1"], "--json has a value: it takes none; see hneurons models list --help."),
-        (["identify", "run", "x", "--limit"], "--limit has no value: one belongs behind it; see hneurons identify run"),
-        (["lens", ""], "An empty word stands in the command: it takes no such one; see hneurons lens --help."),
-        (["neuron", "L1:N2", "b"], "'b' is too much: the command takes no such word; see hneurons neuron --help."),
+        (["identify", "run", "x", "--limit"], "--limit has no value: it needs one; see hneurons identify run"),
+        (["lens", ""], "The command has an empty argument: it takes none; see hneurons lens --help."),
+        (["neuron", "L1:N2", "b"], "'b' is not expected: it is one argument too many; see hneurons neuron --help."),
         (["lens", "--top", ""], "--top is not understood: its value is no whole number; see hneurons lens --help."),
         (["lens", "--neurns", "x"], "There is no option --neurns: there are --neurons, --neurons-file; see "),
         (["identify", "foo"], "There is no command 'foo': what is not understood is not ignored; see "),
@@ -462,8 +462,12 @@ def test_a_command_that_is_not_understood_says_what_why_and_whose_help(
 @pytest.mark.parametrize(
     ("option", "words", "told"),
     [
-        ("--alphas", "1,x", "--alphas '1,x' is no list of numbers: 'x' is no number; write numbers apart by commas"),
-        ("--control-arms", "1,x", "is no list of whole numbers: 'x' is no whole number; write whole numbers apart"),
+        (
+            "--alphas",
+            "1,x",
+            "--alphas '1,x' is no list of numbers: 'x' is no number; write numbers separated by commas",
+        ),
+        ("--control-arms", "1,x", "is no list of whole numbers: 'x' is no whole number; write whole numbers separated"),
         ("--control-arms", "0, 1.5 ,x", "'1.5' is no whole number"),
         ("--own", "L1:N2=half", "--own 'half' is no list of numbers: 'half' is no number"),
     ],

@@ -49,7 +49,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 REFUSED = [
     # What is wrong stands in a file, which is named.
-    (["run", "a", "--plan", BAD_PLAN], "[1, 2]", "HERE/plan.json holds no plan: a plan is an object of JSON"),
+    (["run", "a", "--plan", BAD_PLAN], "[1, 2]", "HERE/plan.json holds no plan: a plan is a JSON object"),
     (["run", "a", "--plan", BAD_PLAN], '{"plan": null}', "HERE/plan.json holds no plan: "),
     (["run", "a", "--plan", BAD_PLAN], '{"sed": 1}', "sed is no setting of this request in HERE/plan.json: "),
     (["run", "a", "--plan", BAD_PLAN], '{"seed": "x"}', "The seed (seed = 'x') is not accepted in HERE/plan.json: "),
@@ -78,16 +78,16 @@ REFUSED = [
     # What cannot be deleted is not asked about.
     (["delete", SHIPPED], "", f"{SHIPPED} cannot be deleted: it ships with the program; "),
     (["delete", "folder"], "", "There is no run or probe 'folder': "),
-    # What is not at work cannot be stopped.
+    # Only a run that is running or waiting can be stopped.
     (["stop", "nobody"], "", "There is no run 'nobody': "),
     (["stop", "theirs"], "", "There is no run 'theirs': "),
     (
         ["stop", SHIPPED],
         "",
-        f"The run {SHIPPED} is not at work: it is finished, or was stopped before; go on with it by ",
+        f"The run {SHIPPED} is not at work: it is finished, or was stopped before; resume it with ",
     ),
-    (["stop", "half"], "", "The run half is not at work: it is finished, or was stopped before; go on with it by "),
-    # What a run's answers hang on.
+    (["stop", "half"], "", "The run half is not at work: it is finished, or was stopped before; resume it with "),
+    # What a run's answers depend on.
     (["run", "half", "--temperature", "0.5"], "", "The run half was begun otherwise: how answers are drawn changed, "),
     (["run", "half", "--suffix", "Be brief.", "--samples", "20"], "", "The run half was begun otherwise: how answers"),
     (["run", "half", "--seed", "7"], "", "The run half was begun otherwise: how answers are drawn changed, "),
@@ -101,7 +101,11 @@ REFUSED = [
         "",
         "'foo' is no format: it is not among them; choose json, csv, jhammant, npz, hprobes, thunlp",
     ),
-    (["export", "theirs", "--out", "HERE/a.csv"], "", "a.csv does not fit --format json: that is written as .json, "),
+    (
+        ["export", "theirs", "--out", "HERE/a.csv"],
+        "",
+        "a.csv does not fit --format json: that format is written as .json, ",
+    ),
     (["export", "theirs", "--out", "HERE/a.JSON", "--format", "csv"], "", "a.JSON does not fit --format csv: "),
 ]
 
@@ -126,9 +130,9 @@ def test_a_file_of_an_ending_that_says_nothing_is_written(home: Path, capfd: pyt
 
 def test_what_is_said_of_a_judge_is_said_of_that_of_the_plan(home: Path) -> None:
     judged = home / "judged.json"
-    made = plans.Given(plan_file=judged, judge_only=True, judge_words=True).plan().judge
+    made = plans.RunOptions(plan_file=judged, judge_only=True, judge_words=True).plan().judge
     assert made is not None and (made.model, made.decides, made.words) == ("m", False, True)
-    made = plans.Given(plan_file=judged, judge_words=True).plan().judge
+    made = plans.RunOptions(plan_file=judged, judge_words=True).plan().judge
     assert made is not None and (made.decides, made.words) == (True, True)
 
 
@@ -144,7 +148,10 @@ def test_who_resumes_a_run_of_a_model_that_lies_elsewhere_is_asked_where(
     runs.begin(library.folder_of("mine"), plan, asked, INFO.model_copy(update={"name": "my-own"}), "")
     monkeypatch.setattr(opening, "open_engine", unknown)
     assert main(["identify", "resume", "mine"]) == UnknownModel.exit_status
-    assert "The model of mine is not found by its name, my-own: it is no directory; say where" in capfd.readouterr().err
+    assert (
+        "The model of mine is not found by its name, my-own: it is no directory; give its path"
+        in capfd.readouterr().err
+    )
     main(["identify", "resume", "mine", "--model", "typed"])
     assert "There is no model 'my-own': it is no directory; see the list" in capfd.readouterr().err
 
@@ -165,7 +172,7 @@ def test_a_run_is_stopped_by_its_name_here_and_at_a_service(place: str, capfd: p
     going.write_text('{"tries": 1}')
     if place == "here":
         assert main(["identify", "stop", "half"]) == 0
-        assert "half is stopped; hneurons identify resume half goes on with it" in capfd.readouterr().out
+        assert "half is stopped; resume it with hneurons identify resume half" in capfd.readouterr().out
     else:
         other = INFO.model_copy(update={"fingerprint": "0" * 64})
         with local(FakeEngine(other)) as client, served(client) as address:

@@ -110,7 +110,7 @@ def test_a_run_at_work_and_a_link_are_not_deleted(data: Path) -> None:
 def test_the_command_asks_before_it_deletes(capsys: pytest.CaptureFixture[str]) -> None:
     begun()
     assert main(["identify", "delete", "mine"]) == 2
-    assert "nobody can be asked" in capsys.readouterr().err and runs.begun("mine")[1]
+    assert "there is no terminal to ask" in capsys.readouterr().err and runs.begun("mine")[1]
     assert main(["identify", "delete", "mine", "--yes", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"deleted": "mine"}
     assert main(["identify", "delete", "mine", "--yes"]) == 2
