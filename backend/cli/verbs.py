@@ -106,9 +106,8 @@ def compare(
     common: Common,
 ) -> None:
     """The same prompt with chosen neurons scaled, beside the baseline and random twins."""
-    named_probe = NamedProbe(
-        probe, force, needs={"--against": against, "--foremost": foremost is not None, "--by": by is not None}
-    )
+    needs = {"--against": against, "--foremost": foremost is not None, "--by": by is not None}
+    named_probe = NamedProbe(probe, force, needs=needs)
     _refuse_unclear(foremost, by)
     fields: dict[str, Any] = {
         "prompt": prompt,
@@ -128,16 +127,9 @@ def compare(
     def request_with(checked_probe: Probe | None) -> CompareRequest:
         if checked_probe is None:
             return _switching(fields)
-        switched = (
-            checked_probe.h_neurons
-            if foremost is None
-            else checked_probe.top(foremost, ranking(checked_probe, by or "weight"))
-        )
-        probe_fields = {
-            "neurons": fields["neurons"] | switched,
-            "against": _against(checked_probe) if against else None,
-        }
-        return _switching(fields | probe_fields)
+        switched = _h_neurons(checked_probe, foremost, by)
+        against_set = _against(checked_probe) if against else None
+        return _switching(fields | {"neurons": fields["neurons"] | switched, "against": against_set})
 
     if named_probe.read_ahead(common.backend) is not None or named_probe.name is None:
         request_with(named_probe.probe)  # Refused before a model is loaded.
@@ -160,6 +152,11 @@ def _refuse_unclear(foremost: int | None, by: str | None) -> None:
         raise BadSettings(f"--foremost is {foremost}", "it is the number of H-neurons to take", "give 1 or more")
     if foremost is None and by is not None:
         raise BadSettings("--by has no effect here", "it is the ranking for --foremost", "give --foremost N")
+
+
+def _h_neurons(probe: Probe, count: int | None, by: str | None) -> NeuronSet:
+    """The H-neurons of a probe: all, or the `count` foremost in the ranking `by`. Raises BadSettings."""
+    return probe.h_neurons if count is None else probe.top(count, ranking(probe, by or "weight"))
 
 
 def _against(probe: Probe) -> NeuronSet:

@@ -1,8 +1,8 @@
-"""The verb compare: one prompt under several interventions, all rows of one batch.
+"""The verb compare: one prompt under several interventions, all rows in one batch.
 
-Owns how a `Comparison` comes about. Two passes over one batch under one set of hooks: all rows answer, then
-all rows read the baseline's own answer, on a copy of the cache that the prompt left. The second pass gives
-the divergence and the change of CETT at the same tokens in every row.
+Owns how a `Comparison` is computed, in two passes over one batch with the same hooks. First all rows answer; then all
+rows read the baseline's answer, on a copy of the cache after the prompt. The second pass gives the divergence and the
+change of CETT at the same tokens in every row.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ if TYPE_CHECKING:
     from backend.engine import Engine
 
 CHUNK, LOGITS = 32, 1 << 28
-"""At most so many positions of the baseline's answer, and bytes of their logits in all rows, are read at once: bounds
-memory, not the result."""
+"""Most positions of the baseline's answer, and most bytes of their logits in all rows, that are read at once. Limits
+memory; the result is the same."""
 CANDIDATES = 10
 END = -1
-"""Stands for the end token where two answers are compared: which end token it was does not matter."""
+"""Stands for any end token when two answers are compared."""
 
 
 def run(engine: Engine, request: CompareRequest, watch: Watch) -> Comparison:
@@ -63,26 +63,26 @@ def run(engine: Engine, request: CompareRequest, watch: Watch) -> Comparison:
 
 
 def together(engine: Engine, request: CompareRequest, watch: Watch) -> Callable[[Batch], Work[Comparison]]:
-    """What answers under every arm beside others."""
+    """The work that answers under every arm, beside other requests."""
     return lambda batch: comparing(batch, request, watch)
 
 
 def compare(model: LoadedModel, request: CompareRequest, watch: Watch) -> Comparison:
-    """Answer under every arm and measure what moved, in a batch of its own. Raises as `comparing` does."""
+    """Answer under every arm and measure the differences, in its own batch. Raises as `comparing` does."""
     with Batch(model) as batch:
         return alone(batch, comparing(batch, request, watch), watch)
 
 
 def comparing(batch: Batch, request: CompareRequest, watch: Watch) -> Work[Comparison]:
-    """Answer under every arm and measure what moved; other rows may run in the batch.
+    """Answer under every arm and measure the differences; rows of other requests may run in the same batch.
 
     Raises BadPrompt, BadNeurons, InterventionUnused, ZeroOutput, NotFinite, Stopped.
     """
     model = batch.model
     plans, follow = plan(request, model.info.layout), followed(model, request.probe)
     prompt = prompting.encode(model, request, room=request.decoding.max_new_tokens)
-    told = prompting.token_infos(model, prompt.ids, prompt.roles)
-    watch.emit(PromptEvent(tokens=told, rows=plans))
+    prompt_tokens = prompting.token_infos(model, prompt.ids, prompt.roles)
+    watch.emit(PromptEvent(tokens=prompt_tokens, rows=plans))
     peaks = Peaks()
     rows = [
         Asked(
@@ -99,24 +99,24 @@ def comparing(batch: Batch, request: CompareRequest, watch: Watch) -> Work[Compa
         for place, row in enumerate(plans)
     ]
     with blamed(model, prompt.ids):
-        answers = yield Ask(rows, teller(model, watch, follow), _finite)
+        answers = yield Ask(rows, teller(model, watch, follow), _check_prompts_finite)
         touched = tuple(answer.touched for answer in answers)
         prove(plans, touched, request.positions)
         watch.emit(StageEvent(stage="reading the baseline's answer in every row"))
         forced = _read_baseline(batch, answers, watch)
         scores = {} if follow is None else (yield from _scores(batch, request, follow, answers, watch))
-    moved = _moved([_trace(answer) for answer in answers], forced.traces)
-    told_rows = tuple(
-        _row(model, place, plans[place], answers, touched[place], forced, moved).model_copy(
+    deltas = _deltas([_trace(answer) for answer in answers], forced.traces)
+    result_rows = tuple(
+        _result_row(model, place, plans[place], answers, touched[place], forced, deltas).model_copy(
             update={"score": scores.get(tuple(answers[place].ids))}
         )
         for place in range(len(plans))
     )
-    return Comparison(request=request, model=model.info, prompt_tokens=told, rows=told_rows)
+    return Comparison(request=request, model=model.info, prompt_tokens=prompt_tokens, rows=result_rows)
 
 
-def _finite(begun: Sequence[Running]) -> None:
-    """Prompts have been read: asked at once whether all of it is finite."""
+def _check_prompts_finite(begun: Sequence[Running]) -> None:
+    """Called when the prompts have been read. Raises NotFinite if any value is not finite."""
     for answer in begun:
         _trace(answer).check()
 
@@ -128,11 +128,11 @@ def _trace(answer: Running) -> Trace:
 
 @dataclass
 class Forced:
-    """All rows along the baseline's answer.
+    """All rows reading the baseline's answer.
 
-    kl [row place]: D(baseline || row) in nats where answer token `place` is predicted, and one place more.
+    kl [row place]: D(baseline || row) in nats where answer token `place` is predicted, and one place more for the end.
     splits: row -> (place, baseline's distribution there, row's distribution there).
-    traces: what was captured of each row; none where the answer has no tokens.
+    traces: row -> what was captured of it; empty if the answer has no tokens.
     """
 
     kl: Float[Tensor, "row place"]
@@ -141,26 +141,26 @@ class Forced:
 
 
 def sequence(answer: Running) -> list[int]:
-    """An answer's tokens, with `END` behind them where the model ended it."""
+    """The tokens of an answer, followed by `END` if the model ended it."""
     return answer.ids + ([END] if answer.finish == "end" else [])
 
 
 def _read_baseline(batch: Batch, answers: Sequence[Running], watch: Watch) -> Forced:
-    """Teacher-forced: every row reads the baseline's answer behind its own reading of the prompt."""
+    """Teacher-forced: every row reads the baseline's answer after its own reading of the prompt."""
     baseline = answers[0]
     places = {row: first_split(sequence(baseline), sequence(answer)) for row, answer in enumerate(answers)}
     forced = Forced(torch.full((len(answers), len(baseline.ids) + 1), torch.nan))
     peaks = Peaks()
     first = [answer.first_logits for answer in answers if answer.first_logits is not None]
-    _note(forced, torch.stack(first)[:, None], first[0][None], 0, places)
+    _note_divergence(forced, torch.stack(first)[:, None], first[0][None], 0, places)
     base = first[0][None]
-    for reading in batch.read(answers, [baseline.ids] * len(answers), _chunk(batch, len(answers)), peaks):
+    for reading in batch.read(answers, [baseline.ids] * len(answers), _positions_at_once(batch, len(answers)), peaks):
         check(watch)
-        rows = [one.row.place for one in reading.rows]
+        rows = [running.row.place for running in reading.rows]
         if 0 in rows:
             base = reading.logits[rows.index(0)]
-        _note(forced, reading.logits, base, reading.start + 1, places, rows)
-        forced.traces.update((one.row.place, _trace(one)) for one in reading.rows)
+        _note_divergence(forced, reading.logits, base, reading.start + 1, places, rows)
+        forced.traces.update((running.row.place, _trace(running)) for running in reading.rows)
     for trace in forced.traces.values():
         trace.check()
     bad = (~forced.kl.isfinite()).nonzero()
@@ -173,50 +173,52 @@ def _read_baseline(batch: Batch, answers: Sequence[Running], watch: Watch) -> Fo
 def _scores(
     batch: Batch, request: CompareRequest, follow: Followed, answers: Sequence[Running], watch: Watch
 ) -> Generator[Ask, list[Running], dict[tuple[int, ...], Score | None]]:
-    """The tokens of each answer -> its score, all read by the untouched model.
+    """The tokens of each answer -> its score, all read by the model without interventions.
 
-    Each answer that differs is one row of a batch, behind the baseline's prompt, or behind its own where the model's
-    cache cannot be copied; the baseline's own was followed while it was written.
+    Each different answer is one row of a batch. It follows the baseline's prompt, or its own copy of the prompt if the
+    model's cache cannot be copied. The baseline's own answer was followed while it was generated.
     """
     baseline, texts = answers[0], {tuple(answer.ids): answer for answer in answers}
     assert baseline.follow is not None, "the baseline is followed"
-    told = {tuple(baseline.ids): _score(batch, request, follow, baseline, baseline.follow.chosen())}
-    others = [ids for ids in texts if ids and ids not in told]
-    if not others:
-        return told
+    scores = {tuple(baseline.ids): _score(batch, request, follow, baseline, baseline.follow.chosen())}
+    unscored = [ids for ids in texts if ids and ids not in scores]
+    if not unscored:
+        return scores
     watch.emit(StageEvent(stage="reading every answer for its score"))
     prompt, read = baseline.row.ids, list[Running]()
     before = baseline.follow.chosen()[: len(prompt)]
     if batch.model.proof.copied and batch.model.proof.dropped:
-        for reading in batch.read([baseline] * len(others), others, _chunk(batch, len(others)), follow.capture):
+        for reading in batch.read(
+            [baseline] * len(unscored), unscored, _positions_at_once(batch, len(unscored)), follow.capture
+        ):
             check(watch)
             read = reading.rows
     else:
         before = before[:0]
         one_more = Decoding(max_new_tokens=1)
         read = yield Ask(
-            [Asked((*prompt, *ids), one_more, capture=follow.capture, captured="prompt") for ids in others]
+            [Asked((*prompt, *ids), one_more, capture=follow.capture, captured="prompt") for ids in unscored]
         )
-    for ids, one in zip(others, read, strict=True):
-        _trace(one).check()
-        told[ids] = _score(batch, request, follow, texts[ids], torch.cat([before, _trace(one).chosen()]))
-    return told
+    for ids, running in zip(unscored, read, strict=True):
+        _trace(running).check()
+        scores[ids] = _score(batch, request, follow, texts[ids], torch.cat([before, _trace(running).chosen()]))
+    return scores
 
 
 def _score(
     batch: Batch, request: CompareRequest, follow: Followed, answer: Running, cett: Float[Tensor, "pos set"]
 ) -> Score | None:
-    """The score of one answer, of CETT over its prompt and itself."""
+    """The score of one answer, from CETT over prompt and answer."""
     return follow.score(request, answer.text, answer_tokens(batch.model, answer), cett, len(answer.row.ids))
 
 
-def _chunk(batch: Batch, rows: int) -> int:
-    """Positions of the baseline's answer that are read at once, so that logits stay within `LOGITS` bytes."""
+def _positions_at_once(batch: Batch, rows: int) -> int:
+    """Positions of the baseline's answer to read at once, so that their logits stay within `LOGITS` bytes."""
     model = batch.model
     return max(1, min(CHUNK, LOGITS // (rows * model.info.n_vocab * model.plain.dtype.itemsize)))
 
 
-def _note(
+def _note_divergence(
     forced: Forced,
     logits: Float[Tensor, "row pos vocab"],
     base: Float[Tensor, "pos vocab"],
@@ -224,32 +226,32 @@ def _note(
     places: dict[int, int | None],
     rows: Sequence[int] | None = None,
 ) -> None:
-    """Divergence at these places, and both distributions where a row parts here. Row by row: logits are large."""
-    told = base.float().log_softmax(-1)
-    chances = told.exp()
+    """Note KL at these places, and both distributions where a row first differs. Row by row, since logits are large."""
+    base_log_probs = base.float().log_softmax(-1)
+    base_probs = base_log_probs.exp()
     for number, row in enumerate(rows if rows is not None else range(len(logits))):
-        log_probs = told if row == 0 else logits[number].float().log_softmax(-1)
-        kl = (chances * (told - log_probs).clamp(-1e4, 1e4)).sum(-1).clamp_min(0)
+        log_probs = base_log_probs if row == 0 else logits[number].float().log_softmax(-1)
+        kl = (base_probs * (base_log_probs - log_probs).clamp(-1e4, 1e4)).sum(-1).clamp_min(0)
         forced.kl[row, start : start + len(kl)] = kl.cpu()
         place = places.get(row)
         if place is not None and start <= place < start + len(kl):
-            forced.splits[row] = (place, chances[place - start], log_probs[place - start].exp())
+            forced.splits[row] = (place, base_probs[place - start], log_probs[place - start].exp())
 
 
-def _moved(before: Sequence[Trace], along: dict[int, Trace]) -> tuple[np.ndarray, np.ndarray]:
-    """(sums, maxima) [layer row pos] minus the baseline's, over prompt and baseline's answer."""
-    told = []
+def _deltas(before: Sequence[Trace], along: dict[int, Trace]) -> tuple[np.ndarray, np.ndarray]:
+    """(sums, maxima) [layer row pos] minus the baseline's, over the prompt and the baseline's answer."""
+    deltas = []
     for name in ("sum", "max"):
         rows = [
             torch.cat([trace.field(name), along[row].field(name)], dim=1) if row in along else trace.field(name)
             for row, trace in enumerate(before)
         ]
         whole = torch.stack(rows, dim=1)
-        told.append((whole - whole[:, :1]).numpy())
-    return told[0], told[1]
+        deltas.append((whole - whole[:, :1]).numpy())
+    return deltas[0], deltas[1]
 
 
-def _row(
+def _result_row(
     model: LoadedModel,
     place: int,
     row: RowPlan,
@@ -281,10 +283,10 @@ def _row(
     )
 
 
-def _split(model: LoadedModel, found: tuple[int, Tensor, Tensor] | None, baseline: Running) -> Split | None:
-    if found is None:
+def _split(model: LoadedModel, split: tuple[int, Tensor, Tensor] | None, baseline: Running) -> Split | None:
+    if split is None:
         return None
-    place, base, row = found
+    place, base, row = split
     top = base.topk(CANDIDATES).indices
     before = baseline.ids[:place]
     return Split(
@@ -297,9 +299,9 @@ def _split(model: LoadedModel, found: tuple[int, Tensor, Tensor] | None, baselin
 
 
 def _candidates(model: LoadedModel, before: Sequence[int], chances: Tensor, tokens: Tensor) -> tuple[Candidate, ...]:
-    """What may come next behind these tokens of the answer; a character that they begin is shown once it is whole."""
-    told: list[Candidate] = []
+    """What may come next after these tokens of the answer; an incomplete character is shown completed."""
+    candidates: list[Candidate] = []
     for token, chance in zip(tokens.tolist(), chances[tokens].tolist(), strict=True):
         shown = prompting.completing(model, before, token)
-        told.append(Candidate(id=token, shown=shown, probability=min(chance, 1.0)))
-    return tuple(told)
+        candidates.append(Candidate(id=token, shown=shown, probability=min(chance, 1.0)))
+    return tuple(candidates)

@@ -1,7 +1,8 @@
-"""The verb explore: one answer, seen inside.
+"""The verb explore: the inside of one answer.
 
-Owns how an `Exploration` comes about: generated answers are captured while they are decoded, given answers in one pass
-through the bridge, where that was proven to give the same; both reduce with the same sink. Refuses loading and storing.
+Owns how an `Exploration` is computed. Generated answers are captured while they are decoded; given answers are read in
+one pass through the bridge, if that was shown to give the same values. Both reduce CETT with the same code. Loading and
+storing are done elsewhere.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ if TYPE_CHECKING:
 
 
 def run(engine: Engine, request: ExploreRequest, watch: Watch) -> Exploration:
-    """One answer, seen inside. Raises as `exploring` does."""
+    """Explore one answer. Raises as `exploring` does."""
     return explore(engine.model, request, engine.usual(watch), watch)
 
 
 def together(engine: Engine, request: ExploreRequest, watch: Watch) -> Callable[[Batch], Work[Exploration]] | None:
-    """What generates an answer beside others; a given one is read in one pass, with the model for itself."""
+    """The work that generates an answer beside others; None for a given answer, which needs the model for itself."""
     if request.answer is not None:
         return None
     usual = engine.usual(watch)
@@ -52,7 +53,7 @@ def together(engine: Engine, request: ExploreRequest, watch: Watch) -> Callable[
 
 
 def explore(model: LoadedModel, request: ExploreRequest, usual: Usual, watch: Watch) -> Exploration:
-    """Generate or read the answer and reduce CETT at every layer and token, in a batch of its own.
+    """Generate or read the answer and reduce CETT at every layer and token, in its own batch.
 
     Raises as `exploring` does.
     """
@@ -61,7 +62,8 @@ def explore(model: LoadedModel, request: ExploreRequest, usual: Usual, watch: Wa
 
 
 def exploring(batch: Batch, request: ExploreRequest, usual: Usual, watch: Watch) -> Work[Exploration]:
-    """Generate or read the answer and reduce CETT at every layer and token; other rows may run in the batch.
+    """Generate or read the answer and reduce CETT at every layer and token; rows of other requests may run in the
+    batch.
 
     Raises BadPrompt, BadNeurons, ZeroOutput, NotFinite, Stopped.
     """
@@ -69,14 +71,14 @@ def exploring(batch: Batch, request: ExploreRequest, usual: Usual, watch: Watch)
     model.info.layout.check(request.neurons)
     capture, follow = summaries(model, request, usual), followed(model, request.probe)
     if request.answer is None:
-        found = yield from _generate(model, request, capture, follow, watch)
+        captured = yield from _generate_answer(model, request, capture, follow, watch)
     else:
-        found = _read(model, request, capture, follow, watch)
-    return _assemble(model, request, usual, found)
+        captured = _read_given_answer(model, request, capture, follow, watch)
+    return _assemble(model, request, usual, captured)
 
 
 @dataclass(frozen=True)
-class _Found:
+class _CapturedText:
     """A text with what was captured of it."""
 
     trace: Trace
@@ -87,27 +89,27 @@ class _Found:
 
 
 def summaries(model: LoadedModel, request: ExploreRequest, usual: Usual) -> Summaries:
-    """What is kept of each token of an exploration; the same object where the same is asked, so that rows share it."""
+    """What is kept of each token of an exploration; equal settings share one object, so that rows can share it."""
     key = (request.threshold, request.top, request.neurons, id(usual))
     known: WeakValueDictionary[object, Summaries] = model.extras.setdefault("summaries", WeakValueDictionary())
-    found = known.get(key)
-    if found is None:
+    shared = known.get(key)
+    if shared is None:
         devices = [norm.device for norm in model.w_norms]
         means = zip(usual.floored(model.info.layout), devices, strict=True)
         chosen = model.info.layout.by_layer(request.neurons).items()
-        found = known[key] = Summaries(
+        shared = known[key] = Summaries(
             request.threshold,
             min(request.top, *model.info.widths),
             usual=[mean.to(device) for mean, device in means],
             chosen={layer: torch.tensor(indices, device=devices[layer]) for layer, indices in chosen},
             basis=usual,
         )
-    return found
+    return shared
 
 
-def _generate(
+def _generate_answer(
     model: LoadedModel, request: ExploreRequest, capture: Summaries, follow: Followed | None, watch: Watch
-) -> Work[_Found]:
+) -> Work[_CapturedText]:
     prompt = prompting.encode(model, request, room=request.decoding.max_new_tokens)
     watch.emit(PromptEvent(tokens=prompting.token_infos(model, prompt.ids, prompt.roles)))
     row = Row(
@@ -119,14 +121,16 @@ def _generate(
     )
     (answer,) = yield Ask([row], teller(model, watch, follow))
     assert answer.trace is not None, "the row was captured"
-    asked = prompting.token_infos(model, prompt.ids, prompt.roles, answer.prompt_log_probs, answer.prompt_entropies)
-    said = answer_tokens(model, answer)
+    prompt_infos = prompting.token_infos(
+        model, prompt.ids, prompt.roles, answer.prompt_log_probs, answer.prompt_entropies
+    )
+    answer_infos = answer_tokens(model, answer)
     with blamed(model, prompt.ids + tuple(answer.ids)):
         answer.trace.check()
     score = None
     if follow is not None and answer.follow is not None:
-        score = follow.score(request, answer.text, said, answer.follow.chosen(), len(prompt))
-    return _Found(answer.trace, asked + said, answer.text, answer.finish or "length", score)
+        score = follow.score(request, answer.text, answer_infos, answer.follow.chosen(), len(prompt))
+    return _CapturedText(answer.trace, prompt_infos + answer_infos, answer.text, answer.finish or "length", score)
 
 
 def answer_tokens(model: LoadedModel, answer: Running) -> tuple[TokenInfo, ...]:
@@ -135,10 +139,10 @@ def answer_tokens(model: LoadedModel, answer: Running) -> tuple[TokenInfo, ...]:
     return prompting.token_infos(model, answer.ids, roles, answer.log_probs, answer.entropies)
 
 
-def _read(
+def _read_given_answer(
     model: LoadedModel, request: ExploreRequest, capture: Summaries, follow: Followed | None, watch: Watch
-) -> _Found:
-    """One pass over prompt and given answer."""
+) -> _CapturedText:
+    """Read prompt and given answer in one pass."""
     prompt = prompting.encode(model, request)
     whole = prompt + prompting.encode_answer(model, request, prompt, request.answer or "")
     check(watch)
@@ -165,18 +169,18 @@ def _read(
     answer, score = request.answer or "", None
     if follow is not None:
         score = follow.score(request, answer, tokens[len(prompt) :], rest[0].chosen(), len(prompt))
-    return _Found(trace, tokens, answer, "given", score)
+    return _CapturedText(trace, tokens, answer, "given", score)
 
 
-def _assemble(model: LoadedModel, request: ExploreRequest, usual: Usual, found: _Found) -> Exploration:
-    trace = found.trace
+def _assemble(model: LoadedModel, request: ExploreRequest, usual: Usual, captured: _CapturedText) -> Exploration:
+    trace = captured.trace
 
-    def of(name: str) -> np.ndarray:
+    def array_of(name: str) -> np.ndarray:
         return trace.field(name).numpy()
 
-    cett_sum, top10, top_index = of("sum"), of("top10"), of("top_index")
+    cett_sum, top10, top_index = array_of("sum"), array_of("top10"), array_of("top_index")
     mu, sigma = population(trace.field("mean"), trace.field("square"), model.info.widths, request.threshold)
-    over = of("over")
+    over = array_of("over")
     if trace.recorder.capture.holds:
         limit = mu + request.threshold.k * sigma
         counts = [count_over(values, limit[layer]) for layer, values in enumerate(trace.layers("values"))]
@@ -186,35 +190,35 @@ def _assemble(model: LoadedModel, request: ExploreRequest, usual: Usual, found: 
     return Exploration(
         request=request,
         model=model.info,
-        tokens=found.tokens,
-        answer=found.answer,
-        finish=found.finish,
+        tokens=captured.tokens,
+        answer=captured.answer,
+        finish=captured.finish,
         usual_tokens=usual.tokens,
         cett_sum=cett_sum,
-        cett_max=of("max"),
+        cett_max=array_of("max"),
         top10=top10,
         concentration=top10 / cett_sum,
         over=over,
         mu=mu.numpy(),
         sigma=sigma.numpy(),
         top_index=top_index,
-        top_cett=of("top_cett"),
-        top_act=of("top_act"),
+        top_cett=array_of("top_cett"),
+        top_act=array_of("top_act"),
         top_usual=np.stack([usual.mean[layer][top_index[layer]] for layer in range(model.info.n_layers)]),
-        usual_max=of("usual_ratio")[..., 0],
-        usual_index=of("usual_index"),
-        usual_cett=of("usual_cett"),
-        usual_ratio=of("usual_ratio"),
+        usual_max=array_of("usual_ratio")[..., 0],
+        usual_index=array_of("usual_index"),
+        usual_cett=array_of("usual_cett"),
+        usual_ratio=array_of("usual_ratio"),
         answer_mean=means,
         answer_ratio=means / usual_floor(model, usual),
         set_cett=torch.cat(trace.layers("set_cett"), dim=1).numpy(),
         set_act=torch.cat(trace.layers("set_act"), dim=1).numpy(),
-        score=found.score,
+        score=captured.score,
     )
 
 
 def _answer_means(model: LoadedModel, trace: Trace) -> np.ndarray:
-    """[layer neuron] mean CETT over the answer's tokens; NaN throughout where there is no answer."""
+    """Mean CETT [layer neuron] over the answer's tokens; all NaN if there is no answer."""
     means = np.full((model.info.n_layers, max(model.info.widths)), np.nan, np.float32)
     if trace.answer_count:
         for layer, total in trace.answer_sums().items():
@@ -223,7 +227,7 @@ def _answer_means(model: LoadedModel, trace: Trace) -> np.ndarray:
 
 
 def usual_floor(model: LoadedModel, usual: Usual) -> np.ndarray:
-    """[layer neuron] what a ratio "against usual" divides by; NaN beyond a narrow layer."""
+    """[layer neuron] what a ratio to the reference mean divides by; NaN beyond the width of a narrower layer."""
     floor = np.full((model.info.n_layers, max(model.info.widths)), np.nan, np.float32)
     for layer, mean in enumerate(usual.floored(model.info.layout)):
         floor[layer, : len(mean)] = mean.numpy()

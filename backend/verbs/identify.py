@@ -1,7 +1,6 @@
-"""The verb identify: a probe from questions, in a folder that a later call goes on with.
+"""The verb identify: a probe from questions, in a folder from which a later call can resume.
 
-Owns where a run's questions come from. Refuses the stages (`backend.identify.pipeline`) and their folder
-(`backend.runs`).
+Owns where the questions of a run come from. The stages are `backend.identify.pipeline`'s, their folder `backend.runs`'.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run(engine: Engine, request: IdentifyRequest, watch: Watch) -> Probe:
-    """The probe of a run that is begun or gone on with. Raises as `backend.identify.pipeline.run` does."""
+    """The probe of a new or resumed run. Raises as `backend.identify.pipeline.run` does."""
     plan, questions = request.plan, request.questions
     folder = runs.opened(request.name)
     if request.answers_of is not None:

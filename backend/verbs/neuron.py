@@ -1,7 +1,7 @@
 """The verb neuron: one neuron's card.
 
-Owns what is told of a neuron: what it pushes, how usual its CETT is, its CETT along a text. Refuses
-statistics over question sets.
+Owns the content of the card: the tokens that the neuron pushes, its reference CETT, its CETT along a text. Statistics
+over question sets are not part of it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def run(engine: Engine, request: NeuronRequest, watch: Watch) -> NeuronCard:
-    """The card, with the neuron's CETT along `request.text` where one is given: explored, or as it was stored."""
+    """The card, with the neuron's CETT along `request.text` if given: explored, or taken from the store."""
     engine.info.layout.check([request.neuron])
     text = None
     if request.text is not None:
@@ -39,7 +39,7 @@ def card(model: LoadedModel, request: NeuronRequest, usual: Usual, text: Explora
     """
     neuron = request.neuron
     layer, offset = model.info.layout.offset_of(neuron)
-    (found,) = pushed(model, NeuronSet((neuron,)), request.top)
+    (tokens_pushed,) = pushed(model, NeuronSet((neuron,)), request.top)
     out_norm = float(model.w_norms[layer][offset])
     if not math.isfinite(out_norm):
         raise not_finite(f"the output direction of {neuron} is NaN or infinite")
@@ -47,8 +47,8 @@ def card(model: LoadedModel, request: NeuronRequest, usual: Usual, text: Explora
         request=request,
         model=model.info,
         neuron=neuron,
-        promotes=found.promotes,
-        suppresses=found.suppresses,
+        promotes=tokens_pushed.promotes,
+        suppresses=tokens_pushed.suppresses,
         out_norm=out_norm,
         usual_tokens=usual.tokens,
         usual_mean=float(usual.mean[layer, offset]),

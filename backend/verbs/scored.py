@@ -1,6 +1,6 @@
-"""Answers scored by a probe while they are written, and when they are whole.
+"""Scoring answers with a probe, while they are generated and when they are complete.
 
-Owns how a row is followed for a probe and how its tokens are told with the score so far. The score itself is
+Owns how a row is followed for a probe, and how its tokens are reported with the score so far. The score itself is
 `backend.probes.scoring`'s.
 """
 
@@ -28,7 +28,7 @@ from backend.watch import Watch
 
 @dataclass(frozen=True, eq=False)
 class Followed:
-    """The neurons of a probe, followed in one request's rows."""
+    """The neurons of a probe, captured in the rows of one request."""
 
     scorer: Scorer
     capture: Chosen
@@ -36,7 +36,8 @@ class Followed:
     """Row -> its score so far."""
 
     def so_far(self, answer: Running) -> float | None:
-        """The score of a row that is being answered, over all that has been read of its answer; None before."""
+        """The score of a row in progress, over what has been read of its answer; None before its first token is
+        read."""
         assert answer.follow is not None, "the row is followed"
         along = self.along.setdefault(answer.number, self.scorer.running())
         first = len(answer.row.ids) - self.scorer.ahead
@@ -46,30 +47,31 @@ class Followed:
     def score(
         self, asked: Asked, answer: str, tokens: tuple[TokenInfo, ...], cett: Float[Tensor, "pos set"], start: int
     ) -> Score | None:
-        """The score of a whole answer whose tokens stand from place `start` on in a text, of the text's CETT."""
+        """The score of a complete answer, from CETT of the whole text; the answer's tokens start at place `start`."""
         first = start - self.scorer.ahead
         return self.scorer.score(asked, answer, tokens, cett[first : first + len(tokens)].numpy())
 
 
 def followed(model: LoadedModel, probe: ProbeRef | None) -> Followed | None:
-    """What follows a request's rows for its probe, where it names one. Raises as `backend.probes.scoring.scorer`.
+    """What captures the rows of a request for its probe; None if it names none. Raises as
+    `backend.probes.scoring.scorer`.
 
-    The capture is the same object where the same probe is named, so that rows of several people share it.
+    The same probe gives the same capture object, so that rows of several people share it.
     """
     if probe is None:
         return None
     scores = scorer(probe, model.info)
     known: WeakValueDictionary[object, Chosen] = model.extras.setdefault("followed", WeakValueDictionary())
-    found = known.get(probe)
-    if found is None:
+    shared = known.get(probe)
+    if shared is None:
         layers = model.info.layout.by_layer(scores.neurons).items()
         chosen = {layer: torch.tensor(indices, device=model.w_norms[layer].device) for layer, indices in layers}
-        found = known[probe] = Chosen(chosen, torch.empty(0, dtype=torch.long, device=model.device))
-    return Followed(scores, found)
+        shared = known[probe] = Chosen(chosen, torch.empty(0, dtype=torch.long, device=model.device))
+    return Followed(scores, shared)
 
 
 def teller(model: LoadedModel, watch: Watch, follow: Followed | None = None) -> Callable[[Running], None]:
-    """What tells `watch` of each new token, of a followed row with its score so far."""
+    """A function that reports each new token to `watch`, with the score so far if the row is followed."""
 
     def tell(answer: Running) -> None:
         token = prompting.newest_token(model, answer.ids, answer.log_probs[-1], answer.entropies[-1])

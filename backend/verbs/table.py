@@ -1,12 +1,12 @@
-"""The table of verbs: everything that can be asked of a loaded model, one row each.
+"""The table of verbs: everything that a loaded model can be asked, one row each.
 
-Owns which verbs there are. Engine, worker, client, HTTP routes, command line and the tests' fakes are made from these
-rows and know no verb by name, but for what only one of them has: its own options and tables on the command line, its
-own page. A verb is one module of this folder with its function, and one row here.
+Owns which verbs there are. Engine, worker, client, HTTP routes, command line and the fakes of the tests are made from
+these rows and know no verb by name, except for what only one verb has: its own options and tables on the command line,
+its own page. A verb is one module of this folder with its function, and one row here.
 
-Requests and results of the verbs that ship stand in `backend.types`, because pages take them from there and may not
-reach into this folder; a verb that no page draws may bring its own. A row names its module instead of importing it:
-most need torch, which no door may import before a model is opened.
+Requests and results of the shipped verbs are in `backend.types`, because pages import them from there and must not
+import this folder. A verb without a page may define its own. A row names its module instead of importing it: most
+modules need torch, which no door may import before a model is opened.
 """
 
 from __future__ import annotations
@@ -54,18 +54,18 @@ def _itself(request: Frozen) -> Frozen:
 class VerbRow(Generic[R, A]):
     """One verb.
 
-    name: what it is called at every door: the command, the route, the kind of its stored results.
+    name: its name everywhere: the command, the route, the kind of its stored results.
     request, result: its types, a `Request` and a `Result`.
     says: what it does, in one sentence without its full stop.
-    runs: "alone" takes the model for itself; "together" has rows that share a batch with those of others; "long" takes
-        minutes or hours, lets others go between its batches, goes on when nobody looks, waits where another model is
-        loaded, and is not kept in the store. All else of a long run is identify's own: a name and a folder, lists of
-        runs, a request that outlives the program, taking up where it was, and its commands.
-    is_question: False where a page asks by itself, so that asking does not count as being at work.
-    version: joins the key of its results; raised when a stored one would be told differently today.
-    read: the part of a request that the model's chat template is put around.
-    module: where its code is, by default the module of its name in this folder: `run(engine, request, watch)` and,
-        where it runs together with others, `together(engine, request, watch)`.
+    runs: "alone" uses the model for one request at a time; "together" has rows that share a batch with other requests;
+        "long" takes minutes or hours, yields to other jobs between its batches, goes on without viewers, waits while
+        another model is loaded, and its result is not kept in the store. Everything else of a long run belongs to
+        identify: a name and a folder, lists of runs, a request that outlives the program, resuming, and its commands.
+    is_question: False if a page asks by itself; such a request does not count as using the model.
+    version: part of the key of its results; raise it when results stored earlier would differ today.
+    read: the part of a request to which the model's chat template applies.
+    module: its code, by default the module of its name in this folder: `run(engine, request, watch)` and, if it runs
+        together with others, `together(engine, request, watch)`.
     """
 
     name: str
@@ -80,7 +80,7 @@ class VerbRow(Generic[R, A]):
 
     @property
     def is_long(self) -> bool:
-        """Whether it takes minutes or hours, and nobody need look on."""
+        """Whether it takes minutes or hours and goes on without viewers."""
         return self.runs == "long"
 
     def code(self) -> Any:
@@ -88,19 +88,19 @@ class VerbRow(Generic[R, A]):
         return importlib.import_module(self.module or f"{__package__}.{self.name}")
 
     def run(self, engine: Engine, request: R, watch: Watch) -> A:
-        """Its result, computed with the model to itself. Raises what the verb raises, Stopped."""
+        """Its result, computed with the model for itself. Raises what the verb raises, and Stopped."""
         return cast("A", self.code().run(engine, request, watch))
 
     def together(self, engine: Engine, request: R, watch: Watch) -> Callable[[Batch], Work[A]] | None:
-        """What begins it in a batch of several; None where this request needs the model for itself."""
+        """What starts it in a shared batch; None if this request needs the model for itself."""
         if self.runs != "together":
             return None
         return cast("Callable[[Batch], Work[A]] | None", self.code().together(engine, request, watch))
 
 
 PUSHES = "lens 2"
-"""The version of what output directions push (`backend.verbs.lens`), which a neuron's card tells as well. Raised where
-that arithmetic changes: what is stored under the version before is then computed anew."""
+"""The version of the arithmetic of `backend.verbs.lens`, which a neuron's card shows too. Raise it when that arithmetic
+changes, so that stored results of the earlier version are not used any more."""
 
 EXPLORE = VerbRow("explore", ExploreRequest, Exploration, "See inside one answer", runs="together")
 COMPARE = VerbRow(
@@ -131,13 +131,13 @@ IDENTIFY = VerbRow("identify", IdentifyRequest, Probe, "A probe from questions",
 
 
 class _Table(dict[str, VerbRow[Any, Any]]):
-    """Name -> row. A request or a result that comes without its verb is known by its type, so each type has one row."""
+    """Name -> row. A request or result without its verb is recognised by its type, so each type belongs to one row."""
 
     def __setitem__(self, name: str, row: VerbRow[Any, Any]) -> None:
-        for other in self.values():
-            for mine, theirs in ((row.request, other.request), (row.result, other.result)):
-                if other.name != name and (issubclass(mine, theirs) or issubclass(theirs, mine)):
-                    raise ValueError(f"{mine.__name__} of {name} is already one of {other.name}")
+        for known in self.values():
+            for mine, theirs in ((row.request, known.request), (row.result, known.result)):
+                if known.name != name and (issubclass(mine, theirs) or issubclass(theirs, mine)):
+                    raise ValueError(f"{mine.__name__} of {name} is already one of {known.name}")
         super().__setitem__(name, row)
 
 
@@ -149,26 +149,26 @@ for _each in (EXPLORE, COMPARE, NEURON, LENS, IDENTIFY):
 
 def row(name: str) -> VerbRow[Any, Any]:
     """The row of that name. Raises Unknown."""
-    found = VERBS.get(name)
-    if found is None:
-        raise Unknown(f"There is no verb {name[:40]!r}", "nothing is called so", f"ask for one of {', '.join(VERBS)}")
-    return found
+    verb_row = VERBS.get(name)
+    if verb_row is None:
+        raise Unknown(f"There is no verb {name[:40]!r}", "nothing has that name", f"ask for one of {', '.join(VERBS)}")
+    return verb_row
 
 
 def row_taking(name: str, request: Frozen) -> VerbRow[Any, Any]:
-    """The row of that name, which is asked with requests of this type. Raises Unknown, BadSettings."""
-    found = row(name)
-    if not isinstance(request, found.request):
+    """The row of that name, if its requests have the type of this one. Raises Unknown, BadSettings."""
+    verb_row = row(name)
+    if not isinstance(request, verb_row.request):
         raise BadSettings(
             f"This is no request of {name}",
-            f"{name} is asked with {found.request.__name__}, and this is {type(request).__name__}",
+            f"{name} is asked with {verb_row.request.__name__}, and this is {type(request).__name__}",
             "ask the verb that it belongs to",
         )
-    return found
+    return verb_row
 
 
 def row_of(request: Frozen) -> VerbRow[Any, Any] | None:
-    """The row that a request belongs to; None for what is no verb's."""
+    """The row that a request belongs to, or None."""
     return next((each for each in VERBS.values() if isinstance(request, each.request)), None)
 
 
@@ -178,7 +178,7 @@ def row_answering(result: Frozen) -> VerbRow[Any, Any]:
 
 
 class _Names:
-    """The JSON schema of a verb's name: the rows that there are when it is asked for."""
+    """The JSON schema of a verb's name: the rows that exist when the schema is made."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
@@ -186,4 +186,4 @@ class _Names:
 
 
 VerbName = Annotated[str, _Names]
-"""The name of a verb where it comes from outside: described as one that there is. `row` refuses any other."""
+"""The name of a verb in a request from outside: its JSON schema lists the existing ones. `row` refuses others."""

@@ -271,7 +271,7 @@ def test_stop_at_any_moment_leaves_no_hook_and_no_trace(tiny: Callable[[str], Lo
     assert compare(model, request(), SILENT).to_bytes() == expected
 
 
-@pytest.mark.parametrize("where_it_fails", ["prove", "_note", "Peaks.reduce", "_row"])
+@pytest.mark.parametrize("where_it_fails", ["prove", "_note_divergence", "Peaks.reduce", "_result_row"])
 def test_a_failure_at_any_stage_leaves_no_hook_and_no_trace(
     where_it_fails: str, tiny: Callable[[str], LoadedModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,12 +300,12 @@ def test_the_interval_of_a_mean_is_repeatable_and_needs_two_values() -> None:
 
 
 def test_divergence_of_impossible_tokens_stays_finite(tiny: Callable[[str], LoadedModel]) -> None:
-    from backend.verbs.compare import Forced, _note
+    from backend.verbs.compare import Forced, _note_divergence
 
     logits = torch.zeros(2, 1, 4)
     logits[1, 0, 0] = -torch.inf
     forced = Forced(torch.full((2, 1), torch.nan))
-    _note(forced, logits, logits[0], 0, {1: None})
+    _note_divergence(forced, logits, logits[0], 0, {1: None})
     assert forced.kl[0, 0] == 0
     assert torch.isfinite(forced.kl).all()
     assert forced.kl[1, 0] > 100
