@@ -1,7 +1,7 @@
 """Runs every measurement and writes docs/performance.md: `make bench`.
 
-Each ratio is the median over rounds in which ours and the peer's run one after the other, so that a busy
-moment hits both. The table and its source, benchmarks/results.json, are written together.
+Each ratio is the median over rounds in which our code and the peer's run one after the other, so that a busy moment
+affects both. The table and its source, benchmarks/results.json, are written together.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ def ratio(ours: Callable[[], object], peer: Callable[[], object], rounds: int, w
 
 
 def say(text: str) -> None:
-    """Progress, on standard error."""
+    """Write progress to standard error."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were taken on."""
+    """The machine, versions and model of a measurement."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "processor": _processor(),
@@ -85,71 +85,77 @@ def measure(rounds: int) -> dict[str, Any]:
     """All figures."""
     model = load(DEFAULT)
     usual = Engine(model).usual()
-    told: dict[str, Any] = {"machine": machine(), "rounds": rounds, "ratios": []}
+    results: dict[str, Any] = {"machine": machine(), "rounds": rounds, "ratios": []}
     for row in work.table(model, usual):
         say(f"{row.name} against {row.against}")
-        found = ratio(row.ours, row.peer, rounds)
-        told["ratios"].append({"name": row.name, "against": row.against, "aim": row.aim, "faster": row.faster, **found})
+        timing = ratio(row.ours, row.peer, rounds)
+        results["ratios"].append(
+            {"name": row.name, "against": row.against, "aim": row.aim, "faster": row.faster, **timing}
+        )
     say("the whole verb compare; generate with as many rows")
-    told["extra"] = _extra(model, rounds)
+    results["extra"] = _other_ratios(model, rounds)
     texts = work.question_texts(model)
     ours, official = region_means(model, texts), official_means(model, texts)
-    told["difference"] = {
+    results["difference"] = {
         "of_largest": float(np.abs(ours - official).max() / np.abs(official).max()),
         "of_norm": float(np.linalg.norm(ours - official) / np.linalg.norm(official)),
         "of_each": float((np.abs(ours - official) / np.abs(official)).max()),
     }
-    once_more, folder = work.again(model)
-    told["again_ms"] = 1000 * statistics.median(seconds(once_more) for _ in range(9))
+    repeat, folder = work.repeated_request(model)
+    results["again_ms"] = 1000 * statistics.median(seconds(repeat) for _ in range(9))
     folder.cleanup()
     say("peak memory of 512 tokens, in a process of its own")
-    told["peak_gb"] = work.peak_memory()
-    return told
+    results["peak_gb"] = work.peak_memory()
+    return results
 
 
 def measure_identify(rounds: int) -> dict[str, Any]:
-    """The figures of identification. Its pieces take minutes, so that only what compiles is warmed up."""
+    """The figures of identification. Its pieces take minutes, so only compiled code is warmed up."""
     model = load(DEFAULT)
-    told: dict[str, Any] = {"machine": machine(), "rounds": rounds, "ratios": []}
-    features, labels = identify.study()
+    results: dict[str, Any] = {"machine": machine(), "rounds": rounds, "ratios": []}
+    features, labels = identify.synthetic_study()
     path(features[:100, :200], labels[:100], identify.CS[:2], standardise=False)
     for row in identify.table(model):
         say(f"{row.name} against {row.against}")
-        found = ratio(row.ours, row.peer, rounds, warm=False)
-        told["ratios"].append({"name": row.name, "against": row.against, "aim": row.aim, "faster": row.faster, **found})
+        timing = ratio(row.ours, row.peer, rounds, warm=False)
+        results["ratios"].append(
+            {"name": row.name, "against": row.against, "aim": row.aim, "faster": row.faster, **timing}
+        )
     say("objective, permutations, memory")
-    told["worse"] = identify.worse()
-    told["permutations_s"] = statistics.median(seconds(identify.permutations()) for _ in range(3))
-    told["path_gb"] = identify.path_memory()
-    return told
+    results["worse"] = identify.worst_excess()
+    results["permutations_s"] = statistics.median(seconds(identify.permutations()) for _ in range(3))
+    results["path_gb"] = identify.path_memory()
+    return results
 
 
 def measure_rows(rounds: int, people: int) -> dict[str, Any]:
     """The figures of rows that run together."""
     model = load(DEFAULT)
-    told: dict[str, Any] = {"machine": machine(), "rounds": rounds, "ratios": []}
+    results: dict[str, Any] = {"machine": machine(), "rounds": rounds, "ratios": []}
     for row in rows.table(model, Engine(model).usual()):
         say(f"{row.name} against {row.against}")
-        found = ratio(row.ours, row.peer, rounds)
-        told["ratios"].append({"name": row.name, "against": row.against, "aim": row.aim, "faster": row.faster, **found})
+        timing = ratio(row.ours, row.peer, rounds)
+        results["ratios"].append(
+            {"name": row.name, "against": row.against, "aim": row.aim, "faster": row.faster, **timing}
+        )
     say(f"{people} people at once, and one job after another")
-    told["people"] = rows.people(model, people)
-    return told
+    results["people"] = rows.people(model, people)
+    return results
 
 
-def _extra(model: Any, rounds: int) -> dict[str, float]:
+def _other_ratios(model: Any, rounds: int) -> dict[str, float]:
     """Ratios to `generate` with one row: of the whole verb, and of `generate` itself with more rows."""
     ids = prompting.encode(model, Asked(prompt=work.PROMPT)).ids
 
     def generate(rows: int) -> Callable[[], object]:
         return lambda: transformers_generate(model, ids, rows, work.TOKENS)
 
-    others = {"compare": work.whole_compare(model), "generate 4": generate(4), "generate 13": generate(13)}
-    return {name: statistics.median(ratio(other, generate(1), rounds)["ratios"]) for name, other in others.items()}
+    measured = {"compare": work.whole_compare(model), "generate 4": generate(4), "generate 13": generate(13)}
+    return {name: statistics.median(ratio(ours, generate(1), rounds)["ratios"]) for name, ours in measured.items()}
 
 
 def main() -> None:
-    """Measure, or only render what was measured before."""
+    """Measure, or only render earlier measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--render", action="store_true", help="write the document from results.json only")
@@ -157,14 +163,17 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=30, help="how many ask at once")
     chosen = parser.parse_args()
     if not chosen.render:
-        told = json.loads(RESULTS.read_text("utf-8")) if chosen.only else {}
+        results = json.loads(RESULTS.read_text("utf-8")) if chosen.only else {}
         if chosen.only in (None, "explore"):
-            told = {**measure(chosen.rounds), **{part: told[part] for part in ("identify", "rows") if part in told}}
+            results = {
+                **measure(chosen.rounds),
+                **{part: results[part] for part in ("identify", "rows") if part in results},
+            }
         if chosen.only in (None, "identify"):
-            told["identify"] = measure_identify(max(1, chosen.rounds // 2))
+            results["identify"] = measure_identify(max(1, chosen.rounds // 2))
         if chosen.only in (None, "rows"):
-            told["rows"] = measure_rows(chosen.rounds, chosen.people)
-        atomic.export(RESULTS, (json.dumps(told, indent=1) + "\n").encode())
+            results["rows"] = measure_rows(chosen.rounds, chosen.people)
+        atomic.export(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
     atomic.export(DOCUMENT, render(json.loads(RESULTS.read_text("utf-8"))).encode())
 
 

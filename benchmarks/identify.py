@@ -1,4 +1,4 @@
-"""The pieces of work of identification that are timed, and the peers' way of doing them."""
+"""The timed pieces of work of identification, and how the peers do them."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ HELD_OUT, RELATIONS, PERMUTATIONS = 400, 30, 1_000
 CS = (0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0, 20.0, 30.0)
 
 
-def some(count: int) -> list[Question]:
+def some_questions(count: int) -> list[Question]:
     """Shipped questions of every kind, as many of each as it takes."""
-    found = shipped(per_relation=1 + count // 30)
+    pool = shipped(per_relation=1 + count // 30)
     random = np.random.default_rng(0)
-    return [found[place] for place in random.permutation(len(found))[:count]]
+    return [pool[place] for place in random.permutation(len(pool))[:count]]
 
 
-def drawn(model: LoadedModel, questions: list[Question], sampling: Sampling) -> None:
+def draw_samples(model: LoadedModel, questions: list[Question], sampling: Sampling) -> None:
     """Ours: the stage itself, its journal on disk."""
     with tempfile.TemporaryDirectory() as folder:
         samples(model, questions, sampling, Journal(RunFolder(Path(folder)).samples))
 
 
-def generated(model: LoadedModel, questions: list[Question], sampling: Sampling) -> None:
-    """The peer's: `generate` with as many returned sequences, the same rows a batch, sorted by length."""
-    prompts = sorted((prompting.encode(model, asked(one, sampling)).ids for one in questions), key=len)
+def generate_samples(model: LoadedModel, questions: list[Question], sampling: Sampling) -> None:
+    """The peer's: `generate` with as many returned sequences, the same rows per batch, sorted by length."""
+    prompts = sorted((prompting.encode(model, asked(question, sampling)).ids for question in questions), key=len)
     size = ROWS // sampling.samples
     generate = cast("Any", own_tree(model)).generate
     for start in range(0, len(prompts), size):
@@ -64,7 +64,7 @@ def generated(model: LoadedModel, questions: list[Question], sampling: Sampling)
 
 
 @dataclass(frozen=True)
-class Reading:
+class FeatureTexts:
     """Items whose features are read, and the same texts for the peer."""
 
     items: list[Item]
@@ -72,26 +72,26 @@ class Reading:
     texts: list[RegionText]
 
 
-def reading(model: LoadedModel, count: int) -> Reading:
+def feature_texts(model: LoadedModel, count: int) -> FeatureTexts:
     """`count` questions, each with a sentence that names its known answer."""
-    questions = {one.id: one for one in some(count)}
+    questions = {question.id: question for question in some_questions(count)}
     items = []
-    for one in questions.values():
-        response = f"The answer to the question is {one.answers[0]}."
-        span = known_words(response, one.answers)
+    for question in questions.values():
+        response = f"The answer to the question is {question.answers[0]}."
+        span = known_words(response, question.answers)
         if span is not None:
-            items.append(Item(question=one.id, side="right", response=response, start=span.start, end=span.end))
+            items.append(Item(question=question.id, side="right", response=response, start=span.start, end=span.end))
     texts = [read_as(model, item, questions, Sampling(), RegionRule()) for item in items]
-    return Reading(items, questions, texts)
+    return FeatureTexts(items, questions, texts)
 
 
-def read(model: LoadedModel, held: Reading) -> None:
+def read_features(model: LoadedModel, texts: FeatureTexts) -> None:
     """Ours: the stage itself, arrays and confidences on disk."""
     with tempfile.TemporaryDirectory() as folder:
-        extract(model, held.items, held.questions, Sampling(), RegionRule(), Path(folder))
+        extract(model, texts.items, texts.questions, Sampling(), RegionRule(), Path(folder))
 
 
-def study() -> tuple[np.ndarray, np.ndarray]:
+def synthetic_study() -> tuple[np.ndarray, np.ndarray]:
     """CETT-like features of 2,000 items, TRUE of whose neurons tell right from wrong."""
     random = np.random.default_rng(0)
     features = np.exp(random.standard_normal((ITEMS, NEURONS), np.float32) - np.float32(5))
@@ -105,13 +105,13 @@ def by_liblinear(features: np.ndarray, labels: np.ndarray) -> list[Fit]:
     """The peer's: scikit-learn's liblinear, one value of C after another, intercept hardly penalised."""
     mean = features.mean(0, dtype=np.float64)
     centred = features - mean
-    found = []
+    fits = []
     for c in CS:
         fit = LogisticRegression(l1_ratio=1.0, C=c, solver="liblinear", intercept_scaling=100.0, random_state=0)
         fit.fit(centred, labels)
         weights = fit.coef_[0].astype(np.float64)
-        found.append(Fit(c, weights, float(fit.intercept_[0] - weights @ mean)))
-    return found
+        fits.append(Fit(c, weights, float(fit.intercept_[0] - weights @ mean)))
+    return fits
 
 
 def objective(fit: Fit, features: np.ndarray, labels: np.ndarray) -> float:
@@ -122,23 +122,23 @@ def objective(fit: Fit, features: np.ndarray, labels: np.ndarray) -> float:
 
 def table(model: LoadedModel) -> list[Work]:
     """The rows that compare two times."""
-    questions, held, sampling = some(64), reading(model, 1_000), Sampling()
-    features, labels = study()
+    questions, texts, sampling = some_questions(64), feature_texts(model, 1_000), Sampling()
+    features, labels = synthetic_study()
     return [
         Work(f"{sampling.samples} samples for {len(questions)} questions, at most {sampling.max_new_tokens} tokens",
              f"generate(num_return_sequences={sampling.samples}), same batch size", 1.5, True,
-             lambda: drawn(model, questions, sampling), lambda: generated(model, questions, sampling)),
-        Work(f"features of {len(held.items):,} items, answer and rest, with confidences, on disk",
+             lambda: draw_samples(model, questions, sampling), lambda: generate_samples(model, questions, sampling)),
+        Work(f"features of {len(texts.items):,} items, answer and rest, with confidences, on disk",
              "plain batched forward passes without output head", 1.15, False,
-             lambda: read(model, held), lambda: plain_batches(model, held.texts, BATCH)),
+             lambda: read_features(model, texts), lambda: plain_batches(model, texts.texts, BATCH)),
         Work(f"C path of {len(CS)} values, {ITEMS:,} x {NEURONS:,}", "liblinear, one value after another", 4, True,
              lambda: path(features, labels, CS, standardise=False), lambda: by_liblinear(features, labels)),
     ]  # fmt: skip
 
 
-def worse() -> float:
-    """By how much our objective is above liblinear's at most, as a share; below 0 where ours is the lower one."""
-    features, labels = study()
+def worst_excess() -> float:
+    """The largest relative excess of our objective over liblinear's; negative if ours is always lower."""
+    features, labels = synthetic_study()
     pairs = zip(path(features, labels, CS, standardise=False), by_liblinear(features, labels), strict=True)
     return max(objective(ours, features, labels) / objective(peer, features, labels) - 1 for ours, peer in pairs)
 
@@ -152,14 +152,14 @@ def permutations() -> Callable[[], object]:
 
 
 def path_memory() -> float:
-    """GB by which the peak of the path exceeds what the process with its data held before."""
+    """GB by which the peak memory of the path exceeds that of the process with its data before it."""
     code = "from benchmarks.identify import report_path; report_path()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return float(done.stdout.strip().splitlines()[-1])
 
 
 def report_path() -> None:
-    """In a process of its own: compile on a small path, then the whole one; the rise goes to stdout. Linux."""
-    features, labels = study()
+    """In its own process: compile on a small path, run the whole one, and write the rise of memory to stdout. Linux."""
+    features, labels = synthetic_study()
     path(features[:100, :200], labels[:100], CS[:2], standardise=False)
     sys.stdout.write(f"{rise_of(lambda: path(features, labels, CS, standardise=False))}\n")

@@ -1,4 +1,4 @@
-"""The other ways of doing the same work, written from their descriptions: what ours is measured against."""
+"""Other implementations of the same work, written from their descriptions: what ours is measured against."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from backend.models.loaded import LoadedModel, twin
 
 
 def own_tree(model: LoadedModel) -> PreTrainedModel:
-    """Transformers' own modules over the same weights: our tree takes few tokens another way."""
+    """Transformers' own modules over the same weights, since our modules compute few tokens in another way."""
     if "own tree" not in model.extras:
         made = twin(model.plain)
         for parent in list(made.modules()):
@@ -31,10 +31,10 @@ def own_tree(model: LoadedModel) -> PreTrainedModel:
 
 
 def official_means(model: LoadedModel, texts: Sequence[RegionText]) -> np.ndarray:
-    """Regional means as the official extractor makes them: one text at a time, full array, float32.
+    """Regional means as the official extractor computes them: one text at a time, full array, float32.
 
-    Hooks on every down projection keep its input and the norm of its output; CETT of all layers is stacked,
-    [layer pos neuron], and averaged over each region. [text layer region neuron].
+    Hooks on every down projection keep its input and the norm of its output; CETT of all layers is stacked, [layer pos
+    neuron], and averaged over each region. Returns [text layer region neuron].
     """
     downs = [module for name, module in own_tree(model).named_modules() if "down_proj" in name]
     norms = torch.stack([torch.norm(down.weight, dim=0) for down in downs])[:, None]
@@ -58,7 +58,7 @@ def official_means(model: LoadedModel, texts: Sequence[RegionText]) -> np.ndarra
 
 
 def plain_batches(model: LoadedModel, texts: Sequence[RegionText], batch: int) -> None:
-    """The limit: forward passes of the same batches without hooks, shared beginnings or output head."""
+    """The lower limit: forward passes of the same batches without hooks, shared prefixes or output head."""
     order = sorted(texts, key=lambda text: len(text.ids))
     with torch.inference_mode():
         for start in range(0, len(order), batch):

@@ -1,6 +1,6 @@
-"""Rows of one batch that differ, and people who ask at once: each against the same work without it.
+"""Rows of one batch that differ, and people who ask at once: each compared with the same work without it.
 
-The rows are those of a comparison as large as one may be; the people come within ten seconds, as a class does.
+The rows are those of the largest possible comparison; the people arrive within ten seconds, as a class does.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ROWS, TOKENS, NEURONS, SPOKEN, WITHIN = 64, 24, 47, 30, 10.0
 
 
 def table(model: LoadedModel, usual: Usual) -> list[Work]:
-    """The rows that compare two times."""
+    """The rows of the table that compare two times."""
     ids = prompting.encode(model, Asked(prompt=PROMPT)).ids
     untouched = partial(_answer, model, ids, [UNTOUCHED] * ROWS, None)
     works = []
@@ -45,7 +45,7 @@ def table(model: LoadedModel, usual: Usual) -> list[Work]:
 
 
 def _plans(model: LoadedModel, sets: int) -> list[RowPlan]:
-    """A plan a row, of so many different sets, with alphas over [0, 3]."""
+    """One plan per row, from `sets` different sets of neurons, with alphas over [0, 3]."""
     random, layout = np.random.default_rng(sets), model.info.layout
     made = [NeuronSet(tuple(layout.neurons(random.choice(layout.size, NEURONS, replace=False)))) for _ in range(sets)]
     alphas = random.uniform(0, 3, ROWS)
@@ -54,7 +54,7 @@ def _plans(model: LoadedModel, sets: int) -> list[RowPlan]:
 
 def _answer(model: LoadedModel, ids: tuple[int, ...], plans: list[RowPlan], keep: Capture | None) -> None:
     decoding = Decoding(max_new_tokens=TOKENS)
-    # Untouched rows that ask alike would read their prompt once: each has one token of its own, in both.
+    # Untouched rows with equal prompts would read the prompt once: one token differs in each row, in both measurements.
     rows = [
         Row(
             (*ids[:-8], 1_000 + place, *ids[-7:]),
@@ -72,32 +72,33 @@ def _answer(model: LoadedModel, ids: tuple[int, ...], plans: list[RowPlan], keep
 
 
 def people(model: LoadedModel, count: int) -> dict[str, Any]:
-    """`count` people, each an exploration and a comparison of four rows, one job after another and together."""
-    told: dict[str, Any] = {"people": count, "tokens": SPOKEN}
+    """Time `count` people, each with an exploration and a comparison of four rows: one job after another, then
+    together."""
+    results: dict[str, Any] = {"people": count, "tokens": SPOKEN}
     engine = Engine(model)
     usual = engine.usual()
-    asked = [request for number in range(count) for request in _of_person(number)]
+    asked = [request for number in range(count) for request in _requests_of(number)]
     start = time.perf_counter()
     for request in asked:
         engine.run(_verb(request), request)
-    told["one_by_one_s"] = time.perf_counter() - start
+    results["one_by_one_s"] = time.perf_counter() - start
     engine = Engine(model)
     engine._usual = usual
     worker = Worker(lambda spec, progress: engine)
     worker.load(ModelSpec(model.info.name))
     start, first = time.perf_counter(), [float("nan")] * count
-    threads = [threading.Thread(target=_person, args=(worker, number, count, first)) for number in range(count)]
+    threads = [threading.Thread(target=_ask_as_person, args=(worker, number, count, first)) for number in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    told["together_s"] = time.perf_counter() - start
-    told["first_token_s"] = statistics.median(first[:10])
+    results["together_s"] = time.perf_counter() - start
+    results["first_token_s"] = statistics.median(first[:10])
     worker.close()
-    return told
+    return results
 
 
-def _of_person(number: int) -> tuple[ExploreRequest, CompareRequest]:
+def _requests_of(number: int) -> tuple[ExploreRequest, CompareRequest]:
     decoding = Decoding(max_new_tokens=SPOKEN)
     prompt = f"Who was the mayor of {NAMES[number % len(NAMES)]} in {1900 + number}?"
     neurons = NeuronSet((Site(17).neuron(98 + number), Site(21).neuron(256 + number)))
@@ -111,9 +112,9 @@ def _verb(request: ExploreRequest | CompareRequest) -> Verb:
     return "compare" if isinstance(request, CompareRequest) else "explore"
 
 
-def _person(worker: Worker, number: int, count: int, first: list[float]) -> None:
+def _ask_as_person(worker: Worker, number: int, count: int, first: list[float]) -> None:
     time.sleep(WITHIN * number / count)
-    for request in _of_person(number):
+    for request in _requests_of(number):
         begun = time.perf_counter()
         job = worker.submit(_verb(request), request, f"person {number}")
         for view in views(worker, job, 5.0):

@@ -1,4 +1,4 @@
-"""The pieces of work that are timed: each a pair of functions, ours and the peer's, over the same input."""
+"""The timed pieces of work: each a pair of functions, ours and the peer's, over the same input."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def question_texts(model: LoadedModel, count: int = 64) -> list[RegionText]:
 
 
 def capture(model: LoadedModel, usual: Usual) -> Summaries:
-    """What Explore keeps."""
+    """What Explore keeps of each token."""
     return Summaries(Threshold(), 10, usual=usual.floored(model.info.layout))
 
 
@@ -86,7 +86,7 @@ def decode_rows(model: LoadedModel, usual: Usual, ids: tuple[int, ...], rows: in
 
 
 def table(model: LoadedModel, usual: Usual) -> list[Work]:
-    """Every row that compares two times."""
+    """The rows of the table that compare two times."""
     texts = question_texts(model)
     ids = prompting.encode(model, Asked(prompt=PROMPT)).ids
 
@@ -113,7 +113,7 @@ def table(model: LoadedModel, usual: Usual) -> list[Work]:
 
 @torch.inference_mode()
 def tokens_alone(model: LoadedModel, token: int) -> None:
-    """`STEPS` forwards of one token each, nothing looked at."""
+    """`STEPS` forward passes of one token each, without hooks."""
     ids, cache = torch.tensor([[token]]), None
     for _ in range(STEPS):
         cache = model.plain(ids, past_key_values=cache, use_cache=True).past_key_values
@@ -121,7 +121,7 @@ def tokens_alone(model: LoadedModel, token: int) -> None:
 
 @torch.inference_mode()
 def weights_read(model: LoadedModel) -> None:
-    """All weights added up `STEPS` times: as fast as memory gives them."""
+    """All weights summed `STEPS` times: the speed of memory."""
     for _ in range(STEPS):
         for weight in model.plain.parameters():
             weight.sum()
@@ -135,8 +135,8 @@ def whole_compare(model: LoadedModel) -> Callable[[], object]:
     return lambda: Engine(model).ask(COMPARE, request)
 
 
-def again(model: LoadedModel) -> tuple[Callable[[], object], tempfile.TemporaryDirectory[str]]:
-    """The same explore request once more, from the store. The folder must outlive the function."""
+def repeated_request(model: LoadedModel) -> tuple[Callable[[], object], tempfile.TemporaryDirectory[str]]:
+    """An explore request that is already stored. The returned folder must live as long as the function is used."""
     folder = tempfile.TemporaryDirectory()
     engine = Engine(model, Store(Path(folder.name)))
     request = ExploreRequest(prompt=PROMPT)
@@ -145,14 +145,14 @@ def again(model: LoadedModel) -> tuple[Callable[[], object], tempfile.TemporaryD
 
 
 def peak_memory(tokens: int = 512) -> float:
-    """GB by which the peak while exploring `tokens` tokens exceeds what the process with its model held before."""
+    """GB by which the peak while exploring `tokens` tokens exceeds the memory of the process with its model before."""
     code = f"from benchmarks.work import report_peak; report_peak({tokens})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return float(done.stdout.strip().splitlines()[-1])
 
 
 def report_peak(tokens: int) -> None:
-    """In a process of its own: load, run once on one word, then explore; the rise goes to stdout. Linux."""
+    """In its own process: load, warm up on one word, explore, and write the rise of memory to stdout. Linux."""
     from backend.models.loading import load
 
     model = load("SmolLM2-135M-Instruct")
@@ -161,21 +161,21 @@ def report_peak(tokens: int) -> None:
     text = " ".join(sentences()) * 2
     cut = str(model.tokenizer.decode(model.tokenizer(text)["input_ids"][: tokens - 40]))
     engine.ask(EXPLORE, ExploreRequest(prompt="Hello", decoding=Decoding(max_new_tokens=1)))
-    told: list[int] = []
+    token_counts: list[int] = []
 
-    def explored() -> None:
-        found = engine.ask(EXPLORE, ExploreRequest(prompt=cut, decoding=Decoding(max_new_tokens=1)))
-        told.append(len(found.tokens))
+    def explore() -> None:
+        exploration = engine.ask(EXPLORE, ExploreRequest(prompt=cut, decoding=Decoding(max_new_tokens=1)))
+        token_counts.append(len(exploration.tokens))
 
-    rise = rise_of(explored)
-    if abs(told[0] - tokens) > 16:
-        raise AssertionError(f"{told[0]} tokens were explored, not about {tokens}")
+    rise = rise_of(explore)
+    if abs(token_counts[0] - tokens) > 16:
+        raise AssertionError(f"{token_counts[0]} tokens were explored, not about {tokens}")
     sys.stdout.write(f"{rise}\n")
 
 
 def rise_of(work: Callable[[], object]) -> float:
-    """GB by which the peak of this process during `work` exceeds what it held before. Linux."""
-    # What came before may have had a higher peak: the mark is taken back to what is held now.
+    """GB by which the peak memory of this process during `work` exceeds its memory before. Linux."""
+    # An earlier peak may have been higher: this resets the peak to the present memory.
     Path("/proc/self/clear_refs").write_text("5")
     before = _memory("VmRSS")
     work()

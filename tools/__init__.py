@@ -1,1 +1,1 @@
-"""What makes shipped data, run by hand."""
+"""Tools that make shipped data and check the tests, run by hand."""

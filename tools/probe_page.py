@@ -1,6 +1,6 @@
-"""Writes what the probe that ships was found to be, from its report: `python -m tools.probe_page NAME`.
+"""Writes docs/probe.md, the description of the shipped probe, from its report: `python -m tools.probe_page NAME`.
 
-Owns docs/probe.md. Every figure in it is the report's.
+Owns docs/probe.md. Every figure in it is from the report.
 """
 
 from __future__ import annotations
@@ -31,19 +31,22 @@ answers; for random neurons and twins the mean over their draws is taken each ti
 
 
 def page(probe: Probe) -> str:
-    """docs/probe.md of this probe. Raises ValueError where it has no report."""
+    """docs/probe.md of this probe. Raises ValueError if it has no report."""
     card = probe.report
     if card is None:
         raise ValueError(f"{probe.name} has no report")
     funnel = funnel_table(card)
     parts = [
         [f"# The probe {probe.name}"],
-        _made(probe, card),
+        _heading(probe, card),
         [f"## What tells wrong answers from right ones, on {card.test_items} held-out answers"],
         [_READ],
         _table(
             ["score", "AUROC", "n"],
-            ((name, _area(told), told.n if told is not None else "") for name, told in auroc_rows(card)),
+            (
+                (name, _interval(estimate), estimate.n if estimate is not None else "")
+                for name, estimate in auroc_rows(card)
+            ),
         ),
         _shuffled(card),
         ["## From questions to answers"],
@@ -52,14 +55,14 @@ def page(probe: Probe) -> str:
         _effects(card),
         ["## Had one thing been decided otherwise"],
         [_OTHERWISE],
-        _otherwise(card),
+        _variations(card),
         [f"## The {FOREMOST} H-neurons that move the score most"],
         _foremost(probe),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def _made(probe: Probe, card: Report) -> list[str]:
+def _heading(probe: Probe, card: Report) -> list[str]:
     total = probe.model.n_neurons if probe.model is not None else 0
     name = probe.model.name if probe.model is not None else ""
     return [
@@ -76,10 +79,10 @@ def _made(probe: Probe, card: Report) -> list[str]:
 def _shuffled(card: Report) -> list[str]:
     if card.null is None:
         return []
-    found = card.null.neurons
+    counts = card.null.neurons
     return [
         f"Labels shuffled within each relation, the probe made anew {len(card.null.aurocs)} times: AUROC "
-        f"{card.null.mean:.3f} on average, the largest {max(card.null.aurocs):.3f}, {min(found)} to {max(found)} "
+        f"{card.null.mean:.3f} on average, the largest {max(card.null.aurocs):.3f}, {min(counts)} to {max(counts)} "
         f"\"H-neurons\" found by luck; p = {card.null.p:.3f}.",
     ]  # fmt: skip
 
@@ -97,48 +100,48 @@ def _effects(card: Report) -> list[str]:
             ["switched", "alpha", "answers changed", "right kept", "wrong made right", "wrong made unsure"],
             (
                 (
-                    f"{one.arm} ({f'{one.sets} x ' if one.sets > 1 else ''}{one.neurons})",
-                    f"{one.alpha:g}",
-                    *map(_per_cent, (one.changed, one.right_kept, one.wrong_righted, one.wrong_uncertain)),
+                    f"{effect.arm} ({f'{effect.sets} x ' if effect.sets > 1 else ''}{effect.neurons})",
+                    f"{effect.alpha:g}",
+                    *map(_per_cent, (effect.changed, effect.right_kept, effect.wrong_righted, effect.wrong_uncertain)),
                 )
-                for one in card.effects
+                for effect in card.effects
             ),
         ),
     ]
 
 
-def _otherwise(card: Report) -> list[str]:
+def _variations(card: Report) -> list[str]:
     return _table(
         ["decision", "answers", "held out", "H-neurons", "AUROC", "within one relation", "shared"],
         (
             [
-                one.name,
-                one.items,
-                one.auroc.n if one.auroc else "",
-                one.positive,
-                _area(one.auroc) or one.note,
-                _area(one.within),
-                _two(one.overlap),
+                variation.name,
+                variation.items,
+                variation.auroc.n if variation.auroc else "",
+                variation.positive,
+                _interval(variation.auroc) or variation.note,
+                _interval(variation.within),
+                _two_digits(variation.overlap),
             ]
-            for one in card.variations
+            for variation in card.variations
         ),
     )
 
 
 def _foremost(probe: Probe) -> list[str]:
-    best = sorted(probe.of_sign(1), key=lambda one: -(one.effect or 0.0))[:FOREMOST]
+    best = sorted(probe.of_sign(1), key=lambda entry: -(entry.effect or 0.0))[:FOREMOST]
     return _table(
         ["neuron", "weight", "weight x SD", "AUROC alone", "q (FDR)", "lost without it", "chosen in bootstraps"],
         (
             [
-                one.neuron,
-                f"{one.weight:.2f}",
-                *map(_three, (one.effect, one.auroc)),
-                "< 0.001" if one.q is not None and one.q < 0.001 else _three(one.q),
-                _three(one.leave_out),
-                _two(one.frequency),
+                entry.neuron,
+                f"{entry.weight:.2f}",
+                *map(_three_digits, (entry.effect, entry.auroc)),
+                "< 0.001" if entry.q is not None and entry.q < 0.001 else _three_digits(entry.q),
+                _three_digits(entry.leave_out),
+                _two_digits(entry.frequency),
             ]
-            for one in best
+            for entry in best
         ),
     )
 
@@ -149,19 +152,21 @@ def _table(columns: Iterable[object], rows: Iterable[Iterable[object]]) -> list[
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
-def _area(told: Estimate | None) -> str:
-    return "" if told is None else f"{told.value:.3f} [{told.low:.3f}, {told.high:.3f}]"
+def _interval(estimate: Estimate | None) -> str:
+    return "" if estimate is None else f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 
-def _per_cent(told: Estimate | None) -> str:
-    return "" if told is None else f"{100 * told.value:.0f} [{100 * told.low:.0f}, {100 * told.high:.0f}]"
+def _per_cent(estimate: Estimate | None) -> str:
+    return (
+        "" if estimate is None else f"{100 * estimate.value:.0f} [{100 * estimate.low:.0f}, {100 * estimate.high:.0f}]"
+    )
 
 
-def _two(figure: float | None) -> str:
+def _two_digits(figure: float | None) -> str:
     return "" if figure is None else f"{figure:.2f}"
 
 
-def _three(figure: float | None) -> str:
+def _three_digits(figure: float | None) -> str:
     return "" if figure is None else f"{round(figure, 3) or 0.0:.3f}"
 
 
