@@ -24,7 +24,7 @@ from backend.identify.fit.solver import Fit, path
 from backend.identify.questions.questions import shipped
 from backend.models.loaded import LoadedModel
 from backend.runs.folder import RunFolder
-from backend.statistics.permutation import permuted
+from backend.statistics.permutation import permuted_aurocs
 from backend.types.identify import Item, Question, RegionRule, Sampling
 from benchmarks.peers import own_tree, plain_batches
 from benchmarks.work import Work, rise_of
@@ -148,7 +148,7 @@ def permutations() -> Callable[[], object]:
     random = np.random.default_rng(0)
     labels, strata = np.arange(HELD_OUT) % 2, random.integers(0, RELATIONS, HELD_OUT)
     scores = random.normal(size=HELD_OUT)
-    return lambda: permuted(labels, scores, strata, PERMUTATIONS)
+    return lambda: permuted_aurocs(labels, scores, strata, PERMUTATIONS)
 
 
 def path_memory() -> float:

@@ -41,7 +41,7 @@ from backend.probes import library
 from backend.runs import runs, status
 from backend.runs.folder import RunFolder
 from backend.runs.records import records
-from backend.statistics.intervals import share
+from backend.statistics.intervals import mean_estimate
 from backend.statistics.scores import auroc
 from backend.types.estimate import Estimate
 from backend.types.identify import CONSISTENCIES, Consistency, Funnel, Greedy, Item, Question, Samples
@@ -258,12 +258,12 @@ def _kept(ground: Ground, items: Sequence[Item], neurons: np.ndarray) -> Estimat
     """The share of these right answers that stay right with the neurons off (Gao et al. 2025, section 6.1.3)."""
     entities = np.arange(len(items))
     if not len(neurons):
-        return share(np.ones(len(items)), entities)
+        return mean_estimate(np.ones(len(items)), entities)
     off = Arm("H-neurons", 0.0, NeuronSet(tuple(ground.model.info.layout.neurons(neurons))))
     told = ground.switched([ground.questions[item.question] for item in items], [off], "kept")
     ground = deciding(ground, told)
     right = [ground.verdict(one.question, one.answers[1].text) == "right" for one in told]
-    return share(np.array(right, dtype=np.float64), entities)
+    return mean_estimate(np.array(right, dtype=np.float64), entities)
 
 
 def _of(whole: Study) -> str:

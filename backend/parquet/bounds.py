@@ -1,7 +1,6 @@
 """How much is read of one Parquet file.
 
-Owns the bounds as one value, which goes to the process that reads. Refuses to choose them: whoever reads says how much
-its files may hold.
+Owns the bounds as one value, which is sent to the process that reads. Each caller chooses how much its files may hold.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 BATCH = 256
-"""Rows that are unpacked at once."""
+"""Rows that are unpacked at a time."""
 
 
 @dataclass(frozen=True)
@@ -18,14 +17,14 @@ class Bounds:
 
     Args:
         rows: of the file.
-        columns: single ones in the columns that are read, as the parts of an object are.
+        columns: columns without parts, the parts of an object counted each, of those that are read.
         cells: single values of the columns that are read.
-        unpacked: bytes of the columns that are read, by the file's own account.
-        written: bytes of the rows, where a text that lies there once stands many times.
-        row: bytes of one row; a heavier one is told and not made.
-        values: of one list; a row with a longer one is told and not made.
-        depth: lists in each other.
-        memory: bytes that reading may take besides what its process has when it begins; where the system can bound it
+        unpacked: bytes of the columns that are read, by the file's metadata.
+        written: bytes of all rows, a text counted as often as it occurs, though the file stores it once.
+        row: bytes of one row; a heavier row is counted and not read.
+        values: length of one list; a row with a longer one is counted and not read.
+        depth: levels of nested lists.
+        memory: bytes that reading may take beyond what its process has when it begins, where the system can bound it
             (Linux).
     """
 

@@ -1,6 +1,6 @@
-"""How heavy rows of Arrow become as objects of Python: a text that lies there once may stand a million times.
+"""How many bytes rows of Arrow take as objects of Python: a text that Arrow stores once may occur a million times.
 
-Owns that measure for every kind of column. It is taken before anything is made of the rows.
+Owns that measure for every kind of column. It is taken before any row is converted.
 """
 
 from __future__ import annotations
@@ -13,50 +13,50 @@ import pyarrow.compute as pc
 from backend.parquet.bounds import Bounds
 
 
-def light(batch: pa.RecordBatch, bounds: Bounds) -> Iterator[tuple[pa.RecordBatch, int, bool]]:
-    """(rows, their bytes as objects of Python, whether those are too many): the batch, or where it would be heavy its
-    rows one by one. Raises ValueError for a kind of column whose values cannot be counted."""
+def split_heavy_rows(batch: pa.RecordBatch, bounds: Bounds) -> Iterator[tuple[pa.RecordBatch, int, bool]]:
+    """(rows, their bytes as objects of Python, whether they are beyond the bounds): the whole batch, or, where it is
+    beyond them, its rows one by one. Raises ValueError for a kind of column whose values cannot be counted."""
 
     def is_heavy(longest: int, weight: int) -> bool:
         return longest > bounds.values or weight > bounds.row
 
-    longest, weight = _measure(batch)
+    longest, weight = _measure_batch(batch)
     if not is_heavy(longest, weight):
         yield batch, weight, False
         return
     for place in range(batch.num_rows):
         row = batch.slice(place, 1)
-        longest, weight = _measure(row)
+        longest, weight = _measure_batch(row)
         yield row, weight, is_heavy(longest, weight)
 
 
-def _measure(batch: pa.RecordBatch) -> tuple[int, int]:
-    return _together(map(_measured_in, batch.columns))
+def _measure_batch(batch: pa.RecordBatch) -> tuple[int, int]:
+    return _combine(map(_measure_array, batch.columns))
 
 
-def _together(parts: Iterable[tuple[int, int]]) -> tuple[int, int]:
+def _combine(parts: Iterable[tuple[int, int]]) -> tuple[int, int]:
     longest, weight = 0, 0
     for inner, size in parts:
         longest, weight = max(longest, inner), weight + size
     return longest, weight
 
 
-def _measured_in(array: pa.Array) -> tuple[int, int]:
-    """(values of the longest list in it, however deep, bytes of its values, each counted as often as it stands there).
+def _measure_array(array: pa.Array) -> tuple[int, int]:
+    """(length of the longest list in it, at any depth; bytes of its values, each counted as often as it occurs).
 
     Raises ValueError for a kind whose values cannot be counted.
     """
     if pa.types.is_struct(array.type):
-        return _together(map(_measured_in, array.flatten()))
+        return _combine(map(_measure_array, array.flatten()))
     listed = _as_list(array)
     if listed is not None:
-        longest, weight = _measured_in(listed.flatten())
+        longest, weight = _measure_array(listed.flatten())
         return max(pc.max(pc.list_value_length(listed)).as_py() or 0, longest), 8 * len(array) + weight
-    return 0, _bytes(array)
+    return 0, _bytes_of(array)
 
 
-def _bytes(array: pa.Array) -> int:
-    """The same of a column that is neither a list nor an object."""
+def _bytes_of(array: pa.Array) -> int:
+    """Bytes of the values of a column that has neither lists nor objects."""
     kind = array.type
     if pa.types.is_dictionary(kind):
         words = array.dictionary
@@ -70,7 +70,7 @@ def _bytes(array: pa.Array) -> int:
 
 
 def _as_list(array: pa.Array) -> pa.Array | None:
-    """A column of lists as one, whichever of Arrow's kinds it is, objects as lists of pairs; None for what is none."""
+    """A column of any of Arrow's kinds of list as a plain list, a map as a list of pairs; None for other columns."""
     kind = array.type
     if pa.types.is_map(kind):
         return array.cast(pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)])))

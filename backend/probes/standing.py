@@ -25,7 +25,7 @@ from backend.errors import StoreError
 from backend.identify.answers.spans import answering
 from backend.probes import library
 from backend.runs.folder import RunFolder, packed
-from backend.statistics.scores import calibrated
+from backend.statistics.scores import calibration_curve
 from backend.text.verdict import words
 from backend.types import Asked
 from backend.types.estimate import CALIBRATION_RESAMPLES, Estimate
@@ -204,7 +204,7 @@ def _calibration(test: pd.DataFrame, asked: dict[str, Question]) -> Calibration 
     if min(int(labels.sum()), len(labels) - int(labels.sum())) < FEWEST:
         return None
     entities = pd.factorize(np.array([asked[id].entity or id for id in test["question"]]))[0]
-    points, curves = calibrated(labels, test["log_odds"].to_numpy(dtype=np.float64), entities)
+    points, curves = calibration_curve(labels, test["log_odds"].to_numpy(dtype=np.float64), entities)
     value, low, high = (tuple(map(float, curve)) for curve in curves)
     return Calibration(
         log_odds=tuple(map(float, points)), chance=value, low=low, high=high, n=len(labels),

@@ -1,7 +1,7 @@
-"""Stage 9, statistics: what a score is worth on items that no fit has seen.
+"""Stage 9, statistics: how good a score is on items that no fit has seen.
 
-intervals: estimates with their interval, by resampling. scores: what tells right from wrong answers, and how well.
-permutation: what luck reaches. neurons: each neuron alone, and how two sets of them overlap. Here is all arithmetic of
-this kind; scikit-learn and SciPy own what they have. A label is 1 for wrong. Parts are imported by their names, since
-every comparison needs `intervals` and none trains a probe, for which scikit-learn takes seconds to import.
+intervals: estimates with their interval, by resampling. scores: how well a score separates right from wrong answers.
+permutation: what chance alone reaches. neurons: each neuron alone, and how two sets of them overlap. All statistics of
+the program are here, except what scikit-learn and SciPy have. A label is 1 for wrong. Modules are imported one by one:
+every comparison needs `intervals`, but `scores` imports scikit-learn, which takes seconds.
 """

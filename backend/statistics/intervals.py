@@ -1,7 +1,7 @@
-"""Estimates with their interval, by drawing again what was drawn once.
+"""Estimates with their interval, by the bootstrap.
 
-Owns resampling. An interval over items resamples clusters, since items of one entity are no two observations; one over
-the tokens of an answer resamples its positions. Refuses measures, which it is given. Imports no scikit-learn.
+Owns resampling. An interval over items resamples clusters, since items of one entity are not independent; an interval
+over the tokens of an answer resamples its positions. Defines no measure: callers pass it. Imports no scikit-learn.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ TAILS = (0.025, 0.975)
 RESAMPLES = 2_000
 
 
-def redrawn(clusters: Int[np.ndarray, " item"], count: int, seed: int = SEED) -> Iterator[Values]:
-    """`count` times, how often each item is there when as many clusters as there are were drawn with replacement."""
+def resampled_weights(clusters: Int[np.ndarray, " item"], count: int, seed: int = SEED) -> Iterator[Values]:
+    """`count` times: the weight of each item, which is how often its cluster was drawn. As many clusters as there are
+    are drawn with replacement."""
     names, member = np.unique(clusters, return_inverse=True)
     random = np.random.default_rng(seed)
     for _ in range(count):
@@ -38,19 +39,19 @@ def estimate(
 
     Source: Efron & Tibshirani 1993, chapter 13; clusters as in Cameron et al. 2008.
     """
-    found = [measure(labels, scores, weights) for weights in redrawn(clusters, RESAMPLES, seed)]
-    low, high = np.quantile(found, TAILS)
+    resampled = [measure(labels, scores, weights) for weights in resampled_weights(clusters, RESAMPLES, seed)]
+    low, high = np.quantile(resampled, TAILS)
     return Estimate(
         value=measure(labels, scores, None), low=float(low), high=float(high), n=len(labels),
         clusters=len(np.unique(clusters)), resamples=RESAMPLES, seed=seed,
     )  # fmt: skip
 
 
-def share(values: Values, clusters: Int[np.ndarray, " item"], seed: int = SEED) -> Estimate:
+def mean_estimate(values: Values, clusters: Int[np.ndarray, " item"], seed: int = SEED) -> Estimate:
     """The mean of `values`, in their own unit, with its interval."""
 
-    def mean(labels: Labels, held: Values, weights: Values | None) -> float:
-        return float(np.average(held, weights=weights))
+    def mean(labels: Labels, values: Values, weights: Values | None) -> float:
+        return float(np.average(values, weights=weights))
 
     return estimate(mean, np.zeros(len(values), dtype=np.int64), values, clusters, seed)
 
@@ -62,12 +63,12 @@ def mean_interval(values: np.ndarray) -> tuple[float, float] | None:
     """
     if len(values) < 2:
         return None
-    found = stats.bootstrap(
+    interval = stats.bootstrap(
         (values,), np.mean, n_resamples=POSITION_RESAMPLES, method="percentile", rng=np.random.default_rng(SEED)
     ).confidence_interval
-    return float(found.low), float(found.high)
+    return float(interval.low), float(interval.high)
 
 
-def standard_error(told: Estimate) -> float:
-    """Of a statistic, from its 95 % interval, as if it were normal."""
-    return (told.high - told.low) / (2 * 1.96)
+def standard_error(interval: Estimate) -> float:
+    """Standard error of a statistic, from its 95 % interval, as if it were normally distributed."""
+    return (interval.high - interval.low) / (2 * 1.96)

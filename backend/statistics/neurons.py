@@ -1,6 +1,6 @@
-"""Each neuron alone, those that go together, and how two sets of neurons overlap.
+"""Each neuron alone, neurons that correlate, and how two sets of neurons overlap.
 
-Owns what is asked of every neuron of a model, a block of them at a time. Source of the tests: SciPy.
+Owns what is computed for every neuron of a model, a block of them at a time. Source of the tests: SciPy.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from backend.forward.columns import blocks
 from backend.statistics.intervals import Labels
 
 
-def by_blocks(measure: Callable[[np.ndarray], np.ndarray], features: Float[np.ndarray, "item neuron"]) -> np.ndarray:
-    """`measure` of every neuron, [... neuron], asked of a block of neurons at a time.
+def measure_by_blocks(
+    measure: Callable[[np.ndarray], np.ndarray], features: Float[np.ndarray, "item neuron"]
+) -> np.ndarray:
+    """`measure` of every neuron, [... neuron], computed for a block of neurons at a time.
 
-    Ranks and SciPy's tests keep many float64 copies of what they are given; of 2,000 items of a 7B model these would
-    be sixteen times 3.7 GB.
+    Ranks and SciPy's tests keep many float64 copies of their input: for 2,000 items of a 7B model sixteen times
+    3.7 GB.
     """
     return np.concatenate([measure(features[:, block]) for block in blocks(features.shape[1])], axis=-1)
 
@@ -32,10 +34,10 @@ def single_neurons(
 
     def tested(block: np.ndarray) -> np.ndarray:
         wrong, right = block[labels == 1], block[labels == 0]
-        told = mannwhitneyu(wrong, right, axis=0, method="asymptotic")
-        return np.stack([told.statistic / (len(wrong) * len(right)), np.nan_to_num(told.pvalue, nan=1.0)])
+        test = mannwhitneyu(wrong, right, axis=0, method="asymptotic")
+        return np.stack([test.statistic / (len(wrong) * len(right)), np.nan_to_num(test.pvalue, nan=1.0)])
 
-    areas, p = by_blocks(tested, features)
+    areas, p = measure_by_blocks(tested, features)
     return areas, false_discovery_control(p)
 
 
@@ -49,31 +51,31 @@ def cohens_d(features: Float[np.ndarray, "item neuron"], labels: Labels) -> Floa
         difference = wrong.mean(0) - right.mean(0)
         return np.divide(difference, pooled, out=np.zeros_like(difference), where=pooled > 0)
 
-    return by_blocks(measured, features)
+    return measure_by_blocks(measured, features)
 
 
 def partners(
     features: Float[np.ndarray, "item neuron"], neurons: Int[np.ndarray, " chosen"], count: int = 5
 ) -> list[list[tuple[int, float]]]:
-    """For each chosen neuron those whose CETT goes with it most, by |Spearman correlation|: (place, correlation).
+    """For each chosen neuron the `count` neurons of the largest |Spearman correlation|: (place, correlation).
 
-    Of neurons that go with it equally, the first ones.
+    Among equal correlations the first neurons.
     """
     chosen = _unit_ranks(features[:, neurons])
     places = np.empty((len(neurons), 0), dtype=np.int64)
-    told = np.empty((len(neurons), 0), dtype=np.float32)
+    strengths = np.empty((len(neurons), 0), dtype=np.float32)
     for block in blocks(features.shape[1]):
         here = np.arange(block.start, block.stop)
-        found = chosen.T @ _unit_ranks(features[:, block])
-        found[neurons[:, None] == here] = 0.0
-        # Only the strongest so far are kept: [chosen neuron] of a large model has no room.
-        places = np.concatenate([places, np.broadcast_to(here, found.shape)], axis=1)
-        told = np.concatenate([told, found], axis=1)
-        best = np.argsort(-np.abs(told), axis=1, kind="stable")[:, :count]
-        places, told = np.take_along_axis(places, best, axis=1), np.take_along_axis(told, best, axis=1)
+        correlations = chosen.T @ _unit_ranks(features[:, block])
+        correlations[neurons[:, None] == here] = 0.0
+        # Only the strongest so far are kept: [chosen neuron] of a large model does not fit into memory.
+        places = np.concatenate([places, np.broadcast_to(here, correlations.shape)], axis=1)
+        strengths = np.concatenate([strengths, correlations], axis=1)
+        best = np.argsort(-np.abs(strengths), axis=1, kind="stable")[:, :count]
+        places, strengths = np.take_along_axis(places, best, axis=1), np.take_along_axis(strengths, best, axis=1)
     return [
         [(int(place), float(value)) for place, value in zip(*row, strict=True)]
-        for row in zip(places, told, strict=True)
+        for row in zip(places, strengths, strict=True)
     ]
 
 
@@ -85,12 +87,12 @@ def _unit_ranks(features: Float[np.ndarray, "item neuron"]) -> Float[np.ndarray,
     return ranks
 
 
-def jaccard(one: set[int], other: set[int]) -> float:
-    """Shared members of all members; two empty sets are no match."""
-    return len(one & other) / len(one | other) if one | other else 0.0
+def jaccard(first: set[int], second: set[int]) -> float:
+    """Shared members divided by all members; 0 for two empty sets."""
+    return len(first & second) / len(first | second) if first | second else 0.0
 
 
 def mean_overlap(sets: Sequence[set[int]]) -> float:
-    """Mean `jaccard` of every pair; 0 where there is none."""
-    pairs = [jaccard(one, other) for one, other in combinations(sets, 2)]
+    """Mean `jaccard` over all pairs; 0 without a pair."""
+    pairs = [jaccard(first, second) for first, second in combinations(sets, 2)]
     return float(np.mean(pairs)) if pairs else 0.0

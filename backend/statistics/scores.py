@@ -1,7 +1,7 @@
-"""What tells wrong answers from right ones, and how well: measures of a score, each with its interval where asked.
+"""How well a score separates wrong from right answers: measures of a score, some with their interval.
 
-Owns the measures that are asked for in every resample, matching, and calibration; scikit-learn owns the others.
-Refuses fits of probes (`backend.identify.fit.solver`).
+Owns the measures that are computed in every resample, matching, and calibration; scikit-learn has the others.
+Fits no probe (`backend.identify.fit.solver` does).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score, f1_score
 
-from backend.statistics.intervals import TAILS, Labels, Values, estimate, redrawn
+from backend.statistics.intervals import TAILS, Labels, Values, estimate, resampled_weights
 from backend.types.estimate import CALIBRATION_RESAMPLES, SEED, Estimate
 from backend.types.identify import CalibrationBin, Scores
 
@@ -24,8 +24,8 @@ CALIBRATION_POINTS = 41
 def auroc(labels: Labels, scores: Values, weights: Values | None = None) -> float:
     """Chance that a wrong answer scores above a right one, ties counted half; 0.5 where a side is missing.
 
-    scikit-learn's `roc_auc_score`, to which it is held equal by test, takes thirty times as long for a few hundred
-    items, and an interval asks 2,000 times.
+    scikit-learn's `roc_auc_score` gives the same (a test compares them) but takes thirty times as long for a few
+    hundred items, and an interval needs 2,000 calls.
     """
     weight = np.ones(len(labels)) if weights is None else weights
     _, place = np.unique(scores, return_inverse=True)
@@ -59,15 +59,17 @@ def scores_of(labels: Labels, logits: Values, clusters: Int[np.ndarray, " item"]
     def brier(y: Labels, s: Values, w: Values | None) -> float:
         return float(np.average((chance(s) - y) ** 2, weights=w))
 
-    told = {
+    estimates = {
         name: estimate(measure, labels, logits, clusters, seed)
         for name, measure in (("auroc", auroc), ("accuracy", accuracy), ("f1", f1), ("brier", brier))
     }
-    return Scores(**told)
+    return Scores(**estimates)
 
 
-def within(labels: Labels, scores: Values, strata: Int[np.ndarray, " item"], weights: Values | None = None) -> float:
-    """AUROC over pairs of one stratum only: what is left when the kind of question cannot help; 0.5 without a pair."""
+def auroc_within_strata(
+    labels: Labels, scores: Values, strata: Int[np.ndarray, " item"], weights: Values | None = None
+) -> float:
+    """AUROC over pairs within a stratum, so that the kind of question cannot help; 0.5 without a pair."""
     total = pairs = 0.0
     for stratum in np.unique(strata):
         here = strata == stratum
@@ -79,45 +81,45 @@ def within(labels: Labels, scores: Values, strata: Int[np.ndarray, " item"], wei
     return total / pairs if pairs else 0.5
 
 
-def difference(
-    labels: Labels, scores: Values, others: Float[np.ndarray, "item draw"], clusters: Int[np.ndarray, " item"]
+def auroc_difference(
+    labels: Labels, scores: Values, compared: Float[np.ndarray, "item draw"], clusters: Int[np.ndarray, " item"]
 ) -> Estimate:
-    """AUROC of `scores` minus the mean AUROC of `others`, both on the same resampled items."""
+    """AUROC of `scores` minus the mean AUROC of the columns of `compared`, on the same resampled items."""
 
-    def measure(labels: np.ndarray, held: np.ndarray, weights: np.ndarray | None) -> float:
-        found = aurocs(labels, held, weights)
-        return float(found[0] - found[1:].mean())
+    def measure(labels: np.ndarray, columns: np.ndarray, weights: np.ndarray | None) -> float:
+        areas = aurocs(labels, columns, weights)
+        return float(areas[0] - areas[1:].mean())
 
-    return estimate(measure, labels, np.column_stack([scores, others]), clusters)
+    return estimate(measure, labels, np.column_stack([scores, compared]), clusters)
 
 
-def correlation(scores: Values, lengths: Int[np.ndarray, " item"]) -> float | None:
+def rank_correlation(scores: Values, lengths: Int[np.ndarray, " item"]) -> float | None:
     """Spearman's; None where either never varies."""
     if len(np.unique(lengths)) < 2 or len(np.unique(scores)) < 2:
         return None
     return float(spearmanr(scores, lengths).statistic)
 
 
-def kappa(ones: Sequence[str], others: Sequence[str]) -> float | None:
-    """Cohen's, of two judges' verdicts on the same answers; None where both gave all the same one."""
-    return float(cohen_kappa_score(ones, others)) if len({*ones, *others}) > 1 else None
+def kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
+    """Cohen's kappa of two judges' verdicts on the same answers; None where all verdicts of both are the same one."""
+    return float(cohen_kappa_score(first, second)) if len({*first, *second}) > 1 else None
 
 
-def matched(labels: Labels, lengths: Int[np.ndarray, " item"], seed: int = 0) -> Int[np.ndarray, " pair"]:
-    """Places of as many right as wrong items of each length: a subset in which length tells nothing."""
+def matched_by_length(labels: Labels, lengths: Int[np.ndarray, " item"], seed: int = 0) -> Int[np.ndarray, " pair"]:
+    """Places of as many right as wrong items of each length: a subset in which length does not predict the label."""
     random = np.random.default_rng(seed)
-    kept: list[np.ndarray] = []
+    places: list[np.ndarray] = []
     for length in np.unique(lengths):
         sides = [np.flatnonzero((lengths == length) & (labels == side)) for side in (0, 1)]
         count = min(map(len, sides))
-        kept += [random.choice(side, count, replace=False) for side in sides]
-    return np.sort(np.concatenate(kept)) if kept else np.empty(0, dtype=np.int64)
+        places += [random.choice(side, count, replace=False) for side in sides]
+    return np.sort(np.concatenate(places)) if places else np.empty(0, dtype=np.int64)
 
 
 def calibration(labels: Labels, logits: Values, bins: int = 10) -> tuple[CalibrationBin, ...]:
     """Bins of equally many items, by predicted chance; bins without an item, as equal chances make them, are left out.
 
-    The bins are those of scikit-learn's `calibration_curve`, which does not tell how many items each holds.
+    The bins are those of scikit-learn's `calibration_curve`, which does not return how many items each holds.
     """
     chances = 1 / (1 + np.exp(-logits))
     inner = np.quantile(chances, np.linspace(0, 1, bins + 1))[1:-1]
@@ -133,26 +135,26 @@ def calibration(labels: Labels, logits: Values, bins: int = 10) -> tuple[Calibra
 def platt(labels: Labels, logits: Values, weights: Values | None = None) -> Callable[[Values], Values]:
     """From log-odds to the share of wrong answers that score so, by logistic regression on the score (Platt 1999).
 
-    Two figures are fitted and no shape: isotonic regression overfits below about a thousand items (scikit-learn's
-    guide). scikit-learn's own penalty holds the slope finite where the items are apart without an error.
+    Only two numbers are fitted: isotonic regression overfits below about a thousand items (scikit-learn's guide).
+    scikit-learn's default penalty keeps the slope finite where the score separates the items without an error.
     """
     centre, scale = float(logits.mean()), float(logits.std()) or 1.0
     fitted = LogisticRegression().fit(((logits - centre) / scale)[:, None], labels, sample_weight=weights)
     return lambda values: np.asarray(fitted.predict_proba(((values - centre) / scale)[:, None])[:, 1])
 
 
-def calibrated(
+def calibration_curve(
     labels: Labels, logits: Values, clusters: Int[np.ndarray, " item"], seed: int = SEED
 ) -> tuple[Values, Float[np.ndarray, "curve point"]]:
     """(log-odds [point] from the smallest to the largest, share of wrong answers there with its 95 % interval
-    [value/low/high, point], over resampled clusters). Both sides must be there."""
+    [value/low/high, point], over resampled clusters). Right and wrong answers must both be among them."""
     points = np.linspace(logits.min(), logits.max(), CALIBRATION_POINTS)
-    found = [
+    resampled = [
         platt(labels, logits, weights)(points)
-        for weights in redrawn(clusters, CALIBRATION_RESAMPLES, seed)
+        for weights in resampled_weights(clusters, CALIBRATION_RESAMPLES, seed)
         if len(np.unique(labels[weights > 0])) == 2
     ]
     value = platt(labels, logits)(points)
-    low, high = np.quantile(np.array(found or [value]), TAILS, axis=0)
-    # The interval of a percentile bootstrap need not hold the estimate where one side is a handful.
+    low, high = np.quantile(np.array(resampled or [value]), TAILS, axis=0)
+    # The interval of a percentile bootstrap need not contain the estimate where one side has a handful of answers.
     return points, np.stack([value, np.minimum(low, value), np.maximum(high, value)])

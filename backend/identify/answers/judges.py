@@ -18,7 +18,7 @@ from backend.identify.answers import llm
 from backend.identify.answers.items import Answered, kept
 from backend.identify.answers.judge import verdict
 from backend.identify.context import Ground
-from backend.statistics.intervals import share
+from backend.statistics.intervals import mean_estimate
 from backend.statistics.scores import kappa
 from backend.types.identify import Consistency, Samples, Verdict
 from backend.types.report import Agreement
@@ -81,7 +81,7 @@ def agreement(one: str, first: Judged, other: str, second: Judged) -> Agreement 
     return Agreement(
         one=one,
         other=other,
-        share=share(
+        share=mean_estimate(
             np.array([a == b for a, b in zip(ones, others, strict=True)], dtype=np.float64),
             np.unique(questions, return_inverse=True)[1],
         ),

@@ -23,7 +23,7 @@ from backend.identify.fit.choice import Items
 from backend.layout import Layout
 from backend.neurons import NeuronSet
 from backend.statistics.intervals import estimate
-from backend.statistics.scores import auroc, aurocs, difference
+from backend.statistics.scores import auroc, auroc_difference, aurocs
 from backend.types.estimate import Estimate
 from backend.types.identify import Confidence
 from backend.types.report import Baseline, RandomSets
@@ -105,7 +105,7 @@ def adds(
     beside = _logits(
         np.column_stack([simple_train, probe_train]), train.labels, np.column_stack([simple_test, probe_test])
     )
-    return difference(test.labels, beside, without[:, None], test.entities)
+    return auroc_difference(test.labels, beside, without[:, None], test.entities)
 
 
 def random_sets(
@@ -130,7 +130,7 @@ def random_sets(
         kind=kind,
         auroc=estimate(mean, test.labels, scores, test.entities),
         draws=tuple(map(float, aurocs(test.labels, scores))),
-        better=difference(test.labels, refitted(train, test, places), scores, test.entities),
+        better=auroc_difference(test.labels, refitted(train, test, places), scores, test.entities),
     )
 
 

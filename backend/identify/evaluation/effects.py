@@ -21,7 +21,7 @@ from backend.identify.answers.responses import ROWS, Prompts, resumed, sample
 from backend.layout import Layout
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
-from backend.statistics.intervals import share
+from backend.statistics.intervals import mean_estimate
 from backend.types import RowPlan
 from backend.types.base import digest
 from backend.types.identify import Question, Samples, Sampling, Verdict
@@ -129,10 +129,10 @@ def effects(
                 alpha=alpha,
                 sets=len(places),
                 neurons=len(arms[places[0] - 1].neurons),
-                changed=share((texts[:, places] != texts[:, :1]).mean(1), entities),
-                right_kept=share(of(right, "right"), entities[right]) if right.any() else None,
-                wrong_righted=share(of(wrong, "right"), entities[wrong]) if wrong.any() else None,
-                wrong_uncertain=share(of(wrong, "uncertain"), entities[wrong]) if wrong.any() else None,
+                changed=mean_estimate((texts[:, places] != texts[:, :1]).mean(1), entities),
+                right_kept=mean_estimate(of(right, "right"), entities[right]) if right.any() else None,
+                wrong_righted=mean_estimate(of(wrong, "right"), entities[wrong]) if wrong.any() else None,
+                wrong_uncertain=mean_estimate(of(wrong, "uncertain"), entities[wrong]) if wrong.any() else None,
                 cut=float(np.mean([one.finish == "length" for one in kinds])),
                 mean_tokens=float(np.mean([one.tokens for one in kinds])),
             )

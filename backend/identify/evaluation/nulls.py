@@ -17,7 +17,7 @@ from backend.identify.fit.choice import Items, fits, trained_fit
 from backend.identify.fit.solver import h_neurons
 from backend.runs.pace import Pace
 from backend.runs.records import ONWARDS, R, damaged, records
-from backend.statistics.permutation import p_value, shuffled
+from backend.statistics.permutation import p_value, shuffle_within_strata
 from backend.statistics.scores import auroc
 from backend.types import Frozen, StageEvent
 from backend.types.plan import Training
@@ -63,7 +63,7 @@ def null(
         return None
 
     def one(number: int) -> Luck:
-        labels = shuffled(train.labels, strata, np.random.default_rng((seed, number)))
+        labels = shuffle_within_strata(train.labels, strata, np.random.default_rng((seed, number)))
         fit = trained_fit(train.relabelled(labels), training, watch)
         return Luck(auroc=auroc(test.labels, fit.logits(test.answer)), neurons=len(h_neurons(fit)))
 

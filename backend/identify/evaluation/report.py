@@ -21,8 +21,15 @@ from backend.identify.fit.solver import Fit, h_neurons
 from backend.layout import Layout
 from backend.neurons import NeuronSet
 from backend.statistics.intervals import estimate
-from backend.statistics.permutation import p_value, permuted
-from backend.statistics.scores import auroc, calibration, correlation, matched, scores_of, within
+from backend.statistics.permutation import p_value, permuted_aurocs
+from backend.statistics.scores import (
+    auroc,
+    auroc_within_strata,
+    calibration,
+    matched_by_length,
+    rank_correlation,
+    scores_of,
+)
 from backend.types.estimate import Estimate
 from backend.types.identify import Funnel
 from backend.types.plan import Plan
@@ -58,8 +65,8 @@ def report(
     train, test = study.train, study.test
     held = trained.fit.logits(test.seen.answer)
     between(watch)
-    pairs = matched(test.seen.labels, test.lengths, plan.seed)
-    null = permuted(test.seen.labels, held, test.strata, plan.checks.permutations, plan.seed)
+    pairs = matched_by_length(test.seen.labels, test.lengths, plan.seed)
+    null = permuted_aurocs(test.seen.labels, held, test.strata, plan.checks.permutations, plan.seed)
     return Report(
         asked=funnel.asked,
         funnel=funnel,
@@ -96,7 +103,7 @@ def report(
         flagged=found.flagged,
         effects=found.effects,
         variations=found.variations,
-        length_correlation=correlation(held, test.lengths),
+        length_correlation=rank_correlation(held, test.lengths),
         agreement=found.agreement,
     )
 
@@ -106,7 +113,7 @@ def judged_within(part: Part, scores: Float[np.ndarray, " item"]) -> Estimate:
     strata = part.strata
 
     def measure(labels: np.ndarray, held: np.ndarray, weights: np.ndarray | None) -> float:
-        return within(labels, held, strata, weights)
+        return auroc_within_strata(labels, held, strata, weights)
 
     return estimate(measure, part.seen.labels, scores, part.seen.entities)
 

@@ -20,7 +20,7 @@ from backend.forward.pooling import RegionText, batches, right_padded
 from backend.models.hooks import observe
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
-from backend.statistics.intervals import estimate, share
+from backend.statistics.intervals import estimate, mean_estimate
 from backend.statistics.scores import auroc
 from backend.types import Population, Threshold
 from backend.types.estimate import Estimate
@@ -133,7 +133,9 @@ def flagged(
     chosen: int,
 ) -> Flagged:
     """The detector's figures beside the probe's."""
-    sides: list[Estimate] = [share(counts.all[labels == side] * 1000, entities[labels == side]) for side in (0, 1)]
+    sides: list[Estimate] = [
+        mean_estimate(counts.all[labels == side] * 1000, entities[labels == side]) for side in (0, 1)
+    ]
     total = counts.all.sum() * neurons
     return Flagged(
         threshold=threshold,

@@ -16,7 +16,7 @@ from backend.identify.fit.choice import Items
 from backend.identify.fit.solver import Fit
 from backend.layout import Layout
 from backend.neurons import NeuronId
-from backend.statistics.neurons import by_blocks, cohens_d, partners
+from backend.statistics.neurons import cohens_d, measure_by_blocks, partners
 from backend.statistics.scores import auroc
 from backend.types.identify import Item, Question, Sampling
 from backend.types.probe import Histogram, ProbeNeuron, TopItem
@@ -41,7 +41,7 @@ def table(train: Items, fit: Fit, frequency: Float[np.ndarray, "sign neuron"], l
         means = (block[side].mean(0, dtype=np.float64) for side in (~wrong, wrong))
         return np.stack([block.std(0, dtype=np.float64), *means])
 
-    spread, mean_right, mean_wrong = by_blocks(moments, train.answer)
+    spread, mean_right, mean_wrong = measure_by_blocks(moments, train.answer)
     return pd.DataFrame(
         {
             **places(layout),

@@ -12,8 +12,8 @@ from sklearn.calibration import calibration_curve
 from backend.statistics import intervals
 from backend.statistics.intervals import estimate
 from backend.statistics.neurons import cohens_d, partners, single_neurons
-from backend.statistics.permutation import p_value, permuted
-from backend.statistics.scores import auroc, calibration, matched, scores_of, within
+from backend.statistics.permutation import p_value, permuted_aurocs
+from backend.statistics.scores import auroc, auroc_within_strata, calibration, matched_by_length, scores_of
 from tests.places import SHARED
 
 RANDOM = np.random.default_rng(0)
@@ -82,24 +82,24 @@ def test_within_a_stratum_its_prior_tells_nothing() -> None:
     strata = np.repeat([0, 1], 100)
     labels = np.concatenate([[1] * 10 + [0] * 90, [1] * 90 + [0] * 10])
     assert auroc(labels, strata.astype(float)) == pytest.approx(0.9)
-    assert within(labels, strata.astype(float), strata) == 0.5
-    assert within(labels, labels + 0.1 * strata, strata) == 1.0
-    assert within(np.ones(4, int), np.arange(4.0), np.zeros(4, int)) == 0.5
+    assert auroc_within_strata(labels, strata.astype(float), strata) == 0.5
+    assert auroc_within_strata(labels, labels + 0.1 * strata, strata) == 1.0
+    assert auroc_within_strata(np.ones(4, int), np.arange(4.0), np.zeros(4, int)) == 0.5
 
 
 def test_matched_items_have_the_same_lengths_on_both_sides() -> None:
     labels = RANDOM.integers(0, 2, 300)
     lengths = RANDOM.integers(1, 6, 300) + 2 * labels
-    kept = matched(labels, lengths)
+    kept = matched_by_length(labels, lengths)
     assert len(kept) > 50 and len(set(kept.tolist())) == len(kept)
     assert np.array_equal(np.sort(lengths[kept][labels[kept] == 1]), np.sort(lengths[kept][labels[kept] == 0]))
     assert auroc(labels[kept], lengths[kept].astype(float)) == 0.5
-    assert len(matched(np.array([0, 1]), np.array([3, 4]))) == 0
+    assert len(matched_by_length(np.array([0, 1]), np.array([3, 4]))) == 0
 
 
 def test_shuffled_labels_leave_no_signal_and_p_values_are_never_nought() -> None:
     labels, scores = made(200, 1.0, 5)
-    null = permuted(labels, scores, np.repeat([0, 1], 100), 300)
+    null = permuted_aurocs(labels, scores, np.repeat([0, 1], 100), 300)
     assert abs(null.mean() - 0.5) < 0.01 and null.std() < 0.06
     assert p_value(null, auroc(labels, scores)) == pytest.approx(1 / 301)
     assert p_value(null, 0.0) == 1.0

@@ -160,7 +160,9 @@ def read_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def rows(payload: bytes, *given: Any) -> Iterator[dict[str, Any] | None]:
         for part in process.batches(payload, *given):
-            yield from reading.made_rows({"heavy": part} if isinstance(part, int) else json.loads(process.line(part)))
+            yield from reading.rows_from_line(
+                {"heavy": part} if isinstance(part, int) else json.loads(process.line_of_batch(part))
+            )
 
     monkeypatch.setattr(reading, "rows", rows)
 
@@ -255,7 +257,7 @@ def test_rows_that_are_too_heavy_are_counted_and_not_made(payload: bytes) -> Non
 def test_a_text_that_stands_many_times_counts_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     payload = equal(2_000, answers="W" * 250_000)
     monkeypatch.setattr(limits, "MAX_WRITTEN", 100 * MEGABYTE)
-    with pytest.raises(BadInput, match="written out as often as it stands there, it has more"):
+    with pytest.raises(BadInput, match="written out as often as it occurs, it has more"):
         questions.read(payload, "q.parquet")
 
 

@@ -15,7 +15,7 @@ from backend.parquet import reading
 from backend.probes import library
 from backend.probes.scoring import held_to
 from backend.probes.standing import Calibration, standing
-from backend.statistics.scores import calibrated
+from backend.statistics.scores import calibration_curve
 from backend.types import Asked
 from backend.types.identify import Question
 from backend.types.names import ProbeRef
@@ -98,7 +98,7 @@ def test_the_calibration_is_near_the_truth_that_made_the_scores() -> None:
     rng = np.random.default_rng(1)
     scores = rng.normal(0, 2, 4000)
     labels = (rng.random(4000) < 1 / (1 + np.exp(-0.5 * scores - 0.3))).astype(np.int64)
-    points, (value, low, high) = calibrated(labels, scores, np.arange(4000))
+    points, (value, low, high) = calibration_curve(labels, scores, np.arange(4000))
     truth = 1 / (1 + np.exp(-0.5 * points - 0.3))
     # A 95 % interval holds the truth at most points; the curve is off by its own standard error at most thrice.
     assert np.mean((low <= truth) & (truth <= high)) > 0.8

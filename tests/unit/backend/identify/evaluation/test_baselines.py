@@ -14,7 +14,7 @@ from backend.identify.fit.choice import Items
 from backend.layout import Layout
 from backend.neurons import NeuronId, NeuronSet
 from backend.statistics import intervals
-from backend.statistics.scores import auroc, aurocs, difference
+from backend.statistics.scores import auroc, auroc_difference, aurocs
 from backend.types.identify import Confidence
 
 LAYOUT = Layout.dense((12, 12))
@@ -138,6 +138,6 @@ def test_what_a_probe_adds_is_its_auroc_beyond_that_of_the_simple_scores() -> No
 def test_a_difference_is_of_one_score_and_the_mean_of_the_others() -> None:
     test = made(1, np.array([0, 0, 1, 1]))
     others = np.array([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [4.0, 0.0]])
-    found = difference(test.labels, np.array([1.0, 3.0, 2.0, 4.0]), others, test.entities)
+    found = auroc_difference(test.labels, np.array([1.0, 3.0, 2.0, 4.0]), others, test.entities)
     assert found.value == 0.75 - (1.0 + 0.5) / 2
     assert aurocs(test.labels, others).tolist() == [1.0, 0.5]

@@ -10,7 +10,7 @@ import pytest
 from backend.errors import StoreError
 from backend.identify.evaluation.nulls import frequencies, null
 from backend.identify.fit.choice import Items, trained_fit
-from backend.statistics.permutation import shuffled
+from backend.statistics.permutation import shuffle_within_strata
 from backend.types.plan import Training
 from cache.journal import Journal
 
@@ -30,8 +30,10 @@ def planted(seed: int, count: int = 80, neurons: int = 30) -> Items:
 def test_labels_are_exchanged_within_their_relation_alone() -> None:
     labels, strata = np.array([0, 0, 1, 1, 1, 1]), np.array([0, 0, 1, 1, 2, 2])
     for seed in range(5):
-        assert shuffled(labels, strata, np.random.default_rng(seed)).tolist() == labels.tolist(), "each is of one side"
-    mixed = shuffled(np.tile([0, 1], 20), np.zeros(40, int), np.random.default_rng(0))
+        assert shuffle_within_strata(labels, strata, np.random.default_rng(seed)).tolist() == labels.tolist(), (
+            "each is of one side"
+        )
+    mixed = shuffle_within_strata(np.tile([0, 1], 20), np.zeros(40, int), np.random.default_rng(0))
     assert mixed.sum() == 20 and mixed.tolist() != [0, 1] * 20
 
 
@@ -43,7 +45,9 @@ def test_luck_finds_less_than_the_probe_and_each_fit_is_kept(tmp_path: Path) -> 
     assert told is not None and len(told.aurocs) == len(told.neurons) == len(journal.read()) == 4
     assert told.p == pytest.approx(1 / 5), "no shuffled fit reaches the probe, which itself is counted in"
     assert max(told.aurocs) < 0.99
-    fit = trained_fit(train.relabelled(shuffled(train.labels, strata, np.random.default_rng((0, 2)))), TRAINING)
+    fit = trained_fit(
+        train.relabelled(shuffle_within_strata(train.labels, strata, np.random.default_rng((0, 2)))), TRAINING
+    )
     assert told.neurons[2] == int((fit.weights > 0).sum()), "a fit is the probe's own way, C chosen anew"
     again = null(train, test, strata, TRAINING, value=0.99, count=4, seed=0, journal=journal)
     assert again == told and len(journal.read()) == 4

@@ -9,7 +9,7 @@ from backend.identify.evaluation.baselines import WORDS, prior, simple_baselines
 from backend.identify.evaluation.report import unseen
 from backend.identify.features.study import Part
 from backend.identify.fit.choice import Items
-from backend.statistics.scores import correlation
+from backend.statistics.scores import rank_correlation
 
 
 def part(words: list[str], subjects: list[str], labels: list[int]) -> Part:
@@ -53,6 +53,6 @@ def test_words_that_give_the_side_away_are_found_out() -> None:
 
 
 def test_a_length_that_never_varies_goes_with_nothing() -> None:
-    assert correlation(np.array([0.1, 0.2, 0.3]), np.array([2, 2, 2])) is None
-    assert correlation(np.array([0.1, 0.1]), np.array([1, 2])) is None
-    assert correlation(np.array([0.1, 0.2, 0.3]), np.array([1, 2, 9])) == pytest.approx(1.0)
+    assert rank_correlation(np.array([0.1, 0.2, 0.3]), np.array([2, 2, 2])) is None
+    assert rank_correlation(np.array([0.1, 0.1]), np.array([1, 2])) is None
+    assert rank_correlation(np.array([0.1, 0.2, 0.3]), np.array([1, 2, 9])) == pytest.approx(1.0)
