@@ -37,7 +37,7 @@ from backend.identify.answers.spans import led, new_words, runs_of
 from backend.identify.answers.wording import Span, Word, words_of
 from backend.identify.evaluation.baselines import prior
 from backend.probes import library
-from backend.runs.folder import RunFolder, packed
+from backend.runs.folder import RunFolder, packed_path
 from backend.text.verdict import normalise, places
 from backend.types.identify import CONSISTENCIES, Greedy, Question, Samples, Side
 from cache import atomic
@@ -170,7 +170,7 @@ def answers() -> tuple[dict[str, Greedy], list[tuple[Side, Question, str]]]:
     run = RunFolder(library.SHIPPED / PROBE)
 
     def lines(journal: Path) -> Iterator[str]:
-        with gzip.open(packed(journal), "rt", encoding="utf-8") as file:
+        with gzip.open(packed_path(journal), "rt", encoding="utf-8") as file:
             yield from file
 
     questions = {question.id: question for question in map(Question.model_validate_json, lines(run.questions))}

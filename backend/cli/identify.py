@@ -62,7 +62,7 @@ def resume(name: Name, given: plans.ResumeOptions, common: Here) -> None:
     begun, asked = runs.begun(name)
     plan = validated(Plan, given.over(begun.plan.model_dump(mode="json")))
     if given.questions is not None:
-        asked = runs.joined(runs.opened(name), plan, plans.read_questions(given.questions, plan))
+        asked = runs.questions_to_ask(runs.opened(name), plan, plans.read_questions(given.questions, plan))
     elif plan.source != begun.plan.source:
         if plan.source.file:
             why = f"the run keeps only those questions of {plan.source.file} that it asked"
@@ -128,7 +128,7 @@ def delete(
     """Delete a run or probe with all its answers. What ships stays."""
     from backend.runs import runs
 
-    runs.refuse_kept(name)
+    runs.refuse_undeletable(name)
     if not yes:
         if not sys.stdin.isatty():
             raise BadSettings(f"{name} is not deleted", "there is no terminal to ask for confirmation", "give --yes")

@@ -187,11 +187,11 @@ def refuse_hopeless(name: str, plan: Plan, questions: tuple[Question, ...], answ
     own = runs.opened(name) if answers_of is None else library.folder_of(name)
     folder = own if answers_of is None else runs.opened(answers_of)
     for run_folder, source in {own: None, folder: answers_of}.items():
-        if (begun_run := runs.begun_in(run_folder)) is not None:
+        if (begun_run := runs.read_begun(run_folder)) is not None:
             changed.refuse(name, begun_run, plan, None, source=source)
     asked = questions or runs.questions(folder, plan.source) or asked_by(plan.source)
     if answers_of is None:
-        runs.joined(own, plan, asked)
+        runs.questions_to_ask(own, plan, asked)
     refuse_few(asked, plan.training, plan.screening)
     llm.refuse_absent(plan.judge, folder)
 

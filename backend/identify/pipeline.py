@@ -21,7 +21,7 @@ from backend.identify.answers import llm, screen
 from backend.identify.answers.items import Answered, choose, kept, needed, refuse_few
 from backend.identify.answers.judge import verdict
 from backend.identify.answers.judges import deciding, judged, worded
-from backend.identify.answers.responses import greedy_answers, put, samples
+from backend.identify.answers.responses import greedy_answers, prompt_hash, samples
 from backend.identify.context import Ground, Pool
 from backend.identify.evaluation import nulls
 from backend.identify.evaluation.effects import Arm, arms, effects
@@ -40,7 +40,7 @@ from backend.neurons import NeuronSet
 from backend.probes import library
 from backend.runs import runs, status
 from backend.runs.folder import RunFolder
-from backend.runs.records import records
+from backend.runs.records import read_records
 from backend.statistics.intervals import mean_estimate
 from backend.statistics.scores import auroc
 from backend.types.estimate import Estimate
@@ -83,10 +83,10 @@ def run(
     refuse_few(questions, plan.training, plan.screening)
     llm.refuse_absent(plan.judge, folder)
     with runs.working(folder), at(runs.moment(folder)):
-        questions = runs.joined(folder, plan, questions)
-        command = runs.begin(folder, plan, questions, model.info, command, put(model, plan.sampling))
+        questions = runs.questions_to_ask(folder, plan, questions)
+        command = runs.begin(folder, plan, questions, model.info, command, prompt_hash(model, plan.sampling))
         by_id = {question.id: question for question in questions}
-        with status.told(folder, watch) as askable:
+        with status.recorded(folder, watch) as askable:
             ground = Ground(model, plan, by_id, folder, runs.overrules(folder), runs.marked(folder), askable)
             found, tables = _made(ground, questions)
             probe = found.model_copy(update={"name": name, "command": command})
@@ -146,7 +146,7 @@ def _made(ground: Ground, questions: Sequence[Question]) -> tuple[Probe, dict[st
 def answered(ground: Ground, questions: Sequence[Question]) -> list[Answered]:
     """Every question with its answers; those that were not drawn for have the greedy one alone."""
     asked = {question.id for question in questions}
-    held = {one.question for one in records(Journal(RunFolder(ground.folder).greedy), Greedy)} & asked
+    held = {one.question for one in read_records(Journal(RunFolder(ground.folder).greedy), Greedy)} & asked
     pilot = drawn(questions, PILOT, ground.plan.seed)
     if len(questions) > len(pilot) and len(held) < len(questions):
         # A part at random first, to the end: whether enough of both sides will be there is told before the hours.
@@ -160,13 +160,13 @@ def _answered(
     """A part of the questions with its answers, and what is to be expected of all told as they come in."""
     plan, model, watch = ground.plan, ground.model, ground.watch
     answers = Journal(RunFolder(ground.folder).greedy)
-    known = {one.question for one in records(answers, Greedy)}
+    known = {one.question for one in read_records(answers, Greedy)}
     with status.timed(ground.folder, "greedy", sum(question.id not in known for question in part)):
         greedy = greedy_answers(model, part, plan.sampling, answers, watch)
     journal = Journal(RunFolder(ground.folder).samples)
     # By the rules alone: a person's verdict on an answer does not change for which questions answers are drawn.
     sides = {one.question: verdict(one.answer.text, ground.questions[one.question]) for one in greedy}
-    held = {one.question: one for one in records(journal, Samples) if one.question in sides}
+    held = {one.question: one for one in read_records(journal, Samples) if one.question in sides}
     wanted = part
     if plan.screening is not None:
         wanted = screen.rather_drawn(
@@ -179,7 +179,7 @@ def _answered(
         held.update((one.question, one) for one in found)
         known = [Answered(ground.questions[id], by_greedy[id], one) for id, one in held.items()]
         fates = kept(known, plan.filter, ground.overrules)[0]
-        status.expect(ground.folder, screen.outlook(questions, sides, fates, needed(plan.training)), watch)
+        status.record_outlook(ground.folder, screen.outlook(questions, sides, fates, needed(plan.training)), watch)
 
     if held or not wanted:
         seen([])

@@ -24,7 +24,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from backend.errors import StoreError
 from backend.identify.answers.spans import answering
 from backend.probes import library
-from backend.runs.folder import RunFolder, packed
+from backend.runs.folder import RunFolder, packed_path
 from backend.statistics.scores import calibration_curve
 from backend.text.verdict import words
 from backend.types import Asked
@@ -195,7 +195,7 @@ def _questions(folder: Path) -> list[Question]:
     """The run's questions, packed where the probe ships. Raises OSError, EOFError, zlib.error, ValidationError (a
     ValueError)."""
     path = RunFolder(folder).questions
-    payload = path.read_bytes() if path.exists() else gzip.decompress(packed(path).read_bytes())
+    payload = path.read_bytes() if path.exists() else gzip.decompress(packed_path(path).read_bytes())
     return [Question.model_validate_json(line) for line in payload.splitlines() if line.strip()]
 
 

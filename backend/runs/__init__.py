@@ -1,1 +1,1 @@
-"""The folder of a run of the verb identify: its records, its pace, how it stands, its packed form."""
+"""The folder of a run of the verb identify: its records, its pace, its state, its packed form."""

@@ -1,8 +1,8 @@
-"""What a run was begun with and may not change, since its answers hang on it: how they are drawn, from which model, how
-a question is put, and the questions.
+"""What a run was begun with and may not change, because its answers depend on it: how they are drawn, the model, the
+prompt that a question becomes, and the questions.
 
-Owns the comparison and the sentences of its refusal, also before a model is loaded, where nothing is known of one.
-Refuses to read a run's folder (`backend.runs.runs`).
+Owns the comparison and the sentences of its refusal, also before a model is loaded, when nothing is known of one.
+Does not read a run's folder (`backend.runs.runs` does).
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 def refuse(
     name: str,
-    held: Begun,
+    begun: Begun,
     plan: Plan,
     info: ModelInfo | None,
     *,
     same_questions: bool = True,
-    put: str = "",
+    prompt_hash: str = "",
     source: str | None = None,
 ) -> None:
-    """Raises BadSettings where the run `name` cannot use the answers of what was begun as `held`.
+    """Raises BadSettings where the run `name` cannot use the answers of a run that was begun as `begun`.
 
     Args:
         info: the loaded model; None where none is loaded yet.
-        put: the hash of how a question is put to the model; '' where that is not known.
-        source: the run whose answers they are, where `name` is to begin with those of another.
+        prompt_hash: of the prompt that a question becomes; '' where it is not known.
+        source: the run that has the answers, where `name` is to begin with those of another run.
     """
-    changed = _changed(held, plan, info, same_questions, put)
+    changed = _differences(begun, plan, info, same_questions, prompt_hash)
     if changed and source is not None:
         raise BadSettings(
             f"{name} cannot begin from {source}",
@@ -43,22 +43,23 @@ def refuse(
         )
     if changed:
         raise BadSettings(
-            f"The run {name} was begun otherwise",
+            f"The run {name} was begun with other settings",
             f"{changed} changed, and its answers cannot be used",
             "give this run another name, or resume that one",
         )
 
 
-def _changed(held: Begun, plan: Plan, info: ModelInfo | None, same_questions: bool, put: str) -> str:
-    """What of all that answers hang on is another than `held` was begun with; '' where nothing is.
+def _differences(begun: Begun, plan: Plan, info: ModelInfo | None, same_questions: bool, prompt_hash: str) -> str:
+    """What differs from `begun` among all that answers depend on; '' where nothing does.
 
-    More samples are no other ones: each hangs on its number.
+    A larger number of samples is no difference: each sample depends on its own number.
     """
-    drawn = held.plan.sampling.model_copy(update={"samples": plan.sampling.samples})
-    told = {
-        "the model": info is None or held.fingerprint == info.fingerprint,
-        "how answers are drawn": drawn == plan.sampling,
-        "how a question is put to the model": not (put and held.put) or put == held.put,
+    sampling = begun.plan.sampling.model_copy(update={"samples": plan.sampling.samples})
+    unchanged = {
+        "the model": info is None or begun.fingerprint == info.fingerprint,
+        "how answers are drawn": sampling == plan.sampling,
+        "how a question is put to the model": not (prompt_hash and begun.prompt_hash)
+        or prompt_hash == begun.prompt_hash,
         "the questions": same_questions,
     }
-    return " and ".join(what for what, same in told.items() if not same)
+    return " and ".join(what for what, same in unchanged.items() if not same)

@@ -1,7 +1,7 @@
-"""The files of a run: how each is called, in the one place that spells it.
+"""The names of a run's files, defined only here.
 
-Owns names within a run's folder, as paths. Refuses to read or write, and to know where runs lie
-(`backend.probes.library`). What stands inside a folder of features is `backend.identify.features.extract`'s.
+Owns names within a run's folder, as paths. Reads and writes nothing, and does not know where runs are
+(`backend.probes.library` does). The files inside a folder of features are `backend.identify.features.extract`'s.
 
     plan.json           what the run was begun with
     questions.jsonl     greedy.jsonl    samples.jsonl               what was asked and answered
@@ -9,10 +9,10 @@ Owns names within a run's folder, as paths. Refuses to read or write, and to kno
     judged-*.jsonl      worded-*.jsonl                              what an LLM decided
     features*/          effects-*.jsonl  kept-*.jsonl  null-*.jsonl  bootstrap-*.jsonl    what stages computed
     probe.json          neurons.parquet  items.parquet              the artefact
-    going.json          failed.json      outlook.json  speed.json   how it stands (`backend.runs.status`)
+    going.json          failed.json      outlook.json  speed.json   its state (`backend.runs.status`)
     unpacked.json       which packed answers it was filled from (`backend.runs.archive`)
-    .lock               .unpacking.lock                             held by whoever works on it, or unpacks it
-    .stop                                                           that whoever works on it is to stop
+    .lock               .unpacking.lock                             held while a program works on it, or unpacks it
+    .stop                                                           asks the program that works on it to stop
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKED = ".gz"
-"""Behind the name of a journal that ships packed."""
+"""Suffix of a journal that ships packed."""
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths in the folder `path` of a run; none of them need be there."""
+    """Paths in the folder `path` of a run; the files need not exist."""
 
     path: Path
 
     @property
     def plan(self) -> Path:
-        """What the run was begun with; a run is there where this is."""
+        """What the run was begun with; a folder with this file holds a run."""
         return self.path / "plan.json"
 
     @property
     def questions(self) -> Path:
-        """What it asks, in their order."""
+        """The questions, in order."""
         return self.path / "questions.jsonl"
 
     @property
@@ -63,37 +63,37 @@ class RunFolder:
 
     @property
     def probe(self) -> Path:
-        """The artefact; a probe is there where this is."""
+        """The artefact; a folder with this file holds a probe."""
         return self.path / "probe.json"
 
     @property
     def items(self) -> Path:
-        """A row an item, beside the artefact."""
+        """Table beside the artefact, one row for each item."""
         return self.table("items")
 
     @property
     def neurons(self) -> Path:
-        """A row a neuron, beside the artefact."""
+        """Table beside the artefact, one row for each neuron."""
         return self.table("neurons")
 
     @property
     def going(self) -> Path:
-        """That a run is at work."""
+        """Exists while a run is at work; a file that is left shows that it was interrupted."""
         return self.path / "going.json"
 
     @property
     def failed(self) -> Path:
-        """Why it failed."""
+        """Why the run failed."""
         return self.path / "failed.json"
 
     @property
     def outlook(self) -> Path:
-        """What is to be expected of its answers."""
+        """How many usable answers are expected."""
         return self.path / "outlook.json"
 
     @property
     def speed(self) -> Path:
-        """What an answer takes."""
+        """Seconds that an answer takes."""
         return self.path / "speed.json"
 
     @property
@@ -103,17 +103,17 @@ class RunFolder:
 
     @property
     def lock(self) -> Path:
-        """Held by whoever works on the run."""
+        """Held by the program that works on the run."""
         return self.path / ".lock"
 
     @property
     def stop(self) -> Path:
-        """That whoever works on the run is to stop, in whichever program that is."""
+        """Asks the program that works on the run to stop."""
         return self.path / ".stop"
 
     @property
     def unpacking(self) -> Path:
-        """Held by whoever unpacks its answers."""
+        """Held by the program that unpacks the answers."""
         return self.path / ".unpacking.lock"
 
     def table(self, name: str) -> Path:
@@ -121,54 +121,54 @@ class RunFolder:
         return self.path / f"{name}.parquet"
 
     def features(self, of: str = "") -> Path:
-        """The folder of features, `of` what is read otherwise than the plan has it."""
+        """The folder of features; `of` names what is read differently from the plan."""
         return self.path / (f"features-{of}" if of else "features")
 
     def stage(self, stage: str, key: str) -> Path:
-        """The journal of a stage, by what it hangs on."""
+        """The journal of a stage; `key` is a hash of all that it depends on."""
         return self.path / f"{stage}-{key}.jsonl"
 
     def replies(self, kind: str, asking: str, place: str) -> Path:
-        """An LLM's replies, by how and where it was asked."""
+        """An LLM's replies: `asking` is a hash of how it was asked, `place` of its address."""
         return self.path / f"{kind}-{asking}_{place}.jsonl"
 
     def all_replies(self, kind: str, asking: str = "*") -> list[Path]:
-        """Those that are there; of one way of asking, or of any."""
+        """The files of replies that exist, of one `asking` or of any."""
         return sorted(self.path.glob(f"{kind}-{asking}_*.jsonl" if asking != "*" else f"{kind}-*.jsonl"))
 
     @property
     def decided(self) -> tuple[Path, ...]:
-        """What a person said of answers."""
+        """The files with a person's decisions about answers."""
         return self.overrules, self.marked
 
     def answers(self) -> list[Path]:
-        """The files of answers that are there: all that cost hours and hang on no filter, probe or check."""
+        """The files of answers that exist: all that took hours and depends on no filter, probe or check."""
         named = (self.questions, self.greedy, self.samples, *self.decided)
         return [*(path for path in named if path.exists()), *self.all_replies("judged"), *self.all_replies("worded")]
 
     def packed(self) -> list[Path]:
-        """The journals that are there packed."""
+        """The packed journals that exist."""
         return sorted(self.path.glob(f"*.jsonl{PACKED}"))
 
     def is_begun(self) -> bool:
-        """Whether a run is there."""
+        """Whether the folder holds a run."""
         return self.plan.exists()
 
     def has_probe(self) -> bool:
-        """Whether a probe is there, of a run or not."""
+        """Whether the folder holds a probe, of a run or not."""
         return self.probe.is_file()
 
 
-def packed(path: Path) -> Path:
-    """Where the journal `path` lies packed."""
+def packed_path(path: Path) -> Path:
+    """The packed form's path for the journal `path`."""
     return path.with_name(f"{path.name}{PACKED}")
 
 
-def begun_in(root: Path) -> Iterable[Path]:
-    """The folders below `root` in which a run is."""
+def run_folders_in(root: Path) -> Iterable[Path]:
+    """The folders directly below `root` that hold a run."""
     return (plan.parent for plan in root.glob(f"*/{RunFolder(root).plan.name}"))
 
 
 def probes_in(root: Path) -> Iterable[Path]:
-    """The artefacts in folders below `root`."""
+    """The artefacts in folders directly below `root`."""
     return root.glob(f"*/{RunFolder(root).probe.name}")

@@ -1,4 +1,4 @@
-"""How far a long stage is, how long the rest takes, and how large its batches are."""
+"""Progress of a long stage, its remaining time, and the size of its batches."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TypeVar
 
 T = TypeVar("T")
 FIRST = 4
-"""Rows of the first batch: so few are done within seconds, and the time that the rest takes can be told."""
+"""Rows of the first batch: so few are done within seconds, and then the remaining time can be estimated."""
 
 
 class Pace:
-    """How far a stage is and how long the rest takes at the pace so far.
+    """Progress of a stage, and the remaining time at the pace so far.
 
     Args:
-        total: all that the stage is about. done: of these, what an earlier run did.
+        total: the number of rows of the stage. done: how many of them an earlier run did.
     """
 
     def __init__(self, total: int, done: int = 0) -> None:
@@ -24,35 +24,35 @@ class Pace:
         self._newest = 0.0
 
     def add(self, count: int) -> None:
-        """So many more are done."""
+        """`count` more rows are done."""
         now = time.monotonic()
         self.done += count
         self._newest, self._last = count / max(now - self._last, 1e-9), now
 
     @property
     def fraction(self) -> float:
-        """0..1."""
+        """The part that is done, 0..1."""
         return self.done / self.total if self.total else 1.0
 
     @property
     def seconds(self) -> float | None:
-        """What one takes, as far as it was seen; None before the first."""
+        """Seconds for each row on average; None before the first."""
         fresh = self.done - self._before
         return (self._last - self._began) / fresh if fresh else None
 
-    def told(self, doing: str) -> str:
-        """The stage in words, with the time left once it is known."""
+    def stage_text(self, doing: str) -> str:
+        """`doing` with the progress, and the remaining time once it is known."""
         words = f"{doing}: {self.done:,} of {self.total:,}"
         seconds = self.seconds
         if seconds is None:
             return words
-        # Batches grow, and a larger one takes less for each row: the newest pace counts where it is the quicker one.
+        # Batches grow, and a larger batch takes less time for each row: the newest pace is used where it is faster.
         left = (self.total - self.done) * min(seconds, 1 / max(self._newest, 1e-9))
         return f"{words}, {in_words(left)} left"
 
 
 def in_words(seconds: float) -> str:
-    """A time in the unit that one thinks of it in."""
+    """A duration in seconds, minutes or hours, whichever is natural for its size."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

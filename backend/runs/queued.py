@@ -1,7 +1,7 @@
-"""Runs that wait for their turn and have written nothing yet, kept so that the end of the program loses none.
+"""Requested runs that wait for their turn, kept on disk so that none is lost when the program ends.
 
-Owns the folder `queued` of the data folder: a request a file, with the model that it was meant for, from when it is
-asked for until its run has a folder of its own, or a person takes it back. Refuses to decide who is next.
+Owns the folder `queued` of the data folder: one file for each request, with the model that it is for, from when it is
+asked for until its run has a folder of its own, or a person cancels it. Does not decide which request is next.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from cache.paths import home
 log = logging.getLogger(__name__)
 
 LOOKING = ".looking.lock"
-"""Held by whoever sees which requests are kept: one who looks must not be taken for a program that keeps them."""
+"""Held while a program tests which requests are kept: the test itself must not look like a program that keeps them."""
 TRIES = 3
-"""A request that ends its program each time is taken up so often by itself."""
+"""A request that crashes the program each time is begun automatically at most so often."""
 
 
 class Queued(Frozen):
     """A request that waits. `fingerprint` is that of its model, '' where it was not loaded yet; `tries` counts how
-    often it was taken up by itself."""
+    often it was begun automatically."""
 
     request: IdentifyRequest
     model: str
@@ -41,31 +41,31 @@ class Queued(Frozen):
         """Whether it waits for this model."""
         if self.fingerprint:
             return self.fingerprint == info.fingerprint
-        # As it was asked for: a directory and a file go by their own names once they are loaded.
+        # `model` is what the person typed; a model from a directory or a file is named after it once it is loaded.
         return info.name in (self.model, Path(self.model).name, Path(self.model).stem)
 
 
 class Queue:
-    """The requests that one program keeps. What a living program keeps is no other one's."""
+    """The requests that this program keeps: no other program begins them while it runs."""
 
     def __init__(self) -> None:
-        self._held: dict[str, tuple[FileLock, int]] = {}
+        self._locks: dict[str, tuple[FileLock, int]] = {}
 
-    def keep(self, one: Queued) -> bool:
-        """Keep a request until `drop`; whether it is this program's: another one may keep one of the same name.
+    def keep(self, entry: Queued) -> bool:
+        """Keep a request until `drop`. False where another program keeps a request of the same name.
 
-        Where nothing can be written it is done all the same, and only lost with the program.
+        Where nothing can be written the request still runs, but is lost when the program ends.
         """
-        name = one.request.name
-        lock, count = self._held.get(name, (None, 0))
+        name = entry.request.name
+        lock, count = self._locks.get(name, (None, 0))
         try:
             own_folder(folder())
             if lock is None:
                 lock = FileLock(folder() / f"{name}.lock", timeout=0, mode=FILE, thread_local=False)
                 with turn(folder() / LOOKING):
                     lock.acquire()
-            self._held[name] = (lock, count + 1)
-            atomic.write_text(_file(name), one.model_dump_json())
+            self._locks[name] = (lock, count + 1)
+            atomic.write_text(_file(name), entry.model_dump_json())
         except (Timeout, Taken):
             return False
         except OSError as error:
@@ -73,24 +73,24 @@ class Queue:
         return True
 
     def drop(self, name: str) -> None:
-        """Keep a request no longer."""
-        lock, count = self._held.pop(name, (None, 0))
+        """Stop keeping a request."""
+        lock, count = self._locks.pop(name, (None, 0))
         if lock is not None and count > 1:
-            self._held[name] = (lock, count - 1)
+            self._locks[name] = (lock, count - 1)
         elif lock is not None:
             with suppress(OSError):
                 Path(lock.lock_file).with_suffix(".json").unlink(missing_ok=True)
             lock.release()
 
     def close(self) -> None:
-        """The program ends: who comes next may take up what still waits."""
-        for lock, _ in self._held.values():
+        """The program ends: the next program may begin the requests that still wait."""
+        for lock, _ in self._locks.values():
             lock.release()
-        self._held.clear()
+        self._locks.clear()
 
 
 def folder() -> Path:
-    """Where requests wait."""
+    """The folder of waiting requests."""
     return home() / "queued"
 
 
@@ -98,28 +98,28 @@ def _file(name: str) -> Path:
     return folder() / f"{name}.json"
 
 
-def begun(name: str) -> None:
-    """The run of that name has a folder of its own now, which keeps it from here on."""
+def forget(name: str) -> None:
+    """Delete the request: its run has a folder of its own now."""
     with suppress(OSError):
         _file(name).unlink(missing_ok=True)
 
 
-def left() -> Iterator[tuple[Path, Queued]]:
-    """What programs that have ended were asked for and did not begin, the first asked first. What cannot be read is
-    named in the log."""
-    found = sorted((written(path), path) for path in folder().glob("*.json") if path.name[0] != ".")
-    if not found:
+def orphaned() -> Iterator[tuple[Path, Queued]]:
+    """Requests that no living program keeps: their programs ended before the run began. The oldest first; a file that
+    cannot be read is named in the log."""
+    paths = sorted((written(path), path) for path in folder().glob("*.json") if path.name[0] != ".")
+    if not paths:
         return
     try:
         with turn(folder() / LOOKING):
-            read = [(path, _left(path)) for _, path in found]
+            read = [(path, _read_orphaned(path)) for _, path in paths]
     except (OSError, Taken) as error:
-        log.warning("What waits for its turn cannot be looked at: %s", error)
+        log.warning("The runs that wait for their turn cannot be read: %s", error)
         return
-    yield from ((path, one) for path, one in read if one is not None and one.request.name == path.stem)
+    yield from ((path, entry) for path, entry in read if entry is not None and entry.request.name == path.stem)
 
 
-def _left(path: Path) -> Queued | None:
+def _read_orphaned(path: Path) -> Queued | None:
     """The request in a file, unless a living program keeps it."""
     try:
         with turn(path.with_suffix(".lock"), 0):
@@ -131,17 +131,18 @@ def _left(path: Path) -> Queued | None:
         return None
 
 
-def leave(name: str) -> bool:
-    """A person pressed Stop while the request of that name waited for its model, kept by no living program: it stays
-    with its questions, and is not taken up by itself. Whether there is one. Raises OSError."""
-    path, one = _file(name), waiting(name)
-    if one is None:
+def cancel_resume(name: str) -> bool:
+    """A person pressed Stop while the request of that name, which no living program keeps, waited for its model: it
+    stays with its questions, but is not begun automatically. Returns whether there is such a request. Raises OSError.
+    """
+    path, entry = _file(name), waiting(name)
+    if entry is None:
         return False
     try:
         with turn(folder() / LOOKING), turn(path.with_suffix(".lock"), 0):
-            # It may have begun meanwhile.
+            # Its run may have begun since it was read.
             if path.exists():
-                atomic.write_text(path, one.model_copy(update={"tries": TRIES}).model_dump_json())
+                atomic.write_text(path, entry.model_copy(update={"tries": TRIES}).model_dump_json())
                 return True
     except Taken:
         pass
@@ -149,7 +150,7 @@ def leave(name: str) -> bool:
 
 
 def is_kept(name: str) -> bool:
-    """Whether a living program keeps a request of that name until its turn. Raises OSError."""
+    """Whether a living program keeps a request of that name. Raises OSError."""
     path = _file(name)
     if not path.exists():
         return False
@@ -162,4 +163,4 @@ def is_kept(name: str) -> bool:
 
 def waiting(name: str) -> Queued | None:
     """The request of that name that no living program keeps."""
-    return next((one for _, one in left() if one.request.name == name), None)
+    return next((entry for _, entry in orphaned() if entry.request.name == name), None)

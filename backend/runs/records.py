@@ -1,7 +1,7 @@
-"""Journals of a run read as what they hold: each record of one kind, or a sentence that names the file.
+"""The journals of a run read as values of one type, or an error that names the file and the line.
 
-Owns the way from a record to a value and back, and the words for a damaged one. Refuses to know where journals lie
-and what their records mean.
+Owns the conversion from a record to a value and back, and the error for a damaged one. Does not know where journals
+are and what their records mean.
 """
 
 from __future__ import annotations
@@ -25,37 +25,40 @@ from cache.journal import Journal
 R = TypeVar("R", bound=Frozen)
 
 ALONE = "remove that line, and resume"
-"""For records that stand each for itself: what a missing one held is made again."""
-ONWARDS = "remove that line and all behind it, and resume"
-"""For records whose place in the journal is their number."""
+"""Remedy for records that are independent of each other: what a missing one held is computed again."""
+ONWARDS = "remove that line and all lines after it, and resume"
+"""Remedy for records whose place in the journal is their number."""
 
 
-def records(journal: Journal, kind: type[R], instead: str = ALONE) -> list[R]:
-    """What the journal holds, oldest first. Raises StoreError where it cannot be read or a record is of another kind.
+def read_records(journal: Journal, kind: type[R], instead: str = ALONE) -> list[R]:
+    """The journal's records, oldest first.
 
-    instead: what a person can do about a damaged record.
+    Args:
+        instead: what a person can do about a damaged record.
+    Raises StoreError where the journal cannot be read or a record is not of `kind`.
     """
-    return [_made(journal, number, record, kind, instead) for number, record in _numbered(journal, instead)]
+    return [
+        _validated(journal, number, record, kind, instead) for number, record in _numbered_records(journal, instead)
+    ]
 
 
-def by_question(journal: Journal, kind: type[R], instead: str = ALONE) -> dict[str, Callable[[], R]]:
-    """Question -> what makes its record, which is not looked into before: of many, a page shows a few.
-
-    Raises StoreError as `records`.
+def records_by_question(journal: Journal, kind: type[R], instead: str = ALONE) -> dict[str, Callable[[], R]]:
+    """Question -> a function that validates and returns its record: a page shows few of many records, and validating
+    all takes time. Raises StoreError as `read_records`; so does the function.
     """
-    found: dict[str, Callable[[], R]] = {}
-    for number, record in _numbered(journal, instead):
+    readers: dict[str, Callable[[], R]] = {}
+    for number, record in _numbered_records(journal, instead):
         question = record.get("question")
         if not isinstance(question, str):
-            raise damaged(journal, number, "question is not text", instead)
-        found[question] = partial(_made, journal, number, record, kind, instead)
-    return found
+            raise damaged_record(journal, number, "question is not text", instead)
+        readers[question] = partial(_validated, journal, number, record, kind, instead)
+    return readers
 
 
-def keep(journal: Journal, record: Frozen) -> None:
+def append_record(journal: Journal, record: Frozen) -> None:
     """Add one record. Raises StoreError where the folder cannot be written, or another program writes there."""
     try:
-        # A verdict takes milliseconds: thirty at once wait for one another.
+        # Writing a verdict takes milliseconds, so many at once wait for each other.
         with journal.writing(wait=TURN):
             journal.append([record.model_dump(mode="json")])
     except StoreProblem as error:
@@ -70,19 +73,19 @@ def write_text(path: Path, text: str) -> None:
         raise StoreError(f"{path.name} cannot be written", cause(error), f"{remedy(error)} and resume") from error
 
 
-def damaged(journal: Journal, number: int, why: str, instead: str = ALONE) -> StoreError:
-    """The error of a record that cannot be what was written."""
+def damaged_record(journal: Journal, number: int, why: str, instead: str = ALONE) -> StoreError:
+    """The error for a record that is not what was written."""
     return StoreError(f"{journal.name} is damaged", f"in line {number} {why}", instead)
 
 
 def reason(error: Exception) -> str:
-    """Why something could not be read, as one clause."""
+    """Why something could not be read, as a clause of an error's sentence."""
     if isinstance(error, ValidationError):
         return clause(first_problem(error))
     return clause(cause(error) if isinstance(error, OSError) else str(error))
 
 
-def _numbered(journal: Journal, instead: str) -> list[tuple[int, dict[str, Any]]]:
+def _numbered_records(journal: Journal, instead: str) -> list[tuple[int, dict[str, Any]]]:
     try:
         return journal.numbered()
     except JournalDamaged as error:
@@ -91,8 +94,8 @@ def _numbered(journal: Journal, instead: str) -> list[tuple[int, dict[str, Any]]
         raise in_tree(error) from error
 
 
-def _made(journal: Journal, number: int, record: dict[str, Any], kind: type[R], instead: str) -> R:
+def _validated(journal: Journal, number: int, record: dict[str, Any], kind: type[R], instead: str) -> R:
     try:
         return kind.model_validate(record)
     except ValidationError as error:
-        raise damaged(journal, number, reason(error), instead) from error
+        raise damaged_record(journal, number, reason(error), instead) from error

@@ -1,7 +1,7 @@
-"""Runs on disk: what a run was begun with, its answers' folder, and what people decided in it.
+"""Runs on disk: what a run was begun with, the folder of its answers, and what people decided in it.
 
-Owns the folder of a run from its beginning to its artefact, which is `backend.probes.library`'s: the lock that keeps
-a second run out, the plan, the questions, verdicts and marks of a person, and beginning from the answers of another.
+Owns the folder of a run up to its artefact, which is `backend.probes.library`'s: the lock that keeps a second run out,
+the plan, the questions, a person's verdicts and marks, and beginning with the answers of another run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from backend.probes import library
 from backend.probes.library import folder_of
 from backend.runs import archive, changed
 from backend.runs.folder import RunFolder
-from backend.runs.records import keep, reason, records, write_text
+from backend.runs.records import append_record, read_records, reason, write_text
 from backend.types import Frozen
 from backend.types.identify import Question, Verdict
 from backend.types.plan import Plan, QuestionSource
@@ -44,15 +44,15 @@ class Begun:
     model: str
     command: str
     asked: int
-    """Its questions."""
-    put: str = ""
-    """The hash of how a question is put to the model; '' where an older version did not keep it."""
+    """The number of its questions."""
+    prompt_hash: str = ""
+    """The hash of the prompt that a question becomes; '' where an older version did not keep it."""
     moment: datetime | None = None
-    """What templates that write the date take for now, at every stage and each time the run goes on."""
+    """The time that chat templates which write the date see as now, at every stage and whenever the run is resumed."""
 
 
 class Overruled(Frozen):
-    """A person's verdict on an answer, as it is kept."""
+    """A record of a person's verdict on an answer."""
 
     question: str
     response: str
@@ -60,7 +60,7 @@ class Overruled(Frozen):
 
 
 class Marking(Frozen):
-    """The characters of an answer that a person marked, as they are kept; none where `start` is `end`."""
+    """A record of the characters of an answer that a person marked; none where `start` is `end`."""
 
     question: str
     response: str
@@ -74,14 +74,14 @@ _REMOVE = "remove that line: what a person decided there is lost"
 
 @contextmanager
 def working(folder: Path, wait: float = 0.5) -> Iterator[None]:
-    """Be the only run in `folder`; waits `wait` seconds for another one to end, or for a look at whether one is there.
+    """Hold the lock of the run in `folder`; waits `wait` seconds for a program that works on it or tests the lock.
 
-    Raises StoreError where another one is there, or the folder cannot be made.
+    Raises StoreError where another program works on it, or the folder cannot be made.
     """
-    with ExitStack() as held:
+    with ExitStack() as locks:
         try:
             own_folder(folder)
-            held.enter_context(turn(RunFolder(folder).lock, wait))
+            locks.enter_context(turn(RunFolder(folder).lock, wait))
         except Taken as error:
             raise StoreError(
                 f"The run {folder.name} is being worked on",
@@ -101,71 +101,87 @@ def opened(name: str) -> Path:
     return folder
 
 
-def branch(source: str, name: str, plan: Plan, info: ModelInfo, given: Sequence[Question] = ()) -> tuple[Question, ...]:
-    """Let the run `name` begin with the answers of `source`, unless it has begun; the questions that it asks.
+def branch(
+    source: str, name: str, plan: Plan, info: ModelInfo, new_questions: Sequence[Question] = ()
+) -> tuple[Question, ...]:
+    """Begin the run `name` with the answers of `source`, unless it has begun; returns the questions that it asks.
 
-    These are those of `source`, or others (`given`, or shipped ones by the plan) of which it has answered some.
+    These are the questions of `source`, or others (`new_questions`, or shipped ones by the plan) of which `source` has
+    answered some.
 
-    Raises Unknown, StoreError, BadSettings where its plan or model is another in what answers hang on, or the folder
+    Raises Unknown, StoreError; BadSettings where the plan or the model differs in what answers depend on, or the folder
     holds a probe that no run made.
     """
-    held, questions = begun(source)
+    source_begun, source_questions = begun(source)
     folder = folder_of(name)
-    found: tuple[Question, ...] | None = questions
-    if given or held.plan.source != plan.source:
-        wanted = tuple(given) or asked_by(plan.source)
-        found = widened(questions, held.plan.source, wanted, plan.source, plan.seed) or matched(questions, wanted)
-    changed.refuse(name, held, plan, info, same_questions=found is not None, source=source)
-    if begun_in(folder) is None:
+    own_questions: tuple[Question, ...] | None = source_questions
+    if new_questions or source_begun.plan.source != plan.source:
+        wanted = tuple(new_questions) or asked_by(plan.source)
+        own_questions = widened(source_questions, source_begun.plan.source, wanted, plan.source, plan.seed) or matched(
+            source_questions, wanted
+        )
+    changed.refuse(name, source_begun, plan, info, same_questions=own_questions is not None, source=source)
+    if read_begun(folder) is None:
         library.refuse_foreign(folder)
         with working(folder):
-            if begun_in(folder) is None:
+            if read_begun(folder) is None:
                 archive.copy(folder_of(source), folder)
-    assert found is not None, "else the questions changed"
-    return found
+    assert own_questions is not None, "else the questions changed"
+    return own_questions
 
 
-def joined(folder: Path, plan: Plan, given: Sequence[Question]) -> tuple[Question, ...]:
-    """The questions of the run in `folder` when it is now asked for `given`: what it asked stays, and more can come.
+def questions_to_ask(folder: Path, plan: Plan, new_questions: Sequence[Question]) -> tuple[Question, ...]:
+    """The questions of the run in `folder` when it is now asked for `new_questions`: those that it asked stay, and
+    others can be added.
 
-    Raises BadSettings where fewer or other ones are asked for, StoreError.
+    Raises BadSettings where some that it asked are missing, StoreError.
     """
-    if begun_in(folder) is None:
-        return tuple(given)
-    before, held = _begun_at(folder)
-    found = widened(held, before.plan.source, given, plan.source, plan.seed)
-    if found is None:
+    if read_begun(folder) is None:
+        return tuple(new_questions)
+    begun_with, asked_questions = _begun_at(folder)
+    widened_questions = widened(asked_questions, begun_with.plan.source, new_questions, plan.source, plan.seed)
+    if widened_questions is None:
         raise BadSettings(
-            f"The run {folder.name} asks {len(held):,} questions that are not all among these",
+            f"The run {folder.name} asks {len(asked_questions):,} questions that are not all among these",
             "its questions can become more, and its answers are never thrown away",
             "ask all of them and more, or give this run another name and begin it with the answers of that one",
         )
-    return found
+    return widened_questions
 
 
-def begin(folder: Path, plan: Plan, questions: Sequence[Question], info: ModelInfo, command: str, put: str = "") -> str:
-    """Write what the run is made from, or see that it is what the folder's answers were made from.
+def begin(
+    folder: Path, plan: Plan, questions: Sequence[Question], info: ModelInfo, command: str, prompt_hash: str = ""
+) -> str:
+    """Write the plan and the questions, after checking that the folder's answers were made from the same.
 
-    The filter, the probe and the checks may change from one call to the next, and questions and samples become more;
-    what was asked, how answers are drawn and the model may not change.
+    The filter, the probe and the checks may change from one call to the next, and questions and samples can be added;
+    the questions that were asked, how answers are drawn and the model may not change.
 
     Args:
-        put: the hash of how a question is put to the model (`responses.put`).
+        prompt_hash: of the prompt that a question becomes (`responses.prompt_hash`).
 
-    Returns the command that the run was begun with. Raises BadSettings where something else changed, or the folder
-    holds a probe that no run made.
+    Returns the command that the run was begun with. Raises BadSettings where something changed that may not, or the
+    folder holds a probe that no run made.
     """
     library.refuse_foreign(folder)
-    asked = "".join(question.model_dump_json() + "\n" for question in questions)
-    path = RunFolder(folder).questions
-    held = begun_in(folder)
-    if held is not None:
-        changed.refuse(folder.name, held, plan, info, same_questions=_asks_all(path, held, questions), put=put)
-    write_text(path, asked)
-    command = command if held is None else held.command
+    lines = "".join(question.model_dump_json() + "\n" for question in questions)
+    questions_path = RunFolder(folder).questions
+    earlier = read_begun(folder)
+    if earlier is not None:
+        changed.refuse(
+            folder.name,
+            earlier,
+            plan,
+            info,
+            same_questions=_asks_all(questions_path, earlier, questions),
+            prompt_hash=prompt_hash,
+        )
+    write_text(questions_path, lines)
+    command = command if earlier is None else earlier.command
     record = {
         "plan": plan.model_dump(mode="json"), "fingerprint": info.fingerprint, "model": info.name,
-        "command": command, "asked": len(questions), "put": put or (held.put if held is not None else ""),
+        "command": command, "asked": len(questions),
+        "put": prompt_hash or (earlier.prompt_hash if earlier is not None else ""),
         "moment": moment(folder).isoformat(),
     }  # fmt: skip
     write_text(RunFolder(folder).plan, json.dumps(record, indent=1))
@@ -173,81 +189,88 @@ def begin(folder: Path, plan: Plan, questions: Sequence[Question], info: ModelIn
 
 
 def moment(folder: Path) -> datetime:
-    """What the run in `folder` takes for now: when it was begun, or where nothing is begun, now. Raises StoreError."""
-    held = begun_in(folder)
-    return templating.now() if held is None or held.moment is None else held.moment
+    """When the run in `folder` was begun; the present time where none is begun. Raises StoreError."""
+    earlier = read_begun(folder)
+    return templating.now() if earlier is None or earlier.moment is None else earlier.moment
 
 
-def _asks_all(path: Path, held: Begun, questions: Sequence[Question]) -> bool:
-    """Whether every question in `path` is among these under its id, and the file is as it was written."""
+def _asks_all(path: Path, begun_with: Begun, questions: Sequence[Question]) -> bool:
+    """Whether every question in the file `path` is among `questions` with the same id and text, and none is lost."""
     texts = {question.id: question.text for question in questions}
     try:
         lines = [Question.model_validate_json(line) for line in path.read_bytes().split(b"\n") if line]
     except (OSError, ValueError):
         return False
-    return len(lines) == held.asked and all(texts.get(one.id) == one.text for one in lines)
+    return len(lines) == begun_with.asked and all(texts.get(question.id) == question.text for question in lines)
 
 
 def begun(name: str) -> tuple[Begun, tuple[Question, ...]]:
-    """What the run `name` was begun with, and its questions. Raises Unknown where there is none, also where a probe
-    of that name was made by no run, StoreError."""
+    """What the run `name` was begun with, and its questions.
+
+    Raises StoreError; Unknown where there is no such run, also where a probe of that name was not made by a run.
+    """
     return _begun_at(opened(name), name)
 
 
 def _begun_at(folder: Path, name: str = "") -> tuple[Begun, tuple[Question, ...]]:
-    held = begun_in(folder)
-    if held is None and library.holds_foreign(folder):
-        why = "the probe of that name is from a file of others or was fitted on one, and brings no answers"
+    begun_with = read_begun(folder)
+    if begun_with is None and library.holds_foreign(folder):
+        why = "the probe of that name was imported from a file or fitted on one, so it has no answers"
         raise Unknown(f"There is no run {folder.name!r}", why, "name a run, or begin one")
-    if held is None:
+    if begun_with is None:
         raise Unknown(f"There is no run {name[:40]!r}", f"{folder} holds no plan", "see hneurons identify list")
     journal = Journal(RunFolder(folder).questions)
-    found = records(journal, Question, _ANEW)
-    if len(found) != held.asked:
-        raise StoreError(f"{journal.name} is not whole", f"it holds {len(found):,} of {held.asked:,} questions", _ANEW)
-    return held, tuple(found)
+    asked_questions = read_records(journal, Question, _ANEW)
+    if len(asked_questions) != begun_with.asked:
+        raise StoreError(
+            f"{journal.name} is not complete",
+            f"it holds {len(asked_questions):,} of {begun_with.asked:,} questions",
+            _ANEW,
+        )
+    return begun_with, tuple(asked_questions)
 
 
 def questions(folder: Path, source: QuestionSource) -> tuple[Question, ...]:
-    """The questions of the run in `folder`, where it was begun from the same source; none where it was not."""
-    held = begun_in(folder)
-    return begun(folder.name)[1] if held is not None and held.plan.source == source else ()
+    """The questions of the run in `folder`, where it was begun with the same source of questions; else none."""
+    begun_with = read_begun(folder)
+    return begun(folder.name)[1] if begun_with is not None and begun_with.plan.source == source else ()
 
 
 def delete(name: str) -> None:
     """Delete the run or probe of that name with all its answers.
 
-    Its folder gets another name first, so that it is gone at once and whole, whatever ends the deleting.
+    Its folder is renamed first, so that deleting is atomic: an interruption never leaves a part of a run.
     Raises Unknown, BadInput, BadSettings for what ships, StoreError where it is at work or cannot be deleted.
     """
-    refuse_kept(name)
+    refuse_undeletable(name)
     folder = folder_of(name)
     try:
         with working(folder):
-            gone = atomic.aside(folder)
-        shutil.rmtree(gone)
+            set_aside = atomic.aside(folder)
+        shutil.rmtree(set_aside)
     except OSError as error:
         raise StoreError(f"{name} cannot be deleted", reason(error), remedy(error)) from error
 
 
-def refuse_kept(name: str) -> None:
-    """Raises Unknown where there is no run or probe of that name, BadInput, BadSettings for one that is not deleted."""
+def refuse_undeletable(name: str) -> None:
+    """Raises Unknown where there is no run or probe of that name, BadInput for a bad name, BadSettings for a run that
+    must not be deleted."""
     folder = folder_of(name)
     if (library.runs_dir() / name).is_symlink():
         raise BadSettings(f"{name} cannot be deleted", "its folder is a link", "remove the link by hand")
     if (library.SHIPPED / name).exists():
         raise BadSettings(f"{name} cannot be deleted", "it ships with the program", "delete one of your own")
-    if not any(held.exists() for held in (RunFolder(folder).plan, RunFolder(folder).probe)):
+    if not any(path.exists() for path in (RunFolder(folder).plan, RunFolder(folder).probe)):
         raise Unknown(f"There is no run or probe {name[:40]!r}", f"{folder} holds none", "see hneurons identify list")
 
 
-def begun_in(folder: Path, known: bool = False) -> Begun | None:
+def read_begun(folder: Path, cached: bool = False) -> Begun | None:
     """What the run in `folder` was begun with; None where there is none. Raises StoreError.
 
     Args:
-        known: read once for each state of the file, for a list that is asked for every second.
+        cached: read once for each state of the file, for a list that is shown every second.
     """
-    if not known:
+    if not cached:
         return _read_plan(folder)
     try:
         return _known_plan(folder, signature(RunFolder(folder).plan))
@@ -263,7 +286,7 @@ def _known_plan(folder: Path, state: tuple[int, int, int]) -> Begun | None:
 def _read_plan(folder: Path) -> Begun | None:
     try:
         record = json.loads(content(RunFolder(folder).plan))
-        # Half a character would fail every list that the run is told in.
+        # A lone surrogate in it cannot be encoded, and would break every list that names the run.
         json.dumps(record, ensure_ascii=False).encode()
         plan = Plan.model_validate(record["plan"])
         return Begun(
@@ -284,34 +307,36 @@ def _read_plan(folder: Path) -> Begun | None:
 
 
 def overrules(folder: Path) -> dict[tuple[str, str], Verdict]:
-    """What a person decided of single answers; a later word stands above an earlier one. Raises StoreError."""
-    told = records(Journal(RunFolder(folder).overrules), Overruled, _REMOVE)
-    return {(one.question, one.response): one.verdict for one in told}
+    """(question, response) -> a person's verdict; a later one replaces an earlier one. Raises StoreError."""
+    decisions = read_records(Journal(RunFolder(folder).overrules), Overruled, _REMOVE)
+    return {(decision.question, decision.response): decision.verdict for decision in decisions}
 
 
 def overrule(folder: Path, question: str, response: str, verdict: Verdict) -> None:
     """Keep a person's verdict on an answer. Raises StoreError where the folder cannot be written."""
-    keep(Journal(RunFolder(folder).overrules), Overruled(question=question, response=response, verdict=verdict))
+    append_record(
+        Journal(RunFolder(folder).overrules), Overruled(question=question, response=response, verdict=verdict)
+    )
 
 
 def marked(folder: Path) -> dict[tuple[str, str], tuple[int, int]]:
-    """The words that a person marked as the answer, as characters; a later mark stands above an earlier one.
-
-    Raises StoreError.
+    """(question, response) -> start and end of the characters that a person marked as the answer; a later mark replaces
+    an earlier one. Raises StoreError.
     """
-    found: dict[tuple[str, str], tuple[int, int]] = {}
-    for one in records(Journal(RunFolder(folder).marked), Marking, _REMOVE):
-        key = (one.question, one.response)
-        found.pop(key, None)
-        if one.end > one.start:
-            found[key] = (one.start, one.end)
-    return found
+    marks: dict[tuple[str, str], tuple[int, int]] = {}
+    for marking in read_records(Journal(RunFolder(folder).marked), Marking, _REMOVE):
+        key = (marking.question, marking.response)
+        marks.pop(key, None)
+        if marking.end > marking.start:
+            marks[key] = (marking.start, marking.end)
+    return marks
 
 
 def mark(folder: Path, question: str, response: str, start: int, end: int) -> None:
-    """Keep which characters of an answer a person marked; none (`start` is `end`) leaves it to the rules again.
+    """Keep which characters of an answer a person marked. Where `start` is `end` the mark is removed, and the rules
+    decide again.
 
     Raises StoreError where the folder cannot be written.
     """
     marking = Marking(question=question, response=response, start=start, end=end)
-    keep(Journal(RunFolder(folder).marked), marking)
+    append_record(Journal(RunFolder(folder).marked), marking)

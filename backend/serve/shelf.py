@@ -23,8 +23,8 @@ from backend.identify.formats import questions as question_files
 from backend.probes import library
 from backend.runs import queued, status
 from backend.runs import runs as folders
-from backend.runs.folder import PACKED, RunFolder, begun_in, packed
-from backend.runs.records import by_question, reason
+from backend.runs.folder import PACKED, RunFolder, packed_path, run_folders_in
+from backend.runs.records import reason, records_by_question
 from backend.types.identify import Greedy, Question, ReadQuestions, Samples, Verdict, WordRule
 from backend.types.names import run_name
 from backend.types.plan import AnswerView, Plan, RunView
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
     """Every run, the last written first. `jobs`: name -> job of the runs that are queued or running."""
-    own, shipped = ({path.name: path for path in begun_in(root)} for root in (library.runs_dir(), library.SHIPPED))
+    own, shipped = ({path.name: path for path in run_folders_in(root)} for root in (library.runs_dir(), library.SHIPPED))
     views = []
     for name, folder in {**shipped, **own}.items():
         if name.startswith("."):
@@ -59,24 +59,24 @@ def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
             log.warning("the run %s is left out of the list: %s", name, error)
     known = {run.name for run in views} | set(jobs)
     views += [
-        _queued_view(path, queued_run) for path, queued_run in queued.left() if queued_run.request.name not in known
+        _queued_view(path, queued_run) for path, queued_run in queued.orphaned() if queued_run.request.name not in known
     ]
     return tuple(sorted(views, key=lambda run: -run.changed))
 
 
 def _run_view(folder: Path, job: str | None, ships: bool) -> RunView:
     """The run in `folder`. Raises FileNotFoundError if there is none, StoreError or ValueError if it is damaged."""
-    begun = folders.begun_in(folder, known=True)
+    begun = folders.read_begun(folder, cached=True)
     if begun is None:
         raise FileNotFoundError(folder)
-    outlook, short = status.expected(folder)
+    outlook, short = status.read_outlook(folder)
     samples = RunFolder(folder).samples
     return RunView(
         name=folder.name,
         model=begun.model,
         fingerprint=begun.fingerprint,
         questions=begun.asked,
-        sampled=min(begun.asked, _line_count(packed(samples) if folder.parent == library.SHIPPED else samples)),
+        sampled=min(begun.asked, _line_count(packed_path(samples) if folder.parent == library.SHIPPED else samples)),
         done=_has_probe_of_plan(folder, begun.plan),
         changed=max(map(written, folder.iterdir())),
         job=job,
@@ -151,8 +151,8 @@ def answers(name: str, limit: int = 200, offset: int = 0) -> tuple[AnswerView, .
     folder = library.folder_of(name)
     decided = _decisions(folder, begun.plan)
     # Only the answers that are shown are parsed: a run may hold a hundred times as many.
-    drawn = by_question(Journal(RunFolder(folder).samples), Samples)
-    greedy = by_question(Journal(RunFolder(folder).greedy), Greedy)
+    drawn = records_by_question(Journal(RunFolder(folder).samples), Samples)
+    greedy = records_by_question(Journal(RunFolder(folder).greedy), Greedy)
     views: list[AnswerView] = []
     for question in [asked for asked in questions if asked.id in drawn][offset : offset + limit]:
         counts = Counter(answer.text for answer in drawn[question.id]().answers)
@@ -252,19 +252,19 @@ def stop(name: str) -> bool:
     """
     folder = library.folder_of(name)
     try:
-        if queued.leave(name):
+        if queued.cancel_resume(name):
             return True
         if queued.is_kept(name):
             why, instead = "that program has it in its queue", "stop it there, or name its service: --backend URL"
             raise StoreError(f"The run {name} waits in another program", why, instead)
-        if folders.begun_in(folder) is None:
+        if folders.read_begun(folder) is None:
             if RunFolder(library.SHIPPED / name).plan.exists():
                 return False
             raise Unknown(f"There is no run {name[:40]!r}", f"{folder} holds no plan", "see hneurons identify list")
         waited = status.broken_off(folder)
-        if status.leave(folder):
+        if status.cancel_resume(folder):
             return waited
-        heeded = status.stop(folder)
+        heeded = status.ask_to_stop(folder)
     except OSError as error:
         raise StoreError(f"The run {name} cannot be stopped", reason(error), remedy(error)) from error
     if not heeded:

@@ -24,7 +24,7 @@ import httpx
 from backend.errors import BackendUnavailable, BadSettings
 from backend.runs.folder import RunFolder
 from backend.runs.pace import Pace, batches
-from backend.runs.records import records
+from backend.runs.records import read_records
 from backend.types import Frozen, StageEvent
 from backend.types.base import digest
 from backend.types.identify import Question, Verdict
@@ -162,7 +162,7 @@ def said_words(judge: LlmJudge, folder: Path) -> dict[Pair, tuple[int, int]]:
 
 
 def _held(journal: Journal | None) -> dict[Pair, Reply]:
-    return {(one.question, one.response): one for one in records(journal, Reply)} if journal is not None else {}
+    return {(one.question, one.response): one for one in read_records(journal, Reply)} if journal is not None else {}
 
 
 def read_verdict(reply: str) -> Verdict | None:
@@ -242,7 +242,7 @@ def _asked(
             with _client() as http, ThreadPoolExecutor(judge.at_once) as pool:
                 for batch in batches(missing, BATCH):
                     between(watch)
-                    watch.emit(StageEvent(stage=pace.told(doing), fraction=pace.fraction))
+                    watch.emit(StageEvent(stage=pace.stage_text(doing), fraction=pace.fraction))
                     users = [asked[pair] for pair in batch]
                     replies = list(pool.map(lambda user: _reply(http, judge, _INSTRUCTIONS[kind], user), users))
                     journal.append(

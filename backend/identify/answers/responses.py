@@ -14,7 +14,7 @@ from backend.forward.row import Running
 from backend.forward.rows.generation import decode
 from backend.models.loaded import LoadedModel
 from backend.runs.pace import FIRST, Pace, batches
-from backend.runs.records import records
+from backend.runs.records import read_records
 from backend.types import Asked, StageEvent
 from backend.types.base import digest
 from backend.types.identify import Greedy, Question, Sample, Samples, Sampling
@@ -67,7 +67,7 @@ def samples(
     StoreError where it is damaged, Stopped between two tokens: the batches that were finished are kept.
     """
     count = sampling.samples
-    held = {one.question: one.answers for one in records(journal, Samples)}
+    held = {one.question: one.answers for one in read_records(journal, Samples)}
 
     def batch(prompts: Prompts) -> list[Samples]:
         found: list[Samples] = []
@@ -102,7 +102,7 @@ def _drawn(
     return [tuple(drawn[place * copies : (place + 1) * copies]) for place in range(len(prompts))]
 
 
-def put(model: LoadedModel, sampling: Sampling) -> str:
+def prompt_hash(model: LoadedModel, sampling: Sampling) -> str:
     """The hash of how a question is put to the model: of a question that is always the same, with all around it."""
     # It is never read: a word of it that the model cannot read is no fault of the questions.
     ids = made(model, Asked(prompt="Who wrote Emma?" + sampling.suffix)).ids
@@ -129,13 +129,13 @@ def resumed(
         whole: whether a record is all of what is asked for now; else it is made again.
     """
     with journal.writing():
-        done: dict[str, Told] = {one.question: one for one in records(journal, kind) if whole(one)}
+        done: dict[str, Told] = {one.question: one for one in read_records(journal, kind) if whole(one)}
         missing = [(question, _ids(model, question, sampling)) for question in questions if question.id not in done]
         missing.sort(key=lambda prompt: len(prompt[1]))
         pace = Pace(len(questions), len(questions) - len(missing))
         for part in batches(missing, size, max(1, FIRST * size // ROWS)):
             between(watch)
-            watch.emit(StageEvent(stage=pace.told(doing), fraction=pace.fraction))
+            watch.emit(StageEvent(stage=pace.stage_text(doing), fraction=pace.fraction))
             found = batch(part)
             journal.append(one.model_dump(mode="json") for one in found)
             done.update((one.question, one) for one in found)

@@ -16,7 +16,7 @@ from pydantic import Field
 from backend.identify.fit.choice import Items, fits, trained_fit
 from backend.identify.fit.solver import h_neurons
 from backend.runs.pace import Pace
-from backend.runs.records import ONWARDS, R, damaged, records
+from backend.runs.records import ONWARDS, R, damaged_record, read_records
 from backend.statistics.permutation import p_value, shuffle_within_strata
 from backend.statistics.scores import auroc
 from backend.types import Frozen, StageEvent
@@ -101,7 +101,7 @@ def frequencies(
     counts = np.zeros((2, train.answer.shape[1]))
     for number, signs in enumerate(_repeated(one, count, journal, Signs, watch, "fitting resampled items"), 1):
         if max((*signs.positive, *signs.negative), default=0) >= counts.shape[1]:
-            raise damaged(journal, number, "a neuron is named that the model does not have", ONWARDS)
+            raise damaged_record(journal, number, "a neuron is named that the model does not have", ONWARDS)
         counts[0, list(signs.positive)] += 1
         counts[1, list(signs.negative)] += 1
     return counts / count
@@ -112,11 +112,11 @@ def _repeated(
 ) -> list[R]:
     """`one` for each number below `count`; those that the journal has are not done again."""
     with journal.writing():
-        done = records(journal, kind, ONWARDS)[:count]
+        done = read_records(journal, kind, ONWARDS)[:count]
         pace = Pace(count, len(done))
         for number in range(len(done), count):
             between(watch)
-            watch.emit(StageEvent(stage=pace.told(doing), fraction=pace.fraction))
+            watch.emit(StageEvent(stage=pace.stage_text(doing), fraction=pace.fraction))
             found = one(number)
             journal.append([found.model_dump(mode="json")])
             done.append(found)

@@ -178,7 +178,7 @@ def features(
     pace = Pace(len(texts))
     for start in range(0, len(texts), BLOCK):
         between(watch)
-        watch.emit(StageEvent(stage=pace.told("reading the answers"), fraction=pace.fraction))
+        watch.emit(StageEvent(stage=pace.stage_text("reading the answers"), fraction=pace.fraction))
         block = texts[start : start + BLOCK]
         means = region_means(model, block, watch=watch, pooling=pooling)
         for region, array in enumerate(found):

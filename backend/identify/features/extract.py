@@ -36,7 +36,7 @@ from backend.identify.answers.spans import Span
 from backend.identify.features.regions import regions
 from backend.models.loaded import LoadedModel
 from backend.runs.pace import Pace
-from backend.runs.records import reason, records, write_text
+from backend.runs.records import read_records, reason, write_text
 from backend.types import Frozen, StageEvent, figures
 from backend.types.base import digest
 from backend.types.identify import Confidence, Item, Question, RegionRule, Sampling
@@ -112,7 +112,7 @@ def extract(
             if start in done:
                 continue
             between(watch)
-            watch.emit(StageEvent(stage=pace.told(doing), fraction=pace.fraction))
+            watch.emit(StageEvent(stage=pace.stage_text(doing), fraction=pace.fraction))
             texts = [read_as(model, item, questions, sampling, rule) for item in part]
             rows = [array[start : start + len(part)] for array in arrays.values()]
             confidences = tuple(_read_block(model, texts, rule, rows, watch))
@@ -269,7 +269,7 @@ def _held(folder: Path, journal: Journal, kept: Kept) -> tuple[dict[int, Block] 
 
 def _blocks(journal: Journal) -> dict[int, Block]:
     """Each by its start; one that was read again stands above the first. Raises StoreError."""
-    return {block.start: block for block in records(journal, Block, RESUME)}
+    return {block.start: block for block in read_records(journal, Block, RESUME)}
 
 
 def _fits(block: Block, arrays: Arrays, count: int) -> bool:

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 def _stay_stopped(name: str) -> None:
     try:
-        status.leave(library.folder_of(name))
+        status.cancel_resume(library.folder_of(name))
     # Bad files on disk must not end the worker's thread.
     except (HNeuronsError, OSError) as error:
         log.warning("The run %s was stopped, and may go on by itself: %s", name, error)
@@ -90,7 +90,7 @@ class LocalJobs:
         from backend.serve import shelf
 
         try:
-            queued_runs = [queued_run for _, queued_run in queued.left()]
+            queued_runs = [queued_run for _, queued_run in queued.orphaned()]
             for run in shelf.runs(self._worker.long_runs()):
                 if (
                     run.waits

@@ -59,7 +59,7 @@ class LocalRuns:
         except Unknown:
             if not waited:
                 raise
-        queued.begun(name)
+        queued.forget(name)
 
     def read_questions(self, payload: bytes, file: str, limit: int | None = None, seed: int = 0) -> ReadQuestions:
         """The questions of a person's file, at most `limit` of them, drawn by `seed`, and which rows are left out."""

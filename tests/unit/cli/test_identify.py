@@ -25,7 +25,7 @@ from tests.fakes import INFO, FakeEngine, probe
 SHIPPED = "smollm2-135m-instruct"
 FEW = "Who wrote Hamlet?,Shakespeare\n"
 BAD_PLAN = "HERE/plan.json"
-FOREIGN = "There is no run 'theirs': the probe of that name is from a file of others or was fitted on one"
+FOREIGN = "There is no run 'theirs': the probe of that name was imported from a file or fitted on one"
 
 
 @pytest.fixture(autouse=True)
@@ -88,13 +88,25 @@ REFUSED = [
     ),
     (["stop", "half"], "", "The run half is not at work: it is finished, or was stopped before; resume it with "),
     # What a run's answers depend on.
-    (["run", "half", "--temperature", "0.5"], "", "The run half was begun otherwise: how answers are drawn changed, "),
-    (["run", "half", "--suffix", "Be brief.", "--samples", "20"], "", "The run half was begun otherwise: how answers"),
-    (["run", "half", "--seed", "7"], "", "The run half was begun otherwise: how answers are drawn changed, "),
+    (
+        ["run", "half", "--temperature", "0.5"],
+        "",
+        "The run half was begun with other settings: how answers are drawn changed, ",
+    ),
+    (
+        ["run", "half", "--suffix", "Be brief.", "--samples", "20"],
+        "",
+        "The run half was begun with other settings: how answers",
+    ),
+    (["run", "half", "--seed", "7"], "", "The run half was begun with other settings: how answers are drawn changed, "),
     (["run", "half", "--limit", "40"], "", "The run half asks 60 questions that are not all among these: "),
     (["run", "b", "--answers-of", "half", "--top-k", "3"], "", "b cannot begin from half: how answers are drawn "),
     (["run", "b", "--answers-of", SHIPPED, "--temperature", "0.3"], "", f"b cannot begin from {SHIPPED}: how "),
-    (["run", "half", "--answers-of", SHIPPED, "--temperature", "0.3"], "", "The run half was begun otherwise: how "),
+    (
+        ["run", "half", "--answers-of", SHIPPED, "--temperature", "0.3"],
+        "",
+        "The run half was begun with other settings: how ",
+    ),
     # A file is read by its ending.
     (
         ["export", "theirs", "--out", "HERE/a.csv", "--format", "foo"],

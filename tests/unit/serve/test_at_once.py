@@ -58,13 +58,13 @@ def test_threads_that_use_the_run_that_ships_first_at_once_unpack_it_once(
     monkeypatch.setattr(library, "SHIPPED", tmp_path / "shipped")
     archive.pack(begun(), tmp_path / "shipped" / "ours")
     unpacked: list[int] = []
-    plain = archive._unpack
+    plain = archive._write_unpacked
 
     def counting(packed: Path, folder: Path) -> None:
         unpacked.append(1)
         plain(packed, folder)
 
-    monkeypatch.setattr(archive, "_unpack", counting)
+    monkeypatch.setattr(archive, "_write_unpacked", counting)
     together(lambda number: assert_whole())
     assert unpacked == [1]
 

@@ -107,7 +107,7 @@ def test_a_run_that_waits_for_another_model_is_listed_can_be_taken_up_by_hand_an
 def test_a_request_that_waits_for_another_model_is_stopped_and_can_be_taken_up_by_hand() -> None:
     queue = Queue()
     queue.keep(Queued(request=OWN, model=INFO.name, fingerprint=INFO.fingerprint))
-    assert not queued.leave("second"), "a living program keeps it"
+    assert not queued.cancel_resume("second"), "a living program keeps it"
     with pytest.raises(StoreError, match="The run second waits in another program: that program has it in its queue"):
         shelf.stop("second")
     queue.close()
@@ -144,7 +144,7 @@ def test_who_looks_at_what_waits_hides_it_from_nobody_and_keeps_nobody_from_keep
 
     def look() -> None:
         while not over.is_set():
-            list(queued.left())
+            list(queued.orphaned())
 
     lookers = [threading.Thread(target=look) for _ in range(3)]
     for one in lookers:

@@ -37,13 +37,13 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_why_a_run_failed_and_what_is_to_be_expected_stay_with_it(client: Client) -> None:
     folder = begun()
-    with pytest.raises(BadInput), status.told(folder, SILENT):
-        status.expect(folder, Outlook(180, 60, 2, 6.0, 10), SILENT)
+    with pytest.raises(BadInput), status.recorded(folder, SILENT):
+        status.record_outlook(folder, Outlook(180, 60, 2, 6.0, 10), SILENT)
         raise BadInput("6 right and 6 wrong answers are too few", "10 are needed", "widen the run")
     run = client.runs.list()[0]
     assert run.error is not None and run.error["what"] == "6 right and 6 wrong answers are too few"
     assert run.short and "about 6 right" in run.outlook and not run.waits
-    with status.told(folder, SILENT):
+    with status.recorded(folder, SILENT):
         """It is at work again, and ends well."""
     assert client.runs.list()[0].error is None
 
@@ -215,7 +215,7 @@ class Interrupted(FakeEngine):
     """Works on a run until it is stopped, and keeps how it stands, as a real one does."""
 
     def _identify(self, request: IdentifyRequest, watch: Watch) -> Probe:
-        with status.told(library.folder_of(request.name), watch):
+        with status.recorded(library.folder_of(request.name), watch):
             while not watch.stopped():
                 time.sleep(0.01)
             raise Stopped
@@ -304,7 +304,7 @@ class Working(FakeEngine):
 
     def _identify(self, request: IdentifyRequest, watch: Watch) -> Probe:
         folder = library.folder_of(request.name)
-        with runs.working(folder), status.told(folder, watch) as askable:
+        with runs.working(folder), status.recorded(folder, watch) as askable:
             while not askable.stopped():
                 time.sleep(0.01)
             raise Stopped
@@ -340,7 +340,7 @@ def test_the_watch_of_a_run_hands_on_what_its_own_says() -> None:
             return True
 
     own = Own()
-    with status.told(begun(), own) as watch:
+    with status.recorded(begun(), own) as watch:
         watch.emit(NoteEvent(text="x"))
         watch.rest()
         assert (own.told, own.rests, watch.stopped(), watch.goes_on()) == (1, 1, False, True)
@@ -356,5 +356,5 @@ def test_a_run_that_another_program_works_on_is_not_left_by_a_stop_of_ours() -> 
     folder = begun()
     RunFolder(folder).going.write_text(json.dumps({"tries": 1}))
     with turn(RunFolder(folder).lock, 0):
-        status.leave(folder)
+        status.cancel_resume(folder)
     assert status.broken_off(folder)

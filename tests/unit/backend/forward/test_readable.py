@@ -106,7 +106,7 @@ def test_what_the_program_reads_by_itself_is_held_against_the_embedding(folder: 
     with pytest.raises(BadPrompt, match="cannot read 'water'"):
         exact.conversation(model, "Who is it?", "the water")
     # No forward is made of the question by which runs are told apart.
-    assert responses.put(model, Sampling())
+    assert responses.prompt_hash(model, Sampling())
 
 
 def test_characters_that_a_tokenizer_drops_are_refused_and_blamed_on_it(folder: Path) -> None:

@@ -25,7 +25,7 @@ from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
 from backend.probes import library
 from backend.runs import archive, runs
-from backend.runs.folder import RunFolder, begun_in
+from backend.runs.folder import RunFolder, run_folders_in
 from backend.serve import long_links, shelf
 from backend.types import ExploreRequest, ModelInfo, figures, result_key
 from backend.types.identify import Item, Question, RegionRule, Sampling
@@ -67,7 +67,7 @@ def fingerprint(folder: Path) -> str:
 def packed(folder: Path) -> str:
     (folder / "plan.json").write_bytes(b"{}")
     (folder / "greedy.jsonl.gz").write_bytes(b"z")
-    return archive._state(folder)
+    return archive._hash_of_packed(folder)
 
 
 def link(folder: Path) -> str:
@@ -130,11 +130,11 @@ def test_the_run_that_ships_is_found_with_its_questions_its_answers_and_its_verd
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HNEURONS_HOME", str(tmp_path))
-    for folder in begun_in(library.SHIPPED):
+    for folder in run_folders_in(library.SHIPPED):
         begun, asked = runs.begun(folder.name)
         probe, copy = library.read(folder.name), RunFolder(library.folder_of(folder.name))
         assert questions.key(asked) == probe.questions and begun.asked == len(asked)
-        assert not archive.outdated(folder, copy.path), "a copy is that of what ships"
+        assert not archive.is_outdated(folder, copy.path), "a copy is that of what ships"
         seen = next(one for one in shelf.runs({}) if one.name == folder.name)
         assert seen.done and seen.sampled == len(Journal(copy.samples).read()) > 0
         assert probe.report is not None and probe.report.funnel.sampled == seen.sampled

@@ -205,7 +205,7 @@ def test_a_copy_of_what_shipped_earlier_is_renewed_and_what_a_person_decided_in_
     archive.pack(folder, packed)
     assert runs.begun("b")[0].command == "later" and (copy / "greedy.jsonl").exists()
     assert runs.overrules(copy) == {(asked[0].id, "an answer"): "wrong"}
-    assert not archive.outdated(packed, copy)
+    assert not archive.is_outdated(packed, copy)
 
 
 @pytest.mark.parametrize("kept_hashes", [True, False])

@@ -17,12 +17,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_a_stage_that_goes_on_is_counted_from_what_is_done_and_its_pace_from_what_is_new(clock: list[float]) -> None:
     going = Pace(480, done=300)
-    assert going.told("drawing answers") == "drawing answers: 300 of 480"
+    assert going.stage_text("drawing answers") == "drawing answers: 300 of 480"
     assert going.fraction == 300 / 480 and going.seconds is None
     clock[0] = 8.0
     going.add(4)
     assert going.seconds == 2.0
-    assert going.told("drawing answers") == "drawing answers: 304 of 480, 6 min left"
+    assert going.stage_text("drawing answers") == "drawing answers: 304 of 480, 6 min left"
 
 
 def test_where_larger_batches_are_quicker_the_newest_pace_counts(clock: list[float]) -> None:
@@ -31,7 +31,7 @@ def test_where_larger_batches_are_quicker_the_newest_pace_counts(clock: list[flo
     going.add(4)
     clock[0] = 16.0
     going.add(16)
-    assert going.told("reading") == "reading: 20 of 100, 40 s left"
+    assert going.stage_text("reading") == "reading: 20 of 100, 40 s left"
 
 
 def test_the_first_batches_are_small_and_none_is_left_out() -> None:

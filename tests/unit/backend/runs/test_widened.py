@@ -123,7 +123,7 @@ def test_a_run_that_had_too_few_answers_is_widened_and_draws_none_of_them_again(
     told = Noting()
     probe = run(model, PLAN, every, folder, "a", watch=told)
     assert probe.report is not None and probe.report.asked == len(every)
-    assert status.failure(folder) is None and "about" in status.expected(folder)[0]
+    assert status.failure(folder) is None and "about" in status.read_outlook(folder)[0]
     assert "answering greedily: 20 of 60" in told.stages[0], "counting goes on where it was"
     for name, records in before.items():
         now = Journal(folder / f"{name}.jsonl").read()

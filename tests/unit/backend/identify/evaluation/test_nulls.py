@@ -70,7 +70,9 @@ def test_the_planted_neuron_is_chosen_nearly_every_time_and_none_is_counted_that
 def test_a_fit_that_cannot_be_what_was_kept_is_refused_by_its_line(name: str, line: str, tmp_path: Path) -> None:
     train, journal = planted(0), Journal(tmp_path / f"{name}.jsonl")
     journal.path.write_text(line + "\n")
-    with pytest.raises(StoreError, match=rf"{name}.jsonl is damaged: .*line 1.*; remove that line and all behind it"):
+    with pytest.raises(
+        StoreError, match=rf"{name}.jsonl is damaged: .*line 1.*; remove that line and all lines after it"
+    ):
         if name == "null":
             null(train, planted(1), np.zeros(80, dtype=int), TRAINING, 0.9, 1, 0, journal)
         else:
