@@ -1,8 +1,8 @@
-"""Probes on disk: the artefact's files, where they lie, and which there are.
+"""Probes on disk: the files of an artefact, their folders, and the list of all probes.
 
-Owns the folders `identify/NAME` of the data folder and the probes that ship. One JSON of schema `Probe` is the
-artefact; `neurons.parquet` (a row a neuron) and `items.parquet` (a row an item) lie beside it. Nothing here runs code
-from a file. What a run keeps in its folder besides is `backend.runs.runs`'s.
+Owns the folders `identify/NAME` of the data folder and the probes that ship. The artefact is one JSON file of schema
+`Probe`; `neurons.parquet` (one row for each neuron) and `items.parquet` (one row for each item) are beside it. Nothing
+here runs code from a file. Other files of a run's folder are `backend.runs.runs`'s.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def runs_dir() -> Path:
 
 
 def folder_of(name: str) -> Path:
-    """The folder of the run `name`. Raises BadInput for a name that is no run's."""
+    """The folder of the run `name`. Raises BadSettings for a name that no run can have, BadInput for a link that leads
+    out of the data folder."""
     try:
         return inside(runs_dir(), run_name(name))
     except PathEscapes as error:
@@ -51,16 +52,16 @@ def folder_of(name: str) -> Path:
 
 
 def holds_foreign(folder: Path) -> bool:
-    """Whether a probe is in the folder that no run made: from a file of others, or fitted on features."""
+    """Whether the folder holds a probe that no run made: imported from a file, or fitted on features."""
     return RunFolder(folder).probe.exists() and not RunFolder(folder).is_begun()
 
 
 def refuse_foreign(folder: Path) -> None:
-    """Raises BadSettings where a run would write over a probe that no run made."""
+    """Raises BadSettings where a run would overwrite a probe that no run made."""
     if holds_foreign(folder):
         raise BadSettings(
             f"The name {folder.name} is taken",
-            "the probe of that name was not made by a run, and this one would write over it",
+            "the probe of that name was not made by a run, and this run would overwrite it",
             "choose another name",
         )
 
@@ -77,18 +78,19 @@ _ITEMS = Bounds(
     depth=9,
     memory=8 * 1024**3,
 )
-"""Of a run's own items: beyond what any run makes, since nothing but damage is to be kept out."""
+"""Bounds of a run's own table of items: larger than any run makes, because they only have to catch damage."""
 
 
 def refuse_taken(folder: Path) -> None:
-    """Raises BadSettings where a run or a probe is in the folder, or one ships: nothing is overwritten or hidden."""
+    """Raises BadSettings where the folder holds a run or a probe, or one of that name ships: nothing is overwritten or
+    hidden."""
     places = (RunFolder(folder), RunFolder(SHIPPED / folder.name))
     if any(path.exists() for place in places for path in (place.probe, place.plan)):
         raise BadSettings(f"The name {folder.name} is taken", "a probe of that name is here", "choose another name")
 
 
 def write(folder: Path, probe: Probe, tables: Mapping[str, pd.DataFrame]) -> None:
-    """The artefact, each file whole or not at all, the JSON last. Raises StoreError."""
+    """Write the artefact: each file atomically, the JSON last. Raises StoreError."""
     try:
         for name, table in tables.items():
             with atomic.path(RunFolder(folder).table(name)) as part:
@@ -100,10 +102,10 @@ def write(folder: Path, probe: Probe, tables: Mapping[str, pd.DataFrame]) -> Non
         ) from error
 
 
-def items(folder: Path, columns: Mapping[str, type]) -> pd.DataFrame:
-    """These columns of the run's items, each as its type says (`object` for texts), a row an item.
+def read_items(folder: Path, columns: Mapping[str, type]) -> pd.DataFrame:
+    """These columns of the run's items, each of the given type (`object` for texts), one row for each item.
 
-    Raises FileNotFoundError where none are written yet, StoreError for a damaged file.
+    Raises FileNotFoundError where the table is not written yet, StoreError for a damaged file.
     """
     path = RunFolder(folder).items
     damaged = f"{path.name} of {folder.name} is damaged"
@@ -115,52 +117,52 @@ def items(folder: Path, columns: Mapping[str, type]) -> pd.DataFrame:
         raise StoreError(f"{path.name} of {folder.name} cannot be read", cause(error), remedy(error)) from error
     except BadInput as error:
         raise StoreError(damaged, error.why, _ANEW) from error
-    whole = [row for row in rows if row is not None and not any(isinstance(cell, Unread) for cell in row.values())]
+    complete = [row for row in rows if row is not None and not any(isinstance(cell, Unread) for cell in row.values())]
     try:
-        if len(whole) < len(rows) or not all(columns.keys() <= row.keys() for row in whole[:1]):
+        if len(complete) < len(rows) or not all(columns.keys() <= row.keys() for row in complete[:1]):
             raise ValueError
-        return pd.DataFrame(whole, columns=list(columns)).astype(dict(columns))
+        return pd.DataFrame(complete, columns=list(columns)).astype(dict(columns))
     except (ValueError, TypeError) as error:
         raise StoreError(damaged, "a column or a value of it is not what was written there", _ANEW) from error
 
 
 def read(name: str) -> Probe:
-    """The probe of that name: a person's own, else one that ships. Raises Unknown, StoreError."""
+    """The probe of that name: the user's own, else one that ships. Raises Unknown, StoreError."""
     for folder in (folder_of(name), SHIPPED / folder_of(name).name):
         if RunFolder(folder).has_probe():
-            # By the name of its folder, which may be a copy under another one.
+            # Named after its folder, which may be a copy under another name.
             return read_file(RunFolder(folder).probe).model_copy(update={"name": folder.name})
-    known = ", ".join(found.name for found in listed()) or "none"
-    raise Unknown(f"There is no probe {name[:40]!r}", f"there are: {known}", "train one, or import a file")
+    names = ", ".join(summary_of_probe.name for summary_of_probe in listed()) or "none"
+    raise Unknown(f"There is no probe {name[:40]!r}", f"there are: {names}", "train one, or import a file")
 
 
-def read_as(named: ProbeRef) -> tuple[Probe, Path]:
-    """The probe of that name as it was when it was named so, and the folder it lies in.
+def read_by_digest(named: ProbeRef) -> tuple[Probe, Path]:
+    """The probe of that name and digest, and its folder.
 
-    Raises Unknown, StoreError; BadInput where another one is called so now.
+    Raises Unknown, StoreError; BadInput where the probe of that name has another digest by now.
     """
     for folder in (folder_of(named.name), SHIPPED / folder_of(named.name).name):
         path = RunFolder(folder).probe
-        if RunFolder(folder).has_probe() and _digest(path, signature(path)) == named.digest:
+        if RunFolder(folder).has_probe() and _digest_of(path, signature(path)) == named.digest:
             return _read_once(path, signature(path)).model_copy(update={"name": folder.name}), folder
     read(named.name)
     raise BadInput(
-        f"The probe {named.name} is another one by now",
-        "it was made anew, or put in its place, since this was asked",
+        f"The probe {named.name} has changed",
+        "it was made again or replaced since it was chosen",
         "ask again with the probe as it is now",
     )
 
 
 @lru_cache(maxsize=8)
 def _read_once(path: Path, state: tuple[int, int, int]) -> Probe:
-    """Read once for each state of the file: a probe scores every answer, and its file has a megabyte."""
+    """The artefact, read once for each state of the file: a probe scores every answer, and its file has a megabyte."""
     return read_file(path)
 
 
-def _digest(path: Path, state: tuple[int, int, int]) -> str:
-    """As its line in a list tells it; '' where it has none."""
-    told = _summed(path, state, False)
-    return "" if isinstance(told, StoreError) else told.digest
+def _digest_of(path: Path, state: tuple[int, int, int]) -> str:
+    """The digest of the file; '' where the probe cannot be read."""
+    summary_or_error = _read_summary(path, state, False)
+    return "" if isinstance(summary_or_error, StoreError) else summary_or_error.digest
 
 
 def read_file(path: Path) -> Probe:
@@ -174,29 +176,30 @@ def read_file(path: Path) -> Probe:
 
 
 def listed() -> tuple[ProbeSummary, ...]:
-    """Every probe that can be read: own ones, the newest first, then those that ship under other names."""
-    found: dict[str, ProbeSummary] = {}
+    """Every probe that can be read: the user's own, the newest first, then those that ship under other names."""
+    summaries: dict[str, ProbeSummary] = {}
     for root, ships in ((runs_dir(), False), (SHIPPED, True)):
         for path in sorted(probes_in(root), key=written, reverse=True):
             if path.parent.name.startswith("."):
-                # What is left of one whose deleting was broken off.
+                # The rest of a probe whose deletion was interrupted.
                 continue
             try:
-                told = _summed(path, signature(path), ships)
+                summary_or_error = _read_summary(path, signature(path), ships)
             except OSError:
                 # Deleted since it was listed.
                 continue
-            if isinstance(told, StoreError):
-                # One damaged file must not hide the others; asked for by its name it says what is wrong.
-                log.warning("the probe %s is left out of the list: %s", path.parent.name, told)
+            if isinstance(summary_or_error, StoreError):
+                # One damaged file must not hide the others; `read` of its name raises the error.
+                log.warning("the probe %s is left out of the list: %s", path.parent.name, summary_or_error)
                 continue
-            found.setdefault(path.parent.name, told)
-    return tuple(found.values())
+            summaries.setdefault(path.parent.name, summary_or_error)
+    return tuple(summaries.values())
 
 
 @lru_cache(maxsize=1024)
-def _summed(path: Path, state: tuple[int, int, int], ships: bool) -> ProbeSummary | StoreError:
-    """A probe's line in a list, or why there is none; read once for each state of the file, since pages ask often."""
+def _read_summary(path: Path, state: tuple[int, int, int], ships: bool) -> ProbeSummary | StoreError:
+    """A probe's line in a list, or the error of reading it; read once for each state of the file, because pages ask
+    often."""
     try:
         name = run_name(path.parent.name)
         return summary(read_file(path), ships).model_copy(
@@ -227,49 +230,50 @@ def summary(probe: Probe, ships: bool = False) -> ProbeSummary:
 
 
 def checked(probe: Probe, info: ModelInfo, force: bool = False) -> Probe:
-    """The probe, where it was made on this model; with `force`, marked as put on another one.
+    """The probe, where it was made on this model; with `force`, a probe of another model, marked as forced.
 
-    Raises BadInput where it was not, or names a neuron that the model does not have.
+    Raises BadInput where it was made on another model, or names a neuron that the model does not have.
     """
     info.layout.check(probe.all)
     if probe.is_of(info):
         return probe if probe.model is not None else probe.model_copy(update={"model": info})
     if probe.forced == info.name:
-        # Its file has the mark already.
+        # Its file has the mark of an earlier import.
         return probe
     if not force:
-        made = probe.model.name if probe.model else probe.said.name[:60] or "a model that its file does not name"
-        if made == info.name:
-            made = f"a {made} with other weights"
+        owner = probe.model.name if probe.model else probe.said.name[:60] or "a model that its file does not name"
+        if owner == info.name:
+            owner = f"a {owner} with other weights"
         raise BadInput(
             f"The probe {probe.name} was made for another model",
-            f"it belongs to {made}, and {info.name} is loaded",
-            "open that model, or force it (--force, on the page a tick)",
+            f"it belongs to {owner}, and {info.name} is loaded",
+            "open that model, or force it (--force, a tick on the page)",
         )
     return probe.model_copy(update={"forced": info.name})
 
 
-def meant(probe: Probe, said: Said, force: bool = False) -> Probe:
-    """The probe as that of a model that is not here, of which `said` tells name and shape; with `force`, marked as put
-    on it.
+def checked_by_claim(probe: Probe, claimed: Said, force: bool = False) -> Probe:
+    """The probe as one of a model that is not loaded, of which `claimed` has name and shape; with `force`, a probe of
+    another model, marked as forced.
 
-    Raises BadInput where its file says that it is of another one, or names a neuron that the model does not have.
+    Raises BadInput where its file names another model, or names a neuron that the model does not have.
     """
-    said.layout.check(probe.all)
+    claimed.layout.check(probe.all)
     own = probe.said if probe.model is None else Said(name=probe.model.name, widths=probe.model.widths)
-    is_other = bool(own.widths) and own.widths != said.widths
-    is_other |= bool(own.name) and bare(own.name) != bare(said.name)
+    is_other = bool(own.widths) and own.widths != claimed.widths
+    is_other |= bool(own.name) and bare(own.name) != bare(claimed.name)
     if not is_other:
-        return probe if probe.model is not None else probe.model_copy(update={"said": _both(own, said)})
+        return probe if probe.model is not None else probe.model_copy(update={"said": _merged_claims(own, claimed)})
     if not force:
         shape = f", of {len(own.widths)} layers" if own.widths else ""
         raise BadInput(
             f"The probe {probe.name} was made for another model",
-            f"it belongs to {own.name[:60] or 'one without a name'}{shape}, and {said.name[:60]} was named",
-            "name that model, or none: its file says whose it is; or force it (--force)",
+            f"it belongs to {own.name[:60] or 'a model without a name'}{shape}, and {claimed.name[:60]} was named",
+            "name that model, or none: its file says which it is; or force it (--force)",
         )
-    return probe.model_copy(update={"forced": said.name})
+    return probe.model_copy(update={"forced": claimed.name})
 
 
-def _both(own: Said, said: Said) -> Said:
-    return Said(name=own.name or said.name, fingerprint=own.fingerprint, widths=said.widths)
+def _merged_claims(own: Said, claimed: Said) -> Said:
+    """What the probe's file says of its model, completed by what the user says."""
+    return Said(name=own.name or claimed.name, fingerprint=own.fingerprint, widths=claimed.widths)

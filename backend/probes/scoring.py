@@ -1,12 +1,12 @@
 """A probe's score of an answer: from the CETT of its neurons to log-odds of "wrong", token by token as they are read.
 
-Owns the score: which neurons it follows, where it reads them, how it adds up, and how it is told. What it can be held
-to is `backend.probes.standing`'s. Refuses forwards and captures: CETT is handed in.
+Owns the score: which neurons it uses, where it reads them, and how it is computed. How to judge it is
+`backend.probes.standing`'s. Runs no forward and captures nothing: callers pass CETT.
 
     log-odds = intercept + sum over neurons of weight x pooled CETT        Gao et al. 2025, section 6.1.3
 
-pooled over the tokens that are read by the probe's own rule: mean or maximum; at the answer's tokens themselves, or at
-those that predict them.
+pooled over tokens by the probe's own rule: mean or maximum; at the answer's tokens themselves, or at those that predict
+them.
 """
 
 from __future__ import annotations
@@ -30,19 +30,20 @@ if TYPE_CHECKING:
     from backend.probes.standing import Calibration
 
 _NONE = " \t\n\r\ufffd"
-"""What a token may have for text and stand nowhere: a part of a character has the mark of one."""
+"""Characters that a token's text may consist of although they are not in the answer: a part of a character decodes to
+U+FFFD."""
 VERSION = "score 1"
-"""Joins the key of every result that holds a score. Raised when a stored one would be told differently today: by the
+"""A part of the key of every result that holds a score. Raise it when a stored score would be different today: by the
 arithmetic here, or by which words answer (`backend.identify.answers`)."""
 
 
 def scorer(named: ProbeRef, info: ModelInfo) -> Scorer:
-    """What scores answers of this model by that probe.
+    """The scorer of this model's answers by that probe.
 
-    Raises Unknown; BadInput where it was made anew since, is of another model and not forced, or has no neurons;
+    Raises Unknown; BadInput where the probe has changed since, is of another model and not forced, or has no neurons;
     BadNeurons; StoreError.
     """
-    probe, folder = library.read_as(named)
+    probe, folder = library.read_by_digest(named)
     is_forced = not probe.is_of(info)
     if is_forced and not named.force and probe.forced != info.name:
         raise BadInput(
@@ -63,70 +64,71 @@ class Scorer:
     named: ProbeRef
     probe: Probe
     folder: Path
-    """Where its own answers lie."""
+    """The folder of the probe, with the answers that it was made from."""
     is_forced: bool = False
     """Whether it was made for another model."""
 
     @property
     def neurons(self) -> NeuronSet:
-        """Those whose CETT it is given, in this order."""
+        """The neurons whose CETT the score needs, in this order."""
         return self.probe.all
 
     @property
     def ahead(self) -> int:
-        """How many tokens before the answer's first one it begins to read: 1 where it reads what predicts a token."""
+        """How many tokens before the answer's first one reading begins: 1 where the predicting position is read."""
         return 1 if self.probe.rule.position == "predicting" else 0
 
-    def running(self) -> Running:
-        """A score of an answer of which nothing has been read."""
-        weights = {found.neuron: found.weight for found in self.probe.neurons}
-        return Running(
+    def running(self) -> RunningScore:
+        """The score of an answer before its first token."""
+        weights = {probe_neuron.neuron: probe_neuron.weight for probe_neuron in self.probe.neurons}
+        return RunningScore(
             np.array([weights[neuron] for neuron in self.neurons]),
             self.probe.intercept,
             self.probe.rule.pooling == "max",
         )
 
     def score(self, asked: Asked, answer: str, tokens: Sequence[TokenInfo], cett: np.ndarray) -> Score | None:
-        """What the probe says of a whole answer; None where it has no token.
+        """The probe's score of a whole answer; None for an answer without a token.
 
         Args:
-            tokens: the answer's.
-            cett: of `neurons` where each of these is read, [answer pos set].
+            tokens: of the answer.
+            cett: of `neurons` at the position where each of these tokens is read, [answer pos set].
         Raises BadInput, StoreError.
         """
         if not tokens:
             return None
         from backend.probes.standing import standing  # scikit-learn takes a second to import
 
-        along = self.running()
-        along.read(cett)
-        said = _said(tokens, answer)
-        told, calibration = standing(self.probe, self.folder, asked, said)
-        places = [] if told.words is None else _places(tokens, said, told.words)
+        running = self.running()
+        running.read(cett)
+        read_text = _text_as_read(tokens, answer)
+        question_standing, calibration = standing(self.probe, self.folder, asked, read_text)
+        places = [] if question_standing.words is None else _tokens_of_words(tokens, read_text, question_standing.words)
         log_odds = None
         if places:
-            over = self.running()
-            over.read(cett[places])
-            log_odds = over.along[-1]
-        return held_to(self.named, along.along, log_odds, told, calibration, self.is_forced)
+            over_words = self.running()
+            over_words.read(cett[places])
+            log_odds = over_words.along[-1]
+        return assemble_score(self.named, running.along, log_odds, question_standing, calibration, self.is_forced)
 
 
-def held_to(
+def assemble_score(
     named: ProbeRef,
     along: Sequence[float],
     log_odds: float | None,
-    told: Standing,
+    standing: Standing,
     calibration: Calibration | None,
     is_forced: bool = False,
 ) -> Score:
-    """A score with what it can be held to: the share of held-out answers like it, and how far the question lies."""
+    """A score with what helps to judge it: the share of wrong held-out answers of that score, and the distances of the
+    question to those that the probe was made from."""
     chance = None if calibration is None or log_odds is None else calibration.at(log_odds)
-    return Score(**dict(told), probe=named, along=tuple(along), log_odds=log_odds, chance=chance, forced=is_forced)
+    return Score(**dict(standing), probe=named, along=tuple(along), log_odds=log_odds, chance=chance, forced=is_forced)
 
 
 @dataclass(eq=False)
-class Running:
-    """A score as far as tokens have been read.
+class RunningScore:
+    """The score over the tokens that have been read so far.
 
     weights [set]. pooled [set]: sum, or maximum, of CETT so far. along: log-odds after each token.
     """
@@ -138,38 +140,38 @@ class Running:
     along: list[float] = field(default_factory=list)
 
     def read(self, cett: np.ndarray) -> None:
-        """Go on with the CETT at further tokens, [pos set]."""
-        for token in cett.astype(np.float64):
+        """Add the CETT at further tokens, [pos set]."""
+        for cett_at_token in cett.astype(np.float64):
             if self.pooled is None:
-                self.pooled = token
+                self.pooled = cett_at_token
             else:
-                self.pooled = np.maximum(self.pooled, token) if self.is_largest else self.pooled + token
-            over = self.pooled if self.is_largest else self.pooled / (len(self.along) + 1)
-            self.along.append(float(over @ self.weights + self.intercept))
+                self.pooled = np.maximum(self.pooled, cett_at_token) if self.is_largest else self.pooled + cett_at_token
+            mean_or_largest = self.pooled if self.is_largest else self.pooled / (len(self.along) + 1)
+            self.along.append(float(mean_or_largest @ self.weights + self.intercept))
 
 
-def _said(tokens: Sequence[TokenInfo], answer: str) -> str:
-    """The answer as its tokens have it: a given one may be written otherwise, and its tokenizer changes letters (NFC,
-    lower case). Where a token's text does not stand in the answer, what the tokens say is what the model read.
+def _text_as_read(tokens: Sequence[TokenInfo], answer: str) -> str:
+    """The answer as the model read it. A tokenizer may change a given answer's letters (NFC, lower case): where the text
+    of a token is not in the answer, the texts of the tokens are returned.
     """
     placed = zip(tokens, _spans(tokens, answer), strict=True)
     lost = any(token.text.strip(_NONE) and start == stop for token, (start, stop) in placed)
     return "".join(token.text for token in tokens) if lost else answer
 
 
-def _places(tokens: Sequence[TokenInfo], answer: str, words: tuple[int, int]) -> list[int]:
+def _tokens_of_words(tokens: Sequence[TokenInfo], answer: str, words: tuple[int, int]) -> list[int]:
     """The tokens that touch these characters of the answer."""
     return [place for place, span in enumerate(_spans(tokens, answer)) if _touches(span, words)]
 
 
 def _spans(tokens: Sequence[TokenInfo], answer: str) -> Iterator[tuple[int, int]]:
-    """Where each token of the answer stands in its text; one that has no character of its own (a part of one, a
-    control token) stands where the next begins."""
+    """Start and end of each token in the answer's text; a token without a character of its own (a part of a character,
+    a control token) has an empty span where the next token begins."""
     at = 0
     for token in tokens:
-        rest = answer[at:]
-        text = token.text if rest.startswith(token.text) else token.text.lstrip()
-        length = len(text) if rest.startswith(text) else 0
+        remaining = answer[at:]
+        text = token.text if remaining.startswith(token.text) else token.text.lstrip()
+        length = len(text) if remaining.startswith(text) else 0
         yield at, at + length
         at += length
 

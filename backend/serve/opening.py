@@ -144,7 +144,7 @@ def _warm_scorer(info: ModelInfo) -> None:
     scored = next((summary for summary in fitting if summary.auroc is not None), None)
     if scored is not None:
         with suppress(HNeuronsError):
-            standing.warm(*library.read_as(ProbeRef(name=scored.name, digest=scored.digest)))
+            standing.warm(*library.read_by_digest(ProbeRef(name=scored.name, digest=scored.digest)))
 
 
 def model_of_probe(name: str | None, progress: Progress) -> tuple[ModelInfo | None, Said]:

@@ -179,8 +179,8 @@ class _Decisions:
 
 def _decisions(folder: Path, plan: Plan) -> _Decisions:
     judge = plan.judge
-    judged = llm.said(judge, folder) if judge is not None else {}
-    judged_words = llm.said_words(judge, folder) if judge is not None and judge.words else {}
+    judged = llm.verdicts_so_far(judge, folder) if judge is not None else {}
+    judged_words = llm.words_so_far(judge, folder) if judge is not None and judge.words else {}
     decides = judge is not None and judge.decides
     marked = folders.marked(folder)
     return _Decisions(
@@ -235,7 +235,7 @@ def mark(name: str, question: str, response: str, words: str) -> None:
 def _place_of(words: str, response: str) -> tuple[int, int] | None:
     """(start, end) of `words` in `response`: as whole words if possible, else as part of a word, in any case."""
     part = re.search(re.escape(words), response, re.IGNORECASE)
-    return llm.standing(words, response) or (part.span() if part else None)
+    return llm.find_copied(words, response) or (part.span() if part else None)
 
 
 def _refuse_foreign_question(name: str, question: str) -> None:
@@ -311,7 +311,7 @@ def add_probe(
     folder = library.folder_of(name)
     probe = probe_files.read(dict(files), name, info, absent or Said())
     if absent is not None and absent.name:
-        probe = library.meant(probe, absent, force)
+        probe = library.checked_by_claim(probe, absent, force)
     elif info is not None:
         probe = library.checked(probe, info, force)
     elif loading and probe.model is None:

@@ -18,7 +18,7 @@ from backend.forward import prompting
 from backend.forward.capture import Chosen
 from backend.forward.row import Running
 from backend.models.loaded import LoadedModel
-from backend.probes.scoring import Running as Along
+from backend.probes.scoring import RunningScore as Along
 from backend.probes.scoring import Scorer, scorer
 from backend.types import Asked, TokenEvent, TokenInfo
 from backend.types.names import ProbeRef

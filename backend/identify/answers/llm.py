@@ -102,16 +102,16 @@ def address() -> str:
 
 def journal_of(folder: Path, judge: LlmJudge, kind: Kind) -> Journal:
     """Where the replies of this judge are kept: another file for another model, instruction, setting or address."""
-    place = _place(address()) if os.environ.get(ADDRESS, "").strip() else ""
-    return Journal(RunFolder(folder).replies(kind, _asking(judge, kind), _hash(place)))
+    place = _public_address(address()) if os.environ.get(ADDRESS, "").strip() else ""
+    return Journal(RunFolder(folder).replies(kind, _asking_hash(judge, kind), _hash(place)))
 
 
-def _asking(judge: LlmJudge, kind: Kind) -> str:
+def _asking_hash(judge: LlmJudge, kind: Kind) -> str:
     """All that a reply hangs on besides the address and the response: the model, the instruction, the settings."""
     return _hash(json.dumps({"model": judge.model, "instruction": _INSTRUCTIONS[kind], **_SETTINGS}, sort_keys=True))
 
 
-def _place(url: str) -> str:
+def _public_address(url: str) -> str:
     """The address without what may be secret in it: no user, no query."""
     told = httpx.URL(url)
     return str(told.copy_with(username=None, password=None, query=None, fragment=None)).rstrip("/")
@@ -121,15 +121,15 @@ def _hash(text: str) -> str:
     return digest([text])[:16]
 
 
-def _kept(folder: Path, judge: LlmJudge, kind: Kind) -> Journal:
+def _journal_to_use(folder: Path, judge: LlmJudge, kind: Kind) -> Journal:
     """Where replies are read from and put. Where no address is set, those that are there can still be used."""
-    held = None if os.environ.get(ADDRESS, "").strip() else _last(folder, judge, kind)
+    held = None if os.environ.get(ADDRESS, "").strip() else _newest_journal(folder, judge, kind)
     return held or journal_of(folder, judge, kind)
 
 
-def _last(folder: Path, judge: LlmJudge, kind: Kind) -> Journal | None:
+def _newest_journal(folder: Path, judge: LlmJudge, kind: Kind) -> Journal | None:
     """The replies that were written last of this judge, wherever it stood: what is shown needs no address."""
-    found = RunFolder(folder).all_replies(kind, _asking(judge, kind))
+    found = RunFolder(folder).all_replies(kind, _asking_hash(judge, kind))
     return Journal(max(found, key=lambda path: path.stat().st_mtime_ns)) if found else None
 
 
@@ -145,23 +145,28 @@ def verdicts(
     def told(question: Question, response: str) -> dict[str, Any]:
         return {"question": question.text, "known answer": list(question.answers[:12]), "response": response}
 
-    replies = _asked(judge, "judged", told, pairs, questions, folder, "asking the judge", watch)
+    replies = _ask_missing(judge, "judged", told, pairs, questions, folder, "asking the judge", watch)
     return {pair: read_verdict(reply) for pair, reply in replies.items()}
 
 
-def said(judge: LlmJudge, folder: Path) -> dict[Pair, Verdict]:
+def verdicts_so_far(judge: LlmJudge, folder: Path) -> dict[Pair, Verdict]:
     """The verdicts that this judge gave so far."""
-    told = {pair: read_verdict(one.reply) for pair, one in _held(_last(folder, judge, "judged")).items()}
+    told = {
+        pair: read_verdict(one.reply) for pair, one in _replies_in(_newest_journal(folder, judge, "judged")).items()
+    }
     return {pair: found for pair, found in told.items() if found is not None}
 
 
-def said_words(judge: LlmJudge, folder: Path) -> dict[Pair, tuple[int, int]]:
+def words_so_far(judge: LlmJudge, folder: Path) -> dict[Pair, tuple[int, int]]:
     """The words that this judge named so far, as characters."""
-    told = {pair: read_words(one.reply, pair[1]) for pair, one in _held(_last(folder, judge, "worded")).items()}
+    told = {
+        pair: read_words(one.reply, pair[1])
+        for pair, one in _replies_in(_newest_journal(folder, judge, "worded")).items()
+    }
     return {pair: found for pair, found in told.items() if found is not None}
 
 
-def _held(journal: Journal | None) -> dict[Pair, Reply]:
+def _replies_in(journal: Journal | None) -> dict[Pair, Reply]:
     return {(one.question, one.response): one for one in read_records(journal, Reply)} if journal is not None else {}
 
 
@@ -186,7 +191,7 @@ def words(
     def told(question: Question, response: str) -> dict[str, Any]:
         return {"question": question.text, "response": response}
 
-    replies = _asked(judge, "worded", told, pairs, questions, folder, "asking for words", watch)
+    replies = _ask_missing(judge, "worded", told, pairs, questions, folder, "asking for words", watch)
     return {pair: read_words(reply, pair[1]) for pair, reply in replies.items()}
 
 
@@ -195,10 +200,10 @@ def read_words(reply: str, response: str) -> tuple[int, int] | None:
     plain = _THOUGHT.sub("", reply).strip()
     if _bare(plain) == "none" and _bare(response) != "none":
         return None
-    return standing(plain, response)
+    return find_copied(plain, response)
 
 
-def standing(copied: str, response: str) -> tuple[int, int] | None:
+def find_copied(copied: str, response: str) -> tuple[int, int] | None:
     """Where the copied words stand, first as written, then in any case; quotes around them aside."""
     for form in dict.fromkeys((copied.strip(), copied.strip(_QUOTES + ". \n"))):
         for within, sought in ((response, form), (response.lower(), form.lower())):
@@ -221,7 +226,7 @@ def _joins(text: str, place: int) -> bool:
     return 0 < place < len(text) and sides.isalnum() and not any(east_asian_width(side) == "W" for side in sides)
 
 
-def _asked(
+def _ask_missing(
     judge: LlmJudge,
     kind: Kind,
     told: Callable[[Question, str], dict[str, Any]],
@@ -233,9 +238,11 @@ def _asked(
 ) -> dict[Pair, str]:
     """The reply to each pair; new ones are asked at once, `judge.at_once` together, and kept batch by batch."""
     asked = {pair: json.dumps(told(questions[pair[0]], pair[1]), ensure_ascii=False) for pair in pairs}
-    journal = _kept(folder, judge, kind)
+    journal = _journal_to_use(folder, judge, kind)
     with journal.writing():
-        held = {pair: one.reply for pair, one in _held(journal).items() if one.asked == _hash(asked.get(pair, ""))}
+        held = {
+            pair: one.reply for pair, one in _replies_in(journal).items() if one.asked == _hash(asked.get(pair, ""))
+        }
         missing = [pair for pair in asked if pair not in held]
         pace = Pace(len(asked), len(asked) - len(missing))
         if missing:
@@ -244,7 +251,7 @@ def _asked(
                     between(watch)
                     watch.emit(StageEvent(stage=pace.stage_text(doing), fraction=pace.fraction))
                     users = [asked[pair] for pair in batch]
-                    replies = list(pool.map(lambda user: _reply(http, judge, _INSTRUCTIONS[kind], user), users))
+                    replies = list(pool.map(lambda user: _request_reply(http, judge, _INSTRUCTIONS[kind], user), users))
                     journal.append(
                         Reply(question=name, response=text, reply=reply, asked=_hash(user)).model_dump(mode="json")
                         for (name, text), reply, user in zip(batch, replies, users, strict=True)
@@ -260,7 +267,7 @@ def _client() -> httpx.Client:
     return httpx.Client(base_url=address() + "/", headers=headers, timeout=TIMEOUT)
 
 
-def _reply(http: httpx.Client, judge: LlmJudge, system: str, user: str) -> str:
+def _request_reply(http: httpx.Client, judge: LlmJudge, system: str, user: str) -> str:
     """One reply. A judge that is busy is asked again, a little later each time."""
     body = {
         "model": judge.model, **_SETTINGS,

@@ -92,7 +92,7 @@ def finished(name: str) -> Finished:
     folder = library.folder_of(name)
     items, answer, _ = held(RunFolder(folder).features())
     try:
-        table = library.items(folder, {"question": object, "response": object, "held_out": bool})
+        table = library.read_items(folder, {"question": object, "response": object, "held_out": bool})
     except FileNotFoundError as error:
         raise StoreError(f"The run {name} is not finished", "it holds no items yet", "resume it") from error
     _refuse_unheld(begun, name)

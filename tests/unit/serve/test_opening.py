@@ -41,8 +41,8 @@ def test_what_the_first_score_of_an_answer_needs_is_read_ahead(tmp_path: Path, m
     monkeypatch.setenv("HNEURONS_HOME", str(tmp_path))
     info = next(probe.model for one in library.listed() if (probe := library.read(one.name)).model is not None)
     assert info is not None
-    standing._read_ground.cache_clear()
+    standing._read_items.cache_clear()
     opening._warm_scorer(info.model_copy(update={"fingerprint": "0" * 64}))
-    assert standing._read_ground.cache_info().currsize == 0
+    assert standing._read_items.cache_info().currsize == 0
     opening._warm_scorer(info)
-    assert standing._read_ground.cache_info().currsize == 1
+    assert standing._read_items.cache_info().currsize == 1

@@ -111,7 +111,7 @@ def test_an_answer_is_scored_at_each_door_and_a_probe_that_is_another_one_by_now
     view = ended(client, again)
     assert view.state == "failed" and view.error is not None
     assert_error_shape({"error": view.error})
-    assert "The probe mine is another one by now" in view.error["what"]
+    assert "The probe mine has changed" in view.error["what"]
 
 
 @pytest.mark.parametrize("name", ["nothing", "../mine", "a/b", "..", "a" * 60])

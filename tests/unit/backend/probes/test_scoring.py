@@ -150,7 +150,7 @@ def test_a_probe_of_another_model_scores_nothing_unless_it_is_forced_which_its_s
 def test_a_probe_that_is_another_one_by_now_or_is_not_there_is_refused() -> None:
     ref = kept()
     kept(PROBE.model_copy(update={"intercept": 2.5}))
-    with pytest.raises(BadInput, match="mine is another one by now: it was made anew"):
+    with pytest.raises(BadInput, match="mine has changed: it was made again"):
         scorer(ref, INFO)
     with pytest.raises(Unknown, match="There is no probe 'yours'"):
         scorer(ref.model_copy(update={"name": "yours"}), INFO)

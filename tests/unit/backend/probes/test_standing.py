@@ -13,7 +13,7 @@ import pytest
 
 from backend.parquet import reading
 from backend.probes import library
-from backend.probes.scoring import held_to
+from backend.probes.scoring import assemble_score
 from backend.probes.standing import Calibration, standing
 from backend.statistics.scores import calibration_curve
 from backend.types import Asked
@@ -62,7 +62,7 @@ def ask(question: str, answer: str, name: str = "mine", **how: Any) -> tuple[Sta
 
 
 def told(found: Standing, curve: Calibration | None, log_odds: float | None) -> Score:
-    return held_to(ProbeRef(name="mine", digest="0" * 64), (0.0,), log_odds, found, curve)
+    return assemble_score(ProbeRef(name="mine", digest="0" * 64), (0.0,), log_odds, found, curve)
 
 
 def outside(found: Standing) -> set[str]:

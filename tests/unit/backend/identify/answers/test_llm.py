@@ -82,7 +82,7 @@ def test_each_answer_is_asked_once_with_its_question_and_known_answer(
     assert set(service.keys) == {"Bearer secret"}
     more = [*pairs, ("q2", "Nobody")]
     assert len(llm.verdicts(JUDGE, more, ASKED, tmp_path)) == 4 and len(service.seen) == 4
-    assert llm.said(JUDGE, tmp_path)[pairs[1]] == "wrong"
+    assert llm.verdicts_so_far(JUDGE, tmp_path)[pairs[1]] == "wrong"
     assert "secret" not in "".join(file.read_text() for file in tmp_path.glob("*.jsonl"))
     llm.verdicts(LlmJudge(model="another"), pairs[:1], ASKED, tmp_path)
     assert len(service.seen) == 5, "another judge is asked anew"
@@ -218,7 +218,7 @@ def test_a_run_takes_the_judge_s_verdicts_and_words_and_reports_how_it_agrees_wi
         assert 0 < card.agreement[0].share.value < 1
         assert (card.funnel.uncertain > plain.funnel.uncertain) == decides, "compared only, it changes no verdict"
     asked_before = service.seen[begun:]
-    pair = next(iter(llm.said(judge, tmp_path / "True")))
+    pair = next(iter(llm.verdicts_so_far(judge, tmp_path / "True")))
     runs.overrule(tmp_path / "True", *pair, "wrong")
     again = run(model, PLAN.model_copy(update={"judge": judge}), asked, tmp_path / "True", "a").report
     assert again is not None and [(one.one, one.other) for one in again.agreement] == [("the rules", "some-llm")], (
@@ -278,7 +278,7 @@ def test_what_was_said_is_shown_and_used_where_no_address_is_set(
 ) -> None:
     llm.verdicts(JUDGE, [PAIR], ASKED, tmp_path)
     monkeypatch.delenv(llm.ADDRESS)
-    assert llm.said(JUDGE, tmp_path) == {PAIR: "right"}
+    assert llm.verdicts_so_far(JUDGE, tmp_path) == {PAIR: "right"}
     assert llm.verdicts(JUDGE, [PAIR], ASKED, tmp_path) == {PAIR: "right"}
     with pytest.raises(BadSettings, match="is not set"):
         llm.verdicts(JUDGE, [("q2", "x")], ASKED, tmp_path)
