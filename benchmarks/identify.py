@@ -17,9 +17,9 @@ from sklearn.linear_model import LogisticRegression
 from backend.forward import prompting
 from backend.forward.pooling import BATCH, RegionText
 from backend.forward.rows.lane import left_padded
-from backend.identify.answers.responses import ROWS, asked, samples
+from backend.identify.answers.responses import ROWS, asked_with_suffix, sampled_answers
 from backend.identify.answers.spans import known_words
-from backend.identify.features.extract import extract, read_as
+from backend.identify.features.extract import extract, text_of_item
 from backend.identify.fit.solver import Fit, path
 from backend.identify.questions.questions import shipped
 from backend.models.loaded import LoadedModel
@@ -45,12 +45,14 @@ def some_questions(count: int) -> list[Question]:
 def draw_samples(model: LoadedModel, questions: list[Question], sampling: Sampling) -> None:
     """Ours: the stage itself, its journal on disk."""
     with tempfile.TemporaryDirectory() as folder:
-        samples(model, questions, sampling, Journal(RunFolder(Path(folder)).samples))
+        sampled_answers(model, questions, sampling, Journal(RunFolder(Path(folder)).samples))
 
 
 def generate_samples(model: LoadedModel, questions: list[Question], sampling: Sampling) -> None:
     """The peer's: `generate` with as many returned sequences, the same rows per batch, sorted by length."""
-    prompts = sorted((prompting.encode(model, asked(question, sampling)).ids for question in questions), key=len)
+    prompts = sorted(
+        (prompting.encode(model, asked_with_suffix(question, sampling)).ids for question in questions), key=len
+    )
     size = ROWS // sampling.samples
     generate = cast("Any", own_tree(model)).generate
     for start in range(0, len(prompts), size):
@@ -81,7 +83,7 @@ def feature_texts(model: LoadedModel, count: int) -> FeatureTexts:
         span = known_words(response, question.answers)
         if span is not None:
             items.append(Item(question=question.id, side="right", response=response, start=span.start, end=span.end))
-    texts = [read_as(model, item, questions, Sampling(), RegionRule()) for item in items]
+    texts = [text_of_item(model, item, questions, Sampling(), RegionRule()) for item in items]
     return FeatureTexts(items, questions, texts)
 
 

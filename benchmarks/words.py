@@ -31,11 +31,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tokenizers import Tokenizer
 
-from backend.identify.answers.items import Answered, kept
+from backend.identify.answers.items import Answered, apply_filter
 from backend.identify.answers.phrases import phrase
-from backend.identify.answers.spans import led, new_words, runs_of
+from backend.identify.answers.spans import new_word_runs, new_words, run_after_copula
 from backend.identify.answers.wording import Span, Word, words_of
-from backend.identify.evaluation.baselines import prior
+from backend.identify.evaluation.baselines import share_by_name
 from backend.probes import library
 from backend.runs.folder import RunFolder, packed_path
 from backend.text.verdict import normalise, places
@@ -101,7 +101,7 @@ def rules(greedy: Mapping[str, Greedy]) -> dict[str, Rule]:
         "the last new words": lambda response, question: _chosen_run(response, question, lambda runs: runs[-1]),
         "the longest that looks like a name": lambda response, question: _chosen_run(response, question, _longest_name),
         "the last noun of the first new words": lambda response, question: _chosen_run(
-            response, question, lambda runs: (led(response, runs) or runs[0])[-1:]
+            response, question, lambda runs: (run_after_copula(response, runs) or runs[0])[-1:]
         ),
         "the most surprising new word": lambda response, question: _most_surprising(
             response, question, greedy[question.id], tokenizer
@@ -110,7 +110,7 @@ def rules(greedy: Mapping[str, Greedy]) -> dict[str, Rule]:
 
 
 def _chosen_run(response: str, question: Question, choose: Callable[[list[list[Word]]], list[Word]]) -> Span | None:
-    runs = runs_of(response, question.text)
+    runs = new_word_runs(response, question.text)
     if not runs:
         return None
     chosen = choose(runs)
@@ -125,7 +125,7 @@ def _longest_name(runs: list[list[Word]]) -> list[Word]:
 def _most_surprising(response: str, question: Question, greedy: Greedy, tokenizer: Tokenizer) -> Span | None:
     offsets = tokenizer.encode(response, add_special_tokens=False).offsets
     best: tuple[float, Word] | None = None
-    for word in (word for run in runs_of(response, question.text) for word in run if not word.is_function):
+    for word in (word for run in new_word_runs(response, question.text) for word in run if not word.is_function):
         surprises = [
             -chance
             for (start, end), chance in zip(offsets, greedy.log_probs, strict=False)
@@ -177,7 +177,7 @@ def answers() -> tuple[dict[str, Greedy], list[tuple[Side, Question, str]]]:
     greedy = {row.question: row for row in map(Greedy.model_validate_json, lines(run.greedy))}
     samples = {row.question: row for row in map(Samples.model_validate_json, lines(run.samples))}
     answered = [Answered(question, greedy[id], samples.get(id)) for id, question in questions.items()]
-    return greedy, kept(answered, CONSISTENCIES["greedy and half"], {})[1]
+    return greedy, apply_filter(answered, CONSISTENCIES["greedy and half"], {})[1]
 
 
 def apart(rule: Rule, standing: Sequence[tuple[Side, Question, str]]) -> tuple[str, ...]:
@@ -228,7 +228,7 @@ def _balanced_items(labels: np.ndarray, relations: np.ndarray) -> np.ndarray:
 def _auroc_of_words(labels: np.ndarray, names: np.ndarray, folds: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
     scores = np.empty(len(labels))
     for train, test in folds:
-        scores[test] = prior(labels[train], names[train], names[test], pull=1.0)
+        scores[test] = share_by_name(labels[train], names[train], names[test], pull=1.0)
     return float(roc_auc_score(labels, scores))
 
 

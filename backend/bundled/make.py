@@ -12,7 +12,7 @@ import numpy as np
 
 from backend.bundled import EXAMPLES
 from backend.engine import Engine
-from backend.identify.answers.judge import verdict
+from backend.identify.answers.judge import rule_verdict
 from backend.models.loading import load
 from backend.models.registry import DEFAULT
 from backend.neurons import NeuronId, NeuronSet
@@ -50,7 +50,7 @@ def largest(exploration: Exploration) -> NeuronId:
 
 def known(exploration: Exploration) -> Exploration:
     """The exploration with what is known of its question, its answer judged as a run's answers are."""
-    judged = verdict(exploration.answer, Question(id="example", text=QUESTION, answers=KNOWN))
+    judged = rule_verdict(exploration.answer, Question(id="example", text=QUESTION, answers=KNOWN))
     return exploration.model_copy(update={"truth": Truth(known=KNOWN, verdict=judged, note=NOTE)})
 
 

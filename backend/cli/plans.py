@@ -177,12 +177,12 @@ def refuse_hopeless(name: str, plan: Plan, questions: tuple[Question, ...], answ
     """
     from backend.identify.answers import llm
     from backend.identify.answers.items import refuse_few
-    from backend.identify.questions.questions import asked_by, shipping
+    from backend.identify.questions.questions import asked_by, shipped_relations
     from backend.probes import library
     from backend.runs import changed, runs
 
     if not plan.source.file:
-        shipping(plan.source.relations)
+        shipped_relations(plan.source.relations)
     library.refuse_foreign(library.folder_of(name))
     own = runs.opened(name) if answers_of is None else library.folder_of(name)
     folder = own if answers_of is None else runs.opened(answers_of)

@@ -117,8 +117,8 @@ def _export_features(name: str, out: Path, model: str | None) -> Written:
     from backend.identify.formats import exported, thunlp
     from backend.models import loading
 
-    with thunlp.prepared(out), quiet_stdout():
-        run = exported.finished(name)
+    with thunlp.created_folders(out), quiet_stdout():
+        run = exported.read_finished(name)
         teller = Teller(stderr_console())
         loaded = loading.load(model or run.begun.model, None, None, lambda stage, _: teller.say(stage))
         if loaded.info.fingerprint != run.begun.fingerprint:
@@ -207,7 +207,7 @@ def _fit_answers(answers: Path, ids: Path, plan: Plan, name: str, model: str | N
         teller = Teller(stderr_console())
         loaded = loading.load(model or opening.default_model(), None, None, lambda stage, _: teller.say(stage))
         watch = Listening(teller)
-        given, tally = exact.read(loaded, answers, ids, plan.training.labels, watch)
+        given, tally = exact.read_located(loaded, answers, ids, plan.training.labels, watch)
         teller.say(tally.sentence)
         return fitted.fit_given(given, plan.training, name, loaded.info, plan.seed, watch, all_items)
 

@@ -151,8 +151,8 @@ class RunningScore:
 
 
 def _text_as_read(tokens: Sequence[TokenInfo], answer: str) -> str:
-    """The answer as the model read it. A tokenizer may change a given answer's letters (NFC, lower case): where the text
-    of a token is not in the answer, the texts of the tokens are returned.
+    """The answer as the model read it. A tokenizer may change a given answer's letters (NFC, lower case): where a
+    token's text is not in the answer, the texts of the tokens are returned.
     """
     placed = zip(tokens, _spans(tokens, answer), strict=True)
     lost = any(token.text.strip(_NONE) and start == stop for token, (start, stop) in placed)

@@ -22,7 +22,7 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from backend.errors import StoreError
-from backend.identify.answers.spans import answering
+from backend.identify.answers.spans import span_by_rule
 from backend.probes import library
 from backend.runs.folder import RunFolder, packed_path
 from backend.statistics.scores import calibration_curve
@@ -75,7 +75,7 @@ def standing(probe: Probe, folder: Path, asked: Asked, response: str) -> tuple[S
     scores, None where there are too few held-out answers."""
     question = _without_suffix(asked.prompt, probe)
     rule = probe.plan.words if probe.plan is not None else "blind"
-    span = answering(response, Question(id="", text=question, answers=("",)), "wrong", rule)
+    span = span_by_rule(response, Question(id="", text=question, answers=("",)), "wrong", rule)
     words_span = None if span is None else (span.start, span.end)
     try:
         reference = _items_of(folder, probe)

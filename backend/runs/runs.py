@@ -19,7 +19,7 @@ from pydantic import Field
 
 from backend.errors import BadSettings, StoreError, Unknown
 from backend.forward import templating
-from backend.identify.questions.questions import asked_by, matched, widened
+from backend.identify.questions.questions import asked_by, widened, with_known_ids
 from backend.probes import library
 from backend.probes.library import folder_of
 from backend.runs import archive, changed
@@ -43,7 +43,7 @@ class Begun:
     fingerprint: str
     model: str
     command: str
-    asked: int
+    question_count: int
     """The number of its questions."""
     prompt_hash: str = ""
     """The hash of the prompt that a question becomes; '' where an older version did not keep it."""
@@ -117,9 +117,9 @@ def branch(
     own_questions: tuple[Question, ...] | None = source_questions
     if new_questions or source_begun.plan.source != plan.source:
         wanted = tuple(new_questions) or asked_by(plan.source)
-        own_questions = widened(source_questions, source_begun.plan.source, wanted, plan.source, plan.seed) or matched(
-            source_questions, wanted
-        )
+        own_questions = widened(
+            source_questions, source_begun.plan.source, wanted, plan.source, plan.seed
+        ) or with_known_ids(source_questions, wanted)
     changed.refuse(name, source_begun, plan, info, same_questions=own_questions is not None, source=source)
     if read_begun(folder) is None:
         library.refuse_foreign(folder)
@@ -201,7 +201,9 @@ def _asks_all(path: Path, begun_with: Begun, questions: Sequence[Question]) -> b
         lines = [Question.model_validate_json(line) for line in path.read_bytes().split(b"\n") if line]
     except (OSError, ValueError):
         return False
-    return len(lines) == begun_with.asked and all(texts.get(question.id) == question.text for question in lines)
+    return len(lines) == begun_with.question_count and all(
+        texts.get(question.id) == question.text for question in lines
+    )
 
 
 def begun(name: str) -> tuple[Begun, tuple[Question, ...]]:
@@ -221,10 +223,10 @@ def _begun_at(folder: Path, name: str = "") -> tuple[Begun, tuple[Question, ...]
         raise Unknown(f"There is no run {name[:40]!r}", f"{folder} holds no plan", "see hneurons identify list")
     journal = Journal(RunFolder(folder).questions)
     asked_questions = read_records(journal, Question, _ANEW)
-    if len(asked_questions) != begun_with.asked:
+    if len(asked_questions) != begun_with.question_count:
         raise StoreError(
             f"{journal.name} is not complete",
-            f"it holds {len(asked_questions):,} of {begun_with.asked:,} questions",
+            f"it holds {len(asked_questions):,} of {begun_with.question_count:,} questions",
             _ANEW,
         )
     return begun_with, tuple(asked_questions)

@@ -17,7 +17,7 @@ from pathlib import Path
 from backend.errors import BadInput, HNeuronsError, StoreError, Unknown
 from backend.identify.answers import llm
 from backend.identify.answers.items import span_of
-from backend.identify.answers.judge import verdict
+from backend.identify.answers.judge import rule_verdict
 from backend.identify.formats import probes as probe_files
 from backend.identify.formats import questions as question_files
 from backend.probes import library
@@ -39,7 +39,9 @@ log = logging.getLogger(__name__)
 
 def runs(jobs: Mapping[str, str]) -> tuple[RunView, ...]:
     """Every run, the last written first. `jobs`: name -> job of the runs that are queued or running."""
-    own, shipped = ({path.name: path for path in run_folders_in(root)} for root in (library.runs_dir(), library.SHIPPED))
+    own, shipped = (
+        {path.name: path for path in run_folders_in(root)} for root in (library.runs_dir(), library.SHIPPED)
+    )
     views = []
     for name, folder in {**shipped, **own}.items():
         if name.startswith("."):
@@ -75,8 +77,10 @@ def _run_view(folder: Path, job: str | None, ships: bool) -> RunView:
         name=folder.name,
         model=begun.model,
         fingerprint=begun.fingerprint,
-        questions=begun.asked,
-        sampled=min(begun.asked, _line_count(packed_path(samples) if folder.parent == library.SHIPPED else samples)),
+        questions=begun.question_count,
+        sampled=min(
+            begun.question_count, _line_count(packed_path(samples) if folder.parent == library.SHIPPED else samples)
+        ),
         done=_has_probe_of_plan(folder, begun.plan),
         changed=max(map(written, folder.iterdir())),
         job=job,
@@ -190,7 +194,7 @@ def _decisions(folder: Path, plan: Plan) -> _Decisions:
 
 def _answer_view(question: Question, text: str, count: int, greedy: bool, decided: _Decisions) -> AnswerView:
     pair = (question.id, text)
-    person, judge, rules = decided.person.get(pair), decided.judge.get(pair), verdict(text, question)
+    person, judge, rules = decided.person.get(pair), decided.judge.get(pair), rule_verdict(text, question)
     counts = person or (judge if decided.decides else None) or rules
     # Uncertain answers have no answering words, unless a person marked some.
     unread = counts == "uncertain" and pair not in decided.marked

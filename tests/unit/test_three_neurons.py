@@ -30,8 +30,8 @@ from backend.errors import BadInput, BadNeurons
 from backend.forward.controls import draw, plan
 from backend.forward.reference import Usual
 from backend.identify.evaluation.baselines import random_sets
-from backend.identify.evaluation.effects import arms
-from backend.identify.evaluation.report import chosen
+from backend.identify.evaluation.effects import switches_of_probe
+from backend.identify.evaluation.report import neurons_of_sign
 from backend.identify.fit import describe
 from backend.identify.fit.choice import Items
 from backend.identify.fit.solver import Fit
@@ -139,9 +139,9 @@ def test_in_the_switches_of_a_probe_and_their_twins() -> None:
     weights = np.zeros(LAYOUT.size)
     weights[list(OFFSETS)] = (1.5, -0.5, 2.5)
     fit = Fit(1.0, weights, 0.0)
-    assert (chosen(fit, LAYOUT, 1), chosen(fit, LAYOUT, -1)) == (PROBE.h_neurons, PROBE.against)
+    assert (neurons_of_sign(fit, LAYOUT, 1), neurons_of_sign(fit, LAYOUT, -1)) == (PROBE.h_neurons, PROBE.against)
     checks = Checks.model_validate({"twins": 2, "alphas": (0.0,)})
-    found = arms(PROBE.h_neurons, PROBE.against, checks, LAYOUT, seed=1)
+    found = switches_of_probe(PROBE.h_neurons, PROBE.against, checks, LAYOUT, seed=1)
     assert [[one.site for one in arm.neurons] for arm in found[:3]] == [[OTHERS[0].site, OTHERS[2].site]] * 3
     assert not any(set(arm.neurons) & set(THREE) for arm in found[1:3])
 
@@ -159,14 +159,14 @@ def test_in_the_table_of_all_neurons_and_on_the_cards_of_those_with_a_weight() -
     weights = np.zeros(LAYOUT.size)
     weights[list(OFFSETS)] = (1.5, -0.5, 2.5)
     fit, train = Fit(1.0, weights, 0.0), items(0)
-    rows = describe.table(train, fit, np.full((2, LAYOUT.size), np.nan), LAYOUT)
+    rows = describe.neuron_table(train, fit, np.full((2, LAYOUT.size), np.nan), LAYOUT)
     assert list(rows.columns[:4]) == ["layer", "expert", "neuron", "weight"]
     told = [(int(row.layer), int(row.expert), int(row.neuron)) for row in rows[rows.weight != 0].itertuples()]
     assert told == [(0, -1, 3), (0, 1, 3), (0, 2, 3)]
     assert len(rows.drop_duplicates(["layer", "expert", "neuron"])) == LAYOUT.size
-    found = describe.figures(train, items(1), fit, rows, LAYOUT)
+    found = describe.neuron_figures(train, items(1), fit, rows, LAYOUT)
     assert [str(one.neuron) for one, _ in found] == list(NAMES)
-    dense = describe.table(train, fit, np.full((2, LAYOUT.size), np.nan), Layout.dense(INFO.widths))
+    dense = describe.neuron_table(train, fit, np.full((2, LAYOUT.size), np.nan), Layout.dense(INFO.widths))
     assert list(dense.columns[:3]) == ["layer", "neuron", "weight"] and dense.neuron.tolist() == [*range(WIDTH)] * 3
 
 

@@ -1,7 +1,7 @@
-"""Stage 4, consistency: which questions the model knows, and which it answers wrongly time and again.
+"""Stage 4, consistency: which questions the model answers rightly again and again, and which wrongly.
 
-Owns the filter and what it leaves. The paper keeps 10 of 10 on both sides; a small model knows next to nothing so
-surely, so each side has its own k of n and may ask the greedy answer to agree. Refuses judging and drawing.
+Owns the filter and what it keeps. The paper keeps 10 of 10 on both sides; a small model knows almost nothing that
+surely, so each side has its own k of n and can require that the greedy answer agrees. Neither judges nor draws answers.
 Source: Gao et al. 2025, section 6.1.1; the authors' code (an uncertain sample drops the question).
 """
 
@@ -14,7 +14,7 @@ from backend.types.identify import Consistency, Fate, Verdict
 
 
 def fate(filter: Consistency, greedy: Verdict | None, samples: Sequence[Verdict]) -> Fate:
-    """What becomes of one question.
+    """On which side the filter keeps one question, or why it drops it.
 
     Args:
         greedy: the verdict on the greedy answer; None where there is none.
@@ -32,8 +32,8 @@ def fate(filter: Consistency, greedy: Verdict | None, samples: Sequence[Verdict]
 
 
 def balanced(fates: Mapping[str, Fate], relations: Mapping[str, str]) -> dict[str, int]:
-    """For each relation how many right and wrong questions can be kept in equal numbers."""
+    """Relation -> how many right questions, and as many wrong ones, can be kept."""
     sides: dict[str, Counter[str]] = {}
-    for question, found in fates.items():
-        sides.setdefault(relations[question], Counter())[found] += 1
+    for question, outcome in fates.items():
+        sides.setdefault(relations[question], Counter())[outcome] += 1
     return {relation: min(count["right"], count["wrong"]) for relation, count in sides.items()}

@@ -1,8 +1,8 @@
-"""Words that lead to an answer, set apart from it: what means "is" in other languages, "call", "named after", "Sure!".
+"""Words that lead to an answer but are not a part of it: "is" in other languages, "call", "named after", "Sure!".
 
-Owns which words these are. They are read as words that say nothing, so that a phrase ends at them. Refuses to choose
-among phrases (`phrases`), verbs that are nouns as often ("war", "son", "era"), and the rule `blind`, which keeps to
-English.
+Owns which words these are. They are read as function words, so that a phrase ends at them. Does not choose among
+phrases (`phrases`). Leaves out verbs that are as often nouns ("war", "son", "era"). The rule `blind`, which is for
+English only, does not use it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _OPENING = re.compile(
     r"|(?:great|good|excellent|interesting) question)\s*[!.]\s+)+(?=\w)",
     re.IGNORECASE,
 )
-"""What a polite answer begins with; all of one that says nothing else stays."""
+"""The beginning of a polite answer; an answer that consists of nothing else is left as it is."""
 _EQUALS = re.compile(r"\bequals(?= [\d-])")
 _SYMBOL = re.compile(r"(?:(?<= is)|(?<=[:=])) (?:He|In|As|At|Be|Am|Es)(?=\W*(?:[.\n]|\Z))")
-"""A chemical symbol that is a small word otherwise, as the last word of what says so."""
+"""A chemical symbol that is elsewhere a common word, at the end of the clause that names it."""
 _COPULAS = regex.compile(
     r"(?<!\S)(?:ist|sind|hei(?:ß|ss)t|hieß|est|était|sont|(?:s['\u2019]|se )(?:appelle|nomme)|es|fue|se (?:llama|chama)"
     r"|è|é|foi|são|si chiama|heet|är|heter|jest|adalah|ialah)(?!\S)"
@@ -34,9 +34,9 @@ _COPULAS = regex.compile(
     r"|คือ|叫[做作]|名[叫为為]|称为|稱為|(?<=\p{Han})叫(?=\p{Han})"
     r"|(?:です|でした|である|であった|だった|だ)(?=\W*(?:[\n.!?\u3002\uff01\uff1f\uff0e]|\Z))"
 )
-"""What stands for "is" in other languages, in small letters; Japanese at the end of its sentence."""
+"""Words for "is" in other languages, in lower case; the Japanese ones at the end of a sentence."""
 _KOREAN = re.compile(r"(?:이었습니다|였습니다|입니다|이에요|예요|이다)\Z")
-"""The same at the end of a word."""
+"""Korean forms of "is", at the end of a word."""
 _DENYING = dict.fromkeys(
     [
         *("isn't", "wasn't", "aren't", "weren't", "isn\u2019t", "wasn\u2019t", "aren\u2019t", "weren\u2019t"),
@@ -44,7 +44,7 @@ _DENYING = dict.fromkeys(
     ],
     ("is",),
 )
-"""Of the words that deny, those that mean "is" too."""
+"""Those of the words that deny which also mean "is"."""
 _RATHER = re.compile(r"(?<=\bbut )(?:rather|instead)\b")
 
 _READ = (
@@ -55,12 +55,12 @@ _READ = (
     (_OPENING, "known"),
     (_RATHER, "known"),
 )
-"""What is read as another word."""
+"""(pattern, the word as which it is read)."""
 
 
 def read_words(response: str) -> list[Word]:
-    """The words of a response: those that mean "is" read as that; "call" before what is called so, "named" before
-    whom it is named after and what a polite answer begins with as a word that says nothing; a chemical symbol as one.
+    """The words of a response. Words that mean "is" are read as "is"; "call" before a name, "named" before "after" and
+    a polite beginning are read as function words; a chemical symbol is read as a word in quotes.
     """
     words = words_of(response)
     begins = [word.start for word in words]

@@ -1,7 +1,7 @@
-"""What a response denies and then puts right: "not Sydney, but Canberra".
+"""What a response denies and then corrects: "not Sydney, but Canberra".
 
-Owns the words that say so, in the languages whose verbs `copulas` knows. Refuses what is denied and not put right
-("It is not Sydney."), which may be all that the response says, and to choose among phrases (`phrases`).
+Owns the words that say so, in the languages whose verbs `copulas` knows. Ignores what is denied and not corrected
+("It is not Sydney."), because it may be all that the response says. Does not choose among phrases (`phrases`).
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ _DENIED = re.compile(
 
 
 def denials(response: str) -> list[tuple[Span, Span]]:
-    """(what denies, what puts right) of each "not X, but Y", in order: X stands between them.
+    """(the words that deny, the word that corrects) of each "not X, but Y", in order: X is between them.
 
-    "Not X, but it is Y" begins another clause, which may say anything.
+    "Not X, but it is Y" is not one of them: its second part is a clause of its own, which may say anything.
     """
-    told = []
+    pairs = []
     for match in _DENIED.finditer(response):
         no, but = (Span(*match.span(f"{name}{_pair(match)}")) for name in ("no", "but"))
-        told.append((no, but))
-    return told
+        pairs.append((no, but))
+    return pairs
 
 
 def _pair(match: re.Match[str]) -> int:
@@ -49,7 +49,7 @@ def _pair(match: re.Match[str]) -> int:
 
 
 def denied(words: Sequence[Word], response: str) -> set[int]:
-    """The places of the words that the response denies and puts right."""
+    """The places of the words that the response denies and corrects."""
     begins = [word.start for word in words]
     return {
         place

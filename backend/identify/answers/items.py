@@ -1,7 +1,6 @@
-"""From answers to items: the responses that stand for right and wrong, balanced within each relation and split.
+"""From answers to items: the responses that represent right and wrong, balanced within each relation and split.
 
-Owns which response stands for a question, the balance and the split. Refuses verdicts, filter and spans, which it
-only asks for.
+Owns which response represents a question, the balance and the split. Uses verdicts, filter and spans of other modules.
 """
 
 from __future__ import annotations
@@ -17,23 +16,23 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from backend.errors import BadInput
 from backend.identify.answers.consistency import balanced, fate
-from backend.identify.answers.judge import verdict
-from backend.identify.answers.spans import Span, answering
+from backend.identify.answers.judge import rule_verdict
+from backend.identify.answers.spans import Span, span_by_rule
 from backend.text.verdict import normalise
 from backend.types.identify import Consistency, Fate, Funnel, Greedy, Item, Question, Samples, Side, Verdict, WordRule
 from backend.types.plan import Screening, Training
 
 Overrules = Mapping[tuple[str, str], Verdict]
-"""(question, response) -> a verdict that stands above the rules."""
+"""(question, response) -> a verdict that replaces the rules'."""
 Marked = Mapping[tuple[str, str], tuple[int, int]]
-"""(question, response) -> the characters that answer, where they are not found by the rules."""
+"""(question, response) -> start and end of the characters that answer, which replace those that the rules find."""
 MIN_SIDE = 10
-"""Fewest items of each side: a third of them is held out, and the rest is split again."""
+"""Fewest items of each side: by default a third of them is held out, and the others are split into folds."""
 
 
 @dataclass(frozen=True)
 class Answered:
-    """A question with its answers. Without `samples` only the greedy answer is known."""
+    """A question with its answers; `samples` is None where only the greedy answer was computed."""
 
     question: Question
     greedy: Greedy
@@ -41,16 +40,18 @@ class Answered:
 
     def verdicts(self, overrules: Overrules) -> tuple[Verdict, list[Verdict]]:
         """(on the greedy answer, on each sample)."""
-        told = [overrules.get((self.question.id, text)) or verdict(text, self.question) for text in self.texts]
-        return told[0], told[1:]
+        all_verdicts = [
+            overrules.get((self.question.id, text)) or rule_verdict(text, self.question) for text in self.texts
+        ]
+        return all_verdicts[0], all_verdicts[1:]
 
     @property
     def texts(self) -> list[str]:
         """The greedy answer, then the samples."""
-        return [self.greedy.answer.text, *(one.text for one in (self.samples.answers if self.samples else ()))]
+        return [self.greedy.answer.text, *(sample.text for sample in (self.samples.answers if self.samples else ()))]
 
 
-def choose(
+def choose_items(
     answered: Sequence[Answered],
     filter: Consistency,
     seed: int,
@@ -58,22 +59,24 @@ def choose(
     marked: Marked | None = None,
     words: WordRule = "phrase",
 ) -> tuple[list[Item], Funnel]:
-    """The items, equally many right and wrong ones of each relation, drawn by `seed`, and what was left on the way."""
-    fates, standing = kept(answered, filter, overrules or {})
-    found: list[Item] = []
+    """The items, equally many right and wrong ones of each relation, drawn by `seed`, and the counts of each step."""
+    fates, representatives = apply_filter(answered, filter, overrules or {})
+    items_with_span: list[Item] = []
     missing: Counter[str] = Counter()
-    for side, question, response in standing:
+    for side, question, response in representatives:
         span = span_of(side, response, question, marked or {}, words)
         if span is None:
             missing[side] += 1
         else:
-            found.append(Item(question=question.id, side=side, response=response, start=span.start, end=span.end))
-    relations = {one.question.id: one.question.relation for one in answered}
-    sides: dict[str, Fate] = {item.question: item.side for item in found}
+            items_with_span.append(
+                Item(question=question.id, side=side, response=response, start=span.start, end=span.end)
+            )
+    relations = {answers.question.id: answers.question.relation for answers in answered}
+    sides: dict[str, Fate] = {item.question: item.side for item in items_with_span}
     room = balanced(sides, relations)
-    items = _drawn(found, relations, room, seed)
+    items = _draw_balanced(items_with_span, relations, room, seed)
     count = Counter(fates.values())
-    spanned = Counter((relations[item.question], item.side) for item in found)
+    spanned = Counter((relations[item.question], item.side) for item in items_with_span)
     return items, Funnel(
         asked=len(answered),
         sampled=len(fates),
@@ -88,50 +91,55 @@ def choose(
     )
 
 
-def kept(
+def apply_filter(
     answered: Sequence[Answered], filter: Consistency, overrules: Overrules
 ) -> tuple[dict[str, Fate], list[tuple[Side, Question, str]]]:
-    """What became of each drawn question, and of those kept the side and the response that stands for it."""
+    """The outcome of each question that has samples; and of those that the filter keeps the side, the question and the
+    response that represents it."""
     fates: dict[str, Fate] = {}
-    standing: list[tuple[Side, Question, str]] = []
-    for one in answered:
-        if one.samples is None:
+    representatives: list[tuple[Side, Question, str]] = []
+    for answers in answered:
+        if answers.samples is None:
             continue
-        greedy, samples = one.verdicts(overrules)
-        told = fates[one.question.id] = fate(filter, greedy, samples)
-        if told == "right" or told == "wrong":
-            standing.append((told, one.question, _standing_for(told, one, [greedy, *samples], filter)))
-    return fates, standing
+        greedy, samples = answers.verdicts(overrules)
+        outcome = fates[answers.question.id] = fate(filter, greedy, samples)
+        if outcome == "right" or outcome == "wrong":
+            representatives.append(
+                (outcome, answers.question, _representative(outcome, answers, [greedy, *samples], filter))
+            )
+    return fates, representatives
 
 
-def _standing_for(side: Verdict, one: Answered, verdicts: Sequence[Verdict], filter: Consistency) -> str:
-    """The greedy answer where the filter asks it to agree, else the most frequent sample of that side."""
+def _representative(side: Verdict, answers: Answered, verdicts: Sequence[Verdict], filter: Consistency) -> str:
+    """The greedy answer where the filter requires that it agrees, else the most frequent sample of that side."""
     if filter.greedy:
-        return one.texts[0]
-    texts = [text for text, told in zip(one.texts[1:], verdicts[1:], strict=True) if told == side]
+        return answers.texts[0]
+    texts = [text for text, text_verdict in zip(answers.texts[1:], verdicts[1:], strict=True) if text_verdict == side]
     counts = Counter(map(normalise, texts))
     return max(texts, key=lambda text: (counts[normalise(text)], -texts.index(text)))
 
 
 def span_of(side: Verdict, response: str, question: Question, marked: Marked, words: WordRule) -> Span | None:
-    """The words of a response that answer: as marked, else by the rule."""
-    held = marked.get((question.id, response))
-    if held is not None:
-        return Span(*held)
-    return answering(response, question, side, words)
+    """The words of a response that answer: as marked, or else by the rule."""
+    mark = marked.get((question.id, response))
+    if mark is not None:
+        return Span(*mark)
+    return span_by_rule(response, question, side, words)
 
 
-def _drawn(found: Sequence[Item], relations: Mapping[str, str], room: Mapping[str, int], seed: int) -> list[Item]:
-    groups: dict[tuple[str, str], list[Item]] = defaultdict(list)
-    for item in found:
-        groups[relations[item.question], item.side].append(item)
+def _draw_balanced(
+    candidates: Sequence[Item], relations: Mapping[str, str], room: Mapping[str, int], seed: int
+) -> list[Item]:
+    by_relation_and_side: dict[tuple[str, str], list[Item]] = defaultdict(list)
+    for item in candidates:
+        by_relation_and_side[relations[item.question], item.side].append(item)
     draw = np.random.default_rng(seed)
-    kept = {
-        group[place].question
-        for (relation, _), group in sorted(groups.items())
-        for place in draw.choice(len(group), room[relation], replace=False)
+    chosen_questions = {
+        same_side[place].question
+        for (relation, _), same_side in sorted(by_relation_and_side.items())
+        for place in draw.choice(len(same_side), room[relation], replace=False)
     }
-    return [item for item in found if item.question in kept]
+    return [item for item in candidates if item.question in chosen_questions]
 
 
 def labels(items: Sequence[Item]) -> np.ndarray:
@@ -139,19 +147,19 @@ def labels(items: Sequence[Item]) -> np.ndarray:
     return np.array([item.side == "wrong" for item in items], dtype=np.int64)
 
 
-def groups(items: Sequence[Item], questions: Mapping[str, Question]) -> np.ndarray:
-    """A number for each item's entity: items of one entity never stand on both sides of a split. [item]"""
+def entity_numbers(items: Sequence[Item], questions: Mapping[str, Question]) -> np.ndarray:
+    """A number for each item's entity, [item]: items of one entity are never on both sides of a split."""
     names = [_entity(questions[item.question]) for item in items]
     return np.unique(names, return_inverse=True)[1]
 
 
 def _entity(question: Question) -> str:
-    """What the question is about; one that does not say so is about something of its own."""
+    """The question's entity; a question that names none is an entity of its own."""
     return normalise(question.entity) or question.id
 
 
-def needed(training: Training) -> int:
-    """Fewest items of each side that the plan can split: each part that is held out has one, and so has each fold."""
+def items_needed(training: Training) -> int:
+    """Fewest items of each side that the plan can split: every part of the split has one, and so has every fold."""
     count = max(MIN_SIDE, training.held_out)
     while count - math.ceil(count / training.held_out) < training.folds:
         count += 1
@@ -159,9 +167,9 @@ def needed(training: Training) -> int:
 
 
 def refuse_few(questions: Iterable[Question], training: Training, screening: Screening | None = None) -> None:
-    """Raises BadInput where the questions, those that answers are drawn for, or the entities that they are about are
-    too few, however they will be answered."""
-    questions, each = tuple(questions), needed(training)
+    """Raises BadInput where the questions, the limit of screening, or the entities are too few, whatever the answers
+    will be."""
+    questions, each = tuple(questions), items_needed(training)
     most = len(questions)
     if screening is not None and screening.at_most is not None:
         most = min(most, screening.at_most)
@@ -197,7 +205,7 @@ def folds(items: Sequence[Item], questions: Mapping[str, Question], count: int, 
             f"{count} folds need {count} right and {count} wrong ones at least",
             "ask more questions, or soften the filter",
         )
-    entities = groups(items, questions)
+    entities = entity_numbers(items, questions)
     if len(np.unique(entities)) < count:
         raise BadInput(
             f"Items about {_entities(len(np.unique(entities)))} are too few",
@@ -206,17 +214,17 @@ def folds(items: Sequence[Item], questions: Mapping[str, Question], count: int, 
         )
     strata = np.array([f"{questions[item.question].relation}\0{item.side}" for item in items])
     if max(Counter(strata.tolist()).values()) < count:
-        # Not one relation has an item for each fold: only the sides can be spread evenly.
+        # No relation has an item for each fold: only the sides can be spread evenly.
         strata = y.astype(str)
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    found = np.empty(len(items), dtype=np.int64)
+    fold_of_item = np.empty(len(items), dtype=np.int64)
     for number, (_, test) in enumerate(_split(splitter, strata, entities)):
-        found[test] = number
-    return found
+        fold_of_item[test] = number
+    return fold_of_item
 
 
 def _split(splitter: StratifiedGroupKFold, strata: np.ndarray, entities: np.ndarray) -> list[tuple[np.ndarray, ...]]:
-    # Relations with fewer items than folds only cannot be spread evenly: no reason to warn a person.
+    # scikit-learn warns that relations with fewer items than folds cannot be spread evenly, which is expected.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
         return list(splitter.split(strata, np.unique(strata, return_inverse=True)[1], entities))

@@ -1,14 +1,15 @@
-"""Stage 3, judge: the verdict on one answer to a question.
+"""Stage 3, judge: the rules' verdict on one answer to a question.
 
-Owns that a question's every spelling counts. The rule is `backend.text.verdict`'s, the same that Compare shows.
+Owns that every spelling of a question's known answer counts. The rules are `backend.text.verdict`'s, which Compare uses
+too.
 """
 
 from __future__ import annotations
 
-from backend.text import verdict as judging
+from backend.text import verdict as text_verdict
 from backend.types.identify import Question, Verdict
 
 
-def verdict(answer: str, question: Question) -> Verdict:
-    """What the rule says of one answer. One without a word is uncertain: it says nothing."""
-    return judging.verdict(answer, question.answers)
+def rule_verdict(answer: str, question: Question) -> Verdict:
+    """The rules' verdict on one answer; an answer without a word is uncertain."""
+    return text_verdict.verdict(answer, question.answers)

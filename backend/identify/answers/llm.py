@@ -1,9 +1,9 @@
-"""Stage 3 and 5 by another model: an LLM as a judge of answers, and of which words answer.
+"""Stage 3 and 5 by another model: an LLM judges the answers, and says which words answer.
 
-Owns the questions put to it and how its replies are read. It speaks to any address with OpenAI's chat completions;
-the address and its key come from the environment of the machine that computes, never from a request, so that nobody
-can make a shared service call an address of their choice. What it does not say clearly is left to the rules, and
-counted. Refuses to decide what its verdicts are used for.
+Owns its instructions and the parsing of its replies. It is reached at any address with OpenAI's chat completions; the
+address and its key come from the environment of the machine that computes, never from a request, so that nobody can
+make a shared service call an address of their choice. Where a reply is not clear, the rules decide, and this is
+counted. Does not decide what its verdicts are used for.
 Source of the method: Gao et al. 2025, section 6.1.2, where a larger model names the tokens that answer.
 """
 
@@ -46,8 +46,8 @@ Kind = Literal["judged", "worded"]
 
 
 class Reply(Frozen):
-    """What the judge said of a response, word for word, as it is kept. `asked` is the hash of the object it was asked
-    with: a known answer that was corrected since is another question."""
+    """A record of the judge's full reply about a response. `asked` is the hash of the JSON object in the request: after
+    a known answer is corrected the judge is asked again."""
 
     question: str
     response: str
@@ -74,47 +74,47 @@ _AROUND = _QUOTES + "*_#.!,;:()[]{}<>- \t"
 
 
 def refuse_absent(judge: LlmJudge | None, folder: Path) -> None:
-    """Raises BadSettings where a judge is wanted, none can be asked, and none was asked before in the run's folder:
-    known before the answers that it would judge are drawn."""
+    """Raises BadSettings where the plan names a judge, no address is set, and the run's folder has no replies. Called
+    before the answers are drawn that it would judge."""
     if judge is not None and not RunFolder(folder).all_replies("judged"):
         address()
 
 
 def address() -> str:
-    """Where the judge is, up to and with its version: http://localhost:11434/v1. Raises BadSettings."""
-    found = os.environ.get(ADDRESS, "").strip().rstrip("/")
-    if not found:
+    """The judge's address including its version: http://localhost:11434/v1. Raises BadSettings."""
+    configured = os.environ.get(ADDRESS, "").strip().rstrip("/")
+    if not configured:
         raise BadSettings(
             "There is no LLM judge",
-            f"the plan names one, and {ADDRESS} is not set where this computes",
+            f"the plan names one, and {ADDRESS} is not set on the machine that computes",
             f"set {ADDRESS} to an address with OpenAI's chat completions, or leave the judge out",
         )
     try:
-        url = httpx.URL(found)
+        url = httpx.URL(configured)
     except httpx.InvalidURL as error:
         raise BadSettings(f"{ADDRESS} is no address", clause(str(error)), "write it like http://host/v1") from error
     if url.scheme not in ("http", "https") or not url.host:
         raise BadSettings(
             f"{ADDRESS} is no address", "it begins with neither http:// nor https://", "write it like http://host/v1"
         )
-    return found
+    return configured
 
 
 def journal_of(folder: Path, judge: LlmJudge, kind: Kind) -> Journal:
-    """Where the replies of this judge are kept: another file for another model, instruction, setting or address."""
+    """The journal of this judge's replies: one file for each model, instruction, setting and address."""
     place = _public_address(address()) if os.environ.get(ADDRESS, "").strip() else ""
     return Journal(RunFolder(folder).replies(kind, _asking_hash(judge, kind), _hash(place)))
 
 
 def _asking_hash(judge: LlmJudge, kind: Kind) -> str:
-    """All that a reply hangs on besides the address and the response: the model, the instruction, the settings."""
+    """Hash of all that a reply depends on besides the address and the response: model, instruction and settings."""
     return _hash(json.dumps({"model": judge.model, "instruction": _INSTRUCTIONS[kind], **_SETTINGS}, sort_keys=True))
 
 
 def _public_address(url: str) -> str:
-    """The address without what may be secret in it: no user, no query."""
-    told = httpx.URL(url)
-    return str(told.copy_with(username=None, password=None, query=None, fragment=None)).rstrip("/")
+    """The address without its parts that may be secret: user, password, query and fragment."""
+    parsed = httpx.URL(url)
+    return str(parsed.copy_with(username=None, password=None, query=None, fragment=None)).rstrip("/")
 
 
 def _hash(text: str) -> str:
@@ -122,81 +122,88 @@ def _hash(text: str) -> str:
 
 
 def _journal_to_use(folder: Path, judge: LlmJudge, kind: Kind) -> Journal:
-    """Where replies are read from and put. Where no address is set, those that are there can still be used."""
-    held = None if os.environ.get(ADDRESS, "").strip() else _newest_journal(folder, judge, kind)
-    return held or journal_of(folder, judge, kind)
+    """The journal to read and write. Without an address the existing replies can still be used."""
+    newest = None if os.environ.get(ADDRESS, "").strip() else _newest_journal(folder, judge, kind)
+    return newest or journal_of(folder, judge, kind)
 
 
 def _newest_journal(folder: Path, judge: LlmJudge, kind: Kind) -> Journal | None:
-    """The replies that were written last of this judge, wherever it stood: what is shown needs no address."""
-    found = RunFolder(folder).all_replies(kind, _asking_hash(judge, kind))
-    return Journal(max(found, key=lambda path: path.stat().st_mtime_ns)) if found else None
+    """This judge's journal that was written last, of any address: showing replies needs no address."""
+    paths = RunFolder(folder).all_replies(kind, _asking_hash(judge, kind))
+    return Journal(max(paths, key=lambda path: path.stat().st_mtime_ns)) if paths else None
 
 
-def verdicts(
+def ask_for_verdicts(
     judge: LlmJudge, pairs: Iterable[Pair], questions: Mapping[str, Question], folder: Path, watch: Watch = SILENT
 ) -> dict[Pair, Verdict | None]:
-    """The judge's verdict on each response; None where it gave none. What `folder` has is not asked again.
+    """The judge's verdict on each response; None where it gave none. The judge is asked only what `folder` lacks.
 
     Raises BadSettings without an address, BackendUnavailable where it does not answer, StoreProblem, StoreError where
-    what was kept is damaged, Stopped.
+    a journal is damaged, Stopped.
     """
 
-    def told(question: Question, response: str) -> dict[str, Any]:
+    def payload(question: Question, response: str) -> dict[str, Any]:
         return {"question": question.text, "known answer": list(question.answers[:12]), "response": response}
 
-    replies = _ask_missing(judge, "judged", told, pairs, questions, folder, "asking the judge", watch)
-    return {pair: read_verdict(reply) for pair, reply in replies.items()}
+    replies = _ask_missing(judge, "judged", payload, pairs, questions, folder, "asking the judge", watch)
+    return {pair: parse_verdict(reply) for pair, reply in replies.items()}
 
 
 def verdicts_so_far(judge: LlmJudge, folder: Path) -> dict[Pair, Verdict]:
-    """The verdicts that this judge gave so far."""
-    told = {
-        pair: read_verdict(one.reply) for pair, one in _replies_in(_newest_journal(folder, judge, "judged")).items()
+    """The verdicts that this judge has given so far, without asking it."""
+    parsed = {
+        pair: parse_verdict(record.reply)
+        for pair, record in _replies_in(_newest_journal(folder, judge, "judged")).items()
     }
-    return {pair: found for pair, found in told.items() if found is not None}
+    return {pair: verdict for pair, verdict in parsed.items() if verdict is not None}
 
 
 def words_so_far(judge: LlmJudge, folder: Path) -> dict[Pair, tuple[int, int]]:
-    """The words that this judge named so far, as characters."""
-    told = {
-        pair: read_words(one.reply, pair[1])
-        for pair, one in _replies_in(_newest_journal(folder, judge, "worded")).items()
+    """The words that this judge has named so far, as start and end in characters, without asking it."""
+    parsed = {
+        pair: parse_words(record.reply, pair[1])
+        for pair, record in _replies_in(_newest_journal(folder, judge, "worded")).items()
     }
-    return {pair: found for pair, found in told.items() if found is not None}
+    return {pair: span for pair, span in parsed.items() if span is not None}
 
 
 def _replies_in(journal: Journal | None) -> dict[Pair, Reply]:
-    return {(one.question, one.response): one for one in read_records(journal, Reply)} if journal is not None else {}
+    return (
+        {(record.question, record.response): record for record in read_records(journal, Reply)}
+        if journal is not None
+        else {}
+    )
 
 
-def read_verdict(reply: str) -> Verdict | None:
-    """The verdict that is the last line of a reply: one of the three words and nothing else; None where it is not.
+def parse_verdict(reply: str) -> Verdict | None:
+    """The verdict in the last line of a reply; None where the line is not one of the three words alone.
 
-    Case, punctuation around it and a label ("Verdict:") aside. A word inside a sentence is none: "not right" is wrong.
+    Case, punctuation around the word and a label ("Verdict:") are ignored. A word inside a sentence does not count:
+    "not right" means wrong.
     """
     last = _THOUGHT.sub("", reply).strip().lower().split("\n")[-1]
-    found = _VERDICT.fullmatch(last.strip(_AROUND))
-    return None if found is None else cast(Verdict, found[1])
+    match = _VERDICT.fullmatch(last.strip(_AROUND))
+    return None if match is None else cast(Verdict, match[1])
 
 
-def words(
+def ask_for_words(
     judge: LlmJudge, pairs: Iterable[Pair], questions: Mapping[str, Question], folder: Path, watch: Watch = SILENT
 ) -> dict[Pair, tuple[int, int] | None]:
-    """Characters of each response that answer, as the judge copied them; None where it named none that stand there.
+    """Start and end of the words that answer in each response, as the judge copied them; None where it copied none of
+    the response's words.
 
     Raises as `verdicts`.
     """
 
-    def told(question: Question, response: str) -> dict[str, Any]:
+    def payload(question: Question, response: str) -> dict[str, Any]:
         return {"question": question.text, "response": response}
 
-    replies = _ask_missing(judge, "worded", told, pairs, questions, folder, "asking for words", watch)
-    return {pair: read_words(reply, pair[1]) for pair, reply in replies.items()}
+    replies = _ask_missing(judge, "worded", payload, pairs, questions, folder, "asking for words", watch)
+    return {pair: parse_words(reply, pair[1]) for pair, reply in replies.items()}
 
 
-def read_words(reply: str, response: str) -> tuple[int, int] | None:
-    """Where the reply stands in the response as whole words; None for NONE, unless the response says just that."""
+def parse_words(reply: str, response: str) -> tuple[int, int] | None:
+    """The place of the reply in the response, as whole words; None for NONE, unless the response itself is "none"."""
     plain = _THOUGHT.sub("", reply).strip()
     if _bare(plain) == "none" and _bare(response) != "none":
         return None
@@ -204,7 +211,8 @@ def read_words(reply: str, response: str) -> tuple[int, int] | None:
 
 
 def find_copied(copied: str, response: str) -> tuple[int, int] | None:
-    """Where the copied words stand, first as written, then in any case; quotes around them aside."""
+    """Start and end of the copied words in the response: as written, or else ignoring case; quotes around them are
+    ignored."""
     for form in dict.fromkeys((copied.strip(), copied.strip(_QUOTES + ". \n"))):
         for within, sought in ((response, form), (response.lower(), form.lower())):
             start = within.find(sought) if sought and len(within) == len(response) else -1
@@ -221,7 +229,7 @@ def _bare(text: str) -> str:
 
 
 def _joins(text: str, place: int) -> bool:
-    """Whether a word goes on over this place. Scripts without spaces between words have no such places."""
+    """Whether this place is inside a word. In scripts without spaces between words no place is."""
     sides = text[max(place - 1, 0) : place + 1]
     return 0 < place < len(text) and sides.isalnum() and not any(east_asian_width(side) == "W" for side in sides)
 
@@ -229,36 +237,45 @@ def _joins(text: str, place: int) -> bool:
 def _ask_missing(
     judge: LlmJudge,
     kind: Kind,
-    told: Callable[[Question, str], dict[str, Any]],
+    payload: Callable[[Question, str], dict[str, Any]],
     pairs: Iterable[Pair],
     questions: Mapping[str, Question],
     folder: Path,
     doing: str,
     watch: Watch,
 ) -> dict[Pair, str]:
-    """The reply to each pair; new ones are asked at once, `judge.at_once` together, and kept batch by batch."""
-    asked = {pair: json.dumps(told(questions[pair[0]], pair[1]), ensure_ascii=False) for pair in pairs}
+    """The reply to each pair. The judge is asked for missing ones, `judge.at_once` at a time; they are kept batch by
+    batch.
+
+    Args:
+        payload: the object to send for a question and a response.
+    """
+    requests = {pair: json.dumps(payload(questions[pair[0]], pair[1]), ensure_ascii=False) for pair in pairs}
     journal = _journal_to_use(folder, judge, kind)
     with journal.writing():
-        held = {
-            pair: one.reply for pair, one in _replies_in(journal).items() if one.asked == _hash(asked.get(pair, ""))
+        replies = {
+            pair: record.reply
+            for pair, record in _replies_in(journal).items()
+            if record.asked == _hash(requests.get(pair, ""))
         }
-        missing = [pair for pair in asked if pair not in held]
-        pace = Pace(len(asked), len(asked) - len(missing))
+        missing = [pair for pair in requests if pair not in replies]
+        pace = Pace(len(requests), len(requests) - len(missing))
         if missing:
             with _client() as http, ThreadPoolExecutor(judge.at_once) as pool:
                 for batch in batches(missing, BATCH):
                     between(watch)
                     watch.emit(StageEvent(stage=pace.stage_text(doing), fraction=pace.fraction))
-                    users = [asked[pair] for pair in batch]
-                    replies = list(pool.map(lambda user: _request_reply(http, judge, _INSTRUCTIONS[kind], user), users))
+                    users = [requests[pair] for pair in batch]
+                    new_replies = list(
+                        pool.map(lambda user: _request_reply(http, judge, _INSTRUCTIONS[kind], user), users)
+                    )
                     journal.append(
                         Reply(question=name, response=text, reply=reply, asked=_hash(user)).model_dump(mode="json")
-                        for (name, text), reply, user in zip(batch, replies, users, strict=True)
+                        for (name, text), reply, user in zip(batch, new_replies, users, strict=True)
                     )
-                    held.update(zip(batch, replies, strict=True))
+                    replies.update(zip(batch, new_replies, strict=True))
                     pace.add(len(batch))
-    return {pair: held[pair] for pair in asked}
+    return {pair: replies[pair] for pair in requests}
 
 
 def _client() -> httpx.Client:
@@ -268,7 +285,7 @@ def _client() -> httpx.Client:
 
 
 def _request_reply(http: httpx.Client, judge: LlmJudge, system: str, user: str) -> str:
-    """One reply. A judge that is busy is asked again, a little later each time."""
+    """One reply. A judge that is busy or fails is asked again, after a longer pause each time."""
     body = {
         "model": judge.model, **_SETTINGS,
         "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
@@ -287,7 +304,7 @@ def _request_reply(http: httpx.Client, judge: LlmJudge, system: str, user: str) 
             continue
         return _content(answer)
     raise BackendUnavailable(
-        "The LLM judge does not answer", why, f"look at {ADDRESS}, and resume: what it said so far is kept"
+        "The LLM judge does not answer", why, f"check {ADDRESS}, and resume: its replies so far are kept"
     )
 
 
@@ -296,13 +313,13 @@ def _content(answer: httpx.Response) -> str:
         raise BadSettings(
             "The LLM judge refuses to answer",
             f"status {answer.status_code}: {answer.text[:200]}",
-            f"look at the judge's model and {KEY}",
+            f"check the judge's model and {KEY}",
         )
     try:
         return str(answer.json()["choices"][0]["message"]["content"] or "")
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise BackendUnavailable(
             "The LLM judge cannot be understood",
-            "what it sent is no chat completion",
-            f"look at {ADDRESS}: it ends like /v1",
+            "its response is not a chat completion",
+            f"check {ADDRESS}: it ends like /v1",
         ) from error

@@ -1,10 +1,9 @@
-"""Between greedy answers and samples: which questions are worth drawing for, and what is to be expected of them.
+"""Between greedy answers and samples: which questions are worth drawing samples for, and what to expect of them.
 
-Owns the choice, and the outlook from the first answers. Ten samples cost ten answers, and a small model answers most
-questions wrongly: questions whose greedy answer leaves them no partner of the other side in their relation are not
-drawn for. The paper draws for every question, which is what a plan without screening does. What has been
-drawn stays drawn: a verdict that has changed since, by a better rule, does not choose other questions while these would
-do.
+Owns the choice, and the outlook from the first answers. Ten samples cost as much as ten answers, and a small model
+answers most questions wrongly: no samples are drawn for a question whose greedy answer has no counterpart of the other
+side in its relation. The paper draws for every question, as a plan without screening does. Samples that were drawn are
+used: a verdict that has changed since, by a better rule, does not choose other questions where the drawn ones suffice.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ import numpy as np
 from backend.types.identify import Fate, Question, Verdict
 
 RIGHT_PER_WRONG = 2
-"""A right answer is harder to repeat than a wrong one, so where right ones abound, two are drawn for one wrong."""
+"""A right answer is repeated less often than a wrong one, so up to two right answers are drawn for each wrong one."""
 
 PULL = 2.0
-"""Answers of all relations together that are added to those of one, where it is told what is to be expected."""
+"""Weight, in answers, of the share over all relations when the share of right answers of one relation is estimated."""
 
 
 def screened(
@@ -32,13 +31,13 @@ def screened(
     drawn: Collection[str] = (),
     pilot: Collection[str] = (),
 ) -> list[Question]:
-    """The questions to draw for, in random order: a run that is cut short has drawn for a fair part.
+    """The questions to draw samples for, in random order, so that an interrupted run has drawn for a random part.
 
-    Of each relation as many wrong ones as right ones, and at most two right ones for each wrong one. Those that were
-    drawn for already come first, where a run was widened, then those of the pilot: what is there is used.
+    Of each relation as many wrong ones as right ones, and at most two right ones for each wrong one. Questions that
+    have samples already come first, as in a run that was widened, then those of the pilot.
 
     Args:
-        greedy: the verdict on each question's greedy answer. at_most: so many questions in all.
+        greedy: the verdict on each question's greedy answer. at_most: limit for all questions together.
     """
     drawn, pilot = set(drawn), set(pilot)
 
@@ -58,22 +57,25 @@ def screened(
     return [questions[place] for place in sorted(order, key=first)[:at_most]]
 
 
-def rather_drawn(chosen: Sequence[Question], drawn: Sequence[Question]) -> list[Question]:
-    """As many questions as `chosen`: of it those that are `drawn`, then others that are, then the rest of `chosen`.
+def prefer_drawn(chosen: Sequence[Question], drawn: Sequence[Question]) -> list[Question]:
+    """As many questions as `chosen`: first those of `chosen` that are `drawn`, then others that are drawn, then the
+    remaining ones of `chosen`.
 
-    The same as `chosen` where verdicts are as they were when the answers were drawn.
+    The same questions as `chosen` if no verdict has changed since the answers were drawn.
     """
-    has, wanted = {one.id for one in drawn}, {one.id for one in chosen}
-    there = [one for one in chosen if one.id in has] + [one for one in drawn if one.id not in wanted]
-    return [*there, *(one for one in chosen if one.id not in has)][: len(chosen)]
+    drawn_ids, chosen_ids = {question.id for question in drawn}, {question.id for question in chosen}
+    already_drawn = [question for question in chosen if question.id in drawn_ids] + [
+        question for question in drawn if question.id not in chosen_ids
+    ]
+    return [*already_drawn, *(question for question in chosen if question.id not in drawn_ids)][: len(chosen)]
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """What is to be expected of a run.
+    """How many usable answers to expect of a run.
 
-    asked: its questions. seen: those with an answer so far, of which `right` are right; expected: right and wrong
-    answers of one kind that will stand side by side, of each; needed: how many of each a probe needs.
+    asked: number of its questions. seen: those with an answer so far, of which `right` are right. expected: number of
+    right answers, and of wrong ones, after balancing within each relation. needed: how many of each a probe needs.
     """
 
     asked: int
@@ -84,24 +86,25 @@ class Outlook:
 
     @property
     def short(self) -> bool:
-        """Whether too few are to be expected."""
+        """Whether too few are expected."""
         return self.expected < self.needed
 
     @property
     def words(self) -> str:
-        """One sentence or two."""
-        told = f"Of the first {self.seen:,} answers" if self.seen < self.asked else f"Of {self.seen:,} answers"
-        told += f" {self.right:,} {'was' if self.right == 1 else 'were'} right: "
+        """The outlook in one or two sentences."""
+        sentence = f"Of the first {self.seen:,} answers" if self.seen < self.asked else f"Of {self.seen:,} answers"
+        sentence += f" {self.right:,} {'was' if self.right == 1 else 'were'} right: "
         if not self.short:
-            return f"{told}about {_round(self.expected):,} right and as many wrong ones of one kind are to be expected."
-        told += (
+            sentence += f"about {_round(self.expected):,} right and as many wrong ones of one kind are to be expected."
+            return sentence
+        sentence += (
             f"about {self.expected:.0f} right and as many wrong ones of one kind are to be expected of "
             f"{self.asked:,} questions, and {self.needed} of each are needed. "
         )
         if self.expected < 0.5:
-            return told + "Ask questions that the model can answer, or soften the filter; no answer is lost."
+            return sentence + "Ask questions that the model can answer, or soften the filter; no answer is lost."
         more = _round(1.2 * self.asked * self.needed / self.expected + 9)
-        return told + f"Widen the run to about {more:,} questions, or soften the filter; no answer is lost."
+        return sentence + f"Widen the run to about {more:,} questions, or soften the filter; no answer is lost."
 
 
 def _round(value: float) -> int:
@@ -111,13 +114,13 @@ def _round(value: float) -> int:
 def outlook(
     questions: Sequence[Question], greedy: Mapping[str, Verdict], fates: Mapping[str, Fate], needed: int
 ) -> Outlook:
-    """What is to be expected, from the answers so far.
+    """What to expect of the run, from the answers so far.
 
-    Of a relation of which few were asked yet, its own share of right ones is drawn towards that of all; that a
-    question is kept is taken to be as likely as with those that were drawn for.
+    The share of right answers of a relation with few answers is shrunk towards the share over all relations. The chance
+    that the filter keeps a question is estimated from the questions that have samples.
 
     Args:
-        greedy: verdicts on the greedy answers so far. fates: of the questions that were drawn for so far.
+        greedy: verdicts on the greedy answers so far. fates: of the questions that have samples so far.
     """
     sides: dict[Verdict, float] = {side: _share(greedy.values(), side, len(greedy)) for side in ("right", "wrong")}
     stays = {
@@ -129,17 +132,18 @@ def outlook(
     expected = 0.0
     for relation in {question.relation for question in questions}:
         seen = sum(count for (name, side), count in counts.items() if name == relation and side)
-        left, found = counts[relation, ""], []
+        left, expected_of_sides = counts[relation, ""], []
         for side in ("right", "wrong"):
             here = counts[relation, side]
-            found.append((here + left * (here + PULL * sides[side]) / (seen + PULL)) * stays[side])
-        expected += min(found)
+            expected_of_sides.append((here + left * (here + PULL * sides[side]) / (seen + PULL)) * stays[side])
+        expected += min(expected_of_sides)
     right = sum(verdict == "right" for verdict in greedy.values())
     return Outlook(len(questions), len(greedy), right, expected, needed)
 
 
-def _share(told: Collection[str], side: str, of: int | None) -> float:
-    """The share of `side` in `told`. Of what was kept, one that was kept is added: of none nothing is known."""
+def _share(outcomes: Collection[str], side: str, of: int | None) -> float:
+    """The share of `side` in `outcomes`, of `of` in all. With None one kept question is added, so that the share is
+    defined, and never 0."""
     if of is not None:
-        return sum(one == side for one in told) / max(of, 1)
-    return (sum(one == side for one in told) + 1) / (len(told) + 1)
+        return sum(outcome == side for outcome in outcomes) / max(of, 1)
+    return (sum(outcome == side for outcome in outcomes) + 1) / (len(outcomes) + 1)

@@ -1,22 +1,22 @@
 """Stage 5, answer spans: which words of a response are the answer.
 
-Owns which rule is used (`WordRule`), the known spelling, and the rule `blind`. The words are found by what the response
-says that the question did not, by one rule for right and wrong answers: words that are found by one rule on right
-answers and by another on wrong ones can be told apart by the rules alone. On the shipped questions the known spelling
-of a right answer had 1.3 tokens and the new words of a wrong one 3.9, and a probe over them told these two apart. A
-right answer whose words hold nothing of a known spelling is left out and counted.
+Owns which rule is used (`WordRule`), the known spelling, and the rule `blind`. The answer is found as what the response
+says and the question does not, by one rule for right and wrong answers: with one rule for right answers and another for
+wrong ones a probe could tell them apart by the rules alone. On the shipped questions the known spelling of a right
+answer had 1.3 tokens and the new words of a wrong one 3.9, and a probe over them learned this difference. A right
+answer whose words have no overlap with a known spelling is left out and counted.
 
-The rule `phrase`, the default, stands in `backend.identify.answers.phrases`; docs/words.md compares it with others.
-The rule `blind`, which earlier runs were made by:
+The rule `phrase`, the default, is in `backend.identify.answers.phrases`; docs/words.md compares it with others.
+The rule `blind`, which earlier runs used:
 
 1. Words are compared without case, accents and punctuation. A word is *new* if the question has no such word and
    it is no function word.
 2. New words in a row, function words between them allowed ("University *of* Madrid"), are a run; a run ends at
    the end of a sentence or of its part (`backend.identify.answers.wording`), and at a form of "be".
-3. The first run behind a form of "be", a colon or "=" is the answer; without one, the first run.
+3. The first run after a form of "be", a colon or "=" is the answer; if there is none, the first run.
 
-Where nothing is new there is no span: such a response is left out and counted too. Refuses tokens: spans are
-characters, and `backend.identify.features.regions` finds the tokens that touch them.
+Where nothing is new there is no span: such a response is left out and counted too. Spans are characters;
+`backend.identify.features.regions` finds the tokens that touch them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from backend.text.verdict import normalise, places
 from backend.types.identify import Question, Verdict, WordRule
 
 
-def answering(response: str, question: Question, side: Verdict, rule: WordRule) -> Span | None:
+def span_by_rule(response: str, question: Question, side: Verdict, rule: WordRule) -> Span | None:
     """The words of a response that answer; None where the rule finds none."""
     if side == "right" and rule == "known":
         return known_words(response, question.answers)
@@ -42,56 +42,56 @@ def answering(response: str, question: Question, side: Verdict, rule: WordRule) 
 
 
 def known_words(response: str, answers: Sequence[str]) -> Span | None:
-    """Where the first known spelling stands, the longest of those that begin there; None where none does."""
+    """The place of the first known spelling, the longest of those that begin there; None if the response has none."""
     first = next(places(response, answers), None)
     return None if first is None else Span(*first)
 
 
 def new_words(response: str, question: str) -> Span | None:
-    """The words that the question has not, by the rules above; None where nothing in the response is new."""
-    runs = runs_of(response, question)
+    """The words that are not in the question, by the rules above; None where nothing in the response is new."""
+    runs = new_word_runs(response, question)
     if not runs:
         return None
-    chosen = led(response, runs) or runs[0]
+    chosen = run_after_copula(response, runs) or runs[0]
     return Span(chosen[0].start, chosen[-1].end)
 
 
-def runs_of(response: str, question: str) -> list[list[Word]]:
-    """Words in a row that the question has not, in order."""
-    return _runs(words_of(response), set(normalise(question).split()))
+def new_word_runs(response: str, question: str) -> list[list[Word]]:
+    """Runs of consecutive words that are not in the question, in order."""
+    return _new_word_runs(words_of(response), set(normalise(question).split()))
 
 
-def led(response: str, runs: Sequence[list[Word]]) -> list[Word] | None:
-    """The first run right behind a form of "be", a colon or "="."""
-    return next((run for run in runs if _is_led(response[: run[0].start])), None)
+def run_after_copula(response: str, runs: Sequence[list[Word]]) -> list[Word] | None:
+    """The first run directly after a form of "be", a colon or "="."""
+    return next((run for run in runs if _is_after_copula(response[: run[0].start])), None)
 
 
-def _runs(words: Sequence[Word], known: set[str]) -> list[list[Word]]:
-    """New words in a row, each run from its first new word to its last."""
+def _new_word_runs(words: Sequence[Word], known: set[str]) -> list[list[Word]]:
+    """Runs of new words, each from its first new word to its last."""
     runs: list[list[Word]] = []
-    held: list[Word] = []
-    """Function words behind the last new word: part of the run only if another new word follows."""
+    pending: list[Word] = []
+    """Function words after the last new word: a part of the run only if another new word follows."""
     is_open = False
     for place, word in enumerate(words):
-        run = runs[-1] if is_open and not held else []
+        run = runs[-1] if is_open and not pending else []
         parted = is_parted(words, place, run)
         pieces = set(word.pieces)
         new = bool(pieces - known - FUNCTION) or (not pieces & known and is_letter(words, place, parted))
         if parted or pieces & BE or (pieces & (known - FUNCTION) and not new):
             is_open = False
         if new and is_open:
-            runs[-1] += [*held, word]
+            runs[-1] += [*pending, word]
         elif new:
             runs.append([word])
         else:
-            held.append(word)
+            pending.append(word)
             continue
-        held, is_open = [], True
+        pending, is_open = [], True
     return runs
 
 
-def _is_led(before: str) -> bool:
-    """Whether a form of "be", a colon or "=" stands right at the end, articles and quotes aside."""
+def _is_after_copula(before: str) -> bool:
+    """Whether `before` ends with a form of "be", a colon or "=", apart from articles and quotes."""
     bare = before.rstrip(QUOTES)
     words = [match for match in WORD.finditer(bare[-40:]) if normalise(match.group())]
     behind = bare[-40:][words[-1].end() :] if words else bare

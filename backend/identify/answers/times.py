@@ -4,11 +4,11 @@ A time is a date ("April 15, 1912", one phrase with or without its comma), a dec
 a year, a month or a day of the week behind a word that says when ("in 1928"): a bare number is none, it may be the
 answer ("1984", "1200 employees").
 
-Of a date the year alone is not cut out: "April 15, 1912" answers "What year?" as "15 April 1912" always did, and a date
-is read over the same words for every way to write it.
+The year of a date is not cut out: "April 15, 1912" answers "What year?" just like "15 April 1912", so a date is read
+over the same words however it is written.
 
-Owns what a time is. Refuses to choose among phrases (`phrases`), times of the clock, and a question whose language it
-does not know: times in a response to it are passed over unless it has a word for "when" or "year".
+Owns what a time is. Does not choose among phrases (`phrases`), and does not recognise times of the clock. In a response
+to a question of an unknown language times are skipped unless the question has a word for "when" or "year".
 """
 
 from __future__ import annotations
@@ -70,15 +70,15 @@ class Time:
     start: int
     stop: int
     is_led: bool
-    """A word that says when stands before it: what follows with a capital is no part of it."""
+    """A word that says when is before it: a capitalised word after it is not a part of the time."""
 
 
 Dated = Mapping[int, Time]
-"""Of each word that belongs to a time, by its place, that time."""
+"""Place of a word -> the time that it belongs to."""
 
 
 def asks_time(question: str) -> bool:
-    """Whether a time answers it, by the first word that asks: "Who was king when it burnt?" asks for a person."""
+    """Whether a time is the answer, by the first question word: "Who was king when it burnt?" asks for a person."""
     asking = _ASKING.search(question)
     word = asking.group().lower() if asking else ""
     if word in ("who", "whom", "whose", "where", "why"):
@@ -87,18 +87,18 @@ def asks_time(question: str) -> bool:
 
 
 def times(words: Sequence[Word], response: str) -> dict[int, Time]:
-    """Of each word that belongs to a time, by its place, that time."""
+    """Place of a word -> the time that it belongs to, for each word that belongs to one."""
     begins = [word.start for word in words]
-    told: dict[int, Time] = {}
-    # "In 1928": what begins a sentence says when as well.
-    lowered = _BEGUN.sub(lambda one: one.group().lower(), response)
+    time_of_word: dict[int, Time] = {}
+    # "In 1928": also at the beginning of a sentence, with a capital.
+    lowered = _BEGUN.sub(lambda match: match.group().lower(), response)
     for match in _TIME.finditer(lowered):
         start, stop = bisect_left(begins, match.start()), bisect_left(begins, match.end())
         is_led = any(match.group(name) for name in ("led", "year", "day"))
-        told.update(dict.fromkeys(range(start, stop), Time(start, stop, is_led)))
-    return told
+        time_of_word.update(dict.fromkeys(range(start, stop), Time(start, stop, is_led)))
+    return time_of_word
 
 
 def is_time(start: int, stop: int, dated: Dated) -> bool:
-    """Whether words `start` to `stop` say nothing but a time; dated: as `times` tells them."""
+    """Whether words `start` to `stop` consist of times only; `dated` is the result of `times`."""
     return all(place in dated for place in range(start, stop))

@@ -1,7 +1,7 @@
 """A verb at the end of a phrase or between two names in it: "Tim Cook became | CEO", "Brazilians speak Portuguese".
 
-Owns which verbs are known, and what is cut. Refuses to choose among phrases (`phrases`), so that which one was chosen
-never hangs on it, and verbs that are nouns as often ("lead", "star").
+Owns which verbs are known, and what is cut. Does not choose among phrases (`phrases`), so that the choice never depends
+on a cut. Leaves out verbs that are as often nouns ("lead", "star").
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _SUBJECTS = frozenset({"he", "she", "it", "they"})
 
 
 def cut_at_verb(words: Sequence[Word], start: int, stop: int, question: str) -> tuple[int, int]:
-    """Words `start` to `stop` without a verb behind a name or "he", and without what stands on its other side.
+    """Words `start` to `stop` without a verb that follows a name or "he", and without the words on one side of it.
 
-    What stands behind the verb stays where the question asks for its object ("What does he play?"), what stands before
-    it otherwise ("Who wrote it?").
+    Where the question asks for the verb's object ("What does he play?"), the words after the verb are kept, otherwise
+    those before it ("Who wrote it?").
     """
     place = next((at for at in range(max(start, 1), stop) if _is_verb(words, at)), None)
     if place is None:
@@ -37,7 +37,7 @@ def cut_at_verb(words: Sequence[Word], start: int, stop: int, question: str) -> 
 
 
 def _is_verb(words: Sequence[Word], place: int) -> bool:
-    """One that is known, behind a name or "he", with a word behind it in its part of the sentence."""
+    """Whether this is a known verb after a name or "he" that another word of the same clause follows."""
     before, word = words[place - 1], words[place]
     is_behind = before.raw[0].isupper() or set(before.pieces) <= _SUBJECTS
     goes_on = place + 1 < len(words) and words[place + 1].gap == " "

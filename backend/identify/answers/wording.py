@@ -1,9 +1,10 @@
-"""The words of a response with what stands between them, as the rules for answers read them.
+"""The words of a response and the characters between them, as the rules for answers read them.
 
-Owns what a word is, which words say nothing by themselves, and where a sentence or its part ends. A full stop behind
-a title ("St. Louis") or an initial is no end where a name goes on: the initial begins a run of words or stands behind
-a capital, and a capital follows that begins no sentence ("John F. Kennedy", but "vitamin C. It"). Figures are one
-word, and so is each character of a script without spaces. Refuses to choose (`spans`, `phrases`).
+Owns what a word is, which words carry no meaning of their own, and where a sentence or its part ends. A full stop after
+a title ("St. Louis") or an initial does not end a sentence where a name continues: the initial begins a run of words or
+follows a capitalised word, and a capitalised word follows that does not begin a sentence ("John F. Kennedy", but
+"vitamin C. It"). A number is one word, and so is each character of a script without spaces. Does not choose an answer
+(`spans` and `phrases` do).
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Word:
-    """`raw` as written, `pieces` as they are compared; `gap` is what stands before it, behind the last word."""
+    """`raw` is the word as written, `pieces` its forms for comparison, `gap` the characters since the previous word."""
 
     start: int
     end: int
@@ -67,10 +68,10 @@ class Word:
     pieces: tuple[str, ...]
     gap: str
     also: frozenset[str] = frozenset()
-    """What a piece is without its suffix or the like."""
+    """Other forms of the pieces, as without a suffix."""
 
     is_quoted: bool = False
-    """It alone stands in quotes."""
+    """Whether this word alone is in quotes."""
 
     @property
     def is_function(self) -> bool:
@@ -78,7 +79,7 @@ class Word:
 
 
 def is_parted(words: Sequence[Word], place: int, run: Sequence[Word]) -> bool:
-    """Whether a run ends before this word. `run`: the run that the word before it belongs to, up to there."""
+    """Whether a run of words ends before this word. `run`: the words so far of the run with the previous word."""
     word = words[place]
     if place == 0 or not BREAK.search(word.gap) or (word.gap.strip() == "," and word.raw in _JUNIOR):
         return False
@@ -92,23 +93,24 @@ def is_parted(words: Sequence[Word], place: int, run: Sequence[Word]) -> bool:
     if before.raw in _TITLES:
         return False
     if word.is_function and not _is_initial(words, place):
-        # "John F. Kennedy", but "vitamin C. It": what begins like this is a sentence.
+        # "John F. Kennedy", but "vitamin C. It": a function word after the full stop begins a sentence.
         return True
     is_name = bool(run) and (len(run) == 1 or run[-2].raw[0].isupper())
     return not (before.raw in _JUNIOR or (is_name and _is_initial(words, place - 1)))
 
 
 def _is_initial(words: Sequence[Word], place: int) -> bool:
-    """Whether this is a capital, or capitals with full stops between, and a full stop behind."""
+    """Whether this is a capital letter, or several with full stops between them, followed by a full stop."""
     raw = words[place].raw
     is_stopped = place + 1 < len(words) and _STOP.fullmatch(words[place + 1].gap)
     return bool(is_stopped and _INITIALS.fullmatch(raw) and raw.isupper())
 
 
 def is_letter(words: Sequence[Word], place: int, parted: bool) -> bool:
-    """Whether this A, I or S is a letter: an initial ("A. A. Milne"), or behind a word that says something.
+    """Whether this A, I or S is a letter and not a word: an initial ("A. A. Milne"), or after a word that is not a
+    function word.
 
-    An I only behind a capital ("Elizabeth I"): anywhere else it is who speaks.
+    An I only after a capitalised word ("Elizabeth I"): elsewhere it is the pronoun.
     """
     word = words[place]
     if word.raw not in ("A", "I", "S"):
@@ -120,18 +122,18 @@ def is_letter(words: Sequence[Word], place: int, parted: bool) -> bool:
 
 def words_of(response: str) -> list[Word]:
     """The words of a response, in order."""
-    found: list[Word] = []
+    result: list[Word] = []
     end = 0
     for match in WORD.finditer(response):
         start, stop = match.span()
-        told = read_tokens(match.group())
-        pieces = tuple(token.key for token in told)
-        also = frozenset(other for token in told for other in token.also)
-        found.append(
+        tokens = read_tokens(match.group())
+        pieces = tuple(token.key for token in tokens)
+        also = frozenset(form for token in tokens for form in token.also)
+        result.append(
             Word(start, stop, match.group(), pieces, response[end:start], also, _is_quoted(response, start, stop))
         )
         end = stop
-    return found
+    return result
 
 
 def _is_quoted(response: str, start: int, stop: int) -> bool:

@@ -1,7 +1,6 @@
-"""Stage 9, the report card: what the probe is worth on the held-out items, and what else gets as far.
+"""Stage 9, the report card: how good the probe is on the held-out items, and what else reaches the same.
 
-Owns the assembly; each figure comes from its own module. The held-out part is scored here, and nothing is chosen
-after it was.
+Owns the assembly; each figure comes from its own module. The held-out part is scored here, after everything is chosen.
 """
 
 from __future__ import annotations
@@ -14,7 +13,13 @@ from jaxtyping import Float, Int
 from sklearn.metrics import roc_curve
 from sklearn.model_selection import GroupKFold
 
-from backend.identify.evaluation.baselines import adds, all_neurons, random_sets, refitted, simple_baselines
+from backend.identify.evaluation.baselines import (
+    added_auroc,
+    all_neurons,
+    random_sets,
+    refitted_logits,
+    simple_baselines,
+)
 from backend.identify.features.study import Part, Study
 from backend.identify.fit.choice import Trained, fits
 from backend.identify.fit.solver import Fit, h_neurons
@@ -41,8 +46,8 @@ ROC_POINTS = 200
 
 
 @dataclass(frozen=True)
-class Found:
-    """What other stages measured for the card."""
+class StageResults:
+    """What other stages have measured for the card."""
 
     funnels: dict[str, Funnel]
     null: Null | None
@@ -57,38 +62,38 @@ def report(
     trained: Trained,
     plan: Plan,
     funnel: Funnel,
-    found: Found,
+    results: StageResults,
     layout: Layout,
     watch: Watch = SILENT,
 ) -> Report:
     """The card of `trained` on the held-out part. Raises Stopped between two figures."""
     train, test = study.train, study.test
-    held = trained.fit.logits(test.seen.answer)
+    log_odds = trained.fit.logits(test.seen.answer)
     between(watch)
     pairs = matched_by_length(test.seen.labels, test.lengths, plan.seed)
-    null = permuted_aurocs(test.seen.labels, held, test.strata, plan.checks.permutations, plan.seed)
+    null = permuted_aurocs(test.seen.labels, log_odds, test.strata, plan.checks.permutations, plan.seed)
     return Report(
         asked=funnel.asked,
         funnel=funnel,
-        funnels=found.funnels,
-        relations=_relations(study),
+        funnels=results.funnels,
+        relations=_counts_by_relation(study),
         train_items=len(train.items),
         test_items=len(test.items),
         path=trained.points,
-        scores=scores_of(test.seen.labels, held, test.seen.entities),
-        within=judged_within(test, held),
-        matched=_over(pairs, test, held),
-        unseen=_over(unseen(train, test), test, held),
-        left_out=_left_out(study, trained.fit, plan),
+        scores=scores_of(test.seen.labels, log_odds, test.seen.entities),
+        within=auroc_within_relations(test, log_odds),
+        matched=_auroc_over(pairs, test, log_odds),
+        unseen=_auroc_over(without_known_names(train, test), test, log_odds),
+        left_out=_auroc_left_out(study, trained.fit, plan),
         positive_only=estimate(
-            auroc, test.seen.labels, refitted(train.seen, test.seen, h_neurons(trained.fit)), test.seen.entities
+            auroc, test.seen.labels, refitted_logits(train.seen, test.seen, h_neurons(trained.fit)), test.seen.entities
         ),
-        adds=adds(train.seen, test.seen, train.simple, test.simple, trained.unseen, held),
-        calibration=calibration(test.seen.labels, held),
-        roc=_roc(test.seen.labels, held),
-        random=_random(study, trained.fit, plan, layout, watch),
-        null=found.null,
-        permutation_p=p_value(null, auroc(test.seen.labels, held)) if len(null) else None,
+        adds=added_auroc(train.seen, test.seen, train.simple, test.simple, trained.unseen, log_odds),
+        calibration=calibration(test.seen.labels, log_odds),
+        roc=_roc(test.seen.labels, log_odds),
+        random=_random_sets(study, trained.fit, plan, layout, watch),
+        null=results.null,
+        permutation_p=p_value(null, auroc(test.seen.labels, log_odds)) if len(null) else None,
         all_neurons=all_neurons(train.seen, test.seen),
         baselines=simple_baselines(
             train.seen,
@@ -98,76 +103,80 @@ def report(
             (train.relations, test.relations),
             (train.words, test.words),
         ),
-        unbalanced_prior=unbalanced(funnel),
+        unbalanced_prior=unbalanced_auroc(funnel),
         significant=int((train.seen.alone[1] < SIGNIFICANT).sum()),
-        flagged=found.flagged,
-        effects=found.effects,
-        variations=found.variations,
-        length_correlation=rank_correlation(held, test.lengths),
-        agreement=found.agreement,
+        flagged=results.flagged,
+        effects=results.effects,
+        variations=results.variations,
+        length_correlation=rank_correlation(log_odds, test.lengths),
+        agreement=results.agreement,
     )
 
 
-def judged_within(part: Part, scores: Float[np.ndarray, " item"]) -> Estimate:
+def auroc_within_relations(part: Part, scores: Float[np.ndarray, " item"]) -> Estimate:
     """AUROC over pairs of one relation, with its interval."""
     strata = part.strata
 
-    def measure(labels: np.ndarray, held: np.ndarray, weights: np.ndarray | None) -> float:
-        return auroc_within_strata(labels, held, strata, weights)
+    def measure(labels: np.ndarray, values: np.ndarray, weights: np.ndarray | None) -> float:
+        return auroc_within_strata(labels, values, strata, weights)
 
     return estimate(measure, part.seen.labels, scores, part.seen.entities)
 
 
-def _over(places: Int[np.ndarray, " some"], part: Part, scores: Float[np.ndarray, " item"]) -> Estimate | None:
-    """AUROC over these items alone; None where a side is missing among them."""
+def _auroc_over(places: Int[np.ndarray, " some"], part: Part, scores: Float[np.ndarray, " item"]) -> Estimate | None:
+    """AUROC over these items alone; None where all of them are of one side."""
     labels = part.seen.labels[places]
     if len(np.unique(labels)) < 2:
         return None
     return estimate(auroc, labels, scores[places], part.seen.entities[places])
 
 
-def unseen(train: Part, test: Part) -> Int[np.ndarray, " some"]:
-    """Places of the held-out items that share no name with the training part: neither their subject nor their
-    answer's words are a subject or an answer there. What is told of them cannot be known by name."""
-    known = {*train.words, *train.subjects} - {""}
+def without_known_names(train: Part, test: Part) -> Int[np.ndarray, " some"]:
+    """Places of the held-out items that share no name with the training part: neither their subject nor the words of
+    their answer are a subject or an answer there. A score cannot separate them by known names."""
+    train_names = {*train.words, *train.subjects} - {""}
     return np.array(
-        [place for place, names in enumerate(zip(test.words, test.subjects, strict=True)) if not known & {*names}],
+        [
+            place
+            for place, names in enumerate(zip(test.words, test.subjects, strict=True))
+            if not train_names & {*names}
+        ],
         dtype=np.int64,
     )
 
 
-def _left_out(study: Study, fit: Fit, plan: Plan) -> Estimate | None:
-    """AUROC of `left_out`; None with a single relation, which leaves nothing to fit on."""
+def _auroc_left_out(study: Study, fit: Fit, plan: Plan) -> Estimate | None:
+    """AUROC of `left_out_logits`; None with a single relation, which leaves nothing to fit on."""
     if len(np.unique(study.train.relations)) < 2:
         return None
     seen = study.test.seen
-    return estimate(auroc, seen.labels, left_out(study, fit, plan), seen.entities)
+    return estimate(auroc, seen.labels, left_out_logits(study, fit, plan), seen.entities)
 
 
-def left_out(study: Study, fit: Fit, plan: Plan, parts: int = 10) -> Float[np.ndarray, " item"]:
-    """Log-odds of the held-out items, each by a fit at the same C that saw no item of its relation."""
+def left_out_logits(study: Study, fit: Fit, plan: Plan, parts: int = 10) -> Float[np.ndarray, " item"]:
+    """Log-odds of the held-out items, each by a fit at the same C on items of other relations only."""
     train, test = study.train, study.test
     names = np.unique(train.relations)
     splitter = GroupKFold(min(parts, len(names)))
-    found = np.zeros(len(test.items))
+    log_odds = np.zeros(len(test.items))
     for inside, _ in splitter.split(train.relations, groups=train.relations):
         seen = set(train.relations[inside])
         mine = np.array([relation not in seen for relation in test.relations])
         if len(np.unique(train.seen.labels[inside])) == 2 and mine.any():
-            found[mine] = fits(train.seen.take(inside), plan.training, (fit.c,))[0].logits(test.seen.answer[mine])
-    return found
+            log_odds[mine] = fits(train.seen.take(inside), plan.training, (fit.c,))[0].logits(test.seen.answer[mine])
+    return log_odds
 
 
-def chosen(fit: Fit, layout: Layout, sign: int) -> NeuronSet:
+def neurons_of_sign(fit: Fit, layout: Layout, sign: int) -> NeuronSet:
     """The neurons whose weight has this sign."""
     return NeuronSet(tuple(layout.neurons(np.flatnonzero(fit.weights * sign > 0))))
 
 
-def _random(study: Study, fit: Fit, plan: Plan, layout: Layout, watch: Watch) -> tuple[RandomSets, ...]:
+def _random_sets(study: Study, fit: Fit, plan: Plan, layout: Layout, watch: Watch) -> tuple[RandomSets, ...]:
     if not plan.checks.random_sets:
         return ()
     between(watch)
-    positive, negative = chosen(fit, layout, 1), chosen(fit, layout, -1)
+    positive, negative = neurons_of_sign(fit, layout, 1), neurons_of_sign(fit, layout, -1)
     return tuple(
         random_sets(
             study.train.seen,
@@ -184,7 +193,7 @@ def _random(study: Study, fit: Fit, plan: Plan, layout: Layout, watch: Watch) ->
     )
 
 
-def _relations(study: Study) -> dict[str, tuple[int, int]]:
+def _counts_by_relation(study: Study) -> dict[str, tuple[int, int]]:
     counts = [Counter(map(str, part.relations)) for part in (study.train, study.test)]
     return {name: (counts[0][name], counts[1][name]) for name in sorted({*counts[0], *counts[1]})}
 
@@ -192,12 +201,12 @@ def _relations(study: Study) -> dict[str, tuple[int, int]]:
 def _roc(labels: np.ndarray, scores: np.ndarray) -> tuple[tuple[float, float], ...]:
     false, true, _ = roc_curve(labels, scores, drop_intermediate=True)
     step = max(1, len(false) // ROC_POINTS)
-    kept = sorted({*range(0, len(false), step), len(false) - 1})
-    return tuple((float(false[i]), float(true[i])) for i in kept)
+    shown = sorted({*range(0, len(false), step), len(false) - 1})
+    return tuple((float(false[i]), float(true[i])) for i in shown)
 
 
-def unbalanced(funnel: Funnel) -> float:
-    """AUROC of a relation's share of wrong answers over all items before balancing: what the balance takes away."""
+def unbalanced_auroc(funnel: Funnel) -> float:
+    """AUROC of a relation's share of wrong answers over all items before balancing: what balancing removes."""
     labels, scores, weights = [], [], []
     for right, wrong, _ in funnel.relations.values():
         for side, count in ((0, right), (1, wrong)):

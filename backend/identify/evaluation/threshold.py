@@ -1,7 +1,7 @@
-"""Stage 8, the threshold detector: neurons whose CETT stands above mu + k sigma, on the probe's own items.
+"""Stage 8, the threshold detector: neurons whose CETT is above mu + k sigma, on the probe's own items.
 
-Owns the counting over the three populations. It marks strong neurons, on right answers too: how little it tells
-apart is what this stage shows. Refuses to choose k.
+Owns the counting over the three populations. The detector flags strong neurons, on right answers too: this stage shows
+how little it separates right from wrong. Does not choose k.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ POPULATIONS: tuple[Population, ...] = ("token", "layer", "model")
 
 @dataclass(frozen=True)
 class Counts:
-    """Flagged neurons at an answer's tokens, means over them: of all neurons, and of the H-neurons. [item]"""
+    """Share of neurons that are flagged, mean over an answer's tokens: of all neurons, and of the H-neurons. [item]"""
 
     all: Float[np.ndarray, " item"]
     h: Float[np.ndarray, " item"]
@@ -40,7 +40,7 @@ class Counts:
 
 @dataclass
 class _Sink:
-    """CETT at the answers' tokens, and its sums everywhere: what every population needs of one batch."""
+    """CETT at the answers' tokens, and its sums at every position: what the populations need of one batch."""
 
     w_norms: Sequence[Tensor]
     rows: Int[Tensor, " place"]
@@ -59,16 +59,16 @@ class _Sink:
         self.squares.append(here.square().sum(-1))
 
 
-def count(
+def count_flagged(
     model: LoadedModel, texts: Sequence[RegionText], k: float, chosen: NeuronSet, watch: Watch = SILENT
 ) -> dict[Population, Counts]:
-    """Count in the first region of each text. Raises Stopped between two batches."""
-    found = {population: (np.zeros(len(texts)), np.zeros(len(texts))) for population in POPULATIONS}
+    """Count flagged neurons in the first region of each text. Raises Stopped between two batches."""
+    means = {population: (np.zeros(len(texts)), np.zeros(len(texts))) for population in POPULATIONS}
     with torch.inference_mode():
         for places in batches(model, [len(text.ids) for text in texts]):
             between(watch)
-            _count_batch(model, [texts[place] for place in places], places, k, chosen, found)
-    return {population: Counts(*pair) for population, pair in found.items()}
+            _count_batch(model, [texts[place] for place in places], places, k, chosen, means)
+    return {population: Counts(*pair) for population, pair in means.items()}
 
 
 def _count_batch(
@@ -76,8 +76,8 @@ def _count_batch(
     texts: Sequence[RegionText],
     places: Sequence[int],
     k: float,
-    chosen: NeuronSet,
-    found: dict[Population, tuple[np.ndarray, np.ndarray]],
+    h_neurons: NeuronSet,
+    means: dict[Population, tuple[np.ndarray, np.ndarray]],
 ) -> None:
     ids, mask = right_padded([text.ids for text in texts], model.device)
     rows = torch.tensor([row for row, text in enumerate(texts) for _ in text.regions[0]], device=model.device)
@@ -87,18 +87,19 @@ def _count_batch(
         model.plain.base_model(ids, attention_mask=mask.long(), use_cache=False)
     norms = torch.stack([norm.to(mask.device) for norm in sink.norms])
     check_norms(norms, mask, blame=lambda row: refuse_text(model, texts[row].ids))
-    widths, by_layer = model.info.widths, model.info.layout.by_layer(chosen)
+    widths, by_layer = model.info.widths, model.info.layout.by_layer(h_neurons)
     for population in POPULATIONS:
         limits = _limits(sink, mask, widths, population, k)
-        over = [values > limit[:, None] for values, limit in zip(sink.values, limits, strict=True)]
-        everywhere = torch.stack([part.sum(-1) for part in over]).sum(0)
-        inside = sum(
-            (over[layer][:, list(taken)].sum(-1) for layer, taken in by_layer.items()), torch.zeros_like(everywhere)
+        is_flagged = [values > limit[:, None] for values, limit in zip(sink.values, limits, strict=True)]
+        all_flagged = torch.stack([part.sum(-1) for part in is_flagged]).sum(0)
+        h_flagged = sum(
+            (is_flagged[layer][:, list(neurons_of_layer)].sum(-1) for layer, neurons_of_layer in by_layer.items()),
+            torch.zeros_like(all_flagged),
         )
         for row, place in enumerate(places):
             here = rows == row
-            found[population][0][place] = float(everywhere[here].double().mean()) / sum(widths)
-            found[population][1][place] = float(inside[here].double().mean()) / max(len(chosen), 1)
+            means[population][0][place] = float(all_flagged[here].double().mean()) / sum(widths)
+            means[population][1][place] = float(h_flagged[here].double().mean()) / max(len(h_neurons), 1)
 
 
 def _limits(
@@ -124,7 +125,7 @@ def _limits(
     return list(limit.expand(len(widths), -1))
 
 
-def flagged(
+def detector_figures(
     counts: Counts,
     threshold: Threshold,
     labels: Int[np.ndarray, " item"],
@@ -132,7 +133,7 @@ def flagged(
     neurons: int,
     chosen: int,
 ) -> Flagged:
-    """The detector's figures beside the probe's."""
+    """The detector's figures, for comparison with the probe's."""
     sides: list[Estimate] = [
         mean_estimate(counts.all[labels == side] * 1000, entities[labels == side]) for side in (0, 1)
     ]

@@ -1,7 +1,7 @@
-"""The probe made again with one decision taken otherwise: does the result hang on it?
+"""The probe made again with one decision changed: does the result depend on it?
 
-Owns the list of other decisions. Each is judged on the held-out entities of the run, C chosen anew. A variation that
-cannot be made says why and takes nothing else down.
+Owns the list of changed decisions. Each variation is evaluated on the held-out entities of the run, with a C of its
+own. A variation that cannot be made has a note with the reason; the others are made all the same.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from functools import partial
 import numpy as np
 
 from backend.errors import BadInput
-from backend.identify.answers.items import groups
+from backend.identify.answers.items import entity_numbers
 from backend.identify.answers.spans import Span, known_words
-from backend.identify.context import Ground, Pool
-from backend.identify.evaluation.report import judged_within
+from backend.identify.context import Pool, RunContext
+from backend.identify.evaluation.report import auroc_within_relations
 from backend.identify.features.extract import Features
 from backend.identify.features.study import Study
 from backend.identify.fit.choice import trained_fit
@@ -31,34 +31,43 @@ from backend.watch import between
 
 
 def variations(
-    ground: Ground, pool: Pool, items: Sequence[Item], others: Mapping[str, Sequence[Item]], positive: set[int]
+    context: RunContext,
+    pool: Pool,
+    items: Sequence[Item],
+    items_by_filter: Mapping[str, Sequence[Item]],
+    positive: set[int],
 ) -> tuple[Variation, ...]:
-    """Every other decision.
+    """The probe with each decision changed.
 
     Args:
-        items: of the run. others: a filter's name -> its items; all are in `pool`.
+        items: of the run. items_by_filter: a filter's name -> its items; all are in `pool`.
         positive: places of the probe's H-neurons.
     """
-    if not ground.plan.checks.variations:
+    if not context.plan.checks.variations:
         return ()
-    training = ground.plan.training
-    told = [
-        _made(f"filter: {name}", len(kept), partial(_held, ground, pool, items, kept), training, ground, positive)
-        for name, kept in others.items()
+    training, rule = context.plan.training, context.plan.rule
+
+    def fitted(name: str, count: int, studied: Callable[[], Study], training: Training = training) -> Variation:
+        return _fit_variation(name, count, studied, training, context, positive)
+
+    results = [
+        fitted(f"filter: {name}", len(filtered), partial(_study_of_filter, context, pool, items, filtered))
+        for name, filtered in items_by_filter.items()
     ]
-    for name, other in _other_fits(training).items():
-        told.append(_made(name, len(items), partial(pool.study, ground, items, other), other, ground, positive))
-    for name, other_words in _other_words(ground, items).items():
-        reread = Pool(tuple(other_words), ground.features(other_words, ground.plan.rule, _spelt(name)), pool.held)
-        told.append(_made(name, len(items), partial(reread.study, ground, other_words), training, ground, positive))
-    for name, rule in other_rules(ground.plan.rule).items():
-        reread = Pool(tuple(items), _reread(ground, items, rule), pool.held)
-        told.append(_made(name, len(items), partial(reread.study, ground, items), training, ground, positive))
-    return tuple(told)
+    for name, changed in _other_fits(training).items():
+        results.append(fitted(name, len(items), partial(pool.study, context, items, changed), changed))
+    for name, reworded in _other_words(context, items).items():
+        features = context.features(reworded, rule, _folder_suffix(name))
+        reread = Pool(tuple(reworded), features, pool.held_out)
+        results.append(fitted(name, len(items), partial(reread.study, context, reworded)))
+    for name, changed_rule in other_rules(rule).items():
+        reread = Pool(tuple(items), _read_by_rule(context, items, changed_rule), pool.held_out)
+        results.append(fitted(name, len(items), partial(reread.study, context, items)))
+    return tuple(results)
 
 
 def _other_fits(training: Training) -> dict[str, Training]:
-    """The same answers fitted otherwise, by a name for people."""
+    """Display name -> settings that fit the same answers in another way."""
     labels = "3-vs-1" if training.labels == "1-vs-1" else "1-vs-1"
     scaled = (
         "neurons as they are, not in units of their SD" if training.standardise else "each neuron in units of its SD"
@@ -75,7 +84,7 @@ def _other_fits(training: Training) -> dict[str, Training]:
 
 
 def other_rules(rule: RegionRule) -> dict[str, RegionRule]:
-    """The region rule with one of its settings turned, by a name for people."""
+    """Display name -> the region rule with one of its settings changed."""
     position = "predicting" if rule.position == "answer" else "answer"
     pooling = "max" if rule.pooling == "mean" else "mean"
     return {
@@ -84,64 +93,69 @@ def other_rules(rule: RegionRule) -> dict[str, RegionRule]:
     }
 
 
-def _other_words(ground: Ground, items: Sequence[Item]) -> dict[str, list[Item]]:
-    """The same answers read over other words, by a name for people."""
-    told: dict[str, list[Item]] = {
-        "words: the whole answer": [_over(item, Span(0, len(item.response.rstrip()))) for item in items]
+def _other_words(context: RunContext, items: Sequence[Item]) -> dict[str, list[Item]]:
+    """Display name -> the same answers with features over other words."""
+    items_by_name: dict[str, list[Item]] = {
+        "words: the whole answer": [_with_span(item, Span(0, len(item.response.rstrip()))) for item in items]
     }
-    if ground.plan.words != "known":
-        told["words: the known spelling of right answers"] = [
-            _over(item, known_words(item.response, ground.questions[item.question].answers))
+    if context.plan.words != "known":
+        items_by_name["words: the known spelling of right answers"] = [
+            _with_span(item, known_words(item.response, context.questions[item.question].answers))
             if item.side == "right"
             else item
             for item in items
         ]
-    return told
+    return items_by_name
 
 
-def _over(item: Item, span: Span | None) -> Item:
+def _with_span(item: Item, span: Span | None) -> Item:
     return item if span is None else item.model_copy(update={"start": span.start, "end": span.end})
 
 
-def _spelt(name: str) -> str:
+def _folder_suffix(name: str) -> str:
     return name.partition(": ")[2].replace(" ", "-")
 
 
-def _reread(ground: Ground, items: Sequence[Item], rule: RegionRule) -> Features:
-    return ground.features(items, rule, f"{rule.position}-{rule.pooling}")
+def _read_by_rule(context: RunContext, items: Sequence[Item], rule: RegionRule) -> Features:
+    return context.features(items, rule, f"{rule.position}-{rule.pooling}")
 
 
-def _held(ground: Ground, pool: Pool, items: Sequence[Item], kept: Sequence[Item]) -> Study:
-    """Another filter's items; entities that the run does not have are spread in the same proportion."""
-    mine = {item.question for item in items}
-    names = groups([*items, *kept], ground.questions)
-    out = {name for name, item in zip(names, items, strict=False) if item.question in pool.held}
-    known = set(names[: len(items)])
-    draw = np.random.default_rng(ground.plan.seed)
-    share = len(pool.held) / max(len(mine), 1)
-    out |= {name for name in np.unique(names[len(items) :]) if name not in known and draw.random() < share}
-    held = frozenset(item.question for item, name in zip(kept, names[len(items) :], strict=True) if name in out)
-    return replace(pool, held=held).study(ground, kept)
+def _study_of_filter(context: RunContext, pool: Pool, items: Sequence[Item], filtered: Sequence[Item]) -> Study:
+    """The study of another filter's items. Entities that are not in the run are held out at random, in the run's
+    proportion."""
+    own_questions = {item.question for item in items}
+    names = entity_numbers([*items, *filtered], context.questions)
+    held_out_entities = {name for name, item in zip(names, items, strict=False) if item.question in pool.held_out}
+    entities_of_run = set(names[: len(items)])
+    draw = np.random.default_rng(context.plan.seed)
+    share = len(pool.held_out) / max(len(own_questions), 1)
+    held_out_entities |= {
+        name for name in np.unique(names[len(items) :]) if name not in entities_of_run and draw.random() < share
+    }
+    held_out = frozenset(
+        item.question for item, name in zip(filtered, names[len(items) :], strict=True) if name in held_out_entities
+    )
+    return replace(pool, held_out=held_out).study(context, filtered)
 
 
-def _made(
-    name: str, count: int, studied: Callable[[], Study], training: Training, ground: Ground, positive: set[int]
+def _fit_variation(
+    name: str, count: int, studied: Callable[[], Study], training: Training, context: RunContext, positive: set[int]
 ) -> Variation:
-    between(ground.watch)
-    ground.say(f"trying it otherwise, {name}")
+    between(context.watch)
+    context.say(f"trying it otherwise, {name}")
     try:
-        found = studied()
-        seen = found.train.seen
-        fit = trained_fit(seen, training, ground.watch)
+        study = studied()
+        seen = study.train.seen
+        fit = trained_fit(seen, training, context.watch)
     except BadInput as error:
         return Variation(name=name, items=count, note=error.sentence)
-    logits = fit.logits(found.test.seen.answer)
+    logits = fit.logits(study.test.seen.answer)
     chosen = set(h_neurons(fit).tolist())
     return Variation(
         name=name,
         items=count,
         positive=len(chosen),
-        auroc=estimate(auroc, found.test.seen.labels, logits, found.test.seen.entities),
-        within=judged_within(found.test, logits),
+        auroc=estimate(auroc, study.test.seen.labels, logits, study.test.seen.entities),
+        within=auroc_within_relations(study.test, logits),
         overlap=jaccard(chosen, positive),
     )

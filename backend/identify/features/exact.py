@@ -1,10 +1,10 @@
-"""Features over the tokens that the authors' file names: their way of finding an answer, with what it loses counted.
+"""Features over the tokens that the authors' file lists: their way of finding an answer, with a count of its losses.
 
 Owns the way from answers with their tokens to CETT over exactly these tokens, and over all others for 3-vs-1. Each
-answer is read once, as an answered turn of the model's own template; it is not drawn anew. The other tokens are all of
-the conversation, those that close the answered turn too. Refuses to look for an answer in any other way: what is not
-found as it is written is left out. What a run exports goes through the same reading, so that the authors' code gives
-back what was written. Source: thunlp/H-Neurons, extract_activations.py, which leaves out without a word.
+answer is read once, as an answered turn of the model's own template; it is not drawn again. The other tokens are all of
+the conversation, including those that close the answered turn. An answer whose tokens are not found exactly is left
+out. The export of a run uses the same reading, so that the authors' code computes the features that were written.
+Source: thunlp/H-Neurons, extract_activations.py, which leaves answers out silently.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from backend.untrusted import no_panic
 from backend.watch import SILENT, Watch, between
 
 BLOCK = 128
-"""Answers between two looks at whether to stop; within a block, texts are batched by length."""
+"""Answers between two checks whether to stop; within a block, texts are batched by length."""
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Of the ids that were asked for, how many answers were read and why the others were not."""
+    """How many answers of the requested ids were read, and why the others were not."""
 
     asked: int
     unanswered: int
@@ -45,7 +45,7 @@ class Tally:
     unlisted: int
     """The answer has no list of tokens."""
     elsewhere: int
-    """Its tokens are no run of the response's tokens, as this model's tokenizer makes them."""
+    """Its tokens are not consecutive in the response, as this model's tokenizer splits it."""
     unread: int
     """Nothing to read, or too long for the model."""
 
@@ -56,53 +56,53 @@ class Tally:
 
     @property
     def sentence(self) -> str:
-        """All figures in words; kinds of loss that did not happen are left out."""
+        """All counts in words, without the reasons that did not occur."""
         lost = {
             "are not in the file": self.unanswered,
             "have no list of tokens": self.unlisted,
-            "have tokens that are no run of their response": self.elsewhere,
+            "have tokens that are not consecutive in their response": self.elsewhere,
             "are empty, too long or cannot be read": self.unread,
         }
-        told = ", ".join(f"{count:,} {words}" for words, count in lost.items() if count)
-        return f"{self.read:,} of {self.asked:,} answers read" + (f"; left out: {told}" if told else "")
+        reasons = ", ".join(f"{count:,} {words}" for words, count in lost.items() if count)
+        return f"{self.read:,} of {self.asked:,} answers read" + (f"; left out: {reasons}" if reasons else "")
 
 
-def read(
+def read_located(
     model: LoadedModel, answers: Path, ids: Path, labels: Labels = "1-vs-1", watch: Watch = SILENT
 ) -> tuple[Given, Tally]:
     """Features of the answers whose ids a qids.json names, wrong ones first, and what was left out.
 
     Raises BadInput for files that cannot be read or where no answer is found, Stopped between two blocks.
     """
-    texts, sides, tally = located(model, thunlp.read_answers(answers), thunlp.read_ids(ids))
+    texts, sides, tally = locate_all(model, thunlp.read_answers(answers), thunlp.read_ids(ids))
     if not texts:
         raise BadInput(
             f"No answer of {answers.name} can be read", tally.sentence, "name the model whose tokenizer made the file"
         )
     regions = 2 if labels == "3-vs-1" else 1
-    read = features(model, [RegionText(text.ids, text.regions[:regions]) for text in texts], regions, watch)
+    arrays = features_of_texts(model, [RegionText(text.ids, text.regions[:regions]) for text in texts], regions, watch)
     wrong = np.array([side == "wrong" for side in sides]).astype(np.int64)
-    return Given(read[0], read[1] if regions == 2 else None, wrong, model.info.layout, answers.name), tally
+    return Given(arrays[0], arrays[1] if regions == 2 else None, wrong, model.info.layout, answers.name), tally
 
 
-def located(
+def locate_all(
     model: LoadedModel, answers: Sequence[thunlp.Tokenised], ids: Mapping[Side, Sequence[str]]
 ) -> tuple[list[RegionText], list[Side], Tally]:
-    """Each answer as the model reads it with its regions (answer, other), its side, and what was not found."""
-    held = {one.id: one for one in answers}
+    """(each answer as the model reads it with its regions (answer, other), its side, the counts)."""
+    answer_by_id = {answer.id: answer for answer in answers}
     texts: list[RegionText] = []
     sides: list[Side] = []
     lost = {"unanswered": 0, "unlisted": 0, "elsewhere": 0, "unread": 0}
     asked: list[tuple[Side, str]] = [(side, key) for side in ("wrong", "right") for key in ids[side]]
     for side, key in asked:
-        one = held.get(key)
-        if one is None:
+        answer = answer_by_id.get(key)
+        if answer is None:
             lost["unanswered"] += 1
-        elif not one.answer:
+        elif not answer.answer:
             lost["unlisted"] += 1
         else:
             try:
-                text = _located(model, one)
+                text = _locate(model, answer)
             except (BadPrompt, ValueError):
                 lost["unread"] += 1
                 continue
@@ -114,25 +114,26 @@ def located(
     return texts, sides, Tally(len(asked), **lost)
 
 
-def _located(model: LoadedModel, one: thunlp.Tokenised) -> RegionText | None:
-    """None where the answer's tokens are not found. Raises BadPrompt, ValueError for what cannot be read."""
-    return region_text(model, conversation(model, one.question, one.response), one.answer)
+def _locate(model: LoadedModel, answer: thunlp.Tokenised) -> RegionText | None:
+    """The answer with its regions; None where its tokens are not found. Raises BadPrompt, ValueError where it cannot be
+    read."""
+    return region_text(model, conversation(model, answer.question, answer.response), answer.answer)
 
 
-def region_text(model: LoadedModel, told: Conversation, answer: Sequence[str]) -> RegionText | None:
-    """The regions (answer, other) of a conversation: the first run of the answer's tokens behind the question, and all
-    else. None where they do not stand there."""
-    tokens = spelled_each(model, told.ids[told.start :])
-    span = thunlp.official_span(tokens, thunlp.spelled(answer))
+def region_text(model: LoadedModel, read: Conversation, answer: Sequence[str]) -> RegionText | None:
+    """A conversation with its regions (answer, other): the first place after the question where the answer's tokens are
+    consecutive, and all other tokens. None where there is no such place."""
+    tokens = spelled_each(model, read.ids[read.start :])
+    span = thunlp.official_span(tokens, thunlp.decoded_tokens(answer))
     if span is None:
         return None
-    start, end = (told.start + place for place in span)
-    return RegionText(told.ids, (tuple(range(start, end)), (*range(start), *range(end, len(told.ids)))))
+    start, end = (read.start + place for place in span)
+    return RegionText(read.ids, (tuple(range(start, end)), (*range(start), *range(end, len(read.ids)))))
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """The tokens of a question and its answer, and how many stand before those in which the answer is looked for."""
+    """The tokens of a question and its answer; the answer is searched from number `start` on."""
 
     ids: tuple[int, ...]
     start: int
@@ -140,9 +141,9 @@ class Conversation:
 
 @no_panic()
 def conversation(model: LoadedModel, question: str, response: str) -> Conversation:
-    """An answered turn as the model's template writes it; without a template the answer behind the question.
+    """An answered turn as the model's template writes it; without a template the answer directly after the question.
 
-    Raises BadPrompt, ValueError for what cannot be read.
+    Raises BadPrompt, ValueError where it cannot be read.
     """
     tokenizer = model.tokenizer
     if not tokenizer.chat_template:
@@ -170,18 +171,18 @@ def spelled_each(model: LoadedModel, ids: Sequence[int]) -> tuple[str, ...]:
     return tuple(str(model.tokenizer.decode([token])) for token in ids)
 
 
-def features(
+def features_of_texts(
     model: LoadedModel, texts: Sequence[RegionText], regions: int, watch: Watch, pooling: Pooling = "mean"
 ) -> list[Float[np.ndarray, "item neuron"]]:
     """Means (or with "max" the largest CETT) over the first regions of each text. Raises Stopped between blocks."""
-    found = [np.empty((len(texts), model.info.layout.size), np.float32) for _ in range(regions)]
+    arrays = [np.empty((len(texts), model.info.layout.size), np.float32) for _ in range(regions)]
     pace = Pace(len(texts))
     for start in range(0, len(texts), BLOCK):
         between(watch)
         watch.emit(StageEvent(stage=pace.stage_text("reading the answers"), fraction=pace.fraction))
         block = texts[start : start + BLOCK]
         means = region_means(model, block, watch=watch, pooling=pooling)
-        for region, array in enumerate(found):
+        for region, array in enumerate(arrays):
             array[start : start + len(block)] = model.info.layout.flat(means[:, :, region])
         pace.add(len(block))
-    return found
+    return arrays

@@ -1,14 +1,14 @@
-"""Stage 6, features: CETT of every neuron over each item's answer and over the rest, on disk.
+"""Stage 6, features: CETT of every neuron over each item's answer and over its other tokens, on disk.
 
-Owns the folder of arrays, which is filled in blocks and goes on where it was; and how sure the model was of each
-answer. What lies there is used only where it is byte for byte what was written: a changed byte would be another
-probe, without a word. Refuses regions and pooling, which it only asks for.
+Owns the folder of arrays, which is filled in blocks and can be resumed; and how confident the model was of each answer.
+Arrays are used only where every byte is as it was written: a changed byte would silently give another probe. Regions
+and pooling are other modules'.
 Source: Gao et al. 2025, Eq. 3 (mean over a region's tokens).
 
-    features.json      what the features are of, and the arrays' shape
-    items.jsonl        the items, a line a row
+    features.json      what the features were made of (`FeatureStamp`), and the arrays' shape
+    items.jsonl        the items, one line for each row
     answer.npy         other.npy         CETT, [item neuron]
-    rows.jsonl         of each block that is read, checksums of its rows and the confidences
+    rows.jsonl         for each block that is read, checksums of its rows and the confidences
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttenti
 from backend.errors import StoreError
 from backend.forward.pooling import RegionText, region_means
 from backend.forward.rows.choosing import scores
-from backend.identify.answers.responses import asked
+from backend.identify.answers.responses import asked_with_suffix
 from backend.identify.answers.spans import Span
 from backend.identify.features.regions import regions
 from backend.models.loaded import LoadedModel
@@ -50,16 +50,16 @@ BLOCK = 128
 """Items between two checkpoints; within a block, texts are batched by length."""
 
 
-KEPT, ITEMS, ROWS = "features.json", "items.jsonl", "rows.jsonl"
+STAMP, ITEMS, ROWS = "features.json", "items.jsonl", "rows.jsonl"
 ARRAYS = ("answer", "other")
 AGAIN = "reading answers again, whose features on disk are damaged or of an older version"
 RESUME = "resume it: they are read again from its answers"
 Arrays = Mapping[str, "np.memmap[Any, Any]"]
 
 
-class Kept(Frozen):
-    """What a folder holds: checksums of all that the features hang on and of the lines of items, and both arrays'
-    shape."""
+class FeatureStamp(Frozen):
+    """What the features in a folder were made of: a hash of all that they depend on, a hash of the lines of items, and
+    the shape of both arrays."""
 
     of: str
     items: str
@@ -67,8 +67,8 @@ class Kept(Frozen):
 
 
 class Block(Frozen):
-    """Items that were read together, from the one of number `start` on: checksums of their rows in either array, and
-    how sure the model was of each."""
+    """Items that were read together, beginning with number `start`: checksums of their rows in each array, and how
+    confident the model was of each item."""
 
     start: int = Field(ge=0)
     answer: int
@@ -78,7 +78,8 @@ class Block(Frozen):
 
 @dataclass(frozen=True)
 class Features:
-    """Of each item, in the order of the items. Arrays are mapped from disk, neurons by column (`backend.layout`)."""
+    """Features of each item, in the order of the items. Arrays are mapped from disk; a column is a neuron
+    (`backend.layout`)."""
 
     answer: Float[np.ndarray, "item neuron"]
     other: Float[np.ndarray, "item neuron"]
@@ -94,91 +95,103 @@ def extract(
     folder: Path,
     watch: Watch = SILENT,
 ) -> Features:
-    """Read every item and keep what is read in `folder`; blocks that are there for these items are not read again.
+    """Read every item and keep its features in `folder`; blocks of these items that exist are not read again.
 
-    Where what is there is not what was written, it is read again, and `watch` is told so. Raises StoreError where the
-    arrays cannot be written, BadInput for a span without a token, Stopped between blocks.
+    Damaged blocks are read again, and the name of the stage says so. Raises StoreError where the arrays cannot be
+    written, BadInput for a span without a token, Stopped between blocks.
     """
     journal = Journal(folder / ROWS)
     shape = (len(items), model.info.layout.size)
     with journal.writing():
-        held, spoilt = _begin(folder, journal, items, _key(model, items, questions, sampling, rule), shape)
-        arrays = {name: _mapped(folder / f"{name}.npy", shape) for name in ARRAYS}
+        blocks_there, is_damaged = _begin_folder(
+            folder, journal, items, _key(model, items, questions, sampling, rule), shape
+        )
+        arrays = {name: _map_array(folder / f"{name}.npy", shape) for name in ARRAYS}
         parts = {start: items[start : start + BLOCK] for start in range(0, len(items), BLOCK)}
-        done = {start: block for start, block in held.items() if _fits(block, arrays, len(parts.get(start, ())))}
-        doing = "reading the answers" if len(done) == len(held) and not spoilt else AGAIN
+        done = {
+            start: block
+            for start, block in blocks_there.items()
+            if _is_as_written(block, arrays, len(parts.get(start, ())))
+        }
+        doing = "reading the answers" if len(done) == len(blocks_there) and not is_damaged else AGAIN
         pace = Pace(len(items), sum(len(part) for start, part in parts.items() if start in done))
         for start, part in parts.items():
             if start in done:
                 continue
             between(watch)
             watch.emit(StageEvent(stage=pace.stage_text(doing), fraction=pace.fraction))
-            texts = [read_as(model, item, questions, sampling, rule) for item in part]
+            texts = [text_of_item(model, item, questions, sampling, rule) for item in part]
             rows = [array[start : start + len(part)] for array in arrays.values()]
             confidences = tuple(_read_block(model, texts, rule, rows, watch))
             for array in arrays.values():
                 array.flush()
-            done[start] = Block(start=start, confidences=confidences, **_sums(arrays, start, len(part)))
+            done[start] = Block(start=start, confidences=confidences, **_checksums(arrays, start, len(part)))
             journal.append([done[start].model_dump(mode="json")])
             pace.add(len(part))
-    return Features(arrays["answer"], arrays["other"], tuple(one for start in parts for one in done[start].confidences))
+    return Features(
+        arrays["answer"],
+        arrays["other"],
+        tuple(confidence for start in parts for confidence in done[start].confidences),
+    )
 
 
-def read_as(
+def text_of_item(
     model: LoadedModel, item: Item, questions: Mapping[str, Question], sampling: Sampling, rule: RegionRule
 ) -> RegionText:
     """An item as the model reads it, with its regions. Raises BadInput for a span without a token."""
-    return regions(model, asked(questions[item.question], sampling), item.response, Span(item.start, item.end), rule)
+    return regions(
+        model, asked_with_suffix(questions[item.question], sampling), item.response, Span(item.start, item.end), rule
+    )
 
 
 def _read_block(
     model: LoadedModel, texts: Sequence[RegionText], rule: RegionRule, out: Sequence[np.ndarray], watch: Watch
 ) -> list[Confidence]:
-    sure: dict[int, Confidence] = {}
+    confidence_of_place: dict[int, Confidence] = {}
     shift = 1 if rule.position == "predicting" else 0
 
-    def told(places: list[int], hidden: Tensor, before: int) -> None:
-        for row, place in enumerate(places):
-            sure[place] = _confidence(model, texts[place], hidden[row], before, shift)
+    def on_hidden(row_places: list[int], hidden: Tensor, before: int) -> None:
+        for row, place in enumerate(row_places):
+            confidence_of_place[place] = _confidence(model, texts[place], hidden[row], before, shift)
 
-    means = region_means(model, texts, watch=watch, pooling=rule.pooling, on_hidden=told)
+    means = region_means(model, texts, watch=watch, pooling=rule.pooling, on_hidden=on_hidden)
     for region, array in enumerate(out):
         array[:] = model.info.layout.flat(means[:, :, region])
-    return [sure[place] for place in range(len(texts))]
+    return [confidence_of_place[place] for place in range(len(texts))]
 
 
 class _Already(nn.Module):
-    """In the place of a model's layers: gives back as last hidden states what came in as embeddings."""
+    """Replaces a model's layers: returns its input embeddings as the last hidden states."""
 
     @property
     def decoder(self) -> _Already:
-        """Some families (OPT) call this part of their layers by name."""
+        """Some families (OPT) access this part of their layers by name."""
         return self
 
     def forward(self, *_: Any, inputs_embeds: Tensor, **__: Any) -> BaseModelOutputWithPastAndCrossAttentions:
-        """[row pos d_model] as it came."""
+        """[row pos d_model], unchanged."""
         return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=cast("torch.FloatTensor", inputs_embeds))
 
 
 def head_logits(model: LoadedModel, hidden: Float[Tensor, "pos d_model"]) -> Float[Tensor, "pos vocab"]:
     """Logits of last hidden states, by the model's own forward with its layers left out.
 
-    What a family does behind its output embedding (Gemma-2 caps the logits, Granite and Cohere scale them) stands in
-    its forward and nowhere else; so that is called and not written once more. No weight is copied.
+    Some families change the logits after the output embedding (Gemma-2 caps them, Granite and Cohere scale them). That
+    code is only in their forward, so the forward is called. No weight is copied.
     """
     plain = model.plain
     bare = copy.copy(plain)
-    # A module's parts are one dict that a shallow copy shares: the copy gets its own before a part is put in.
+    # A shallow copy shares the dict of a module's parts: the copy gets its own dict before a part is replaced.
     bare.__dict__["_modules"] = dict(plain._modules)
     setattr(bare, plain.base_model_prefix, _Already())
-    # By its class, because what is hung on a spread model's instance would lead back to the whole model.
+    # The forward of the class, because the instance of a model on several devices has one that calls the whole model.
     return cast("Tensor", type(plain).forward(bare, inputs_embeds=hidden[None], use_cache=False).logits[0])
 
 
 def _confidence(
     model: LoadedModel, text: RegionText, hidden: Float[Tensor, "pos d_model"], before: int, shift: int
 ) -> Confidence:
-    """How sure the model was of the answer's tokens, each from the position that predicts it."""
+    """How confident the model was of the answer's tokens, each at the position that predicts it."""
     places = [place + shift for place in text.regions[0]]
     predicting = torch.tensor([place - 1 - before for place in places], device=hidden.device)
     logits = head_logits(model, hidden[predicting])
@@ -195,39 +208,37 @@ def _confidence(
 def _key(
     model: LoadedModel, items: Sequence[Item], questions: Mapping[str, Question], sampling: Sampling, rule: RegionRule
 ) -> str:
-    """All that the features hang on: what each item's text is made from, where it is read, and what reads it."""
-    texts = (part for item in items for part in (item, "\0", asked(questions[item.question], sampling)))
+    """Hash of all that the features depend on: each item's text, where it is read, and the model."""
+    texts = (part for item in items for part in (item, "\0", asked_with_suffix(questions[item.question], sampling)))
     return digest([figures(model.info.basis), rule], texts)
 
 
-def held(folder: Path) -> tuple[tuple[Item, ...], np.ndarray, np.ndarray]:
-    """The items whose features lie in `folder`, and their CETT over the answer and over the rest, [item neuron].
+def read_features_of_run(folder: Path) -> tuple[tuple[Item, ...], np.ndarray, np.ndarray]:
+    """The items whose features are in `folder`, and their CETT over the answer and over other tokens, [item neuron].
 
-    Raises StoreError where they are not there, not all of them, or not as they were written.
+    Raises StoreError where they are missing, incomplete or damaged.
     """
     paths = {name: folder / f"{name}.npy" for name in ARRAYS}
     try:
-        kept = Kept.model_validate_json((folder / KEPT).read_bytes())
+        stamp = FeatureStamp.model_validate_json((folder / STAMP).read_bytes())
         lines = (folder / ITEMS).read_bytes()
         items = tuple(Item.model_validate_json(line) for line in lines.split(b"\n") if line)
-        spoilt = [path.name for path in paths.values() if not is_whole(path, kept.shape)]
-        spoilt += [ITEMS] if digests.of_bytes(lines) != kept.items else []
-        if spoilt:
-            raise _damaged(spoilt[0])
+        damaged_names = [path.name for path in paths.values() if not is_whole(path, stamp.shape)]
+        damaged_names += [ITEMS] if digests.of_bytes(lines) != stamp.items else []
+        if damaged_names:
+            raise _damaged(damaged_names[0])
         arrays = {name: np.lib.format.open_memmap(path, mode="r") for name, path in paths.items()}
     except FileNotFoundError as error:
-        raise StoreError(
-            "The features of this run are not here", "what was read of its answers is not kept with it", RESUME
-        ) from error
+        raise StoreError("The features of this run are not here", "they are not in its folder", RESUME) from error
     except (OSError, ValueError) as error:
         raise StoreError("The features of this run cannot be read", reason(error), RESUME) from error
-    blocks = _blocks(Journal(folder / ROWS))
+    blocks = _read_blocks(Journal(folder / ROWS))
     start = 0
     while start < len(items):
         block = blocks.get(start)
         if block is None or not block.confidences:
             raise StoreError("The features of this run are not complete", "reading them was stopped", "resume it")
-        if not _fits(block, arrays, len(block.confidences)):
+        if not _is_as_written(block, arrays, len(block.confidences)):
             raise _damaged(" or ".join(path.name for path in paths.values()))
         start += len(block.confidences)
     return items, arrays["answer"], arrays["other"]
@@ -237,61 +248,61 @@ def _damaged(name: str) -> StoreError:
     return StoreError("The features of this run are damaged", f"{name} is not what was written", RESUME)
 
 
-def _begin(
+def _begin_folder(
     folder: Path, journal: Journal, items: Sequence[Item], digest: str, shape: tuple[int, int]
 ) -> tuple[dict[int, Block], bool]:
-    """The blocks that `folder` holds of these items, and whether what it held cannot be read.
+    """(the blocks that `folder` has of these items, whether its files were damaged).
 
-    It begins anew there, and where it holds the features of other items, another rule or another model.
+    A folder that is damaged, or has features of other items, another rule or another model, is emptied.
     """
     lines = "".join(item.model_dump_json() + "\n" for item in items)
-    kept = Kept(of=digest, items=digests.of_bytes(lines.encode()), shape=shape)
-    held, spoilt = _held(folder, journal, kept)
-    if held is None:
-        # The last is what an older version kept beside them.
+    stamp = FeatureStamp(of=digest, items=digests.of_bytes(lines.encode()), shape=shape)
+    blocks, is_damaged = _matching_blocks(folder, journal, stamp)
+    if blocks is None:
+        # confidence.jsonl is a file of an older version.
         for path in (journal.path, *(folder / f"{name}.npy" for name in ARRAYS), folder / "confidence.jsonl"):
             path.unlink(missing_ok=True)
     write_text(folder / ITEMS, lines)
-    write_text(folder / KEPT, kept.model_dump_json())
-    return held or {}, spoilt
+    write_text(folder / STAMP, stamp.model_dump_json())
+    return blocks or {}, is_damaged
 
 
-def _held(folder: Path, journal: Journal, kept: Kept) -> tuple[dict[int, Block] | None, bool]:
-    """(the blocks, None where the folder holds none of these items; whether it holds what cannot be read)."""
+def _matching_blocks(folder: Path, journal: Journal, stamp: FeatureStamp) -> tuple[dict[int, Block] | None, bool]:
+    """(the blocks, None where the folder has no features of these items; whether its files are damaged)."""
     try:
-        same = Kept.model_validate_json((folder / KEPT).read_bytes()) == kept
-        return (_blocks(journal) if same else None), False
+        is_same = FeatureStamp.model_validate_json((folder / STAMP).read_bytes()) == stamp
+        return (_read_blocks(journal) if is_same else None), False
     except FileNotFoundError:
         return None, False
     except (OSError, ValueError, StoreError):
         return None, True
 
 
-def _blocks(journal: Journal) -> dict[int, Block]:
-    """Each by its start; one that was read again stands above the first. Raises StoreError."""
+def _read_blocks(journal: Journal) -> dict[int, Block]:
+    """Start -> block; a block that was read again replaces the first. Raises StoreError."""
     return {block.start: block for block in read_records(journal, Block, RESUME)}
 
 
-def _fits(block: Block, arrays: Arrays, count: int) -> bool:
-    """Whether the block is of `count` items, and their rows are what was written."""
+def _is_as_written(block: Block, arrays: Arrays, count: int) -> bool:
+    """Whether the block has `count` items, and their rows are as they were written."""
     sums = {"answer": block.answer, "other": block.other}
-    return len(block.confidences) == count and _sums(arrays, block.start, count) == sums
+    return len(block.confidences) == count and _checksums(arrays, block.start, count) == sums
 
 
-def _sums(arrays: Arrays, start: int, count: int) -> dict[str, int]:
+def _checksums(arrays: Arrays, start: int, count: int) -> dict[str, int]:
     return {name: zlib.crc32(array[start : start + count].data) for name, array in arrays.items()}
 
 
-def _mapped(path: Path, shape: tuple[int, int]) -> np.memmap[Any, Any]:
-    """The array as it is, where it is whole; else a new one."""
+def _map_array(path: Path, shape: tuple[int, int]) -> np.memmap[Any, Any]:
+    """The existing array, where it is complete; else a new one."""
     try:
         if is_whole(path, shape):
             return np.lib.format.open_memmap(path, mode="r+")
-        # Made before it is filled, so that nobody else can open it.
+        # Created first with our permissions, so that nobody else can open it.
         path.touch(FILE)
         return new_array(path, shape)
     except (OSError, ValueError) as error:
         room = math.ceil(4 * math.prod(shape) / 1e6)
         raise StoreError(
-            f"{path.name} cannot be written", reason(error), f"see that {room:,} MB are free there, and resume"
+            f"{path.name} cannot be written", reason(error), f"make sure that {room:,} MB are free there, and resume"
         ) from error

@@ -1,9 +1,9 @@
-"""Which tokens of an answered question are the answer, and which are the rest.
+"""Which tokens of an answered question are the answer, and which are the others.
 
-Owns the rules for regions and for the position that a feature is read at. Refuses CETT (`backend.forward.pooling`).
+Owns the rules for regions and for the position that a feature is read at. CETT is `backend.forward.pooling`'s.
 
-- `other` "conversation" is every other token up to the response's end, template and question included: what the
-  authors' code takes, whatever its comment says, but for the closing tokens behind the response. "response" is
+- `other` "conversation" is every other token up to the response's end, template and question included. The authors'
+  code takes these, although its comment says otherwise, and also the closing tokens after the response. "response" is
   the response's other tokens alone.
 - `position` "answer" reads at the answer's own tokens as inputs (the authors' code); "predicting" one token
   earlier, where each of them was predicted.
@@ -42,8 +42,8 @@ def regions(model: LoadedModel, asked: Asked, response: str, span: Span, rule: R
 def answer_tokens(model: LoadedModel, ids: tuple[int, ...], span: Span) -> tuple[int, ...]:
     """Which of a response's tokens touch the characters of `span`.
 
-    Offsets are those of growing prefixes. A character of several tokens belongs to each of them: until its last
-    one it is decoded as a replacement mark, and the next token still begins at it.
+    A token's place is found by decoding growing prefixes. A character of several tokens belongs to each of them: before
+    its last token it decodes to U+FFFD, and the next token still begins at it.
     """
     prefixes = [decode(model, ids[: count + 1]) for count in range(len(ids))]
     starts = [0, *(len(prefix.rstrip("\ufffd")) for prefix in prefixes)]

@@ -1,6 +1,6 @@
 """The items of a run with their features, split into a training and a held-out part.
 
-Owns the split and how an item's rows are picked. The held-out part is used once, for the report card.
+Owns the split and the selection of each part's rows. The held-out part is used only once, for the report card.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from backend.errors import BadInput
-from backend.identify.answers.items import folds, groups, labels
-from backend.identify.evaluation.baselines import simple
+from backend.identify.answers.items import entity_numbers, folds, labels
+from backend.identify.evaluation.baselines import simple_scores
 from backend.identify.features.extract import Features
 from backend.identify.fit.choice import Items
 from backend.text.verdict import normalise
@@ -23,7 +23,7 @@ from backend.types.plan import Plan
 
 @dataclass(frozen=True)
 class Part:
-    """The training or the held-out items: what fits see of them, and what else is known."""
+    """The training or the held-out items: the data of fits, and what else is known of the items."""
 
     items: tuple[Item, ...]
     seen: Items
@@ -34,7 +34,7 @@ class Part:
     words: np.ndarray
     """The words that answer, normalised, [item]."""
     subjects: np.ndarray
-    """What each is asked about, normalised, [item]."""
+    """The entity of each question, normalised, [item]."""
 
     @property
     def strata(self) -> Int[np.ndarray, " item"]:
@@ -44,7 +44,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Study:
-    """Both parts, and the entities of the held-out one."""
+    """The training and the held-out part."""
 
     train: Part
     test: Part
@@ -54,17 +54,17 @@ def split(
     items: Sequence[Item], questions: Mapping[str, Question], plan: Plan
 ) -> tuple[frozenset[str], frozenset[str]]:
     """Questions of the training and of the held-out part, whole entities together. Raises BadInput for too few."""
-    held = folds(items, questions, plan.training.held_out, plan.seed) == 0
-    test = frozenset(item.question for item, out in zip(items, held, strict=True) if out)
+    is_held_out = folds(items, questions, plan.training.held_out, plan.seed) == 0
+    test = frozenset(item.question for item, is_out in zip(items, is_held_out, strict=True) if is_out)
     return frozenset(item.question for item in items) - test, test
 
 
 def refuse_unsplit(
     items: Sequence[Item], questions: Mapping[str, Question], test: frozenset[str], plan: Plan
 ) -> np.ndarray:
-    """The folds of the training part: [item]. Known before a feature is read.
+    """The folds of the training part, [item]; needs no features.
 
-    Raises BadInput where the held-out part has one side alone, or the training part makes no folds.
+    Raises BadInput where the held-out part has only one side, or the training part is too small for its folds.
     """
     train = [item for item in items if item.question not in test]
     sides = {item.side for item in items if item.question in test}
@@ -82,11 +82,13 @@ def study(
     test: frozenset[str],
     plan: Plan,
 ) -> Study:
-    """Both parts of `items`, whose features stand in `rows`. Raises BadInput where a part is too small."""
-    held = np.array([item.question in test for item in items])
-    inner = refuse_unsplit(items, questions, test, plan)
-    train, out = (_part(items, rows, features, questions, np.flatnonzero(held == side), plan) for side in (0, 1))
-    return Study(replace(train, seen=replace(train.seen, folds=inner)), out)
+    """Both parts of `items`, whose features are in `rows`. Raises BadInput where a part is too small."""
+    is_held_out = np.array([item.question in test for item in items])
+    folds_of_train = refuse_unsplit(items, questions, test, plan)
+    train, held_out_part = (
+        _part(items, rows, features, questions, np.flatnonzero(is_held_out == side), plan) for side in (0, 1)
+    )
+    return Study(replace(train, seen=replace(train.seen, folds=folds_of_train)), held_out_part)
 
 
 def _part(
@@ -98,25 +100,25 @@ def _part(
     plan: Plan,
 ) -> Part:
     chosen = [items[place] for place in places]
-    lines = np.array([rows[place] for place in places], dtype=np.int64)
-    confidences = [features.confidences[line] for line in lines]
-    other = np.asarray(features.other[lines]) if plan.training.labels == "3-vs-1" else None
+    array_rows = np.array([rows[place] for place in places], dtype=np.int64)
+    confidences = [features.confidences[array_row] for array_row in array_rows]
+    other = np.asarray(features.other[array_rows]) if plan.training.labels == "3-vs-1" else None
     return Part(
         items=tuple(chosen),
         seen=Items(
-            np.asarray(features.answer[lines]),
+            np.asarray(features.answer[array_rows]),
             other,
             labels(chosen),
-            groups(chosen, questions),
+            entity_numbers(chosen, questions),
             np.zeros(len(chosen), dtype=np.int64),
         ),
-        simple=simple(confidences),
+        simple=simple_scores(confidences),
         relations=np.array([questions[item.question].relation for item in chosen], dtype=object).astype(str),
-        lengths=np.array([one.tokens for one in confidences], dtype=np.int64),
+        lengths=np.array([confidence.tokens for confidence in confidences], dtype=np.int64),
         words=_names(item.response[item.start : item.end] for item in chosen),
         subjects=_names(questions[item.question].entity for item in chosen),
     )
 
 
 def _names(texts: Iterable[str]) -> np.ndarray:
-    return np.array([normalise(one) for one in texts], dtype=object).astype(str)
+    return np.array([normalise(text) for text in texts], dtype=object).astype(str)

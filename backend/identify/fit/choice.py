@@ -1,7 +1,7 @@
-"""Stage 7 continued: the probe of a set of items, C chosen among a path of fits.
+"""Stage 7 continued: the probe of a set of items, with C chosen from a path of fits.
 
-Owns cross-validation on the training part and the choice of C. Held-out items never come here. Refuses the solver
-(`backend.identify.fit.solver`) and what is said of the result (`backend.identify.evaluation.report`).
+Owns cross-validation on the training part and the choice of C. Never gets held-out items. The solver is
+`backend.identify.fit.solver`'s, the evaluation `backend.identify.evaluation.report`'s.
 Source: Gao et al. 2025, section 6.1.3 (labels 3-vs-1; C by accuracy plus what suppression leaves of the answers).
 """
 
@@ -25,14 +25,14 @@ from backend.types.report import PathPoint
 from backend.watch import SILENT, Watch, between
 
 GRID = tuple(np.geomspace(3, 300, 12).tolist())
-"""Values of C as multiples of the least that gives a neuron a weight."""
-Kept = Callable[[Int[np.ndarray, " neuron"]], Estimate]
+"""Values of C, as multiples of the smallest C that gives a neuron a weight."""
+MeasureKept = Callable[[Int[np.ndarray, " neuron"]], Estimate]
 """The share of right answers that stay right with these neurons off."""
 
 
 @dataclass(frozen=True)
 class Items:
-    """What a fit sees: CETT over each answer and over the rest, labels (1 is wrong), entities and folds."""
+    """The data of a fit: CETT over each answer and over its other tokens, labels (1 is wrong), entities and folds."""
 
     answer: Float[np.ndarray, "item neuron"]
     other: Float[np.ndarray, "item neuron"] | None
@@ -42,13 +42,13 @@ class Items:
 
     @cached_property
     def alone(self) -> tuple[Float[np.ndarray, " neuron"], Float[np.ndarray, " neuron"]]:
-        """What each neuron tells alone, as `single_neurons`: of a large model it takes minutes, so it is asked once."""
+        """`single_neurons` of these items, computed once: for a large model it takes minutes."""
         return single_neurons(self.answer, self.labels)
 
     def take(self, places: np.ndarray) -> Items:
-        """Only these items; entities may stand more than once, as a bootstrap draws them."""
-        other = None if self.other is None else self.other[places]
-        return Items(self.answer[places], other, self.labels[places], self.entities[places], self.folds[places])
+        """Only these items; a place may occur more than once, as in a bootstrap."""
+        other_rows = None if self.other is None else self.other[places]
+        return Items(self.answer[places], other_rows, self.labels[places], self.entities[places], self.folds[places])
 
     def relabelled(self, labels: Int[np.ndarray, " item"]) -> Items:
         """The same items under other labels."""
@@ -57,8 +57,8 @@ class Items:
 
 @dataclass(frozen=True)
 class Trained:
-    """The chosen fit on all items, the whole path with what cross-validation said of each C, and each item's log-odds
-    by fits at the chosen C that did not see it."""
+    """The chosen fit on all items, the whole path with the cross-validation of each C, and each item's log-odds by a
+    fit at the chosen C that did not see the item."""
 
     fit: Fit
     fits: tuple[Fit, ...]
@@ -68,7 +68,8 @@ class Trained:
 
 @dataclass(frozen=True)
 class Validated:
-    """Log-odds of each item by fits that did not see its fold, for each C [c item]; overlap of the fits [c]."""
+    """Log-odds of each item by a fit that did not see its fold, for each C [c item]; overlap of the folds' H-neurons
+    [c]."""
 
     logits: Float[np.ndarray, "c item"]
     stability: Float[np.ndarray, " c"]
@@ -77,7 +78,7 @@ class Validated:
 @dataclass(frozen=True)
 class Tried:
     """One C of a path: H-neurons of the fit on all training items, cross-validated AUROC and accuracy, and the share
-    of right answers that stay right with these neurons off (None unless asked)."""
+    of right answers that stay right with these neurons off (None unless measured)."""
 
     c: float
     positive: int
@@ -87,13 +88,13 @@ class Tried:
 
 
 def fits(items: Items, training: Training, cs: tuple[float, ...] | None = None) -> list[Fit]:
-    """A fit for each C on these items, under either kind of labels."""
-    features, labels = _told_apart(items, training)
+    """A fit for each C on these items, with the plan's kind of labels."""
+    features, labels = _features_and_labels(items, training)
     return path(features, labels, cs or training.cs, standardise=training.standardise)
 
 
-def _told_apart(items: Items, training: Training) -> tuple[np.ndarray, np.ndarray]:
-    """(features, labels) of the plan's kind of labels."""
+def _features_and_labels(items: Items, training: Training) -> tuple[np.ndarray, np.ndarray]:
+    """(features, labels) for the plan's kind of labels."""
     if training.labels == "1-vs-1":
         return items.answer, items.labels
     if items.other is None:
@@ -102,19 +103,20 @@ def _told_apart(items: Items, training: Training) -> tuple[np.ndarray, np.ndarra
 
 
 def with_grid(items: Items, training: Training) -> Training:
-    """The same with its values of C: those given, else `GRID` times the least C at which a neuron gets a weight.
+    """The same settings with values of C: the given ones, or else `GRID` times the smallest C that gives a neuron a
+    weight.
 
-    CETT is of another size on another model, over other tokens and in units of its SD, so that no fixed grid fits all.
+    The size of CETT depends on the model, the tokens and the unit, so no fixed grid fits all.
     """
     cs = training.cs
     if not cs:
-        least = least_c(*_told_apart(items, training), standardise=training.standardise)
+        least = least_c(*_features_and_labels(items, training), standardise=training.standardise)
         cs = tuple(dict.fromkeys(float(f"{least * times:.2g}") for times in GRID))
     return training.model_copy(update={"cs": tuple(sorted({*cs, *([training.c] if training.c else [])}))})
 
 
 def validate(items: Items, training: Training, watch: Watch = SILENT) -> Validated:
-    """Each fold scored by a path of fits on the others."""
+    """Cross-validation: each fold scored by a path of fits on the other folds."""
     logits = np.zeros((len(training.cs), len(items.labels)))
     chosen: list[list[set[int]]] = [[] for _ in training.cs]
     for fold in np.unique(items.folds):
@@ -126,76 +128,85 @@ def validate(items: Items, training: Training, watch: Watch = SILENT) -> Validat
     return Validated(logits, np.array([mean_overlap(sets) for sets in chosen]))
 
 
-def train(items: Items, training: Training, kept: Kept | None = None, watch: Watch = SILENT) -> Trained:
-    """The probe of these items. `kept` is needed for the paper's criterion, and measured for each C where given.
+def train_probe(
+    items: Items, training: Training, measure_kept: MeasureKept | None = None, watch: Watch = SILENT
+) -> Trained:
+    """The probe of these items. `measure_kept`, which the paper's criterion needs, is called for each C where given.
 
     Raises BadInput where one side is missing, Stopped between folds.
     """
     training = with_grid(items, training)
     validated = validate(items, training, watch)
-    whole = fits(items, training)
-    stay = [None if kept is None else kept(h_neurons(fit)) for fit in whole]
-    chosen = _chosen(whole, validated, items, training, stay)
-    points = tuple(_point(items, fit, validated, place, stay[place]) for place, fit in enumerate(whole))
-    return Trained(whole[chosen], tuple(whole), points, validated.logits[chosen])
+    path_of_fits = fits(items, training)
+    kept_shares = [None if measure_kept is None else measure_kept(h_neurons(fit)) for fit in path_of_fits]
+    place_of_chosen = _chosen_place(path_of_fits, validated, items, training, kept_shares)
+    points = tuple(
+        _path_point(items, fit, validated, place, kept_shares[place]) for place, fit in enumerate(path_of_fits)
+    )
+    return Trained(path_of_fits[place_of_chosen], tuple(path_of_fits), points, validated.logits[place_of_chosen])
 
 
 def trained_fit(items: Items, training: Training, watch: Watch = SILENT) -> Fit:
-    """The fit that `train` would take, without the intervals of the path: for probes that are made many times over.
+    """The fit that `train_probe` would choose, without the intervals of the path: for probes that are made many times.
 
-    The paper's criterion asks the model again for each C; here only its other half, the accuracy, decides.
+    The paper's criterion needs new answers of the model for each C; here only its other part, the accuracy, decides.
     """
     training = with_grid(items, training)
     validated = validate(items, training, watch)
-    whole = fits(items, training)
-    return whole[_chosen(whole, validated, items, training, [None] * len(whole))]
+    path_of_fits = fits(items, training)
+    return path_of_fits[_chosen_place(path_of_fits, validated, items, training, [None] * len(path_of_fits))]
 
 
-def _chosen(
-    whole: Sequence[Fit], validated: Validated, items: Items, training: Training, kept: Sequence[Estimate | None]
+def _chosen_place(
+    path_of_fits: Sequence[Fit],
+    validated: Validated,
+    items: Items,
+    training: Training,
+    kept_shares: Sequence[Estimate | None],
 ) -> int:
     tried = [
         Tried(
-            fit.c, len(h_neurons(fit)), auroc(items.labels, held), accuracy(items.labels, held),
-            None if stay is None else stay.value,
+            fit.c, len(h_neurons(fit)), auroc(items.labels, logits), accuracy(items.labels, logits),
+            None if share is None else share.value,
         )
-        for fit, held, stay in zip(whole, validated.logits, kept, strict=True)
+        for fit, logits, share in zip(path_of_fits, validated.logits, kept_shares, strict=True)
     ]  # fmt: skip
-    return choose(
+    return choose_c(
         tried,
         training,
         lambda top: standard_error(estimate(auroc, items.labels, validated.logits[top], items.entities)),
     )
 
 
-def choose(tried: Sequence[Tried], training: Training, error: Callable[[int], float]) -> int:
-    """The place of the C that `training.choice` takes: one with H-neurons, where there is any; of equals the smallest.
+def choose_c(tried: Sequence[Tried], training: Training, error: Callable[[int], float]) -> int:
+    """The place of the C that `training.choice` selects: one with H-neurons, where there is any; among equals the
+    smallest.
 
     Args:
-        error: the standard error of the AUROC at a place, which is worked out for one place alone.
+        error: returns the standard error of the AUROC at a place; called for one place at most, since it is slow.
     """
     if training.choice == "fixed":
-        return [one.c for one in tried].index(training.c or 0.0)
-    # A fit without an H-neuron is no probe, however it scores.
-    real = [place for place, one in enumerate(tried) if one.positive] or list(range(len(tried)))
+        return [candidate.c for candidate in tried].index(training.c or 0.0)
+    # A fit without an H-neuron is no probe, whatever its score.
+    with_h_neurons = [place for place, candidate in enumerate(tried) if candidate.positive] or list(range(len(tried)))
     if training.choice == "paper":
-        return max(real, key=lambda place: tried[place].accuracy + (tried[place].kept or 0.0))
-    top = max(real, key=lambda place: tried[place].auroc)
+        return max(with_h_neurons, key=lambda place: tried[place].accuracy + (tried[place].kept or 0.0))
+    top = max(with_h_neurons, key=lambda place: tried[place].auroc)
     if training.choice == "cross-validation":
         return top
     least = tried[top].auroc - error(top)
-    return next(place for place in real if tried[place].auroc >= least)
+    return next(place for place in with_h_neurons if tried[place].auroc >= least)
 
 
-def _point(items: Items, fit: Fit, validated: Validated, place: int, kept: Estimate | None) -> PathPoint:
-    held = validated.logits[place]
+def _path_point(items: Items, fit: Fit, validated: Validated, place: int, kept_share: Estimate | None) -> PathPoint:
+    logits = validated.logits[place]
     return PathPoint(
         c=fit.c,
         positive=len(h_neurons(fit)),
         negative=int((fit.weights < 0).sum()),
-        auroc=estimate(auroc, items.labels, held, items.entities),
-        accuracy=estimate(accuracy, items.labels, held, items.entities),
+        auroc=estimate(auroc, items.labels, logits, items.entities),
+        accuracy=estimate(accuracy, items.labels, logits, items.entities),
         stability=float(validated.stability[place]),
         train_auroc=auroc(items.labels, fit.logits(items.answer)),
-        kept=kept,
+        kept=kept_share,
     )

@@ -1,6 +1,6 @@
-"""What is known of each neuron: the table of all of them, and the cards of those with a weight.
+"""What is known of each neuron: the table of all neurons, and the cards of those with a weight.
 
-Owns the per-neuron figures, all from the training part but `leave_out`, which is of the held-out one.
+Owns the figures of each neuron, all from the training part except `leave_out`, which is of the held-out one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from backend.identify.answers.responses import asked
+from backend.identify.answers.responses import asked_with_suffix
 from backend.identify.fit.choice import Items
 from backend.identify.fit.solver import Fit
 from backend.layout import Layout
@@ -26,14 +26,15 @@ TOP = 8
 
 
 def places(layout: Layout) -> dict[str, Int[np.ndarray, " neuron"]]:
-    """Where each neuron is, in the order of the features: layer, expert where the model has some, and its number."""
+    """Layer, expert (where the model has experts) and number of each neuron, in the order of the features."""
     sites, index = layout.places_of(np.arange(layout.size))
     expert = {} if layout.is_dense else {"expert": layout.experts[sites].astype(np.int32)}
     return {"layer": layout.layers[sites].astype(np.int16), **expert, "neuron": index.astype(np.int32)}
 
 
-def table(train: Items, fit: Fit, frequency: Float[np.ndarray, "sign neuron"], layout: Layout) -> pd.DataFrame:
-    """A row a neuron: where it is, its weight, and what it tells alone. `expert` is -1 beside the experts."""
+def neuron_table(train: Items, fit: Fit, frequency: Float[np.ndarray, "sign neuron"], layout: Layout) -> pd.DataFrame:
+    """One row for each neuron: its place, its weight, and how well it alone separates the items. `expert` is -1 for
+    neurons outside the experts."""
     areas, q = train.alone
     wrong = train.labels == 1
 
@@ -59,7 +60,7 @@ def table(train: Items, fit: Fit, frequency: Float[np.ndarray, "sign neuron"], l
     )
 
 
-def cards(
+def neuron_cards(
     train: Items,
     test: Items,
     fit: Fit,
@@ -69,65 +70,65 @@ def cards(
     questions: Mapping[str, Question],
     sampling: Sampling,
 ) -> tuple[ProbeNeuron, ...]:
-    """Everything about each neuron that has a weight; `items` are those of the training part."""
+    """The card of each neuron that has a weight; `items` are those of the training part."""
     return tuple(
-        one.model_copy(
-            update={"top": tuple(_top(items[best], questions, sampling, value) for best, value in strongest)}
+        card.model_copy(
+            update={"top": tuple(_top_item(items[best], questions, sampling, value) for best, value in strongest)}
         )
-        for one, strongest in figures(train, test, fit, rows, layout)
+        for card, strongest in neuron_figures(train, test, fit, rows, layout)
     )
 
 
-def figures(
+def neuron_figures(
     train: Items, test: Items | None, fit: Fit, rows: pd.DataFrame, layout: Layout
 ) -> list[tuple[ProbeNeuron, list[tuple[int, float]]]]:
-    """Each neuron that has a weight with its figures, and the places of the training items where it is strongest.
+    """The figures of each neuron that has a weight, with (place, CETT) of the training items where it is strongest.
 
-    Without held-out items it is not known what the probe is without a neuron.
+    Without held-out items (`test` is None) `leave_out` is None.
     """
     chosen = np.flatnonzero(fit.weights)
 
     def named(place: int) -> NeuronId:
         return layout.neurons([place])[0]
 
-    told = []
+    result = []
     for place, near in zip(map(int, chosen), partners(train.answer, chosen), strict=True):
         values = train.answer[:, place].astype(np.float64)
         row = rows.iloc[place]
         frequency = float(row[f"frequency_{'positive' if fit.weights[place] > 0 else 'negative'}"])
-        one = ProbeNeuron(
+        card = ProbeNeuron(
             neuron=named(place),
             weight=float(fit.weights[place]),
             mean=float(values.mean()),
             **{name: float(row[name]) for name in ("sd", "effect", "auroc", "q", "d")},
-            leave_out=None if test is None else _left_out(test, fit, place),
+            leave_out=None if test is None else _auroc_lost(test, fit, place),
             frequency=frequency if np.isfinite(frequency) else None,
-            partners=tuple((named(other), correlation) for other, correlation in near),
+            partners=tuple((named(partner), correlation) for partner, correlation in near),
             histogram=histogram(values, train.labels),
         )
-        told.append((one, [(int(best), float(values[best])) for best in np.argsort(-values)[:TOP]]))
-    return told
+        result.append((card, [(int(best), float(values[best])) for best in np.argsort(-values)[:TOP]]))
+    return result
 
 
-def _left_out(test: Items, fit: Fit, place: int) -> float:
-    """How much the held-out AUROC falls without a neuron."""
-    whole = fit.logits(test.answer)
-    without = whole - fit.weights[place] * test.answer[:, place].astype(np.float64)
-    return auroc(test.labels, whole) - auroc(test.labels, without)
+def _auroc_lost(test: Items, fit: Fit, place: int) -> float:
+    """How much the held-out AUROC falls without the neuron at `place`."""
+    with_all = fit.logits(test.answer)
+    without = with_all - fit.weights[place] * test.answer[:, place].astype(np.float64)
+    return auroc(test.labels, with_all) - auroc(test.labels, without)
 
 
 def histogram(values: Float[np.ndarray, " item"], labels: Int[np.ndarray, " item"]) -> Histogram:
-    """Right and wrong items by CETT, in bins of one width."""
+    """Counts of right and wrong items by CETT, in bins of equal width."""
     edges = np.histogram_bin_edges(values, BINS)
     right, wrong = (np.histogram(values[labels == side], edges)[0] for side in (0, 1))
     return Histogram(edges=tuple(map(float, edges)), right=tuple(map(int, right)), wrong=tuple(map(int, wrong)))
 
 
-def _top(item: Item, questions: Mapping[str, Question], sampling: Sampling, value: float) -> TopItem:
+def _top_item(item: Item, questions: Mapping[str, Question], sampling: Sampling, value: float) -> TopItem:
     question = questions[item.question]
     return TopItem(
         question=question.text,
-        prompt=asked(question, sampling).prompt,
+        prompt=asked_with_suffix(question, sampling).prompt,
         response=item.response,
         side=item.side,
         cett=value,

@@ -1,8 +1,8 @@
-"""A probe from features alone: right and wrong items whose CETT somebody else has read, as the authors publish them.
+"""A probe from features alone: right and wrong items whose CETT was computed elsewhere, as the authors publish them.
 
-Owns the way from features to such a probe. Refuses to read CETT (`backend.identify.features.exact` does, over the
+Owns the way from features to such a probe. Does not compute CETT (`backend.identify.features.exact` does, over the
 tokens of their answers). What depends on questions (relations, lengths, switched answers) is not known here, so the
-probe has no report card: the held-out scores are told, and no more. Source of the layout: thunlp/H-Neurons.
+probe has no report card, only the held-out scores. Source of the layout: thunlp/H-Neurons.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from backend.errors import BadInput
 from backend.identify.fit import describe
-from backend.identify.fit.choice import Items, train
+from backend.identify.fit.choice import Items, train_probe
 from backend.identify.fit.solver import h_neurons
 from backend.identify.formats import thunlp, thunlp_features
 from backend.layout import Layout
@@ -32,8 +32,7 @@ from backend.watch import SILENT, Watch
 
 @dataclass(frozen=True)
 class Fitted:
-    """The probe, how cross-validation went along the path, and its scores on the items that no fit saw: None where
-    none was held out."""
+    """The probe, the cross-validation of each C, and its scores on the held-out items: None where none was held out."""
 
     probe: Probe
     path: tuple[PathPoint, ...]
@@ -42,7 +41,7 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Given:
-    """Features that are there, labels (1 is wrong), and where they come from. `other` is None where it was not read."""
+    """Features from elsewhere, labels (1 is wrong), and their source. `other` is None where it was not read."""
 
     answer: Float[np.ndarray, "item neuron"]
     other: Float[np.ndarray, "item neuron"] | None
@@ -52,8 +51,8 @@ class Given:
 
     def take(self, places: Int[np.ndarray, " place"], folds: Int[np.ndarray, " place"]) -> Items:
         """The items at these places, each an entity of its own."""
-        other = None if self.other is None else self.other[places]
-        return Items(self.answer[places], other, self.labels[places], places, folds)
+        other_rows = None if self.other is None else self.other[places]
+        return Items(self.answer[places], other_rows, self.labels[places], places, folds)
 
 
 def fit(
@@ -70,7 +69,7 @@ def fit(
 
     Args:
         all_items: fit on every item, as the authors' code does, and hold none out.
-        info: the model that the features are of, where it is here; without it the probe belongs to no model.
+        info: the model that the features are of, where it is loaded; without it the probe belongs to no model.
     Raises BadInput for files that do not fit together or too few items, Stopped between folds.
     """
     sides = thunlp.read_ids(ids)
@@ -100,10 +99,10 @@ def fit_given(
     watch: Watch = SILENT,
     all_items: bool = False,
 ) -> Fitted:
-    """Fit a probe on features; one part of `held_out` is held out, and judged over the answers alone. With
-    `all_items` none is: what the probe is worth on other items is not known then.
+    """Fit a probe on features; one part of `held_out` is held out, and scored over the answers alone. With `all_items`
+    none is: then the probe's scores on other items are not known.
 
-    Raises BadInput for too few items or features that are no numbers, Stopped between folds.
+    Raises BadInput for too few items or features that are not finite, Stopped between folds.
     """
     labels = given.labels
     if not all(np.isfinite(part).all() for part in (given.answer, given.other) if part is not None):
@@ -121,11 +120,11 @@ def fit_given(
     for number, (_, test) in enumerate(_splitter(training.folds, seed).split(inside, labels[inside])):
         folds[test] = number
     seen, unseen = given.take(inside, folds), given.take(outside, folds[:0])
-    trained = train(seen, training, watch=watch)
+    trained = train_probe(seen, training, watch=watch)
     if not len(h_neurons(trained.fit)):
-        raise BadInput("No neuron speaks for wrong answers", "no weight is positive", "allow a larger C")
+        raise BadInput("The probe has no H-neuron", "no weight is positive", "allow a larger C")
     unknown = np.full((2, given.answer.shape[1]), np.nan)
-    rows = describe.table(seen, trained.fit, unknown, given.layout)
+    rows = describe.neuron_table(seen, trained.fit, unknown, given.layout)
     probe = Probe(
         name=name,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -133,7 +132,8 @@ def fit_given(
         c=trained.fit.c,
         intercept=trained.fit.intercept,
         neurons=tuple(
-            one for one, _ in describe.figures(seen, None if all_items else unseen, trained.fit, rows, given.layout)
+            card
+            for card, _ in describe.neuron_figures(seen, None if all_items else unseen, trained.fit, rows, given.layout)
         ),
         imported=given.source,
     )

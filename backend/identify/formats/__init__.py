@@ -1,1 +1,1 @@
-"""Files of others: questions, probes, and the authors' own data."""
+"""Files of other programs: questions, probes, and the authors' own data."""

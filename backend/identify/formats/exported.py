@@ -1,10 +1,10 @@
-"""A finished run in the authors' layout: what their code reads from it is what the run was fitted on.
+"""A finished run in the authors' layout: their code reads from it the features that the run was fitted on.
 
-Owns the check of each item. Their code looks for an answer by its tokens' texts alone, as the first run of them behind
-the question, in the answered turn as the model's template writes it. Where that is not the place that the run read, or
-the tokens before it are others, the item is left out and counted: it would come back with other figures. Features
-over the answer are the run's own; those over the other tokens are read anew, because theirs count the tokens that
-close the answered turn, and the run's do not.
+Owns the check of each item. Their code searches an answer by the texts of its tokens alone: their first occurrence
+after the question, in the answered turn as the model's template writes it. Where the run read another place, or the
+tokens before it differ, the item is left out and counted, because their code would compute other features. Features
+over the answer are the run's own; those over the other tokens are computed again, because theirs include the tokens
+that close the answered turn, and the run's do not.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy as np
 from backend.errors import BadInput, BadPrompt, StoreError
 from backend.forward import templating
 from backend.forward.pooling import RegionText
-from backend.identify.answers.responses import asked
+from backend.identify.answers.responses import asked_with_suffix
 from backend.identify.features import exact
-from backend.identify.features.extract import held, read_as
+from backend.identify.features.extract import read_features_of_run, text_of_item
 from backend.identify.formats import thunlp
 from backend.layout import Layout
 from backend.models.loaded import LoadedModel
@@ -47,65 +47,66 @@ class Finished:
 
 @dataclass(frozen=True)
 class Written:
-    """How many items were written to fit on and as held out; how many were not, and why."""
+    """How many items were written for fitting and as held out; how many were not, and why."""
 
     train: int
     test: int
     elsewhere: int
-    """Their code would read another place, where the same tokens stand earlier."""
+    """Items with the same tokens at an earlier place, where their code would read."""
     otherwise: int
-    """The template writes the answered turn with other tokens than those the run read, or their code cannot find it."""
+    """Items whose answered turn has other tokens than the run read, or in which their code finds no answer."""
     pooling: str
     has_template: bool
 
     @property
     def items(self) -> int:
-        """All that were written."""
+        """All items that were written."""
         return self.train + self.test
 
     @property
     def sentence(self) -> str:
-        """All of it in words."""
-        told = f"{self.items:,} items with their features, {self.train:,} to fit on and {self.test:,} held out"
+        """All counts in words."""
+        text = f"{self.items:,} items with their features, {self.train:,} to fit on and {self.test:,} held out"
         lost = {
-            "whose answer stands earlier in the response too, where the authors' code would read it": self.elsewhere,
+            "whose answer occurs earlier in the response too, where the authors' code would read it": self.elsewhere,
             "which the model's template writes with other tokens once they are answered": self.otherwise,
         }
-        left = ", ".join(f"{count:,} {words}" for words, count in lost.items() if count)
-        told += f"; left out: {left}" if left else ""
-        told += "; their extract_activations.py gives these figures back with --method max" if self._is_max else ""
+        reasons = ", ".join(f"{count:,} {words}" for words, count in lost.items() if count)
+        text += f"; left out: {reasons}" if reasons else ""
+        text += "; their extract_activations.py gives these figures back with --method max" if self._is_max else ""
         if not self.has_template:
-            told += "; the model has no chat template, so only their classifier reads them, not extract_activations.py"
-        return told
+            text += "; the model has no chat template, so only their classifier reads them, not extract_activations.py"
+        return text
 
     @property
     def _is_max(self) -> bool:
         return self.pooling == "max"
 
 
-def finished(name: str) -> Finished:
-    """The run, with everything that can be known before its model is loaded.
+def read_finished(name: str) -> Finished:
+    """The run, with all that the export needs before its model is loaded.
 
-    Raises Unknown, StoreError where something is not there, BadInput where the layout cannot hold what it read.
+    Raises Unknown, StoreError where a file is missing, BadInput where the authors' layout cannot hold its features.
     """
     begun, of_run = runs.begun(name)
     folder = library.folder_of(name)
-    items, answer, _ = held(RunFolder(folder).features())
+    items, answer, _ = read_features_of_run(RunFolder(folder).features())
     try:
         table = library.read_items(folder, {"question": object, "response": object, "held_out": bool})
     except FileNotFoundError as error:
-        raise StoreError(f"The run {name} is not finished", "it holds no items yet", "resume it") from error
-    _refuse_unheld(begun, name)
-    out = {(question, response): bool(held_out) for question, response, held_out in table.itertuples(index=False)}
-    places = [place for place, item in enumerate(items) if (item.question, item.response) in out]
+        raise StoreError(f"The run {name} is not finished", "it has no items yet", "resume it") from error
+    _refuse_unwritable(begun, name)
+    rows = table.itertuples(index=False)
+    is_held_out = {(question, response): bool(held_out) for question, response, held_out in rows}
+    places = [place for place, item in enumerate(items) if (item.question, item.response) in is_held_out]
     chosen = tuple(items[place] for place in places)
     questions = {question.id: question for question in of_run}
     return Finished(
-        begun, chosen, answer[places], tuple(out[item.question, item.response] for item in chosen), questions
+        begun, chosen, answer[places], tuple(is_held_out[item.question, item.response] for item in chosen), questions
     )
 
 
-def _refuse_unheld(begun: Begun, name: str) -> None:
+def _refuse_unwritable(begun: Begun, name: str) -> None:
     what = f"{name} cannot be written for the authors' code"
     if begun.plan.rule.position != "answer":
         why = "it was read where each token of the answer is predicted, and their code reads at the tokens themselves"
@@ -126,23 +127,24 @@ def _layout(name: str) -> Layout:
 def write(model: LoadedModel, run: Finished, folder: Path, watch: Watch = SILENT) -> Written:
     """Write the run's items to `folder`. Raises BadInput where none can be written, BadSettings, Stopped."""
     with templating.at(run.begun.moment or templating.now()):
-        return _written(model, run, folder, watch)
+        return _write_items(model, run, folder, watch)
 
 
-def _written(model: LoadedModel, run: Finished, folder: Path, watch: Watch) -> Written:
+def _write_items(model: LoadedModel, run: Finished, folder: Path, watch: Watch) -> Written:
     texts: dict[int, RegionText] = {}
     tokens: dict[int, tuple[str, ...]] = {}
     lost = {"elsewhere": 0, "otherwise": 0}
     for place, item in enumerate(run.items):
-        mine = read_as(model, item, run.questions, run.begun.plan.sampling, run.begun.plan.rule)
-        tokens[place] = exact.spelled_each(model, [mine.ids[token] for token in mine.regions[0]])
-        found = _theirs(model, run, item, tokens[place])
-        if found is None or found.ids[: mine.regions[0][-1] + 1] != mine.ids[: mine.regions[0][-1] + 1]:
+        own_text = text_of_item(model, item, run.questions, run.begun.plan.sampling, run.begun.plan.rule)
+        tokens[place] = exact.spelled_each(model, [own_text.ids[token] for token in own_text.regions[0]])
+        their_text = _text_of_authors(model, run, item, tokens[place])
+        end = own_text.regions[0][-1] + 1
+        if their_text is None or their_text.ids[:end] != own_text.ids[:end]:
             lost["otherwise"] += 1
-        elif found.regions[0] != mine.regions[0]:
+        elif their_text.regions[0] != own_text.regions[0]:
             lost["elsewhere"] += 1
         else:
-            texts[place] = found
+            texts[place] = their_text
     if not texts:
         raise BadInput(
             "No item can be written for the authors' code",
@@ -151,15 +153,15 @@ def _written(model: LoadedModel, run: Finished, folder: Path, watch: Watch) -> W
             "export the probe as json or npz",
         )
     pooling = run.begun.plan.rule.pooling
-    _, other = exact.features(model, list(texts.values()), 2, watch, pooling)
-    parts = _parts(model, run, texts, tokens, other)
+    _, other = exact.features_of_texts(model, list(texts.values()), 2, watch, pooling)
+    parts = _split_parts(model, run, texts, tokens, other)
     thunlp.write(folder, parts)
     has_template = bool(model.tokenizer.chat_template)
     return Written(len(parts[TRAIN]), len(parts[TEST]), **lost, pooling=pooling, has_template=has_template)
 
 
-def _theirs(model: LoadedModel, run: Finished, item: Item, answer: Sequence[str]) -> RegionText | None:
-    """What the authors' code reads of an item; None where it reads nothing."""
+def _text_of_authors(model: LoadedModel, run: Finished, item: Item, answer: Sequence[str]) -> RegionText | None:
+    """An item as the authors' code reads it; None where it finds no answer."""
     try:
         return exact.region_text(model, exact.conversation(model, _prompt(run, item), item.response), answer)
     except (BadPrompt, ValueError):
@@ -167,10 +169,10 @@ def _theirs(model: LoadedModel, run: Finished, item: Item, answer: Sequence[str]
 
 
 def _prompt(run: Finished, item: Item) -> str:
-    return asked(run.questions[item.question], run.begun.plan.sampling).prompt
+    return asked_with_suffix(run.questions[item.question], run.begun.plan.sampling).prompt
 
 
-def _parts(
+def _split_parts(
     model: LoadedModel,
     run: Finished,
     texts: Mapping[int, RegionText],
@@ -179,12 +181,13 @@ def _parts(
 ) -> dict[str, list[thunlp.Exported]]:
     ids = thunlp.file_ids([run.items[place].question for place in texts])
     parts: dict[str, list[thunlp.Exported]] = {TRAIN: [], TEST: []}
-    for id, (place, _), rest in zip(ids, texts.items(), other, strict=True):
+    for id, (place, _), other_features in zip(ids, texts.items(), other, strict=True):
         item = run.items[place]
-        told = exact.conversation(model, _prompt(run, item), item.response)
-        response = exact.spelled_each(model, told.ids[told.start :])
-        one = thunlp.Tokenised(id, _prompt(run, item), item.response, response, tokens[place])
+        answered_turn = exact.conversation(model, _prompt(run, item), item.response)
+        response = exact.spelled_each(model, answered_turn.ids[answered_turn.start :])
+        tokenised = thunlp.Tokenised(id, _prompt(run, item), item.response, response, tokens[place])
         shape = (model.info.n_layers, -1)
-        found = thunlp.Exported(one, item.side, run.answer[place].reshape(shape), rest.reshape(shape))
-        parts[TEST if run.held_out[place] else TRAIN].append(found)
+        answer_features = run.answer[place].reshape(shape)
+        exported = thunlp.Exported(tokenised, item.side, answer_features, other_features.reshape(shape))
+        parts[TEST if run.held_out[place] else TRAIN].append(exported)
     return parts

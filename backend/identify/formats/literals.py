@@ -1,8 +1,8 @@
 """Values as other tools print them: Python, NumPy, pandas, PyTorch and R, read without running any of it.
 
 Owns the grammar: lists, tuples, sets, dicts, texts, numbers, days, and objects by their fields
-("Answer(value='Rome')"). Refuses what it does not know (`NoLiteral`) and what was cut short (`Unclear`); what a value
-spells is `backend.identify.formats.spellings`'s.
+("Answer(value='Rome')"). Raises `NoLiteral` for unknown syntax and `Unclear` for values that were cut short. How values
+become spellings is `backend.identify.formats.spellings`'s.
 """
 
 from __future__ import annotations
@@ -38,51 +38,52 @@ _CALLS = re.compile(
 )
 _OPTIONS = frozenset({"dtype", "device", "requires_grad", "grad_fn", "shape", "size", "name", "length", "maxlen",
                       "tz", "tzinfo", "freq", "unit", "fold", "weak_type"})  # fmt: skip
-"""What tools print behind values to say of which kind they are."""
+"""Arguments that tools print after values to describe their type."""
 _COLON = re.compile(r"\s*:")
 _OBJECTS = re.compile(r"(?:\w+\.)*(?:[A-Z]\w*|namespace)")
-"""Names of classes, whose fields are printed with their names."""
+"""Names of classes that are printed with their fields."""
 MAX_DIGITS = 400
-"""A number has at most so many, on either side of its point."""
+"""Most digits of a number on either side of its point."""
 CLOSES = {"[": "]", "(": ")", "{": "}"}
 
 
 class Unclear(ValueError):
-    """A value of which it is not clear what it spells."""
+    """It is not clear which spellings a value stands for."""
 
 
 class NoLiteral(ValueError):
-    """The text is no list or object of Python's, NumPy's or JSON's."""
+    """The text is not a list or object as Python, NumPy or JSON write it."""
 
 
 class Tuple(list[Any]):
-    """A tuple or a set that a text spells: of texts it is a list, of numbers it may be a point or an interval."""
+    """A tuple or set that a text spells. One of texts is a list of spellings, one of numbers may be a point or an
+    interval."""
 
 
 class Literal:
-    """Reads a literal as Python and NumPy print it: commas may be missing between elements that are apart."""
+    """Reads a literal as Python and NumPy print it: a space may separate two elements instead of a comma."""
 
     def __init__(self, text: str) -> None:
         self.text, self.place = text, 0
 
-    def whole(self) -> Any:
-        """The value of the whole text. Raises NoLiteral, Unclear."""
+    def parse(self) -> Any:
+        """The value of the complete text. Raises NoLiteral, Unclear."""
         value = self.value(0)
         if self.text[self.place :].strip():
             raise NoLiteral
         return value
 
     def _next(self) -> tuple[str, str]:
-        found = _TOKEN.match(self.text, self.place)
-        if found is None or found.lastgroup is None:
+        match = _TOKEN.match(self.text, self.place)
+        if match is None or match.lastgroup is None:
             raise NoLiteral
-        self.place = found.end()
-        return found.lastgroup, found[found.lastgroup]
+        self.place = match.end()
+        return match.lastgroup, match[match.lastgroup]
 
     def value(self, depth: int) -> Any:
-        """One value from here on."""
+        """The next value of the text."""
         if depth > MAX_DEPTH:
-            raise Unclear("lists too deep in each other")
+            raise Unclear("lists that are nested too deep")
         kind, token = self._next()
         if kind == "text":
             return _unquoted(token)
@@ -99,48 +100,50 @@ class Literal:
         if kind == "call" and _OBJECTS.fullmatch(token):
             return self._object(depth)
         if kind == "mark" and token in CLOSES:
-            held, keyed, commas = self._inside(token, depth)
-            # "()" alone may be an answer; inside of something it is nothing.
-            return [] if depth and token == "(" and not (held or commas) else _made(token, held, keyed, commas)
+            values, keyed, commas = self._inside(token, depth)
+            # "()" alone may be an answer; inside a list it is nothing.
+            if depth and token == "(" and not (values or commas):
+                return []
+            return _value_of_brackets(token, values, keyed, commas)
         raise NoLiteral
 
     def _called(self, name: str, depth: int) -> Any:
-        held, keyed, _ = self._inside("(", depth)
+        values, keyed, _ = self._inside("(", depth)
         last = name.rpartition(".")[2]
         if last in _SINGLE:
-            return _SINGLE[last](held)
-        if len(held) > 1 or (held and name in ("c", "character", "list") and isinstance(held[0], str)):
-            # As R prints a vector or a list.
-            return held
-        value = held[0] if held else keyed or []
-        is_pairs = isinstance(value, list) and all(isinstance(one, list) and len(one) == 2 for one in value)
+            return _SINGLE[last](values)
+        if len(values) > 1 or (values and name in ("c", "character", "list") and isinstance(values[0], str)):
+            # A vector or list as R prints it.
+            return values
+        value = values[0] if values else keyed or []
+        is_pairs = isinstance(value, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in value)
         if last.lower().endswith("dict") and is_pairs:
-            return _each_once((str(key), inner) for key, inner in value)
+            return _object_of_parts((str(key), inner) for key, inner in value)
         return list(value) if isinstance(value, Tuple) else value
 
     def _object(self, depth: int) -> dict[str, Any]:
-        """Fields by their names. Raises NoLiteral for values without."""
-        held, keyed, _ = self._inside("(", depth, has_fields=True)
-        if held or not keyed:
+        """Field name -> value. Raises NoLiteral for values without a name."""
+        values, keyed, _ = self._inside("(", depth, has_fields=True)
+        if values or not keyed:
             raise NoLiteral
         return keyed
 
     def _inside(self, opening: str, depth: int, *, has_fields: bool = False) -> tuple[list[Any], dict[str, Any], int]:
-        """(values, values by their keys, commas) up to the closing bracket. Raises NoLiteral where two values are
-        not apart."""
-        held: list[Any] = []
+        """(values, key -> value, number of commas) up to the closing bracket. Raises NoLiteral where nothing separates
+        two values."""
+        values: list[Any] = []
         keyed: list[tuple[str, Any]] = []
-        commas, apart = 0, True
+        commas, is_separated = 0, True
         while True:
             start, (kind, token) = self.place, self._next()
             if (kind, token) == ("mark", CLOSES[opening]):
-                return held, _each_once(keyed), commas
+                return values, _object_of_parts(keyed), commas
             if (kind, token) == ("mark", ","):
-                if apart:
+                if is_separated:
                     raise NoLiteral
-                commas, apart = commas + 1, True
+                commas, is_separated = commas + 1, True
                 continue
-            if not apart and not self.text[start].isspace():
+            if not is_separated and not self.text[start].isspace():
                 raise NoLiteral
             if kind == "option" and has_fields:
                 keyed.append((token, self.value(depth + 1)))
@@ -148,46 +151,46 @@ class Literal:
                 self._option(token)
             else:
                 self.place = start
-                self._element(opening, held, keyed, depth)
-            apart = False
+                self._element(opening, values, keyed, depth)
+            is_separated = False
 
-    def _element(self, opening: str, held: list[Any], keyed: list[tuple[str, Any]], depth: int) -> None:
+    def _element(self, opening: str, values: list[Any], keyed: list[tuple[str, Any]], depth: int) -> None:
         value = self.value(depth + 1)
         if opening == "{" and (colon := _COLON.match(self.text, self.place)):
             self.place = colon.end()
             keyed.append((str(value), self.value(depth + 1)))
         else:
-            held.append(value)
+            values.append(value)
 
     def _option(self, name: str) -> None:
-        """Past a name and its value, as in dtype=object. Raises NoLiteral for other names: theirs may be an answer."""
+        """Skip a name and its value, as in dtype=object. Raises NoLiteral for unknown names: it may be an answer."""
         kind, _ = self._next()
         if name not in _OPTIONS or kind not in ("name", "text", "number"):
             raise NoLiteral
 
 
-def _each_once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """The object with these parts. Raises Unclear where one is named twice."""
-    found: dict[str, Any] = {}
+def _object_of_parts(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """The object with these parts. Raises Unclear where two parts have one name."""
+    parts: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in parts:
             raise Unclear("an object that names a part twice")
-        found[key] = value
-    return found
+        parts[key] = value
+    return parts
 
 
-def _made(opening: str, held: list[Any], keyed: dict[str, Any], commas: int) -> Any:
-    """The value of a pair of brackets. Raises NoLiteral for what neither Python nor NumPy prints."""
-    between = commas in (len(held) - 1, len(held))
-    if opening == "{" and keyed and not held:
+def _value_of_brackets(opening: str, values: list[Any], keyed: dict[str, Any], commas: int) -> Any:
+    """The value of a pair of brackets. Raises NoLiteral where neither Python nor NumPy would print it so."""
+    between = commas in (len(values) - 1, len(values))
+    if opening == "{" and keyed and not values:
         return keyed
     if keyed:
         raise NoLiteral
     if opening == "[" and (between or not commas):
-        # Without any comma as NumPy prints an array; with some of them missing, two texts would become one.
-        return held
-    if opening != "[" and between and held and (commas or opening == "{"):
-        return Tuple(held)
+        # NumPy prints arrays without any comma. Where only some commas are missing, Python would join two texts.
+        return values
+    if opening != "[" and between and values and (commas or opening == "{"):
+        return Tuple(values)
     raise NoLiteral
 
 
@@ -199,39 +202,39 @@ def _unquoted(token: str) -> str:
         raise NoLiteral from error
 
 
-def _day(held: Sequence[Any]) -> date:
-    """The day or moment of these figures. Raises NoLiteral for what is none."""
+def _day(figures: Sequence[Any]) -> date:
+    """The day or moment of these figures. Raises NoLiteral where there is none."""
     try:
-        return date(*held) if len(held) == 3 else datetime(*held)
+        return date(*figures) if len(figures) == 3 else datetime(*figures)
     except (TypeError, ValueError, OverflowError) as error:
         raise NoLiteral from error
 
 
-def _moment(held: Sequence[Any]) -> str:
-    """A moment as it is spelled, without a time where that is midnight. Raises NoLiteral."""
-    if not held or not isinstance(held[0], str):
+def _moment(parts: Sequence[Any]) -> str:
+    """A moment as written, without the time if it is midnight. Raises NoLiteral."""
+    if not parts or not isinstance(parts[0], str):
         raise NoLiteral
-    return re.sub(r"[T ]00:00(?::00(?:\.0+)?)?\Z", "", held[0])
+    return re.sub(r"[T ]00:00(?::00(?:\.0+)?)?\Z", "", parts[0])
 
 
-def _exact(held: Sequence[Any]) -> Decimal:
-    """The number. Raises NoLiteral, and Unclear for one that is none or has too many digits when written out."""
+def _exact(parts: Sequence[Any]) -> Decimal:
+    """The number. Raises NoLiteral; Unclear for NaN, and for a number with too many digits when written out."""
     try:
-        value = Decimal(*held)
+        value = Decimal(*parts)
     except (TypeError, ValueError, InvalidOperation) as error:
         raise NoLiteral from error
     if value.is_snan() or (value.is_finite() and abs(value.adjusted()) > MAX_DIGITS):
-        raise Unclear("a number that is none, or of too many digits")
+        raise Unclear("a NaN, or a number of too many digits")
     return value
 
 
-def _ratio(held: Sequence[Any]) -> str:
-    if len(held) != 2 or not all(isinstance(one, int) for one in held) or not held[1]:
+def _ratio(figures: Sequence[Any]) -> str:
+    if len(figures) != 2 or not all(isinstance(figure, int) for figure in figures) or not figures[1]:
         raise NoLiteral
-    return f"{held[0]}/{held[1]}" if held[1] != 1 else str(held[0])
+    return f"{figures[0]}/{figures[1]}" if figures[1] != 1 else str(figures[0])
 
 
 _SINGLE = {
     "date": _day, "datetime": _day, "Timestamp": _moment, "datetime64": _moment, "Decimal": _exact, "Fraction": _ratio,
 }  # fmt: skip
-"""What prints a single value by its parts -> that value."""
+"""Name of a type that prints a single value by its parts -> function that makes the value from the parts."""

@@ -12,7 +12,7 @@ from backend.untrusted import MAX_DEPTH
 
 
 def bounds() -> Bounds:
-    """What is read of a file of questions at most."""
+    """The most that is read of a file of questions."""
     return Bounds(
         rows=limits.MAX_ROWS,
         columns=limits.MAX_COLUMNS,
@@ -26,7 +26,7 @@ def bounds() -> Bounds:
     )
 
 
-def parquet(payload: bytes, name: str, wanted: Collection[str]) -> Iterator[Row]:
+def parquet_rows(payload: bytes, name: str, wanted: Collection[str]) -> Iterator[Row]:
     """The rows of a Parquet file, with the cells of `wanted` columns (lower case). Raises BadInput."""
     for number, row in enumerate(reading.rows(payload, name, wanted, bounds()), 1):
         yield f"row {number}", LARGE if row is None else row

@@ -1,10 +1,10 @@
-"""Values that other programs have printed of their own, told by how they are written.
+"""Values in the format in which other programs print their own objects, recognised by their syntax.
 
 Owns the patterns: columns and scalars of pandas, Arrow and R, typed arrays of Julia, collections of Scala, objects of
-Java, JavaScript, Ruby, PHP, Perl and Go, bytes of databases. What is so is refused, for no spelling can be read off it;
-what Python and NumPy print is read (`backend.identify.formats.literals`). "Some (song)", "Vector(s)" and "Paris[1]" are
-answers; what is written to the letter as a program prints it ("Some(thing)", "Optional[int]", "range(1, 3)") is
-refused, though it may be an answer: its row is counted and told, and a wrong spelling would not be.
+Java, JavaScript, Ruby, PHP, Perl and Go, bytes of databases. Such a value is refused, because no spelling can be read
+from it; what Python and NumPy print is read (`backend.identify.formats.literals`). "Some (song)", "Vector(s)" and
+"Paris[1]" are answers. A text exactly as a program prints it ("Some(thing)", "Optional[int]", "range(1, 3)") is refused
+although it may be an answer: a refused row is counted and reported, a wrong spelling would go unnoticed.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ _COLUMN = re.compile(r"\bdtype: \w+\)?\Z")
 
 
 def is_foreign(text: str) -> bool:
-    """Whether another program printed this of an object of its own."""
+    """Whether this is an object as another program prints it."""
     return bool(_OBJECT.match(text) or _COLUMN.search(text[-60:]))
 
 
 def is_unread(text: str) -> bool:
-    """Whether this is a call that Python prints, and none that is read."""
+    """Whether this is a call as Python prints it, of a kind that is not read here."""
     return bool(_OF_PYTHON.match(text))

@@ -1,8 +1,8 @@
-"""Questions from files of others: TriviaQA, NQ-Open, PopQA, and a person's CSV, TSV, JSON, JSON lines or Parquet.
+"""Questions from files: TriviaQA, NQ-Open, PopQA, and a user's CSV, TSV, JSON, JSON lines or Parquet.
 
-Owns which columns are understood, and the account of every row that is no question, with its place. A file's kind is
-told by its ending, its columns by their names. How rows are read is
-`backend.identify.formats.rows`'s; what a cell of answers spells is `backend.identify.formats.spellings`'s.
+Owns which columns are understood, and the count of rows that are no question, with their places. The ending of a file
+tells its format, the names of columns their meaning. How rows are read is `backend.identify.formats.rows`'s; how a cell
+of answers becomes spellings is `backend.identify.formats.spellings`'s.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,8 +21,8 @@ from backend.errors import BadInput
 from backend.identify.formats.limits import LARGE, MAX_BYTES, MAX_LIST
 from backend.identify.formats.literals import Unclear
 from backend.identify.formats.rows import ENDINGS, rows
-from backend.identify.formats.spellings import is_printed_list, spellings, whole, word
-from backend.identify.questions.questions import checked, chosen, same
+from backend.identify.formats.spellings import cell_text, is_printed_list, spellings, whole_number
+from backend.identify.questions.questions import comparison_key, select_questions, without_repeats
 from backend.text.columns import column, refuse_twice
 from backend.text.verdict import normalise
 from backend.types.identify import MAX_TEXT, Question, ReadQuestions
@@ -31,17 +32,17 @@ from backend.untrusted import beyond, bytes_of
 _QUESTION = ("question", "prompt", "query")
 _ANSWERS = ("answers", "answer", "possible_answers", "ground_truth", "objects")
 _ALIASES = ("aliases", "answer_aliases")
-"""More spellings of the answer that stands in another column, or all of them."""
+"""Columns with more spellings of an answer in another column, or with all spellings."""
 _CHOICES = (
     *("choices", "options", "option_b", "option b", "optionb", "choice_b", "choice b", "opb"),
     *("option2", "option_2", "option 2", "choice2", "choice_2", "choice 2"),
 )
-"""Where an answer like 1 or "B" says which of them, and by which count is not known. Of columns with a choice each the
-second, which no question without choices has."""
+"""Columns of choices: with them an answer like 1 or "B" names a choice, but it is not known whether counting begins at
+0 or 1. Of columns with one choice each the second is listed, which only questions with choices have."""
 _LETTERS = ("a", "b")
-"""The same where each column has its letter alone for a name: one of them may be anything."""
+"""Columns of one choice each that are named by their letter alone. Both must be there: one could be anything."""
 _CHOICE = re.compile(r"[(\[]?\w[)\].:]?")
-"""How an answer says which: 1, B, (B) or B."""
+"""An answer that names a choice: 1, B, (B) or B."""
 _RELATION = ("relation", "prop", "category", "kind", "topic")
 _ENTITY = ("entity", "subj", "subject")
 _ID = ("id", "question_id", "qid")
@@ -51,60 +52,61 @@ MAX_ANSWERS = 200_000
 MAX_KEPT = 200_000_000
 """Characters of all questions and answers of a file."""
 NAMED = 3
-"""Rows of each kind of loss whose place is told."""
+"""Rows of each kind of loss whose place is kept."""
 ALL = QuestionSource(per_relation=None)
 """Every question of a file."""
 Lost = Literal["incomplete", "unusable", "unclear", "long", "broken"]
-"""Why a row is no question: fields of `ReadQuestions`."""
+"""Why a row gives no question: fields of `ReadQuestions`."""
 
 
 def read_path(path: Path, source: QuestionSource = ALL, seed: int = 0) -> ReadQuestions:
     """The questions in `path` that `source` asks. Raises BadInput."""
-    # A large one of another kind need not be read; what is no file, or no name of one, is told as that.
+    # The ending is checked before a large file is read; for what is not a file `bytes_of` raises the better error.
     if os.path.isfile(path):
         _ending(path.name)
     return read(bytes_of(path, MAX_BYTES, name=path.name), path.name, source, seed)
 
 
 def _ending(name: str) -> str:
-    """Raises BadInput for one that is not read."""
+    """The ending of a file's name. Raises BadInput for one that is not read."""
     ending = Path(name).suffix.lower()
     if ending not in ENDINGS:
         raise BadInput(
-            f"{name[:60]} is of no kind that is read",
-            f"it ends in {ending or 'nothing'}",
+            f"{name[:60]} cannot be read",
+            f"its name ends in {ending or 'nothing'}",
             f"save it as {', '.join(ENDINGS)}",
         )
     return ending
 
 
 def read(payload: bytes, name: str, source: QuestionSource = ALL, seed: int = 0) -> ReadQuestions:
-    """The questions in a file's bytes that `source` asks, and which rows are none; its ending says how they are
-    written.
+    """The questions in a file's bytes that `source` asks, and the rows that give none; the ending of `name` tells the
+    format.
 
-    They are chosen before they are counted: a file may hold more than one run asks. Raises BadInput.
+    Questions are selected before they are checked for their number: a file may hold more than one run can ask. Raises
+    BadInput.
     """
-    told = _Told(name)
+    reader = _QuestionCollector(name)
     for place, row in rows(payload, name, _ending(name), _KNOWN):
-        told.take(place, row)
-    drawn = chosen(told.questions(), source.model_copy(update={"file": name}), seed)
-    found = told.usable(drawn)
-    asked, different = checked(found), len({same(one.text) for one in found})
+        reader.take(place, row)
+    selected = select_questions(reader.questions(), source.model_copy(update={"file": name}), seed)
+    usable = reader.usable(selected)
+    merged, different = without_repeats(usable), len({comparison_key(question.text) for question in usable})
     return ReadQuestions(
-        questions=asked,
-        rows=told.rows,
-        repeated=len(found) - different,
-        where={why: tuple(places) for why, places in told.where.items()},
-        **{why: told.lost[why] for why in get_args(Lost)},
+        questions=merged,
+        rows=reader.rows,
+        repeated=len(usable) - different,
+        where={why: tuple(places) for why, places in reader.where.items()},
+        **{why: reader.lost[why] for why in get_args(Lost)},
     )
 
 
-class _Told:
-    """What has been read of a file so far: its questions, and the rows that are none with their places."""
+class _QuestionCollector:
+    """Collects what is read of a file: its questions, and the rows that give none with their places."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.stem, self.rows, self.kept = name, Path(name).stem, 0, 0
-        self.found: list[Question] = []
+        self.name, self.stem, self.rows, self.characters = name, Path(name).stem, 0, 0
+        self.questions_read: list[Question] = []
         self.places: list[str] = []
         self.lost: dict[str, int] = defaultdict(int)
         self.where: dict[str, list[str]] = defaultdict(list)
@@ -113,7 +115,7 @@ class _Told:
         self.is_all_points = True
 
     def take(self, place: str, row: Any) -> None:
-        """One more row. Raises BadInput for a table without both columns, and beyond `MAX_KEPT`."""
+        """Add a row. Raises BadInput for a table without both columns, and beyond `MAX_KEPT`."""
         self.rows += 1
         if not isinstance(row, Mapping):
             self._lose("long" if row is LARGE else "broken", place, "")
@@ -121,29 +123,29 @@ class _Told:
         cells = {column(key): value for key, value in row.items()}
         if len(cells) < len(row):
             refuse_twice(row, f"{self.name}, {place}", _KNOWN)
-        id = _first(cells, _ID)
-        found = self._question(cells, row, place, id)
-        if not isinstance(found, Question):
-            self._lose(found, place, id)
+        id = _first_word(cells, _ID)
+        question = self._question(cells, row, place, id)
+        if not isinstance(question, Question):
+            self._lose(question, place, id)
             return
-        self.kept += len(found.text) + sum(map(len, found.answers))
-        if self.kept > MAX_KEPT:
+        self.characters += len(question.text) + sum(map(len, question.answers))
+        if self.characters > MAX_KEPT:
             raise beyond(self.name, "its questions and answers are longer", f"{MAX_KEPT:,} characters of them")
-        self.found.append(found)
+        self.questions_read.append(question)
         self.places.append(place)
 
     def _lose(self, why: Lost, place: str, id: str) -> None:
         self.lost[why] += 1
         if self.lost[why] <= NAMED:
-            # Half a character, as a broken export leaves it, cannot be told either.
+            # A lone surrogate, as a broken export leaves it, cannot be encoded in the message.
             shown = id[:60].encode(errors="replace").decode()
             self.where[why].append(f"{place}, id {shown}" if shown else place)
 
     def _question(self, cells: Mapping[str, Any], row: Mapping[Any, Any], place: str, id: str) -> Question | Lost:
-        """The question of a row, or why it is none. Raises BadInput for a table without both columns."""
+        """The question of a row, or why it gives none. Raises BadInput for a table without both columns."""
         text_key = next((key for key in _QUESTION if key in cells), None)
-        held = [key for key in (*_ANSWERS, *_ALIASES) if key in cells]
-        if text_key is None or not held:
+        answer_columns = [key for key in (*_ANSWERS, *_ALIASES) if key in cells]
+        if text_key is None or not answer_columns:
             if self.rows == 1:
                 raise BadInput(
                     f"{self.name} has no column of {'questions' if text_key is None else 'answers'}",
@@ -151,14 +153,14 @@ class _Told:
                     "name them 'question' and 'answers'",
                 )
             return "incomplete"
-        if any(isinstance(cells[key], (list, tuple)) and len(cells[key]) > MAX_LIST for key in held):
+        if any(isinstance(cells[key], (list, tuple)) and len(cells[key]) > MAX_LIST for key in answer_columns):
             return "long"
         try:
-            text = word(cells[text_key])
+            text = cell_text(cells[text_key])
             if len(text) <= MAX_TEXT and is_printed_list(text):
-                # As a list that is one: no single question can be told from it.
+                # The cell is a list, so it is not clear which question is meant.
                 return "incomplete"
-            answers = self._answers(cells, held, place) if len(text) <= MAX_TEXT else ()
+            answers = self._answers(cells, answer_columns, place) if len(text) <= MAX_TEXT else ()
         except Unclear:
             return "unclear"
         if len(text) > MAX_TEXT:
@@ -167,83 +169,84 @@ class _Told:
             return "incomplete"
         if sum(map(len, answers)) > MAX_ANSWERS:
             return "long"
-        found = self._made(cells, id, text, answers)
-        if isinstance(found, Question) and all(isinstance(cells[key], str) for key in held):
+        question = self._validated(cells, id, text, answers)
+        if isinstance(question, Question) and all(isinstance(cells[key], str) for key in answer_columns):
             self._note(answers)
-        return found
+        return question
 
-    def _answers(self, cells: Mapping[str, Any], held: Sequence[str], place: str) -> tuple[str, ...]:
+    def _answers(self, cells: Mapping[str, Any], answer_columns: Sequence[str], place: str) -> tuple[str, ...]:
         """The spellings of a row. Raises Unclear; BadInput where two columns give other answers."""
-        told = {key: found for key in held if (found := spellings(cells[key]))}
-        given = [key for key in told if key in _ANSWERS]
-        if len({told[key] for key in given}) > 1:
+        spellings_by_column = {key: texts for key in answer_columns if (texts := spellings(cells[key]))}
+        columns = [key for key in spellings_by_column if key in _ANSWERS]
+        if len({spellings_by_column[key] for key in columns}) > 1:
             raise BadInput(
-                f"{self.name}, {place} has other answers in the column {given[0]!r} than in {given[1]!r}",
+                f"{self.name}, {place} has other answers in the column {columns[0]!r} than in {columns[1]!r}",
                 "one of them may hold choices, or what a model said",
                 "leave only the column of known answers",
             )
         offered = any(cells.get(key) is not None for key in _CHOICES) or all(
             cells.get(key) is not None for key in _LETTERS
         )
-        if offered and any(map(_is_choice, told.values())):
+        if offered and any(map(_is_choice, spellings_by_column.values())):
             raise Unclear("the number of a choice")
-        return tuple(dict.fromkeys(one for found in told.values() for one in found))
+        return tuple(dict.fromkeys(chain.from_iterable(spellings_by_column.values())))
 
-    def _made(self, cells: Mapping[str, Any], id: str, text: str, answers: Sequence[str]) -> Question | Lost:
-        told = {
+    def _validated(self, cells: Mapping[str, Any], id: str, text: str, answers: Sequence[str]) -> Question | Lost:
+        fields = {
             "id": id or f"{self.stem}:{self.rows}",
             "text": text,
             "answers": answers,
-            "relation": _first(cells, _RELATION),
-            "entity": _first(cells, _ENTITY),
+            "relation": _first_word(cells, _RELATION),
+            "entity": _first_word(cells, _ENTITY),
             "source": self.name,
         }
         try:
-            return Question.model_validate(told)
+            return Question.model_validate(fields)
         except ValidationError:
-            # Half a character, as a broken export leaves it.
+            # A lone surrogate, as a broken export leaves it.
             return "broken"
 
     def _note(self, answers: Sequence[str]) -> None:
-        if len(answers) == 1 and whole(answers[0]) is not None:
-            self.points.append(len(self.found))
+        if len(answers) == 1 and whole_number(answers[0]) is not None:
+            self.points.append(len(self.questions_read))
         else:
             self.is_all_points &= len(answers) == 1 and answers[0].replace(".", "", 1).lstrip("-").isdigit()
 
     def questions(self) -> list[Question]:
-        """All of them. Raises BadInput where there is none.
+        """All questions. Raises BadInput where there is none.
 
-        pandas writes a column of whole numbers of which one is missing with points: "1969.0". Where every answer is
-        such a number, the point is taken away; beside other answers "4.0" may be meant so, and both are spellings.
+        pandas writes a column of whole numbers in which one is missing with points: "1969.0". Where every answer is
+        such a number, the point is removed. Among other answers "4.0" may be exactly that, so both are spellings.
         """
         if not self.rows:
             raise BadInput(f"{self.name} holds no question", "it has no row", "give a row for each question")
-        if not self.found:
+        if not self.questions_read:
             raise self._none()
         for place in self.points:
-            question = self.found[place]
-            number = whole(question.answers[0])
+            question = self.questions_read[place]
+            number = whole_number(question.answers[0])
             answers = (number,) if self.is_all_points else (number, question.answers[0])
-            self.found[place] = question.model_copy(update={"answers": answers})
-        return self.found
+            self.questions_read[place] = question.model_copy(update={"answers": answers})
+        return self.questions_read
 
     def usable(self, drawn: Sequence[Question]) -> list[Question]:
-        """Those of which an answer, of any row that asks the same, has a letter or digit; the others are counted.
+        """The questions of which an answer, in any row with the same question, has a letter or digit; others are
+        counted.
 
         Raises BadInput where none has.
         """
         known: dict[str, bool] = defaultdict(bool)
         for question in drawn:
-            known[same(question.text)] |= any(map(normalise, question.answers))
+            known[comparison_key(question.text)] |= any(map(normalise, question.answers))
         if not all(known.values()):
-            places = {id(question): place for question, place in zip(self.found, self.places, strict=True)}
+            places = {id(question): place for question, place in zip(self.questions_read, self.places, strict=True)}
             for question in drawn:
-                if not known[same(question.text)]:
+                if not known[comparison_key(question.text)]:
                     is_own = not question.id.startswith(f"{self.stem}:")
                     self._lose("unusable", places[id(question)], question.id if is_own else "")
         if not any(known.values()):
             raise self._none()
-        return [question for question in drawn if known[same(question.text)]]
+        return [question for question in drawn if known[comparison_key(question.text)]]
 
     def _none(self) -> BadInput:
         reasons = ", ".join(ReadQuestions.reasons(self.lost, self.where))
@@ -254,11 +257,11 @@ class _Told:
         )
 
 
-def _first(cells: Mapping[str, Any], names: Sequence[str]) -> str:
+def _first_word(cells: Mapping[str, Any], names: Sequence[str]) -> str:
     for name in names:
         try:
-            if told := word(cells.get(name)):
-                return told[:200]
+            if text := cell_text(cells.get(name)):
+                return text[:200]
         except Unclear:
             continue
     return ""

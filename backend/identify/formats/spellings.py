@@ -1,13 +1,13 @@
 """Cells of question files as texts and spellings, however another tool has written them.
 
-Owns what one cell means. A list comes as a list, as JSON in a text, as Python or NumPy print it (`['a', "O'Brien"]`,
+Owns what one cell means. A list may be a list, JSON in a text, as Python or NumPy print it (`['a', "O'Brien"]`,
 `['a' 'b']`, `array(['a'], dtype=object)`, tuples, sets, dicts: `backend.identify.formats.literals`), without its
-brackets (`'a', 'b'`), or as a text with bars between spellings; a single value as tools print it (`b'a'`,
-`Decimal('3.0')`, `datetime.date(1969, 7, 20)`, `tensor([3])`, `Answer(value='a')`). What pandas turned a number or
-nothing into ("1969.0", "nan", "<NA>") is turned back. A list that was written as a text twice is read so. Nothing of
-a text is run. Refuses to guess: a list that is cut short ("...") or of which a part is not understood raises `Unclear`,
-and never becomes one spelling; a real answer that only looks so ("[sic]", "'Round Midnight", "f(x=2)", "print('a')")
-stays as it is.
+brackets (`'a', 'b'`), or a text with bars between spellings; a single value may be as tools print it (`b'a'`,
+`Decimal('3.0')`, `datetime.date(1969, 7, 20)`, `tensor([3])`, `Answer(value='a')`). What pandas made of a number or a
+missing value ("1969.0", "nan", "<NA>") is reverted. A list that was written as a text twice is read too. No text is
+executed. Nothing is guessed: a list that is cut short ("...") or has a part that is not understood raises `Unclear`,
+and never becomes one spelling. A real answer that only looks similar ("[sic]", "'Round Midnight", "f(x=2)",
+"print('a')") is kept as it is.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MISSING = frozenset(
     | {"NA_character_", "list(NULL)", "N/A", "n/a", "-nan", "-NaN", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND"}
     | {"#N/A", "#N/A N/A", "#N/B", "#N/D", "#N/V", "#NV", "#I/T", "#GETTING_DATA"}
 )
-"""How tools write that nothing is there, where a table was turned into text."""
+"""How tools write a missing value when a table becomes text."""
 _FAILED = re.compile(
     r"#(?:[\w\u00a1]+/0!|[\u00a1\u00bf]?(?:NAME|NOM|NOMBRE|NOME|NAAM|NAMN|NAVN|NAZWA|NÁZEV|NIMI|AD|ИМЯ)\?"
     r"|\u00a1?(?:VALUE|WERT|VALEUR|VALOR|VALORE|WAARDE|VÄRDEFEL|VÆRDI|VERDI|ARG|HODNOTA|ARVO|DEĞER|ЗНАЧ"
@@ -42,15 +42,14 @@ _FAILED = re.compile(
     r"|SPILL|ÜBERLAUF|PROPAGATION|CALC|KALK|BUSY|ERROR|UNKNOWN|FIELD|BLOCKED|CONNECT|PYTHON|EXTERNAL|TIMEOUT)!)"
     r"|Err:\d{3}"
 )
-"""What spreadsheets write, in a dozen languages, for what they could not work out: #NAME?, #WERT!, #DIV/0!, Err:502.
-"#METOO!" may be an answer."""
+"""Errors of spreadsheets, in a dozen languages: #NAME?, #WERT!, #DIV/0!, Err:502. "#METOO!" may be an answer."""
 _NO_NUMBER = frozenset({"nan", "NaN", "NaT", "<NA>"})
-"""Of these, what is no text in a list either: there "None" is a word, since nothing has a sign of its own."""
+"""Those of `MISSING` that are missing values in a list too. There "None" is a word: in a list, None has no quotes."""
 _KEYS = ("value", "text", "answer", "answers", "aliases", "normalized_aliases")
 """Parts of an object that hold spellings: TriviaQA's, SQuAD's."""
 _WHOLE = re.compile(rf"-?\d{{1,{MAX_DIGITS}}}\.0|-?\d(?:\.\d+)?[eE]\+?\d{{1,2}}")
 _MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]00:00(?::00(?:\.0+)?)?(?:Z|[+-]00:?00)?")
-"""A day, as tools write it that know no days without a time."""
+"""A day as written by tools that know only days with a time."""
 _FIELD = re.compile(rf"\s(?:{'|'.join(_KEYS)})=['\"\[{{]")
 _CALLED = re.compile(
     r"(?:\w+\.)*(?:array|list|tuple|set|frozenset|dict|dict_keys|dict_values|Index|OrderedDict|deque)\(\s*[\[({]"
@@ -64,9 +63,9 @@ _PRINTED = re.compile(
     r"|Array\(\[|(?:datetime\.)?date(?:time)?\(\d{4}, \d"
     r"|(?:np|numpy)\.(?:str_|bytes_|bool_|u?int\d+|float\d+|datetime64)\("
 )
-"""How a single value is printed, or an object that holds one."""
+"""How a single value, or an object that holds one, is printed."""
 _FIELDS = re.compile(r"(?:(?:\w+\.)*[A-Z]\w*|namespace)\(\s*(?:\w{2,}=|[bBuU]?['\"])")
-"""How an object of somebody's own is printed: f(x=2) and print('x') may be answers."""
+"""How an object of a user's class is printed. f(x=2) and print('x') are not matched: they may be answers."""
 _BYTES = re.compile(r"[bBuU](?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")", re.DOTALL)
 _QUOTED = r"(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
 _ROW = re.compile(rf"(?:\[1\]\s+{_QUOTED}(?:\s+{_QUOTED})*|{_QUOTED}(?:\s*,\s*{_QUOTED})+),?", re.DOTALL)
@@ -74,33 +73,33 @@ _ROW = re.compile(rf"(?:\[1\]\s+{_QUOTED}(?:\s+{_QUOTED})*|{_QUOTED}(?:\s*,\s*{_
 _ROW_CUT = regex.compile(
     rf"{_QUOTED}(?:\s*+,\s*+{_QUOTED})*+\s*+,\s*+(?:\.\.\.|\u2026|'[^']*+|\"[^\"]*+)?", regex.DOTALL
 )
-"""Of such a list, one that ends in a comma, in dots, or in a text that was opened and not closed. Of `regex`: the first
-releases of Python 3.11 read a group with a possessive quantifier as if it were not there."""
+"""Such a list that ends in a comma, in dots, or in a quotation mark that is not closed. Of `regex`, because the first
+releases of Python 3.11 ignore a possessive quantifier after a group."""
 _TEXT_OF_LIST = re.compile(r"(?P<mark>['\"])\s*\\*[\[{].*[\]}]\s*(?P=mark)", re.DOTALL)
 """A list that was written as a text twice."""
 _FORMULA = re.compile(r'="((?:[^"]|"")*)"')
-"""How a text is kept a text in a CSV that a spreadsheet opens."""
+"""How a CSV tells a spreadsheet that a cell is text."""
 
 
 def _is_nothing(text: str) -> bool:
     return text in MISSING or bool(_FAILED.fullmatch(text))
 
 
-def word(value: Any, is_missing: Callable[[str], bool] = _is_nothing) -> str:
-    """A cell as text; '' for nothing, and for lists and objects. Raises Unclear for what no text stands for."""
+def cell_text(value: Any, is_missing: Callable[[str], bool] = _is_nothing) -> str:
+    """A cell as text; '' for a missing value, a list or an object. Raises Unclear for a value that has no text."""
     if value is None or isinstance(value, (list, tuple, set, Mapping)) or value != value:
         return ""
     if isinstance(value, str):
         stripped = bare(value)
         if _BYTES.fullmatch(stripped):
-            return word(_unprinted(stripped))
+            return cell_text(_text_of_literal(stripped))
         if formula := _FORMULA.fullmatch(stripped):
-            return word(formula[1].replace('""', '"'))
+            return cell_text(formula[1].replace('""', '"'))
         midnight = _MIDNIGHT.fullmatch(stripped)
         return midnight[1] if midnight else "" if is_missing(stripped) else stripped
     if isinstance(value, bytes):
         with suppress(UnicodeDecodeError):
-            return word(value.decode())
+            return cell_text(value.decode())
         raise Unclear("bytes that are no text")
     if isinstance(value, (float, Decimal)):
         return _number(value)
@@ -112,15 +111,15 @@ def word(value: Any, is_missing: Callable[[str], bool] = _is_nothing) -> str:
 
 
 def _number(value: float | Decimal) -> str:
-    """Whole numbers without a point: pandas gives them one where a cell of their column is missing."""
+    """A number as text; a whole number without a point, which pandas adds where a cell of its column is missing."""
     if value in (float("inf"), float("-inf")):
-        raise Unclear("a number without bound")
+        raise Unclear("an infinite number")
     if value == int(value):
         return str(int(value))
     return repr(value) if isinstance(value, float) else format(value.normalize(), "f")
 
 
-def whole(text: str) -> str | None:
+def whole_number(text: str) -> str | None:
     """The whole number that a text such as "1969.0" or "1e+16" is, as pandas writes columns of numbers; else None."""
     return str(int(Decimal(text))) if _WHOLE.fullmatch(text) else None
 
@@ -128,148 +127,150 @@ def whole(text: str) -> str | None:
 def spellings(value: Any) -> tuple[str, ...]:
     """Every spelling of a cell of answers, in order, each once. Raises Unclear."""
     try:
-        words = (word(one, _NO_NUMBER.__contains__).strip('"').strip() for one in _flat(value, bars=True))
-        return tuple(dict.fromkeys(one for one in words if one))
+        words = (
+            cell_text(spelling, _NO_NUMBER.__contains__).strip('"').strip() for spelling in _flattened(value, bars=True)
+        )
+        return tuple(dict.fromkeys(spelling for spelling in words if spelling))
     except RecursionError as error:
-        raise Unclear("lists too deep in each other") from error
+        raise Unclear("lists that are nested too deep") from error
 
 
-def _flat(value: Any, bars: bool, depth: int = 0) -> Iterable[Any]:
+def _flattened(value: Any, bars: bool, depth: int = 0) -> Iterable[Any]:
     """The single values in a cell."""
     if depth > MAX_DEPTH:
-        raise Unclear("lists too deep in each other")
+        raise Unclear("lists that are nested too deep")
     if isinstance(value, str):
-        held = _spelt_list(bare(value), is_element=not bars)
-        if held is not None:
-            yield from _flat(held, bars, depth + 1)
+        literal = _spelt_list(bare(value), is_element=not bars)
+        if literal is not None:
+            yield from _flattened(literal, bars, depth + 1)
         else:
-            parts = _barred(value) if bars else [value]
-            # A cell that says "None" has nothing in it; in a list, where nothing has its own sign, "None" is a word.
-            yield from (part for part in parts if depth or not _is_nothing(part.strip()))
+            texts = _barred(value) if bars else [value]
+            # A cell "None" is a missing value; in a list, where None has no quotes, "None" is a word.
+            yield from (part for part in texts if depth or not _is_nothing(part.strip()))
     elif isinstance(value, Mapping):
-        told = {column(key): inner for key, inner in value.items()}
-        if value and not set(_KEYS) & set(told):
+        parts_by_name = {column(key): inner for key, inner in value.items()}
+        if value and not set(_KEYS) & set(parts_by_name):
             raise Unclear("an object whose parts are not known")
-        if len(told) < len(value):
+        if len(parts_by_name) < len(value):
             raise Unclear("an object that names a part twice")
         for key in _KEYS:
-            yield from _flat(told.get(key), bars, depth + 1)
+            yield from _flattened(parts_by_name.get(key), bars, depth + 1)
     elif isinstance(value, (list, tuple, set, frozenset)):
         for inner in value:
             if isinstance(inner, (list, tuple)) and _is_rated(inner):
-                raise Unclear("texts beside figures of theirs")
-            yield from _flat(inner, False, depth + 1)
+                raise Unclear("texts with a number each")
+            yield from _flattened(inner, False, depth + 1)
     else:
         yield value
 
 
 def _is_rated(values: list[Any] | tuple[Any, ...]) -> bool:
-    """Whether a text stands beside its count or score: ("Rome", 0.9)."""
-    return any(isinstance(one, str) for one in values) and any(isinstance(one, (int, float)) for one in values)
+    """Whether this is a text with its count or score: ("Rome", 0.9)."""
+    return any(isinstance(value, str) for value in values) and any(isinstance(value, (int, float)) for value in values)
 
 
 def _barred(text: str) -> list[str]:
-    """The spellings of a cell that is no list. Raises Unclear for several lines, and for what semicolons part.
+    """The spellings of a cell that is not a list. Raises Unclear for several lines, and for parts between semicolons.
 
-    A worked answer of a problem ("... #### 72") is what stands behind its mark.
+    Of a worked solution ("... #### 72") only the part after its mark is the answer.
     """
     text = text.strip()
     worked = re.search(r"(?:\A|\n)####\s*+([^\n]++)\Z", text) if "####" in text else None
     if worked:
         return [worked[1]]
     if "\n" in text or "\r" in text or ";" in text and re.search(r";\s*\S", re.sub(r"&#?\w{1,8};", "", text)):
-        raise Unclear("a list with another mark than bars")
+        raise Unclear("a list with another separator than bars")
     return text.split("|")
 
 
 def _spelt_list(text: str, is_element: bool) -> list[Any] | dict[str, Any] | None:
     """The list or object that a text spells; None where the text is a spelling itself.
 
-    What stands in a list is a spelling already, and is doubted only where it was quoted: "(255, 255, 0)" is a colour.
-
+    Args:
+        is_element: whether the text is an element of a list. It is a spelling then, unless it has quotes:
+            "(255, 255, 0)" is a colour.
     Raises Unclear.
     """
     if _BYTES.fullmatch(text):
-        return [_unprinted(text)]
+        return [_text_of_literal(text)]
     if not is_element and (fields := _fields(text)):
         return fields
     if formula := _FORMULA.fullmatch(text):
         return [formula[1].replace('""', '"')]
-    if not is_element and _TEXT_OF_LIST.fullmatch(text) and (twice := _unpacked(text)) is not None:
+    if not is_element and _TEXT_OF_LIST.fullmatch(text) and (twice := _list_in_quotes(text)) is not None:
         return [twice]
     if is_foreign(text):
-        raise Unclear("what another program printed of an object of its own")
+        raise Unclear("an object as another program prints it")
     is_printed = _PRINTED.match(text) or _FIELDS.match(text)
     if text[:1] not in CLOSES and not _CALLED.match(text) and not is_printed:
         if is_unread(text):
-            raise Unclear("what Python printed of an object that is not read")
+            raise Unclear("an object as Python prints it, which is not read")
         return None
     if text[:1] in "[{":
         with suppress(BadInput):
-            held = json_value(text, "the answers")
-            # An empty object is how "{}" is spelled, which may be an answer.
-            return held or ([] if text[:1] == "[" else None)
+            parsed = json_value(text, "the answers")
+            # The text "{}" may be an answer, although it is an empty object.
+            return parsed or ([] if text[:1] == "[" else None)
     try:
-        held = Literal(text).whole()
+        parsed = Literal(text).parse()
     except NoLiteral as error:
         if _is_broken(text, is_element):
             raise Unclear("a list that is cut short, or of which a part is not understood") from error
         return None
-    if isinstance(held, Tuple) and not all(one is None or isinstance(one, (str, list)) for one in held):
+    if isinstance(parsed, Tuple) and not all(value is None or isinstance(value, (str, list)) for value in parsed):
         if is_element:
             return None
         raise Unclear("numbers in brackets, which may be a list or a point")
-    if is_printed and not isinstance(held, (list, dict)):
-        return [held]
-    return held if isinstance(held, (list, dict)) else None
+    if is_printed and not isinstance(parsed, (list, dict)):
+        return [parsed]
+    return parsed if isinstance(parsed, (list, dict)) else None
 
 
 def is_printed_list(text: str) -> bool:
-    """Whether a text is nothing but a list or object as other tools print it, whole or cut short."""
+    """Whether a text is nothing but a list or object as other tools print it, complete or cut short."""
     try:
         return _spelt_list(text, is_element=False) is not None
     except Unclear:
         return text[:1] in CLOSES and text.endswith((CLOSES[text[0]], "...", "\u2026"))
 
 
-def _unpacked(text: str) -> list[Any] | dict[str, Any] | None:
-    """The list or object that a text in quotes spells; None where it spells none, as "[sic]". Raises Unclear."""
+def _list_in_quotes(text: str) -> list[Any] | dict[str, Any] | None:
+    """The list or object that a text in quotes spells; None where there is none, as in "[sic]". Raises Unclear."""
     try:
-        inner = str(Literal(text).whole())
+        inner = str(Literal(text).parse())
     except NoLiteral:
         inner = text[1:-1]
     return _spelt_list(inner.strip(), is_element=False)
 
 
-def _unprinted(text: str) -> str:
-    """The text that a literal of Python's is, with a letter before its quotes or without: b'Rome'. Raises Unclear."""
+def _text_of_literal(text: str) -> str:
+    """The text of a Python literal with or without a letter before its quotes: b'Rome'. Raises Unclear."""
     try:
-        return str(Literal(text).whole())
+        return str(Literal(text).parse())
     except NoLiteral as error:
         raise Unclear("bytes that are no text" if text[0] in "bB" else "a text in quotes that is not read") from error
 
 
 def _fields(text: str) -> list[Any] | dict[str, Any] | None:
-    """What texts without their brackets, or fields without their object ("value='Rome' aliases=['Roma']"), spell.
-
-    Raises Unclear for those that are cut short.
+    """The list that texts without brackets spell, or the object that fields without a name spell ("value='Rome'
+    aliases=['Roma']"); None where the text is neither. Raises Unclear for those that are cut short.
     """
     if _ROW.fullmatch(text):
-        return [*map(_unprinted, re.findall(_QUOTED, text.removeprefix("[1]"), re.DOTALL))]
+        return [*map(_text_of_literal, re.findall(_QUOTED, text.removeprefix("[1]"), re.DOTALL))]
     if _ROW_CUT.fullmatch(text):
         raise Unclear("a list that is cut short")
     name = re.match(r"(\w{2,})=(?:['\"\[{]|\d+ |None |True |False )", text)
     if not name or not (name[1] in _KEYS or _FIELD.search(text)):
         return None
     try:
-        held: dict[str, Any] = Literal(f"Fields({text})").whole()
+        fields: dict[str, Any] = Literal(f"Fields({text})").parse()
     except NoLiteral as error:
         raise Unclear("fields that are cut short, or of which one is not understood") from error
-    return held
+    return fields
 
 
 def _is_broken(text: str, is_element: bool) -> bool:
-    """Whether a text that is no whole list was one, and is no answer that has brackets of its own."""
+    """Whether a text that cannot be read as a list is a damaged list, and not an answer with brackets of its own."""
     opening = text[0]
     if _CALLED.match(text) or _PRINTED.match(text) or _FIELDS.match(text):
         return True

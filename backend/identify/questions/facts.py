@@ -1,6 +1,6 @@
 """The facts that ship, from which questions are worded.
 
-Owns their file and its reading. Attribution stands in NOTICE; `tools.make_facts` makes the file.
+Owns their file and its reading. NOTICE has the attribution; `tools.make_facts` makes the file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from backend.bundled import FACTS
 
 @dataclass(frozen=True)
 class Fact:
-    """`subject` stands in `relation` to each of `objects`, any of which answers the question."""
+    """`subject` has `relation` to each of `objects`, any of which answers the question."""
 
     relation: str
     subject: str
@@ -24,7 +24,7 @@ class Fact:
     source: str
 
     def row(self) -> dict[str, Any]:
-        """As it stands in the file."""
+        """The fact as a row of the file."""
         return {"relation": self.relation, "subject": self.subject, "objects": self.objects, "source": self.source}
 
 
@@ -35,7 +35,7 @@ def shipped() -> tuple[Fact, ...]:
     return tuple(Fact(row["relation"], row["subject"], tuple(row["objects"]), row["source"]) for row in rows)
 
 
-def of(relations: Iterable[str]) -> tuple[Fact, ...]:
+def facts_of(relations: Iterable[str]) -> tuple[Fact, ...]:
     """The facts of these relations."""
     wanted = set(relations)
     return tuple(fact for fact in shipped() if fact.relation in wanted)

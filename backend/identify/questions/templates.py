@@ -1,6 +1,7 @@
-"""How a fact becomes a question: one wording a relation, so that nothing but the subject differs within it.
+"""How a fact becomes a question: one wording for each relation, so that only the subject differs within it.
 
-Owns the wordings. No answer stands in its question: an answer's span is found as what the question has not.
+Owns the wordings. A question never contains its answer, because an answer's span is found as what is not in the
+question.
 """
 
 from __future__ import annotations

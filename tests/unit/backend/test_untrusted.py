@@ -37,7 +37,7 @@ DOORS: dict[str, Callable[[Path], object]] = {
     "a text": cett._text,
     "ids": thunlp.read_ids,
     "answers": thunlp.read_answers,
-    "features": thunlp_features._array,
+    "features": thunlp_features._read_array,
 }
 
 

@@ -23,7 +23,7 @@ os.environ["HNEURONS_HOME"] = sys.argv[1]
 from backend.runs import runs
 def one(number):
     held, questions = runs.begun("smollm2-135m-instruct")
-    assert len(questions) == held.asked
+    assert len(questions) == held.question_count
 """
 ASKED = tuple(
     Question(id=f"q{n}", text=f"Who wrote number {n}?", answers=("Jane Austen",), relation="r") for n in range(MANY)

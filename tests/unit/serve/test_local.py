@@ -12,7 +12,7 @@ import pytest
 from backend.bundled import EXAMPLES
 from backend.bundled.make import largest
 from backend.errors import BadInput, StoreError, Unknown, UnknownModel
-from backend.identify.answers.judge import verdict
+from backend.identify.answers.judge import rule_verdict
 from backend.neurons import NeuronSet
 from backend.serve.local.client import LocalClient
 from backend.serve.opening import ModelSpec
@@ -87,7 +87,7 @@ def test_the_example_that_ships_carries_what_is_known_of_its_answer_and_how_that
     truth = shipped.truth
     assert truth is not None and truth.note
     question = Question(id="q", text=shipped.request.prompt, answers=truth.known)
-    assert truth.verdict == verdict(shipped.answer, question) == "wrong"
+    assert truth.verdict == rule_verdict(shipped.answer, question) == "wrong"
     card = NeuronCard.model_validate_json((EXAMPLES / "neuron.json").read_bytes())
     assert card.neuron == largest(shipped)
 

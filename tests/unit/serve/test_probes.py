@@ -580,7 +580,7 @@ def test_a_run_is_resumed_as_it_was_begun_or_wider(monkeypatch: pytest.MonkeyPat
     name = "smollm2-135m-instruct"
     plan = runs.begun(name)[0].plan
     assert main(["identify", "resume", name]) == 0
-    assert asked[-1].plan == plan and len(asked[-1].questions) == runs.begun(name)[0].asked
+    assert asked[-1].plan == plan and len(asked[-1].questions) == runs.begun(name)[0].question_count
     wider = ["--per-relation", "500", "--samples", "12", "--all", "--filter", "greedy alone"]
     assert main(["identify", "resume", name, *wider]) == 0
     told = asked[-1].plan

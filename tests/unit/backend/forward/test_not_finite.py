@@ -21,7 +21,7 @@ from backend.forward.pooling import RegionText, region_means
 from backend.forward.recorder import Recorder, Seen
 from backend.forward.rows.choosing import choose, generator
 from backend.forward.rows.generation import decode
-from backend.identify.evaluation.threshold import count
+from backend.identify.evaluation.threshold import count_flagged
 from backend.models.hooks import hook_count
 from backend.models.loaded import LoadedModel, wrap
 from backend.neurons import NeuronId, NeuronSet
@@ -81,7 +81,7 @@ DOORS: dict[str, Callable[[LoadedModel, reference.Usual, Path], object]] = {
     "shared features": lambda model, usual, out: region_means(
         model, [RegionText((5, 6, 7, 8, 9), ((3,),)), RegionText((5, 6, 7, 8, 4), ((3,),))]
     ),
-    "threshold": lambda model, usual, out: count(model, [RegionText((5, 6, 7, 8), ((1, 2),))], 3.0, ONE),
+    "threshold": lambda model, usual, out: count_flagged(model, [RegionText((5, 6, 7, 8), ((1, 2),))], 3.0, ONE),
     "reference": lambda model, usual, out: reference.measure(model),
     "decode": lambda model, usual, out: decode(model, [[5, 6, 7]], FEW, lean=True),
     "drawn": lambda model, usual, out: decode(
@@ -223,7 +223,7 @@ def test_padding_never_raises_and_spoils_nothing(
     texts = [RegionText(tuple(some_ids(1, n, seed=n)[0].tolist()), ((1, n - 1),)) for n in (5, 9)]
     with silent_at(model, 2, (0, 7), value, rows=2):
         found = region_means(model, texts, pooling=pooling)
-        count(model, texts, 1.0, ONE)
+        count_flagged(model, texts, 1.0, ONE)
     for text, told in zip(texts, found, strict=True):
         whole = untouched("llama").cett(list(text.ids))
         assert relative_gap(told[:, 0], getattr(whole[:, list(text.regions[0])], pooling)(1)) <= FLOAT32

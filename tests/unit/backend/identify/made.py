@@ -6,7 +6,7 @@ from pathlib import Path
 
 from backend.forward.prompting import encode
 from backend.forward.rows.generation import decode
-from backend.identify.answers.responses import asked
+from backend.identify.answers.responses import asked_with_suffix
 from backend.models.loaded import LoadedModel
 from backend.text.verdict import normalise
 from backend.types import Event, StageEvent
@@ -32,7 +32,7 @@ def questions(model: LoadedModel, count: int = 48) -> tuple[Question, ...]:
         Question(id=f"q{n}", text=f"Item {n}, what?", answers=("none",), relation=f"r{n % 3}", entity=f"e{n}")
         for n in range(count)
     ]
-    prompts = [encode(model, asked(question, SAMPLING), SAMPLING.max_new_tokens).ids for question in bare]
+    prompts = [encode(model, asked_with_suffix(question, SAMPLING), SAMPLING.max_new_tokens).ids for question in bare]
     told = [answer.text for answer in decode(model, prompts, SAMPLING.greedy)]
     return tuple(
         question.model_copy(update={"answers": (text,)}) if (n // 3) % 2 and normalise(text) else question

@@ -16,9 +16,9 @@ import pytest
 from backend.forward import reference
 from backend.identify import context
 from backend.identify.answers import llm, responses
-from backend.identify.context import Ground
+from backend.identify.context import RunContext
 from backend.identify.evaluation import effects
-from backend.identify.evaluation.effects import Arm
+from backend.identify.evaluation.effects import Switch
 from backend.identify.features import extract
 from backend.identify.questions import questions
 from backend.models.loaded import LoadedModel
@@ -49,7 +49,7 @@ ITEMS = [
     Item(question="q1", side="right", response="Jane Austen.", start=0, end=11),
     Item(question="q2", side="wrong", response="An der Spree – gewiß.", start=7, end=12),
 ]
-ARMS = [Arm("H-neurons", 0.5, NeuronSet.of("L0:N1", "L1:N2")), Arm("random twin", 0.5, NeuronSet.of("L0:N2"))]
+ARMS = [Switch("H-neurons", 0.5, NeuronSet.of("L0:N1", "L1:N2")), Switch("random twin", 0.5, NeuronSet.of("L0:N2"))]
 SAMPLING = Sampling(samples=3, max_new_tokens=7)
 REQUEST = ExploreRequest(prompt="Wer schrieb „Emma“?")
 
@@ -83,11 +83,11 @@ KEYS: dict[str, Callable[[Path], Any]] = {
     "request": lambda _: REQUEST.hash,
     "basis": lambda _: INFO.basis,
     "result": lambda _: result_key(REQUEST, INFO.basis),
-    "fits": lambda folder: Ground(MODEL, PLAN, BY_ID, folder).journal("null", "0.5", "x").path.name,
-    "switched": lambda _: effects.key(ASKED, ARMS, SAMPLING, figures(INFO.basis)),
+    "fits": lambda folder: RunContext(MODEL, PLAN, BY_ID, folder).journal("null", "0.5", "x").path.name,
+    "switched": lambda _: effects.answers_key(ASKED, ARMS, SAMPLING, figures(INFO.basis)),
     "features": lambda _: extract._key(MODEL, ITEMS, BY_ID, SAMPLING, RegionRule(pooling="max")),
     "lines of items": lambda _: digests.of_bytes("".join(one.model_dump_json() + "\n" for one in ITEMS).encode()),
-    "questions": lambda _: questions.key(ASKED),
+    "questions": lambda _: questions.questions_key(ASKED),
     "a sample's seed": lambda _: responses.row_seed(7, "q1", 3),
     "an LLM's replies": lambda folder: llm.journal_of(folder, LlmJudge(model="gpt-x"), "judged").path.name,
     "what an LLM was asked": lambda _: llm._hash("Wer schrieb Emma? – sag"),
@@ -133,7 +133,7 @@ def test_the_run_that_ships_is_found_with_its_questions_its_answers_and_its_verd
     for folder in run_folders_in(library.SHIPPED):
         begun, asked = runs.begun(folder.name)
         probe, copy = library.read(folder.name), RunFolder(library.folder_of(folder.name))
-        assert questions.key(asked) == probe.questions and begun.asked == len(asked)
+        assert questions.questions_key(asked) == probe.questions and begun.question_count == len(asked)
         assert not archive.is_outdated(folder, copy.path), "a copy is that of what ships"
         seen = next(one for one in shelf.runs({}) if one.name == folder.name)
         assert seen.done and seen.sampled == len(Journal(copy.samples).read()) > 0

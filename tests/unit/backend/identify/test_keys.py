@@ -10,9 +10,9 @@ import pytest
 
 from backend.engine import Engine
 from backend.identify import context
-from backend.identify.context import Ground
+from backend.identify.context import RunContext
 from backend.identify.evaluation import effects
-from backend.identify.evaluation.effects import Arm
+from backend.identify.evaluation.effects import Switch
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronSet
 from backend.types import ExploreRequest, base
@@ -20,7 +20,7 @@ from backend.types.identify import Question
 from tests.unit.backend.identify.made import PLAN, SAMPLING
 
 ASKED = {"q1": Question(id="q1", text="Who wrote Emma?", answers=("Jane Austen",), relation="author", entity="Emma")}
-ARMS = [Arm("H-neurons", 0.0, NeuronSet.of("L0:N1"))]
+ARMS = [Switch("H-neurons", 0.0, NeuronSet.of("L0:N1"))]
 CHANGES = ["the metric", "torch", "transformers", "transformer-lens", "the device", "the weights"]
 
 
@@ -39,11 +39,11 @@ def changed(model: LoadedModel, change: str, patch: pytest.MonkeyPatch) -> Loade
 
 def keys(model: LoadedModel, folder: Path) -> dict[str, str]:
     """Where everything that is computed from the model is kept."""
-    on = Ground(model, PLAN, ASKED, folder)
+    on = RunContext(model, PLAN, ASKED, folder)
     basis = base.figures(model.info.basis)
     return {
         "result": Engine(model).key(ExploreRequest(prompt="Who?")),
-        "switched": effects.key(list(ASKED.values()), ARMS, SAMPLING, basis),
+        "switched": effects.answers_key(list(ASKED.values()), ARMS, SAMPLING, basis),
         **{stage: on.journal(stage).name for stage in ("null", "bootstrap")},
     }
 
@@ -69,7 +69,7 @@ def test_fits_are_kept_for_the_questions_as_they_are(
     field: str, tiny: Callable[[str], LoadedModel], tmp_path: Path
 ) -> None:
     other = {"q1": ASKED["q1"].model_copy(update={field: ("else",) if field == "answers" else "else"})}
-    one, two = (Ground(tiny("llama"), PLAN, asked, tmp_path).journal("null").name for asked in (ASKED, other))
+    one, two = (RunContext(tiny("llama"), PLAN, asked, tmp_path).journal("null").name for asked in (ASKED, other))
     assert one != two
 
 

@@ -239,7 +239,7 @@ def test_two_runs_in_one_folder(tiny: Callable[[str], LoadedModel], tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("kept", "words"),
-    [("right", "No question is left"), ("wrong", "No question is left"), ("five", "too few")],
+    [("right", "No kind of question has both"), ("wrong", "No kind of question has both"), ("five", "too few")],
 )
 def test_too_little_to_tell_apart(kept: str, words: str, tiny: Callable[[str], LoadedModel], tmp_path: Path) -> None:
     model = tiny("llama")

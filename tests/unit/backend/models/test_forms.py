@@ -25,7 +25,7 @@ from backend.forward.pooling import RegionText, region_means
 from backend.forward.prompting import encode
 from backend.forward.rows.generation import decode
 from backend.forward.whole import full_array
-from backend.identify.evaluation.threshold import count
+from backend.identify.evaluation.threshold import count_flagged
 from backend.models import readings, selfcheck
 from backend.models.hooks import bridge_outs, hook_count
 from backend.models.loaded import LoadedModel, wrap
@@ -204,9 +204,9 @@ def test_the_threshold_counts_each_text_as_if_alone(tiny: Models) -> None:
         RegionText(tuple(some_ids(1, length, seed=length)[0].tolist()), ((1, length - 1),)) for length in (5, 9, 23, 40)
     ]
     for form in ("jamba", "phi3_longrope", "opt"):
-        together = count(tiny(form), texts, 1.0, CHOSEN)
+        together = count_flagged(tiny(form), texts, 1.0, CHOSEN)
         for place, text in enumerate(texts):
-            alone = count(tiny(form), [text], 1.0, CHOSEN)
+            alone = count_flagged(tiny(form), [text], 1.0, CHOSEN)
             assert all(together[kind].all[place] == alone[kind].all[0] for kind in alone), form
 
 

@@ -13,7 +13,7 @@ from backend.identify import pipeline as running
 from backend.identify.answers.screen import outlook
 from backend.identify.pipeline import run
 from backend.identify.questions import questions as module
-from backend.identify.questions.questions import matched, widened
+from backend.identify.questions.questions import widened, with_known_ids
 from backend.models.loaded import LoadedModel
 from backend.runs import runs, status
 from backend.runs.folder import RunFolder
@@ -53,16 +53,16 @@ def limited(limit: int | None) -> QuestionSource:
 
 @pytest.mark.parametrize("more", [61, 120, 200])
 def test_a_larger_limit_keeps_what_was_asked_and_fills_up_to_it(more: int) -> None:
-    held = module.chosen(MANY, limited(60), 0)
-    found = widened(held, limited(60), module.chosen(MANY, limited(more), 0), limited(more), 0)
+    held = module.select_questions(MANY, limited(60), 0)
+    found = widened(held, limited(60), module.select_questions(MANY, limited(more), 0), limited(more), 0)
     assert found is not None and len(found) == more and found[:60] == held
     assert len({one.id for one in found}) == len({one.text for one in found}) == more
 
 
 def test_more_of_each_relation_keeps_what_was_asked_within_the_bound() -> None:
     before, after = (FILE.model_copy(update={"per_relation": count}) for count in (10, 40))
-    held = module.chosen(MANY, before, 0)
-    found = widened(held, before, module.chosen(MANY, after, 0), after, 0)
+    held = module.select_questions(MANY, before, 0)
+    found = widened(held, before, module.select_questions(MANY, after, 0), after, 0)
     assert found is not None and found[: len(held)] == held
     assert [sum(one.relation == name for one in found) for name in ("r0", "r1")] == [40, 40]
 
@@ -102,10 +102,10 @@ def test_a_run_never_becomes_smaller_or_another(given: tuple[Question, ...], sou
 
 def test_another_run_begins_with_the_answers_to_the_questions_that_both_ask() -> None:
     held = tuple(one.model_copy(update={"id": f"old {one.id}"}) for one in MANY[:10])
-    found = matched(held, MANY[5:15])
+    found = with_known_ids(held, MANY[5:15])
     assert found is not None and [one.id for one in found[:5]] == [one.id for one in held[5:]]
     assert {one.text for one in found} == {one.text for one in MANY[5:15]}
-    assert matched(held, MANY[50:]) is None
+    assert with_known_ids(held, MANY[50:]) is None
 
 
 def test_a_run_that_had_too_few_answers_is_widened_and_draws_none_of_them_again(

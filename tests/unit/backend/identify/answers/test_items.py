@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 
 from backend.errors import BadInput
-from backend.identify.answers.items import MIN_SIDE, Answered, choose, folds, groups, labels, needed, refuse_few
+from backend.identify.answers.items import (
+    MIN_SIDE,
+    Answered,
+    choose_items,
+    entity_numbers,
+    folds,
+    items_needed,
+    labels,
+    refuse_few,
+)
 from backend.identify.features.study import refuse_unsplit, split
 from backend.types.identify import Consistency, Greedy, Item, Question, Sample, Samples, Verdict
 from backend.types.plan import Plan, Training
@@ -42,13 +51,13 @@ def invented(id: str, relation: str = "x") -> Answered:
 def test_each_relation_gives_as_many_right_as_wrong_ones() -> None:
     many = [known(f"r{i}") for i in range(5)] + [invented(f"w{i}") for i in range(3)]
     many += [known(f"s{i}", "y") for i in range(2)] + [invented(f"v{i}", "y") for i in range(6)] + [known("z", "lone")]
-    items, funnel = choose(many, SOFT, seed=0)
+    items, funnel = choose_items(many, SOFT, seed=0)
     sides = Counter((item.question[0], item.side) for item in items)
     assert sides == {("r", "right"): 3, ("w", "wrong"): 3, ("s", "right"): 2, ("v", "wrong"): 2}
     assert (funnel.right, funnel.wrong, funnel.balanced) == (8, 9, 5)
     assert funnel.relations == {"lone": (1, 0, 0), "x": (5, 3, 3), "y": (2, 6, 2)}
-    assert choose(many, SOFT, seed=0)[0] == items
-    assert choose(many, SOFT, seed=1)[0] != items
+    assert choose_items(many, SOFT, seed=0)[0] == items
+    assert choose_items(many, SOFT, seed=1)[0] != items
 
 
 def test_every_question_is_counted_once_in_the_funnel() -> None:
@@ -58,7 +67,7 @@ def test_every_question_is_counted_once_in_the_funnel() -> None:
         answered("e", "x", "the capital", ["the capital"] * 3),
         Answered(known("f").question, known("f").greedy, None),
     ]  # fmt: skip
-    _, funnel = choose(many, SOFT, seed=0)
+    _, funnel = choose_items(many, SOFT, seed=0)
     assert (funnel.asked, funnel.sampled) == (6, 5)
     assert funnel.uncertain + funnel.mixed + funnel.right + funnel.wrong == funnel.sampled
     assert (funnel.uncertain, funnel.mixed, funnel.wrong_without_span) == (1, 1, 1)
@@ -67,12 +76,12 @@ def test_every_question_is_counted_once_in_the_funnel() -> None:
 def test_the_most_frequent_sample_stands_for_the_question_and_the_greedy_answer_where_it_must_agree() -> None:
     one = answered("a", "x", "Rome it is", ["Paris", "rome", "Rome."])
     other = known("b")
-    assert [item.response for item in choose([one, other], PAPER, 0)[0]] == ["rome", "Cairo"]
-    assert [item.response for item in choose([one, other], SOFT, 0)[0]] == ["Rome it is", "It is Cairo."]
+    assert [item.response for item in choose_items([one, other], PAPER, 0)[0]] == ["rome", "Cairo"]
+    assert [item.response for item in choose_items([one, other], SOFT, 0)[0]] == ["Rome it is", "It is Cairo."]
 
 
 def test_the_span_is_the_answer_in_its_response() -> None:
-    items, _ = choose([known("a"), invented("b")], SOFT, 0)
+    items, _ = choose_items([known("a"), invented("b")], SOFT, 0)
     assert {item.side: item.response[item.start : item.end] for item in items} == {"right": "Cairo", "wrong": "Rome"}
     assert labels(items).tolist() == [0, 1]
 
@@ -80,7 +89,7 @@ def test_the_span_is_the_answer_in_its_response() -> None:
 def test_a_persons_verdict_stands_above_the_rules() -> None:
     many = [known("a"), invented("b"), invented("c")]
     overruled: dict[tuple[str, str], Verdict] = {("c", text): "right" for text in ("It is Rome.", "Rome", "Paris")}
-    _, funnel = choose(many, PAPER, 0, overruled)
+    _, funnel = choose_items(many, PAPER, 0, overruled)
     assert (funnel.right, funnel.wrong, funnel.right_without_span) == (2, 1, 1)
 
 
@@ -96,7 +105,7 @@ def many_items(entities: int) -> tuple[list[Item], dict[str, Question]]:
 def test_no_entity_stands_in_two_folds_and_each_fold_is_balanced() -> None:
     items, questions = many_items(60)
     found = folds(items, questions, 3, seed=0)
-    entities = groups(items, questions)
+    entities = entity_numbers(items, questions)
     for entity in range(60):
         assert len(set(found[entities == entity])) == 1
     for fold in range(3):
@@ -138,7 +147,7 @@ def test_as_many_of_each_side_are_needed_as_fill_each_fold_and_the_held_out_part
     folds: int, held_out: int, each: int
 ) -> None:
     training = Training(folds=folds, held_out=held_out)
-    assert needed(training) == each
+    assert items_needed(training) == each
     for count in (each, each - 1):
         left = count - math.ceil(count / held_out)
         assert (left >= folds and count >= max(MIN_SIDE, held_out)) == (count == each)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backend.identify.answers.judge import verdict
+from backend.identify.answers.judge import rule_verdict
 from backend.types.identify import Question, Verdict
 
 QUESTION = Question(id="q", text="What is the capital of Egypt?", answers=("Cairo", "Al-Qahirah"))
@@ -25,4 +25,4 @@ QUESTION = Question(id="q", text="What is the capital of Egypt?", answers=("Cair
     ],
 )
 def test_verdicts(answer: str, expected: Verdict) -> None:
-    assert verdict(answer, QUESTION) == expected
+    assert rule_verdict(answer, QUESTION) == expected

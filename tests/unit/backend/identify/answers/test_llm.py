@@ -75,16 +75,16 @@ def test_each_answer_is_asked_once_with_its_question_and_known_answer(
     monkeypatch.setenv(llm.KEY, "secret")
     service.reply = lambda system, asked: "Wrong." if "Bront" in asked["response"] else "right"
     pairs = [("q1", "Jane Austen"), ("q1", "Charlotte Bront\u00eb"), ("q2", "Joyce"), ("q1", "Jane Austen")]
-    told = llm.verdicts(JUDGE, pairs, ASKED, tmp_path)
+    told = llm.ask_for_verdicts(JUDGE, pairs, ASKED, tmp_path)
     assert told == {pairs[0]: "right", pairs[1]: "wrong", pairs[2]: "right"}
     assert len(service.seen) == 3 and service.seen[0]["path"] == "/v1/chat/completions"
     assert {"question", "known answer", "response", "path", "model"} == set(service.seen[0])
     assert set(service.keys) == {"Bearer secret"}
     more = [*pairs, ("q2", "Nobody")]
-    assert len(llm.verdicts(JUDGE, more, ASKED, tmp_path)) == 4 and len(service.seen) == 4
+    assert len(llm.ask_for_verdicts(JUDGE, more, ASKED, tmp_path)) == 4 and len(service.seen) == 4
     assert llm.verdicts_so_far(JUDGE, tmp_path)[pairs[1]] == "wrong"
     assert "secret" not in "".join(file.read_text() for file in tmp_path.glob("*.jsonl"))
-    llm.verdicts(LlmJudge(model="another"), pairs[:1], ASKED, tmp_path)
+    llm.ask_for_verdicts(LlmJudge(model="another"), pairs[:1], ASKED, tmp_path)
     assert len(service.seen) == 5, "another judge is asked anew"
 
 
@@ -102,7 +102,7 @@ def test_each_answer_is_asked_once_with_its_question_and_known_answer(
     ],
 )  # fmt: skip
 def test_a_reply_is_a_verdict_only_where_it_is_clear(reply: str, verdict: str | None) -> None:
-    assert llm.read_verdict(reply) == verdict
+    assert llm.parse_verdict(reply) == verdict
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_reply_is_a_verdict_only_where_it_is_clear(reply: str, verdict: str | 
 )  # fmt: skip
 def test_words_are_taken_only_where_they_stand(reply: str, words: str | None) -> None:
     response = "It was Jane Austen, the novelist"
-    found = llm.read_words(reply, response)
+    found = llm.parse_words(reply, response)
     assert (None if found is None else response[slice(*found)]) == words
 
 
@@ -131,13 +131,13 @@ def test_words_are_taken_only_where_they_stand(reply: str, words: str | None) ->
     ],
 )  # fmt: skip
 def test_words_are_whole_and_none_is_no_word(reply: str, response: str, words: tuple[int, int] | None) -> None:
-    assert llm.read_words(reply, response) == words
+    assert llm.parse_words(reply, response) == words
 
 
 def test_a_judge_that_fails_for_a_moment_is_asked_again(service: Service, tmp_path: Path) -> None:
     codes: list[str | int] = [503, 429, "right"]
     service.reply = lambda system, asked: codes.pop(0)
-    assert llm.verdicts(JUDGE, [("q1", "x")], ASKED, tmp_path) == {("q1", "x"): "right"}
+    assert llm.ask_for_verdicts(JUDGE, [("q1", "x")], ASKED, tmp_path) == {("q1", "x"): "right"}
 
 
 @pytest.mark.parametrize(
@@ -154,9 +154,9 @@ def test_a_judge_that_does_not_answer_says_why(
 ) -> None:
     service.reply, service.whole = lambda system, asked: reply, whole
     with pytest.raises(error, match=said):
-        llm.verdicts(JUDGE, [("q1", "x")], ASKED, tmp_path)
+        llm.ask_for_verdicts(JUDGE, [("q1", "x")], ASKED, tmp_path)
     service.reply, service.whole = lambda system, asked: "right", None
-    assert llm.verdicts(JUDGE, [("q1", "x")], ASKED, tmp_path) == {("q1", "x"): "right"}
+    assert llm.ask_for_verdicts(JUDGE, [("q1", "x")], ASKED, tmp_path) == {("q1", "x"): "right"}
 
 
 @pytest.mark.parametrize(("address", "said"), [("", "is not set"), ("ftp://x/v1", "no address")])
@@ -165,14 +165,14 @@ def test_without_an_address_there_is_no_judge(
 ) -> None:
     monkeypatch.setenv(llm.ADDRESS, address)
     with pytest.raises(BadSettings, match=said):
-        llm.verdicts(JUDGE, [("q1", "x")], ASKED, tmp_path)
+        llm.ask_for_verdicts(JUDGE, [("q1", "x")], ASKED, tmp_path)
 
 
 def test_nothing_listens_at_the_address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(llm.ADDRESS, "http://127.0.0.1:9/v1")
     monkeypatch.setattr("backend.identify.answers.llm.time.sleep", lambda seconds: None)
-    with pytest.raises(BackendUnavailable, match="resume: what it said so far is kept"):
-        llm.verdicts(JUDGE, [("q1", "x")], ASKED, tmp_path)
+    with pytest.raises(BackendUnavailable, match="resume: its replies so far are kept"):
+        llm.ask_for_verdicts(JUDGE, [("q1", "x")], ASKED, tmp_path)
 
 
 def test_agreement_is_a_share_over_questions_with_kappa() -> None:
@@ -231,7 +231,7 @@ def test_a_run_takes_the_judge_s_verdicts_and_words_and_reports_how_it_agrees_wi
 def test_a_reply_that_cannot_be_what_was_kept_is_told_with_its_file(tmp_path: Path) -> None:
     llm.journal_of(tmp_path, JUDGE, "judged").path.write_text('{"question": "q1", "reply": 3}\n')
     with pytest.raises(StoreError, match=r"judged-\w+.jsonl is damaged: in line 1 .*; remove that line, and resume"):
-        llm.verdicts(JUDGE, [("q1", "x")], ASKED, tmp_path)
+        llm.ask_for_verdicts(JUDGE, [("q1", "x")], ASKED, tmp_path)
 
 
 PAIR = ("q1", "Jane Austen")
@@ -240,7 +240,7 @@ PAIR = ("q1", "Jane Austen")
 def told_anew(service: Service, folder: Path, judge: LlmJudge = JUDGE) -> bool:
     """Whether the judge is asked again for what it was asked before."""
     before = len(service.seen)
-    llm.verdicts(judge, [PAIR], ASKED, folder)
+    llm.ask_for_verdicts(judge, [PAIR], ASKED, folder)
     return len(service.seen) > before
 
 
@@ -276,9 +276,9 @@ def test_what_is_secret_in_an_address_is_kept_nowhere_and_changes_nothing(
 def test_what_was_said_is_shown_and_used_where_no_address_is_set(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    llm.verdicts(JUDGE, [PAIR], ASKED, tmp_path)
+    llm.ask_for_verdicts(JUDGE, [PAIR], ASKED, tmp_path)
     monkeypatch.delenv(llm.ADDRESS)
     assert llm.verdicts_so_far(JUDGE, tmp_path) == {PAIR: "right"}
-    assert llm.verdicts(JUDGE, [PAIR], ASKED, tmp_path) == {PAIR: "right"}
+    assert llm.ask_for_verdicts(JUDGE, [PAIR], ASKED, tmp_path) == {PAIR: "right"}
     with pytest.raises(BadSettings, match="is not set"):
-        llm.verdicts(JUDGE, [("q2", "x")], ASKED, tmp_path)
+        llm.ask_for_verdicts(JUDGE, [("q2", "x")], ASKED, tmp_path)

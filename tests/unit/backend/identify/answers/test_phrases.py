@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from backend.identify.answers import phrases
 from backend.identify.answers.phrases import phrase
-from backend.identify.answers.spans import answering, new_words
+from backend.identify.answers.spans import new_words, span_by_rule
 from backend.identify.answers.wording import Word, is_parted
 from backend.types.identify import Question
 from backend.types.plan import Plan
@@ -116,7 +116,7 @@ def test_right_and_wrong_answers_have_the_same_phrase() -> None:
     """Words found by two rules can be told apart by the rules alone."""
     for mark in marks():
         question = mark.question.model_copy(update={"answers": (mark.response,)})
-        assert answering(mark.response, question, "right", "phrase") == answering(
+        assert span_by_rule(mark.response, question, "right", "phrase") == span_by_rule(
             mark.response, question, "wrong", "phrase"
         )
 
@@ -124,9 +124,9 @@ def test_right_and_wrong_answers_have_the_same_phrase() -> None:
 def test_a_right_answer_is_kept_if_any_place_of_its_spelling_is_in_the_phrase() -> None:
     question = Question(id="q", text="What is the capital of Djibouti?", answers=("Djibouti",))
     response = "The capital of Djibouti is Djibouti."
-    span = answering(response, question, "right", "phrase")
+    span = span_by_rule(response, question, "right", "phrase")
     assert span is not None and span.start == response.rindex("Djibouti")
-    assert answering("The capital of Djibouti is Rome.", question, "right", "phrase") is None
+    assert span_by_rule("The capital of Djibouti is Rome.", question, "right", "phrase") is None
 
 
 def test_new_plans_read_phrases_and_older_ones_keep_their_rule() -> None:

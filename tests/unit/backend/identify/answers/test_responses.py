@@ -13,7 +13,7 @@ from backend.forward.prompting import encode
 from backend.forward.row import Running
 from backend.forward.rows.generation import decode
 from backend.identify.answers import responses
-from backend.identify.answers.responses import asked, greedy_answers, row_seed, samples
+from backend.identify.answers.responses import asked_with_suffix, greedy_answers, row_seed, sampled_answers
 from backend.models.loaded import LoadedModel
 from backend.types import Event, StageEvent
 from backend.types.identify import Question, Sampling
@@ -34,10 +34,10 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_batches")
 def test_a_sample_is_the_row_that_its_seed_makes_alone(tiny: Callable[[str], LoadedModel], tmp_path: Path) -> None:
     model = tiny("llama")
-    found = samples(model, QUESTIONS, SAMPLING, Journal(tmp_path / "s.jsonl"))
+    found = sampled_answers(model, QUESTIONS, SAMPLING, Journal(tmp_path / "s.jsonl"))
     assert [one.question for one in found] == [question.id for question in QUESTIONS]
     for question, one in zip(QUESTIONS, found, strict=True):
-        ids = encode(model, asked(question, SAMPLING)).ids
+        ids = encode(model, asked_with_suffix(question, SAMPLING)).ids
         for number, sample in enumerate(one.answers):
             seed = row_seed(SAMPLING.seed, question.id, number)
             (alone,) = decode(model, [ids], SAMPLING.drawn, seeds=[seed])
@@ -53,7 +53,7 @@ def test_greedy_answers_are_those_of_decoding_with_their_figures(
     for question, one in zip(
         QUESTIONS, greedy_answers(model, QUESTIONS, SAMPLING, Journal(tmp_path / "g")), strict=True
     ):
-        (alone,) = decode(model, [encode(model, asked(question, SAMPLING)).ids], SAMPLING.greedy)
+        (alone,) = decode(model, [encode(model, asked_with_suffix(question, SAMPLING)).ids], SAMPLING.greedy)
         assert one.answer.text == alone.text and len(one.log_probs) == len(one.entropies) == one.answer.tokens
         assert one.log_probs == pytest.approx(alone.log_probs, rel=FLOAT32)
 
@@ -80,9 +80,9 @@ def test_a_stopped_run_goes_on_where_it_was_and_ends_with_the_same(
     batches: int, tiny: Callable[[str], LoadedModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, journal = tiny("llama"), Journal(tmp_path / "s.jsonl")
-    whole = samples(model, QUESTIONS, SAMPLING, Journal(tmp_path / "whole.jsonl"))
+    whole = sampled_answers(model, QUESTIONS, SAMPLING, Journal(tmp_path / "whole.jsonl"))
     with pytest.raises(Stopped):
-        samples(model, QUESTIONS, SAMPLING, journal, StopAfter(batches))
+        sampled_answers(model, QUESTIONS, SAMPLING, journal, StopAfter(batches))
     kept = len(journal.read())
     assert kept == 2 * batches
     asked_for: list[int] = []
@@ -92,7 +92,7 @@ def test_a_stopped_run_goes_on_where_it_was_and_ends_with_the_same(
         return decode(model, prompts, *rest, **named)
 
     monkeypatch.setattr(responses, "decode", counting)
-    assert samples(model, QUESTIONS, SAMPLING, journal) == whole
+    assert sampled_answers(model, QUESTIONS, SAMPLING, journal) == whole
     assert sum(asked_for) == len(QUESTIONS) - kept, "nothing is drawn twice"
     assert {line["question"] for line in journal.read()} == {question.id for question in QUESTIONS}
 
@@ -100,7 +100,7 @@ def test_a_stopped_run_goes_on_where_it_was_and_ends_with_the_same(
 @pytest.mark.usefixtures("small_batches")
 def test_progress_is_told_before_every_batch(tiny: Callable[[str], LoadedModel], tmp_path: Path) -> None:
     watch = StopAfter(100)
-    samples(tiny("llama"), QUESTIONS, SAMPLING, Journal(tmp_path / "s.jsonl"), watch)
+    sampled_answers(tiny("llama"), QUESTIONS, SAMPLING, Journal(tmp_path / "s.jsonl"), watch)
     assert [event.fraction for event in watch.told] == pytest.approx([0, 2 / 7, 4 / 7, 6 / 7])
     assert watch.told[0].stage == "drawing answers: 0 of 7"
     assert "2 of 7" in watch.told[1].stage and "left" in watch.told[1].stage
@@ -115,7 +115,7 @@ def test_seeds_differ_by_question_number_and_seed() -> None:
 def test_a_record_of_another_shape_is_told_with_its_file(
     line: str, tiny: Callable[[str], LoadedModel], tmp_path: Path
 ) -> None:
-    for name, answer in (("samples", samples), ("greedy", greedy_answers)):
+    for name, answer in (("samples", sampled_answers), ("greedy", greedy_answers)):
         journal = Journal(tmp_path / "mine" / f"{name}.jsonl")
         with journal.writing():
             journal.path.write_text(line + "\n")

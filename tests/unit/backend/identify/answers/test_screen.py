@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from backend.identify.answers.screen import rather_drawn, screened
+from backend.identify.answers.screen import prefer_drawn, screened
 from backend.types.identify import Question, Verdict
 
 KINDS: dict[str, tuple[int, int, int]] = {
@@ -69,21 +69,21 @@ def test_what_has_been_drawn_stays_drawn_when_verdicts_change() -> None:
     other: dict[Verdict, Verdict] = {"right": "wrong", "wrong": "right", "uncertain": "uncertain"}
     again = screened(questions, {id: other[side] for id, side in greedy.items()}, 9, 0)
     assert {one.id for one in again} != {one.id for one in drawn}, "the verdicts would choose others"
-    assert {one.id for one in rather_drawn(again, drawn)} == {one.id for one in drawn}
+    assert {one.id for one in prefer_drawn(again, drawn)} == {one.id for one in drawn}
 
 
 def test_without_a_changed_verdict_a_run_goes_on_with_the_questions_it_had_chosen() -> None:
     questions, greedy = asked()
     whole = screened(questions, greedy, None, 0)
     for count in range(len(whole) + 1):
-        assert {one.id for one in rather_drawn(whole, whole[:count])} == {one.id for one in whole}
+        assert {one.id for one in prefer_drawn(whole, whole[:count])} == {one.id for one in whole}
         fewer = screened(questions, greedy, count, 0)
-        assert {one.id for one in rather_drawn(fewer, whole)} == {one.id for one in fewer}
+        assert {one.id for one in prefer_drawn(fewer, whole)} == {one.id for one in fewer}
 
 
 def test_where_too_few_are_drawn_the_rest_is_chosen_by_the_verdicts_of_now() -> None:
     questions, greedy = asked()
     chosen = screened(questions, greedy, None, 0)
     others = [one for one in questions if one not in chosen][:2]
-    told = rather_drawn(chosen, others)
+    told = prefer_drawn(chosen, others)
     assert len(told) == len(chosen) and told[:2] == others and set(told[2:]) < set(chosen)

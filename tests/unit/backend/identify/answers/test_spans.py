@@ -7,7 +7,7 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.identify.answers.spans import Span, answering, known_words, new_words
+from backend.identify.answers.spans import Span, known_words, new_words, span_by_rule
 from backend.text.verdict import matches
 from backend.types.identify import Question, Side
 
@@ -131,15 +131,15 @@ JAPAN = Question(id="q", text="In which country is Yamato Museum?", answers=("Ja
 def test_blind_words_are_found_alike_on_both_sides(
     response: str, side: Side, blind: str | None, known: str | None
 ) -> None:
-    assert words(response, answering(response, JAPAN, side, "blind")) == blind
-    assert words(response, answering(response, JAPAN, side, "known")) == known
+    assert words(response, span_by_rule(response, JAPAN, side, "blind")) == blind
+    assert words(response, span_by_rule(response, JAPAN, side, "known")) == known
 
 
 @given(st.text(st.sampled_from("abc .,JapnCh"), max_size=40))
 def test_blind_words_are_the_new_ones_or_none_whatever_the_side(response: str) -> None:
     new = new_words(response, JAPAN.text)
-    assert answering(response, JAPAN, "wrong", "blind") == new
-    assert answering(response, JAPAN, "right", "blind") in (new, None)
+    assert span_by_rule(response, JAPAN, "wrong", "blind") == new
+    assert span_by_rule(response, JAPAN, "right", "blind") in (new, None)
 
 
 @given(

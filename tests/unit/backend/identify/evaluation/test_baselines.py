@@ -37,8 +37,8 @@ def made(seed: int, labels: np.ndarray = LABELS, neurons: int = LAYOUT.size, eff
 
 def test_simple_scores_stand_in_the_order_of_their_names() -> None:
     told = [Confidence(tokens=3, log_prob=-1.5, first_probability=0.25, entropy=2.0)]
-    assert baselines.simple(told).tolist() == [[3.0, -1.5, 0.25, 2.0]]
-    assert baselines.simple([]).shape == (0, len(baselines.SIMPLE))
+    assert baselines.simple_scores(told).tolist() == [[3.0, -1.5, 0.25, 2.0]]
+    assert baselines.simple_scores([]).shape == (0, len(baselines.SIMPLE))
 
 
 def test_simple_scores_reach_the_auroc_that_counting_pairs_gives_turned_as_the_training_part_has_it() -> None:
@@ -66,7 +66,7 @@ def test_simple_scores_reach_the_auroc_that_counting_pairs_gives_turned_as_the_t
 
 def test_the_prior_of_a_kind_is_its_share_of_wrong_answers_and_unknown_where_it_was_not_seen() -> None:
     relations = np.array(["a", "a", "a", "a", "b"])
-    told = baselines.prior(np.array([1, 0, 0, 0, 1]), relations, np.array(["b", "a", "c"]))
+    told = baselines.share_by_name(np.array([1, 0, 0, 0, 1]), relations, np.array(["b", "a", "c"]))
     assert told.tolist() == [1.0, 0.25, 0.5]
 
 
@@ -76,13 +76,13 @@ def test_random_sets_never_hold_a_chosen_neuron_and_are_drawn_by_the_seed(
 ) -> None:
     train, test, own = made(0), made(1), LAYOUT.columns(POSITIVE)
     seen: list[np.ndarray] = []
-    fit = baselines.refitted
+    fit = baselines.refitted_logits
 
     def noting(train: Items, test: Items, columns: np.ndarray) -> np.ndarray:
         seen.append(columns)
         return fit(train, test, columns)
 
-    monkeypatch.setattr(baselines, "refitted", noting)
+    monkeypatch.setattr(baselines, "refitted_logits", noting)
     found = baselines.random_sets(train, test, POSITIVE, AVOID, own, LAYOUT, kind, count=15, seed=2)
     drawn = [LAYOUT.neurons(columns) for columns in seen if not np.array_equal(columns, own)]
     assert len(drawn) == len(found.draws) == 15 and found.kind == kind
@@ -103,7 +103,7 @@ def test_random_sets_are_compared_with_the_chosen_ones_fitted_alike() -> None:
     for items in (train, test):
         items.answer[:, own] += 1.5 * items.labels[:, None]
     found = baselines.random_sets(train, test, POSITIVE, NeuronSet(), own, LAYOUT, "layer", count=10, seed=0)
-    reached = auroc(test.labels, baselines.refitted(train, test, own))
+    reached = auroc(test.labels, baselines.refitted_logits(train, test, own))
     assert reached > 0.9 and abs(found.auroc.value - 0.5) < 0.1
     assert found.auroc.value == pytest.approx(np.mean(found.draws))
     assert found.better.value == pytest.approx(reached - np.mean(found.draws)) and found.better.low > 0.2
@@ -129,10 +129,10 @@ def test_all_neurons_are_fitted_as_an_l2_penalty_on_each_of_them_would() -> None
 def test_what_a_probe_adds_is_its_auroc_beyond_that_of_the_simple_scores() -> None:
     train, test = made(0), made(1)
     flat, speaks = np.zeros((60, 4)), LABELS * 2.0 - 1
-    assert baselines.adds(train, test, flat, flat, speaks, speaks).value == 0.5
+    assert baselines.added_auroc(train, test, flat, flat, speaks, speaks).value == 0.5
     known = np.column_stack([speaks, flat[:, :3]])
-    assert baselines.adds(train, test, known, known, speaks, speaks).value == 0.0
-    assert baselines.adds(train, test, flat, flat, flat[:, 0], flat[:, 0]).value == 0.0
+    assert baselines.added_auroc(train, test, known, known, speaks, speaks).value == 0.0
+    assert baselines.added_auroc(train, test, flat, flat, flat[:, 0], flat[:, 0]).value == 0.0
 
 
 def test_a_difference_is_of_one_score_and_the_mean_of_the_others() -> None:

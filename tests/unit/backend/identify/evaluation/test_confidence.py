@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from backend.identify.features.extract import extract, head_logits, read_as
+from backend.identify.features.extract import extract, head_logits, text_of_item
 from backend.models.loaded import LoadedModel
 from backend.types.identify import Item, Question, RegionRule, Sampling
 from tests.conftest import wrapped
@@ -56,7 +56,7 @@ def made(family: str, folder: Path) -> LoadedModel:
 def test_confidence_is_that_of_logits_which_the_family_caps_or_scales(family: str, tmp_path: Path) -> None:
     model = made(family, tmp_path / "model")
     found = extract(model, [ITEM], QUESTIONS, SAMPLING, RegionRule(), tmp_path / "features").confidences[0]
-    text = read_as(model, ITEM, QUESTIONS, SAMPLING, RegionRule())
+    text = text_of_item(model, ITEM, QUESTIONS, SAMPLING, RegionRule())
     alone = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float32).eval()
     with torch.inference_mode():
         told = alone(torch.tensor([text.ids]), use_cache=False).logits[0].double().log_softmax(-1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backend.identify.evaluation.effects import Arm, arms, effects
+from backend.identify.evaluation.effects import Switch, effects, switches_of_probe
 from backend.layout import Layout
 from backend.neurons import NeuronId, NeuronSet
 from backend.statistics import intervals
@@ -16,7 +16,7 @@ from backend.types.report import Effect
 LAYOUT = Layout.dense((6, 6))
 H = NeuronSet((NeuronId(0, 1), NeuronId(1, 2)))
 TWINS = (NeuronSet((NeuronId(0, 5), NeuronId(1, 6))), NeuronSet((NeuronId(0, 7), NeuronId(1, 8))))
-ARMS = [Arm("H-neurons", 0.0, H), *(Arm("random twin", 0.0, twin) for twin in TWINS)]
+ARMS = [Switch("H-neurons", 0.0, H), *(Switch("random twin", 0.0, twin) for twin in TWINS)]
 MEANS: dict[str, Verdict] = {"A": "right", "B": "wrong", "U": "uncertain"}
 ANSWERS = ("A A A A", "A B A U", "B A B B", "B U B A")
 """A row a question: untouched, then under each arm."""
@@ -78,12 +78,12 @@ def test_without_an_answer_of_a_side_its_shares_are_unknown_and_not_nought() -> 
 def test_every_alpha_has_the_h_neurons_their_twins_and_the_negative_weights() -> None:
     negative = NeuronSet((NeuronId(0, 0),))
     checks = Checks(alphas=(0.0, 2.0), twins=3)
-    found = arms(H, negative, checks, LAYOUT, seed=4)
+    found = switches_of_probe(H, negative, checks, LAYOUT, seed=4)
     names = ["H-neurons", *["random twin"] * 3, "negative weights"]
     assert [(one.alpha, one.name) for one in found] == [(alpha, name) for alpha in (0.0, 2.0) for name in names]
     twins = [one.neurons for one in found if one.name == "random twin"]
-    assert twins[:3] == twins[3:] == [one.neurons for one in arms(H, negative, checks, LAYOUT, 4)][1:4]
+    assert twins[:3] == twins[3:] == [one.neurons for one in switches_of_probe(H, negative, checks, LAYOUT, 4)][1:4]
     for twin in twins:
         assert not set(twin) & (set(H) | set(negative)) and sorted(one.layer for one in twin) == [0, 1]
-    assert arms(NeuronSet(), negative, checks, LAYOUT, 0) == []
-    assert {one.name for one in arms(H, NeuronSet(), checks, LAYOUT, 0)} == {"H-neurons", "random twin"}
+    assert switches_of_probe(NeuronSet(), negative, checks, LAYOUT, 0) == []
+    assert {one.name for one in switches_of_probe(H, NeuronSet(), checks, LAYOUT, 0)} == {"H-neurons", "random twin"}

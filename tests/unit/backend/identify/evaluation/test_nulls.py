@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backend.errors import StoreError
-from backend.identify.evaluation.nulls import frequencies, null
+from backend.identify.evaluation.nulls import null_distribution, selection_frequencies
 from backend.identify.fit.choice import Items, trained_fit
 from backend.statistics.permutation import shuffle_within_strata
 from backend.types.plan import Training
@@ -41,7 +41,7 @@ def test_luck_finds_less_than_the_probe_and_each_fit_is_kept(tmp_path: Path) -> 
     train, test = planted(0), planted(1)
     strata = np.zeros(len(train.labels), dtype=int)
     journal = Journal(tmp_path / "null.jsonl")
-    told = null(train, test, strata, TRAINING, value=0.99, count=4, seed=0, journal=journal)
+    told = null_distribution(train, test, strata, TRAINING, value=0.99, count=4, seed=0, journal=journal)
     assert told is not None and len(told.aurocs) == len(told.neurons) == len(journal.read()) == 4
     assert told.p == pytest.approx(1 / 5), "no shuffled fit reaches the probe, which itself is counted in"
     assert max(told.aurocs) < 0.99
@@ -49,17 +49,17 @@ def test_luck_finds_less_than_the_probe_and_each_fit_is_kept(tmp_path: Path) -> 
         train.relabelled(shuffle_within_strata(train.labels, strata, np.random.default_rng((0, 2)))), TRAINING
     )
     assert told.neurons[2] == int((fit.weights > 0).sum()), "a fit is the probe's own way, C chosen anew"
-    again = null(train, test, strata, TRAINING, value=0.99, count=4, seed=0, journal=journal)
+    again = null_distribution(train, test, strata, TRAINING, value=0.99, count=4, seed=0, journal=journal)
     assert again == told and len(journal.read()) == 4
 
 
 def test_the_planted_neuron_is_chosen_nearly_every_time_and_none_is_counted_that_was_not_drawn(tmp_path: Path) -> None:
     train = planted(0)
     c = trained_fit(train, TRAINING).c
-    found = frequencies(train, TRAINING, c, 10, 0, Journal(tmp_path / "bootstrap.jsonl"))
+    found = selection_frequencies(train, TRAINING, c, 10, 0, Journal(tmp_path / "bootstrap.jsonl"))
     assert found[0, 0] >= 0.9 and found[1, 0] == 0.0
     assert found[0, 1:].mean() < 0.5
-    assert np.isnan(frequencies(train, TRAINING, c, 0, 0, Journal(tmp_path / "none.jsonl"))).all()
+    assert np.isnan(selection_frequencies(train, TRAINING, c, 0, 0, Journal(tmp_path / "none.jsonl"))).all()
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,6 @@ def test_a_fit_that_cannot_be_what_was_kept_is_refused_by_its_line(name: str, li
         StoreError, match=rf"{name}.jsonl is damaged: .*line 1.*; remove that line and all lines after it"
     ):
         if name == "null":
-            null(train, planted(1), np.zeros(80, dtype=int), TRAINING, 0.9, 1, 0, journal)
+            null_distribution(train, planted(1), np.zeros(80, dtype=int), TRAINING, 0.9, 1, 0, journal)
         else:
-            frequencies(train, TRAINING, 1.0, 1, 0, journal)
+            selection_frequencies(train, TRAINING, 1.0, 1, 0, journal)

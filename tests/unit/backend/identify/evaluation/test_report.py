@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backend.identify.evaluation.baselines import WORDS, prior, simple_baselines
-from backend.identify.evaluation.report import unseen
+from backend.identify.evaluation.baselines import WORDS, share_by_name, simple_baselines
+from backend.identify.evaluation.report import without_known_names
 from backend.identify.features.study import Part
 from backend.identify.fit.choice import Items
 from backend.statistics.scores import rank_correlation
@@ -30,14 +30,14 @@ def part(words: list[str], subjects: list[str], labels: list[int]) -> Part:
 def test_an_answer_is_unseen_where_neither_its_words_nor_its_subject_stand_in_training_on_either_side() -> None:
     train = part(["paris", "", "lima"], ["france", "egypt", ""], [0, 1, 0])
     test = part(["paris", "rome", "france", "oslo", ""], ["gaul", "italy", "paris region", "lima", "chad"], [0] * 5)
-    assert unseen(train, test).tolist() == [1, 4], "no words are no name that both share"
+    assert without_known_names(train, test).tolist() == [1, 4], "no words are no name that both share"
 
 
 def test_the_answers_own_words_tell_what_training_says_of_them_drawn_towards_a_half() -> None:
     labels = np.array([1, 1, 1, 0])
     words, others = np.array(["rome", "rome", "oslo", "lima"]), np.array(["rome", "oslo", "lima", "bonn"])
-    assert prior(labels, words, others, pull=1.0) == pytest.approx([2.5 / 3, 1.5 / 2, 0.5 / 2, 0.5])
-    assert prior(labels, words, others).tolist() == [1.0, 1.0, 0.0, 0.5]
+    assert share_by_name(labels, words, others, pull=1.0) == pytest.approx([2.5 / 3, 1.5 / 2, 0.5 / 2, 0.5])
+    assert share_by_name(labels, words, others).tolist() == [1.0, 1.0, 0.0, 0.5]
 
 
 def test_words_that_give_the_side_away_are_found_out() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from backend.forward.pooling import RegionText
-from backend.identify.evaluation.threshold import POPULATIONS, Counts, _limits, _Sink, count, flagged
+from backend.identify.evaluation.threshold import POPULATIONS, Counts, _limits, _Sink, count_flagged, detector_figures
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronId, NeuronSet
 from backend.statistics import intervals
@@ -49,7 +49,7 @@ def test_counts_are_those_of_each_text_alone(
     """Texts of several lengths, so that most are padded."""
     model, plain = tiny("llama"), untouched("llama")
     texts = [RegionText(tuple(some_ids(1, length, length)[0].tolist()), ((2, length - 1), ())) for length in (9, 5, 14)]
-    found = count(model, texts, k, CHOSEN)
+    found = count_flagged(model, texts, k, CHOSEN)
     for place, text in enumerate(texts):
         whole = plain.cett(list(text.ids))
         here = whole[:, list(text.regions[0])]
@@ -73,11 +73,11 @@ def test_densities_of_either_side_are_per_mille_and_the_overlap_is_the_h_neurons
     monkeypatch.setattr(intervals, "RESAMPLES", 100)
     counts = Counts(np.array([20, 40, 60, 80]) / 2000, np.array([1, 0, 5, 3]) / 10)
     labels = np.array([0, 1, 0, 1])
-    found = flagged(counts, Threshold(), labels, np.arange(4), neurons=2000, chosen=10)
+    found = detector_figures(counts, Threshold(), labels, np.arange(4), neurons=2000, chosen=10)
     assert found.right.value == pytest.approx(20.0) and found.wrong.value == pytest.approx(30.0)
     assert (found.right.n, found.wrong.n) == (2, 2) and found.right.low == pytest.approx(10.0)
     assert found.auroc.value == 0.75
     assert found.h_right == pytest.approx(0.3) and found.h_wrong == pytest.approx(0.15)
     assert found.overlap == pytest.approx(1000 * 9 / 200)
-    none = flagged(Counts(np.zeros(4), np.zeros(4)), Threshold(), labels, np.arange(4), 2000, 10)
+    none = detector_figures(Counts(np.zeros(4), np.zeros(4)), Threshold(), labels, np.arange(4), 2000, 10)
     assert none.overlap == 0.0 and none.auroc.value == 0.5

@@ -67,9 +67,9 @@ def test_cett_is_read_over_the_named_tokens_and_over_all_others_of_the_answered_
 ) -> None:
     model, plain = tiny("llama"), untouched("llama")
     answers, ids = published(model, tmp_path, 6)
-    given, tally = exact.read(model, answers, ids, "3-vs-1")
+    given, tally = exact.read_located(model, answers, ids, "3-vs-1")
     assert tally.sentence == "6 of 6 answers read" and given.labels.tolist() == [1, 1, 1, 0, 0, 0]
-    texts, sides, _ = exact.located(model, thunlp.read_answers(answers), thunlp.read_ids(ids))
+    texts, sides, _ = exact.locate_all(model, thunlp.read_answers(answers), thunlp.read_ids(ids))
     assert sides == ["wrong"] * 3 + ["right"] * 3 and given.other is not None
     words = (WRONG[1], WRONG[0], WRONG[2], RIGHT[0], RIGHT[2], RIGHT[1])
     for place, (text, word) in enumerate(zip(texts, words, strict=True)):
@@ -90,12 +90,12 @@ def test_every_answer_that_is_not_read_is_counted_by_its_reason(
     model = tiny("llama")
     answers, ids = published(model, tmp_path)
     spoil(answers, ids)
-    given, tally = exact.read(model, answers, ids)
+    given, tally = exact.read_located(model, answers, ids)
     assert tally == exact.Tally(asked=49, unanswered=1, unlisted=1, elsewhere=1, unread=2)
     assert len(given.labels) == tally.read == 44 and given.other is None
     assert tally.sentence == (
         "44 of 49 answers read; left out: 1 are not in the file, 1 have no list of tokens, "
-        "1 have tokens that are no run of their response, 2 are empty, too long or cannot be read"
+        "1 have tokens that are not consecutive in their response, 2 are empty, too long or cannot be read"
     )
 
 
@@ -105,7 +105,7 @@ def test_a_file_of_another_tokenizer_is_refused_with_the_count(
     answers, ids = published(tiny("llama"), tmp_path, 6)
     answers.write_text(answers.read_text("utf-8").replace('"answer_tokens": ["', '"answer_tokens": ["Zz", "'), "utf-8")
     with pytest.raises(BadInput, match="0 of 6 answers read; left out: 6 have tokens that are no run"):
-        exact.read(tiny("llama"), answers, ids)
+        exact.read_located(tiny("llama"), answers, ids)
 
 
 @pytest.mark.parametrize("labels", ["1-vs-1", "3-vs-1"])
@@ -137,7 +137,7 @@ def test_features_and_answers_together_or_neither_are_refused(
 
 
 def test_marks_for_a_space_are_read_as_the_space_that_they_stand_for() -> None:
-    assert thunlp.spelled(("Top", "\u0120Gear", "\u2581one")) == ("Top", " Gear", " one")
+    assert thunlp.decoded_tokens(("Top", "\u0120Gear", "\u2581one")) == ("Top", " Gear", " one")
 
 
 def test_the_other_tokens_are_found_where_the_authors_put_them(tmp_path: Path) -> None:

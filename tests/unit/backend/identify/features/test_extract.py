@@ -12,10 +12,10 @@ import pytest
 
 from backend.errors import BadInput, Stopped, StoreError
 from backend.forward.pooling import RegionText, region_means
-from backend.identify.answers.responses import asked
+from backend.identify.answers.responses import asked_with_suffix
 from backend.identify.answers.spans import Span
 from backend.identify.features import extract as module
-from backend.identify.features.extract import extract, held
+from backend.identify.features.extract import extract, read_features_of_run
 from backend.identify.features.regions import regions
 from backend.models.loaded import LoadedModel
 from backend.types import Event, base
@@ -50,7 +50,11 @@ def test_features_are_those_of_each_item_read_alone(
     found = extract(model, ITEMS, QUESTIONS, SAMPLING, rule, tmp_path)
     for place, item in enumerate(ITEMS):
         text = regions(
-            model, asked(QUESTIONS[item.question], SAMPLING), item.response, Span(item.start, item.end), rule
+            model,
+            asked_with_suffix(QUESTIONS[item.question], SAMPLING),
+            item.response,
+            Span(item.start, item.end),
+            rule,
         )
         whole = plain.cett(list(text.ids))
         for region, array in enumerate((found.answer, found.other)):
@@ -160,11 +164,11 @@ def test_what_is_not_as_it_was_written_is_told_and_read_again(
     model = tiny("llama")
     made = extract(model, ITEMS, QUESTIONS, SAMPLING, RegionRule(), tmp_path)
     before = [np.array(made.answer), np.array(made.other)]
-    items, answer, other = held(tmp_path)
+    items, answer, other = read_features_of_run(tmp_path)
     assert list(items) == ITEMS and np.array_equal(answer, before[0]) and np.array_equal(other, before[1])
     spoil(tmp_path / file, how)
     with pytest.raises(StoreError, match="resume it") as caught:
-        held(tmp_path)
+        read_features_of_run(tmp_path)
     assert "\n" not in caught.value.sentence
     told = Told()
     again = extract(model, ITEMS, QUESTIONS, SAMPLING, RegionRule(), tmp_path, told)
@@ -173,7 +177,7 @@ def test_what_is_not_as_it_was_written_is_told_and_read_again(
     assert not reread or f"{len(ITEMS) - reread} of {len(ITEMS)}" in told.stages[0]
     if (file, how) != ("rows.jsonl", "gone"):
         assert all(stage.startswith("reading answers again") for stage in told.stages)
-    assert np.array_equal(held(tmp_path)[1], before[0])
+    assert np.array_equal(read_features_of_run(tmp_path)[1], before[0])
     told = Told()
     extract(model, ITEMS, QUESTIONS, SAMPLING, RegionRule(), tmp_path, told)
     assert told.stages == [], "nothing is read a third time"
@@ -181,11 +185,11 @@ def test_what_is_not_as_it_was_written_is_told_and_read_again(
 
 def test_features_that_are_not_all_there_are_not_handed_out(tiny: Callable[[str], LoadedModel], tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="features of this run are not here"):
-        held(tmp_path)
+        read_features_of_run(tmp_path)
     with pytest.raises(Stopped):
         extract(tiny("llama"), ITEMS, QUESTIONS, SAMPLING, RegionRule(), tmp_path, StopAfter(2))
     with pytest.raises(StoreError, match="not complete: reading them was stopped; resume it"):
-        held(tmp_path)
+        read_features_of_run(tmp_path)
 
 
 def test_a_full_disk_says_how_much_is_needed_and_leaves_nothing_half_written(

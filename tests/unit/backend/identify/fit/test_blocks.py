@@ -81,7 +81,7 @@ def described(features: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     neurons = features.shape[1]
     items = Items(features, None, labels, np.arange(ITEMS), np.zeros(ITEMS, int))
     unknown, layout = np.full((2, neurons), np.nan), Layout.dense((neurons,))
-    return describe.table(items, Fit(1.0, np.zeros(neurons), 0.0), unknown, layout)
+    return describe.neuron_table(items, Fit(1.0, np.zeros(neurons), 0.0), unknown, layout)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from backend.errors import BadInput, BadSettings
-from backend.identify.fit.choice import Items, Tried, choose, fits, train, trained_fit, validate, with_grid
+from backend.identify.fit.choice import Items, Tried, choose_c, fits, train_probe, trained_fit, validate, with_grid
 from backend.identify.fit.solver import h_neurons, least_c, path
 from backend.statistics.intervals import estimate, standard_error
 from backend.statistics.neurons import mean_overlap
@@ -22,7 +22,7 @@ def tried(c: float, positive: int, auroc: float, accuracy: float = 0.5, kept: fl
 
 
 def taken(path: list[Tried], choice: Choice, c: float | None = None, error: float = 0.0255) -> float:
-    return path[choose(path, Training(cs=CS, choice=choice, c=c), lambda top: error)].c
+    return path[choose_c(path, Training(cs=CS, choice=choice, c=c), lambda top: error)].c
 
 
 def test_the_fewest_within_a_standard_error_of_the_best_are_taken() -> None:
@@ -43,7 +43,7 @@ def test_the_standard_error_is_of_the_best_and_from_its_interval() -> None:
         asked.append(top)
         return 0.0
 
-    choose(path, Training(cs=CS), error)
+    choose_c(path, Training(cs=CS), error)
     assert asked == [0]
 
 
@@ -115,7 +115,7 @@ def test_features_that_say_nothing_have_no_least_c() -> None:
 )
 def test_probes_that_are_made_many_times_over_take_the_same_c_as_the_probe(training: Training) -> None:
     items = planted()
-    whole = train(items, training)
+    whole = train_probe(items, training)
     again = trained_fit(items, training)
     assert again.c == whole.fit.c
     assert np.array_equal(again.weights, whole.fit.weights)
@@ -142,7 +142,7 @@ def test_a_path_tells_of_each_c_what_cross_validation_and_the_model_say_of_it() 
         asked.append(neurons.tolist())
         return Estimate(value=1 - len(neurons) / 60, low=0.1, high=0.9, n=60, clusters=60)
 
-    found = train(items, training, kept)
+    found = train_probe(items, training, kept)
     assert asked == [h_neurons(fit).tolist() for fit in found.fits]
     held = validate(items, training)
     sums = []

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from backend.identify.fit.choice import Items
-from backend.identify.fit.describe import BINS, cards, figures, histogram, places, table
+from backend.identify.fit.describe import BINS, histogram, neuron_cards, neuron_figures, neuron_table, places
 from backend.identify.fit.solver import Fit
 from backend.layout import Layout
 from backend.neurons import NeuronId
@@ -40,7 +40,7 @@ SAMPLING = Sampling(samples=3, suffix=" Be brief.")
 
 @pytest.fixture
 def rows() -> pd.DataFrame:
-    return table(TRAIN, FIT, FREQUENCY, LAYOUT)
+    return neuron_table(TRAIN, FIT, FREQUENCY, LAYOUT)
 
 
 def test_places_are_layer_and_number_and_the_expert_where_there_are_some() -> None:
@@ -85,7 +85,7 @@ def test_a_row_of_the_table_is_what_numpy_and_the_single_tests_give(rows: pd.Dat
 
 
 def test_figures_are_of_the_neurons_with_a_weight_and_name_their_strongest_items(rows: pd.DataFrame) -> None:
-    held = figures(TRAIN, TEST, FIT, rows, LAYOUT)
+    held = neuron_figures(TRAIN, TEST, FIT, rows, LAYOUT)
     assert [one.neuron for one, _ in held] == [NeuronId(0, 1), NeuronId(1, 1), NeuronId(1, 3)]
     near = partners(TRAIN.answer, np.array([1, 4, 6]))
     whole = FIT.logits(TEST.answer)
@@ -107,14 +107,14 @@ def test_figures_are_of_the_neurons_with_a_weight_and_name_their_strongest_items
 
 
 def test_what_is_not_known_of_a_neuron_is_none() -> None:
-    unknown = table(TRAIN, FIT, np.full_like(FREQUENCY, np.nan), LAYOUT)
-    for one, _ in figures(TRAIN, None, FIT, unknown, LAYOUT):
+    unknown = neuron_table(TRAIN, FIT, np.full_like(FREQUENCY, np.nan), LAYOUT)
+    for one, _ in neuron_figures(TRAIN, None, FIT, unknown, LAYOUT):
         assert one.leave_out is None and one.frequency is None and one.sd is not None
 
 
 def test_a_card_shows_what_was_asked_and_answered_where_the_neuron_is_strongest(rows: pd.DataFrame) -> None:
-    told = cards(TRAIN, TEST, FIT, rows, LAYOUT, ITEMS, QUESTIONS, SAMPLING)
-    for card, (bare, strongest) in zip(told, figures(TRAIN, TEST, FIT, rows, LAYOUT), strict=True):
+    told = neuron_cards(TRAIN, TEST, FIT, rows, LAYOUT, ITEMS, QUESTIONS, SAMPLING)
+    for card, (bare, strongest) in zip(told, neuron_figures(TRAIN, TEST, FIT, rows, LAYOUT), strict=True):
         assert card.model_copy(update={"top": ()}) == bare
         assert len(card.top) == 8
         for shown, (item, value) in zip(card.top, strongest, strict=True):

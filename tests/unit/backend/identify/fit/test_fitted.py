@@ -151,7 +151,7 @@ def test_an_item_is_never_fitted_on_and_judged_by(data: Path) -> None:
     ids = json.loads((data / "qids.json").read_text())
     ids["t"] += ids["t"]
     (data / "qids.json").write_text(json.dumps(ids))
-    with pytest.raises(BadInput, match="names an item twice: .* stands there 2 times, as right, and"):
+    with pytest.raises(BadInput, match="names an item twice: .* is there 2 times, as right, and"):
         fitted.fit(data, data / "qids.json", TRAINING, "theirs")
 
 
@@ -221,7 +221,7 @@ def test_features_without_a_number_and_a_probe_without_a_neuron_are_refused() ->
     holed.answer[3, 4] = np.nan
     with pytest.raises(BadInput, match="Some features are no numbers: a region .* no CETT; leave such items out"):
         fitted.fit_given(holed, FEW, "few", None)
-    with pytest.raises(BadInput, match="No neuron speaks for wrong answers: no weight is positive; allow a larger C"):
+    with pytest.raises(BadInput, match="The probe has no H-neuron: no weight is positive; allow a larger C"):
         fitted.fit_given(given(), Training(cs=(30.0,), choice="fixed", c=1e-6, folds=2), "few", None)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from backend.identify.fit.choice import Items, Tried, choose, train
+from backend.identify.fit.choice import Items, Tried, choose_c, train_probe
 from backend.identify.fit.solver import Fit, h_neurons
 from backend.statistics.intervals import estimate, standard_error
 from backend.statistics.neurons import single_neurons
@@ -41,9 +41,9 @@ def study(seed: int) -> Study:
     features, labels, places = planted(ITEMS, NEURONS, TRUE, EFFECT, seed)
     folds = np.random.default_rng(seed).integers(0, 3, ITEMS)
     items = Items(features, None, labels, np.arange(ITEMS), folds)
-    trained = train(items, Training(standardise=True, cs=CS, folds=3, choice="cross-validation"))
+    trained = train_probe(items, Training(standardise=True, cs=CS, folds=3, choice="cross-validation"))
     tried = [Tried(one.c, one.positive, one.auroc.value, one.accuracy.value) for one in trained.points]
-    fewest = choose(tried, Training(cs=CS), lambda top: standard_error(trained.points[top].auroc))
+    fewest = choose_c(tried, Training(cs=CS), lambda top: standard_error(trained.points[top].auroc))
     few = trained.fits[fewest]
     areas, q = single_neurons(features, labels)
     discovered = np.flatnonzero((q < 0.05) & (areas > 0.5))

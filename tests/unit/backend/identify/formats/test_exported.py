@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from backend.cli.main import main
 from backend.errors import BadInput, StoreError
-from backend.identify.features.extract import held
+from backend.identify.features.extract import read_features_of_run
 from backend.identify.fit import fitted
 from backend.identify.formats import exported, thunlp
 from backend.identify.pipeline import run
@@ -115,13 +115,13 @@ def test_every_item_comes_back_through_the_authors_reading(
     data: Path, tiny: Callable[[str], LoadedModel], tiny_folder: Callable[[str], Path]
 ) -> None:
     model, out = made(tiny), data / "out"
-    finished = exported.finished("a")
-    with thunlp.prepared(out):
+    finished = exported.read_finished("a")
+    with thunlp.created_folders(out):
         written = exported.write(model, finished, out)
     assert written.train > 5 and written.test > 2
     assert written.items + written.elsewhere + written.otherwise == len(finished.items)
     theirs = Theirs(tiny_folder("llama"))
-    items, answer, _ = held(library.folder_of("a") / "features")
+    items, answer, _ = read_features_of_run(library.folder_of("a") / "features")
     mine = {item.question: row for item, row in zip(items, answer, strict=True)}
     seen = 0
     for part, count in (("train", written.train), ("test", written.test)):
@@ -145,10 +145,10 @@ def test_the_comparison_can_fail(
 ) -> None:
     """Without the closing tokens, or at the second place of the same tokens, the figures are others."""
     model, out = made(tiny), data / "out"
-    with thunlp.prepared(out):
-        exported.write(model, exported.finished("a"), out)
+    with thunlp.created_folders(out):
+        exported.write(model, exported.read_finished("a"), out)
     theirs, (id, row) = Theirs(tiny_folder("llama")), next(iter(rows(out, "train").items()))
-    items, _, other = held(library.folder_of("a") / "features")
+    items, _, other = read_features_of_run(library.folder_of("a") / "features")
     read = theirs.read(row)
     assert read is not None
     before_the_end = other[[item.question for item in items].index(id)].reshape(read.other.shape)
@@ -164,9 +164,9 @@ def test_an_item_that_their_search_finds_elsewhere_is_left_out_and_told(
     data: Path, tiny: Callable[[str], LoadedModel]
 ) -> None:
     model, out = made(tiny), data / "out"
-    finished = exported.finished("a")
+    finished = exported.read_finished("a")
     spaced = finished.items[0].model_copy(update={"response": " Cairo or Cairo", "start": 10, "end": 15})
-    with thunlp.prepared(out):
+    with thunlp.created_folders(out):
         written = exported.write(model, replace(finished, items=(spaced, *finished.items[1:])), out)
     told = [row["response"] for part in ("train", "test") for row in rows(out, part).values()]
     assert spaced.response not in told and written.elsewhere >= 1
@@ -180,7 +180,7 @@ def test_a_template_that_writes_an_answered_turn_otherwise_gives_no_item_other_f
 ) -> None:
     """As of a family that thinks: its template puts empty thoughts before an answer that is there."""
     model = made(tiny)
-    finished = exported.finished("a")
+    finished = exported.read_finished("a")
     template = model.tokenizer.chat_template.replace(
         "{{ message['content'] }}",
         "{% if message['role'] == 'assistant' %}(thought) {% endif %}{{ message['content'] }}",
@@ -204,7 +204,7 @@ def test_what_cannot_be_exported_is_refused_before_the_model_loads_and_leaves_no
     with pytest.raises(StoreError, match="items.parquet of a is damaged: .*; resume it"):
         saved = (folder / "items.parquet").read_bytes()
         (folder / "items.parquet").write_bytes(b"PAR1")
-        exported.finished("a")
+        exported.read_finished("a")
     assert main(command) == 1 and not (data / "new").exists()
     (folder / "items.parquet").write_bytes(saved)
     begun = runs.begun("a")
@@ -219,7 +219,7 @@ def test_what_cannot_be_exported_is_refused_before_the_model_loads_and_leaves_no
     assert "a was made on another model" in capfd.readouterr().err
     (folder / "features" / "items.jsonl").unlink()
     with pytest.raises(StoreError, match="features of this run are not here"):
-        exported.finished("a")
+        exported.read_finished("a")
 
 
 def model_of_another_run(model: LoadedModel) -> LoadedModel:

@@ -153,7 +153,7 @@ def test_spellings_are_whole_words_however_they_are_listed(answers: object, expe
         (b"[" * 100_000, "q.json", "nested too deeply"),
         (b'{"question": "Who?", "answer": ' + b"[" * 900 + b"]" * 900 + b"}", "q.jsonl", "nested too deeply"),
         (b"PAR1 and nothing", "q.parquet", "cannot be read"),
-        (b"", "q.pkl", "is of no kind that is read"),
+        (b"", "q.pkl", "q.pkl cannot be read: its name ends in .pkl"),
         (b"PK\x03\x04 and more", "q.csv", "Excel workbook"),
         (b"\x1f\x8b and more", "q.jsonl", "packed with gzip"),
         (csv('{"question": "Who?", "answers": "A", "answers": "B"}'), "q.jsonl", "'answers' twice in one object"),
@@ -437,7 +437,7 @@ def test_for_hprobes_weights_are_per_sd_where_each_is_known() -> None:
         ({"p.json": b'[{"layer": 0, "neuron": 1, "weight": "2"}]'}, "'2' is no number"),
         ({"p.json": OURS + b'"intercept": 1e999}'}, "p.json is a damaged probe: intercept: "),
         ({"p.json": OURS + b'"neurons": [' + TWICE + b"]}"}, "L0:N1 stands in the probe twice"),
-        ({"p.json": b'{"neurons": ["L0:N1", "L0:N2"], "weights": [2, -1]}'}, "which of 'weights' is whose is not told"),
+        ({"p.json": b'{"neurons": ["L0:N1", "L0:N2"], "weights": [2, -1]}'}, "each of 'weights' belongs to"),
         ({"p.csv": b"layer,neuron,weight\n1,2,nan\n"}, "not finite"),
         ({"p.csv": b"layer,neuron,weight\n1,2,0\n"}, "no neuron with a weight"),
         ({"p.json": OURS + b'"neurons": [{"neuron": "L0:N1", "weight": null}]}'}, "damaged probe"),
@@ -581,9 +581,9 @@ def test_the_official_span_is_the_first_run(
 @pytest.mark.parametrize(
     ("ids", "words"),
     [
-        ('{"t": ["a"], "f": ["a"]}', "names an item twice: a stands there 2 times, as right and wrong; leave each"),
-        ('{"t": ["b", 5, "5"], "f": ["a"]}', "names an item twice: 5 stands there 2 times, as right; leave each"),
-        ('{"t": ["b"], "f": ["a", "a", "c", "c"]}', "a stands there 2 times, as wrong, and 1 more are there so"),
+        ('{"t": ["a"], "f": ["a"]}', "names an item twice: a is there 2 times, as right and wrong; leave each"),
+        ('{"t": ["b", 5, "5"], "f": ["a"]}', "names an item twice: 5 is there 2 times, as right; leave each"),
+        ('{"t": ["b"], "f": ["a", "a", "c", "c"]}', "a is there 2 times, as wrong, and so are 1 more"),
         ('{"t": "abc", "f": []}', "ids.json holds no ids: .*no list of texts"),
         ('{"t": [["a"]], "f": []}', "ids.json holds no ids"),
         ('{"t": ["a"]}', "ids.json holds no ids"),
@@ -606,18 +606,18 @@ def test_an_answer_that_is_given_twice_is_refused_with_its_line(tmp_path: Path) 
     with pytest.raises(BadInput, match="answers.jsonl, line 3 answers a again"):
         thunlp.read_answers(file)
     file.write_text(json.dumps({"a": {**row, "answer_tokens": "A"}}))
-    with pytest.raises(BadInput, match="answers.jsonl, line 1 is no answer"):
+    with pytest.raises(BadInput, match="answers.jsonl, line 1 is not an answer"):
         thunlp.read_answers(file)
 
 
 def written(folder: Path) -> None:
     """Two items in the authors' layout."""
-    with thunlp.prepared(folder):
+    with thunlp.created_folders(folder):
         thunlp.write(folder, {"train": exported(["a", "b"])})
 
 
 def unready(folder: Path) -> None:
-    with thunlp.prepared(folder):
+    with thunlp.created_folders(folder):
         pass
 
 

@@ -233,11 +233,11 @@ def test_a_file_is_read_in_one_pass(told: object, name: str) -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"response": None}, "line 1 is no answer: its 'response' is no text"),
-        ({"question": ["Who?"]}, "line 1 is no answer: its 'question' is no text"),
-        ({"answer_tokens": "Ann"}, "line 1 is no answer: of its tokens Ann is no list of texts"),
-        ({"tokenized_response": [True]}, r"line 1 is no answer: of its tokens \[True\] is no list of texts"),
-        ([], "line 1 is no answer: its 'question' is no text"),
+        ({"response": None}, "line 1 is not an answer: its 'response' is not text"),
+        ({"question": ["Who?"]}, "line 1 is not an answer: its 'question' is not text"),
+        ({"answer_tokens": "Ann"}, "line 1 is not an answer: in its tokens Ann is not a list of texts"),
+        ({"tokenized_response": [True]}, r"line 1 is not an answer: in its tokens \[True\] is not a list of texts"),
+        ([], "line 1 is not an answer: its 'question' is not text"),
     ],
 )
 def test_an_answer_of_the_authors_layout_is_refused_in_words(row: Any, said: str, tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_an_answer_of_the_authors_layout_is_refused_in_words(row: Any, said: str
     with pytest.raises(BadInput, match=said):
         thunlp.read_answers(file)
     file.write_text("[1]")
-    with pytest.raises(BadInput, match="line 1 is no answer: it is no object of answers by their ids"):
+    with pytest.raises(BadInput, match="line 1 is not an answer: it is not an object of answers by their ids"):
         thunlp.read_answers(file)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from backend.errors import BadInput
 from backend.identify.questions.facts import shipped as facts
-from backend.identify.questions.questions import asked_by, checked, key, shipped, thinned
+from backend.identify.questions.questions import asked_by, limit_per_relation, questions_key, shipped, without_repeats
 from backend.identify.questions.templates import TEMPLATES
 from backend.text.verdict import normalise
 from backend.types.identify import Question
@@ -40,7 +40,7 @@ def test_a_wording_gives_no_answer_away() -> None:
 
 
 def test_the_same_question_is_asked_once_with_all_its_answers() -> None:
-    found = checked([question("Who?", "a"), question(" who? ", "b", "a", id="r"), question("Where?", "c")])
+    found = without_repeats([question("Who?", "a"), question(" who? ", "b", "a", id="r"), question("Where?", "c")])
     assert [(one.text, one.answers) for one in found] == [("Who?", ("a", "b")), ("Where?", ("c",))]
     assert [one.id for one in found] == ["q", "q (2)"]
 
@@ -55,24 +55,24 @@ def test_the_same_question_is_asked_once_with_all_its_answers() -> None:
     ],
 )
 def test_an_id_is_of_one_question_and_those_that_were_given_stay(ids: list[str], expected: list[str]) -> None:
-    assert [one.id for one in checked([question(f"Q{n}?", "b", id=id) for n, id in enumerate(ids)])] == expected
+    assert [one.id for one in without_repeats([question(f"Q{n}?", "b", id=id) for n, id in enumerate(ids)])] == expected
 
 
 def test_a_file_in_which_every_question_has_the_same_id_is_numbered_in_a_moment() -> None:
     started = time.monotonic()
-    found = checked([question(f"Q{n}?", "b") for n in range(20_000)])
+    found = without_repeats([question(f"Q{n}?", "b") for n in range(20_000)])
     assert len({one.id for one in found}) == 20_000 and time.monotonic() - started < 20
 
 
 def test_a_question_whose_answers_hold_no_word_is_left_out() -> None:
-    assert [one.text for one in checked([question("Who?", "?"), question("Where?", "c")])] == ["Where?"]
+    assert [one.text for one in without_repeats([question("Who?", "?"), question("Where?", "c")])] == ["Where?"]
     with pytest.raises(BadInput, match="no question"):
-        checked([question("Who?", "the")])
+        without_repeats([question("Who?", "the")])
 
 
 def test_too_many_questions_are_refused() -> None:
     with pytest.raises(BadInput, match="50,001 questions are too many"):
-        checked([question(f"Q{i}?", "b") for i in range(50_001)])
+        without_repeats([question(f"Q{i}?", "b") for i in range(50_001)])
 
 
 def test_an_unknown_relation_is_refused() -> None:
@@ -84,13 +84,23 @@ def test_a_draw_of_each_relation_is_the_same_again_and_another_with_another_seed
     few = shipped(["adj_antonym", "work_location"], per_relation=20)
     assert len(few) == 40 and few == shipped(["adj_antonym", "work_location"], per_relation=20)
     assert few != shipped(["adj_antonym", "work_location"], per_relation=20, seed=1)
-    assert thinned(few, 100, 0) == list(few)
+    assert limit_per_relation(few, 100, 0) == list(few)
 
 
 def test_the_digest_hangs_on_every_text_and_answer() -> None:
     one = [question("Who?", "a")]
-    assert key(one) == key(list(one))
-    assert len({key(one), key([question("Who?", "b")]), key([question("Whom?", "a")]), key(one * 2)}) == 4
+    assert questions_key(one) == questions_key(list(one))
+    assert (
+        len(
+            {
+                questions_key(one),
+                questions_key([question("Who?", "b")]),
+                questions_key([question("Whom?", "a")]),
+                questions_key(one * 2),
+            }
+        )
+        == 4
+    )
 
 
 def test_a_plan_of_a_file_never_asks_the_shipped_questions_in_its_place() -> None:
