@@ -177,7 +177,7 @@ def test_random_neurons_beside_a_probe_are_of_its_sites(monkeypatch: pytest.Monk
         seen.append(LAYOUT.neurons(columns))
         return test.answer[:, columns].sum(1)
 
-    monkeypatch.setattr("backend.identify.evaluation.baselines.refitted", refitted)
+    monkeypatch.setattr("backend.identify.evaluation.baselines.refitted_logits", refitted)
     random_sets(items(0), items(1), THREE, NeuronSet(), LAYOUT.columns(THREE), LAYOUT, "layer", count=3, seed=0)
     drawn = [found for found in seen if found != list(THREE)]
     assert len(drawn) == 3

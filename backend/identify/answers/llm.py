@@ -192,7 +192,7 @@ def ask_for_words(
     """Start and end of the words that answer in each response, as the judge copied them; None where it copied none of
     the response's words.
 
-    Raises as `verdicts`.
+    Raises as `ask_for_verdicts`.
     """
 
     def payload(question: Question, response: str) -> dict[str, Any]:

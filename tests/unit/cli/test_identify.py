@@ -66,7 +66,7 @@ REFUSED = [
         "There is no LLM judge: the plan names one, and ",
     ),
     # Also where answers are there: what no probe can come of is known before a model is loaded.
-    (["run", "a", "--answers-of", SHIPPED, "--relations", "x"], "", "'x' is no relation that ships: "),
+    (["run", "a", "--answers-of", SHIPPED, "--relations", "x"], "", "'x' is not a shipped relation: "),
     (["run", "a", "--answers-of", SHIPPED, "--questions", "HERE/few.csv"], "", "1 question is too few: "),
     (["run", "a", "--answers-of", SHIPPED, "--limit", "10"], "", "10 questions are too few: "),
     (["run", "a", "--answers-of", SHIPPED, "--judge", "m"], "", "There is no LLM judge: "),

@@ -537,7 +537,7 @@ def test_a_file_s_questions_are_asked_as_shipped_ones_are(
     assert len(asked("--relations", "b", "--limit", "25").questions) == 25
     capfd.readouterr()
     assert main([*words, "--relations", "a,d"]) == 2
-    assert "'d' is no relation of q.csv: its relations are a, b, c; name one of them." in capfd.readouterr().err
+    assert "'d' is not a relation of q.csv: its relations are a, b, c; name one of them." in capfd.readouterr().err
 
 
 def test_the_command_takes_the_plan_of_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -283,7 +283,7 @@ def test_one_relation_only(tiny: Callable[[str], LoadedModel], tmp_path: Path) -
 def test_no_answer_has_words_that_answer(
     tiny: Callable[[str], LoadedModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.identify.answers.items.answering", lambda *_: None)
+    monkeypatch.setattr("backend.identify.answers.items.span_by_rule", lambda *_: None)
     model = tiny("llama")
     with pytest.raises(BadInput, match="without words that answer"):
         run(model, PLAN, questions(model), tmp_path / "a", "a")

@@ -104,7 +104,7 @@ def test_a_file_of_another_tokenizer_is_refused_with_the_count(
 ) -> None:
     answers, ids = published(tiny("llama"), tmp_path, 6)
     answers.write_text(answers.read_text("utf-8").replace('"answer_tokens": ["', '"answer_tokens": ["Zz", "'), "utf-8")
-    with pytest.raises(BadInput, match="0 of 6 answers read; left out: 6 have tokens that are no run"):
+    with pytest.raises(BadInput, match="0 of 6 answers read; left out: 6 have tokens that are not consecutive"):
         exact.read_located(tiny("llama"), answers, ids)
 
 

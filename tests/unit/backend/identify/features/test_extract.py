@@ -199,7 +199,9 @@ def test_a_full_disk_says_how_much_is_needed_and_leaves_nothing_half_written(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(module, "new_array", full)
-    with pytest.raises(StoreError, match="answer.npy cannot be written: No space left on device; see that 1 MB are"):
+    with pytest.raises(
+        StoreError, match="answer.npy cannot be written: No space left on device; make sure that 1 MB are"
+    ):
         extract(tiny("llama"), ITEMS, QUESTIONS, SAMPLING, RegionRule(), tmp_path)
     monkeypatch.undo()
     monkeypatch.setattr("os.replace", full)

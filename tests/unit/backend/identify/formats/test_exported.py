@@ -170,7 +170,7 @@ def test_an_item_that_their_search_finds_elsewhere_is_left_out_and_told(
         written = exported.write(model, replace(finished, items=(spaced, *finished.items[1:])), out)
     told = [row["response"] for part in ("train", "test") for row in rows(out, part).values()]
     assert spaced.response not in told and written.elsewhere >= 1
-    assert "whose answer stands earlier in the response too" in written.sentence
+    assert "whose answer occurs earlier in the response too" in written.sentence
     with pytest.raises(BadInput, match=r"No item can be written for the authors' code: of 1, it would read 1 at anoth"):
         exported.write(model, replace(finished, items=(spaced,), held_out=(False,)), out)
 

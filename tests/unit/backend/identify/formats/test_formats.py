@@ -388,7 +388,7 @@ def test_for_hprobes_weights_are_per_sd_where_each_is_known() -> None:
     again = probes.read({"p.json": written[".json"], "p.safetensors": written[".safetensors"]}, "x", None)
     assert np.allclose(logits(again), logits(plain), rtol=0, atol=1e-12 * np.abs(logits(plain)).max())
     ragged = known.model_copy(update={"model": INFO.model_copy(update={"widths": (3, 4)})})
-    with pytest.raises(BadInput, match="layers of one width"):
+    with pytest.raises(BadInput, match="its layers must have one width"):
         probes.write(ragged, "hprobes")
 
 
@@ -397,27 +397,27 @@ def test_for_hprobes_weights_are_per_sd_where_each_is_known() -> None:
     [
         ({"detector.pkl": b"\x80\x04."}, "is a pickle"),
         ({"p.safetensors": b"x"}, "A part of the probe is missing"),
-        ({"p.json": b'{"config": {}}', "p.safetensors": b"x"}, "no probe of hprobes"),
+        ({"p.json": b'{"config": {}}', "p.safetensors": b"x"}, "not a probe of hprobes"),
         ({"p.npz": b"PK nothing"}, "cannot be read"),
         ({"p.npz": b""}, "p.npz cannot be read"),
         ({"p.npz": next(iter(as_npz().values()))[:-40]}, "p.npz cannot be read"),
         ({"p.npz": as_npy()}, "p.npz is no archive of arrays"),
         (as_npz(coef=FITTED.coef_ * (1 + 1j)), "coef of detector.npz holds no real numbers: they are complex128"),
-        (as_npz(coef=FITTED.coef_ * np.nan), "coef of detector.npz holds what is no number"),
+        (as_npz(coef=FITTED.coef_ * np.nan), "coef of detector.npz has a number that is not finite"),
         (as_npz(coef=np.array(["1"])), "no real numbers"),
         (as_npz(intercept=np.array([])), "has no proper intercept: it holds 0 of them"),
         (as_npz(intercept=np.array([0.1, 0.2])), "has no proper intercept: it holds 2 of them"),
-        (as_npz(intercept=np.array([np.inf])), "intercept of detector.npz holds what is no number"),
+        (as_npz(intercept=np.array([np.inf])), "intercept of detector.npz has a number that is not finite"),
         (as_npz(widths=np.array(5)), "does not fit"),
-        (as_npz(widths=np.array([-8, 8 + LAYERS * WIDTH])), "widths of detector.npz holds what is no count"),
-        (as_npz(widths=np.array([0.5])), "widths of detector.npz holds what is no count"),
-        (as_hprobes(top_k_idx=CHOSEN - CHOSEN.max() - 1), "top_k_idx of p.safetensors holds what is no count"),
+        (as_npz(widths=np.array([-8, 8 + LAYERS * WIDTH])), "widths of detector.npz has a number that is not a count"),
+        (as_npz(widths=np.array([0.5])), "widths of detector.npz has a number that is not a count"),
+        (as_hprobes(top_k_idx=CHOSEN - CHOSEN.max() - 1), "top_k_idx of p.safetensors has a number that is not"),
         (as_hprobes(top_k_idx=np.full_like(CHOSEN, 7)), "L0:N7 stands in the probe twice"),
-        (as_hprobes(top_k_idx=CHOSEN + LAYERS * WIDTH), "does not fit together: a feature is none of the"),
+        (as_hprobes(top_k_idx=CHOSEN + LAYERS * WIDTH), "does not fit together: a feature is not among the"),
         (as_hprobes(col_mean=np.zeros(1)), "does not fit together: col_mean has 1 figures for"),
-        (as_hprobes(col_std=np.full(len(CHOSEN), np.nan)), "col_std of p.safetensors holds what is no number"),
+        (as_hprobes(col_std=np.full(len(CHOSEN), np.nan)), "col_std of p.safetensors has a number that is not finite"),
         (as_hprobes(clf_intercept=np.array([])), "has no proper intercept"),
-        (as_hprobes(clf_intercept=np.array([np.inf])), "intercept of p.safetensors holds what is no number"),
+        (as_hprobes(clf_intercept=np.array([np.inf])), "intercept of p.safetensors has a number that is not finite"),
         ({"p.json": b"[" * 10_000, "p.safetensors": b"x"}, "nested too deeply"),
         ({"p.json": b"[" * 10_000}, "nested too deeply"),
         ({"p.csv": TABLE + b"intercept,,0.1\nintercept,,0.2\n"}, "has no proper intercept"),
@@ -584,7 +584,7 @@ def test_the_official_span_is_the_first_run(
         ('{"t": ["a"], "f": ["a"]}', "names an item twice: a is there 2 times, as right and wrong; leave each"),
         ('{"t": ["b", 5, "5"], "f": ["a"]}', "names an item twice: 5 is there 2 times, as right; leave each"),
         ('{"t": ["b"], "f": ["a", "a", "c", "c"]}', "a is there 2 times, as wrong, and so are 1 more"),
-        ('{"t": "abc", "f": []}', "ids.json holds no ids: .*no list of texts"),
+        ('{"t": "abc", "f": []}', "ids.json holds no ids: .*not a list of texts"),
         ('{"t": [["a"]], "f": []}', "ids.json holds no ids"),
         ('{"t": ["a"]}', "ids.json holds no ids"),
         ('{"t": ["a"]', "ids.json is broken JSON"),
