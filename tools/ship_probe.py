@@ -1,6 +1,6 @@
-"""Puts a finished run beside the code as the probe that ships: `python -m tools.ship_probe NAME`.
+"""Copies a finished run beside the code as the probe that ships: `python -m tools.ship_probe NAME`.
 
-Its artefact is copied, its answers are packed, so that each verdict can be looked at on a fresh machine.
+The probe's files are copied and its answers packed, so that each verdict can be viewed on another machine.
 """
 
 from __future__ import annotations

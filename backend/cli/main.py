@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
         return _end_with_refusal(in_tree(error), as_json)
     except (KeyboardInterrupt, Abort) as error:
         if isinstance(error.__cause__, EOFError):
-            # No command prompts for input here: a file ends too early; no person pressed Ctrl+D.
+            # A prompt that a person leaves has no cause: here a file ends too early.
             return _end_with_failure(error.__cause__, as_json)
         sys.stderr.write("Stopped.\n")
         return STOPPED

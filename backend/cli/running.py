@@ -182,7 +182,7 @@ class Listening:
         return False
 
     def rest(self) -> None:
-        """Nobody waits."""
+        """Nothing to do: no other job waits."""
 
     def goes_on(self) -> bool:
         """The command can be given again."""

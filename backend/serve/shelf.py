@@ -268,10 +268,10 @@ def stop(name: str) -> bool:
         waited = status.broken_off(folder)
         if status.cancel_resume(folder):
             return waited
-        heeded = status.ask_to_stop(folder)
+        has_stopped = status.ask_to_stop(folder)
     except OSError as error:
         raise StoreError(f"The run {name} cannot be stopped", reason(error), remedy(error)) from error
-    if not heeded:
+    if not has_stopped:
         why = f"another program has its folder open and has not stopped within {status.PATIENCE:g} seconds"
         raise StoreError(f"The run {name} is being worked on", why, "try again, or stop it where it was begun")
     return True
