@@ -236,8 +236,9 @@ class Run:
         chosen, total = list[pytest.Item](), 0.0
         for file in sorted(files.values(), key=lambda tests: sum(self.took[test.nodeid] for test in tests)):
             for item in sorted(file, key=lambda test: self.took[test.nodeid]):
-                total += self.took[item.nodeid]
-                if not chosen or total <= self.seconds:
+                # A long test that is left out must not keep out the short ones of the files behind.
+                if not chosen or total + self.took[item.nodeid] <= self.seconds:
+                    total += self.took[item.nodeid]
                     chosen.append(item)
         return chosen
 
