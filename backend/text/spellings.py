@@ -37,7 +37,7 @@ _CAPITALS = re.compile(r"[A-Z]{2,4}|[ap]m")
 # Cached: each of a question's many answers asks for the same aliases.
 @lru_cache(maxsize=1024)
 def spellings_of(aliases: tuple[str, ...], small: frozenset[str]) -> dict[str, list[tuple[Token, ...]]]:
-    """First word -> the spellings of the aliases that begin with it, without articles, longest first.
+    """First word -> the spellings of the aliases that begin with it, without articles.
 
     Args:
         small: small words; a rewritten spelling that is one of these alone is dropped.
@@ -55,7 +55,9 @@ def spellings_of(aliases: tuple[str, ...], small: frozenset[str]) -> dict[str, l
         if bare and tokens[-1].key == "a" and bare[-1] is not tokens[-1]:
             bare = (*bare, tokens[-1])
         for spelling in _all_spellings(alias, bare) if bare else ():
-            if spelling is not bare and len(spelling) == 1 and spelling[0].key in small - {bare[0].key}:
+            is_small = spelling is not bare and len(spelling) == 1 and spelling[0].key in small - {bare[0].key}
+            # "US" is "U.S." too, and whether it is meant as a name is asked where it stands; "it" is no "I-t".
+            if is_small and spelling[0].key != re.sub(r"[.\s]", "", alias).casefold():
                 continue
             by_first_word.setdefault(spelling[0].key, []).append(spelling)
     return by_first_word

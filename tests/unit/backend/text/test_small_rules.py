@@ -20,6 +20,12 @@ RIGHT = [
     ("It is ⅔.", "2/3"),
     ("It is 7 1984 times.", "1984"),
     ("It is -7 1984 times.", "-7"),
+    # Initials with and without full stops, also where the letters are a small word in small letters.
+    ("It is the US.", "U.S."),
+    ("It is the U.S.", "US"),
+    ("It is IT.", "I.T."),
+    ("It is J. R. R. Tolkien.", "JRR Tolkien"),
+    ("It is JRR Tolkien.", "J.R.R. Tolkien"),
     # Some of the words that hyphens join are a word.
     ("It is Coca-Cola-Light.", "CocaCola"),
     ("It is Coca-Cola-Light.", "CocaColaLight"),
@@ -29,6 +35,11 @@ WRONG = [
     ("The capitals were not: Rome.", "Rome"),
     ("The capital was not: Rome.", "Rome"),
     ("Is not: Rome.", "Rome"),
+    # What is said in small letters is no name in capitals, and two names are none with a sign between.
+    ("It belongs to us.", "U.S."),
+    ("He said no.", "N.O."),
+    ("It is so.", "S-o"),
+    ("It is JOHNSON J.", "JOHNSON and J"),
     # The sign is a part of the first number alone.
     ("It is -7 1984 times.", "7"),
     ("It is -7 1984 times.", "-1984"),
