@@ -205,7 +205,7 @@ def read(kind: type[Frozen], given: Mapping[str, str]) -> tuple[dict[str, Any], 
         except (ValueError, BadInput) as error:
             notes.append(_note(param.key, text, _why(error)))
         except RecursionError:
-            notes.append(_note(param.key, text, "its brackets lie too deep in each other"))
+            notes.append(_note(param.key, text, "its brackets are nested too deeply"))
         else:
             if param.within is not None:
                 value = fields.get(param.field, param.of()).model_copy(update={param.within: value})

@@ -13,7 +13,7 @@ from app.cell import Cell, Score
 from app.charts.scores import values
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration
-from backend.types.content import content
+from backend.types.content import content_positions
 
 MAX_COLUMNS = 120
 """Tokens drawn at once in a map: more are a few pixels each and nobody can point at one."""
@@ -40,7 +40,7 @@ def pages(places: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
 def standing_out(result: Exploration, score: Score) -> Cell:
     """The cell with the largest value at the answer's words that carry content; in the prompt where there is no
     answer. A model's largest neurons often stand at "of" or a full stop, and say little there."""
-    places = list(content(result.tokens)) or list(shown_columns(result, template=False))
+    places = list(content_positions(result.tokens)) or list(shown_columns(result, template=False))
     figures = values(result, score)[:, places]
     layer, column = np.unravel_index(int(np.where(np.isfinite(figures), figures, -1).argmax()), figures.shape)
     return Cell(int(layer), places[int(column)])

@@ -19,7 +19,7 @@ from backend.neurons import NeuronId, NeuronSet
 from backend.probes import library
 from backend.runs.folder import probes_in
 from backend.types import CompareRequest, Decoding, Exploration, ExploreRequest, Frozen, NeuronRequest
-from backend.types.content import content
+from backend.types.content import content_positions
 from backend.types.identify import Question
 from backend.types.names import ProbeRef
 from backend.types.results import Truth
@@ -42,7 +42,7 @@ def picked(exploration: Exploration) -> NeuronSet:
 
 def largest(exploration: Exploration) -> NeuronId:
     """The neuron with the largest CETT at the answer's words that carry content: the cell that is marked at first."""
-    places = list(content(exploration.tokens))
+    places = list(content_positions(exploration.tokens))
     found = exploration.cett_max[:, places]
     layer, column = np.unravel_index(int(found.argmax()), found.shape)
     return exploration.model.layout.at(int(layer), exploration.top_index[layer, places[int(column)], :1])[0]

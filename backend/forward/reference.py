@@ -120,7 +120,7 @@ def measure(model: LoadedModel, watch: Watch = SILENT) -> Usual:
         return _measured(model, watch)
     except (NotFinite, ZeroOutput) as error:
         # Whoever asked has another text before them.
-        why = f"in the shipped text, by which is told what is usual for each neuron, {error.why}"
+        why = f"in the shipped text, from which each neuron's reference mean is measured, {error.why}"
         raise type(error)(error.what, why, _INSTEAD) from error
 
 
@@ -133,15 +133,15 @@ def notes(model: LoadedModel) -> tuple[str, ...]:
     if all(len(ids) < 2 for _, ids in coded):
         raise ModelUnreadable(
             f"{model.info.name} cannot read ordinary text",
-            f"none of the {given} sentences by which is told what is usual for each neuron gives two tokens that it "
-            "has embeddings of",
+            f"none of the {given} sentences that reference means are measured on gives two tokens that it has "
+            "embeddings of",
             "fetch tokenizer and weights anew, both from the same place, or choose another model",
         )
     left = given - len(coded)
     if not left:
         return ()
     return (
-        f"{left} of the {given} sentences by which is told what is usual for each neuron are left out: its tokenizer "
+        f"{left} of the {given} sentences that reference means are measured on are left out: its tokenizer "
         "drops something of them, or makes tokens that the model has no embedding of.",
     )
 

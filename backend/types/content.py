@@ -23,7 +23,7 @@ FUNCTION_WORDS = frozenset(
 )
 
 
-def content(tokens: Sequence[TokenInfo]) -> tuple[int, ...]:
+def content_positions(tokens: Sequence[TokenInfo]) -> tuple[int, ...]:
     """Positions of the answer's tokens that carry content, in order; of all its tokens if none does."""
     places = [place for place, token in enumerate(tokens) if token.role == "answer"]
     asked_words = {word for word, _ in _words(tokens, [n for n, token in enumerate(tokens) if token.role == "prompt"])}

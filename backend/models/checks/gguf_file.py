@@ -230,7 +230,7 @@ def explain(file: Path, error: Exception) -> Fault:
     if (
         type(width) is int
         and type(heads) is int
-        and width % heads
+        and width % max(1, heads)
         and ("multiple" in message or "divisible" in message)
     ):
         return Fault(

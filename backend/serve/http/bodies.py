@@ -161,7 +161,7 @@ def parsed(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise HTTPException(400, "it is no UTF-8") from error
     except RecursionError as error:
-        raise HTTPException(400, "its lists and objects lie too deep in each other") from error
+        raise HTTPException(400, "its lists and objects are nested too deeply") from error
     except json.JSONDecodeError:
         raise
     except ValueError as error:

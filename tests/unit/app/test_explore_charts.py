@@ -16,7 +16,7 @@ from app.shared.heatmap import picked_cell, picked_neuron
 from app.style import DARK, LIGHT
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Exploration, ExploreRequest, NeuronRequest
-from backend.types.content import content
+from backend.types.content import content_positions
 from backend.types.results import Truth
 from tests.fakes_app import card, exploration
 
@@ -106,7 +106,7 @@ def test_the_heading_states_the_largest_at_the_words_that_carry_content_for_ever
     assert "L17&#58;N412" in words.heading(RESULT, "largest").replace("L17:N412", "L17&#58;N412")
     for score in SCORE_NAMES:
         cell = cells.standing_out(RESULT, score)
-        answer = values(RESULT, score)[:, list(content(RESULT.tokens))]
+        answer = values(RESULT, score)[:, list(content_positions(RESULT.tokens))]
         assert RESULT.tokens[cell.pos].text in (" Elon", " Musk")
         assert values(RESULT, score)[cell.layer, cell.pos] == answer.max()
         said = words.heading(RESULT, score)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from backend.types import TokenInfo
-from backend.types.content import content
+from backend.types.content import content_positions
 from tests.fakes_app import token
 
 RNG = np.random.default_rng(0)
@@ -37,4 +37,4 @@ def test_words_of_the_answer_that_say_something_are_kept_whole(
     prompt: list[str], answer: list[str], kept: list[str]
 ) -> None:
     every = tokens(prompt, answer)
-    assert [every[place].text for place in content(every)] == kept
+    assert [every[place].text for place in content_positions(every)] == kept

@@ -76,7 +76,7 @@ def test_too_many_questions_are_refused() -> None:
 
 
 def test_an_unknown_relation_is_refused() -> None:
-    with pytest.raises(BadInput, match="no relation that ships"):
+    with pytest.raises(BadInput, match="not a shipped relation"):
         shipped(["person_shoe_size"])
 
 
