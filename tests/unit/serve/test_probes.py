@@ -427,7 +427,7 @@ def test_an_export_replaces_no_ending_but_one_that_it_writes(data: Path, capfd: 
 @pytest.mark.parametrize(
     ("out", "said"),
     [
-        (".", "is a folder: a file of that name is written; name a file in it"),
+        (".", "is a folder: a file is written there; name a file in it"),
         ("..", "is a folder"),
         ("n" * 300, "cannot be written: File name too long; name another file"),
         ("/nowhere/at/all/p.json", "/nowhere/at/all is no folder"),

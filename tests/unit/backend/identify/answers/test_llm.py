@@ -145,8 +145,8 @@ def test_a_judge_that_fails_for_a_moment_is_asked_again(service: Service, tmp_pa
     [
         (500, None, BackendUnavailable, "status 500"),
         (401, None, BadSettings, "refuses to answer: status 401"),
-        ("right", b"<html>", BackendUnavailable, "no chat completion"),
-        ("right", b'{"choices": []}', BackendUnavailable, "no chat completion"),
+        ("right", b"<html>", BackendUnavailable, "is not a chat completion"),
+        ("right", b'{"choices": []}', BackendUnavailable, "is not a chat completion"),
     ],
 )
 def test_a_judge_that_does_not_answer_says_why(
