@@ -25,7 +25,7 @@ from backend.types.identify import Sampling
 from tests.plain import FLOAT32, Plain, largest_gap
 from tests.tiny import make_tokenizer
 
-USUAL = "told what is usual"
+USUAL = "reference means are measured on"
 
 
 @pytest.fixture
