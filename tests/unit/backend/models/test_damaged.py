@@ -507,6 +507,14 @@ def test_a_number_in_a_gguf_header_is_named_with_its_value(whole: Path, key: str
     assert "header" in sentence and "config.json" not in sentence and says in sentence
 
 
+def test_a_family_without_heads_says_0_of_them_and_that_is_no_division(whole: Path) -> None:
+    held = whole.read_bytes().replace(b"llama", b"mamba")
+    name = b"mamba.attention.head_count"
+    place = held.index(struct.pack("<Q", len(name)) + name) + 8 + len(name) + 4
+    whole.write_bytes(held[:place] + struct.pack("<I", 0) + held[place + 4 :])
+    assert "no multiple" not in str(gguf_file.explain(whole, ValueError("the width must be divisible by the heads")))
+
+
 def test_no_byte_of_a_header_makes_a_library_speak(whole: Path, folder: Path) -> None:
     """Whatever stands there, the walk ends, and says so in our words or lets it pass."""
     draw = random.Random(7)

@@ -50,14 +50,12 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("answer", "known"), RIGHT)
-def test_such_an_answer_names_it(answer: str, known: str) -> None:
-    assert verdict(answer, (known,)) == "right"
-
-
-@pytest.mark.parametrize(("answer", "known"), WRONG)
-def test_such_an_answer_does_not(answer: str, known: str) -> None:
-    assert verdict(answer, (known,)) == "wrong"
+@pytest.mark.parametrize(
+    ("answer", "known", "expected"),
+    [*((*pair, "right") for pair in RIGHT), *((*pair, "wrong") for pair in WRONG)],
+)
+def test_an_answer_shows_the_rule(answer: str, known: str, expected: str) -> None:
+    assert verdict(answer, (known,)) == expected
 
 
 ORDINALS = {1: "1st", 2: "2nd", 3: "3rd", 4: "4th", 10: "10th", 11: "11th", 12: "12th", 13: "13th", 14: "14th"}
