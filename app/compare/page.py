@@ -33,6 +33,7 @@ def page() -> None:
     if pressed:
         state.commit_prompt()
     compare_run.start(pressed=pressed, arrived=arrived)
+    state.forget_press()
     result, asking = session.result(VERB, Comparison), jobs.running(VERB)
     wanted = state.wanted()
     hand_marks.keep(wanted)

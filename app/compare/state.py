@@ -30,7 +30,7 @@ from backend.types.refusal import refused
 TWIN = "Random twin"
 AGAINST = "Negative weights"
 KINDS = {"layer": "same layers", "free": "any layer"}
-_OTHERS = "compare.others"
+_OTHERS, _PRESSED = "compare.others", "compare.pressed"
 _PROMPT, _KNOWN, _BESIDE, TWINS = "compare.prompt", "compare.known", "compare.beside", "compare.twins"
 _DECODED = ("max_new_tokens", "temperature")
 """Of decoding, what this page shows; the rest stays as Explore or a link has it."""
@@ -102,12 +102,17 @@ def show_example(result: Comparison) -> bool:
 
 def press_run() -> None:
     """Run was pressed: told before the page is drawn, so that its fields can still be set."""
-    st.session_state["compare.pressed"] = True
+    st.session_state[_PRESSED] = True
 
 
 def pressed() -> bool:
-    """Whether Run was pressed, told once."""
-    return bool(st.session_state.pop("compare.pressed", False))
+    """Whether Run was pressed and nothing was asked for it yet."""
+    return bool(st.session_state.get(_PRESSED, False))
+
+
+def forget_press() -> None:
+    """Run was pressed and has asked. Not before: a run of the page that another one ends early would lose the press."""
+    st.session_state[_PRESSED] = False
 
 
 def ask_the_same() -> None:

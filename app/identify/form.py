@@ -86,7 +86,7 @@ def open_form() -> tuple[RunView | None, str | None]:
     joins.take_up((FORM,))
     gone = _gone()
     joins.take_up((FORM,))
-    kept, was_put = state.get(_KEPT, {}), state.pop(_PUT, False)
+    kept, was_put = state.get(_KEPT, {}), state.get(_PUT, False)
     for name in sorted(kept, key=_ONLY_BESIDE.__contains__):
         # Streamlit forgets what stands in a field as soon as the field is not drawn, and then tells what was set before
         # it was: so none is set that is not drawn, and `_KEPT` alone has it.
@@ -94,6 +94,8 @@ def open_form() -> tuple[RunView | None, str | None]:
             state.pop(name, None)
         elif was_put or name not in state:
             state[name] = kept[name]
+    # Last: where another run of the page ends this one early, the next still fills the fields.
+    state.pop(_PUT, None)
     return state.get(_CHANGED), gone
 
 

@@ -10,9 +10,11 @@ from html import unescape
 from unittest import mock
 
 import pytest
+from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
 from app import rooms, session
+from app.compare import rows
 from app.compare.view import SETTINGS, CompareView
 from backend.errors import BadNeurons, ZeroOutput
 from backend.neurons import NeuronId
@@ -164,6 +166,19 @@ def test_where_flips_do_not_run_the_old_answer_is_named_as_old_until_run_is_pres
     assert not asked(client) and any("other switches" in one.value for one in app.info)
     press(app, "compare.run")
     assert len(asked(client)) == 1 and not any("other switches" in one.value for one in app.info)
+
+
+def test_a_press_of_run_is_not_lost_where_another_run_of_the_page_ends_its_own_early() -> None:
+    """As Streamlit ends one: by a `StopException` at the next thing that the page draws or looks up."""
+    client = FakeClient()
+    app = opened(client)
+    with mock.patch.object(rows, "unscored", side_effect=StopException):
+        press(app, "compare.run")
+    assert not asked(client)
+    app.run()
+    assert len(asked(client)) == 1
+    app.run()
+    assert len(asked(client)) == 1, "and is asked once"
 
 
 def test_own_alpha_has_a_field_and_only_then() -> None:

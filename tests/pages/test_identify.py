@@ -9,6 +9,8 @@ from typing import Any
 from unittest import mock
 
 import pytest
+import streamlit as st
+from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
 from app import session, shelf
@@ -511,6 +513,24 @@ def changing(client: Standing) -> AppTest:
     app.button(key="change-mine").click().run()
     assert "Changing **mine**" in words(app) and app.number_input(key="train.temperature").value == 0.5
     return app
+
+
+def test_the_fields_of_a_run_to_be_changed_are_filled_though_another_run_of_the_page_ends_the_first_early() -> None:
+    app = changing(Standing(job=None, done=False))
+    app.button(key="train.leave").click().run()
+    is_drawn, ended = form._is_drawn, []
+
+    def ends_while_it_fills(name: str) -> bool:
+        if form._PUT in st.session_state:
+            ended.append(name)
+            raise StopException
+        return is_drawn(name)
+
+    with mock.patch.object(form, "_is_drawn", ends_while_it_fills):
+        app.button(key="change-mine").click().run()
+    assert ended
+    app.run()
+    assert "Changing **mine**" in words(app) and app.number_input(key="train.temperature").value == 0.5
 
 
 def test_a_changed_run_whose_form_became_a_fresh_one_is_not_again_as_it_was_begun_after_a_reload() -> None:
