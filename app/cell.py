@@ -20,7 +20,7 @@ class Cell:
         """The cell that `text` names. Raises ValueError for any other spelling."""
         layer, dot, pos = text.partition(".")
         if not dot or not (layer.isascii() and layer.isdigit() and pos.isascii() and pos.isdigit()):
-            raise ValueError("a cell is written layer.token, 17.12")
+            raise ValueError("a cell is written layer.token, for example 17.12")
         return cls(int(layer[:6]), int(pos[:6]))
 
     def __str__(self) -> str:

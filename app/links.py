@@ -97,7 +97,7 @@ def _own(text: str) -> list[dict[str, Any]]:
     pairs = [word.partition("=") for word in _words(text)]
     bare = next((neuron for neuron, equals, _ in pairs if not equals), None)
     if bare is not None:
-        raise ValueError(f"“{_short(bare)}” has no alpha, which is written behind its neuron, L12:N345=0.5")
+        raise ValueError(f"“{_short(bare)}” has no alpha; it is written after its neuron, for example L12:N345=0.5")
     return [{"neuron": neuron, "alpha": _number(alpha)} for neuron, _, alpha in pairs]
 
 
@@ -290,7 +290,7 @@ def fitting(written: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]
 
 
 def _not_known(key: str) -> str:
-    return f"The link holds “{_short(key)}”, which this page does not know. It was left out."
+    return f"The link contains “{_short(key)}”, which this page does not know. It was left out."
 
 
 def _note(key: str, text: str, why: str) -> str:
@@ -301,8 +301,8 @@ def _twice(key: str, texts: Sequence[str]) -> str:
     first, second = list(dict.fromkeys(texts))[:2]
     often = "twice" if len(texts) == 2 else f"{len(texts)} times"
     return (
-        f"The link's {key} stands {often}, as “{_short(first)}” and as “{_short(second)}”: which one is meant cannot "
-        "be told. It was left out."
+        f"The link gives {key} {often}, as “{_short(first)}” and as “{_short(second)}”, and it is not clear which one "
+        "to use. It was left out."
     )
 
 

@@ -174,8 +174,8 @@ def _fetched(key: str) -> tuple[Mapping[str, str], tuple[str, ...]]:
         return {}, (f"The long part of this link cannot be read: {error.why}. It was left out.",)
     if kept is None:
         return {}, (
-            "The long part of this link is not kept here: it was made on another machine, or long ago. "
-            "It was left out; ask who sent the link for the list itself.",
+            "The long part of this link is not stored here: the link was made on another machine, or long ago. "
+            "That part was left out. Ask the sender of the link for the list itself.",
         )
     return kept, ()
 

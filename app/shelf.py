@@ -65,8 +65,9 @@ def unfit(shown: ModelInfo | None) -> str | None:
     reason = missing()
     if reason is not None or named is None or model is None or of(model) is not None:
         return reason
-    other = "this answer" if shown is not None else f"{model.name}, which is loaded"
-    return f"The probe {named} was made for another model than {other}, so none of its neurons is marked: see Identify."
+    other = "the model of this answer" if shown is not None else f"{model.name}, which is loaded"
+    why = f"was made for another model, not for {other}"
+    return f"The probe {named} {why}, so none of its neurons is marked: see Identify."
 
 
 def of(model: ModelInfo) -> Probe | None:

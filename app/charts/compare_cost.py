@@ -47,7 +47,7 @@ def table(result: Comparison) -> pd.DataFrame:
 def alt(result: Comparison) -> str:
     """The picture in words, one clause a row."""
     costs = "; ".join(f"{label}: {figure_text(row)}" for label, row in moved(result))
-    return f"Divergence from the baseline in nats a token. {costs}." if costs else "No row but the baseline."
+    return f"Divergence from the baseline in nats per token. {costs}." if costs else "No row but the baseline."
 
 
 def figure_text(row: Row) -> str:
@@ -82,7 +82,7 @@ def figure(result: Comparison, palette: Palette) -> go.Figure:
     for place, (label, row) in enumerate(rows):
         tint = colour(kind(row.plan), palette)
         if axis is None or row.kl_mean == 0:
-            _words(chart, place, "exactly 0: as the baseline", tint)
+            _words(chart, place, "exactly 0: same as the baseline", tint)
             continue
         _dot(chart, place, label, row, axis, tint, shapes[label])
     palette.style(chart, height=max(120, ROW_HEIGHT * len(rows) + 56))

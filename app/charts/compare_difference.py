@@ -75,7 +75,7 @@ def alt(result: Comparison, row: Row, score: Score) -> str:
     """The map in words: where the largest change is, and where there is none."""
     differences = values(row, score)
     if not differences.size or not differences.any():
-        return "Nothing moved: every difference is exactly 0."
+        return "Nothing changed: every difference is exactly 0."
     layer, place = np.unravel_index(int(np.abs(differences).argmax()), differences.shape)
     extremes = (
         f"Map of {differences.shape[0]} layers by {differences.shape[1]} tokens. The largest change is "
@@ -197,7 +197,7 @@ def _quiet(chart: go.Figure, quiet: int, layers: int, palette: Palette) -> None:
     inside = quiet * (HEIGHT - 54) >= NOTE * layers
     place = {"y": (quiet - 1) / 2} if inside else {"y": 0, "yref": "paper", "yanchor": "top", "yshift": -22}
     chart.add_annotation(
-        x=0.5, xref="paper", text=f"exactly 0 below layer {quiet}: nothing was touched there",
+        x=0.5, xref="paper", text=f"exactly 0 below layer {quiet}: no neuron was switched there",
         showarrow=False, bgcolor=palette.page, borderpad=4, font={"color": palette.muted, "size": 12}, **place,
     )  # fmt: skip
     if not inside:

@@ -74,7 +74,7 @@ def table(split: Split, label: str) -> pd.DataFrame:
 def alt(split: Split, label: str) -> str:
     """The picture in words: what both would most like to say next."""
     if not split.baseline or not split.row:
-        return "No distribution was kept at the split."
+        return "No probabilities were kept at the split."
     ours, theirs = split.baseline[0], split.row[0]
     return (
         f"Paired bars at answer token {split.position + 1}, after “{tail(split.before)}”. Baseline's first choice: "
@@ -128,7 +128,7 @@ def figure(row: Row, label: str, palette: Palette) -> go.Figure:
     )  # fmt: skip
     chart.update_xaxes(
         range=[0, min(1.45, widest * 1.45)], tickformat=".0%", nticks=5, showgrid=True, gridcolor=palette.border,
-        title={"text": "chance of being the next token"}, zeroline=False,
+        title={"text": "probability of being the next token"}, zeroline=False,
     )  # fmt: skip
     return chart
 

@@ -27,7 +27,9 @@ MAX_BINS = 256
 CLICKABLE = 400
 """The largest cells, which open their neuron's card on a click."""
 MAX_LABELS = 6
-AXES: dict[Measure, str] = {"mean": "mean CETT over the answer", "usual": "times its usual CETT"}
+SHOWN = {"× usual": "× reference mean"}
+"""What columns of `table` are called on the page; in the CSV they keep their names."""
+AXES: dict[Measure, str] = {"mean": "mean CETT over the answer", "usual": "mean CETT ÷ reference mean"}
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,9 @@ def caption(result: Exploration, measure: Measure) -> str:
     """How many neurons are drawn in how many cells, and over what they are measured."""
     bins = binned(array(result, measure))
     count = len(result.tokens) - result.answer_start
-    several = f"{bins.size} neighbouring neurons, the largest shown" if bins.size > 1 else "one neuron"
+    each = f"shows the largest of {bins.size} neighbouring neurons" if bins.size > 1 else "is one neuron"
     return (
-        f"{result.model.n_neurons:,} neurons, each cell {several}; mean over the answer’s "
+        f"{result.model.n_neurons:,} neurons; each cell {each}. Mean over the answer’s "
         f"{counted(count, 'token')}. Click a bright cell to open its neuron."
     )
 
@@ -125,7 +127,7 @@ def figure(
     chart.update_xaxes(
         range=[-0.5, width - 0.5], tickvals=[*range(0, width - width // 12, max(1, width // 6)), width - 1],
         tickformat=",d",
-        title={"text": "neuron in its layer" + ("" if result.model.layout.is_dense else ", expert beside expert")},
+        title={"text": "neuron in its layer" + ("" if result.model.layout.is_dense else ", experts side by side")},
     )  # fmt: skip
     chart.update_yaxes(range=[-0.5, layers - 0.5], title={"text": "layer"}, tickvals=layer_ticks(layers))
     chart.update_layout(margin={"l": 44, "r": 4, "t": 8, "b": 44})
@@ -136,7 +138,7 @@ def _squares(result: Exploration, bins: Bins, starts: list[int], measure: Measur
     """Invisible squares over the largest cells. customdata is [layer, offset]."""
     layers, columns = _largest(bins.top, CLICKABLE)
     data = [(int(a), int(bins.index[a, b])) for a, b in zip(layers, columns, strict=True)]
-    word = "mean CETT" if measure == "mean" else "times usual"
+    word = "mean CETT" if measure == "mean" else "times reference mean"
     tops = bins.top[layers, columns].tolist()
     names = result.model.layout.at(layers, bins.index[layers, columns])
     texts = [f"{name}<br>{word}: {short(float(top))}" for name, top in zip(names, tops, strict=True)]

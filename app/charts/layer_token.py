@@ -159,7 +159,7 @@ def _squares(
             share = f" ({percent(float(figures[layer, column]))} of its layer’s largest)" if by_layer else ""
             said = f"layer {layer}, {name}<br>{kind.phrase}: {kind.told(raw[layer, pos])}{share}"
             if (mine := marked_cells.get(Cell(layer, pos))) is not None:
-                said += f"<br>▲ among its ten largest: {', '.join(map(str, mine))}"
+                said += f"<br>▲ H-neurons among the ten largest: {', '.join(map(str, mine))}"
             for step in range(many):
                 xs.append(left + (right - left) * (step + 0.5) / many)
                 ys.append(layer)

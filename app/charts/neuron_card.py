@@ -15,7 +15,7 @@ from app.style import TOKEN, Palette
 from backend.types import NeuronCard
 from backend.types.numbers import counted, short, signed
 
-PUSHES = "When it fires it pushes the next token **towards** (bars to the right) or **away from** (to the left):"
+PUSHES = "When it fires, it pushes the next token **towards** these (bars to the right) or **away from** them (left):"
 """Stands above the bars of what it pushes, as Markdown."""
 TOKENS = 5
 """Output tokens drawn each way; the table has all."""
@@ -96,7 +96,7 @@ def usual(card: NeuronCard, here: float | None, palette: Palette) -> go.Figure:
     chart.update_xaxes(
         type="log", range=[np.log10(FLOOR / 2.5), np.log10(largest * 1.5)], tickvals=ticks,
         ticktext=["≤ 0.0001" if t == FLOOR else short(t) for t in ticks],
-        title={"text": f"its CETT on {counted(card.usual_tokens, 'ordinary token')} (log scale)"},
+        title={"text": f"CETT on {counted(card.usual_tokens, 'token')} of ordinary text (log scale)"},
     )  # fmt: skip
     chart.update_yaxes(showticklabels=False, rangemode="tozero")
     if here is not None:

@@ -22,8 +22,8 @@ def steps(card: Report) -> list[tuple[str, int]]:
     spanned = funnel.right + funnel.wrong - funnel.right_without_span - funnel.wrong_without_span
     return [
         ("questions asked", funnel.asked),
-        ("answered again and again", funnel.sampled),
-        ("kept: the same verdict", funnel.right + funnel.wrong),
+        ("answered several times", funnel.sampled),
+        ("kept: answers agree", funnel.right + funnel.wrong),
         ("answer's words found", spanned),
         ("right and wrong balanced", 2 * funnel.balanced),
         ("held out for this card", card.test_items),
@@ -102,7 +102,7 @@ def roc_figure(card: Report, palette: Palette) -> go.Figure:
     chart = _square(palette)
     chart.add_scatter(
         x=xs, y=ys, mode="lines", line={"color": palette.chosen, "width": 3, "shape": "hv"},
-        text=[f"caught {percent(y)}, accused {percent(x)}" for x, y in card.roc],
+        text=[f"wrong caught {percent(y)}, right accused {percent(x)}" for x, y in card.roc],
         hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
     _name_line(chart, "coin toss", palette)
@@ -126,13 +126,13 @@ def calibration_figure(card: Report, palette: Palette) -> go.Figure:
     chart.add_scatter(
         x=[part.chance for part in bins], y=[part.share for part in bins], mode="lines+markers", cliponaxis=False,
         line={"color": palette.chosen, "width": 2}, marker={"symbol": "square", "size": 10, "color": palette.chosen},
-        text=[f"chance {fixed(part.chance)}, wrong {percent(part.share)} of {part.n:,}" for part in bins],
+        text=[f"chance of wrong {fixed(part.chance)}; were wrong {percent(part.share)} of {part.n:,}" for part in bins],
         hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
     _name_line(chart, "honest chances", palette)
     chart.update_xaxes(
         range=[0, 1], tickformat=".0%",
-        title={"text": f"chance given, bins of {counted(bins[0].n if bins else 0, 'answer')}"},
+        title={"text": f"the probe's chance of wrong, bins of {counted(bins[0].n if bins else 0, 'answer')}"},
     )  # fmt: skip
     chart.update_yaxes(
         range=[0, 1.02], tickformat=".0%", showgrid=True, gridcolor=palette.border, automargin=True,

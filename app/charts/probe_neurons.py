@@ -253,7 +253,7 @@ def path_figure(card: Report, c: float | None, palette: Palette) -> go.Figure:
     chart.update_xaxes(
         type="log", tickvals=xs, ticktext=[short(x) for x in xs],
         range=[_log(xs[0]) - 0.1, _log(last.c) + 0.25 * (_log(last.c) - _log(xs[0]) + 1)],
-        title={"text": "C, the inverse of the penalty; above it the number of H-neurons"},
+        title={"text": "C (inverse of the penalty); above each: number of H-neurons"},
     )  # fmt: skip
     chart.update_yaxes(range=[-0.14, 1.02], showgrid=True, gridcolor=palette.border, tickvals=[0, 0.25, 0.5, 0.75, 1.0])
     chart.update_layout(margin={"l": 40, "r": 8, "t": 8, "b": 56})

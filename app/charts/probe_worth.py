@@ -127,7 +127,7 @@ def scored(probe: Probe) -> list[Scored]:
         span = Estimate(
             value=card.null.mean, low=low, high=high, n=card.test_items, clusters=fits, unit="fit", resamples=fits
         )
-        rows.append(Scored(f"{counted(len(card.null.aurocs), 'fit')} of shuffled labels", "null", span))
+        rows.append(Scored(f"{counted(len(card.null.aurocs), 'fit')} on shuffled labels", "null", span))
     return rows
 
 
@@ -173,7 +173,7 @@ def auroc_figure(rows: Sequence[Scored], palette: Palette) -> go.Figure:
     chart.update_xaxes(
         range=[low, high], domain=[0, 0.7], tickvals=[t / 10 for t in range(11) if low <= t / 10 <= high],
         showgrid=True, gridcolor=palette.border,
-        title={"text": f"AUROC on {counted(rows[0].auroc.n, 'answer')} never trained on, 95 %"},
+        title={"text": f"AUROC on {counted(rows[0].auroc.n, 'answer')} held out, 95 % interval"},
     )  # fmt: skip
     chart.update_layout(margin={"l": 8, "r": 4, "t": 24, "b": 56})
     return chart
@@ -296,7 +296,7 @@ def arm_rows(effects: Sequence[Effect], arm: str, share: Share) -> list[tuple[fl
 
 
 def _alpha(alpha: float) -> str:
-    names = {0.0: "off", 0.5: "half", 1.0: "as it is", 2.0: "double", 3.0: "triple"}
+    names = {0.0: "off", 0.5: "half", 1.0: "normal", 2.0: "double", 3.0: "triple"}
     return f"{short(alpha)}<br>{names[alpha]}" if alpha in names else short(alpha)
 
 

@@ -35,14 +35,14 @@ class ScoreKind:
 SCORES: dict[Score, ScoreKind] = {
     "largest": ScoreKind(
         "Largest neuron", "CETT of the largest neuron", "one neuron",
-        "CETT of the one neuron that writes most at this layer and token: the length of what it adds, over the "
-        "length of what its whole layer adds.",
+        "CETT of the one neuron that writes most at this layer and token: the length of what it adds, divided by "
+        "the length of what its whole layer adds.",
         2, lambda e: e.cett_max,
     ),
     "usual": ScoreKind(
-        "Against usual", "times its usual CETT", "against usual",
-        "The largest ratio of a neuron's CETT here to its mean CETT on ordinary text. It shows what is special "
-        "about this token rather than what is always large.",
+        "× reference mean", "CETT ÷ reference mean", "times reference mean",
+        "The largest ratio of a neuron's CETT here to its reference mean, which is its mean CETT on ordinary text. "
+        "It shows what is special about this token rather than what is always large.",
         0, lambda e: e.usual_max,
     ),
     "top10": ScoreKind(
@@ -56,13 +56,13 @@ SCORES: dict[Score, ScoreKind] = {
         1, lambda e: e.cett_sum,
     ),
     "concentration": ScoreKind(
-        "Concentration", "ten largest over all", "concentration",
-        "The ten largest neurons' CETT over that of all: near 1, a few neurons do the work; near 0, many do.",
+        "Concentration", "CETT of ten largest ÷ of all", "concentration",
+        "CETT of the ten largest neurons, divided by that of all. Near 1: a few neurons write most; near 0: many do.",
         2, lambda e: e.concentration,
     ),
     "strong": ScoreKind(
-        "Strong neurons", "neurons above the threshold", "strong neurons",
-        "How many neurons stand out: CETT above mean + k standard deviations. They occur on true answers too.",
+        "Strong neurons", "number of strong neurons", "strong neurons",
+        "How many neurons have a CETT above the mean + k standard deviations. They occur on true answers too.",
         0, lambda e: e.over,
     ),
 }  # fmt: skip

@@ -28,9 +28,9 @@ BADGES: dict[Verdict, tuple[str, str]] = {
 }  # fmt: skip
 COLOURS: dict[Verdict, Literal["blue", "orange", "gray"]] = {"right": "blue", "wrong": "orange", "uncertain": "gray"}
 SCORE_HELP = (
-    "The probe's weighted sum over the words that answer, beside its own held-out answers. The untouched model "
-    "reads every answer for it: under a switch the score would follow the switch itself. Of a single answer it proves "
-    "nothing."
+    "The probe's weighted sum of CETT over the words that answer, compared with its held-out answers. For the score, "
+    "every answer is read with no neuron switched, because a switch would change the score directly. About a single "
+    "answer it proves nothing."
 )
 BY_RULE, RIGHT, WRONG, UNCERTAIN = "By the rule", "Right", "Wrong", "Uncertain"
 
@@ -103,7 +103,7 @@ def _other_known(result: Comparison) -> None:
         f"The known answer was written for “{text.markdown(other[:90])}”, so it marks nothing here.", width="content"
     )
     if session.view(CompareView).typed is None:
-        line.button("It is known of this question too", key="compare.known-too", on_click=state.known_here_too)
+        line.button("Use it for this question too", key="compare.known-too", on_click=state.known_here_too)
 
 
 def table(result: Comparison) -> pd.DataFrame:
@@ -112,7 +112,9 @@ def table(result: Comparison) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "row": names,
-            "held": [compare_words.own_alphas(row.plan, 10_000) or compare_words.held(row.plan) for row in result.rows],
+            "switch": [
+                compare_words.own_alphas(row.plan, 10_000) or compare_words.held(row.plan) for row in result.rows
+            ],
             "answer": [text.named(row.text) for row in result.rows],
             "tokens": [len(row.token_ids) for row in result.rows],
             "tokens changed": [row.tokens_changed for row in result.rows],
@@ -175,12 +177,12 @@ def _mark(result: Comparison, place: int, name: str) -> DeltaGenerator:
 
     where = st.popover("Marked by you" if own else "Mark", type="tertiary", key=popovers.key("popover-", key))
     with where:
-        st.segmented_control(f"Mark of the answer of {name}", list(choices), key=key, on_change=take, required=True)
+        st.segmented_control(f"Mark for the answer of {name}", list(choices), key=key, on_change=take, required=True)
         st.markdown(
             frame.muted(
-                "Uncertain is an answer that says that it does not know. Else the rule finds the known answer as whole "
-                "words and numbers; case, accents, punctuation and a/an/the do not matter, and right behind “not” it "
-                "does not count. It does not read meaning. Your mark stands above it."
+                "An answer that says it does not know is uncertain. Otherwise the rule looks for the known answer as "
+                "whole words and numbers. Case, accents, punctuation and a/an/the do not matter; right after “not” it "
+                "does not count. The rule does not understand meaning. Your own mark replaces the rule's."
             )
         )
     return where

@@ -19,6 +19,10 @@ from backend.types.numbers import short
 
 POSITIONS = {"all": "all tokens", "prompt": "the question only", "answer": "the answer only"}
 FLIP = "compare.flip"
+ALPHA_HELP = (
+    "A switch multiplies its neuron's activation by a number, **α**: 0 for Suppress, 1 for Normal, 2 for Amplify. In "
+    "the columns beside, α is 0.5 for Half, 2 for Double and 3 for Triple."
+)
 
 
 def question() -> None:
@@ -32,7 +36,7 @@ def question() -> None:
     line.text_input(
         "Known answer", key="compare.known", label_visibility="collapsed", width=250, persist_state="session",
         placeholder="Known answer: Cairo | Al-Qahirah", on_change=state.known_typed,
-        help="Marks each answer right or wrong. Write several spellings apart by |. Left empty, nothing is marked.",
+        help="Marks each answer right or wrong. Separate several spellings with |. If it is empty, nothing is marked.",
     )  # fmt: skip
     line.button(
         "Run", type="primary", icon=":material/play_arrow:", shortcut="Ctrl+Enter", key="compare.run", wrap=False,
@@ -50,7 +54,8 @@ def _settings() -> None:
     st.pills(
         "Random twins are drawn from", list(KINDS), selection_mode="multi", format_func=lambda name: KINDS[name],
         key=state.key("control_kinds"), persist_state="session",
-        help="As many other neurons, at the same α: from the layers of yours, or from all layers.",
+        help="A random twin sets as many other neurons to the same α. They are drawn from the layers of your neurons, "
+        "or from any layer.",
     )  # fmt: skip
     left, right = st.columns(2)
     left.number_input("Random twins of each kind", 1, 20, key=state.TWINS, persist_state="session")
@@ -58,12 +63,12 @@ def _settings() -> None:
         "Seed of the draw", 0, 2**31 - 1, key=state.key("control_seed"), persist_state="session"
     )  # fmt: skip
     left.number_input(
-        "Longest answer, tokens", 1, 2048, key=state.key("max_new_tokens"), persist_state="session",
+        "Longest answer, in tokens", 1, 2048, key=state.key("max_new_tokens"), persist_state="session",
         on_change=example.set_by_hand,
     )  # fmt: skip
     right.number_input(
         "Temperature", 0.0, 5.0, step=0.1, format="%g", key=state.key("temperature"), persist_state="session",
-        help="0 takes the likeliest token each time (greedy). Above 0, answers also differ by chance.",
+        help="0 always takes the likeliest token (greedy). Above 0, answers also differ by chance.",
     )  # fmt: skip
     st.toggle("Run at every flip of a switch", **joins.follow(CompareView, "flips", FLIP))
 
@@ -71,7 +76,7 @@ def _settings() -> None:
 def switchboard() -> None:
     """One switch a neuron, with the presets and the way to more neurons."""
     chosen, model = session.chosen(), session.status().info
-    line = frame.heading("Switches")
+    line = frame.heading("Switches", ALPHA_HELP, label=None)
     if model is not None:
         with line.container(horizontal=True, width="content", vertical_alignment="center"):
             presets.menu(model)
@@ -84,13 +89,13 @@ def switchboard() -> None:
         st.pills(
             "Columns beside", _beside_names(), selection_mode="multi", key="compare.beside",
             label_visibility="collapsed", format_func=_beside, persist_state="session",
-            help="More columns from the same switches: every switched neuron at half, double or triple, as many other "
-            "neurons, or the probe's negative weights in their place.",
+            help="More answers to compare: with every switched neuron at half, double or triple, with as many other "
+            "neurons in their place (random twin), or with the probe's negative weights in their place.",
         )  # fmt: skip
         if chosen:
             st.button(
                 "All off", key="compare.off", type="tertiary", icon=":material/toggle_off:",
-                on_click=switches.put_all, args=(chosen.ids, 0.0), help="Every switch to Suppress",
+                on_click=switches.put_all, args=(chosen.ids, 0.0), help="Set every switch to Suppress",
             )  # fmt: skip
 
 
@@ -117,11 +122,13 @@ def stale(wanted: CompareRequest, shown: CompareRequest) -> None:
     typed = session.view(CompareView).typed
     asked = text.markdown(shown.prompt[:90])
     if typed is not None and typed != shown.prompt:
-        words = f"These answers are to “{asked}”. The box holds another question: Run asks it, and so does a flip."
+        words = (
+            f"These answers are to “{asked}”. The box holds another question. Run asks it; so does a flipped switch."
+        )
     elif wanted.prompt != shown.prompt:
-        words = f"These answers are to “{asked}”, asked before. Press Run for the present question."
+        words = f"These answers are to “{asked}”, an earlier question. Press Run to ask the present one."
     elif rows.unscored(wanted) != rows.unscored(shown):
-        words = "These answers belong to other switches. Press Run for the present ones."
+        words = "These answers were made with other settings of the switches. Press Run to use the present ones."
     else:
         return
     st.info(words, icon=":material/history:")

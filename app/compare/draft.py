@@ -66,7 +66,7 @@ def request(shared: Shared, draft: CompareSettings, against: NeuronSet = NONE) -
         draft: the settings.
         against: a further arm, at the alpha of the switches.
 
-    Raises BadNeurons where no neuron is chosen, BadSettings where every switch stands at Normal,
+    Raises BadNeurons where no neuron is chosen, BadSettings where every switch is set to Normal,
     pydantic.ValidationError where the prompt or a number is refused.
     """
     alphas = switches(draft, shared.neurons)
@@ -77,7 +77,7 @@ def request(shared: Shared, draft: CompareSettings, against: NeuronSet = NONE) -
     moved = {neuron: alpha for neuron, alpha in alphas.items() if alpha != 1.0}
     if not moved:
         raise BadSettings(
-            "Every switch stands at Normal", "the answer would be the baseline's own", "set one to Suppress or Amplify"
+            "Every switch is set to Normal", "the answer would be the baseline's", "set one to Suppress or Amplify"
         )
     values = set(moved.values())
     is_single = len(values) == 1

@@ -21,26 +21,27 @@ from backend.types import Comparison, Row
 from backend.types.numbers import counted, short
 
 KL_HELP = (
-    "Both rows read the baseline's answer. At each of its tokens each gives a chance to every possible next token; "
-    "the Kullback-Leibler divergence says how far the row's chances are from the baseline's, in nats. 0 means the "
-    "same chances. The line is a 95 % interval by bootstrap over the tokens of this one answer: it says nothing about "
-    "other questions."
+    "The row and the baseline both read the baseline's answer. At each of its tokens, each gives a probability to "
+    "every possible next token. The Kullback-Leibler (KL) divergence says how far the row's probabilities are from the "
+    "baseline's, in nats. 0 means the same probabilities. The line is a 95 % bootstrap interval over the tokens of "
+    "this one answer: it says nothing about other questions."
 )
 SPLIT_HELP = (
-    "Up to here both rows wrote the same tokens. The bars say how likely each one holds a token to be next: the "
-    "baseline's ten likeliest, then the row's own first choices where they are not among them. Of such a token the "
-    "baseline's chance is not known, only that it is no larger than that of its tenth."
+    "The split is the first token at which the row's answer differs from the baseline's. The bars show the probability "
+    "that each gives to a token of being next: the baseline's ten likeliest tokens, then the row's own first choices "
+    "that are not among them. For such a token the baseline's probability is not known: it is at most that of the "
+    "baseline's tenth token."
 )
 MOVED_HELP = (
-    "CETT says how much of what a layer writes comes from one neuron: the length of what the neuron adds over the "
-    "length of what the whole layer adds. It has no sign and proves no cause. The map shows this row's CETT minus the "
-    "baseline's while both read the same text: orange rose, blue fell, the middle colour is 0."
+    "CETT is the length of what one neuron adds, divided by the length of what its whole layer adds. It has no sign "
+    "and proves no cause. The map shows this row's CETT minus the baseline's while both read the same text. Orange: it "
+    "rose. Blue: it fell. The middle colour is 0."
 )
 
 
 def cost(result: Comparison) -> None:
     """How far each row moved from the baseline, with n and interval."""
-    frame.heading("What it costs", KL_HELP, label="What is KL?")
+    frame.heading("How far from the baseline", KL_HELP, label="What is KL?")
     base = result.rows[0]
     positions = counted(int(base.kl.size), "position")
     end = " and its end" if base.kl.size > len(base.token_ids) else ""
@@ -61,7 +62,9 @@ def split(result: Comparison) -> None:
     parted = {name: row for name, row in zip(names, result.rows, strict=True) if row.split is not None}
     if not parted:
         frame.heading("Next token at the split", SPLIT_HELP)
-        st.markdown("No row leaves the baseline: all answers are the same, token for token, so there is no split.")
+        st.markdown(
+            "No row differs from the baseline: all answers are the same, token for token, so there is no split."
+        )
         return
     head = st.container()
     name = _which("Row at its split", list(parted), "split_row")
@@ -74,8 +77,8 @@ def split(result: Comparison) -> None:
         compare_split.figure(row, name, session.palette()),
         key="split", alt=compare_split.alt(row.split, name), title="Next token at the split",
         table=compare_split.table(row.split, name), name="compare-split", result=result,
-        note=f"Answer token {row.split.position + 1}, where {name} first leaves the baseline. "
-        "One position of one answer, so no interval.",
+        note=f"Answer token {row.split.position + 1}, where {name} first differs from the baseline. "
+        "One position of one answer, so there is no interval.",
     )  # fmt: skip
 
 
@@ -85,7 +88,7 @@ def difference(result: Comparison) -> None:
     moved = {name: row for name, row in zip(names, result.rows, strict=True) if row.plan.arm != "baseline"}
     if not moved:
         return
-    frame.heading("What else moved", MOVED_HELP)
+    frame.heading("What else changed", MOVED_HELP)
     with st.container(horizontal=True, vertical_alignment="center"):
         name = _which("Row of the map", list(moved), "moved_row")
         score, template = session.view(CompareView).moved_score, session.view(Shared).template

@@ -33,7 +33,9 @@ def take_up(opened: bool, wanted: CompareRequest | HNeuronsError) -> None:
         asked = None if isinstance(wanted, HNeuronsError) else _name(wanted)
         # While the model loads it is not known which neurons of a probe are switched.
         if written.of != asked and session.status().info is not None:
-            session.note("The link's marks were made on another comparison than it asks for: they mark no answer here.")
+            session.note(
+                "The link's marks were made on another comparison than it asks for, so no answer here is marked."
+            )
     elif opened and isinstance(wanted, CompareRequest):
         _hold(_name(wanted), {})
 

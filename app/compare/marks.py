@@ -30,7 +30,7 @@ class Marks:
         """The marks that `text` spells. Raises ValueError for any other spelling, pydantic's among them, and
         where a row has two marks."""
         if not _SPELLING.fullmatch(text):
-            raise ValueError("marks are written hash:row=mark, 1f0c9a7be2d4:1=wrong,2=right")
+            raise ValueError("marks are written hash:row=mark, for example 1f0c9a7be2d4:1=wrong,2=right")
         of, _, pairs = text.partition(":")
         marks: dict[int, str] = {}
         for row, _, mark in (pair.partition("=") for pair in pairs.split(",")):

@@ -88,7 +88,7 @@ def standing(result: Comparison | None, wanted: CompareRequest | HNeuronsError) 
             jobs.shown_error(wanted)
         return
     if jobs.running(VERB) is not None:
-        with jobs.dimmed("answers", f"Before: “{text.markdown(result.request.prompt[:90])}”"):
+        with jobs.dimmed("answers", f"Earlier answers, to “{text.markdown(result.request.prompt[:90])}”."):
             compare_answers.before(result)
         return
     if isinstance(wanted, HNeuronsError):

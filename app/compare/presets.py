@@ -24,6 +24,12 @@ RANKINGS: dict[Ranking, str] = {
     "frequency": "chosen in bootstraps",
     "leave_out": "lost without it",
 }
+RANKING_HELP = (
+    "**Weight × spread**: how far one standard deviation of the neuron's CETT moves the probe's score.  \n**AUROC "
+    "alone**: how well its CETT by itself tells wrong from right answers.  \n**Chosen in bootstraps**: the share of "
+    "fits on resampled answers that gave it such a weight.  \n**Lost without it**: how much the probe's held-out AUROC "
+    "falls when it is taken out."
+)
 _SET, _BY, _COUNT = "preset.set", "preset.by", "preset.count"
 
 
@@ -39,7 +45,7 @@ def menu(model: ModelInfo) -> None:
         for name, alpha in PRESETS.items():
             row.button(
                 f"All {name}", key=f"preset-{name}", on_click=put, args=(neurons, alpha), wrap=False,
-                help=f"α = {short(alpha)}, with a random twin of as many others beside it",
+                help=f"Sets α = {short(alpha)} and adds a random twin: as many other neurons",
             )  # fmt: skip
         st.markdown(frame.muted(_worth(probe)))
 
@@ -49,7 +55,7 @@ def _which(probe: Probe) -> NeuronSet:
     kinds = ["all", "foremost", *(["negative"] if probe.against else [])]
     names = {
         "all": "The one H-neuron" if len(probe.h_neurons) == 1 else f"All {len(probe.h_neurons):,} H-neurons",
-        "foremost": "The foremost",
+        "foremost": "The top ones",
         "negative": f"The {len(probe.against)} with a negative weight",
     }
     kind = st.segmented_control(
@@ -63,7 +69,9 @@ def _which(probe: Probe) -> NeuronSet:
     left, right = st.columns([2, 3])
     most = len(probe.h_neurons)
     count = int(left.number_input("How many", 1, most, min(5, most), key=_COUNT))
-    by: Ranking = right.selectbox("by", probe.rankings, key=_BY, format_func=RANKINGS.__getitem__)
+    by: Ranking = right.selectbox(
+        "ranked by", probe.rankings, key=_BY, format_func=RANKINGS.__getitem__, help=RANKING_HELP
+    )
     return probe.top(count, by)
 
 
@@ -76,14 +84,15 @@ def _told(probe: Probe, neurons: NeuronSet) -> str:
 def _worth(probe: Probe) -> str:
     """What switching all of them did to held-out questions: the report's own figures."""
     if probe.forced:
-        return "It was made for another model: on this one these are arbitrary neurons."
+        return "The probe was made for another model: in this one, these are arbitrary neurons."
     effects = {(effect.arm, effect.alpha): effect for effect in (probe.report.effects if probe.report else ())}
     off, twin = effects.get(("H-neurons", 0.0)), effects.get(("random twin", 0.0))
     if off is None or twin is None:
-        return "What switching them does to many questions was not measured. One question is an anecdote."
+        return "What switching its H-neurons does on many questions was not measured. One question is an anecdote."
     return (
-        f"Over {counted(off.changed.n, 'held-out question')}, all off changed {percent(off.changed.value)} of the "
-        f"answers; random twins changed {percent(twin.changed.value)}. One question is an anecdote."
+        f"Switching all H-neurons off changed {percent(off.changed.value)} of the answers to "
+        f"{counted(off.changed.n, 'held-out question')}; random twins changed {percent(twin.changed.value)}. "
+        "One question is an anecdote."
     )
 
 

@@ -38,7 +38,7 @@ def first_visit(opened: bool) -> None:
         session.finish(VERB, "example", example)
         if state.show_example(example):
             session.note(
-                "The link names settings but neither a question nor neurons: the example stands here with its own."
+                "The link has settings, but neither a question nor neurons. The example is shown, with its own."
             )
         st.session_state[TRIED] = rows.unscored(example.request)
 

@@ -61,7 +61,7 @@ def choose_own() -> None:
     if twice:
         session.change(CompareView, draft=once)
         session.note(
-            f"The link gives {_some(twice)} two alphas: which one is meant cannot be told, and the switch stands at "
+            f"The link gives {_some(twice)} two alphas, and it is not clear which one to use. The switch is set to "
             "Suppress."
         )
     own = NeuronSet(tuple(pair.neuron for pair in settings.own))
@@ -70,7 +70,7 @@ def choose_own() -> None:
     if not chosen:
         session.choose(own)
     elif left_out:
-        session.note(f"The link has an alpha for {_some(left_out)}, but does not choose it: left out.")
+        session.note(f"The link has an alpha for {_some(left_out)}, but does not choose it. The alpha was left out.")
 
 
 def _some(neurons: Sequence[str]) -> str:
@@ -131,7 +131,7 @@ def _put_switchboard(alphas: tuple[float, ...], own: tuple[OwnAlpha, ...], again
     switches.put(draft.switches(settings, session.chosen()))
     beside = draft.columns(settings)
     if 1.0 in beside:
-        session.note("At α = 1 nothing is changed: the baseline is that column.")
+        session.note("At α = 1 nothing changes: that column would be the baseline.")
     others = st.session_state[_OTHERS] = switches.others(beside)
     st.session_state[_BESIDE] = [
         *(name for name, alpha in BESIDE.items() if alpha in beside), *map(at_alpha, others),
@@ -175,7 +175,8 @@ def _read_prompt() -> tuple[Any, ...]:
 def _put_known(known: str | None, known_of: str | None) -> None:
     if known_of and not known:
         session.note(
-            f"The link names “{known_of[:90]}” as the question of a known answer, but has no known answer: left out."
+            f"The link names “{known_of[:90]}” as the question of a known answer, but has no such answer. "
+            "It was left out."
         )
     st.session_state[_KNOWN] = known or ""
     st.session_state[_KNOWN_OF] = known_of or session.view(Shared).prompt

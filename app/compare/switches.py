@@ -103,7 +103,7 @@ def _draw_set(chosen: NeuronSet) -> None:
     elif st.session_state.get(f"switch.{WHOLE}") is None or _get(WHOLE) not in values:
         _put(WHOLE, *values)
     _row(WHOLE, f"All {len(chosen):,}", together, on_change=lambda: put_all(chosen.ids, _get(WHOLE)))
-    with st.expander(f"Set each of the {counted(len(chosen), 'neuron')} by itself", key="each-switch"):
+    with st.expander(f"Set each of the {counted(len(chosen), 'neuron')} separately", key="each-switch"):
         # A new key takes the table up as it now is, so that no edit of it is taken twice.
         key = f"{_EDITS}.{st.session_state.setdefault(_EDITS, 0)}"
         table = pd.DataFrame({"Neuron": [str(neuron) for neuron in alphas], "α": list(alphas.values())})
@@ -139,7 +139,7 @@ def _row(name: str, label: str, note: str, on_change: Callable[[], None] | None 
         with st.container(width=96):
             if name == WHOLE:
                 st.markdown(f"**{text.markdown(label)}**")
-            elif st.button(f"**{label}**", key=f"open.{name}", type="tertiary", help="Open its card"):
+            elif st.button(f"**{label}**", key=f"open.{name}", type="tertiary", help="Open this neuron's card"):
                 dialog.open_card(NeuronId.parse(name), note)
         with st.container(width=128):
             st.html(_one_line(note))

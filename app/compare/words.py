@@ -19,18 +19,18 @@ Verdict = Literal["right", "wrong", "uncertain", "unmarked"]
 
 MAX_COLUMNS = 4
 ANECDOTE = "A single example is an anecdote; the random twin beside it is the control."
-NO_CONTROL = "A single example is an anecdote, and no random twin was run to say what other neurons would do."
+NO_CONTROL = "A single example is an anecdote, and no random twin was run to show what other neurons would do."
 
 
 def held(plan: RowPlan) -> str:
-    """What was done to the row: 'untouched', 'α = 0 on 3 neurons', 'α = 0, 3 others of layer 17'."""
+    """What was done to the row: 'untouched', 'α = 0 on 3 neurons', 'α = 0 on 3 others of layer 17'."""
     if plan.arm == "baseline":
         return "untouched"
     at = "own α" if plan.alpha is None else f"α = {roles.alpha_text(plan.alpha)}"
     if plan.arm != "control":
         return f"{at} on {counted(len(plan.neurons), 'neuron')}"
     others = counted(len(plan.neurons), "other")
-    return f"{at}, {others}{_whence(plan)}"
+    return f"{at} on {others}{_whence(plan)}"
 
 
 def _whence(plan: RowPlan) -> str:
@@ -92,10 +92,10 @@ def twin_told(result: Comparison, place: int) -> str:
     }
     moved = sum(twin.split is not None for twin in twins)
     if len(twins) > 1:
-        return f"{moved} of its {len(twins)} random twins leave the baseline."
+        return f"{moved} of its {len(twins)} random twins {'differs' if moved == 1 else 'differ'} from the baseline."
     if shown:
         return ""
-    return "Its random twin leaves the baseline too." if moved else "Its random twin’s answer is the baseline’s."
+    return "Its random twin differs from the baseline too." if moved else "Its random twin gives the baseline’s answer."
 
 
 def split_token(result: Comparison, row: Row) -> str:
@@ -152,7 +152,7 @@ def worth(result: Comparison) -> str:
     return f"one question, {how}, {batch}.{sampled} {ANECDOTE if has_control else NO_CONTROL}"
 
 
-JOINED = "Computed in the batch before, beside the same baseline"
+JOINED = "Computed in an earlier batch, beside the same baseline"
 
 
 def joined(result: Comparison) -> bool:
@@ -176,12 +176,12 @@ def length(row: Row) -> str:
 
 
 def proof(row: Row) -> str:
-    """What the hooks really did, as they counted it: '3 neurons × 42 tokens held at α = 0'."""
+    """What the hooks really did, as they counted it: '3 neurons × 42 tokens set to α = 0'."""
     if not row.touched.neurons:
         return ""
     at = "their own α" if row.plan.alpha is None else f"α = {roles.alpha_text(row.plan.alpha)}"
     neurons, tokens = counted(row.touched.neurons, "neuron"), counted(row.touched.tokens, "token")
-    return f"{neurons} × {tokens} held at {at}"
+    return f"{neurons} × {tokens} set to {at}"
 
 
 def sameness(result: Comparison, row: Row) -> str:
@@ -191,5 +191,5 @@ def sameness(result: Comparison, row: Row) -> str:
     if row.split is None:
         return "Identical to the baseline, token for token."
     if row.text == result.rows[0].text:
-        return "Same text as the baseline, from other tokens."
-    return f"Leaves the baseline at answer token {row.split.position + 1}."
+        return "Same text as the baseline, from different tokens."
+    return f"First differs from the baseline at answer token {row.split.position + 1}."

@@ -30,7 +30,7 @@ from backend.types.probe import Probe
 SWITCH: tuple[Score, ...] = ("largest", "top10", "usual")
 """Scores on the switch itself; the others are one click behind it."""
 SPLIT = [5, 3]
-_MEASURES: dict[Measure, str] = {"mean": "Mean CETT", "usual": "Against usual"}
+_MEASURES: dict[Measure, str] = {"mean": "Mean CETT", "usual": "× reference mean"}
 
 
 def streaming(progress: Progress) -> None:
@@ -83,7 +83,7 @@ def before(result: Exploration) -> None:
     tints = scores.tints(result, view.score, places)
     tokens = [token_strip.StripToken(i, result.tokens[i], tints.shares[i]) for i in places]
     token_strip.strip(
-        tokens, palette, key="strip-before", label="The answer before, token by token", selected=None,
+        tokens, palette, key="strip-before", label="The earlier answer, token by token", selected=None,
         on_pick=lambda pos: None,
     )  # fmt: skip
     chart = layer_token.figure(
@@ -171,8 +171,8 @@ def _map_settings() -> None:
             **joins.follow(ExploreView, "score", "all-scores"),
         )  # fmt: skip
         st.toggle(
-            "Each layer over its own largest", **joins.follow(ExploreView, "per_layer", "per-layer"),
-            help="Shows the pattern of quiet layers; colours of two layers then cannot be compared",
+            "Scale each layer by its own largest value", **joins.follow(ExploreView, "per_layer", "per-layer"),
+            help="Shows the pattern in layers with small values. Colours of two layers then cannot be compared.",
         )  # fmt: skip
         st.toggle("Show the chat template’s tokens", **joins.follow(Shared, "template", "template"))
 
@@ -192,8 +192,8 @@ def _ranked(result: Exploration, cell: Cell, probe: Probe | None) -> None:
         sets.pills("explore")
         sets.adder("explore", result.model.layout, more=lambda: _strong(result, cell))
     if count and st.button(
-        f"Compare with {'these ' + format(count, ',') if count > 1 else 'this one'}", type="primary", width="stretch",
-        icon=":material/compare_arrows:", key="compare-with",
+        f"Switch {'these ' + format(count, ',') if count > 1 else 'this one'} on Compare", type="primary",
+        width="stretch", icon=":material/compare_arrows:", key="compare-with",
     ):  # fmt: skip
         address.go("compare")
 
@@ -204,8 +204,8 @@ def _strong(result: Exploration, cell: Cell) -> None:
     here, count = cells.strong_in(result, cell)
     token = cells.strong_at_token(result, cell.pos)
     for words, neurons, key in (
-        (f"{len(here)} of {count} strong neurons of this cell", here, "cell"),
-        (f"{len(token):,} strong neurons at this token, all layers", token, "token"),
+        (f"Add {len(here)} of the {count} strong neurons of this cell", here, "cell"),
+        (f"Add {counted(len(token), 'strong neuron')} at this token, all layers", token, "token"),
     ):
         if neurons:
             st.button(words, key=f"strong-{key}", on_click=_add, args=(neurons, result))
@@ -222,7 +222,7 @@ def _all_neurons(result: Exploration, probe: Probe | None) -> None:
     row = frame.heading(
         f"All {result.model.n_neurons:,} neurons in the answer",
         "Every feed-forward neuron of the model, by its CETT averaged over the answer's tokens. Squares are the "
-        "neurons you chose. *Against usual* divides by each neuron's mean CETT on ordinary text.",
+        "neurons you chose. *× reference mean* divides by the neuron's reference mean: its mean CETT on ordinary text.",
         label=None,
     )
     measure = session.view(ExploreView).measure

@@ -155,18 +155,18 @@ def _settings() -> None:
     left.number_input("Longest answer, in tokens", 1, 2048, **_field("max_new_tokens"), on_change=example.set_by_hand)
     right.number_input(
         "Temperature", 0.0, 5.0, step=0.1, format="%g", **_field("temperature"),
-        help="0 always takes the likeliest token; higher lets chance choose",
+        help="0 always takes the likeliest token (greedy). Above 0, answers also differ by chance.",
     )  # fmt: skip
     if _form()["temperature"] > 0:
-        left.number_input("Top-k", 0, 1000, **_field("top_k"), help="Choose among the k likeliest; 0 among all")
+        left.number_input("Top-k", 0, 1000, **_field("top_k"), help="Draws from the k likeliest tokens; 0: from all")
         right.number_input(
             "Top-p", 0.0, 1.0, step=0.05, format="%g", **_field("top_p"),
-            help="Choose among the likeliest that make up p",
+            help="Draws from the likeliest tokens whose probabilities add up to p",
         )  # fmt: skip
         left.number_input("Seed", 0, 2**31 - 1, **_field("seed"), help="The same seed draws the same answer again")
     st.multiselect(
         "Texts that end the answer", _form()["stop"], _form()["stop"], key=_key("stop"), accept_new_options=True,
-        max_selections=8, format_func=visible, placeholder="none: type one",
+        max_selections=8, format_func=visible, placeholder="none yet: type one",
     )  # fmt: skip
     st.text_area("System prompt", **_field("system"), height=68, placeholder="the template’s own, if it has one")
     st.text_area(
@@ -174,9 +174,9 @@ def _settings() -> None:
         placeholder="leave empty to let the model answer",
     )  # fmt: skip
     if _form()["answer"]:
-        st.markdown(muted("A given answer is read as it stands: nothing above that says how to write one is used."))
+        st.markdown(muted("A given answer is read unchanged. The settings above for writing an answer are not used."))
     st.toggle("Chat template around the question", **_field("chat"))
-    st.markdown("**A neuron is strong** where its CETT passes mean + k standard deviations of")
+    st.markdown("**A neuron is strong** if its CETT is above the mean + k standard deviations over")
     left, right = st.columns([3, 2])
     populations = list(_POPULATIONS)
     left.selectbox(

@@ -43,7 +43,7 @@ def _other_model() -> None:
     """Say that a link was made with another model than the one loaded: its figures will differ."""
     made, loaded = session.view(ExploreView).model, session.status().name
     if made is not None and loaded is not None and made != loaded:
-        session.note(f"This link was made with {made}; {loaded} is loaded, so its figures differ. See Models.")
+        session.note(f"This link was made with {made}, but {loaded} is loaded, so the figures differ. See Models.")
 
 
 def _example() -> None:
@@ -89,7 +89,7 @@ def _answered(result: Exploration | None, wanted: ExploreRequest | None, *, curr
         if wanted is not None:
             session.change(ExploreView, model=result.model.name)
     elif result is not None:
-        with jobs.dimmed("explore", f"Before: the answer to “{text.markdown(state.short(result.request.prompt))}”."):
+        with jobs.dimmed("explore", f"Earlier answer, to “{text.markdown(state.short(result.request.prompt))}”."):
             figures.before(result)
 
 
@@ -99,7 +99,7 @@ def _heading(result: Exploration | None, running: jobs.SubmittedJob | None) -> s
         return words.heading(result, session.view(ExploreView).score)
     if running is not None and isinstance(running.request, ExploreRequest):
         return f"Asking “{text.markdown(state.short(running.request.prompt))}”"
-    return "Ask, and see which neurons answer"
+    return "Ask, and see which neurons write most"
 
 
 page()

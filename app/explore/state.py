@@ -160,9 +160,11 @@ def say_not_run(result: Exploration) -> None:
     view = session.view(ExploreView)
     if view.draft is None and view.unrun == Unrun():
         return
-    what = "The box holds another question" if view.draft is not None else "Settings were changed since"
-    then = "The box is empty." if view.draft == "" else f"{what}: Run asks it."
+    if view.draft is None:
+        then = "Settings were changed since. Press Run to use them."
+    else:
+        then = "The box is empty." if view.draft == "" else "The box holds another question. Press Run to ask it."
     st.info(
-        f"Below stands the answer to “{text.markdown(short(result.request.prompt))}”. {then}",
+        f"Below is the answer to “{text.markdown(short(result.request.prompt))}”. {then}",
         icon=":material/history:",
     )

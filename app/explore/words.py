@@ -18,12 +18,13 @@ from backend.types.numbers import counted, percent, short
 CAUTION = "CETT says which neurons write most here. It does not say whether the answer is true."
 
 HOW_CETT = """
-A layer's feed-forward part adds a sum of its neurons' contributions to what the model carries along.
-**CETT** of a neuron is the length of its own contribution over the length of the whole sum.
+A layer's feed-forward part adds the sum of its neurons' contributions to what the model passes on.
+A neuron's **CETT** is the length of its own contribution, divided by the length of the whole sum.
 
-- near 0: the neuron hardly writes here; 0.3 and more: it writes much of what the layer adds
+- near 0: the neuron hardly writes here; 0.3 or more: it writes much, compared with what the layer adds
 - contributions can cancel, so the CETT of all neurons together is never below 1
-- **against usual** divides by the neuron's mean CETT on ordinary text, since some neurons are always large
+- **× reference mean** divides by the neuron's reference mean, its mean CETT on ordinary text: some neurons are
+  always large
 
 Rows are layers, the first at the bottom; columns are tokens as the model sees them. Click a cell to rank its
 neurons. Source: Gao et al. 2025.
@@ -32,10 +33,10 @@ neurons. Source: Gao et al. 2025.
 HOW_RANKED = """
 The neurons that write most at this layer and token. Tick some to choose them for Compare.
 
-- **CETT**: the neuron's part in what its layer adds here
-- **Pushes towards**: output tokens whose score the neuron's direction raises most
-- **× usual**: CETT here over its mean on ordinary text
-- a neuron is *strong* where its CETT passes mean + k standard deviations; that happens on true answers too
+- **CETT**: the length of what the neuron adds here, divided by the length of what its layer adds
+- **Pushes towards**: the output tokens whose score (logit) the neuron's output direction raises most
+- **× mean**: CETT here, divided by the neuron's reference mean (its mean CETT on ordinary text)
+- a neuron is *strong* if its CETT is above the mean + k standard deviations; this happens on true answers too
 """
 
 
@@ -50,7 +51,7 @@ def heading(result: Exploration, score: Score) -> str:
     finding = _finding(result, score)
     if result.truth is None:
         return finding
-    lead = {"right": "A right answer", "wrong": "An invented answer", "uncertain": "An unsure answer"}
+    lead = {"right": "A right answer", "wrong": "A wrong answer", "uncertain": "An uncertain answer"}
     return (
         f"{lead[result.truth.verdict]}: {finding.replace('Layer', 'layer', 1) if finding[:5] == 'Layer' else finding}"
     )
@@ -66,13 +67,13 @@ def _finding(result: Exploration, score: Score) -> str:
         return f"{where} has the largest neuron at {token}: {neuron}, CETT {value}"
     if score == "usual":
         (neuron,) = result.model.layout.at(cell.layer, result.usual_index[cell.layer, cell.pos, :1])
-        return f"{neuron} stands out most at {token}: {value} times its usual CETT"
+        return f"{neuron} stands out most at {token}: {value} times its reference mean"
     if score == "top10":
         return f"{where} has the ten largest neurons at {token}: CETT {value} together"
     if score == "sum":
         return f"{where} has the largest sum of CETT at {token}: {value}"
     if score == "concentration":
-        return f"{where} is the most concentrated at {token}: ten neurons hold {value} of the sum"
+        return f"{where} is the most concentrated at {token}: ten neurons make up {value} of the sum"
     return f"{where} has the most strong neurons at {token}: {value}"
 
 
@@ -81,7 +82,7 @@ def truth(result: Exploration) -> str | None:
     known = result.truth
     if known is None:
         return None
-    badge = {"right": ":blue-badge[right]", "wrong": ":orange-badge[invented]", "uncertain": ":gray-badge[unsure]"}
+    badge = {"right": ":blue-badge[right]", "wrong": ":orange-badge[wrong]", "uncertain": ":gray-badge[uncertain]"}
     return f"{badge[known.verdict]} {markdown(known.note)}"
 
 
@@ -131,7 +132,8 @@ def tint(score: Score, tints: Tints) -> str:
 
 def other_model(result: Exploration, loaded: ModelInfo) -> str:
     """That the figures belong to another model than the one loaded now."""
-    return f"These figures are of {markdown(result.model.name)}; {markdown(loaded.name)} is loaded. Run asks it."
+    asked, now = markdown(result.model.name), markdown(loaded.name)
+    return f"These figures are of {asked}. Now {now} is loaded; Run asks that model."
 
 
 def strong_count(result: Exploration, cell: Cell) -> str:

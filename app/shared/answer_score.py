@@ -15,12 +15,12 @@ from backend.types import Exploration
 from backend.types.probe import Probe
 
 HOW = """
-A probe is a weighted sum of the CETT of a few neurons: H-neurons count towards wrong, negative weights towards right.
-Here it is summed over the answer as far as it has come.
+A probe is a weighted sum of the CETT of a few neurons. H-neurons raise its score (wrong answers), negative weights
+lower it (right answers). Here each score is that of the answer up to its token.
 
-- it was fitted over the words that answer alone, of short answers to factual questions: a line over all words shows
-  where the score moves, and its level is no chance
-- a fluent truth may score high and an invention low; Identify says how often
+- the probe was fitted only on the words that answer, in short answers to factual questions: this line over all words
+  shows where the score changes, and its height is not a probability
+- a true answer may score high and an invented one low; Identify says how often
 """
 
 
@@ -29,7 +29,7 @@ def line(result: Exploration, probe: Probe) -> None:
     if result.score is not None:
         st.markdown(muted(f"Score of {probe_words.named(result.score.probe)}: {text.markdown(result.score.brief)}."))
     elif result.answer_start < len(result.tokens):
-        st.markdown(muted(f"Run the question to see how {probe_words.named(probe)} scores its answer."))
+        st.markdown(muted(f"Press Run to see how {probe_words.named(probe)} scores its answer."))
 
 
 def draw_score(result: Exploration, probe: Probe) -> None:
@@ -43,7 +43,7 @@ def draw_score(result: Exploration, probe: Probe) -> None:
         # Another one may be in use than scored what is shown, as beside the example.
         if probe.name == score.probe.name:
             st.markdown(muted(probe_words.judged(probe)))
-        frame.heading("Where the score moves", HOW, label="What is the score?")
+        frame.heading("Where the score changes", HOW, label="What is the score?")
         frame.figure(
             answer_score.figure(result, score.chances, session.palette()), key="score",
             title="The probe's score along the answer", alt=answer_score.alt(result, score.chances),

@@ -28,6 +28,7 @@ from backend.types import (
     TokenInfo,
     Verb,
 )
+from backend.types.numbers import counted
 
 POLL_SECONDS = 0.25
 
@@ -172,7 +173,11 @@ def told(job: SubmittedJob) -> tuple[str, float]:
     """Where a run stands, in words and as a share of the whole: its place in the queue, its stage, or its token."""
     progress = job.progress
     if progress.state == "queued":
-        ahead = f"Waiting: {progress.position} before you." if progress.position else "Waiting for the model."
+        ahead = (
+            f"Waiting: {counted(progress.position, 'run')} before yours."
+            if progress.position
+            else "Waiting for the model."
+        )
         return f"{ahead} {progress.stage or ''}".strip(), progress.fraction or 0.0
     written = max((len(tokens) for tokens in progress.tokens.values()), default=0)
     if not written or not isinstance(job.request, ExploreRequest | CompareRequest):
@@ -180,7 +185,7 @@ def told(job: SubmittedJob) -> tuple[str, float]:
     longest = job.request.decoding.max_new_tokens
     share = progress.fraction if progress.fraction is not None else written / longest
     rows = f" in each of {len(progress.plans)} answers" if len(progress.plans) > 1 else ""
-    return progress.stage or f"Writing token {written} of {longest} at most{rows}", share
+    return progress.stage or f"Writing token {written} of at most {longest}{rows}", share
 
 
 @contextmanager

@@ -81,7 +81,7 @@ export default function (component) {
       const name = `${data.name}.${button.dataset.form}`;
       said.textContent = "";
       if (button.dataset.form === "svg") save(new Blob([picture.text], { type: "image/svg+xml" }), name);
-      else paint(picture, (blob) => save(blob, name), () => { said.textContent = "Not painted here: save the SVG."; });
+      else paint(picture, (blob) => save(blob, name), () => { said.textContent = "PNG fails here: save the SVG."; });
     };
   }
 }

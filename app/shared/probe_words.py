@@ -21,12 +21,12 @@ def named(probe: Probe | ProbeRef) -> str:
 def judged(probe: Probe) -> str:
     """How well the probe tells answers apart, as far as that was judged."""
     if probe.report is None:
-        return f"What {named(probe)} is worth on this model was never judged."
+        return f"How well {named(probe)} tells right from wrong answers on this model was not measured."
     auroc = probe.report.scores.auroc
     return (
-        f"Of a right and a wrong answer {named(probe)} scores the wrong one higher in {per_cent(auroc.value)} of 100 "
-        f"pairs (95 % {per_cent(auroc.low)} to {per_cent(auroc.high)}; {auroc.n:,} held-out answers, over the words "
-        "that answer). Of a single answer it proves nothing."
+        f"Of a right and a wrong answer, {named(probe)} scores the wrong one higher in {per_cent(auroc.value)} of 100 "
+        f"pairs (95 % interval {per_cent(auroc.low)} to {per_cent(auroc.high)}; {auroc.n:,} held-out answers, scored "
+        "over the words that answer). About a single answer it proves nothing."
     )
 
 
@@ -44,4 +44,4 @@ def marked(result: Exploration, probe: Probe, places: tuple[int, ...]) -> str:
     which = f"of the {counted(len(probe.h_neurons), 'H-neuron')} of {markdown(probe.name)}"
     if not count:
         return f"None {which} is among the ten largest of any cell here."
-    return f"▲ One {which} is among the cell’s ten largest ({counted(count, 'cell')})."
+    return f"▲ At least one {which} is among the cell’s ten largest ({counted(count, 'cell')})."

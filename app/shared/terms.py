@@ -7,15 +7,15 @@ from __future__ import annotations
 
 CETT = (
     "**CETT** (named after *Cumulative Errors of Tail Truncation*, the measure that it comes from): the length of what "
-    "one neuron adds, over the length of what its whole layer adds at that token. 0: it writes nothing there."
+    "one neuron adds, divided by the length of what its whole layer adds at that token. 0: it writes nothing there."
 )
 H_NEURON = (
-    "**H-neuron**: a neuron whose CETT a sparse classifier weighs towards “this answer is wrong”. It goes with "
-    "invented answers; that it causes them is not said."
+    "**H-neuron**: a neuron to whose CETT a sparse classifier gives a positive weight: a larger CETT counts as a sign "
+    "of a wrong answer. It goes with invented answers; this does not say that it causes them."
 )
 TWIN = (
-    "**Random twin**: as many neurons drawn at random and switched in the same way. What changes with them too is no "
-    "effect of the chosen ones."
+    "**Random twin**: as many other neurons, drawn at random and set to the same α. What changes with them too is not "
+    "an effect of the chosen neurons."
 )
 
 EXPLORE = f"{CETT}\n\n{H_NEURON}"

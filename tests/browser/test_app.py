@@ -84,7 +84,7 @@ def test_neurons_ticked_in_a_cell_are_switched_off_beside_the_baseline_and_a_ran
         tick(page, row)
         until(page, partial(chosen_in_address, page, row + 1), "a tick")
         settled(page)
-    page.get_by_role("button", name="Compare with these 2").click()
+    page.get_by_role("button", name="Switch these 2 on Compare").click()
     expect(answers(page)).to_have_count(3)
     expect(page.get_by_text("2 neurons ×", exact=False).first).to_be_visible()
     expect(page.get_by_text("Random twin").first).to_be_visible()
@@ -116,7 +116,7 @@ def test_everything_on_the_way_to_a_comparison_can_be_done_by_keys(page: Page) -
     until(page, lambda: "neurons=L21" in page.url, "the typed neurons")
     page.keyboard.press("Escape")
     settled(page)
-    tab_to(page, page.get_by_role("button", name="Compare with these 2"))
+    tab_to(page, page.get_by_role("button", name="Switch these 2 on Compare"))
     page.keyboard.press("Enter")
     expect(answers(page)).to_have_count(3)
 
@@ -185,7 +185,7 @@ def test_the_probe_that_ships_opens_its_report_and_a_clicked_neuron_is_tried_in_
     assert found.weight < 0, "below the line stand the negative weights"
     expect(page.get_by_role("heading", name=f"Neuron {clicked}", exact=False)).to_be_visible()
     settled(page)
-    page.get_by_role("button", name="Try it in Compare").click()
+    page.get_by_role("button", name="Try it on Compare").click()
     until(page, lambda: f"neurons={clicked}".replace(":", "%3A") in page.url, "the neuron on Compare")
     settled(page)
     run_button(page).click()
@@ -333,7 +333,7 @@ def test_a_first_look_has_the_whole_map_above_the_fold(page: Page, width: int, h
     settled(page)
     box = drawn.bounding_box()
     assert box is not None and box["y"] + box["height"] <= height
-    expect(page.get_by_role("heading", name="An invented answer", exact=False)).to_be_visible()
+    expect(page.get_by_role("heading", name="A wrong answer", exact=False)).to_be_visible()
 
 
 @pytest.mark.parametrize("path", ["", "identify"])

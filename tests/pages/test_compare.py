@@ -123,7 +123,7 @@ def test_a_neuron_that_a_link_gives_two_alphas_has_none_of_them_and_is_told_of()
         OwnAlpha(neuron=NeuronId(1, 1), alpha=0.5), OwnAlpha(neuron=NeuronId(2, 3), alpha=0.0),
     )  # fmt: skip
     (note,) = (unescape(one.value) for one in app.info if "two alphas" in one.value)
-    assert "The link gives L2:N3 two alphas" in note and "stands at Suppress" in note
+    assert "The link gives L2:N3 two alphas" in note and "set to Suppress" in note
     client = FakeClient()
     app = opened(client, prompt="Who?", own="L1:N1=0.5,L1:N1=2.0", alphas="2.0")
     assert asked(client)[-1].alphas == (0.0, 2.0) and asked(client)[-1].neurons.ids == (NeuronId(1, 1),)
@@ -163,9 +163,9 @@ def test_where_flips_do_not_run_the_old_answer_is_named_as_old_until_run_is_pres
     app = opened(client)
     app.toggle(key="compare.flip").set_value(False).run()
     app.button_group(key="switch.L17:N98").set_value("Amplify").run()
-    assert not asked(client) and any("other switches" in one.value for one in app.info)
+    assert not asked(client) and any("other settings of the switches" in one.value for one in app.info)
     press(app, "compare.run")
-    assert len(asked(client)) == 1 and not any("other switches" in one.value for one in app.info)
+    assert len(asked(client)) == 1 and not any("other settings of the switches" in one.value for one in app.info)
 
 
 def test_a_press_of_run_is_not_lost_where_another_run_of_the_page_ends_its_own_early() -> None:
@@ -363,7 +363,9 @@ def test_the_answers_before_stay_pale_while_a_flip_is_answered_and_the_heading_d
     app.button_group(key="switch.L17:N412").set_value("Amplify").run()
     assert asked(client)[-1].own and "Stop" in {one.label for one in app.button}
     assert heading(app) == "What changes when neurons are switched?"
-    assert "Before: “Who is the CEO of Nortel?”" in html.unescape(" ".join(one.value for one in app.markdown))
+    assert "Earlier answers, to “Who is the CEO of Nortel?”" in html.unescape(
+        " ".join(one.value for one in app.markdown)
+    )
     assert before and set(before) <= set(htmls(app)), "the old columns with their answers"
     pale = [one for one in htmls(app) if "opacity: 0.45" in one and "pointer-events: none" in one]
     assert {key for key in ("answers", "cost", "figures") if any(f"before-{key}" in one for one in pale)} == {
@@ -377,7 +379,7 @@ def test_a_row_without_a_twin_says_so_on_the_page() -> None:
     asks = {"prompt": "Who?", "neurons": "L17:N412", "alphas": "0.0,0.5", "controls": "20", "kinds": "layer,free"}
     app = opened(Answering(comparisons.comparison), **asks)
     said = " ".join(one.value for one in app.markdown)
-    assert not app.exception and said.count("No random twin was run at this α.") == 1 and "random twins leave" in said
+    assert not app.exception and said.count("No random twin was run at this α.") == 1 and "random twins differ" in said
 
 
 def test_old_columns_are_not_squeezed_into_the_places_of_new_containers() -> None:
@@ -535,7 +537,7 @@ def test_the_heading_is_about_the_switches_that_were_flipped_and_not_about_a_col
     assert "3 neurons at their own α" in heading(app) and "no random twin" not in heading(app)
     words = html.unescape(" ".join(one.value for one in app.markdown))
     assert "α = 0: L17:N412, L17:N1033; α = 2: L17:N98" in words
-    assert "Its random twin’s answer is the baseline’s." in words, "of the column Half"
+    assert "Its random twin gives the baseline’s answer." in words, "of the column Half"
 
 
 def test_a_flip_asks_what_the_box_says_and_an_emptied_box_says_what_is_asked() -> None:
@@ -580,7 +582,7 @@ def test_a_flip_asks_for_the_new_rows_alone_and_keeps_the_others() -> None:
     assert asked(client)[-1].alphas == (0.5,) and asked(client)[-1].control_arms == (0,)
     assert sum('class="answer"' in one for one in htmls(app)) == 4
     assert any("batches with the same baseline" in one.value for one in app.markdown)
-    assert any("Computed in the batch before" in one.value for one in app.markdown)
+    assert any("Computed in an earlier batch" in one.value for one in app.markdown)
 
 
 def test_a_preset_chooses_the_h_neurons_sets_their_switches_and_puts_a_twin_beside() -> None:
@@ -643,7 +645,9 @@ def test_a_probe_made_anew_asks_for_no_other_answers_and_the_next_run_is_scored_
     client.shelf["shipped"] = PROBE.model_copy(update={"intercept": 0.25})
     app.session_state["probes"] = None
     app.run()
-    assert len(client.submitted) == count and "other switches" not in " ".join(one.value for one in app.info)
+    assert len(client.submitted) == count and "other settings of the switches" not in " ".join(
+        one.value for one in app.info
+    )
     press(app, "compare.run")
     assert len(client.submitted) == count + 1
     assert asked(client)[-1].probe == ProbeRef(name="shipped", digest=client.probes.list()[0].digest)
@@ -734,12 +738,12 @@ def test_a_column_at_alpha_1_is_told_to_be_the_baseline() -> None:
     client = FakeClient()
     app = opened(client, prompt="Q?", neurons="L1:N1", alphas="0,1")
     assert asked(client)[-1].alphas == (0.0,)
-    assert any("the baseline is that column" in html.unescape(one.value) for one in app.info)
+    assert any("that column would be the baseline" in html.unescape(one.value) for one in app.info)
 
 
 def test_a_link_whose_switches_all_stand_at_normal_says_why_nothing_is_asked() -> None:
     app = opened(FakeClient(), prompt="Q?", neurons="L1:N1", alphas="1.0")
-    assert any("Every switch stands at Normal" in one.value for one in app.error)
+    assert any("Every switch is set to Normal" in one.value for one in app.error)
 
 
 def test_a_link_that_cannot_be_read_is_told_and_the_page_still_stands() -> None:
@@ -755,12 +759,12 @@ def test_a_probe_that_is_not_there_is_told_of() -> None:
 
 def test_a_probe_of_another_model_is_told_of_before_and_with_the_answers() -> None:
     other = PROBE.model_copy(update={"model": INFO.model_copy(update={"fingerprint": "0" * 64}), "name": "theirs"})
-    for pace, than in ((1000.0, f"{INFO.name}, which is loaded"), (0.0, "this answer")):
+    for pace, than in ((1000.0, f"{INFO.name}, which is loaded"), (0.0, "the model of this answer")):
         app = opened(
             FakeClient(pace=pace, shelf={"theirs": other}), probe="theirs", prompt="Who?", neurons="L17:N98"
         ).run()
         told = [html.unescape(one.value) for one in app.info]
-        assert any(f"The probe theirs was made for another model than {than}" in one for one in told), told
+        assert any(f"The probe theirs was made for another model, not for {than}" in one for one in told), told
     forced = FakeClient(shelf={"theirs": other.model_copy(update={"forced": INFO.name})})
     assert not any("theirs" in one.value for one in opened(forced, probe="theirs", prompt="Who?").info)
 

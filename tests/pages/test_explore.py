@@ -88,7 +88,7 @@ def test_without_an_example_the_page_says_so_and_still_answers() -> None:
     client = FakeClient(no_example=True)
     app = opened(client)
     assert not app.exception and "not installed" in everything(app)
-    assert heading(app) == "Ask, and see which neurons answer"
+    assert heading(app) == "Ask, and see which neurons write most"
     assert heading(run(app, "What is the capital of Egypt?")) == EXAMPLE
 
 
@@ -191,7 +191,7 @@ def test_a_link_reopens_its_view() -> None:
     assert asked(client) == [ExploreRequest(prompt="Who is the CEO of Nortel?", neurons=PROBE.all, probe=NAMED)]
     assert view(app, ExploreView).cell == Cell(3, 5) and view(app, Shared).neurons == NeuronSet.of("L3:N5", "L4:N7")
     assert any(one.value.startswith("Layer 3 at ") for one in app.subheader)
-    assert any("Compare with these 2" in one.label for one in app.button)
+    assert any("Switch these 2 on Compare" in one.label for one in app.button)
 
 
 def test_bad_values_in_a_link_are_told_and_the_rest_is_opened() -> None:
@@ -251,11 +251,11 @@ def test_an_example_question_drops_the_answer_that_was_given_to_another_question
 
 def test_where_the_box_holds_another_question_than_the_figures_the_page_says_whose_they_are() -> None:
     app = run(opened(FakeClient()), "Who leads Nortel?")
-    assert "Below stands" not in everything(app)
+    assert "Below is the answer" not in everything(app)
     type_prompt(app, "Who leads Egypt?").run()
-    assert "Below stands the answer to “Who leads Nortel?”. The box holds another question" in everything(app)
+    assert "Below is the answer to “Who leads Nortel?”. The box holds another question" in everything(app)
     again = opened(FakeClient(), **address(app)).run()
-    assert prompt(again) == "Who leads Egypt?" and "Below stands the answer to “Who leads Nortel?”" in everything(again)
+    assert prompt(again) == "Who leads Egypt?" and "Below is the answer to “Who leads Nortel?”" in everything(again)
 
 
 def test_settings_changed_and_not_run_survive_a_reload_and_are_told() -> None:
@@ -282,7 +282,7 @@ def test_a_question_that_another_page_asked_stands_in_the_box_when_its_answer_do
     app = run(opened(FakeClient()), "Who leads Nortel?")
     change(app, Shared, prompt="Who leads Egypt?")
     app.run()
-    assert prompt(app) == "Who leads Egypt?" and "Below stands" not in everything(app)
+    assert prompt(app) == "Who leads Egypt?" and "Below is the answer" not in everything(app)
 
 
 def test_the_answer_before_stays_pale_while_the_next_is_written_and_the_heading_does_not_speak_of_it() -> None:
@@ -292,7 +292,7 @@ def test_the_answer_before_stays_pale_while_the_next_is_written_and_the_heading_
     type_prompt(app, "Who leads Egypt?")
     app.button(key="ask-run").click().run()
     assert heading(app) == "Asking “Who leads Egypt?”"
-    assert "Before: the answer to “Who leads Nortel?”" in everything(app)
+    assert "Earlier answer, to “Who leads Nortel?”" in everything(app)
     asked_before = len(client.submitted)
     app.run()
     assert len(client.submitted) == asked_before, "a pale answer asks for nothing"
@@ -341,7 +341,7 @@ def test_the_probe_is_marked_in_both_maps_and_its_score_runs_along_the_answer() 
     assert all(sentence in told for sentence in client.score.sentences)
     assert "that the probe was trained on: of held-out answers with such a score" in told
     assert "balanced by design" in told and "n = 310" in told and client.score.brief in told
-    assert "in 74 of 100 pairs (95 % 69 to 79; 310 held-out answers" in told
+    assert "in 74 of 100 pairs (95 % interval 69 to 79; 310 held-out answers" in told
 
 
 def test_a_score_stands_with_what_was_judged_of_its_own_probe_alone() -> None:
@@ -515,7 +515,7 @@ def test_the_settings_of_a_link_without_a_question_stand_in_the_form_and_run_ask
     client = FakeClient()
     app = opened(client, **SETTINGS)
     assert not app.exception and not asked(client) and heading(app) == EXAMPLE
-    assert "Settings were changed since: Run asks it" in everything(app), "the example's answer is another's"
+    assert "Settings were changed since. Press Run to use them" in everything(app), "the example's answer is another's"
     again = opened(FakeClient(), **address(app))
     assert address(again) == address(app), "a reload keeps them"
     app.button(key="ask-run").click().run().run()

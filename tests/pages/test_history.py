@@ -137,7 +137,7 @@ def test_a_set_of_five_hundred_neurons_has_a_short_link_that_opens_it_anywhere_h
 def test_a_link_whose_long_part_is_not_kept_here_says_so_and_shows_the_rest() -> None:
     app = opened("explore", FakeClient(), prompt="Who?", stored="0" * 64)
     assert not app.exception and view(app, Shared).prompt == "Who?" and not view(app, Shared).neurons
-    assert "The long part of this link is not kept here" in told(app)
+    assert "The long part of this link is not stored here" in told(app)
 
 
 def test_where_the_engine_keeps_no_link_the_page_says_what_a_reload_would_lose() -> None:
@@ -195,7 +195,7 @@ def test_back_to_the_page_that_a_button_left_shows_what_stood_there() -> None:
 def test_a_key_that_an_address_has_twice_is_left_out_and_told_of_unless_both_say_the_same() -> None:
     app = opened("explore", FakeClient(), prompt="Who?", temperature=["0.7", "0.9"], seed=["4", "4"])
     assert view(app, Shared).decoding == Decoding(seed=4)
-    assert "The link's temperature stands twice, as “0.7” and as “0.9”" in told(app)
+    assert "The link gives temperature twice, as “0.7” and as “0.9”" in told(app)
     assert "seed stands" not in told(app) and "temperature" not in address(app)
 
 
@@ -205,6 +205,6 @@ def test_what_the_kept_part_of_a_link_says_otherwise_than_the_address_is_left_ou
     app = opened("explore", client, prompt="Who?", neurons="L3:N4", card="L1:N2", stored=[key, key])
     shared = view(app, Shared)
     assert (shared.system, shared.card, shared.neurons) == ("Be brief", NeuronId(1, 2), NeuronSet())
-    assert "The link's neurons stands twice, as “L1:N2” and as “L3:N4”" in told(app)
+    assert "The link gives neurons twice, as “L1:N2” and as “L3:N4”" in told(app)
     app = opened("explore", client, prompt="Who?", stored=[key, "0" * 64])
-    assert view(app, Shared).system is None and "The link's stored stands twice" in told(app)
+    assert view(app, Shared).system is None and "The link gives stored twice" in told(app)

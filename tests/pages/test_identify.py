@@ -377,7 +377,7 @@ def test_the_page_watches_a_model_that_loads_and_shows_the_tokens_when_it_is_the
     assert "is loading" in words(opened(client))
     assert "is loading" in words(opened(client, room="train"))
     client.state = "ready"
-    assert "Its tokens come when" not in words(opened(client))
+    assert "To see its tokens" not in words(opened(client))
 
 
 def test_the_form_keeps_what_was_typed_while_the_report_card_is_looked_at() -> None:

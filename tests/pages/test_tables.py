@@ -88,17 +88,17 @@ def test_the_ranked_neurons_write_a_tiny_cett_and_a_tiny_ratio_with_their_power(
     app = opened("explore", Tiny(size), cell=str(Cell(17, place)))
     assert not app.exception
     assert written(app, "CETT")[-1] == words
-    assert written(app, "× usual")[-2] == words
+    assert written(app, "× mean")[-2] == words
 
 
 def test_without_tiny_figures_the_ranked_neurons_keep_their_bars_and_few_digits() -> None:
     app = opened("explore", FakeClient())
-    assert formats(app, "CETT")["CETT"] == "%.2f" and formats(app, "CETT")["× usual"] == "%.0f×"
+    assert formats(app, "CETT")["CETT"] == "%.2f" and formats(app, "CETT")["× mean"] == "%.0f×"
     assert all(isinstance(value, float) for value in written(app, "CETT"))
     frame = pd.DataFrame({"cett": np.array([0.3, 0.004], np.float32), "usual": [21.0, 0.3]})
     shown, columns = ranked._figures(frame)
     assert columns["CETT"]["type_config"]["format"] == "%.3f"
-    assert columns["× usual"]["type_config"]["format"] == "%.1f×" and shown["× usual"][1] == 0.3
+    assert columns["× mean"]["type_config"]["format"] == "%.1f×" and shown["× mean"][1] == 0.3
 
 
 @pytest.mark.parametrize(("size", "words"), TINY.items())

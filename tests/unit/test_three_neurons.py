@@ -272,10 +272,10 @@ def test_in_what_is_said_and_drawn_of_a_comparison() -> None:
             RowPlan(arm="control", alpha=0.0, neurons=NeuronSet.of(*names), control="layer", control_of=1, seed=0)
         )
 
-    assert twin("L4:E1:N3", "L4:E1:N4") == "α = 0, 2 others of expert 1 of layer 4"
-    assert twin("L4:E1:N3", "L4:N3") == "α = 0, 2 others, same experts"
-    assert twin("L4:N1", "L4:N3") == "α = 0, 2 others of layer 4"
-    assert twin("L3:N1", "L4:N3") == "α = 0, 2 others, same layers"
+    assert twin("L4:E1:N3", "L4:E1:N4") == "α = 0 on 2 others of expert 1 of layer 4"
+    assert twin("L4:E1:N3", "L4:N3") == "α = 0 on 2 others, same experts"
+    assert twin("L4:N1", "L4:N3") == "α = 0 on 2 others of layer 4"
+    assert twin("L3:N1", "L4:N3") == "α = 0 on 2 others, same layers"
 
 
 def test_in_the_charts_of_a_probe() -> None:

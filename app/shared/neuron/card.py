@@ -19,10 +19,11 @@ from backend.types import Exploration, NeuronCard, NeuronRequest
 from backend.types.probe import Probe
 
 _HELP = """
-**Pushes**: the neuron's output direction, read as if it went straight to the output (logit lens): the tokens whose
-score one unit of it raises or lowers most. Later layers may turn it.
+**Pushes**: the tokens whose score (logit) one unit of the neuron's output direction raises or lowers most, as if the
+direction went straight to the output (logit lens). Later layers may change its effect.
 
-**Usual**: its CETT over a shipped reference text; the line marks its CETT at the cell you look at.
+**On ordinary text**: its CETT at each token of a shipped reference text; the line marks its CETT in the cell that you
+look at.
 """
 
 
@@ -36,18 +37,18 @@ def draw_card(result: Exploration, cell: Cell, probe: Probe | None) -> None:
     """The card, or how far it is; `probe` names more neurons whose card can be opened."""
     neuron, picked = shown_neuron(result, cell), session.view(Shared).card
     if picked is not None and picked != neuron:
-        st.markdown(muted(f"{picked} is not in this model: below stands the largest of the cell."))
+        st.markdown(muted(f"{picked} is not in this model. The largest neuron of the cell is shown instead."))
     _heading(result, cell, neuron, probe)
     loaded = session.status().info
     if loaded is not None and loaded.fingerprint != result.model.fingerprint:
-        st.markdown(muted("Its card needs the model of this answer, which is not the one loaded."))
+        st.markdown(muted("Its card needs the model of this answer, which is not loaded."))
         return
     request = _request(result, neuron)
     if not session.answers("neuron", request):
         running = jobs.running("neuron")
         if running is None or running.request != request:
             if session.status().state != "ready" and running is None:
-                st.markdown(muted("Its card comes when the model is loaded."))
+                st.markdown(muted("Its card appears when the model is loaded."))
                 return
             if session.failure("neuron") is None or st.session_state.get("card-asked") != request:
                 st.session_state["card-asked"] = request
@@ -92,10 +93,10 @@ def _figures(card: NeuronCard, cell: Cell) -> None:
         neuron_card.pushes(card, palette), key="pushes", title="What the neuron pushes", name=f"{name}-pushes",
         alt=neuron_card.pushes_alt(card), table=neuron_card.pushes_table(card), result=card,
     )  # fmt: skip
-    st.markdown(f"**How large it usually is**{'' if here is None else ', and here'}")
+    st.markdown(f"**Its CETT on ordinary text**{'' if here is None else ', and here'}")
     frame.figure(
-        neuron_card.usual(card, here, palette), key="usual", title="The neuron's usual CETT", name=f"{name}-usual",
-        alt=neuron_card.usual_alt(card, here), table=neuron_card.usual_table(card), result=card,
+        neuron_card.usual(card, here, palette), key="usual", title="The neuron's CETT on ordinary text",
+        name=f"{name}-usual", alt=neuron_card.usual_alt(card, here), table=neuron_card.usual_table(card), result=card,
     )  # fmt: skip
     along = neuron_card.along(card, palette, cell.pos)
     if along is not None:

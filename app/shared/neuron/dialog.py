@@ -26,11 +26,13 @@ def open_card(neuron: NeuronId, pushes: str) -> None:
     @st.dialog(f"Neuron {neuron}", width="large")
     def card() -> None:
         if pushes:
-            st.markdown(f"When it fires it pushes the next token towards {text.markdown(pushes)}.")
+            st.markdown(f"When this neuron fires, it pushes the next token towards {text.markdown(pushes)}.")
         if probe is not None and weighted is not None:
             _known(probe, weighted)
         else:
-            st.markdown(muted("It has no weight in the probe in use." if probe else "No probe of this model is here."))
+            st.markdown(
+                muted("It has no weight in the probe in use." if probe else "There is no probe for this model.")
+            )
         _ways(neuron, in_probe=weighted is not None)
 
     card()
@@ -43,12 +45,12 @@ def _known(probe: Probe, weighted: ProbeNeuron) -> None:
     probe_neuron.histogram(probe, weighted)
     probe_neuron.partners(probe, weighted)
     if weighted.top:
-        st.markdown("**Where it is strongest**")
+        st.markdown("**Answers where its CETT is largest**")
         rows = pd.DataFrame(
             {
                 "question": [text.named(item.question) for item in weighted.top],
                 "answer": [text.named(item.response) for item in weighted.top],
-                "was": [item.side for item in weighted.top],
+                "verdict": [item.side for item in weighted.top],
                 "CETT": [item.cett for item in weighted.top],
             }
         )
@@ -57,11 +59,11 @@ def _known(probe: Probe, weighted: ProbeNeuron) -> None:
 
 def _ways(neuron: NeuronId, *, in_probe: bool) -> None:
     row = st.container(horizontal=True)
-    if row.button("Along an answer, on Explore", icon=":material/search:", key=f"card-explore-{neuron}"):
+    if row.button("See it along an answer, on Explore", icon=":material/search:", key=f"card-explore-{neuron}"):
         session.change(Shared, card=neuron)
         address.go("explore")
     if in_probe and row.button(
-        "Its whole card, on Identify", icon=":material/open_in_new:", key=f"card-whole-{neuron}"
+        "See its full card, on Identify", icon=":material/open_in_new:", key=f"card-whole-{neuron}"
     ):
         session.change(Shared, card=neuron)
         address.go("identify", room="report")

@@ -24,12 +24,15 @@ from backend.types.probe import Probe, ProbeNeuron, TopItem
 HELP = """
 **Weight × spread**: how far one standard deviation of its CETT moves the score, in log-odds of "wrong".
 
-**Alone**: AUROC of its CETT by itself on the training answers; q is the false discovery rate over all neurons.
+**Alone**: AUROC of its CETT by itself on the training answers (0.5 is a coin toss); q is its false discovery rate over
+all neurons.
+
+**Cohen’s d**: its mean CETT on wrong answers minus that on right ones, in standard deviations.
 
 **Lost without it**: how much the probe's AUROC on held-out answers falls when this neuron's weight is taken out.
 
-**Chosen**: share of fits on resampled answers that give it a weight of this sign. A low share says that another
-neuron would have done as well.
+**Chosen**: share of fits on resampled answers (bootstraps) that give it a weight of this sign. A low share says that
+another neuron would have done as well.
 """
 
 
@@ -51,7 +54,7 @@ def card(probe: Probe, neuron: NeuronId) -> None:
         return
     with st.container(border=True):
         row = frame.heading(f"Neuron {neuron}: {kind(weighted)}", HELP)
-        if row.button("Try it in Compare", icon=":material/compare_arrows:", key=f"try-{neuron}"):
+        if row.button("Try it on Compare", icon=":material/compare_arrows:", key=f"try-{neuron}"):
             _try(weighted)
         figures(weighted)
         left, right = st.columns([5, 4], gap="medium")
@@ -95,7 +98,7 @@ def histogram(probe: Probe, weighted: ProbeNeuron) -> None:
     """Its CETT on right and on wrong answers, where the probe knows it."""
     if weighted.histogram is None:
         return
-    st.markdown("**On right and on wrong answers**")
+    st.markdown("**Its CETT on right and on wrong answers**")
     frame.figure(
         probe_histogram.figure(weighted.histogram, session.palette()), key=f"sides-{weighted.neuron}".replace(":", "-"),
         title="Its CETT on right and wrong answers", alt=probe_histogram.alt(weighted),
@@ -111,21 +114,21 @@ def partners(probe: Probe, weighted: ProbeNeuron) -> None:
         f"{other} {signed(correlation)}{' (in the probe)' if probe.find(other) else ''}"
         for other, correlation in weighted.partners
     )
-    st.markdown(f"**Goes with** {muted('Spearman, all neurons')}  \n{sentence}")
+    st.markdown(f"**Correlates with** {muted('Spearman, all neurons')}  \n{sentence}")
 
 
 def _where(probe: Probe, weighted: ProbeNeuron) -> None:
     """The items where it is strongest; one of them token by token, with what the neuron pushes."""
     if not weighted.top:
         return
-    st.markdown("**Where it is strongest**")
+    st.markdown("**Answers where its CETT is largest**")
     place = st.selectbox(
         "Answer", range(len(weighted.top)), key=f"top-{weighted.neuron}", label_visibility="collapsed",
         format_func=lambda n: _named(weighted.top[n]),
     )  # fmt: skip
     loaded = session.status().info
     if loaded is None or probe.model is None or loaded.fingerprint != probe.model.fingerprint:
-        st.markdown(muted("Its tokens come when the model that this probe was made on is loaded."))
+        st.markdown(muted("To see its tokens, load the model that this probe was made on."))
         return
     shown = _asked(weighted, weighted.top[place])
     if shown is not None:
@@ -162,7 +165,7 @@ def _strip(weighted: ProbeNeuron, shown: NeuronCard) -> None:
         tokens, session.palette(), key=f"probe-strip-{weighted.neuron}-{hash(shown.request.hash)}", selected=None,
         label=f"CETT of {weighted.neuron} along the answer", on_pick=lambda pos: None,
     )  # fmt: skip
-    st.markdown(muted(f"Tint: its CETT at each token, 0 to {short(largest)}."))
+    st.markdown(muted(f"Tint: its CETT at each token, from 0 to {short(largest)}."))
 
 
 def _pushes(shown: NeuronCard) -> None:
@@ -192,7 +195,7 @@ def section(probe: Probe, neuron: NeuronId) -> None:
     if weighted is None:
         return
     row = frame.heading(f"{neuron} in the probe “{text.markdown(probe.name)}”: {kind(weighted)}", HELP, label=None)
-    if row.button("Its whole card", key=f"whole-{neuron}", type="tertiary", icon=":material/open_in_new:"):
+    if row.button("Its full card", key=f"whole-{neuron}", type="tertiary", icon=":material/open_in_new:"):
         session.change(Shared, card=neuron)
         address.go("identify", room="report")
     figures(weighted)

@@ -72,10 +72,10 @@ def _newest(here: NeuronSet, before: list[int], neurons: list[NeuronId]) -> Neur
 
 
 def _figures(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[Any, Any]]:
-    """CETT with bars, and its ratio to the usual; as text where one of them is very near 0. How columns are written."""
-    table = pd.DataFrame({"CETT": rows["cett"].astype(float), "× usual": rows["usual"].astype(float)})
+    """CETT with bars, and its ratio to the reference mean, as text if one is very near 0; how columns are written."""
+    table = pd.DataFrame({"CETT": rows["cett"].astype(float), "× mean": rows["usual"].astype(float)})
     shown, columns = frame.readable(table)
-    cett, usual = frame.number_format(table["CETT"], places=2), frame.number_format(table["× usual"], places=0)
+    cett, usual = frame.number_format(table["CETT"], places=2), frame.number_format(table["× mean"], places=0)
     columns["CETT"] = (
         st.column_config.TextColumn(width=94)
         if cett is None
@@ -83,7 +83,7 @@ def _figures(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[Any, Any]]:
             format=cett, min_value=0.0, max_value=max(float(table["CETT"].max()), 1e-9), color="primary", width=94
         )
     )
-    columns["× usual"] = (
+    columns["× mean"] = (
         st.column_config.TextColumn(width=84)
         if usual is None
         else st.column_config.NumberColumn(format=f"{usual}×", width=58)

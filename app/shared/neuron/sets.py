@@ -61,7 +61,7 @@ def adder(
         if more is not None:
             more()
         if session.chosen():
-            st.button("Let all go", key=f"{key}-none", on_click=session.choose, args=(NeuronSet(),), type="tertiary")
+            st.button("Remove all", key=f"{key}-none", on_click=session.choose, args=(NeuronSet(),), type="tertiary")
 
 
 def add(neurons: NeuronSet, layout: Layout) -> None:
@@ -77,7 +77,7 @@ def _typed(key: str, layout: Layout, other: str) -> None:
         try:
             typed = NeuronSet.parse(st.session_state[key])
             if not typed:
-                raise BadNeurons("No neuron is named", "the field is empty", "write one as L12:N345")
+                raise BadNeurons("No neuron is named", "the field is empty", "write one, for example L12:N345")
             add(typed, layout)
         except BadNeurons as error:
             st.session_state[f"{key}-error"] = error
@@ -104,7 +104,7 @@ def _file(key: str, layout: Layout) -> None:
 
     st.file_uploader(
         "or a file of neurons", FILE_TYPES, key=key, on_change=take,
-        help="A list of L12:N345, or the JSON and CSV that probes are published in",
+        help="A list such as L12:N345, L3:N7, or a probe that was published as JSON or CSV",
     )  # fmt: skip
     _refused(f"{key}-error")
 

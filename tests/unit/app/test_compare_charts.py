@@ -34,7 +34,7 @@ def _texts(chart: go.Figure) -> list[str]:
 
 
 def test_exact_zero_below_the_touched_layer_is_said_only_where_it_is_true() -> None:
-    said = "exactly 0 below layer 3: nothing was touched there"
+    said = "exactly 0 below layer 3: no neuron was switched there"
     assert said in _texts(compare_difference.figure(RESULT, PICK, "largest", style.LIGHT))
     assert "Below layer 3 every difference is exactly 0" in compare_difference.alt(RESULT, PICK, "largest")
     # Three of six layers have room for the line; where one of thirty has not, it stands under the map.
@@ -95,9 +95,9 @@ def test_a_row_of_divergence_zero_is_told_in_words_and_never_put_on_the_log_axis
     still = PICK.model_copy(update={"kl_mean": 0.0, "kl_interval": (0.0, 0.0)})
     result = RESULT.model_copy(update={"rows": (RESULT.rows[0], still, TWIN)})
     chart = compare_cost.figure(result, style.LIGHT)
-    assert "exactly 0: as the baseline" in _texts(chart)
+    assert "exactly 0: same as the baseline" in _texts(chart)
     assert all(value > 0 for trace in chart.data for value in trace.x)
-    assert "exactly 0: as the baseline" not in _texts(compare_cost.figure(RESULT, style.LIGHT))
+    assert "exactly 0: same as the baseline" not in _texts(compare_cost.figure(RESULT, style.LIGHT))
 
 
 def test_the_cost_axis_holds_every_interval_and_all_rows_of_zero_need_no_axis() -> None:
@@ -164,7 +164,7 @@ def test_the_heading_is_computed_from_the_result() -> None:
 def test_a_row_beside_the_switches_has_its_twin_or_says_that_it_lacks_one() -> None:
     every = comparison(asked(alphas=(0.0, 0.5), control_arms=(0, 1)))
     assert compare_words.twin_told(every, 1) == ""
-    assert compare_words.twin_told(every, 2) == "Its random twin’s answer is the baseline’s."
+    assert compare_words.twin_told(every, 2) == "Its random twin gives the baseline’s answer."
     # As where a batch has no room for the twins of all rows.
     first = comparison(asked(alphas=(0.0, 0.5), control_arms=(0,)))
     assert compare_words.twin_told(first, 1) == ""
@@ -203,7 +203,7 @@ def test_the_mark_of_a_person_stands_above_the_rule_and_no_known_answer_means_no
 
 
 def test_the_proof_says_neurons_tokens_and_alpha_and_the_baseline_needs_none() -> None:
-    assert compare_words.proof(PICK) == "3 neurons × 20 tokens held at α = 0"
+    assert compare_words.proof(PICK) == "3 neurons × 20 tokens set to α = 0"
     assert compare_words.proof(RESULT.rows[0]) == ""
 
 

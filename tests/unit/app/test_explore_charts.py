@@ -158,7 +158,9 @@ def test_a_layer_that_is_narrower_leaves_its_bins_empty() -> None:
 
 
 def test_the_all_neuron_map_says_how_many_neurons_a_cell_stands_for() -> None:
-    assert "46,080 neurons, each cell 6 neighbouring neurons" in layer_neuron.caption(RESULT, "mean")
+    assert "46,080 neurons; each cell shows the largest of 6 neighbouring neurons" in layer_neuron.caption(
+        RESULT, "mean"
+    )
     chart = layer_neuron.figure(RESULT, "mean", LIGHT, NeuronSet.of("L3:N5"))
     assert np.asarray(heatmap(chart).z).shape == (30, 256)
     assert len(squares(chart).x) <= layer_neuron.CLICKABLE
@@ -216,12 +218,10 @@ def test_an_exploration_without_an_answer_still_has_a_cell() -> None:
     assert cells.valid(bare, cells.standing_out(bare, "largest"))
 
 
-@pytest.mark.parametrize(
-    ("verdict", "lead"), [("wrong", "An invented answer: layer 17"), ("right", "A right answer: ")]
-)
+@pytest.mark.parametrize(("verdict", "lead"), [("wrong", "A wrong answer: layer 17"), ("right", "A right answer: ")])
 def test_an_answer_whose_truth_is_known_says_so_first(verdict: str, lead: str) -> None:
     truth = Truth.model_validate({"known": ("A. Person",), "verdict": verdict, "note": "It is <b>so</b>."})
     told = RESULT.model_copy(update={"truth": truth})
     assert words.heading(told, "largest").startswith(lead)
     assert "<b>" not in str(words.truth(told)) and words.truth(RESULT) is None
-    assert "invented" not in words.heading(RESULT, "largest")
+    assert "wrong" not in words.heading(RESULT, "largest")

@@ -51,7 +51,7 @@ def test_a_run_says_which_token_of_how_many_it_writes() -> None:
     for index in range(12):
         progress = progress.after(TokenEvent(row=0, index=index, token=token("A"), text="A"))
     words, share = told(running(progress, request))
-    assert "token 12 of 40" in words and share == 12 / 40
+    assert "token 12 of at most 40" in words and share == 12 / 40
 
 
 def test_a_comparison_counts_the_longest_of_its_answers_and_then_names_its_last_stage() -> None:
@@ -61,7 +61,10 @@ def test_a_comparison_counts_the_longest_of_its_answers_and_then_names_its_last_
     for row, count in ((0, 2), (1, 5)):
         for index in range(count):
             progress = progress.after(TokenEvent(row=row, index=index, token=token("A"), text="A"))
-    assert "token 5 of 8" in told(running(progress, request))[0] and "3 answers" in told(running(progress, request))[0]
+    assert (
+        "token 5 of at most 8" in told(running(progress, request))[0]
+        and "3 answers" in told(running(progress, request))[0]
+    )
     progress = progress.after(StageEvent(stage="reading the baseline's answer in every row"))
     words, share = told(running(progress, request))
     assert words == "reading the baseline's answer in every row" and share == 5 / 8
@@ -69,7 +72,7 @@ def test_a_comparison_counts_the_longest_of_its_answers_and_then_names_its_last_
 
 def test_a_job_that_waits_says_how_many_are_before_it() -> None:
     job = SubmittedJob("job", "explore", ExploreRequest(prompt="Who?"), progress=Progress(position=2))
-    assert told(job)[0] == "Waiting: 2 before you."
+    assert told(job)[0] == "Waiting: 2 runs before yours."
 
 
 def test_progress_is_not_changed_by_what_follows() -> None:

@@ -255,14 +255,14 @@ def test_of_a_json_object_a_field_that_stands_twice_is_left_out_unless_both_say_
     held, notes = views.read({"form": '{"name":"mine","temperature":0.7,"top_k":3,"temperature":0.9,"top_k":3}'})
     assert held == of(IdentifyView(form=TrainForm(name="mine", top_k=3)))
     assert notes == (
-        "The link's form.temperature stands twice, as “0.7” and as “0.9”: which one is meant cannot be told. "
+        "The link gives form.temperature twice, as “0.7” and as “0.9”, and it is not clear which one to use. "
         "It was left out.",
     )
     held, notes = views.read({"unrun": '{"seed":1,"colour":1,"seed":2,"colour":2,"seed":3,"k":2}'})
     assert held == of(ExploreView(unrun=Unrun(k=2)))
     assert [note.split(",")[0] for note in notes] == [
-        "The link's unrun.seed stands 3 times",
-        "The link holds “unrun.colour”",
+        "The link gives unrun.seed 3 times",
+        "The link contains “unrun.colour”",
     ]
 
 
@@ -270,7 +270,7 @@ def test_a_key_that_stands_twice_is_left_out_unless_both_say_the_same() -> None:
     given = {"temperature": ["0.7", "0.9"], "seed": ["4", "4"], "evil": ["1", "2"], "k": []}
     params, notes = links.once(given, KINDS)
     assert params == {"seed": "4", "evil": "2"} and len(notes) == 1
-    assert notes[0].startswith("The link's temperature stands twice, as “0.7” and as “0.9”")
+    assert notes[0].startswith("The link gives temperature twice, as “0.7” and as “0.9”")
 
 
 MANY_DIGITS = "9" * 5_000
@@ -309,7 +309,7 @@ def test_why_a_value_cannot_be_read_is_told_in_plain_words(key: str) -> None:
     ("key", "bad", "why"),
     [
         ("alphas", "0,a", "“a” is no number."),
-        ("own", "L1:N2", "“L1:N2” has no alpha, which is written behind its neuron, L12:N345=0.5."),
+        ("own", "L1:N2", "“L1:N2” has no alpha; it is written after its neuron, for example L12:N345=0.5."),
         ("own", "L1:N2=x", "“x” is no number."),
         ("seed", MANY_DIGITS, "the number has more digits than are read;"),
         ("seed", "x", "a whole number should stand there;"),
