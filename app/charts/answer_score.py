@@ -59,7 +59,7 @@ def table(result: Exploration, chances: Sequence[float]) -> pd.DataFrame:
 def alt(result: Exploration, chances: Sequence[float]) -> str:
     """The line in words."""
     return (
-        f"Score of the probe after each of the answer's {counted(len(chances), 'token')}, from 0 like the right "
-        f"answers that it was trained on to 1 like the wrong ones. It begins at {fixed(chances[0])} and ends at "
+        f"Score of the probe after each of the answer's {counted(len(chances), 'token')}, from 0 (like the right "
+        f"answers that it was trained on) to 1 (like the wrong ones). It begins at {fixed(chances[0])} and ends at "
         f"{fixed(chances[-1])}."
     )

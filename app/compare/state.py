@@ -175,7 +175,7 @@ def _read_prompt() -> tuple[Any, ...]:
 def _put_known(known: str | None, known_of: str | None) -> None:
     if known_of and not known:
         session.note(
-            f"The link names “{known_of[:90]}” as the question of a known answer, but has no such answer. "
+            f"The link names “{known_of[:90]}” as the question of a known answer, but has no known answer. "
             "It was left out."
         )
     st.session_state[_KNOWN] = known or ""

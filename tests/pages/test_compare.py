@@ -433,7 +433,7 @@ def test_all_switches_at_normal_are_refused_in_words_and_nothing_runs() -> None:
     app.toggle(key="compare.flip").set_value(False).run()
     for neuron in ("L17:N98", "L17:N412", "L17:N1033"):
         app.button_group(key=f"switch.{neuron}").set_value("Normal").run()
-    assert not asked(client) and any("stands at Normal" in one.value for one in app.error)
+    assert not asked(client) and any("set to Normal" in one.value for one in app.error)
     press(app, "compare.off")
     assert not app.error
     assert app.button_group(key="switch.L17:N98").value == "Suppress"

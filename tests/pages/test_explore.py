@@ -524,7 +524,7 @@ def test_the_settings_of_a_link_without_a_question_stand_in_the_form_and_run_ask
         threshold=Threshold(k=2, population="model"), probe=NAMED,
     )  # fmt: skip
     assert asked(client) == [wanted], "a given answer is not decoded"
-    assert "nothing above that says how to write one is used" in everything(app)
+    assert "The settings above for writing an answer are not used" in everything(app)
     assert set(SETTINGS) < set(address(app)) and "unrun" not in address(app)
     app.text_area[1].set_value("")
     app.button(key="ask-run").click().run().run()

@@ -55,7 +55,7 @@ def test_the_card_says_what_was_found_and_what_it_is_worth() -> None:
     assert told["H-neurons better than random by"] == ("+0.08", "95 % 0.03 to 0.13, 2 draws")
     assert "Neuron L17:N412: an H-neuron" in words(app)
     assert "As good or better without choosing neurons: all neurons, L2" in words(app)
-    assert "it pushes the next token **towards** (bars to the right)" in written(app), "what its bars show"
+    assert "it pushes the next token **towards** these (bars to the right)" in written(app), "what its bars show"
 
 
 def test_the_card_is_that_of_the_probe_which_is_there_now_though_an_older_one_of_its_name_was_read() -> None:
