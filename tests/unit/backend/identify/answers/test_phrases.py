@@ -33,6 +33,8 @@ def said(response: str, question: str) -> str | None:
         ("The softest one is a mineral named talc.", "Which mineral is the softest?", "talc"),
         ("It is a type of fruit that is often referred to as a “mango”.", "Which fruit?", "mango"),
         ("The answer: Paris", "Which city?", "Paris"),
+        # What denies is read as "is" too.
+        ("The seat of government isn't Lyon but Paris.", "What is the capital of France?", "Paris"),
         # A kind is passed over for what is of that kind.
         ("The North Sea is a part of the ocean between Britain and Norway.",
          "Between which countries is the North Sea?", "Britain and Norway"),
