@@ -53,7 +53,7 @@ def page(probe: Probe) -> str:
         _table(funnel.columns, funnel.astype(str).to_numpy()),
         ["## What switching does"],
         _effects(card),
-        ["## Had one thing been decided otherwise"],
+        ["## If one decision had been different"],
         [_OTHERWISE],
         _variations(card),
         [f"## The {FOREMOST} H-neurons that move the score most"],

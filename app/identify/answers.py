@@ -51,15 +51,14 @@ def draw_answers() -> None:
         return
     frame.heading(
         "What the model answered, and how it was judged",
-        "An answer that says that it does not know is *uncertain*; else it is *right* where one of the known spellings "
-        "stands in it as whole words, and *wrong* otherwise. Right behind “not” it does not count; beyond that the "
-        "rules know no meaning. Choose another verdict in the table; it stands above rules and LLM when the probe "
-        "is made again. *The words that "
-        "answer* are those that features are read over: copy other words of the answer into the cell to mark them, "
-        "empty it to leave them to the rules.",
+        "An answer that says that it does not know is *uncertain*. Otherwise it is *right* if it contains one of the "
+        "known spellings as whole words, and *wrong* if not. Right after “not” a spelling does not count; beyond that "
+        "the rules do not understand meaning. You can choose another verdict in the table: it replaces that of rules "
+        "and LLM when the probe is made again. *The words that answer* are those that features are read over. To mark "
+        "others, copy them from the answer into the cell; empty the cell to leave them to the rules.",
     )
     if not runs:
-        st.markdown(muted("No run has drawn answers yet. Start one under Train."))
+        st.markdown(muted("No run has sampled answers yet. Start one under Train."))
         return
     names = [run.name for run in runs]
     row = st.container(horizontal=True, vertical_alignment="bottom")
@@ -77,7 +76,7 @@ def draw_answers() -> None:
     if shown:
         _table(run, shown, f"{page}-{'-'.join(only or ())}")
     else:
-        st.markdown(muted("No answer of this part was judged so."))
+        st.markdown(muted("No answer in this part has such a verdict."))
     _again(run)
 
 
@@ -123,7 +122,7 @@ def _table(run: RunView, shown: list[AnswerView], part: str) -> None:
             "the model’s answer": st.column_config.TextColumn(width=228 if judged else 256),
             "by the LLM": st.column_config.TextColumn(width=92),
             "greedy": st.column_config.CheckboxColumn(width=64),
-            "times": st.column_config.NumberColumn(width=56, help="how many of the samples said so"),
+            "times": st.column_config.NumberColumn(width=56, help="how many of the samples gave this answer"),
             "by a person": st.column_config.CheckboxColumn(width=92),
             "by the rules": st.column_config.TextColumn(width=96),
         },

@@ -28,15 +28,15 @@ from backend.types.report import Report
 
 def draw_details(probe: Probe, card: Report) -> None:
     """The part that is chosen."""
-    names = ["Confounds", "C path", "Otherwise", "ROC and chances", "Layers", "All neurons", "How it was made"]
+    names = ["Confounds", "C path", "Other decisions", "ROC, calibration", "Layers", "All neurons", "How it was made"]
     shown = st.segmented_control(
         "More of the card", names, default=names[0], required=True, key="more-of-card", label_visibility="collapsed"
     )
     {
         "Confounds": _confounds,
         "C path": _path,
-        "Otherwise": _otherwise,
-        "ROC and chances": _chances,
+        "Other decisions": _otherwise,
+        "ROC, calibration": _chances,
         "Layers": _layers,
         "All neurons": _neurons,
         "How it was made": _made,
@@ -44,7 +44,7 @@ def draw_details(probe: Probe, card: Report) -> None:
 
 
 def _confounds(probe: Probe, card: Report) -> None:
-    frame.heading("What it may only follow", words.HOW_CONFOUNDS)
+    frame.heading("Does it only follow something simpler?", words.HOW_CONFOUNDS)
     for sentence in words.verdicts(card, probe.c):
         st.markdown(f"- {text.markdown(sentence)}")
     rows: list[tuple[str, Estimate | None]] = [
@@ -62,12 +62,12 @@ def _confounds(probe: Probe, card: Report) -> None:
         ]
     )
     st.dataframe(table, hide_index=True, key="confounds-table", alt="The probe's AUROC on harder comparisons")
-    prior = f"Before the balance, the kind of question alone would give AUROC {fixed(card.unbalanced_prior)}."
+    prior = f"Before balancing, the kind of question alone would give AUROC {fixed(card.unbalanced_prior)}."
     st.markdown(muted(prior))
 
 
 def _path(probe: Probe, card: Report) -> None:
-    frame.heading("How the choice of C moves it", words.HOW_PATH)
+    frame.heading("How the choice of C changes it", words.HOW_PATH)
     key = f"chart-path-{probe.name}"
     figure("path", probe_neurons.path_figure(card, probe.c, session.palette()), probe, "Fits along C",
             "AUROC, stability and number of H-neurons for each C.", probe_neurons.path_shown(card),
@@ -78,7 +78,8 @@ def _path(probe: Probe, card: Report) -> None:
         st.markdown(
             f"At C = {short(point.c)}: **{counted(point.positive, 'H-neuron')}** and "
             f"{counted(point.negative, 'negative weight')}, AUROC "
-            f"{interval(point.auroc)} in cross-validation, {percent(point.stability)} shared between two folds."
+            f"{interval(point.auroc)} in cross-validation, {percent(point.stability)} of H-neurons shared between two "
+            "folds."
         )
         _at_c(probe, point.c)
 
@@ -106,7 +107,7 @@ def _at_c(probe: Probe, c: float) -> None:
                 return
             session.change(IdentifyView, room="train")
             st.rerun()
-        st.markdown(muted("It takes the same answers; features, checks and switched answers are made anew."))
+        st.markdown(muted("It uses the same answers; features, checks and switched answers are made anew."))
 
 
 def _runs() -> tuple[RunView, ...]:
@@ -119,9 +120,10 @@ def _runs() -> tuple[RunView, ...]:
 
 def _otherwise(probe: Probe, card: Report) -> None:
     frame.heading(
-        "Had one thing been decided otherwise",
-        "The probe made again with one decision changed, C chosen anew. Another filter keeps other answers: held out "
-        "are those of the same entities, and of entities that the probe does not have as large a part, drawn anew.",
+        "If one decision had been different",
+        "Each row is the probe made again with one decision changed, and C chosen anew. Another filter keeps other "
+        "answers. Held out are then those of the same entities; of entities that the probe does not have, an equal "
+        "share is drawn anew.",
     )
     table = pd.DataFrame(
         [
@@ -150,7 +152,7 @@ def _chances(probe: Probe, card: Report) -> None:
         figure("roc", probe_items.roc_figure(card, session.palette()), probe, "ROC curve",
                 f"ROC curve, AUROC {interval(card.scores.auroc)}.", probe_items.roc_table(card))  # fmt: skip
     with right:
-        frame.heading("Are its chances honest?", words.HOW_CALIBRATION)
+        frame.heading("Are its chances right?", words.HOW_CALIBRATION)
         scores = card.scores
         note = f"accuracy {interval(scores.accuracy)}, F1 {interval(scores.f1)}, Brier {interval(scores.brier)}"
         figure("calibration", probe_items.calibration_figure(card, session.palette()), probe, "Calibration",
@@ -167,8 +169,8 @@ def _neurons(probe: Probe, card: Report) -> None:
     frame.heading(
         "All neurons of the probe",
         f"Alone, {card.significant:,} of the model's neurons tell the training answers apart at a false discovery "
-        "rate of 5 %: a weight in the probe is no mark of importance. *Chosen in bootstraps* is the share of fits on "
-        "resampled answers that give the neuron a weight of this sign.",
+        "rate of 5 %: a weight in the probe does not mean that a neuron is important. *Chosen in bootstraps* is the "
+        "share of fits on resampled answers that give the neuron a weight of this sign.",
     )
     frame.figures(probe_neurons.neurons_table(probe), key="neurons-table", alt="Neurons of the probe")
 

@@ -97,7 +97,7 @@ def _none() -> None:
     st.markdown(
         f"A probe belongs to one model, and none here was made on {name}. **Train** makes one: it asks the model "
         "questions, keeps those that it answers right or wrong time and again, and looks for the neurons that tell "
-        "the two apart. A probe from a file can be taken under **Compare probes**."
+        "the two apart. A probe from a file can be imported under **Compare probes**."
     )
 
 

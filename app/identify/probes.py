@@ -31,7 +31,9 @@ def draw_comparison(probe: Probe | None) -> None:
 
 
 def _compared(probe: Probe | None) -> None:
-    frame.heading("Two probes side by side", "Shared neurons can be counted where both are of one model.", label=None)
+    frame.heading(
+        "Two probes side by side", "Shared neurons can be counted only if both are of the same model.", label=None
+    )
     here = shelf.probes(fresh=True)
     if not here:
         st.markdown(muted("There is no probe here yet."))
@@ -41,14 +43,14 @@ def _compared(probe: Probe | None) -> None:
     columns = st.columns(2, gap="small")
     picked = [
         columns[place].selectbox(label, names, index=index, key=f"pair-{place}-{len(names)}")
-        for place, (label, index) in enumerate((("One", first), ("Other", (first + 1) % len(names))))
+        for place, (label, index) in enumerate((("First probe", first), ("Second probe", (first + 1) % len(names))))
     ]
     pair = [shelf.read(next(left for left in here if left.name == name)) for name in picked]
     left, right = pair
     if left is None or right is None:
         return
     if picked[0] == picked[1]:
-        st.markdown(muted("Both are the same probe. Train another, or take one from a file, to compare."))
+        st.markdown(muted("Both are the same probe. Train another, or import one from a file, to compare."))
     st.dataframe(table(left, right), hide_index=True, height="content", key="pair-table", alt="Two probes side by side")
     st.markdown(text.markdown(shared(left, right)))
     chosen = next(summary for summary in here if summary.name == picked[1])
@@ -63,7 +65,7 @@ def table(left: Probe, right: Probe) -> pd.DataFrame:
     """Their figures in two columns."""
     rows: list[tuple[str, str, str]] = []
     for name, value in (
-        ("model", lambda p: p.model.name if p.model else p.said.name or "not said"),
+        ("model", lambda p: p.model.name if p.model else p.said.name or "not stated"),
         ("H-neurons", lambda p: str(len(p.h_neurons))),
         ("negative weights", lambda p: str(len(p.against))),
         ("density, per mille", lambda p: fixed(density(p), 3) if p.model else ""),
@@ -97,7 +99,7 @@ def shared(left: Probe, right: Probe) -> str:
 
 def _import() -> None:
     frame.heading(
-        "Take a probe from a file",
+        "Import a probe from a file",
         "Our own JSON, a CSV of layer, neuron, weight, jhammant's h_neurons.json, hprobes' two files (.json and "
         ".safetensors), or the authors' coefficients as .npz. Pickles are not opened.",
         label=None,
@@ -108,20 +110,20 @@ def _import() -> None:
     )  # fmt: skip
     if files and not st.session_state.get("import.name"):
         st.session_state["import.name"] = name_from(files[0].name)
-    name = st.text_input("Its name here", key="import.name", placeholder="theirs", max_chars=64)
+    name = st.text_input("Name for it here", key="import.name", placeholder="theirs", max_chars=64)
     other = st.text_input(
         "The model it is for",
         key="import.model",
         placeholder="the one that is loaded",
         max_chars=300,
-        help="Where that is another: its name in the table of Models, on the hub, or its folder. Only its shape is "
-        "looked at; the probe can be used once it is loaded.",
+        help="If that is not the loaded one: its name in the table of Models or on the hub, or its folder. Only its "
+        "shape is read; the probe can be used once that model is loaded.",
     ).strip()
     force = st.checkbox(
-        "Also if it was made for another model", key="import.force",
+        "Import it even if it was made for another model", key="import.force",
         help="Neuron numbers mean nothing on another model. The probe keeps a mark that says so.",
     )  # fmt: skip
-    if st.button("Take it", icon=":material/download:", key="import.go"):
+    if st.button("Import", icon=":material/download:", key="import.go"):
         _take({file.name: file.getvalue() for file in files or ()}, name.strip(), force, other or None)
 
 
@@ -133,7 +135,7 @@ def name_from(file: str) -> str:
 def _take(files: dict[str, bytes], name: str, force: bool, model: str | None) -> None:
     try:
         if not files or not name:
-            raise BadInput("The probe cannot be taken", "a file and a name are needed", "choose both")
+            raise BadInput("The probe cannot be imported", "a file and a name are needed", "choose both")
         made = session.client().probes.add(files, name, force, model)
     except HNeuronsError as error:
         jobs.shown_error(error)

@@ -54,8 +54,8 @@ def _imported(probe: Probe) -> None:
         name = text.markdown(probe.model.name) if probe.model else "its model"
         use = f"Its neurons can be marked on Explore and switched on Compare once {name} is loaded"
     st.markdown(
-        f"It came from **{text.markdown(probe.imported)}** without a report. {use}; what it is worth is not known "
-        "until answers are judged."
+        f"It came from **{text.markdown(probe.imported)}** without a report. {use}. How well it tells wrong answers "
+        "from right ones is not known until answers are judged."
     )
     if probe.aside:
         st.markdown(f"{text.markdown(probe.aside_note)}.")
@@ -67,7 +67,11 @@ def _metrics(probe: Probe, card: Report) -> None:
     total = probe.model.n_neurons if probe.model else 0
     score, rival = card.scores.auroc, words.better(card)
     cells: list[tuple[str, str, str]] = [
-        ("H-neurons in the probe", f"{len(probe.h_neurons)}", f"of {total:,}, and {len(probe.against)} for right"),
+        (
+            "H-neurons in the probe",
+            f"{len(probe.h_neurons)}",
+            f"of {total:,}; {counted(len(probe.against), 'negative weight')}",
+        ),
         ("Density", f"{fixed(probe_worth.density(probe))} ‰", "paper: 0.01 to 0.35 ‰"),
         (
             "AUROC, the whole probe",
@@ -130,8 +134,8 @@ def _opened(probe: Probe) -> None:
     picked = session.view(Shared).card
     neuron = picked if picked is not None and probe.find(picked) is not None else probe_neuron.foremost(probe)
     if picked is not None and neuron != picked:
-        instead = "" if neuron is None else f" Below stands {neuron}, which moves its score most."
-        st.markdown(frame.muted(f"{picked} is no neuron of {text.markdown(probe.name)}.{instead}"))
+        instead = "" if neuron is None else f" Below is {neuron}, which changes its score most."
+        st.markdown(frame.muted(f"{picked} is not a neuron of {text.markdown(probe.name)}.{instead}"))
     if neuron is not None:
         probe_neuron.card(probe, neuron)
 
@@ -146,8 +150,8 @@ def _effects(probe: Probe, card: Report) -> None:
     twins = max((e.sets for e in card.effects if e.arm == "random twin"), default=0)
     note = (
         f"{counted(first.changed.n, 'held-out question')}, answered greedily; "
-        f"{counted(len(probe.h_neurons), 'H-neuron')}, twins "
-        f"of {counted(twins, 'draw')}, 95 % intervals"
+        f"{counted(len(probe.h_neurons), 'H-neuron')}, random "
+        f"twins from {counted(twins, 'draw')}, 95 % intervals"
     )
     figure("effects", probe_worth.effects_figure(card, share, session.palette()), probe, "What switching does",
             probe_worth.effects_alt(card, share), probe_worth.effects_shown(card, share),

@@ -17,6 +17,7 @@ from app.shared.view import Shared
 from backend.errors import BadInput, HNeuronsError
 from backend.serve.client import has_ended
 from backend.types import IdentifyRequest, JobView, StageEvent
+from backend.types.numbers import counted
 from backend.types.plan import RunView
 
 POLL_SECONDS = 1.0
@@ -58,7 +59,7 @@ def draw_runs(changed: RunView | None) -> None:
         if name not in begun:
             _waiting(name, job)
     if not runs and not mine:
-        st.markdown(muted("None yet. What you start stands here, with the time it still takes."))
+        st.markdown(muted("No run yet. A run that you start appears here, with the time that it still needs."))
     for run in runs:
         _run(run, run.job or mine.get(run.name))
 
@@ -96,7 +97,7 @@ def _standing(run: RunView, seen: JobView | None) -> None:
         jobs.shown_error(HNeuronsError.from_json(run.error))
     elif run.waits:
         st.info(
-            f"It was broken off, by another model or the end of the program. It goes on by itself when "
+            f"It was interrupted: another model was loaded, or the program ended. It continues by itself when "
             f"{text.markdown(run.model)} is loaded.",
             icon=":material/hourglass_top:",
         )
@@ -119,7 +120,7 @@ def _actions(run: RunView) -> None:
         st.rerun(scope="fragment")
     if row.button(
         "Change or widen", key=f"change-{run.name}", icon=":material/tune:",
-        help="Its settings into the form: more questions or samples, another filter or fit. No answer is lost.",
+        help="Puts its settings into the form, to ask more or to change the filter or the fit. No answer is lost.",
     ):  # fmt: skip
         if session.view(IdentifyView).changing == run.name:
             st.session_state[AGAIN] = True
@@ -134,7 +135,7 @@ def _actions(run: RunView) -> None:
 @st.dialog("Delete?")
 def ask_delete(name: str) -> None:
     """Ask before a run or probe is deleted, and do it."""
-    st.markdown(f"**{text.markdown(name)}** goes with all its answers and verdicts. This cannot be undone.")
+    st.markdown(f"**{text.markdown(name)}** is deleted with all its answers and verdicts. This cannot be undone.")
     row = st.container(horizontal=True)
     # By a callback: it runs whether or not the dialog is drawn once more.
     if row.button("Delete", type="primary", icon=":material/delete:", key="delete-yes", on_click=_delete, args=(name,)):
@@ -174,9 +175,7 @@ def just_started() -> None:
         head = st.container()
         seen = _seen(job)
         going = progress(name, seen, "started")
-        sentence = (
-            f"{going}; it also stands among the runs." if going else "is no longer running: see it among the runs."
-        )
+        sentence = f"{going}; it is also listed under Runs." if going else "is no longer running: see it under Runs."
         head.markdown(f"**{text.markdown(name)}** {muted(sentence)}")
         if not going:
             _ended(seen)
@@ -230,10 +229,10 @@ def progress(name: str, seen: JobView | None, place: str = "") -> str:
     stages = [event for event in seen.events if isinstance(event, StageEvent)]
     words, fraction = (stages[-1].stage, stages[-1].fraction) if stages else ("beginning", None)
     if seen.waits_for is not None:
-        words = f"Interrupted: another model was loaded. It goes on by itself when {seen.waits_for} is loaded again"
+        words = f"Interrupted: another model was loaded. It continues by itself when {seen.waits_for} is loaded again"
         fraction = next((event.fraction for event in reversed(stages) if event.fraction is not None), None)
     elif seen.state == "queued":
-        words = f"waiting: {seen.position} before it" if seen.position else "waiting for the model"
+        words = f"waiting: {counted(seen.position, 'run')} before it" if seen.position else "waiting for the model"
     line = st.container(horizontal=True, vertical_alignment="center", wrap=False)
     line.progress(min(max(fraction or 0.0, 0.0), 1.0), text=text.markdown(words))
     if line.button("Stop", icon=":material/stop_circle:", key=f"stop-{place}{name}"):

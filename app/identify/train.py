@@ -40,7 +40,7 @@ def draw_training(probe: Probe | None) -> None:
     with right:
         frame.heading(
             "Runs",
-            "A run keeps every batch that is done: it can be stopped, and goes on where it was, on this page or with "
+            "A run keeps every finished batch. It can be stopped, and resumed where it was, on this page or with "
             "`hneurons identify resume NAME`. Other questions are answered between its batches.",
         )
         runs.draw_runs(changed)
@@ -50,13 +50,13 @@ def _form() -> RunView | None:
     """Draw the form; the run that it changes."""
     frame.heading(
         "Train on this model",
-        "The model answers many questions, greedily and in samples. Kept are those that it answers right, or wrong, "
-        "time and again. A sparse probe then looks for neurons whose CETT tells the two apart "
+        "The model answers many questions, greedily and in samples. Those that it answers right, or wrong, time and "
+        "again are kept. A sparse probe then looks for neurons whose CETT tells the two apart "
         "(Gao et al. 2025, section 6.1).",
     )
     info, again = session.status().info, bool(st.session_state.pop(runs.AGAIN, False))
     if info is None:
-        st.markdown(muted("It can begin when the model is loaded."))
+        st.markdown(muted("Training can begin when the model is loaded."))
         return None
     try:
         changed, gone = form.open_form()
@@ -92,18 +92,18 @@ def _form() -> RunView | None:
 def _changing(run: RunView, again: bool) -> None:
     row = st.container(horizontal=True, vertical_alignment="center", key="changing")
     row.markdown(
-        f"Changing **{text.markdown(run.name)}**: its {run.questions:,} questions and its answers stay. Give it more, "
-        "or decide otherwise; under another name a new run begins with its answers.",
+        f"Changing **{text.markdown(run.name)}**: its {run.questions:,} questions and its answers stay. Ask for "
+        "more, or change its settings. Under another name, a new run begins with its answers.",
         width="stretch",
     )
-    if row.button("Leave it", key="train.leave"):
+    if row.button("Stop changing it", key="train.leave"):
         form.leave()
         st.rerun()
     if again:
         name = text.markdown(run.name)
         st.info(
-            f"{name} is being changed already: the form below is its own, with what you changed in it. To begin anew "
-            "from its settings, leave it and change it again.",
+            f"{name} is already being changed: the form below has its settings, with your changes. To start over from "
+            "its own settings, press Stop changing it, then Change or widen.",
             icon=":material/tune:",
         )
         into_view.bring("changing", int(time.time()))
@@ -129,7 +129,7 @@ def _needed(info: ModelInfo, size: Size, own: tuple[Question, ...] | None, chang
     agree = ", and the greedy answer agrees" if (filter.greedy if filter else state.get("train.greedy", True)) else ""
     least = max(Training().held_out, Training().folds + 1)
     st.markdown(
-        f"**Needed:** {LEAST} right and {LEAST} wrong answers, each paired with one of the other side to the same "
+        f"**Needed:** {LEAST} right and {LEAST} wrong answers, each right one paired with a wrong one to the same "
         f"kind of question, about {least} or more subjects. A question is kept as right where {right} of {samples} "
         f"samples are right, as wrong where {wrong} of {samples} are wrong{agree}."
     )
@@ -141,12 +141,12 @@ def _needed(info: ModelInfo, size: Size, own: tuple[Question, ...] | None, chang
 def _uploaded() -> tuple[Question, ...]:
     file = st.file_uploader(
         "A file of questions", type=["csv", "tsv", "json", "jsonl", "parquet"], key="train.file",
-        help="Columns question and answers (spellings apart by |), if you like relation and entity. TriviaQA, NQ-Open "
-        "and PopQA are read as they are.",
+        help="Columns question and answers (several spellings separated by |); optional: relation and entity. Files of "
+        "TriviaQA, NQ-Open and PopQA can be used unchanged.",
     )  # fmt: skip
     limit = st.number_input(
-        "At most so many questions", 1, value=None, key="train.limit", placeholder="all", width=220,
-        help="Drawn from the file at random, by the seed of the settings.",
+        "Maximum number of questions", 1, value=None, key="train.limit", placeholder="all", width=220,
+        help="Drawn at random from the file, with the seed under Settings.",
     )  # fmt: skip
     if file is None:
         return _held_file()
@@ -169,7 +169,7 @@ def _held_file() -> tuple[Question, ...]:
         return ()
     row = st.container(horizontal=True, vertical_alignment="center")
     row.markdown(f"Read before: **{text.markdown(read_before[2])}**", width="content")
-    if row.button("Let it go", key="train.let_go"):
+    if row.button("Remove it", key="train.let_go"):
         st.session_state.pop(_READ)
         st.rerun()
     return _shown_file(read_before[1])
@@ -199,19 +199,18 @@ def _settings() -> None:
     """All that need not be touched."""
     with st.expander("Settings", key="train-settings"):
         st.text_input(
-            "Behind every question", key="train.suffix", max_chars=500,
-            help="The authors' instruction. It is part of the prompt that every figure belongs to.",
+            "Added after every question", key="train.suffix", max_chars=500,
+            help="By default the authors' instruction. It is a part of every prompt, so every figure depends on it.",
         )  # fmt: skip
         first, second, third, fourth, fifth = st.columns(5)
         first.number_input("Samples", 1, 100, key="train.samples")
         second.number_input("Temperature", 0.01, 5.0, step=0.1, key="train.temperature", format="%g")
-        third.number_input("Top-k", 0, 1000, key="train.top_k", help="0 takes every token")
+        third.number_input("Top-k", 0, 1000, key="train.top_k", help="Draws from the k likeliest tokens; 0: from all")
         fourth.number_input("Top-p", 0.0, 1.0, step=0.05, key="train.top_p", format="%g")
         fifth.number_input("Tokens", 1, 512, key="train.max_new_tokens", help="The longest answer, in tokens")
         named = st.selectbox(
             "Which questions are kept", FILTERS, key="train.filter",
-            help="How many samples must agree. A small model agrees with itself in 10 of 10 hardly ever when it is "
-            "right.",
+            help="How many samples must agree. A small model is hardly ever right in 10 samples of 10.",
         )  # fmt: skip
         if named == OWN:
             right, wrong = st.columns(2)
@@ -225,36 +224,36 @@ def _settings() -> None:
 def _fitting() -> None:
     """What the probe is fitted on, and how."""
     st.segmented_control(
-        "A wrong answer against", ["1-vs-1", "3-vs-1"], required=True, key="train.labels",
+        "Wrong answers are compared with", ["1-vs-1", "3-vs-1"], required=True, key="train.labels",
         format_func=lambda name: {
             "1-vs-1": "right answers", "3-vs-1": "right answers and all other tokens (the paper)"
         }[name],
     )  # fmt: skip
     choice = st.segmented_control(
-        "C is chosen by cross-validation as", ["one-se", "cross-validation", "paper", "fixed"],
+        "C, chosen by cross-validation", ["one-se", "cross-validation", "paper", "fixed"],
         required=True, key="train.choice",
         format_func=lambda name: {
             "one-se": "the fewest neurons near the best", "cross-validation": "the best",
-            "paper": "accuracy + answers kept when off (the paper)", "fixed": "not at all: this C",
+            "paper": "accuracy + answers kept when off (the paper)", "fixed": "fixed",
         }[name],
         help="Near the best: its AUROC is within one standard error of the largest.",
     )  # fmt: skip
     if choice == "fixed":
-        st.number_input("This C", 0.0, format="%g", key="train.c", width=220)
+        st.number_input("C", 0.0, format="%g", key="train.c", width=220)
     st.segmented_control(
         "The words that answer", ["phrase", "blind", "known"], required=True, key="train.words",
         format_func=lambda name: {
-            "phrase": "the phrase that answers, alike in right and wrong",
-            "blind": "the first new words, alike in both", "known": "of right answers the known spelling"
+            "phrase": "the phrase that answers, one rule for both",
+            "blind": "the first new words, one rule for both", "known": "in right answers the known spelling"
         }[name],
-        help="Found by one rule on right answers and by another on wrong ones, words can be told apart by the "
-        "rules alone, and a probe learns to.",
+        help="If one rule finds them in right answers and another in wrong ones, a probe can learn to tell the two "
+        "rules apart.",
     )  # fmt: skip
     st.segmented_control("CETT over an answer's tokens", ["mean", "max"], required=True, key="train.pooling")
     st.segmented_control(
         "Read at", ["answer", "predicting"], required=True, key="train.position",
         format_func=lambda name: {"answer": "the answer's tokens", "predicting": "those before them"}[name],
-        help="A token's CETT is made when it is read. The token before it is where the model decides to write it.",
+        help="A token's CETT arises when the model reads it. At the token before, the model decides to write it.",
     )  # fmt: skip
     st.number_input("Seed", 0, 2**31 - 1, key="train.seed", width=220)
 
@@ -262,19 +261,19 @@ def _fitting() -> None:
 def _judging() -> None:
     """Whether an LLM judges, and what it may decide."""
     st.text_input(
-        "Model of an LLM judge, if one is to judge", key="train.judge", max_chars=200, placeholder="none",
-        help="Any service with OpenAI's chat completions. Its address stands in HNEURONS_JUDGE_URL, its key in "
-        "HNEURONS_JUDGE_KEY, where the program computes.",
+        "LLM judge (optional): name of the model", key="train.judge", max_chars=200, placeholder="none",
+        help="Any service with OpenAI's chat completions. Set its address in HNEURONS_JUDGE_URL and its key in "
+        "HNEURONS_JUDGE_KEY, on the machine that computes.",
     )  # fmt: skip
     st.segmented_control(
         "The LLM", ["decides", "compares"], required=True, key="train.judging",
         format_func=lambda name: {
-            "decides": "decides, the rules where it is unclear", "compares": "is compared with the rules only"
+            "decides": "decides; if unclear, the rules do", "compares": "is only compared with the rules"
         }[name],
     )  # fmt: skip
     st.toggle(
-        "It also names the words that answer", key="train.judge_words",
-        help="Where the rules would: features are read over the words that it names, whether it decides or not.",
+        "The LLM also names the words that answer", key="train.judge_words",
+        help="In place of the rules: features are read over the words that it names, even where it does not decide.",
     )  # fmt: skip
 
 
@@ -297,7 +296,9 @@ def _start(own: tuple[Question, ...] | None, size: Size, changed: RunView | None
                 "look at the form again, and press Start for a new run",
             )  # fmt: skip
         if own is not None and not own:
-            raise BadInput("There is no question to ask", "no file was read", "choose a file, or those that ship")
+            raise BadInput(
+                "There is no question to ask", "no file was read", "choose a file, or the questions that ship"
+            )
         name = state["train.name"].strip()
         if not name:
             raise BadInput("The run has no name", "its answers and its probe are kept under it", "give it one above")

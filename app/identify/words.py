@@ -10,44 +10,47 @@ from backend.types.probe import Probe
 from backend.types.report import RandomSets, Report
 
 HOW_DENSITY = (
-    "Neurons with a positive weight in the probe, of every 1,000 feed-forward neurons of the model. The grey rows are "
-    "the models of the paper (Gao et al. 2025, Table 1), each found on other questions and with another filter. In "
-    "brackets: how many H-neurons the probe has."
+    "How many of every 1,000 feed-forward neurons of the model have a positive weight in the probe. The grey rows"
+    " are the models of the paper (Gao et al. 2025, Table 1), each measured on other questions and with another "
+    "filter. In brackets: the number of H-neurons in the probe."
 )
 HOW_AUROC = (
-    "**AUROC** is the chance that a wrong answer gets a higher score than a right one: 0.5 is a coin toss, 1 is never "
-    "mistaken. Every row is fitted on the same training answers and judged on the same held-out ones; the line is a "
-    "95 % interval over resampled entities. **Random neurons** are as many others, each draw fitted anew. **Kind of "
-    "question** knows the relation alone: items are balanced within it, so it cannot do better than chance here. **The "
-    "answer's own words** know how often training answers with the same words were wrong. "
-    "**Shuffled labels** are whole fits on exchanged labels: what luck finds, from the smallest to the largest."
+    "**AUROC** is the chance that a wrong answer gets a higher score than a right one: 0.5 is a coin toss, 1 is "
+    "never mistaken. Every row is fitted on the same training answers and judged on the same held-out ones; the "
+    "line is a 95 % interval over resampled entities. **Random neurons** are as many others, each draw fitted "
+    "anew. **Kind of question** knows only the relation: items are balanced within it, so it cannot do better "
+    "than chance here. **The answer's own words** knows how often training answers with the same words were "
+    "wrong. **Shuffled labels** are whole fits on shuffled labels: what luck finds, from the smallest to the "
+    "largest."
 )
 HOW_FUNNEL = (
-    "Every question is answered greedily; for those whose relation has a partner of the other side, answers are drawn. "
-    "A question is *kept* when its answers agree often enough (the filter), and counts only if the words that answer "
-    "can be found. Within each relation as many right as wrong ones are kept."
+    "Every question is answered greedily. Answers are then sampled only for a question that can be paired, within"
+    " its relation, with one of the other side (right with wrong). A question is *kept* if its answers agree "
+    "often enough (the filter). It counts only if the words that answer can be found. Within each relation, as "
+    "many right as wrong ones are kept."
 )
 HOW_STEMS = (
-    "Each triangle is a neuron of the probe at its layer. Up, an H-neuron: the larger its CETT, the higher the score, "
-    "which speaks for wrong. Down: the larger, the lower. The height is weight times the spread of its CETT: how much "
-    "it moves the score. Beside the others of the probe, not alone: some H-neurons are by themselves larger in right "
-    "answers. Click one to open its card."
+    "Each triangle is a neuron of the probe at its layer. Up, an H-neuron: the larger its CETT, the higher the "
+    "score, a sign of a wrong answer. Down: the larger, the lower. The height is the weight times the spread of "
+    "its CETT: how much the neuron changes the score. This holds beside the probe's other neurons, not alone: by "
+    "themselves, some H-neurons are larger in right answers. Click one to open its card."
 )
 HOW_EFFECTS = (
-    "All H-neurons are multiplied by α while the model answers the held-out questions again, greedily. The **random "
-    "twin** is as many neurons of the same layers. An effect counts where it leaves the twin's. Right answers that are "
-    "lost are the price."
+    "All H-neurons are multiplied by α while the model answers the held-out questions again, greedily. The "
+    "**random twin** is as many neurons of the same layers. An effect counts only where it differs from the "
+    "twin's. The price is the right answers that are lost."
 )
 HOW_PATH = (
-    "One fit for every C: the larger it is, the more neurons get a weight. Squares and circles: AUROC in "
-    "cross-validation on the training answers. Crosses: how many H-neurons two of its fits share (Jaccard). The "
-    "probe's is the square: unless the plan says otherwise, the fewest neurons within a standard error of the best. "
-    "Click a point to see what that C gives."
+    "One fit for each C. A larger C gives more neurons a weight. Squares and circles: AUROC in cross-validation "
+    "on the training answers. Crosses: how many H-neurons two of its fits share (Jaccard). The square is the "
+    "probe's C: unless the plan says otherwise, the one with the fewest neurons within a standard error of the "
+    "best. Click a point to see what that C gives."
 )
 HOW_LAYERS = "Neurons in each layer by sign. The dashed line is what an even spread over the layers would give."
 HOW_ROC = "Each threshold catches some wrong answers and accuses some right ones. The dashed line is a coin toss."
 HOW_CALIBRATION = (
-    "Answers in bins by the chance of being wrong that the probe gives. On the dashed line the chances are honest."
+    "Answers in bins by the probe's chance of being wrong. On the dashed line, that chance equals the share that "
+    "was wrong."
 )
 HOW_CONFOUNDS = (
     "Does the score only follow something simpler? *Within one relation*: only pairs of the same kind of question. "
@@ -91,7 +94,7 @@ def worth(probe: Probe) -> str:
         f"Report card of {probe.name}, made on {probe.model.name}." if probe.model else f"From {probe.imported}."
     )
     return (
-        f"{sentences} A probe is a weighted sum of a few neurons’ CETT; the grey rows say how far one gets without it."
+        f"{sentences} A probe is a weighted sum of a few neurons’ CETT; the grey rows show how far simpler scores get."
     )
 
 
@@ -111,11 +114,11 @@ def verdicts(card: Report, c: float | None) -> list[str]:
     if stronger:
         sentences.append(f"As good or better without choosing neurons: {', '.join(stronger)}.")
     if card.adds.low <= 0 <= card.adds.high:
-        sentences.append("Beside the simple scores the probe adds nothing that could be told from chance.")
+        sentences.append("Added to the simple scores, the probe gains nothing that can be told from chance.")
     else:
-        sentences.append(f"Beside the simple scores the probe adds {signed(card.adds.value, 3)} AUROC.")
+        sentences.append(f"Added to the simple scores, the probe gains {signed(card.adds.value, 3)} AUROC.")
     if card.length_correlation is not None:
-        sentences.append(f"The score goes with the answer's length: Spearman {signed(card.length_correlation)}.")
+        sentences.append(f"The score correlates with the answer's length: Spearman {signed(card.length_correlation)}.")
     if card.unseen is not None:
         sentences.append(
             f"Of {counted(card.test_items, 'held-out answer')} {card.unseen.n} share neither subject nor words with a "
@@ -145,7 +148,7 @@ def agreements(card: Report) -> list[str]:
 def forced(probe: Probe) -> str | None:
     """The mark of a probe that was put on another model; None for any other."""
     return (
-        f"Made for another model and put on {probe.forced} all the same: no figure of it holds here."
+        f"Made for another model and used on {probe.forced} anyway: none of its figures holds here."
         if probe.forced
         else None
     )

@@ -32,9 +32,9 @@ def page() -> None:
         shown(status)
     parts.back(status)
     st.subheader("What can be loaded", anchor=False)
-    st.markdown(frame.muted("Memory is worked out before loading. What cannot fit is not started."))
+    st.markdown(frame.muted("Memory is estimated before loading. A model that cannot fit is not loaded."))
     if early:
-        st.markdown(frame.muted("The list comes when the engine has started."))
+        st.markdown(frame.muted("The list appears when the engine has started."))
     else:
         listed((status.memory or {}).get("free"))
 

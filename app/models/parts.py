@@ -53,7 +53,7 @@ def current(status: ModelStatus) -> None:
         jobs.shown_error(HNeuronsError.from_json(status.error or {}))
     elif status.state == "loading":
         st.progress(min(max(status.fraction or 0.0, 0.0), 1.0), text=text.markdown(status.stage or "Loading"))
-        st.markdown(frame.muted("Questions may be asked already: they wait until the model is there."))
+        st.markdown(frame.muted("You can ask questions already: they wait until the model is loaded."))
         _cancel(status)
     elif status.info is not None:
         _facts(status.info)
@@ -67,13 +67,13 @@ def coming(status: ModelStatus) -> None:
     if change is not None and change.state == "checking":
         words = f"Checking {change.name}: {change.stage or 'its files'}"
         st.progress(min(max(change.fraction or 0.0, 0.0), 1.0), text=text.markdown(words))
-        st.markdown(frame.muted(f"{loaded} goes on answering until it is known that the other opens."))
+        st.markdown(frame.muted(f"{loaded} keeps answering until the other model is known to open."))
         _cancel(status)
     elif change is not None and change.error is not None and not _refused_since() and status.state == "ready":
         jobs.shown_error(HNeuronsError.from_json(change.error))
         st.markdown(frame.muted(f"{loaded} is loaded and answers."))
     if status.paused:
-        words = f"Waiting until their model is loaded again, then they go on by themselves: {', '.join(status.paused)}."
+        words = f"Runs that continue by themselves when their model is loaded again: {', '.join(status.paused)}."
         st.markdown(frame.muted(text.markdown(words)))
 
 
@@ -104,7 +104,7 @@ def _facts(info: ModelInfo) -> None:
     facts = (
         ("Layers × neurons", f"{info.n_layers} × {neurons}"),
         ("Parameters", short(info.parameters)),
-        ("Numbers kept as", info.dtype),
+        ("Number type", info.dtype),
         ("Runs on", info.device),
     )
     for column, (label, value) in zip(st.columns(len(facts), gap="small"), facts, strict=True):
@@ -119,7 +119,7 @@ def _facts(info: ModelInfo) -> None:
 
 def _memory(memory: dict[str, int]) -> None:
     parts = ", ".join(f"{size(memory[key])} {word}" for key, word in MEMORY.items() if key in memory)
-    total = f"Memory worked out before loading: {size(memory['total'])}" if "total" in memory else "Memory"
+    total = f"Memory, estimated before loading: {size(memory['total'])}" if "total" in memory else "Memory"
     free = f" Free now: {size(memory['free'])}." if "free" in memory else ""
     st.markdown(f"{total} ({parts}).{free}" if parts else f"{total}.{free}")
 
@@ -154,7 +154,7 @@ def selected(choices: Sequence[ModelChoice]) -> ModelChoice | None:
             "model": st.column_config.TextColumn(width=204),
             "layers × neurons": st.column_config.TextColumn(width=112),
             "size": st.column_config.TextColumn(width=56, help="Parameters"),
-            "needs": st.column_config.TextColumn(width=72, help="Memory in float32, worked out before loading"),
+            "needs": st.column_config.TextColumn(width=72, help="Memory in float32, estimated before loading"),
             "here": st.column_config.TextColumn(width=100),
             "licence": st.column_config.TextColumn(width=218, help="Gated: the hub asks for consent first"),
         },
@@ -188,13 +188,13 @@ def loader(choice: ModelChoice | None, free: int | None) -> None:
     _refused()
     line = st.container(horizontal=True, vertical_alignment="bottom")
     named = line.text_input(
-        "Or any other: hub name, local directory, or GGUF file", key="models.name", max_chars=300,
+        "Or any other model: hub name, local directory or GGUF file", key="models.name", max_chars=300,
         placeholder="owner/name, /path/to/model or /path/to/model.gguf", persist_state="session",
     )  # fmt: skip
-    line.selectbox("Numbers kept as", DTYPES, key="models.dtype", width=150, persist_state="session")
+    line.selectbox("Number type", DTYPES, key="models.dtype", width=150, persist_state="session")
     line.selectbox("Runs on", DEVICES, key="models.device", width=150, persist_state="session")
     with line:
-        _button("Load what is named", (named or "").strip(), primary=False, key="models.load-named")
+        _button("Load this model", (named or "").strip(), primary=False, key="models.load-named")
 
 
 def _refused() -> None:
@@ -216,9 +216,9 @@ def _confirmation(error: Busy, asked: ModelOrder) -> None:
         line = st.container(horizontal=True)
         name = text.markdown(asked.name)
         # Callbacks in a dialog run it alone once more; the page has to follow.
-        if line.button(f"Load {name} all the same", key="models.confirm", on_click=_load, args=(asked, True)):
+        if line.button(f"Load {name} anyway", key="models.confirm", on_click=_load, args=(asked, True)):
             st.rerun()
-        if line.button("Leave it", key="models.leave", on_click=_forget):
+        if line.button("Keep the loaded model", key="models.leave", on_click=_forget):
             st.rerun()
 
     shown()

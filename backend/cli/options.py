@@ -82,7 +82,7 @@ Neurons = Annotated[str | None, naming(metavar="L3:N5,L4:N7", help="the chosen n
 NeuronsFile = Annotated[Path | None, file(help="chosen neurons from a text, CSV or JSON file")]
 ProbeName = Annotated[str, named(help="a probe's name, see hneurons identify list")]
 Probe = Annotated[str | None, naming(metavar="NAME", help="a probe's neurons, see hneurons identify list")]
-Force = Annotated[bool, typer.Option("--force", help="put a probe of another model on this one all the same")]
+Force = Annotated[bool, typer.Option("--force", help="use a probe of another model on this one anyway")]
 Top = Annotated[int | None, typer.Option(help="how many to list")]
 
 

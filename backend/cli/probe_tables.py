@@ -74,7 +74,7 @@ def report(console: Console, probe: Probe) -> None:
         plain(f"model {model.name}, C {short(probe.c)}" if model and probe.c else probe.imported), style="dim"
     )
     if probe.forced:
-        console.print(plain(f"made for another model, put on {probe.forced} all the same"))
+        console.print(plain(f"made for another model, used on {probe.forced} anyway"))
     if probe.aside:
         console.print(plain(probe.aside_note))
     if probe.report is not None:

@@ -300,7 +300,7 @@ def refuse_if_in_use(spec: ModelSpec, session: str, models: ModelSlot, jobs: Seq
     if awaited_model := models.asked_by_other(session):
         reasons.append(f"{awaited_model} is being loaded for somebody else")
     if reasons:
-        wanted = f"confirm that {spec.name or DEFAULT} is to be loaded all the same, or wait"
+        wanted = f"confirm that {spec.name or DEFAULT} is to be loaded anyway, or wait"
         raise Busy(f"{loaded} is in use", ", and ".join(reasons), wanted)
 
 

@@ -150,7 +150,7 @@ class Job:
         """Make it wait until the model that it began on is loaded again."""
         self.stop.clear()
         self.state, self.interrupted, self.waits_for = "queued", False, (info.name, info.fingerprint)
-        self.events.add(StageEvent(stage=f"waiting until {info.name} is loaded again; it goes on by itself then"))
+        self.events.add(StageEvent(stage=f"waiting until {info.name} is loaded again; it continues by itself then"))
 
     def resume(self, info: ModelInfo) -> bool:
         """If it waits for this model, let it run again. Returns whether it did."""

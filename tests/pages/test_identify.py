@@ -49,7 +49,7 @@ def test_the_card_says_what_was_found_and_what_it_is_worth() -> None:
     app = opened()
     assert app.header[0].value == "4 neurons by themselves know something about when the model invents"
     told = {metric.label: (metric.value, metric.delta) for metric in app.metric}
-    assert told["H-neurons in the probe"] == ("4", "of 46,080, and 2 for right")
+    assert told["H-neurons in the probe"] == ("4", "of 46,080; 2 negative weights")
     assert told["Density"][0] == "0.09 ‰"
     assert told["AUROC, the whole probe"] == ("0.74", "95 % 0.69 to 0.79, n = 310")
     assert told["H-neurons better than random by"] == ("+0.08", "95 % 0.03 to 0.13, 2 draws")
@@ -74,7 +74,7 @@ def test_the_card_is_that_of_the_probe_which_is_there_now_though_an_older_one_of
 
 
 @pytest.mark.parametrize(
-    "part", ["Confounds", "C path", "Otherwise", "ROC and chances", "Layers", "All neurons", "How it was made"]
+    "part", ["Confounds", "C path", "Other decisions", "ROC, calibration", "Layers", "All neurons", "How it was made"]
 )
 def test_every_part_of_the_card_opens(part: str) -> None:
     app = opened()
@@ -141,7 +141,7 @@ def test_without_a_probe_the_page_says_what_to_do() -> None:
 def test_the_mark_of_a_forced_probe_stays() -> None:
     client = FakeClient()
     client.shelf = {"shipped": fakes_probe.probe("shipped", INFO).model_copy(update={"forced": "other-model"})}
-    assert "Made for another model and put on other" in words(opened(client))
+    assert "Made for another model and used on other" in words(opened(client))
 
 
 def started(client: FakeClient, name: str = "mine") -> AppTest:
@@ -232,7 +232,7 @@ def test_verdicts_are_shown_and_a_run_made_again() -> None:
     assert "What the model answered, and how it was judged" in words(app)
     assert "3 answers shown, 0 of them decided by a person." in words(app)
     app.number_input(key="answers.page").set_value(2).run()
-    assert "No answer of this part was judged so." in words(app), "the next part begins where this one ends"
+    assert "No answer in this part has such a verdict." in words(app), "the next part begins where this one ends"
     app.button(key="answers.again").click().run()
     assert len(client.submitted) == 2
 
@@ -557,9 +557,9 @@ def test_a_run_that_is_being_changed_and_is_to_be_changed_once_more_says_so_and_
     app.number_input(key="train.samples").set_value(20).run()
     app.button(key="change-mine").click().run()
     assert app.number_input(key="train.samples").value == 20 and app.number_input(key="train.temperature").value == 0.5
-    assert "mine is being changed already" in words(app)
+    assert "mine is already being changed" in words(app)
     app.run()
-    assert "is being changed already" not in words(app)
+    assert "is already being changed" not in words(app)
 
 
 @pytest.mark.parametrize("press", [False, True])
@@ -690,7 +690,7 @@ def test_a_field_that_is_not_drawn_keeps_what_was_typed_or_begun_with() -> None:
 def test_a_run_that_was_broken_off_and_one_with_too_little_to_expect_say_so() -> None:
     client = Standing(job=None, done=False, waits=True)
     started(client)
-    assert "It goes on by itself when Fake-135M-Instruct is loaded" in words(opened(client, room="train"))
+    assert "It continues by itself when Fake-135M-Instruct is loaded" in words(opened(client, room="train"))
     client = Standing(outlook="Of the first 60 answers 2 were right: about 6 right.", short=True)
     started(client)
     assert "Of the first 60 answers 2 were right" in "".join(
@@ -704,7 +704,7 @@ def test_a_run_that_waits_without_a_job_has_a_stop_and_is_then_stopped() -> None
     app = opened(client, room="train")
     assert app.button(key="stop-mine").label == "Stop"
     app.button(key="stop-mine").click().run()
-    assert not app.exception and "It goes on by itself" not in words(app)
+    assert not app.exception and "It continues by itself" not in words(app)
     assert "stop-mine" not in {button.key for button in app.button}
     assert app.button(key="resume-mine").label == "Resume"
 
@@ -737,7 +737,7 @@ def test_a_run_whose_model_was_taken_away_says_so_and_what_it_waits_for(monkeypa
     app = opened(client, room="train")
     (bar, *_) = app.get("progress")
     assert "Interrupted: another model was loaded" in unescape(bar.proto.text)
-    assert "goes on by itself when Fake-135M-Instruct is loaded again" in unescape(bar.proto.text)
+    assert "continues by itself when Fake-135M-Instruct is loaded again" in unescape(bar.proto.text)
     begun = started(client, "other")
     assert "waits for its model" in words(begun) and "is under way" not in words(begun)
     assert bar.proto.value == 50, "how far it was stays"
@@ -756,8 +756,8 @@ def test_a_run_is_deleted_only_when_it_was_asked_for_twice() -> None:
 def test_a_link_to_a_probe_or_neuron_that_is_not_there_says_what_stands_instead() -> None:
     told = words(opened(probe="gone", card="L1:N1"))
     assert "There is no probe gone here: shipped is used instead" in told
-    assert "L1:N1 is no neuron of shipped. Below stands L17:N412" in told
-    assert "no neuron of" not in words(opened()) and "There is no probe" not in words(opened())
+    assert "L1:N1 is not a neuron of shipped. Below is L17:N412" in told
+    assert "not a neuron of" not in words(opened()) and "There is no probe" not in words(opened())
 
 
 def address(app: AppTest) -> dict[str, str]:

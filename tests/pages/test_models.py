@@ -146,7 +146,7 @@ def test_while_another_model_is_checked_the_loaded_one_stands_there_and_it_can_b
     app = opened(client)
     assert not app.exception and "is loaded" in app.header[0].value
     (bar,) = app.get("progress")
-    assert bar.proto.value == 25 and "downloading" in bar.proto.text and "goes on answering" in words(app)
+    assert bar.proto.value == 25 and "downloading" in bar.proto.text and "keeps answering" in words(app)
     app.button(key="models.cancel").click().run()
     assert client.cancelled == 1 and not app.get("progress")
 
@@ -192,7 +192,7 @@ def test_the_model_before_is_one_click_away_as_it_was() -> None:
     before = ModelOrder(name="/models/old", device="cpu", dtype="bfloat16")
     client = Loader(now=LOADED.model_copy(update={"previous": before, "paused": ("my-run",)}))
     app = opened(client)
-    assert "my-run" in words(app) and "go on by themselves" in words(app)
+    assert "my-run" in words(app) and "continue by themselves" in words(app)
     app.button(key="models.back").click().run()
     assert client.loads == [("/models/old", "cpu", "bfloat16")]
 
