@@ -221,7 +221,7 @@ SHARES: dict[Share, str] = {
     "changed": "answers that change",
     "right_kept": "right answers that stay right",
     "wrong_righted": "wrong answers that become right",
-    "wrong_uncertain": "wrong answers that become unsure",
+    "wrong_uncertain": "wrong answers that become uncertain",
 }
 
 

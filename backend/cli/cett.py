@@ -23,7 +23,7 @@ MAX_BYTES = 8_000_000
 
 @gathered
 def cett(
-    text_file: Annotated[Path, options.file(help="the text, UTF-8, as it stands")],
+    text_file: Annotated[Path, options.file(help="the text file, UTF-8, read unchanged")],
     out: Annotated[Path, options.file(help="the .npy file to write; its axes go into a .json beside it")],
     chat: Annotated[bool, typer.Option("--chat/--no-chat", help="put it into the chat template first")] = False,
     *,

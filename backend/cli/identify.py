@@ -42,7 +42,7 @@ Name = Annotated[str, options.named(help="the run's name, a folder's name")]
 @app.command("run")
 @gathered
 def run(name: Name, given: plans.RunOptions, common: Here) -> None:
-    """Make a probe; a run of that name goes on where it was."""
+    """Make a probe; a run of that name continues where it was."""
     plan = given.plan()
     asked = plans.read_questions(given.questions, plan) if given.questions is not None else ()
     plans.refuse_hopeless(name, plan, asked, given.answers_of)

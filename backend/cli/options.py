@@ -62,20 +62,22 @@ def path_of(words: str) -> Path:
 
 
 Model = Annotated[str | None, naming(help="table row, hub name, directory or GGUF file")]
-Device = Annotated[str | None, naming(help="cpu, cuda, mps; chosen by itself unless given")]
-Dtype = Annotated[str | None, naming(help="float32, bfloat16 or float16; chosen by itself unless given")]
+Device = Annotated[str | None, naming(help="cpu, cuda or mps; chosen automatically unless given")]
+Dtype = Annotated[str | None, naming(help="float32, bfloat16 or float16; chosen automatically unless given")]
 Backend = Annotated[str | None, naming(metavar="URL", help="ask the service at this address instead")]
 Keep = Annotated[bool, typer.Option("--store/--no-store", help="use and fill the store of results")]
 
 Prompt = Annotated[str, typer.Option(help="what to ask")]
-MaybePrompt = Annotated[str | None, typer.Option(help="a text to follow the neuron along")]
+MaybePrompt = Annotated[str | None, typer.Option(help="a text along which the neuron's CETT is shown")]
 Answer = Annotated[str | None, typer.Option(help="take this answer instead of generating one")]
 Chat = Annotated[bool, typer.Option("--chat/--no-chat", help="put the model's chat template around the prompt")]
 System = Annotated[str | None, typer.Option(help="the system message")]
 MaxNewTokens = Annotated[int | None, typer.Option(help="longest answer, in tokens")]
 Temperature = Annotated[float | None, typer.Option(help="0 is greedy")]
-TopK = Annotated[int | None, typer.Option("--top-k", help="sample from so many tokens; 0 from all")]
-TopP = Annotated[float | None, typer.Option("--top-p", help="sample from this share of the probability")]
+TopK = Annotated[int | None, typer.Option("--top-k", help="sample from this many likeliest tokens; 0: from all")]
+TopP = Annotated[
+    float | None, typer.Option("--top-p", help="sample from the likeliest tokens of this summed probability")
+]
 Seed = Annotated[int | None, typer.Option(help="seed of the sampling")]
 Stop = Annotated[list[str] | None, typer.Option(help="a text that ends an answer; may be repeated")]
 Neurons = Annotated[str | None, naming(metavar="L3:N5,L4:N7", help="the chosen neurons")]

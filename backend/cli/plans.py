@@ -50,13 +50,13 @@ class ResumeOptions:
 
     questions: Annotated[Path | None, options.file(help="CSV, TSV, JSON, JSON lines or Parquet of questions")] = None
     relations: Annotated[
-        str | None, options.naming(help="kinds of questions, that ship or of the file, apart by commas")
+        str | None, options.naming(help="kinds of questions, shipped or in the file, separated by commas")
     ] = None
-    per_relation: Annotated[int | None, typer.Option(help="at most so many questions of each kind")] = None
-    limit: Annotated[int | None, typer.Option(help="at most so many questions in all")] = None
-    samples: Annotated[int | None, typer.Option(help="answers drawn for each question")] = None
-    draw_for_all: Annotated[bool, typer.Option("--all", help="draw for every question, as the paper does")] = False
-    at_most: Annotated[int | None, typer.Option(help="draw for at most so many questions")] = None
+    per_relation: Annotated[int | None, typer.Option(help="at most this many questions of each kind")] = None
+    limit: Annotated[int | None, typer.Option(help="at most this many questions in all")] = None
+    samples: Annotated[int | None, typer.Option(help="answers sampled for each question")] = None
+    draw_for_all: Annotated[bool, typer.Option("--all", help="sample for every question, as the paper does")] = False
+    at_most: Annotated[int | None, typer.Option(help="sample for at most this many questions")] = None
     filter: Annotated[str | None, options.naming(help="a named filter, or right,wrong like 5,9")] = None
 
     def over(self, plan: dict[str, Any]) -> dict[str, Any]:
@@ -92,22 +92,29 @@ class RunOptions(ResumeOptions):
         None
     )
     max_new_tokens: options.MaxNewTokens = None
-    temperature: Annotated[float | None, typer.Option(help="of the draws")] = None
+    temperature: Annotated[float | None, typer.Option(help="of the samples")] = None
     top_k: options.TopK = None
     top_p: options.TopP = None
-    suffix: Annotated[str | None, typer.Option(help="what stands behind every question")] = None
+    suffix: Annotated[str | None, typer.Option(help="text added after every question")] = None
     labels: Annotated[str | None, options.naming(help="1-vs-1 or 3-vs-1")] = None
-    choice: Annotated[str | None, options.naming(help="of C: one-se, cross-validation, paper or fixed")] = None
-    c: Annotated[float | None, typer.Option("--c", help="this C, not a chosen one")] = None
-    standardise: Annotated[bool | None, typer.Option("--standardise/--no-standardise", help="per SD")] = None
-    words: Annotated[str | None, options.naming(help="that answer: phrase, blind (first new words) or known")] = None
+    choice: Annotated[str | None, options.naming(help="how C is chosen: one-se, cross-validation, paper, fixed")] = None
+    c: Annotated[float | None, typer.Option("--c", help="this C, instead of choosing one")] = None
+    standardise: Annotated[
+        bool | None, typer.Option("--standardise/--no-standardise", help="scale features to SD 1 first")
+    ] = None
+    words: Annotated[
+        str | None, options.naming(help="which words answer: phrase, blind (first new words) or known")
+    ] = None
     pooling: Annotated[str | None, options.naming(help="mean or max over the answer's tokens")] = None
-    position: Annotated[str | None, options.naming(help="answer or predicting")] = None
+    position: Annotated[str | None, options.naming(help="read at the answer's tokens, or predicting: before them")] = (
+        None
+    )
     judge: Annotated[str | None, options.naming(help="model of an LLM judge, at HNEURONS_JUDGE_URL")] = None
     judge_only: Annotated[bool, typer.Option("--judge-compares", help="the rules decide; the LLM is compared")] = False
     judge_words: Annotated[bool, typer.Option("--judge-words", help="the LLM names the words that answer")] = False
     seed: Annotated[
-        int | None, typer.Option(help="of every draw, sampled answers too; which shipped ones are asked stays the same")
+        int | None,
+        typer.Option(help="of all random draws, samples too; which shipped questions are asked stays the same"),
     ] = None
     answers_of: Annotated[str | None, options.naming(metavar="NAME", help="begin with this run's plan and answers")] = (
         None

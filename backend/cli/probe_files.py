@@ -40,10 +40,12 @@ def import_probe(
         str | None,
         options.naming(help="the model it is for; where that is not here or too large, its shape is checked"),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="put a probe of another model on it; the mark stays")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="take a probe of another model anyway; it stays marked")
+    ] = False,
     json: options.Json = False,
 ) -> None:
-    """Take a probe from a file: ours, CSV, jhammant's JSON, hprobes' two files, or coefficients as .npz."""
+    """Import a probe from a file: ours, CSV, jhammant's JSON, hprobes' two files, or coefficients as .npz."""
     from backend.identify.formats import probes as probe_files
     from backend.probes import library
     from backend.serve import shelf
@@ -149,8 +151,10 @@ def fit(
         options.naming(help="of features, the model they were read on, to be checked; of answers, the reader"),
     ] = None,
     labels: Annotated[str | None, options.naming(help="1-vs-1, or 3-vs-1 where the other tokens are there")] = None,
-    c: Annotated[float | None, typer.Option("--c", help="this C, not one chosen by cross-validation")] = None,
-    standardise: Annotated[bool, typer.Option("--standardise/--no-standardise", help="per SD")] = False,
+    c: Annotated[float | None, typer.Option("--c", help="this C, instead of choosing one by cross-validation")] = None,
+    standardise: Annotated[
+        bool, typer.Option("--standardise/--no-standardise", help="scale features to SD 1 first")
+    ] = False,
     seed: Annotated[int, typer.Option(help="of the split")] = 0,
     all_items: Annotated[
         bool, typer.Option("--all-items", help="fit on every item, as the authors do; none is held out to judge by")

@@ -40,7 +40,9 @@ def explore(
     force: options.Force = False,
     top: options.Top = None,
     k: Annotated[float | None, typer.Option("--k", help="strong is CETT > mu + k sigma")] = None,
-    population: Annotated[str | None, options.naming(help="of mu and sigma: token, layer or model")] = None,
+    population: Annotated[
+        str | None, options.naming(help="what mu and sigma are taken over: token, layer or model")
+    ] = None,
     *,
     common: Common,
 ) -> None:
@@ -83,9 +85,9 @@ def compare(
     neurons: options.Neurons = None,
     neurons_file: options.NeuronsFile = None,
     probe: options.Probe = None,
-    against: Annotated[bool, typer.Option("--against", help="its negative weights as a further arm")] = False,
-    foremost: Annotated[int | None, typer.Option(help="only so many of its H-neurons, the foremost")] = None,
-    by: Annotated[str | None, options.naming(help="by weight, effect, auroc, frequency or leave_out")] = None,
+    against: Annotated[bool, typer.Option("--against", help="add a row with the probe's negative weights")] = False,
+    foremost: Annotated[int | None, typer.Option(help="only this many of its H-neurons, the top ones")] = None,
+    by: Annotated[str | None, options.naming(help="ranked by weight, effect, auroc, frequency or leave_out")] = None,
     force: options.Force = False,
     alphas: Annotated[str | None, typer.Option(metavar="0,2", help="one row with all neurons at each")] = None,
     own: Annotated[str | None, options.naming(metavar="L1:N2=0.5", help="a row with an alpha for each neuron")] = None,
