@@ -57,7 +57,9 @@ def _import() -> None:
         return
     with first.container():
         st.header("Which neurons write the model’s answer?", anchor=False)
-        st.markdown(":small[:gray[The page is being made ready; an example comes first, the model loads behind it.]]")
+        st.markdown(
+            ":small[:gray[The page is loading. It starts with an example while the model loads in the background.]]"
+        )
     import_module(READY)
     first.empty()
 

@@ -22,9 +22,9 @@ from cache import atomic
 PAGE = Path(__file__).parent.parent / "docs" / "probe.md"
 DEFAULT = "smollm2-135m-instruct"
 FOREMOST = 10
-_OTHERWISE = """The probe made again, C chosen anew. Another filter keeps other answers: held out are those of the same
-entities, and of entities that the probe does not have as large a part, drawn anew. *Shared*: Jaccard overlap of its
-H-neurons with the probe's."""
+_OTHERWISE = """Each row is the probe made again with one decision changed and C chosen again. Another filter keeps
+other answers. Held out are then those about the same entities; of entities that are new, an equally large part is drawn
+at random. *Shared*: Jaccard overlap of its H-neurons with the probe's."""
 _READ = """Read the first table from below: what scores without neurons, or neurons drawn by chance, reach on the same
 held-out answers is what the probe has to be better than. Intervals are 95 %, from entities drawn again with all their
 answers; for random neurons and twins the mean over their draws is taken each time."""
@@ -53,7 +53,7 @@ def page(probe: Probe) -> str:
         _table(funnel.columns, funnel.astype(str).to_numpy()),
         ["## What switching does"],
         _effects(card),
-        ["## If one decision had been different"],
+        ["## What if one decision were different?"],
         [_OTHERWISE],
         _variations(card),
         [f"## The {FOREMOST} H-neurons that move the score most"],

@@ -129,7 +129,7 @@ def calibration_figure(card: Report, palette: Palette) -> go.Figure:
         text=[f"chance of wrong {fixed(part.chance)}; were wrong {percent(part.share)} of {part.n:,}" for part in bins],
         hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
-    _name_line(chart, "chance = share wrong", palette)
+    _name_line(chart, "honest probabilities", palette)
     chart.update_xaxes(
         range=[0, 1], tickformat=".0%",
         title={"text": f"the probe's chance of wrong, bins of {counted(bins[0].n if bins else 0, 'answer')}"},

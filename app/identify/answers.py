@@ -51,11 +51,11 @@ def draw_answers() -> None:
         return
     frame.heading(
         "What the model answered, and how it was judged",
-        "An answer that says that it does not know is *uncertain*. Otherwise it is *right* if it contains one of the "
-        "known spellings as whole words, and *wrong* if not. Right after “not” a spelling does not count; beyond that "
-        "the rules do not understand meaning. You can choose another verdict in the table: it replaces that of rules "
-        "and LLM when the probe is made again. *The words that answer* are those that features are read over. To mark "
-        "others, copy them from the answer into the cell; empty the cell to leave them to the rules.",
+        "An answer that says it does not know is *uncertain*. Otherwise it is *right* if it contains one of the known "
+        "spellings as whole words, and *wrong* if not. A spelling right after “not” does not count; apart from that, "
+        "the rules do not understand meaning. You can choose another verdict in the table: when the probe is made "
+        "again, it overrides the rules and the LLM. *The words that answer* are the words over which CETT is read. To "
+        "mark other words, copy them from the answer into the cell; empty the cell to let the rules find them.",
     )
     if not runs:
         st.markdown(muted("No run has sampled answers yet. Start one under Train."))
@@ -66,7 +66,7 @@ def draw_answers() -> None:
     run = next(candidate for candidate in runs if candidate.name == name)
     pages = -(-run.sampled // PAGE)
     page = int(row.number_input(f"Part, 1 to {pages}", 1, pages, 1, key="answers.page", width=140))
-    only = row.pills("Only", VERDICTS, selection_mode="multi", key="answers.only")
+    only = row.pills("Show only", VERDICTS, selection_mode="multi", key="answers.only")
     try:
         answers = session.client().runs.answers(run.name, PAGE, (page - 1) * PAGE)
     except HNeuronsError as error:
@@ -122,7 +122,7 @@ def _table(run: RunView, shown: list[AnswerView], part: str) -> None:
             "the model’s answer": st.column_config.TextColumn(width=228 if judged else 256),
             "by the LLM": st.column_config.TextColumn(width=92),
             "greedy": st.column_config.CheckboxColumn(width=64),
-            "times": st.column_config.NumberColumn(width=56, help="how many of the samples gave this answer"),
+            "times": st.column_config.NumberColumn(width=56, help="How many of the samples gave this answer"),
             "by a person": st.column_config.CheckboxColumn(width=92),
             "by the rules": st.column_config.TextColumn(width=96),
         },

@@ -55,7 +55,7 @@ class Size:
         if own is None:
             return self.words
         asked = f"All {len(own):,} questions that were read are" if own else "Every question of the file is"
-        return f"{asked} answered greedily, at most {self.at_most:,} of them also in samples; {self.thorough}."
+        return f"{asked} answered greedily, at most {self.at_most:,} of them also by sampling; {self.thorough}."
 
 
 SIZES = {
@@ -151,7 +151,7 @@ def _put(form: TrainForm | None, changing: str | None) -> None:
         st.session_state[_CHANGED] = run
         fresh = begun_with(run)
     elif form is not None and AS_BEGUN in (form.source, form.size):
-        session.note("The link's form is that of a run that is not here, so the form asks the questions that ship.")
+        session.note("The form belonged to a run that is not here. It now asks the built-in questions.")
         form = form.model_copy(update={"source": fresh.source, "size": fresh.size})
     form = form or fresh
     # Set, not only let go of: a browser sends again what stands in its fields.
@@ -208,11 +208,14 @@ def time_words(info: ModelInfo, asked: int, drawn: int) -> str:
         runs = ()
     last = next((run for run in runs if run.fingerprint == info.fingerprint and run.speed is not None), None)
     if last is None or last.speed is None:
-        return "no run has measured this model here yet. The page shows it soon after the start; Stop loses nothing."
+        return (
+            "not known yet, because no run has measured this model here. The page shows it soon after the start; Stop "
+            "loses nothing."
+        )
     low, high = (_long(asked * last.speed[0] + count * last.speed[1]) for count in (0, drawn))
     return (
-        f"{low} to {high} for the answers to {asked:,} questions, depending on how many qualify (by the speed of "
-        f"{text.markdown(last.name)}). Features and checks come on top."
+        f"{low} to {high} for the answers to {asked:,} questions, depending on how many qualify for samples (speed of "
+        f"the run {text.markdown(last.name)}). Features and checks take additional time."
     )
 
 

@@ -44,7 +44,7 @@ def draw_details(probe: Probe, card: Report) -> None:
 
 
 def _confounds(probe: Probe, card: Report) -> None:
-    frame.heading("Does it only follow something simpler?", words.HOW_CONFOUNDS)
+    frame.heading("Does the score only follow something simpler?", words.HOW_CONFOUNDS)
     for sentence in words.verdicts(card, probe.c):
         st.markdown(f"- {text.markdown(sentence)}")
     rows: list[tuple[str, Estimate | None]] = [
@@ -62,12 +62,12 @@ def _confounds(probe: Probe, card: Report) -> None:
         ]
     )
     st.dataframe(table, hide_index=True, key="confounds-table", alt="The probe's AUROC on harder comparisons")
-    prior = f"Before balancing, the kind of question alone would give AUROC {fixed(card.unbalanced_prior)}."
-    st.markdown(muted(prior))
+    prior = f"the kind of question alone would give AUROC {fixed(card.unbalanced_prior)}"
+    st.markdown(muted(f"Before right and wrong answers were balanced within each relation, {prior}."))
 
 
 def _path(probe: Probe, card: Report) -> None:
-    frame.heading("How the choice of C changes it", words.HOW_PATH)
+    frame.heading("How the choice of C changes the probe", words.HOW_PATH)
     key = f"chart-path-{probe.name}"
     figure("path", probe_neurons.path_figure(card, probe.c, session.palette()), probe, "Fits along C",
             "AUROC, stability and number of H-neurons for each C.", probe_neurons.path_shown(card),
@@ -78,8 +78,7 @@ def _path(probe: Probe, card: Report) -> None:
         st.markdown(
             f"At C = {short(point.c)}: **{counted(point.positive, 'H-neuron')}** and "
             f"{counted(point.negative, 'negative weight')}, AUROC "
-            f"{interval(point.auroc)} in cross-validation, {percent(point.stability)} of H-neurons shared between two "
-            "folds."
+            f"{interval(point.auroc)} in cross-validation, {percent(point.stability)} of H-neurons shared by two folds."
         )
         _at_c(probe, point.c)
 
@@ -107,7 +106,7 @@ def _at_c(probe: Probe, c: float) -> None:
                 return
             session.change(IdentifyView, room="train")
             st.rerun()
-        st.markdown(muted("It uses the same answers; features, checks and switched answers are made anew."))
+        st.markdown(muted("It uses the same answers; features, checks and switched answers are computed again."))
 
 
 def _runs() -> tuple[RunView, ...]:
@@ -120,10 +119,10 @@ def _runs() -> tuple[RunView, ...]:
 
 def _otherwise(probe: Probe, card: Report) -> None:
     frame.heading(
-        "If one decision had been different",
-        "Each row is the probe made again with one decision changed, and C chosen anew. Another filter keeps other "
-        "answers. Held out are then those of the same entities; of entities that the probe does not have, an equal "
-        "share is drawn anew.",
+        "What if one decision were different?",
+        "Each row is the probe made again with one decision changed and C chosen again. Another filter keeps other "
+        "answers. Held out are then those about the same entities; of entities that are new, an equally large part is "
+        "drawn at random.",
     )
     table = pd.DataFrame(
         [
@@ -148,15 +147,16 @@ def _otherwise(probe: Probe, card: Report) -> None:
 def _chances(probe: Probe, card: Report) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
-        frame.heading("Caught and accused", words.HOW_ROC)
+        frame.heading("Wrong answers caught, right ones accused", words.HOW_ROC)
         figure("roc", probe_items.roc_figure(card, session.palette()), probe, "ROC curve",
                 f"ROC curve, AUROC {interval(card.scores.auroc)}.", probe_items.roc_table(card))  # fmt: skip
     with right:
-        frame.heading("Are its chances right?", words.HOW_CALIBRATION)
+        frame.heading("Are its probabilities honest?", words.HOW_CALIBRATION)
         scores = card.scores
         note = f"accuracy {interval(scores.accuracy)}, F1 {interval(scores.f1)}, Brier {interval(scores.brier)}"
         figure("calibration", probe_items.calibration_figure(card, session.palette()), probe, "Calibration",
-                "Share of wrong answers by chance given.", probe_items.calibration_table(card), note=note)  # fmt: skip
+                "Share of answers that were wrong, by the probability that the probe gave.",
+                probe_items.calibration_table(card), note=note)  # fmt: skip
 
 
 def _layers(probe: Probe, card: Report) -> None:
@@ -168,9 +168,9 @@ def _layers(probe: Probe, card: Report) -> None:
 def _neurons(probe: Probe, card: Report) -> None:
     frame.heading(
         "All neurons of the probe",
-        f"Alone, {card.significant:,} of the model's neurons tell the training answers apart at a false discovery "
-        "rate of 5 %: a weight in the probe does not mean that a neuron is important. *Chosen in bootstraps* is the "
-        "share of fits on resampled answers that give the neuron a weight of this sign.",
+        f"Taken one at a time, {card.significant:,} of the model's neurons tell right from wrong training answers, at "
+        "a false discovery rate of 5 %. So a weight in the probe does not mark a neuron as important. *Chosen in "
+        "bootstraps* is the share of fits on resampled answers that give the neuron a weight of the same sign.",
     )
     frame.figures(probe_neurons.neurons_table(probe), key="neurons-table", alt="Neurons of the probe")
 

@@ -48,7 +48,7 @@ def page() -> None:
 
 def _head(probe: Probe | None, room: Room) -> None:
     row = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
-    words = identify_words.heading(probe) if probe is not None else "No probe of this model yet"
+    words = identify_words.heading(probe) if probe is not None else "No probe for this model yet"
     row.header(text.markdown(words), anchor=False, width="content", help=terms.IDENTIFY)
     with row.container(horizontal=True, vertical_alignment="center", width="content"):
         _rooms(room)
@@ -95,9 +95,9 @@ def _none() -> None:
     info = session.status().info
     name = text.markdown(info.name) if info else "this model"
     st.markdown(
-        f"A probe belongs to one model, and none here was made on {name}. **Train** makes one: it asks the model "
-        "questions, keeps those that it answers right or wrong time and again, and looks for the neurons that tell "
-        "the two apart. A probe from a file can be imported under **Compare probes**."
+        f"A probe belongs to one model, and no probe here was made on {name}. **Train** makes one: it asks the model "
+        "questions, keeps those that it answers right again and again or wrong again and again, and looks for neurons "
+        "that tell the two apart. To import a probe from a file, go to **Compare probes**."
     )
 
 

@@ -17,7 +17,7 @@ from app.shared.frame import muted
 from app.shared.view import Shared
 from backend.errors import BadInput, HNeuronsError
 from backend.types.estimate import Estimate
-from backend.types.numbers import fixed, short
+from backend.types.numbers import counted, fixed, short
 from backend.types.probe import Probe
 
 
@@ -32,7 +32,9 @@ def draw_comparison(probe: Probe | None) -> None:
 
 def _compared(probe: Probe | None) -> None:
     frame.heading(
-        "Two probes side by side", "Shared neurons can be counted only if both are of the same model.", label=None
+        "Two probes side by side",
+        "Shared neurons can only be counted if both probes are of the same model.",
+        label=None,
     )
     here = shelf.probes(fresh=True)
     if not here:
@@ -50,7 +52,7 @@ def _compared(probe: Probe | None) -> None:
     if left is None or right is None:
         return
     if picked[0] == picked[1]:
-        st.markdown(muted("Both are the same probe. Train another, or import one from a file, to compare."))
+        st.markdown(muted("Both are the same probe. To compare, train another probe or import one from a file."))
     st.dataframe(table(left, right), hide_index=True, height="content", key="pair-table", alt="Two probes side by side")
     st.markdown(text.markdown(shared(left, right)))
     chosen = next(summary for summary in here if summary.name == picked[1])
@@ -68,15 +70,15 @@ def table(left: Probe, right: Probe) -> pd.DataFrame:
         ("model", lambda p: p.model.name if p.model else p.said.name or "not stated"),
         ("H-neurons", lambda p: str(len(p.h_neurons))),
         ("negative weights", lambda p: str(len(p.against))),
-        ("density, per mille", lambda p: fixed(density(p), 3) if p.model else ""),
+        ("H-neurons per 1,000 neurons", lambda p: fixed(density(p), 3) if p.model else ""),
         ("C", lambda p: "" if p.c is None else short(p.c)),
         ("held-out answers", lambda p: "" if p.report is None else str(p.report.test_items)),
         ("AUROC", lambda p: _auroc(p.report.scores.auroc if p.report else None)),
-        ("within one relation", lambda p: _auroc(p.report.within if p.report else None)),
-        ("relation left out", lambda p: _auroc(p.report.left_out if p.report else None)),
+        ("AUROC within one relation", lambda p: _auroc(p.report.within if p.report else None)),
+        ("AUROC, relation left out", lambda p: _auroc(p.report.left_out if p.report else None)),
         ("CETT over the tokens", lambda p: p.rule.pooling),
-        ("read at", lambda p: f"{p.rule.position} position"),
-        ("from", lambda p: p.imported or p.made[:10]),
+        ("CETT read at", lambda p: f"{p.rule.position} position"),
+        ("imported from, or made on", lambda p: p.imported or p.made[:10]),
     ):
         rows.append((name, value(left), value(right)))
     return pd.DataFrame(rows, columns=["", f"{left.name}", f"{right.name} " if left.name == right.name else right.name])
@@ -94,14 +96,15 @@ def shared(left: Probe, right: Probe) -> str:
     every = set(left.h_neurons) | set(right.h_neurons)
     first = ", ".join(map(str, sorted(both)[:8]))
     names = f": {first}{f' and {len(both) - 8} more' if len(both) > 8 else ''}" if both else ""
-    return f"They share {len(both)} of {len(every)} H-neurons{names}."
+    are = "is" if len(both) == 1 else "are"
+    return f"Of {counted(len(every), 'H-neuron')} in either probe, {len(both)} {are} in both{names}."
 
 
 def _import() -> None:
     frame.heading(
         "Import a probe from a file",
-        "Our own JSON, a CSV of layer, neuron, weight, jhammant's h_neurons.json, hprobes' two files (.json and "
-        ".safetensors), or the authors' coefficients as .npz. Pickles are not opened.",
+        "Formats: our own JSON; a CSV with the columns layer, neuron, weight; jhammant's h_neurons.json; hprobes' two "
+        "files (.json and .safetensors); or the paper authors' coefficients as .npz. Pickle files are not opened.",
         label=None,
     )
     files = st.file_uploader(
@@ -110,18 +113,18 @@ def _import() -> None:
     )  # fmt: skip
     if files and not st.session_state.get("import.name"):
         st.session_state["import.name"] = name_from(files[0].name)
-    name = st.text_input("Name for it here", key="import.name", placeholder="theirs", max_chars=64)
+    name = st.text_input("Name of the probe", key="import.name", placeholder="imported-probe", max_chars=64)
     other = st.text_input(
-        "The model it is for",
+        "Model that the probe is for",
         key="import.model",
-        placeholder="the one that is loaded",
+        placeholder="the loaded model",
         max_chars=300,
-        help="If that is not the loaded one: its name in the table of Models or on the hub, or its folder. Only its "
-        "shape is read; the probe can be used once that model is loaded.",
+        help="For a model that is not loaded: its name on the page Models, its name on the Hugging Face hub, or its "
+        "folder. Only the shape of the model is checked; the probe can be used once that model is loaded.",
     ).strip()
     force = st.checkbox(
         "Import it even if it was made for another model", key="import.force",
-        help="Neuron numbers mean nothing on another model. The probe keeps a mark that says so.",
+        help="On another model, the same numbers name unrelated neurons. The probe stays marked as such.",
     )  # fmt: skip
     if st.button("Import", icon=":material/download:", key="import.go"):
         _take({file.name: file.getvalue() for file in files or ()}, name.strip(), force, other or None)
@@ -135,7 +138,9 @@ def name_from(file: str) -> str:
 def _take(files: dict[str, bytes], name: str, force: bool, model: str | None) -> None:
     try:
         if not files or not name:
-            raise BadInput("The probe cannot be imported", "a file and a name are needed", "choose both")
+            raise BadInput(
+                "The probe cannot be imported", "a file and a name are needed", "choose a file and write a name"
+            )
         made = session.client().probes.add(files, name, force, model)
     except HNeuronsError as error:
         jobs.shown_error(error)

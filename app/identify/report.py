@@ -54,8 +54,8 @@ def _imported(probe: Probe) -> None:
         name = text.markdown(probe.model.name) if probe.model else "its model"
         use = f"Its neurons can be marked on Explore and switched on Compare once {name} is loaded"
     st.markdown(
-        f"It came from **{text.markdown(probe.imported)}** without a report. {use}. How well it tells wrong answers "
-        "from right ones is not known until answers are judged."
+        f"This probe was imported from **{text.markdown(probe.imported)}**, without a report. {use}. How well it tells "
+        "right from wrong answers is not known until it is judged on answers."
     )
     if probe.aside:
         st.markdown(f"{text.markdown(probe.aside_note)}.")
@@ -72,7 +72,7 @@ def _metrics(probe: Probe, card: Report) -> None:
             f"{len(probe.h_neurons)}",
             f"of {total:,}; {counted(len(probe.against), 'negative weight')}",
         ),
-        ("Density", f"{fixed(probe_worth.density(probe))} ‰", "paper: 0.01 to 0.35 ‰"),
+        ("Density of H-neurons", f"{fixed(probe_worth.density(probe))} ‰", "paper: 0.01 to 0.35 ‰"),
         (
             "AUROC, the whole probe",
             fixed(score.value),
@@ -83,7 +83,7 @@ def _metrics(probe: Probe, card: Report) -> None:
         verdict = rival.better
         cells.append(
             (
-                "H-neurons better than random by",
+                "AUROC, H-neurons minus random",
                 signed(verdict.value),
                 f"95 % {fixed(verdict.low)} to {fixed(verdict.high)}, {counted(len(rival.draws), 'draw')}",
             )
@@ -95,7 +95,7 @@ def _metrics(probe: Probe, card: Report) -> None:
 
 
 def _density(probe: Probe) -> None:
-    frame.heading("Is that many?", words.HOW_DENSITY)
+    frame.heading("Is that many H-neurons?", words.HOW_DENSITY)
     figure("density", probe_worth.density_figure(probe, session.palette()), probe, "Density of H-neurons",
             probe_worth.density_alt(probe), probe_worth.density_table(probe))  # fmt: skip
 
@@ -108,13 +108,15 @@ def _auroc(probe: Probe) -> None:
 
 
 def _funnel(probe: Probe, card: Report) -> None:
-    frame.heading(f"From {card.funnel.asked:,} questions to {card.test_items}", words.HOW_FUNNEL, label=None)
+    frame.heading(
+        f"{card.funnel.asked:,} questions to {card.test_items} held-out answers", words.HOW_FUNNEL, label=None
+    )
     figure("funnel", probe_items.funnel_figure(card, session.palette()), probe, "From questions to answers",
             probe_items.funnel_alt(card), probe_items.funnel_table(card))  # fmt: skip
 
 
 def _stems(probe: Probe) -> None:
-    frame.heading("Where they sit: click one to open its card", words.HOW_STEMS, label=None)
+    frame.heading("Where the neurons are: click one to open its card", words.HOW_STEMS, label=None)
     measure = probe_neurons.measured(probe)
     key = f"chart-stems-{probe.name}-{len(probe.neurons)}"
 
@@ -134,14 +136,14 @@ def _opened(probe: Probe) -> None:
     picked = session.view(Shared).card
     neuron = picked if picked is not None and probe.find(picked) is not None else probe_neuron.foremost(probe)
     if picked is not None and neuron != picked:
-        instead = "" if neuron is None else f" Below is {neuron}, which changes its score most."
+        instead = "" if neuron is None else f" {neuron}, which changes its score most, is shown instead."
         st.markdown(frame.muted(f"{picked} is not a neuron of {text.markdown(probe.name)}.{instead}"))
     if neuron is not None:
         probe_neuron.card(probe, neuron)
 
 
 def _effects(probe: Probe, card: Report) -> None:
-    row = frame.heading("What switching them does", words.HOW_EFFECTS)
+    row = frame.heading("What switching the H-neurons does", words.HOW_EFFECTS)
     share = row.segmented_control(
         "Share of", list(SHARES), default="right_kept", required=True, format_func=lambda name: SHARES[name],
         key="effects-share", label_visibility="collapsed",
@@ -150,9 +152,8 @@ def _effects(probe: Probe, card: Report) -> None:
     twins = max((e.sets for e in card.effects if e.arm == "random twin"), default=0)
     note = (
         f"{counted(first.changed.n, 'held-out question')}, answered greedily; "
-        f"{counted(len(probe.h_neurons), 'H-neuron')}, random "
-        f"twins from {counted(twins, 'draw')}, 95 % intervals"
+        f"{counted(len(probe.h_neurons), 'H-neuron')}, random twins from {counted(twins, 'draw')}, 95 % intervals"
     )
-    figure("effects", probe_worth.effects_figure(card, share, session.palette()), probe, "What switching does",
-            probe_worth.effects_alt(card, share), probe_worth.effects_shown(card, share),
-            csv=probe_worth.effects_table(card), note=note)  # fmt: skip
+    figure("effects", probe_worth.effects_figure(card, share, session.palette()), probe,
+            "What switching the H-neurons does", probe_worth.effects_alt(card, share),
+            probe_worth.effects_shown(card, share), csv=probe_worth.effects_table(card), note=note)  # fmt: skip

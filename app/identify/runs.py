@@ -59,7 +59,7 @@ def draw_runs(changed: RunView | None) -> None:
         if name not in begun:
             _waiting(name, job)
     if not runs and not mine:
-        st.markdown(muted("No run yet. A run that you start appears here, with the time that it still needs."))
+        st.markdown(muted("No runs yet. A run that you start appears here, with the time left."))
     for run in runs:
         _run(run, run.job or mine.get(run.name))
 
@@ -86,7 +86,7 @@ def _run(run: RunView, job: str | None) -> None:
         if going:
             return
         _standing(run, seen)
-        sentence = f"{run.questions:,} questions, {run.sampled:,} answered in samples"
+        sentence = f"{run.questions:,} questions, {run.sampled:,} also answered by sampling"
         st.markdown(muted(sentence + ("" if run.done else ", not finished")))
         _actions(run)
 
@@ -97,8 +97,8 @@ def _standing(run: RunView, seen: JobView | None) -> None:
         jobs.shown_error(HNeuronsError.from_json(run.error))
     elif run.waits:
         st.info(
-            f"It was interrupted: another model was loaded, or the program ended. It continues by itself when "
-            f"{text.markdown(run.model)} is loaded.",
+            "This run was interrupted, because another model was loaded or the program ended. It continues by itself "
+            f"when {text.markdown(run.model)} is loaded.",
             icon=":material/hourglass_top:",
         )
     else:
@@ -120,7 +120,7 @@ def _actions(run: RunView) -> None:
         st.rerun(scope="fragment")
     if row.button(
         "Change or widen", key=f"change-{run.name}", icon=":material/tune:",
-        help="Puts its settings into the form, to ask more or to change the filter or the fit. No answer is lost.",
+        help="Opens its settings in the form, for more questions or samples, another filter or fit. No answer is lost.",
     ):  # fmt: skip
         if session.view(IdentifyView).changing == run.name:
             st.session_state[AGAIN] = True
@@ -135,7 +135,7 @@ def _actions(run: RunView) -> None:
 @st.dialog("Delete?")
 def ask_delete(name: str) -> None:
     """Ask before a run or probe is deleted, and do it."""
-    st.markdown(f"**{text.markdown(name)}** is deleted with all its answers and verdicts. This cannot be undone.")
+    st.markdown(f"**{text.markdown(name)}** will be deleted with all its answers and verdicts. This cannot be undone.")
     row = st.container(horizontal=True)
     # By a callback: it runs whether or not the dialog is drawn once more.
     if row.button("Delete", type="primary", icon=":material/delete:", key="delete-yes", on_click=_delete, args=(name,)):
@@ -200,7 +200,7 @@ def resume(run: RunView) -> None:
         )
         if info is not None and is_other:
             raise BadInput(
-                f"{run.name} asks {run.model}", f"{info.name} is loaded", "load that model on the page Models first"
+                f"{run.name} needs {run.model}", f"{info.name} is loaded", f"first load {run.model} on the page Models"
             )
         start(IdentifyRequest(name=run.name, plan=run.plan, command="made on the page Identify"))
         st.session_state[FAILED] = None
@@ -227,12 +227,12 @@ def progress(name: str, seen: JobView | None, place: str = "") -> str:
     if seen is None or has_ended(seen):
         return ""
     stages = [event for event in seen.events if isinstance(event, StageEvent)]
-    words, fraction = (stages[-1].stage, stages[-1].fraction) if stages else ("beginning", None)
+    words, fraction = (stages[-1].stage, stages[-1].fraction) if stages else ("Starting", None)
     if seen.waits_for is not None:
         words = f"Interrupted: another model was loaded. It continues by itself when {seen.waits_for} is loaded again"
         fraction = next((event.fraction for event in reversed(stages) if event.fraction is not None), None)
     elif seen.state == "queued":
-        words = f"waiting: {counted(seen.position, 'run')} before it" if seen.position else "waiting for the model"
+        words = f"Waiting: {counted(seen.position, 'run')} before it" if seen.position else "Waiting for the model"
     line = st.container(horizontal=True, vertical_alignment="center", wrap=False)
     line.progress(min(max(fraction or 0.0, 0.0), 1.0), text=text.markdown(words))
     if line.button("Stop", icon=":material/stop_circle:", key=f"stop-{place}{name}"):

@@ -28,6 +28,9 @@ from backend.types.results import ModelInfo
 LEAST = 10
 """Right and wrong answers that a probe needs of each; a test holds it equal to `MIN_SIDE` of
 `backend.identify.answers.items`."""
+SOURCES = {AS_BEGUN: "As started", "Those that ship": "Built-in", "My file": "My file"}
+SIZE_LABELS = {AS_BEGUN: "As started", "A look": "Quick look", "Thorough": "Thorough"}
+"""What the choices of two fields are called on the page; an address holds the choices themselves."""
 _READ = "train:read"
 """The file that was read last: what was asked of it, and its questions or why there are none."""
 
@@ -40,8 +43,8 @@ def draw_training(probe: Probe | None) -> None:
     with right:
         frame.heading(
             "Runs",
-            "A run keeps every finished batch. It can be stopped, and resumed where it was, on this page or with "
-            "`hneurons identify resume NAME`. Other questions are answered between its batches.",
+            "A run saves every batch when it is done. You can stop it and resume it later from there, on this page or "
+            "with `hneurons identify resume NAME`. Questions from the other pages are answered between its batches.",
         )
         runs.draw_runs(changed)
 
@@ -50,13 +53,13 @@ def _form() -> RunView | None:
     """Draw the form; the run that it changes."""
     frame.heading(
         "Train on this model",
-        "The model answers many questions, greedily and in samples. Those that it answers right, or wrong, time and "
-        "again are kept. A sparse probe then looks for neurons whose CETT tells the two apart "
+        "The model answers many questions, greedily and by sampling. The run keeps those that it answers right again "
+        "and again, or wrong again and again. A sparse probe then looks for neurons whose CETT tells the two apart "
         "(Gao et al. 2025, section 6.1).",
     )
     info, again = session.status().info, bool(st.session_state.pop(runs.AGAIN, False))
     if info is None:
-        st.markdown(muted("Training can begin when the model is loaded."))
+        st.markdown(muted("A run can be started when the model is loaded."))
         return None
     try:
         changed, gone = form.open_form()
@@ -68,11 +71,15 @@ def _form() -> RunView | None:
     st.text_input("Name of the run", key="train.name", placeholder="my-first-probe", max_chars=64)
     source = st.segmented_control(
         "Questions", [*([AS_BEGUN] if changed else []), "Those that ship", "My file"],
-        required=True, key="train.source",
+        required=True, key="train.source", format_func=SOURCES.__getitem__,
     )  # fmt: skip
     uploaded = _uploaded() if source == "My file" else None
     sizes = {AS_BEGUN: _size_of(changed), **SIZES} if changed else SIZES
-    size = str(st.segmented_control("How much", list(sizes), required=True, key="train.size"))
+    size = str(
+        st.segmented_control(
+            "How thorough", list(sizes), required=True, key="train.size", format_func=SIZE_LABELS.__getitem__
+        )
+    )
     st.markdown(muted(sizes[size].told(uploaded)))
     _settings()
     _needed(info, sizes[size], uploaded, changed if source == AS_BEGUN else None)
@@ -92,18 +99,18 @@ def _form() -> RunView | None:
 def _changing(run: RunView, again: bool) -> None:
     row = st.container(horizontal=True, vertical_alignment="center", key="changing")
     row.markdown(
-        f"Changing **{text.markdown(run.name)}**: its {run.questions:,} questions and its answers stay. Ask for "
-        "more, or change its settings. Under another name, a new run begins with its answers.",
+        f"Changing **{text.markdown(run.name)}**: its {run.questions:,} questions and its answers stay. Add "
+        "questions or samples, or change settings. Under another name, a new run starts with its answers.",
         width="stretch",
     )
-    if row.button("Stop changing it", key="train.leave"):
+    if row.button("Discard changes", key="train.leave"):
         form.leave()
         st.rerun()
     if again:
         name = text.markdown(run.name)
         st.info(
-            f"{name} is already being changed: the form below has its settings, with your changes. To start over from "
-            "its own settings, press Stop changing it, then Change or widen.",
+            f"{name} is being changed already: the form below shows its settings with your changes. To start again "
+            "from its own settings, discard the changes, then press *Change or widen*.",
             icon=":material/tune:",
         )
         into_view.bring("changing", int(time.time()))
@@ -112,9 +119,10 @@ def _changing(run: RunView, again: bool) -> None:
 def _size_of(run: RunView) -> Size:
     at_most = run.plan.screening.at_most if run.plan.screening is not None else None
     return Size(
-        run.plan.source.per_relation or 500, at_most or 50_000, run.plan.checks, "its checks",
-        f"As {run.name} was begun: {run.questions:,} questions, "
-        + (f"at most {at_most:,} of them answered in samples." if at_most else "all that qualify answered in samples."),
+        run.plan.source.per_relation or 500, at_most or 50_000, run.plan.checks, "the checks of that run",
+        f"As {run.name} was started: {run.questions:,} questions, "
+        + (f"at most {at_most:,} of them" if at_most else "all that qualify")
+        + " also answered by sampling.",
         run.questions,
     )  # fmt: skip
 
@@ -126,12 +134,13 @@ def _needed(info: ModelInfo, size: Size, own: tuple[Question, ...] | None, chang
     filter = CONSISTENCIES.get(state["train.filter"])
     right = filter.right if filter else int(state.get("train.right", 5))
     wrong = filter.wrong if filter else int(state.get("train.wrong", 9))
-    agree = ", and the greedy answer agrees" if (filter.greedy if filter else state.get("train.greedy", True)) else ""
+    must_agree = filter.greedy if filter else state.get("train.greedy", True)
     least = max(Training().held_out, Training().folds + 1)
     st.markdown(
-        f"**Needed:** {LEAST} right and {LEAST} wrong answers, each right one paired with a wrong one to the same "
-        f"kind of question, about {least} or more subjects. A question is kept as right where {right} of {samples} "
-        f"samples are right, as wrong where {wrong} of {samples} are wrong{agree}."
+        f"**Needed:** {LEAST} right and {LEAST} wrong answers about {least} or more subjects; each right answer is "
+        f"paired with a wrong one to the same kind of question. A question is kept as right if at least {right} of "
+        f"{samples} samples are right, and as wrong if at least {wrong} of {samples} are wrong."
+        + (" Its greedy answer must agree." if must_agree else "")
     )
     asked = size.asked if own is None else len(own)
     asked = changed.questions if changed is not None else asked
@@ -140,13 +149,13 @@ def _needed(info: ModelInfo, size: Size, own: tuple[Question, ...] | None, chang
 
 def _uploaded() -> tuple[Question, ...]:
     file = st.file_uploader(
-        "A file of questions", type=["csv", "tsv", "json", "jsonl", "parquet"], key="train.file",
-        help="Columns question and answers (several spellings separated by |); optional: relation and entity. Files of "
+        "File of questions", type=["csv", "tsv", "json", "jsonl", "parquet"], key="train.file",
+        help="Columns: question and answers (spellings separated by |), optionally relation and entity. The files of "
         "TriviaQA, NQ-Open and PopQA can be used unchanged.",
     )  # fmt: skip
     limit = st.number_input(
         "Maximum number of questions", 1, value=None, key="train.limit", placeholder="all", width=220,
-        help="Drawn at random from the file, with the seed under Settings.",
+        help="Drawn from the file at random, with the seed under Settings.",
     )  # fmt: skip
     if file is None:
         return _held_file()
@@ -168,8 +177,8 @@ def _held_file() -> tuple[Question, ...]:
     if read_before is None or isinstance(read_before[1], HNeuronsError):
         return ()
     row = st.container(horizontal=True, vertical_alignment="center")
-    row.markdown(f"Read before: **{text.markdown(read_before[2])}**", width="content")
-    if row.button("Remove it", key="train.let_go"):
+    row.markdown(f"File read earlier: **{text.markdown(read_before[2])}**", width="content")
+    if row.button("Remove", key="train.let_go"):
         st.session_state.pop(_READ)
         st.rerun()
     return _shown_file(read_before[1])
@@ -199,18 +208,19 @@ def _settings() -> None:
     """All that need not be touched."""
     with st.expander("Settings", key="train-settings"):
         st.text_input(
-            "Added after every question", key="train.suffix", max_chars=500,
-            help="By default the authors' instruction. It is a part of every prompt, so every figure depends on it.",
+            "Text after every question", key="train.suffix", max_chars=500,
+            help="By default the instruction of the paper's authors. It is part of every prompt, so all figures depend "
+            "on it.",
         )  # fmt: skip
         first, second, third, fourth, fifth = st.columns(5)
-        first.number_input("Samples", 1, 100, key="train.samples")
+        first.number_input("Samples", 1, 100, key="train.samples", help="Answers drawn for each question")
         second.number_input("Temperature", 0.01, 5.0, step=0.1, key="train.temperature", format="%g")
         third.number_input("Top-k", 0, 1000, key="train.top_k", help="Draws from the k likeliest tokens; 0: from all")
         fourth.number_input("Top-p", 0.0, 1.0, step=0.05, key="train.top_p", format="%g")
         fifth.number_input("Tokens", 1, 512, key="train.max_new_tokens", help="The longest answer, in tokens")
         named = st.selectbox(
             "Which questions are kept", FILTERS, key="train.filter",
-            help="How many samples must agree. A small model is hardly ever right in 10 samples of 10.",
+            help="How many samples must agree. When a small model is right, hardly ever do all 10 of 10 samples agree.",
         )  # fmt: skip
         if named == OWN:
             right, wrong = st.columns(2)
@@ -224,36 +234,38 @@ def _settings() -> None:
 def _fitting() -> None:
     """What the probe is fitted on, and how."""
     st.segmented_control(
-        "Wrong answers are compared with", ["1-vs-1", "3-vs-1"], required=True, key="train.labels",
+        "A wrong answer is compared with", ["1-vs-1", "3-vs-1"], required=True, key="train.labels",
         format_func=lambda name: {
             "1-vs-1": "right answers", "3-vs-1": "right answers and all other tokens (the paper)"
         }[name],
     )  # fmt: skip
     choice = st.segmented_control(
-        "C, chosen by cross-validation", ["one-se", "cross-validation", "paper", "fixed"],
+        "C is chosen by cross-validation for", ["one-se", "cross-validation", "paper", "fixed"],
         required=True, key="train.choice",
         format_func=lambda name: {
-            "one-se": "the fewest neurons near the best", "cross-validation": "the best",
-            "paper": "accuracy + answers kept when off (the paper)", "fixed": "fixed",
+            "one-se": "fewest neurons near the best AUROC", "cross-validation": "best AUROC",
+            "paper": "accuracy + right answers kept when off (the paper)", "fixed": "not chosen: a fixed C",
         }[name],
-        help="Near the best: its AUROC is within one standard error of the largest.",
+        help="C is the inverse of the penalty on weights: the larger C, the more neurons get a weight. Near the best: "
+        "within one standard error of the largest AUROC.",
     )  # fmt: skip
     if choice == "fixed":
-        st.number_input("C", 0.0, format="%g", key="train.c", width=220)
+        st.number_input("Fixed C", 0.0, format="%g", key="train.c", width=220)
     st.segmented_control(
         "The words that answer", ["phrase", "blind", "known"], required=True, key="train.words",
         format_func=lambda name: {
-            "phrase": "the phrase that answers, one rule for both",
-            "blind": "the first new words, one rule for both", "known": "in right answers the known spelling"
+            "phrase": "the phrase that answers (one rule)", "blind": "the first new words (one rule)",
+            "known": "in right answers the known spelling (two rules)",
         }[name],
-        help="If one rule finds them in right answers and another in wrong ones, a probe can learn to tell the two "
-        "rules apart.",
+        help="The words over which CETT is read. With one rule for right answers and another for wrong ones, the words "
+        "can be told apart by the rules alone, and a probe learns to do that.",
     )  # fmt: skip
     st.segmented_control("CETT over an answer's tokens", ["mean", "max"], required=True, key="train.pooling")
     st.segmented_control(
-        "Read at", ["answer", "predicting"], required=True, key="train.position",
-        format_func=lambda name: {"answer": "the answer's tokens", "predicting": "those before them"}[name],
-        help="A token's CETT arises when the model reads it. At the token before, the model decides to write it.",
+        "CETT is read at", ["answer", "predicting"], required=True, key="train.position",
+        format_func=lambda name: {"answer": "the answer's tokens", "predicting": "the tokens before them"}[name],
+        help="A token's CETT is computed when the model reads that token. At the token before it, the model decides to "
+        "write it.",
     )  # fmt: skip
     st.number_input("Seed", 0, 2**31 - 1, key="train.seed", width=220)
 
@@ -261,19 +273,19 @@ def _fitting() -> None:
 def _judging() -> None:
     """Whether an LLM judges, and what it may decide."""
     st.text_input(
-        "LLM judge (optional): name of the model", key="train.judge", max_chars=200, placeholder="none",
+        "LLM judge (optional): name of its model", key="train.judge", max_chars=200, placeholder="none",
         help="Any service with OpenAI's chat completions. Set its address in HNEURONS_JUDGE_URL and its key in "
-        "HNEURONS_JUDGE_KEY, on the machine that computes.",
+        "HNEURONS_JUDGE_KEY on the machine that computes.",
     )  # fmt: skip
     st.segmented_control(
         "The LLM", ["decides", "compares"], required=True, key="train.judging",
         format_func=lambda name: {
-            "decides": "decides; if unclear, the rules do", "compares": "is only compared with the rules"
+            "decides": "decides; the rules where its reply is unclear", "compares": "is only compared with the rules"
         }[name],
     )  # fmt: skip
     st.toggle(
         "The LLM also names the words that answer", key="train.judge_words",
-        help="In place of the rules: features are read over the words that it names, even where it does not decide.",
+        help="CETT is then read over the words that the LLM names instead of the rules, whether or not it decides.",
     )  # fmt: skip
 
 
@@ -293,20 +305,20 @@ def _start(own: tuple[Question, ...] | None, size: Size, changed: RunView | None
         if gone is not None:
             raise BadInput(
                 f"There is no run {gone} any more", "it was deleted while it was being changed",
-                "look at the form again, and press Start for a new run",
+                "check the form, then press Start for a new run",
             )  # fmt: skip
         if own is not None and not own:
             raise BadInput(
-                "There is no question to ask", "no file was read", "choose a file, or the questions that ship"
+                "There is no question to ask", "no file was read", "choose a file, or the built-in questions"
             )
         name = state["train.name"].strip()
         if not name:
-            raise BadInput("The run has no name", "its answers and its probe are kept under it", "give it one above")
+            raise BadInput("The run has no name", "its answers and its probe are saved under it", "write one above")
         again = changed is not None and changed.name == name
         if not again and any(run.name == name for run in session.client().runs.list()):
-            raise BadInput(f"There is a run {name} already", "it has its own questions", "choose another name")
+            raise BadInput(f"There is already a run {name}", "it has its own questions", "choose another name")
         if not again and any(probe.name == name for probe in shelf.probes(fresh=True)):
-            raise BadInput(f"There is a probe {name} already", "the run would write over it", "choose another name")
+            raise BadInput(f"There is already a probe {name}", "the run would overwrite it", "choose another name")
         read_before = state.get(_READ)
         read = file.name if file is not None else read_before[2] if read_before is not None else ""
         request = IdentifyRequest(

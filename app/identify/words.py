@@ -10,53 +10,61 @@ from backend.types.probe import Probe
 from backend.types.report import RandomSets, Report
 
 HOW_DENSITY = (
-    "How many of every 1,000 feed-forward neurons of the model have a positive weight in the probe. The grey rows"
-    " are the models of the paper (Gao et al. 2025, Table 1), each measured on other questions and with another "
-    "filter. In brackets: the number of H-neurons in the probe."
+    "H-neurons (neurons with a positive weight in the probe) per 1,000 feed-forward neurons of the model. Grey rows: "
+    "the models in the paper (Gao et al. 2025, Table 1), whose H-neurons were found on other questions and with "
+    "another filter. In brackets: how many H-neurons the probe has."
 )
 HOW_AUROC = (
-    "**AUROC** is the chance that a wrong answer gets a higher score than a right one: 0.5 is a coin toss, 1 is "
-    "never mistaken. Every row is fitted on the same training answers and judged on the same held-out ones; the "
-    "line is a 95 % interval over resampled entities. **Random neurons** are as many others, each draw fitted "
-    "anew. **Kind of question** knows only the relation: items are balanced within it, so it cannot do better "
-    "than chance here. **The answer's own words** knows how often training answers with the same words were "
-    "wrong. **Shuffled labels** are whole fits on shuffled labels: what luck finds, from the smallest to the "
+    "**AUROC** is the chance that a wrong answer gets a higher score than a right one: 0.5 is a coin toss, 1 is never "
+    "mistaken. Every row is fitted on the same training answers and judged on the same held-out ones. The line is a "
+    "95 % interval over resampled entities. **Random neurons**: as many other neurons, each draw fitted again. **Kind "
+    "of question**: uses only the relation, within which right and wrong answers are balanced, so it cannot do better "
+    "than chance here. **The answer's own words**: how often training answers with the same words were wrong. "
+    "**Shuffled labels**: complete fits on shuffled labels, which show what luck finds, from the smallest to the "
     "largest."
 )
 HOW_FUNNEL = (
-    "Every question is answered greedily. Answers are then sampled only for a question that can be paired, within"
-    " its relation, with one of the other side (right with wrong). A question is *kept* if its answers agree "
-    "often enough (the filter). It counts only if the words that answer can be found. Within each relation, as "
-    "many right as wrong ones are kept."
+    "Every question is first answered greedily (always the likeliest token). Several answers are sampled if its "
+    "relation has a question with the opposite verdict to pair it with. A question is *kept* if its answers agree "
+    "often enough (the filter). It counts only if the words that answer can be found. Within each relation, equally "
+    "many right and wrong answers are used."
 )
 HOW_STEMS = (
-    "Each triangle is a neuron of the probe at its layer. Up, an H-neuron: the larger its CETT, the higher the "
-    "score, a sign of a wrong answer. Down: the larger, the lower. The height is the weight times the spread of "
-    "its CETT: how much the neuron changes the score. This holds beside the probe's other neurons, not alone: by "
-    "themselves, some H-neurons are larger in right answers. Click one to open its card."
+    "Each triangle is a neuron of the probe, at its layer. Pointing up, an H-neuron: a larger CETT raises the score, "
+    "which speaks for a wrong answer. Pointing down: a larger CETT lowers it. The height is the weight times the "
+    "spread (standard deviation) of the neuron's CETT: how much the neuron changes the score. This holds together with "
+    "the probe's other neurons, not alone: some H-neurons by themselves have a larger CETT in right answers. Click a "
+    "triangle to open the neuron's card."
 )
 HOW_EFFECTS = (
-    "All H-neurons are multiplied by α while the model answers the held-out questions again, greedily. The "
-    "**random twin** is as many neurons of the same layers. An effect counts only where it differs from the "
-    "twin's. The price is the right answers that are lost."
+    "The model answers the held-out questions again, greedily, while the activations of all H-neurons are multiplied "
+    "by α. The **random twin** is as many other neurons of the same layers. An effect counts where it differs from the "
+    "twin's. Right answers that are lost are the price."
 )
 HOW_PATH = (
-    "One fit for each C. A larger C gives more neurons a weight. Squares and circles: AUROC in cross-validation "
-    "on the training answers. Crosses: how many H-neurons two of its fits share (Jaccard). The square is the "
-    "probe's C: unless the plan says otherwise, the one with the fewest neurons within a standard error of the "
-    "best. Click a point to see what that C gives."
+    "**C** is the inverse of the penalty on weights: the larger C, the more neurons get a weight. There is one fit for "
+    "each C. Squares and circles: AUROC in cross-validation on the training answers. Crosses: the share of H-neurons "
+    "that the fits of two folds have in common (Jaccard index). The square is the C of the probe: unless the plan says "
+    "otherwise, the one with the fewest neurons within a standard error of the best AUROC. Click a point to see what "
+    "that C gives."
 )
-HOW_LAYERS = "Neurons in each layer by sign. The dashed line is what an even spread over the layers would give."
-HOW_ROC = "Each threshold catches some wrong answers and accuses some right ones. The dashed line is a coin toss."
+HOW_LAYERS = (
+    "How many neurons of the probe are in each layer, by the sign of their weight. The dashed line is what an even "
+    "spread over the layers would give."
+)
+HOW_ROC = (
+    "Each threshold on the score catches some wrong answers and wrongly accuses some right ones. The dashed line is a "
+    "coin toss."
+)
 HOW_CALIBRATION = (
-    "Answers in bins by the probe's chance of being wrong. On the dashed line, that chance equals the share that "
-    "was wrong."
+    "Answers are grouped in bins by the probability of being wrong that the probe gives. On the dashed line that "
+    "probability is honest: it equals the share of answers that were wrong."
 )
 HOW_CONFOUNDS = (
-    "Does the score only follow something simpler? *Within one relation*: only pairs of the same kind of question. "
-    "*Relation left out*: scored by a fit that saw none of its items. *Same length*: only as many right as wrong "
-    "answers of each length in tokens. *Neither subject nor answer seen*: only answers that share no name with the "
-    "training part, so that nothing can be known by name."
+    "Each row is the probe's AUROC on a harder comparison. *Within one relation*: only pairs of the same kind of "
+    "question. *Relation left out*: each relation is scored by a fit that saw none of its answers. *Same length*: "
+    "equally many right and wrong answers of each length in tokens. *Neither subject nor answer seen*: only answers "
+    "that share no name with the training answers, so that the probe cannot know them by name."
 )
 
 
@@ -90,12 +98,11 @@ def heading(probe: Probe) -> str:
 
 def worth(probe: Probe) -> str:
     """What the finding is worth, under it."""
-    sentences = (
-        f"Report card of {probe.name}, made on {probe.model.name}." if probe.model else f"From {probe.imported}."
-    )
-    return (
-        f"{sentences} A probe is a weighted sum of a few neurons’ CETT; the grey rows show how far simpler scores get."
-    )
+    what = "A probe is a weighted sum of a few neurons’ CETT"
+    if probe.report is None:
+        return f"{probe.name} has no report card. {what}."
+    made = f", made on {probe.model.name}" if probe.model else ""
+    return f"Report card of {probe.name}{made}. {what}; the grey rows below show how well one can do without it."
 
 
 def better(card: Report) -> RandomSets | None:
@@ -112,17 +119,17 @@ def verdicts(card: Report, c: float | None) -> list[str]:
     ]
     stronger = [name for value, name in sorted(rivals, reverse=True) if value >= probe]
     if stronger:
-        sentences.append(f"As good or better without choosing neurons: {', '.join(stronger)}.")
+        sentences.append(f"As good as the probe or better, without choosing neurons: {', '.join(stronger)}.")
     if card.adds.low <= 0 <= card.adds.high:
-        sentences.append("Added to the simple scores, the probe gains nothing that can be told from chance.")
+        sentences.append("Added to the simple scores, the probe gives no gain in AUROC that could be told from chance.")
     else:
-        sentences.append(f"Added to the simple scores, the probe gains {signed(card.adds.value, 3)} AUROC.")
+        sentences.append(f"Added to the simple scores, the probe changes their AUROC by {signed(card.adds.value, 3)}.")
     if card.length_correlation is not None:
         sentences.append(f"The score correlates with the answer's length: Spearman {signed(card.length_correlation)}.")
     if card.unseen is not None:
         sentences.append(
-            f"Of {counted(card.test_items, 'held-out answer')} {card.unseen.n} share neither subject nor words with a "
-            f"training answer; on them the AUROC is {fixed(card.unseen.value)} ({fixed(card.unseen.low)} to "
+            f"Of {counted(card.test_items, 'held-out answer')}, {card.unseen.n} share neither subject nor words with a "
+            f"training answer. On these the AUROC is {fixed(card.unseen.value)} (95 % {fixed(card.unseen.low)} to "
             f"{fixed(card.unseen.high)})."
         )
     point = next((point for point in card.path if point.c == c), None)
@@ -139,7 +146,7 @@ def agreements(card: Report) -> list[str]:
         f"{agreement.share.n:,} answers the same verdict "
         f"(95 % {per_cent(agreement.share.low)} to {per_cent(agreement.share.high)}"
         + ("" if agreement.kappa is None else f"; Cohen’s kappa {fixed(agreement.kappa)}")
-        + (f"; {counted(agreement.unread, 'reply', 'replies')} held no verdict" if agreement.unread else "")
+        + (f"; {counted(agreement.unread, 'reply', 'replies')} had no verdict" if agreement.unread else "")
         + ")."
         for agreement in card.agreement
     ]
@@ -148,7 +155,7 @@ def agreements(card: Report) -> list[str]:
 def forced(probe: Probe) -> str | None:
     """The mark of a probe that was put on another model; None for any other."""
     return (
-        f"Made for another model and used on {probe.forced} anyway: none of its figures holds here."
+        f"Made for another model, but used on {probe.forced}: none of its figures is valid here."
         if probe.forced
         else None
     )

@@ -32,7 +32,7 @@ def page() -> None:
         shown(status)
     parts.back(status)
     st.subheader("What can be loaded", anchor=False)
-    st.markdown(frame.muted("Memory is estimated before loading. A model that cannot fit is not loaded."))
+    st.markdown(frame.muted("The memory needed is calculated before loading. A model that cannot fit is not loaded."))
     if early:
         st.markdown(frame.muted("The list appears when the engine has started."))
     else:

@@ -20,7 +20,7 @@ AUTOMATIC = "automatic"
 DTYPES = (AUTOMATIC, "float32", "bfloat16", "float16")
 DEVICES = (AUTOMATIC, "cpu", "cuda", "mps")
 REFUSED, ASKED = "models.refused", "models.asked"
-MEMORY = {"weights": "weights", "kv_cache": "keys and values of the tokens read", "capture": "reading CETT"}
+MEMORY = {"weights": "weights", "kv_cache": "key-value cache of the tokens read", "capture": "measuring CETT"}
 ROW_HEIGHT = 34
 
 
@@ -67,13 +67,13 @@ def coming(status: ModelStatus) -> None:
     if change is not None and change.state == "checking":
         words = f"Checking {change.name}: {change.stage or 'its files'}"
         st.progress(min(max(change.fraction or 0.0, 0.0), 1.0), text=text.markdown(words))
-        st.markdown(frame.muted(f"{loaded} keeps answering until the other model is known to open."))
+        st.markdown(frame.muted(f"{loaded} keeps answering until the other model has been checked."))
         _cancel(status)
     elif change is not None and change.error is not None and not _refused_since() and status.state == "ready":
         jobs.shown_error(HNeuronsError.from_json(change.error))
-        st.markdown(frame.muted(f"{loaded} is loaded and answers."))
+        st.markdown(frame.muted(f"{loaded} is still loaded and answers."))
     if status.paused:
-        words = f"Runs that continue by themselves when their model is loaded again: {', '.join(status.paused)}."
+        words = f"Runs that wait until their model is loaded again, then continue: {', '.join(status.paused)}."
         st.markdown(frame.muted(text.markdown(words)))
 
 
@@ -104,13 +104,16 @@ def _facts(info: ModelInfo) -> None:
     facts = (
         ("Layers × neurons", f"{info.n_layers} × {neurons}"),
         ("Parameters", short(info.parameters)),
-        ("Number type", info.dtype),
+        ("Number format", info.dtype),
         ("Runs on", info.device),
     )
     for column, (label, value) in zip(st.columns(len(facts), gap="small"), facts, strict=True):
         column.metric(label, value, border=True)
-    rest = f"Family {info.family}, width {info.d_model:,}, vocabulary {info.n_vocab:,}, up to {info.context:,} tokens."
-    fast = "Few tokens at a time are computed the fast way (W xᵀ by MKL). " if info.fast_products else ""
+    rest = (
+        f"Family {info.family}, residual width {info.d_model:,}, vocabulary of {info.n_vocab:,} tokens, context of up "
+        f"to {info.context:,} tokens."
+    )
+    fast = "A few tokens at a time are computed in a faster way (W xᵀ by MKL). " if info.fast_products else ""
     versions = ", ".join(f"{name} {version}" for name, version in sorted(info.versions.items()))
     st.markdown(frame.muted(text.markdown(f"{rest} {fast}{versions}")))
     for note in info.notes:
@@ -119,7 +122,7 @@ def _facts(info: ModelInfo) -> None:
 
 def _memory(memory: dict[str, int]) -> None:
     parts = ", ".join(f"{size(memory[key])} {word}" for key, word in MEMORY.items() if key in memory)
-    total = f"Memory, estimated before loading: {size(memory['total'])}" if "total" in memory else "Memory"
+    total = f"Memory, calculated before loading: {size(memory['total'])}" if "total" in memory else "Memory"
     free = f" Free now: {size(memory['free'])}." if "free" in memory else ""
     st.markdown(f"{total} ({parts}).{free}" if parts else f"{total}.{free}")
 
@@ -132,7 +135,7 @@ def table(choices: Sequence[ModelChoice]) -> pd.DataFrame:
             "layers × neurons": [f"{choice.layers} × {choice.neurons:,}" for choice in choices],
             "size": [short(choice.parameters) for choice in choices],
             "needs": [size(choice.needs) for choice in choices],
-            "here": [_here(choice) for choice in choices],
+            "status": [_here(choice) for choice in choices],
             "licence": [choice.licence + (" (gated)" if choice.gated else "") for choice in choices],
             "note": [choice.note for choice in choices],
         }
@@ -142,7 +145,7 @@ def table(choices: Sequence[ModelChoice]) -> pd.DataFrame:
 def _here(choice: ModelChoice) -> str:
     if not choice.fits:
         return "too large"
-    return "ready to load" if choice.here else "to fetch"
+    return "ready to load" if choice.here else "to download"
 
 
 def selected(choices: Sequence[ModelChoice]) -> ModelChoice | None:
@@ -154,8 +157,10 @@ def selected(choices: Sequence[ModelChoice]) -> ModelChoice | None:
             "model": st.column_config.TextColumn(width=204),
             "layers × neurons": st.column_config.TextColumn(width=112),
             "size": st.column_config.TextColumn(width=56, help="Parameters"),
-            "needs": st.column_config.TextColumn(width=72, help="Memory in float32, estimated before loading"),
-            "here": st.column_config.TextColumn(width=100),
+            "needs": st.column_config.TextColumn(
+                width=72, help="Memory in the automatic number format, calculated before loading"
+            ),
+            "status": st.column_config.TextColumn(width=100),
             "licence": st.column_config.TextColumn(width=218, help="Gated: the hub asks for consent first"),
         },
     )  # fmt: skip
@@ -172,7 +177,7 @@ def refusal(choice: ModelChoice, free: int | None) -> ModelTooLarge:
     return ModelTooLarge(
         f"{choice.name} does not fit in the memory of this machine",
         f"it needs {size(choice.needs)}{room}",
-        "choose a smaller model or dtype below, or name a service on a larger machine in HNEURONS_BACKEND",
+        "choose a smaller model or number format below, or set HNEURONS_BACKEND to a service on a larger machine",
     )
 
 
@@ -188,10 +193,10 @@ def loader(choice: ModelChoice | None, free: int | None) -> None:
     _refused()
     line = st.container(horizontal=True, vertical_alignment="bottom")
     named = line.text_input(
-        "Or any other model: hub name, local directory or GGUF file", key="models.name", max_chars=300,
+        "Or another model: hub name, local folder or GGUF file", key="models.name", max_chars=300,
         placeholder="owner/name, /path/to/model or /path/to/model.gguf", persist_state="session",
     )  # fmt: skip
-    line.selectbox("Number type", DTYPES, key="models.dtype", width=150, persist_state="session")
+    line.selectbox("Number format", DTYPES, key="models.dtype", width=150, persist_state="session")
     line.selectbox("Runs on", DEVICES, key="models.device", width=150, persist_state="session")
     with line:
         _button("Load this model", (named or "").strip(), primary=False, key="models.load-named")
@@ -210,7 +215,7 @@ def _confirmation(error: Busy, asked: ModelOrder) -> None:
     """Who is at work, and the choice between them and the model that was asked for."""
     what, why = (text.markdown(part) for part in (error.what, error.why[:1].upper() + error.why[1:]))
 
-    @st.dialog("Others are at work", on_dismiss=_forget)
+    @st.dialog("Others are using the model", on_dismiss=_forget)
     def shown() -> None:
         st.warning(f"**{what}.** {why}.", icon=":material/group:")
         line = st.container(horizontal=True)
@@ -218,7 +223,7 @@ def _confirmation(error: Busy, asked: ModelOrder) -> None:
         # Callbacks in a dialog run it alone once more; the page has to follow.
         if line.button(f"Load {name} anyway", key="models.confirm", on_click=_load, args=(asked, True)):
             st.rerun()
-        if line.button("Keep the loaded model", key="models.leave", on_click=_forget):
+        if line.button("Do not load it", key="models.leave", on_click=_forget):
             st.rerun()
 
     shown()
@@ -255,9 +260,7 @@ def _load(order: ModelOrder, confirm: bool = False) -> None:
     _forget()
     try:
         if not order.name:
-            raise UnknownModel(
-                "No model is named", "the field is empty", "write a hub name, a directory or a GGUF file"
-            )
+            raise UnknownModel("No model is named", "the field is empty", "write a hub name, a folder or a GGUF file")
         session.client().models.load(
             order.name, order.device, order.dtype, session=session.session_id(), confirm=confirm, gone=presence.gone()
         )

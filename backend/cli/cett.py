@@ -23,13 +23,15 @@ MAX_BYTES = 8_000_000
 
 @gathered
 def cett(
-    text_file: Annotated[Path, options.file(help="the text file, UTF-8, read unchanged")],
-    out: Annotated[Path, options.file(help="the .npy file to write; its axes go into a .json beside it")],
-    chat: Annotated[bool, typer.Option("--chat/--no-chat", help="put it into the chat template first")] = False,
+    text_file: Annotated[Path, options.file(help="the text to measure, UTF-8; it is read unchanged")],
+    out: Annotated[Path, options.file(help="the .npy file to write; a .json file beside it describes its axes")],
+    chat: Annotated[
+        bool, typer.Option("--chat/--no-chat", help="put the text into the model's chat template first")
+    ] = False,
     *,
     common: Here,
 ) -> None:
-    """Write CETT [layers, tokens, neurons] float32 of a text."""
+    """Write the CETT of a text to a file, as float32 [layers, tokens, neurons]."""
     request = options.request_of(CettRequest, text=_text(text_file), chat=chat)
     _check_place(out, text_file)
     with quiet_stdout():
@@ -46,7 +48,7 @@ def _show(written: CettFile) -> None:
     layers, tokens, neurons = written.shape
     console = stdout_console()
     console.print(plain(f"{written.path}: {layers} layers x {tokens} tokens x {neurons} neurons, float32"))
-    console.print(plain(f"{written.sidecar}: its tokens and its model, {written.model.name}"))
+    console.print(plain(f"{written.sidecar}: the tokens of the text and the model, {written.model.name}"))
 
 
 def _text(path: Path) -> str:

@@ -36,13 +36,13 @@ for name, command in (
 ):  # fmt: skip
     app.command(name)(command)
 
-Name = Annotated[str, options.named(help="the run's name, a folder's name")]
+Name = Annotated[str, options.named(help="the run's name, which is also the name of its folder")]
 
 
 @app.command("run")
 @gathered
 def run(name: Name, given: plans.RunOptions, common: Here) -> None:
-    """Make a probe; a run of that name continues where it was."""
+    """Make a probe. If there is a run of that name already, it is resumed."""
     plan = given.plan()
     asked = plans.read_questions(given.questions, plan) if given.questions is not None else ()
     plans.refuse_hopeless(name, plan, asked, given.answers_of)
@@ -56,7 +56,7 @@ def run(name: Name, given: plans.RunOptions, common: Here) -> None:
 @app.command("resume")
 @gathered
 def resume(name: Name, given: plans.ResumeOptions, common: Here) -> None:
-    """Go on with a run as it was begun, or with more questions or samples, or another filter: no answer is lost."""
+    """Resume a run as it was started, or with more questions or samples, or another filter. No answer is lost."""
     from backend.runs import runs
 
     begun, asked = runs.begun(name)
@@ -66,7 +66,7 @@ def resume(name: Name, given: plans.ResumeOptions, common: Here) -> None:
     elif plan.source != begun.plan.source:
         if plan.source.file:
             why = f"the run keeps only those questions of {plan.source.file} that it asked"
-            raise BadSettings(f"{name} cannot be widened", why, "name the file: --questions FILE")
+            raise BadSettings(f"The questions of {name} cannot be changed", why, "name the file: --questions FILE")
         asked = ()
     plans.refuse_hopeless(name, plan, asked)
     request = IdentifyRequest(name=name, plan=plan, questions=asked, command=begun.command)
@@ -83,7 +83,7 @@ def resume(name: Name, given: plans.ResumeOptions, common: Here) -> None:
 
 @app.command("stop")
 def stop(name: Name, backend: options.Backend = None, json: options.Json = False) -> None:
-    """Stop a run: one that a page, a service or another command here is at, or that waits for its model."""
+    """Stop a run that a page, a service or another command works on, or that waits for its model."""
     if backend is None:
         from backend.serve import shelf
 
@@ -95,13 +95,13 @@ def stop(name: Name, backend: options.Backend = None, json: options.Json = False
             was_going = client.runs.stop(name)
     if not was_going:
         instead = f"resume it with hneurons identify resume {name}, or see hneurons identify report {name}"
-        raise BadSettings(f"The run {name} is not at work", "it is finished, or was stopped before", instead)
+        raise BadSettings(f"The run {name} is not running", "it is finished, or was stopped before", instead)
     write_outcome({"stopped": name}, f"{name} is stopped; resume it with hneurons identify resume {name}", json)
 
 
 @app.command("list")
 def list_probes(json: options.Json = False) -> None:
-    """The probes that are here."""
+    """List the probes on this machine."""
     from backend.probes import library
 
     summaries = library.listed()
@@ -113,7 +113,7 @@ def list_probes(json: options.Json = False) -> None:
 
 @app.command("report")
 def report(name: options.ProbeName, json: options.Json = False) -> None:
-    """A probe's report card."""
+    """Show a probe's report card."""
     from backend.probes import library
 
     show_probe(library.read(name), json)
@@ -122,10 +122,10 @@ def report(name: options.ProbeName, json: options.Json = False) -> None:
 @app.command("delete")
 def delete(
     name: Annotated[str, options.named(help="a run's or probe's name, see hneurons identify list")],
-    yes: Annotated[bool, typer.Option("--yes", help="without being asked again")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")] = False,
     json: options.Json = False,
 ) -> None:
-    """Delete a run or probe with all its answers. What ships stays."""
+    """Delete a run or probe with all its answers. One that comes with the program cannot be deleted."""
     from backend.runs import runs
 
     runs.refuse_undeletable(name)

@@ -13,12 +13,12 @@ from backend.serve import opening
 from backend.serve.remote.client import HttpClient
 
 app = Commands(help="List, find and fetch models.", rich_markup_mode=None)
-Name = Annotated[str | None, options.named(metavar="[NAME]", help="by default the model that ships")]
+Name = Annotated[str | None, options.named(metavar="[NAME]", help="by default the built-in model")]
 
 
 @app.command("list")
 def list_models(backend: options.Backend = None, json: options.Json = False) -> None:
-    """The models known by name, what each needs, and whether it fits."""
+    """List the models known by name: the memory that each needs, and whether it fits."""
     with quiet_stdout():
         there = HttpClient(backend) if backend else None
         rows = there.models.list() if there is not None else opening.choices()
@@ -34,13 +34,13 @@ def list_models(backend: options.Backend = None, json: options.Json = False) -> 
 
 @app.command("path")
 def path(name: Name = None, json: options.Json = False) -> None:
-    """The local folder that Transformers loads. What is not there yet is fetched or converted first."""
+    """Print the folder of a model, ready for Transformers. A model that is not here is fetched or converted first."""
     _tell_folder(name, json)
 
 
 @app.command("fetch")
 def fetch(name: Name = None, json: options.Json = False) -> None:
-    """Bring a model onto this machine, ready to load; prints its folder."""
+    """Fetch or convert a model, so that it is ready to load, and print its folder."""
     _tell_folder(name, json)
 
 

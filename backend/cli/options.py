@@ -27,7 +27,7 @@ R = TypeVar("R", bound=Frozen)
 T = TypeVar("T")
 S = TypeVar("S", str, str | None, list[str] | None)
 
-Json = Annotated[bool, typer.Option("--json", help="one JSON object on standard output and nothing else there")]
+Json = Annotated[bool, typer.Option("--json", help="write one JSON object to standard output, and nothing else")]
 
 
 def refuse_empty(words: S) -> S:
@@ -61,31 +61,31 @@ def path_of(words: str) -> Path:
     return Path(refuse_empty(words))
 
 
-Model = Annotated[str | None, naming(help="table row, hub name, directory or GGUF file")]
-Device = Annotated[str | None, naming(help="cpu, cuda or mps; chosen automatically unless given")]
-Dtype = Annotated[str | None, naming(help="float32, bfloat16 or float16; chosen automatically unless given")]
-Backend = Annotated[str | None, naming(metavar="URL", help="ask the service at this address instead")]
-Keep = Annotated[bool, typer.Option("--store/--no-store", help="use and fill the store of results")]
+Model = Annotated[str | None, naming(help="a name from hneurons models list, a hub name, a folder or a GGUF file")]
+Device = Annotated[str | None, naming(help="cpu, cuda or mps; by default chosen automatically")]
+Dtype = Annotated[str | None, naming(help="float32, bfloat16 or float16; by default chosen automatically")]
+Backend = Annotated[str | None, naming(metavar="URL", help="compute at the service at this address, not here")]
+Keep = Annotated[bool, typer.Option("--store/--no-store", help="take results from the store, and save them there")]
 
-Prompt = Annotated[str, typer.Option(help="what to ask")]
-MaybePrompt = Annotated[str | None, typer.Option(help="a text along which the neuron's CETT is shown")]
-Answer = Annotated[str | None, typer.Option(help="take this answer instead of generating one")]
+Prompt = Annotated[str, typer.Option(help="the text to give to the model, for example a question")]
+MaybePrompt = Annotated[str | None, typer.Option(help="also show the neuron's CETT along this prompt and its answer")]
+Answer = Annotated[str | None, typer.Option(help="read this answer instead of generating one")]
 Chat = Annotated[bool, typer.Option("--chat/--no-chat", help="put the model's chat template around the prompt")]
 System = Annotated[str | None, typer.Option(help="the system message")]
 MaxNewTokens = Annotated[int | None, typer.Option(help="longest answer, in tokens")]
-Temperature = Annotated[float | None, typer.Option(help="0 is greedy")]
+Temperature = Annotated[float | None, typer.Option(help="0 always takes the likeliest token (greedy)")]
 TopK = Annotated[int | None, typer.Option("--top-k", help="sample from this many likeliest tokens; 0: from all")]
 TopP = Annotated[
-    float | None, typer.Option("--top-p", help="sample from the likeliest tokens of this summed probability")
+    float | None, typer.Option("--top-p", help="sample from the likeliest tokens that together have this probability")
 ]
 Seed = Annotated[int | None, typer.Option(help="seed of the sampling")]
 Stop = Annotated[list[str] | None, typer.Option(help="a text that ends an answer; may be repeated")]
 Neurons = Annotated[str | None, naming(metavar="L3:N5,L4:N7", help="the chosen neurons")]
 NeuronsFile = Annotated[Path | None, file(help="chosen neurons from a text, CSV or JSON file")]
 ProbeName = Annotated[str, named(help="a probe's name, see hneurons identify list")]
-Probe = Annotated[str | None, naming(metavar="NAME", help="a probe's neurons, see hneurons identify list")]
-Force = Annotated[bool, typer.Option("--force", help="use a probe of another model on this one anyway")]
-Top = Annotated[int | None, typer.Option(help="how many to list")]
+Probe = Annotated[str | None, naming(metavar="NAME", help="use the neurons of this probe, see hneurons identify list")]
+Force = Annotated[bool, typer.Option("--force", help="use the probe even if it was made for another model")]
+Top = Annotated[int | None, typer.Option(help="how many entries to list")]
 
 
 def request_of(kind: type[R], **given: Any) -> R:
@@ -175,7 +175,7 @@ def _own_alpha(word: str) -> OwnAlpha:
     if not equals or not alpha.strip() or "=" in alpha:
         raise BadNeurons(
             f"{word[:40]!r} is no neuron with its alpha",
-            "--own needs one for each",
+            "--own needs an alpha for each neuron",
             "write it as L1:N2=0.5",
         )
     value = numbers(alpha, "--own", float) or (None,)

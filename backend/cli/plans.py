@@ -48,23 +48,25 @@ def plan_of_run(name: str) -> Plan:
 class ResumeOptions:
     """Options for resuming a run: none of them invalidates an answer."""
 
-    questions: Annotated[Path | None, options.file(help="CSV, TSV, JSON, JSON lines or Parquet of questions")] = None
+    questions: Annotated[
+        Path | None, options.file(help="a file of questions: CSV, TSV, JSON, JSON lines or Parquet")
+    ] = None
     relations: Annotated[
-        str | None, options.naming(help="kinds of questions, shipped or in the file, separated by commas")
+        str | None, options.naming(help="kinds of questions, built-in or of the file, separated by commas")
     ] = None
     per_relation: Annotated[int | None, typer.Option(help="at most this many questions of each kind")] = None
     limit: Annotated[int | None, typer.Option(help="at most this many questions in all")] = None
     samples: Annotated[int | None, typer.Option(help="answers sampled for each question")] = None
-    draw_for_all: Annotated[bool, typer.Option("--all", help="sample for every question, as the paper does")] = False
+    draw_for_all: Annotated[bool, typer.Option("--all", help="sample for every question, as in the paper")] = False
     at_most: Annotated[int | None, typer.Option(help="sample for at most this many questions")] = None
-    filter: Annotated[str | None, options.naming(help="a named filter, or right,wrong like 5,9")] = None
+    filter: Annotated[str | None, options.naming(help="questions kept: a named filter, or right,wrong like 5,9")] = None
 
     def over(self, plan: dict[str, Any]) -> dict[str, Any]:
         """`plan`, as JSON, with the given options in place of its values. Raises BadSettings."""
         if self.draw_for_all and self.at_most is not None:
             raise BadSettings(
                 "--all and --at-most do not go together",
-                "one draws for all questions, the other for a part",
+                "one samples answers to all questions, the other to some of them",
                 "give one of them",
             )
         source = plan["source"]
@@ -92,31 +94,37 @@ class RunOptions(ResumeOptions):
         None
     )
     max_new_tokens: options.MaxNewTokens = None
-    temperature: Annotated[float | None, typer.Option(help="of the samples")] = None
+    temperature: Annotated[float | None, typer.Option(help="temperature of the sampled answers")] = None
     top_k: options.TopK = None
     top_p: options.TopP = None
     suffix: Annotated[str | None, typer.Option(help="text added after every question")] = None
-    labels: Annotated[str | None, options.naming(help="1-vs-1 or 3-vs-1")] = None
-    choice: Annotated[str | None, options.naming(help="how C is chosen: one-se, cross-validation, paper, fixed")] = None
-    c: Annotated[float | None, typer.Option("--c", help="this C, instead of choosing one")] = None
-    standardise: Annotated[
-        bool | None, typer.Option("--standardise/--no-standardise", help="scale features to SD 1 first")
+    labels: Annotated[
+        str | None, options.naming(help="wrong against right answers (1-vs-1), or also against other tokens (3-vs-1)")
     ] = None
-    words: Annotated[
-        str | None, options.naming(help="which words answer: phrase, blind (first new words) or known")
-    ] = None
-    pooling: Annotated[str | None, options.naming(help="mean or max over the answer's tokens")] = None
-    position: Annotated[str | None, options.naming(help="read at the answer's tokens, or predicting: before them")] = (
+    choice: Annotated[str | None, options.naming(help="how C is chosen: one-se, cross-validation, paper or fixed")] = (
         None
     )
+    c: Annotated[float | None, typer.Option("--c", help="use this C, do not choose one")] = None
+    standardise: Annotated[
+        bool | None, typer.Option("--standardise/--no-standardise", help="fit each neuron in units of its SD")
+    ] = None
+    words: Annotated[
+        str | None, options.naming(help="how the words that answer are found: phrase, blind (first new words) or known")
+    ] = None
+    pooling: Annotated[str | None, options.naming(help="CETT over the answer's tokens: mean or max")] = None
+    position: Annotated[
+        str | None, options.naming(help="read CETT at the tokens of the answer (answer) or those before (predicting)")
+    ] = None
     judge: Annotated[str | None, options.naming(help="model of an LLM judge, at HNEURONS_JUDGE_URL")] = None
-    judge_only: Annotated[bool, typer.Option("--judge-compares", help="the rules decide; the LLM is compared")] = False
+    judge_only: Annotated[
+        bool, typer.Option("--judge-compares", help="the rules decide; the LLM is only compared with them")
+    ] = False
     judge_words: Annotated[bool, typer.Option("--judge-words", help="the LLM names the words that answer")] = False
     seed: Annotated[
         int | None,
-        typer.Option(help="of all random draws, samples too; which shipped questions are asked stays the same"),
+        typer.Option(help="seed of every draw, sampled answers too; the built-in questions stay the same"),
     ] = None
-    answers_of: Annotated[str | None, options.naming(metavar="NAME", help="begin with this run's plan and answers")] = (
+    answers_of: Annotated[str | None, options.naming(metavar="NAME", help="start with this run's plan and answers")] = (
         None
     )
 
@@ -210,7 +218,7 @@ def _filter_of(words: str) -> Consistency:
     if numbers is None or len(numbers) != 2:
         raise BadSettings(
             f"--filter {words[:40]!r} is not known",
-            f"named ones are {', '.join(map(repr, CONSISTENCIES))}",
+            f"the named filters are {', '.join(map(repr, CONSISTENCIES))}",
             "write one of them, or the required numbers of right and wrong answers, like 5,9",
         )
     return options.request_of(Consistency, right=numbers[0], wrong=numbers[1], greedy=True, uncertain=3)

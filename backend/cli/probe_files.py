@@ -34,18 +34,18 @@ FEATURES = "thunlp"
 
 
 def import_probe(
-    files: Annotated[list[Path], typer.Argument(help="the probe's file, or hprobes' two", parser=options.path_of)],
-    name: Annotated[str, options.naming(help="what to call it here")],
+    files: Annotated[
+        list[Path], typer.Argument(help="the probe's file, or hprobes' two files", parser=options.path_of)
+    ],
+    name: Annotated[str, options.naming(help="name of the probe on this machine")],
     model: Annotated[
         str | None,
-        options.naming(help="the model it is for; where that is not here or too large, its shape is checked"),
+        options.naming(help="model that the probe is for; if it is not here or too large, only its shape is checked"),
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="take a probe of another model anyway; it stays marked")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="import it even if it was made for another model")] = False,
     json: options.Json = False,
 ) -> None:
-    """Import a probe from a file: ours, CSV, jhammant's JSON, hprobes' two files, or coefficients as .npz."""
+    """Import a probe from a file: our JSON, CSV, jhammant's JSON, hprobes' two files, or coefficients as .npz."""
     from backend.identify.formats import probes as probe_files
     from backend.probes import library
     from backend.serve import shelf
@@ -74,12 +74,12 @@ def export(
     model: options.Model = None,
     json: options.Json = False,
 ) -> None:
-    """Write a probe for other programs; as thunlp, the items and features that it was fitted on."""
+    """Export a probe for other programs. The format thunlp holds the items and features that it was fitted on."""
     from backend.identify.formats import probes
     from backend.probes import library
 
     if format not in (formats := (*probes.FORMATS, FEATURES)):
-        raise BadInput(f"{format[:40]!r} is no format", "it is not among them", f"choose {', '.join(formats)}")
+        raise BadInput(f"{format[:40]!r} is no format", "probes are not written in it", f"choose {', '.join(formats)}")
     if format == FEATURES:
         summary = _export_features(name, out, model)
         counts = {"folder": str(out), "items": summary.items, "train": summary.train, "test": summary.test}
@@ -127,7 +127,7 @@ def _export_features(name: str, out: Path, model: str | None) -> Written:
             raise BadSettings(
                 f"{name} was made on another model",
                 f"{loaded.info.name} is not {run.begun.model}",
-                "give that one as --model",
+                f"give --model {run.begun.model}",
             )
         return exported.write(loaded, run, out, Listening(teller))
 
@@ -137,27 +137,29 @@ def _tell_items_without_features(lost: Sequence[str], sides: Mapping[Any, Sequen
     if lost:
         whole = sum(map(len, sides.values()))
         named = ", ".join(key[:40] for key in lost[:5]) + (f" and {len(lost) - 5:,} more" if len(lost) > 5 else "")
-        words = f"{len(lost):,} of {whole:,} ids have no features there and are left out: {named}"
+        words = f"{len(lost):,} of {whole:,} ids have no features in the folder and are left out: {named}"
         stderr_console().print(plain(words))
 
 
 def fit(
-    name: Annotated[str, options.named(help="what to call the probe")],
+    name: Annotated[str, options.named(help="name of the probe")],
     ids: Annotated[Path, options.file(help="qids.json: the ids of right (t) and wrong (f) items")],
-    features: Annotated[Path | None, options.file(help="a folder of act_ID.npy, [layers, neurons]")] = None,
-    answers: Annotated[Path | None, options.file(help="answer_tokens.jsonl, to be read with the model")] = None,
+    features: Annotated[Path | None, options.file(help="a folder of files act_ID.npy, each [layers, neurons]")] = None,
+    answers: Annotated[Path | None, options.file(help="answer_tokens.jsonl, which the model reads")] = None,
     model: Annotated[
         str | None,
-        options.naming(help="of features, the model they were read on, to be checked; of answers, the reader"),
+        options.naming(
+            help="with --features: the model they are from, as a check; with --answers: the model that reads them"
+        ),
     ] = None,
-    labels: Annotated[str | None, options.naming(help="1-vs-1, or 3-vs-1 where the other tokens are there")] = None,
-    c: Annotated[float | None, typer.Option("--c", help="this C, instead of choosing one by cross-validation")] = None,
+    labels: Annotated[str | None, options.naming(help="1-vs-1, or 3-vs-1 if the other tokens are there")] = None,
+    c: Annotated[float | None, typer.Option("--c", help="use this C, not one chosen by cross-validation")] = None,
     standardise: Annotated[
-        bool, typer.Option("--standardise/--no-standardise", help="scale features to SD 1 first")
+        bool, typer.Option("--standardise/--no-standardise", help="fit each neuron in units of its SD")
     ] = False,
-    seed: Annotated[int, typer.Option(help="of the split")] = 0,
+    seed: Annotated[int, typer.Option(help="seed of the split into training and held-out items")] = 0,
     all_items: Annotated[
-        bool, typer.Option("--all-items", help="fit on every item, as the authors do; none is held out to judge by")
+        bool, typer.Option("--all-items", help="fit on every item, as the authors do; none is held out to judge it")
     ] = False,
     json: options.Json = False,
 ) -> None:

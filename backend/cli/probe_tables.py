@@ -22,9 +22,9 @@ SHOWN = 12
 
 def probe_list(console: Console, summaries: Iterable[ProbeSummary]) -> None:
     """One line per probe."""
-    table = plain_table("probe", "H-neurons", "negative", "AUROC", "made", "made on")
+    table = plain_table("probe", "H-neurons", "negative weights", "AUROC", "made", "made on")
     for summary in summaries:
-        made = "ships" if summary.ships else summary.made[:10] or "elsewhere"
+        made = "built-in" if summary.ships else summary.made[:10] or "elsewhere"
         reached = "-" if summary.auroc is None else fixed(summary.auroc.value, 3)
         table.add_row(
             plain(summary.name), str(summary.positive), str(summary.negative), reached, made, plain(_made_on(summary))
@@ -33,7 +33,7 @@ def probe_list(console: Console, summaries: Iterable[ProbeSummary]) -> None:
 
 
 def _made_on(summary: ProbeSummary) -> str:
-    return f"{summary.model or 'another model'}, put on {summary.forced}" if summary.forced else summary.model
+    return f"{summary.model or 'another model'}, used on {summary.forced}" if summary.forced else summary.model
 
 
 def estimate_text(estimate: Estimate | None) -> str:
@@ -54,7 +54,7 @@ def score_along(console: Console, exploration: Exploration) -> None:
     for sentence in score.sentences:
         console.print(plain(sentence))
     name = score.probe.name
-    console.print(plain(f"Where the score of {name} moves, from 0 like its right answers to 1 like its wrong ones:"))
+    console.print(plain(f"Where the score of {name} changes, from 0 (like right answers) to 1 (like wrong ones):"))
     scores = plain_table("token", "score so far")
     for token, chance in zip(exploration.tokens[exploration.answer_start :], score.chances, strict=True):
         scores.add_row(plain(token.shown), fixed(chance, 3))
@@ -65,21 +65,26 @@ def report(console: Console, probe: Probe) -> None:
     """The report card: how well the probe does, and how well simpler scores do."""
     model = probe.model
     density = (
-        f", {fixed(1000 * len(probe.h_neurons) / model.n_neurons, 3)} per mille of {model.n_neurons:,}" if model else ""
+        f", {fixed(1000 * len(probe.h_neurons) / model.n_neurons, 3)} per mille of {model.n_neurons:,} neurons"
+        if model
+        else ""
     )
     console.print(
-        plain(f"{probe.name}: {counted(len(probe.h_neurons), 'H-neuron')}{density}, {len(probe.against)} negative")
+        plain(
+            f"{probe.name}: {counted(len(probe.h_neurons), 'H-neuron')}{density}, "
+            f"{counted(len(probe.against), 'negative weight')}"
+        )
     )
     console.print(
         plain(f"model {model.name}, C {short(probe.c)}" if model and probe.c else probe.imported), style="dim"
     )
     if probe.forced:
-        console.print(plain(f"made for another model, used on {probe.forced} anyway"))
+        console.print(plain(f"made for another model, but used on {probe.forced}"))
     if probe.aside:
         console.print(plain(probe.aside_note))
     if probe.report is not None:
         _card(console, probe.report)
-    neurons = plain_table("neuron", "weight", "weight x SD", "AUROC alone", "chosen in", "without it")
+    neurons = plain_table("neuron", "weight", "weight x SD", "AUROC alone", "chosen in fits", "lost without it")
     for entry in [*probe.of_sign(1)[:SHOWN], *probe.of_sign(-1)[:3]]:
         figures = (entry.effect, entry.auroc, entry.frequency, entry.leave_out)
         shown = ("-" if value is None else fixed(value, 3) for value in figures)
@@ -90,25 +95,26 @@ def report(console: Console, probe: Probe) -> None:
 def _card(console: Console, card: Report) -> None:
     funnel = card.funnel
     console.print(
-        f"asked {funnel.asked:,}, drawn for {funnel.sampled:,}, uncertain {funnel.uncertain:,}, "
-        f"mixed {funnel.mixed:,}, "
-        f"right {funnel.right:,}, wrong {funnel.wrong:,}, without words {funnel.right_without_span}"
-        f" + {funnel.wrong_without_span}, balanced {funnel.balanced} + {funnel.balanced}, "
-        f"held out {card.test_items}"
+        f"questions: {funnel.asked:,} asked, {funnel.sampled:,} also answered by sampling; of these "
+        f"{funnel.uncertain:,} uncertain, {funnel.mixed:,} mixed, {funnel.right:,} right, {funnel.wrong:,} wrong; "
+        f"words not found in {funnel.right_without_span} right and {funnel.wrong_without_span} wrong; balanced: "
+        f"{funnel.balanced} right and {funnel.balanced} wrong; held out: {card.test_items}"
     )
     for agreement in card.agreement:
         kappa = "" if agreement.kappa is None else f", kappa {fixed(agreement.kappa, 3)}"
         judges = f"{agreement.one} and {agreement.other}"
-        console.print(plain(f"{judges} agree on {estimate_text(agreement.share)}{kappa}, {agreement.unread} unread"))
-    scores = plain_table("score on the held-out items", "AUROC")
+        console.print(
+            plain(f"{judges} agree on {estimate_text(agreement.share)}{kappa}, {agreement.unread} without verdict")
+        )
+    scores = plain_table("score on the held-out answers", "AUROC")
     for name, estimate in auroc_rows(card):
         scores.add_row(plain(name), estimate_text(estimate))
     console.print(scores)
     if card.null is not None:
         console.print(
             f"shuffled labels, {len(card.null.aurocs)} probes of {min(card.null.neurons)} to "
-            f"{max(card.null.neurons)} H-neurons: AUROC {fixed(card.null.mean, 3)}, "
-            f"the largest {fixed(max(card.null.aurocs), 3)}, p {fixed(card.null.p, 3)}"
+            f"{max(card.null.neurons)} H-neurons: mean AUROC {fixed(card.null.mean, 3)}, "
+            f"largest {fixed(max(card.null.aurocs), 3)}; p = {fixed(card.null.p, 3)}"
         )
     if card.effects:
         _effects(console, card)
@@ -119,8 +125,8 @@ def _card(console: Console, card: Report) -> None:
 def _effects(console: Console, card: Report) -> None:
     first = card.effects[0]
     right = first.right_kept.n if first.right_kept else 0
-    console.print(f"per cent of {first.changed.n} held-out questions, {right} of them answered right as the model is")
-    rows = plain_table("switched", "alpha", "changed", "right kept", "righted", "unsure")
+    console.print(f"in per cent of {first.changed.n} held-out questions; {right} are answered right with no switch")
+    rows = plain_table("switched", "alpha", "changed", "right kept", "made right", "made unsure")
     for arm in card.effects:
         shares = (arm.changed, arm.right_kept, arm.wrong_righted, arm.wrong_uncertain)
         sets = f"{arm.sets} x " if arm.sets > 1 else ""
@@ -137,7 +143,7 @@ def _per_cent(estimate: Estimate | None) -> str:
 
 
 def _variations(console: Console, card: Report) -> None:
-    rows = plain_table("decided otherwise", "answers", "held out", "H-neurons", "AUROC", "shared")
+    rows = plain_table("changed decision", "answers", "held out", "H-neurons", "AUROC", "shared")
     for variation in card.variations:
         reached = _interval(variation.auroc) if variation.auroc else "-"
         shared = "-" if variation.overlap is None else fixed(variation.overlap)
@@ -155,7 +161,7 @@ def fit_outcome(console: Console, path: Iterable[PathPoint], scores: Scores | No
         )
     console.print(rows)
     if scores is None:
-        console.print("nothing was held out: how the probe does on answers that it was not fitted on is not known")
+        console.print("no item was held out, so how well the probe does on other answers is not known")
     else:
         console.print(f"held out: AUROC {estimate_text(scores.auroc)}, accuracy {estimate_text(scores.accuracy)}")
 
@@ -164,16 +170,17 @@ def auroc_rows(card: Report) -> list[tuple[str, Estimate | None]]:
     """Every AUROC of the report card by its name, the probe's first."""
     rows: list[tuple[str, Estimate | None]] = [
         ("the probe", card.scores.auroc),
-        ("pairs of one relation", card.within),
+        ("within one relation", card.within),
         ("relation left out", card.left_out),
-        ("pairs of one length", card.matched),
-        ("no name seen in training", card.unseen),
+        ("same length in tokens", card.matched),
+        ("subject and answer not seen in training", card.unseen),
         ("H-neurons alone, refitted", card.positive_only),
     ]
-    rows += [(f"random neurons, {sets.kind}, {len(sets.draws)} draws", sets.auroc) for sets in card.random]
+    layers = {"layer": "same layers", "free": "any layer"}
+    rows += [(f"random neurons, {layers[sets.kind]}, {len(sets.draws)} draws", sets.auroc) for sets in card.random]
     rows += [("all neurons, L2", card.all_neurons)]
     rows += [(baseline.name, baseline.auroc) for baseline in card.baselines]
-    return rows + [(f"threshold, {flag.threshold.population}", flag.auroc) for flag in card.flagged]
+    return rows + [(f"strong neurons, by {flag.threshold.population}", flag.auroc) for flag in card.flagged]
 
 
 def write_outcome(fields: dict[str, Any], words: str, json: bool) -> None:

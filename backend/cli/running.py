@@ -31,6 +31,7 @@ from backend.types import (
     TokenEvent,
     Verb,
 )
+from backend.types.numbers import counted
 
 SESSION = "command line"
 WAIT = 0.5
@@ -95,7 +96,7 @@ def _connect(door: Door) -> Client:
 
     if door.model or door.device or door.dtype or not door.keep:
         raise BadSettings(
-            "--model, --device, --dtype and --no-store do not go with --backend",
+            "--model, --device, --dtype and --no-store do not go together with --backend",
             "the service has its own model and store, which others share",
             "leave them out, or leave --backend out to compute here",
         )
@@ -151,7 +152,7 @@ class Teller:
         if status.state == "loading":
             self.say(f"{status.name or 'the model'}: {status.stage or 'loading'}")
         elif position:
-            self.say(f"{position} before this one")
+            self.say(f"waiting: {counted(position, 'run')} before this one")
 
     def say(self, words: str) -> None:
         """Write a line, unless it is the same as the last one."""

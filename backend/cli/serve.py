@@ -17,13 +17,13 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 def serve(
     host: Annotated[str, options.naming(help="address to listen at; 127.0.0.1 is this machine alone")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="port to listen at; 0 takes a free one")] = 8000,
     model: options.Model = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
     store: options.Keep = True,
 ) -> None:
-    """Answer over HTTP until Ctrl+C. The routes are described at /docs."""
+    """Run the HTTP service until Ctrl+C. Its routes are described at /docs."""
     import uvicorn
 
     from backend.serve.hosts import trusted
@@ -34,7 +34,7 @@ def serve(
     hosts = trusted(host)
     listening = _listen(host, port)
     if host not in LOOPBACK:
-        sys.stderr.write("Everybody who can reach this address may use the engine: there is no password.\n")
+        sys.stderr.write("Everybody who can reach this address can use the engine: there is no password.\n")
     shown = f"[{host}]" if ":" in host else host
     sys.stderr.write(f"Listening at http://{shown}:{listening.getsockname()[1]} (routes: /docs). Ctrl+C ends it.\n")
     client = LocalClient.start(model, device, dtype, keep=store, ahead=True)
@@ -51,6 +51,6 @@ def _listen(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
     except OSError as error:
         raise BadSettings(
-            f"{host}:{port} cannot be listened at", cause(error), "choose another --port, or 0"
+            f"The service cannot listen at {host}:{port}", cause(error), "choose another --port, or 0"
         ) from error
     return bound

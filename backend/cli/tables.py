@@ -20,7 +20,7 @@ from backend.types.numbers import counted, fixed, percent, short, signed
 SHOWN_POSITIONS = 8
 SHOWN_TOKENS = 5
 WIDE = 150
-PROSE = ("answer", "token", "note", "licence", "raises", "lowers", "decided otherwise", "made on")
+PROSE = ("answer", "token", "note", "licence", "raises", "lowers", "changed decision", "switched", "made on")
 """Columns that may wrap."""
 
 
@@ -36,7 +36,7 @@ def exploration(console: Console, result: Exploration) -> None:
         largest = str(result.model.layout.at(layer, result.top_index[layer, pos, :1])[0])
         tokens.add_row(plain(token.shown), probability, fixed(float(result.cett_max[layer, pos]), 3), largest)
     console.print(tokens)
-    layers = plain_table("layer", "sum", "largest", "ten largest / sum", "strong neurons a token")
+    layers = plain_table("layer", "CETT sum", "largest CETT", "ten largest / sum", "strong neurons per token")
     columns = (result.cett_sum, result.cett_max, result.concentration, result.over)
     for layer in range(result.model.n_layers) if start < len(result.tokens) else ():
         layers.add_row(str(layer), *(fixed(float(column[layer, start:].mean()), 3) for column in columns))
@@ -47,7 +47,7 @@ def exploration(console: Console, result: Exploration) -> None:
 
 def comparison(console: Console, result: Comparison) -> None:
     """One line per row: how many of its tokens changed, and its mean KL divergence from the baseline per token."""
-    rows = plain_table("row", "alpha", "neurons", "answer", "changed", "KL (nats)")
+    rows = plain_table("row", "alpha", "neurons", "answer", "tokens changed", "KL, nats/token")
     for row in result.rows:
         kl = "" if row.arm == "baseline" else fixed(row.kl_mean, 4)
         alpha = "own" if row.alpha is None else short(row.alpha, 6)
@@ -64,8 +64,8 @@ def comparison(console: Console, result: Comparison) -> None:
 
 def card(console: Console, result: NeuronCard) -> None:
     """The tokens that the neuron raises and lowers, its reference mean, and where its CETT is largest in the text."""
-    usual = f"usual CETT: mean {fixed(result.usual_mean, 4)}, largest {fixed(result.usual_max, 4)}"
-    usual += f" ({counted(result.usual_tokens, 'token')})"
+    usual = f"reference mean CETT {fixed(result.usual_mean, 4)}, largest {fixed(result.usual_max, 4)}"
+    usual += f" (over {counted(result.usual_tokens, 'token')} of ordinary text)"
     console.print(f"{result.neuron}: output norm {fixed(result.out_norm, 3)}, {usual}")
     tokens = plain_table("raises", "logit", "lowers", "logit")
     for up, down in zip(result.promotes, result.suppresses, strict=False):
@@ -104,7 +104,7 @@ def choices(console: Console, rows: Iterable[ModelChoice]) -> None:
     table = plain_table("model", "layers x neurons", "parameters", "needs", "fits", "here", "licence", "note")
     for row in rows:
         size = f"{row.layers} x {row.neurons:,}"
-        needs = f"{row.needs / 1024**3:.1f} GB"
+        needs = f"{row.needs / 10**9:.1f} GB"
         marks = ("yes" if row.fits else "no", "yes" if row.here else "no")
         table.add_row(row.name, size, f"{row.parameters / 1e6:,.0f} M", needs, *marks, row.licence, row.note)
     # Names are copied from this table: in a narrow window the notes wrap, and nothing is cut off.
@@ -115,7 +115,7 @@ def choices(console: Console, rows: Iterable[ModelChoice]) -> None:
 
 def loaded(console: Console, model: ModelInfo) -> None:
     """The model that a service has loaded, and the notes on it."""
-    console.print(plain(f"loaded there: {_model(model)}"))
+    console.print(plain(f"loaded at the service: {_model(model)}"))
     for note in model.notes:
         console.print(plain(f"  {note}"))
 

@@ -21,6 +21,14 @@ from backend.types import CompareRequest, Exploration, ExploreRequest, LensReque
 from backend.types.names import ProbeRef
 from backend.types.probe import Probe, Ranking
 
+Foremost = Annotated[int | None, typer.Option(help="only this many of its H-neurons, the first in the ranking --by")]
+Alphas = Annotated[str | None, typer.Option(metavar="0,2", help="a row for each alpha, which multiplies all neurons")]
+ControlKind = Annotated[
+    list[str] | None, options.naming(help="twins from the same layers (layer) or any layer (free); may be repeated")
+]
+ControlArms = Annotated[str | None, typer.Option(metavar="0,1", help="rows that get random twins, counted from 0")]
+Positions = Annotated[str | None, options.naming(help="tokens at which neurons are switched: all, prompt or answer")]
+
 
 @gathered
 def explore(
@@ -39,17 +47,15 @@ def explore(
     probe: options.Probe = None,
     force: options.Force = False,
     top: options.Top = None,
-    k: Annotated[float | None, typer.Option("--k", help="strong is CETT > mu + k sigma")] = None,
-    population: Annotated[
-        str | None, options.naming(help="what mu and sigma are taken over: token, layer or model")
-    ] = None,
+    k: Annotated[float | None, typer.Option("--k", help="a neuron is strong if its CETT > mu + k sigma")] = None,
+    population: Annotated[str | None, options.naming(help="neurons for mu and sigma: token, layer or model")] = None,
     *,
     common: Common,
 ) -> None:
     """See inside one answer: CETT of every layer and token; with a probe, how it scores the answer."""
     named_probe = NamedProbe(probe, force)
     decode = decoding(max_new_tokens, temperature, top_k, top_p, seed, stop)
-    _refuse_idle(decode, "how to decode an answer", answer is not None, "--answer gives one, read as it stands")
+    _refuse_idle(decode, "how to decode an answer", answer is not None, "--answer gives one, read unchanged")
     request = request_of(
         ExploreRequest,
         prompt=prompt,
@@ -85,17 +91,17 @@ def compare(
     neurons: options.Neurons = None,
     neurons_file: options.NeuronsFile = None,
     probe: options.Probe = None,
-    against: Annotated[bool, typer.Option("--against", help="add a row with the probe's negative weights")] = False,
-    foremost: Annotated[int | None, typer.Option(help="only this many of its H-neurons, the top ones")] = None,
+    against: Annotated[bool, typer.Option("--against", help="also switch its negative weights, as a row")] = False,
+    foremost: Foremost = None,
     by: Annotated[str | None, options.naming(help="ranked by weight, effect, auroc, frequency or leave_out")] = None,
     force: options.Force = False,
-    alphas: Annotated[str | None, typer.Option(metavar="0,2", help="one row with all neurons at each")] = None,
+    alphas: Alphas = None,
     own: Annotated[str | None, options.naming(metavar="L1:N2=0.5", help="a row with an alpha for each neuron")] = None,
-    controls: Annotated[int | None, typer.Option(help="random twins of each kind")] = None,
-    control_kind: Annotated[list[str] | None, options.naming(help="layer or free; may be repeated")] = None,
-    control_arms: Annotated[str | None, typer.Option(metavar="0,1", help="rows that get twins")] = None,
+    controls: Annotated[int | None, typer.Option(help="how many random twins of each kind")] = None,
+    control_kind: ControlKind = None,
+    control_arms: ControlArms = None,
     control_seed: Annotated[int | None, typer.Option(help="seed of the random twins")] = None,
-    positions: Annotated[str | None, options.naming(help="all, prompt or answer")] = None,
+    positions: Positions = None,
     chat: options.Chat = True,
     system: options.System = None,
     max_new_tokens: options.MaxNewTokens = None,
@@ -107,7 +113,7 @@ def compare(
     *,
     common: Common,
 ) -> None:
-    """The same prompt with chosen neurons scaled, beside the baseline and random twins."""
+    """Answer a prompt with chosen neurons switched, beside the baseline and random twins."""
     needs = {"--against": against, "--foremost": foremost is not None, "--by": by is not None}
     named_probe = NamedProbe(probe, force, needs=needs)
     _refuse_unclear(foremost, by)
@@ -176,7 +182,7 @@ def _switching(fields: Mapping[str, Any]) -> CompareRequest:
     twins = _given_fields(
         control_kind=fields["control_kinds"], control_arms=fields["control_arms"], control_seed=fields["control_seed"]
     )
-    _refuse_idle(twins, "what random twins are to be", fields["controls"] == 0, "--controls 0 asks for none")
+    _refuse_idle(twins, "how to draw random twins", fields["controls"] == 0, "--controls 0 asks for none")
     request = request_of(CompareRequest, **fields)
     if not request.intervened_rows:
         raise BadSettings(
@@ -197,13 +203,13 @@ def neuron(
     *,
     common: Common,
 ) -> None:
-    """One neuron: the tokens it writes for and against, and its CETT along a text."""
+    """Show one neuron: the tokens that it raises and lowers, and its CETT along a text."""
     text = None
     if prompt is None and (answer is not None or system is not None or max_new_tokens is not None or not chat):
         raise BadSettings("Options for a text are given, but no text", "--prompt is missing", "give --prompt")
     if prompt is not None:
         decode = decoding(max_new_tokens, None, None, None, None, None)
-        _refuse_idle(decode, "how to decode an answer", answer is not None, "--answer gives one, read as it stands")
+        _refuse_idle(decode, "how to decode an answer", answer is not None, "--answer gives one, read unchanged")
         text = request_of(ExploreRequest, prompt=prompt, answer=answer, chat=chat, system=system, decoding=decode)
     request = request_of(NeuronRequest, neuron=name, text=text, top=top)
     finish("neuron", lambda client: request, common, tables.card)
@@ -217,7 +223,7 @@ def lens(
     *,
     common: Common,
 ) -> None:
-    """The output tokens that each neuron raises and lowers (logit lens)."""
+    """Show the output tokens that each neuron raises and lowers (logit lens)."""
     request = request_of(LensRequest, neurons=chosen_neurons(neurons, neurons_file), top=top)
     finish("lens", lambda client: request, common, tables.lens)
 

@@ -38,7 +38,7 @@ def test_a_cold_server_says_what_the_page_will_show_before_it_can_show_it(browse
             first, second = tab.evaluate("window.headings")[:2]
             assert first == "Which neurons write the model’s answer?" != second
             settled(tab)
-            assert tab.get_by_text("being made ready").count() == 0
+            assert tab.get_by_text("The page is loading").count() == 0
         finally:
             tab.close()
 

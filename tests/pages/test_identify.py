@@ -50,11 +50,11 @@ def test_the_card_says_what_was_found_and_what_it_is_worth() -> None:
     assert app.header[0].value == "4 neurons by themselves know something about when the model invents"
     told = {metric.label: (metric.value, metric.delta) for metric in app.metric}
     assert told["H-neurons in the probe"] == ("4", "of 46,080; 2 negative weights")
-    assert told["Density"][0] == "0.09 ‰"
+    assert told["Density of H-neurons"][0] == "0.09 ‰"
     assert told["AUROC, the whole probe"] == ("0.74", "95 % 0.69 to 0.79, n = 310")
-    assert told["H-neurons better than random by"] == ("+0.08", "95 % 0.03 to 0.13, 2 draws")
+    assert told["AUROC, H-neurons minus random"] == ("+0.08", "95 % 0.03 to 0.13, 2 draws")
     assert "Neuron L17:N412: an H-neuron" in words(app)
-    assert "As good or better without choosing neurons: all neurons, L2" in words(app)
+    assert "As good as the probe or better, without choosing neurons: all neurons, L2" in words(app)
     assert "it pushes the next token **towards** these (bars to the right)" in written(app), "what its bars show"
 
 
@@ -134,14 +134,14 @@ def test_without_a_probe_the_page_says_what_to_do() -> None:
     client = FakeClient()
     client.shelf = {}
     app = opened(client)
-    assert app.header[0].value == "No probe of this model yet"
+    assert app.header[0].value == "No probe for this model yet"
     assert "**Train** makes one" in words(app)
 
 
 def test_the_mark_of_a_forced_probe_stays() -> None:
     client = FakeClient()
     client.shelf = {"shipped": fakes_probe.probe("shipped", INFO).model_copy(update={"forced": "other-model"})}
-    assert "Made for another model and used on other" in words(opened(client))
+    assert "Made for another model, but used on other" in words(opened(client))
 
 
 def started(client: FakeClient, name: str = "mine") -> AppTest:
@@ -188,7 +188,7 @@ def test_a_run_without_a_proper_name_is_refused(name: str) -> None:
 def test_a_run_is_not_begun_under_the_name_of_a_probe() -> None:
     client = FakeClient()
     app = started(client, "shipped")
-    assert "There is a probe shipped already" in words(app) and not client.submitted
+    assert "There is already a probe shipped" in words(app) and not client.submitted
 
 
 def test_of_an_own_file_at_most_so_many_questions_are_asked_and_the_page_says_how_many() -> None:
@@ -196,7 +196,7 @@ def test_of_an_own_file_at_most_so_many_questions_are_asked_and_the_page_says_ho
     app = opened(client, room="train")
     app.text_input(key="train.name").set_value("mine")
     app.button_group(key="train.source").set_value("My file").run()
-    assert "Every question of the file is answered greedily, at most 300 of them also in samples" in words(app)
+    assert "Every question of the file is answered greedily, at most 300 of them also by sampling" in words(app)
     app.file_uploader(key="train.file").set_value(("q.csv", b"question,answer\n" + 499 * b"Who?,A\n", "text/csv")).run()
     assert "All 500 questions that were read are answered greedily" in words(app) and "half an hour" not in words(app)
     assert "Left out" not in words(app)
@@ -346,7 +346,7 @@ def test_two_probes_are_compared() -> None:
     other = fakes_probe.probe("mine", INFO)
     client.shelf["mine"] = other.model_copy(update={"neurons": other.neurons[2:]})
     app = opened(client, room="probes")
-    assert "They share" in words(app) and "of 4 H-neurons" in words(app)
+    assert "Of 4 H-neurons in either probe, 3 are in both" in words(app)
 
 
 def test_a_probe_that_was_judged_stands_before_one_that_was_not() -> None:
@@ -396,10 +396,10 @@ def test_what_a_run_needs_and_how_long_it_takes_stand_before_start() -> None:
     app = opened(FakeClient(), room="train")
     assert "**Needed:** 10 right and 10 wrong answers" in words(app)
     assert (
-        "right where 5 of 10 samples are right, as wrong where 9 of 10 are wrong, and the greedy answer agrees"
-        in words(app)
-    )
-    assert "no run has measured this model here yet" in words(app)
+        "right if at least 5 of 10 samples are right, and as wrong if at least 9 of 10 are wrong. Its greedy answer "
+        "must agree."
+    ) in words(app)
+    assert "no run has measured this model here" in words(app)
     client = Standing(speed=(0.2, 2.0))
     started(client)
     assert "**Time:** 5 min to 15 min for the answers to 1,500 questions" in words(opened(client, room="train"))
@@ -557,9 +557,9 @@ def test_a_run_that_is_being_changed_and_is_to_be_changed_once_more_says_so_and_
     app.number_input(key="train.samples").set_value(20).run()
     app.button(key="change-mine").click().run()
     assert app.number_input(key="train.samples").value == 20 and app.number_input(key="train.temperature").value == 0.5
-    assert "mine is already being changed" in words(app)
+    assert "mine is being changed already" in words(app)
     app.run()
-    assert "is already being changed" not in words(app)
+    assert "is being changed already" not in words(app)
 
 
 @pytest.mark.parametrize("press", [False, True])
@@ -756,7 +756,7 @@ def test_a_run_is_deleted_only_when_it_was_asked_for_twice() -> None:
 def test_a_link_to_a_probe_or_neuron_that_is_not_there_says_what_stands_instead() -> None:
     told = words(opened(probe="gone", card="L1:N1"))
     assert "There is no probe gone here: shipped is used instead" in told
-    assert "L1:N1 is not a neuron of shipped. Below is L17:N412" in told
+    assert "L1:N1 is not a neuron of shipped. L17:N412, which changes its score most, is shown instead." in told
     assert "not a neuron of" not in words(opened()) and "There is no probe" not in words(opened())
 
 

@@ -164,7 +164,7 @@ def test_a_change_that_came_to_nothing_says_why_and_that_the_loaded_model_answer
     error = ModelUnreadable("o/n cannot be read", "it is cut off", "fetch it again").to_json()
     app = opened(Loader(now=LOADED.model_copy(update={"change": ModelChange(name="o/n", state="failed", error=error)})))
     assert "is loaded" in app.header[0].value and "It is cut off" in words(app)
-    assert f"{INFO.name} is loaded and answers" in words(app)
+    assert f"{INFO.name} is still loaded and answers" in words(app)
     assert "models.cancel" not in {one.key for one in app.button}
 
 
@@ -192,7 +192,7 @@ def test_the_model_before_is_one_click_away_as_it_was() -> None:
     before = ModelOrder(name="/models/old", device="cpu", dtype="bfloat16")
     client = Loader(now=LOADED.model_copy(update={"previous": before, "paused": ("my-run",)}))
     app = opened(client)
-    assert "my-run" in words(app) and "continue by themselves" in words(app)
+    assert "my-run" in words(app) and "wait until their model is loaded again, then continue" in words(app)
     app.button(key="models.back").click().run()
     assert client.loads == [("/models/old", "cpu", "bfloat16")]
 
@@ -261,5 +261,5 @@ def test_bytes_are_written_as_a_reader_reads_them(count: int, told: str) -> None
 
 def test_every_column_of_the_registry_is_in_the_table() -> None:
     rows: Any = parts.table(FakeClient().models.list())
-    assert list(rows["here"]) == ["ready to load", "too large"]
+    assert list(rows["status"]) == ["ready to load", "too large"]
     assert list(rows["size"]) == ["135M", "70B"] and "gated" in rows["licence"][1]

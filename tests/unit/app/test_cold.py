@@ -39,4 +39,4 @@ def test_the_first_page_says_what_it_will_show_before_the_import_begins() -> Non
     assert ran.returncode == 0, ran.stderr
     imported, shown = ran.stdout.strip().splitlines()
     assert imported == "[]"
-    assert "Which neurons write the model’s answer?" in shown and "being made ready" in shown
+    assert "Which neurons write the model’s answer?" in shown and "The page is loading" in shown

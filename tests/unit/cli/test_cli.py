@@ -97,7 +97,7 @@ def test_a_probe_s_neurons_are_compared_and_followed_by_its_name(run: Run, shelv
     assert told.request.probe is not None and told.request.probe.name == "mine" and told.score is not None
     chances = told.score.chances
     status, out, _ = run("explore", "--prompt", "Who?", "--probe", "mine")
-    assert "Where the score of mine moves" in out and f"{chances[-1]:.3f}" in out
+    assert "Where the score of mine changes" in out and f"{chances[-1]:.3f}" in out
     assert "What a score of this probe is worth is not known" in " ".join(out.split())
 
 
@@ -437,11 +437,11 @@ def test_words_that_make_no_command_are_told_in_words_of_ours(
         (["explore", "--prompt"], "--prompt has no value: it needs one; see hneurons explore --help."),
         (["models", "list", "--json=1"], "--json has a value: it takes none; see hneurons models list --help."),
         (["identify", "run", "x", "--limit"], "--limit has no value: it needs one; see hneurons identify run"),
-        (["lens", ""], "The command has an empty argument: it takes none; see hneurons lens --help."),
+        (["lens", ""], "The command has an empty argument: it takes no such argument; see hneurons lens --help."),
         (["neuron", "L1:N2", "b"], "'b' is not expected: it is one argument too many; see hneurons neuron --help."),
         (["lens", "--top", ""], "--top is not understood: its value is no whole number; see hneurons lens --help."),
-        (["lens", "--neurns", "x"], "There is no option --neurns: there are --neurons, --neurons-file; see "),
-        (["identify", "foo"], "There is no command 'foo': what is not understood is not ignored; see "),
+        (["lens", "--neurns", "x"], "There is no option --neurns: similar options are --neurons, --neurons-file; see "),
+        (["identify", "foo"], "There is no command 'foo': unknown commands are not ignored; see "),
         (["explore"], "The option --prompt is missing: the command needs it; see hneurons explore --help."),
         (["identify", "run"], "The argument name is missing: the command needs it; see hneurons identify run --help."),
         (["serve", "--port", "70000"], "--port is not understood: its value should be less than or equal to 65535; "),

@@ -84,9 +84,9 @@ REFUSED = [
     (
         ["stop", SHIPPED],
         "",
-        f"The run {SHIPPED} is not at work: it is finished, or was stopped before; resume it with ",
+        f"The run {SHIPPED} is not running: it is finished, or was stopped before; resume it with ",
     ),
-    (["stop", "half"], "", "The run half is not at work: it is finished, or was stopped before; resume it with "),
+    (["stop", "half"], "", "The run half is not running: it is finished, or was stopped before; resume it with "),
     # What a run's answers depend on.
     (
         ["run", "half", "--temperature", "0.5"],
@@ -111,7 +111,7 @@ REFUSED = [
     (
         ["export", "theirs", "--out", "HERE/a.csv", "--format", "foo"],
         "",
-        "'foo' is no format: it is not among them; choose json, csv, jhammant, npz, hprobes, thunlp",
+        "'foo' is no format: probes are not written in it; choose json, csv, jhammant, npz, hprobes, thunlp",
     ),
     (
         ["export", "theirs", "--out", "HERE/a.csv"],
@@ -191,5 +191,5 @@ def test_a_run_is_stopped_by_its_name_here_and_at_a_service(place: str, capfd: p
             assert main(["identify", "stop", "half", "--backend", address, "--json"]) == 0
             assert json.loads(capfd.readouterr().out) == {"stopped": "half"}
             assert main(["identify", "stop", "half", "--backend", address]) == 2
-            assert "The run half is not at work: " in capfd.readouterr().err
+            assert "The run half is not running: " in capfd.readouterr().err
     assert not going.exists()
