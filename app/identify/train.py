@@ -244,7 +244,7 @@ def _fitting() -> None:
         required=True, key="train.choice",
         format_func=lambda name: {
             "one-se": "fewest neurons near the best AUROC", "cross-validation": "best AUROC",
-            "paper": "accuracy + right answers kept when off (the paper)", "fixed": "not chosen: a fixed C",
+            "paper": "accuracy + answers kept when off (the paper)", "fixed": "not chosen: a fixed C",
         }[name],
         help="C is the inverse of the penalty on weights: the larger C, the more neurons get a weight. Near the best: "
         "within one standard error of the largest AUROC.",

@@ -4,6 +4,7 @@ never happen."""
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -145,7 +146,7 @@ def test_a_probe_from_a_file_is_marked_scores_the_answer_and_is_switched_off_as_
     page.locator("input[type=file]").set_input_files(file)
     expect(page.get_by_label("Name of the probe")).to_have_value("theirs")
     settled(page)
-    page.get_by_role("button", name="Import").click()
+    page.get_by_role("button", name=re.compile("Import$")).click()
     expect(page.get_by_role("heading", name="2 neurons in a probe from theirs.csv", exact=False)).to_be_visible()
     settled(page)
     go(page, "Explore")
@@ -168,8 +169,8 @@ def test_the_probe_that_ships_opens_its_report_and_a_clicked_neuron_is_tried_in_
     assert probe.report is not None
     go(page, "Identify")
     for part in (
-        f"From {probe.report.funnel.asked:,} questions to {probe.report.test_items}",
-        "What switching them does",
+        f"{probe.report.funnel.asked:,} questions to {probe.report.test_items} held-out answers",
+        "What switching the H-neurons does",
     ):
         expect(page.get_by_role("heading", name=part, exact=False)).to_be_visible()
     settled(page)
