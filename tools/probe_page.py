@@ -97,7 +97,7 @@ def _effects(card: Report) -> list[str]:
         "by the model as it is.",
         "",
         *_table(
-            ["switched", "alpha", "answers changed", "right kept", "wrong made right", "wrong made unsure"],
+            ["switched", "alpha", "answers changed", "right kept", "wrong made right", "wrong made uncertain"],
             (
                 (
                     f"{effect.arm} ({f'{effect.sets} x ' if effect.sets > 1 else ''}{effect.neurons})",

@@ -27,8 +27,6 @@ MAX_BINS = 256
 CLICKABLE = 400
 """The largest cells, which open their neuron's card on a click."""
 MAX_LABELS = 6
-SHOWN = {"× usual": "× reference mean"}
-"""What columns of `table` are called on the page; in the CSV they keep their names."""
 AXES: dict[Measure, str] = {"mean": "mean CETT over the answer", "usual": "mean CETT ÷ reference mean"}
 
 
@@ -71,14 +69,14 @@ def caption(result: Exploration, measure: Measure) -> str:
 
 
 def table(result: Exploration, measure: Measure, most: int = 200) -> pd.DataFrame:
-    """The largest neurons of the answer: neuron, mean CETT, and how many times its usual that is."""
+    """The largest neurons of the answer: neuron, mean CETT, and how many times its reference mean that is."""
     figures = array(result, measure)
     layers, offsets = _largest(figures, most)
     return pd.DataFrame(
         {
             "neuron": [str(neuron) for neuron in result.model.layout.at(layers, offsets)],
             "mean CETT": result.answer_mean[layers, offsets],
-            "× usual": result.answer_ratio[layers, offsets],
+            "× reference mean": result.answer_ratio[layers, offsets],
         }
     )
 
@@ -94,7 +92,7 @@ def _largest(figures: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
 def alt(result: Exploration, measure: Measure) -> str:
     """The map in words."""
     rows = table(result, measure, 3)
-    column = "mean CETT" if measure == "mean" else "× usual"
+    column = "mean CETT" if measure == "mean" else "× reference mean"
     named = "; ".join(f"{row['neuron']}, {short(row[column])}" for _, row in rows.iterrows())
     return f"Map of {result.model.n_neurons:,} neurons by layer, coloured by {AXES[measure]}. The largest: {named}."
 

@@ -126,13 +126,13 @@ def calibration_figure(card: Report, palette: Palette) -> go.Figure:
     chart.add_scatter(
         x=[part.chance for part in bins], y=[part.share for part in bins], mode="lines+markers", cliponaxis=False,
         line={"color": palette.chosen, "width": 2}, marker={"symbol": "square", "size": 10, "color": palette.chosen},
-        text=[f"chance of wrong {fixed(part.chance)}; were wrong {percent(part.share)} of {part.n:,}" for part in bins],
+        text=[f"probability given {fixed(part.chance)}; wrong {percent(part.share)} of {part.n:,}" for part in bins],
         hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
     _name_line(chart, "honest probabilities", palette)
     chart.update_xaxes(
         range=[0, 1], tickformat=".0%",
-        title={"text": f"the probe's chance of wrong, bins of {counted(bins[0].n if bins else 0, 'answer')}"},
+        title={"text": f"the probe's probability of wrong, bins of {counted(bins[0].n if bins else 0, 'answer')}"},
     )  # fmt: skip
     chart.update_yaxes(
         range=[0, 1.02], tickformat=".0%", showgrid=True, gridcolor=palette.border, automargin=True,

@@ -20,6 +20,7 @@ from backend.types.estimate import Estimate
 from backend.types.numbers import counted, fixed, per_cent, short
 from backend.types.probe import Probe
 from backend.types.report import Effect, Report
+from backend.types.requests import CONTROL_KINDS
 
 PAPER = (
     ("Mistral-7B", 0.35), ("Gemma-3-27B", 0.18), ("Gemma-3-4B", 0.10), ("Llama-3.1-8B", 0.02),
@@ -111,9 +112,8 @@ def scored(probe: Probe) -> list[Scored]:
     count = len(probe.h_neurons)
     rows = [Scored("the probe, all its neurons", "chosen", card.scores.auroc)]
     rows.append(Scored(f"its {counted(count, 'H-neuron')} alone", "chosen", card.positive_only))
-    kinds = {"layer": "same layers", "free": "any layer"}
     random = counted(count, "random neuron")
-    rows += [Scored(f"{random}, {kinds[rival.kind]}", "twin", rival.auroc) for rival in card.random]
+    rows += [Scored(f"{random}, {CONTROL_KINDS[rival.kind]}", "twin", rival.auroc) for rival in card.random]
     rows.append(Scored("all neurons, L2", "baseline", card.all_neurons))
     rows += [Scored(rival.name, "baseline", rival.auroc) for rival in card.baselines]
     if card.flagged:

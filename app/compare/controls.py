@@ -9,13 +9,14 @@ import streamlit as st
 
 from app import session, text
 from app.compare import popovers, presets, rows, state, switches
-from app.compare.state import AGAINST, KINDS, TWIN
+from app.compare.state import AGAINST, TWIN
 from app.compare.switches import BESIDE
 from app.compare.view import CompareView
-from app.shared import example, frame, joins
+from app.shared import example, frame, joins, terms
 from app.shared.neuron import pushes, sets
 from backend.types import MAX_PROMPT_CHARACTERS, CompareRequest
 from backend.types.numbers import short
+from backend.types.requests import CONTROL_KINDS
 
 POSITIONS = {"all": "all tokens", "prompt": "the question only", "answer": "the answer only"}
 FLIP = "compare.flip"
@@ -52,8 +53,8 @@ def _settings() -> None:
         required=True, persist_state="session",
     )  # fmt: skip
     st.pills(
-        "Random twins are drawn from", list(KINDS), selection_mode="multi", format_func=lambda name: KINDS[name],
-        key=state.key("control_kinds"), persist_state="session",
+        "Random twins are drawn from", list(CONTROL_KINDS), selection_mode="multi",
+        format_func=CONTROL_KINDS.__getitem__, key=state.key("control_kinds"), persist_state="session",
         help="A random twin sets as many other neurons to the same α. They are drawn from the layers of your neurons, "
         "or from any layer.",
     )  # fmt: skip
@@ -68,7 +69,7 @@ def _settings() -> None:
     )  # fmt: skip
     right.number_input(
         "Temperature", 0.0, 5.0, step=0.1, format="%g", key=state.key("temperature"), persist_state="session",
-        help="0 always takes the likeliest token (greedy). Above 0, answers also differ by chance.",
+        help=terms.TEMPERATURE,
     )  # fmt: skip
     st.toggle("Run at every flip of a switch", **joins.follow(CompareView, "flips", FLIP))
 

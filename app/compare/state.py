@@ -29,7 +29,6 @@ from backend.types.refusal import refused
 
 TWIN = "Random twin"
 AGAINST = "Negative weights"
-KINDS = {"layer": "same layers", "free": "any layer"}
 _OTHERS, _PRESSED = "compare.others", "compare.pressed"
 _PROMPT, _KNOWN, _BESIDE, TWINS = "compare.prompt", "compare.known", "compare.beside", "compare.twins"
 _DECODED = ("max_new_tokens", "temperature")

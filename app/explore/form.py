@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from app.explore.view import Unrun
 from app.explore.words import visible
-from app.shared import example
+from app.shared import example, terms
 from app.shared.frame import muted
 from backend.types import Decoding, ExploreRequest, Population, Threshold
 from backend.types.base import Frozen
@@ -155,13 +155,13 @@ def _settings() -> None:
     left.number_input("Longest answer, in tokens", 1, 2048, **_field("max_new_tokens"), on_change=example.set_by_hand)
     right.number_input(
         "Temperature", 0.0, 5.0, step=0.1, format="%g", **_field("temperature"),
-        help="0 always takes the likeliest token (greedy). Above 0, answers also differ by chance.",
+        help=terms.TEMPERATURE,
     )  # fmt: skip
     if _form()["temperature"] > 0:
-        left.number_input("Top-k", 0, 1000, **_field("top_k"), help="Draws from the k likeliest tokens; 0: from all")
+        left.number_input("Top-k", 0, 1000, **_field("top_k"), help=terms.TOP_K)
         right.number_input(
             "Top-p", 0.0, 1.0, step=0.05, format="%g", **_field("top_p"),
-            help="Draws from the likeliest tokens whose probabilities add up to p",
+            help=terms.TOP_P,
         )  # fmt: skip
         left.number_input("Seed", 0, 2**31 - 1, **_field("seed"), help="The same seed draws the same answer again")
     st.multiselect(

@@ -49,10 +49,7 @@ def _confounds(probe: Probe, card: Report) -> None:
         st.markdown(f"- {text.markdown(sentence)}")
     rows: list[tuple[str, Estimate | None]] = [
         ("all held-out answers", card.scores.auroc),
-        ("within one relation", card.within),
-        ("relation left out of the fit", card.left_out),
-        ("same length in tokens", card.matched),
-        ("neither subject nor answer seen in training", card.unseen),
+        *card.harder.items(),
     ]
     table = pd.DataFrame(
         [

@@ -159,9 +159,11 @@ def _delete(name: str) -> None:
 
 def asked_to_delete() -> None:
     """The dialog, where Delete was pressed. To be called once a page, outside fragments."""
-    name = st.session_state.pop(DELETING, None)
+    name = st.session_state.get(DELETING)
     if name is not None:
         ask_delete(name)
+        # Last: where another run of the page ends this one early, the next still asks.
+        st.session_state.pop(DELETING, None)
 
 
 @st.fragment(run_every=POLL_SECONDS)

@@ -15,7 +15,7 @@ from app.identify import form, runs
 from app.identify.form import SIZES, Size, plan
 from app.identify.runs import FAILED
 from app.identify.view import AS_BEGUN, FILTERS, OWN
-from app.shared import frame, into_view, jobs
+from app.shared import frame, into_view, jobs, terms
 from app.shared.frame import muted
 from backend.errors import BadInput, HNeuronsError
 from backend.types import IdentifyRequest
@@ -57,7 +57,7 @@ def _form() -> RunView | None:
         "and again, or wrong again and again. A sparse probe then looks for neurons whose CETT tells the two apart "
         "(Gao et al. 2025, section 6.1).",
     )
-    info, again = session.status().info, bool(st.session_state.pop(runs.AGAIN, False))
+    info = session.status().info
     if info is None:
         st.markdown(muted("A run can be started when the model is loaded."))
         return None
@@ -67,7 +67,8 @@ def _form() -> RunView | None:
         jobs.shown_error(error)
         return None
     if changed is not None:
-        _changing(changed, again)
+        _changing(changed, bool(st.session_state.get(runs.AGAIN)))
+    st.session_state.pop(runs.AGAIN, None)
     st.text_input("Name of the run", key="train.name", placeholder="my-first-probe", max_chars=64)
     source = st.segmented_control(
         "Questions", [*([AS_BEGUN] if changed else []), "Those that ship", "My file"],
@@ -215,7 +216,7 @@ def _settings() -> None:
         first, second, third, fourth, fifth = st.columns(5)
         first.number_input("Samples", 1, 100, key="train.samples", help="Answers drawn for each question")
         second.number_input("Temperature", 0.01, 5.0, step=0.1, key="train.temperature", format="%g")
-        third.number_input("Top-k", 0, 1000, key="train.top_k", help="Draws from the k likeliest tokens; 0: from all")
+        third.number_input("Top-k", 0, 1000, key="train.top_k", help=terms.TOP_K)
         fourth.number_input("Top-p", 0.0, 1.0, step=0.05, key="train.top_p", format="%g")
         fifth.number_input("Tokens", 1, 512, key="train.max_new_tokens", help="The longest answer, in tokens")
         named = st.selectbox(

@@ -14,7 +14,7 @@ from app import presence, session, text
 from app.shared import frame, jobs
 from backend.errors import Busy, HNeuronsError, ModelTooLarge, Unknown, UnknownModel
 from backend.types import ModelChoice, ModelInfo, ModelOrder, ModelStatus, numbers
-from backend.types.numbers import counted
+from backend.types.numbers import byte_size, counted
 
 AUTOMATIC = "automatic"
 DTYPES = (AUTOMATIC, "float32", "bfloat16", "float16")
@@ -22,13 +22,6 @@ DEVICES = (AUTOMATIC, "cpu", "cuda", "mps")
 REFUSED, ASKED = "models.refused", "models.asked"
 MEMORY = {"weights": "weights", "kv_cache": "key-value cache of the tokens read", "capture": "measuring CETT"}
 ROW_HEIGHT = 34
-
-
-def size(count: int) -> str:
-    """Bytes as a reader's number in decimal units: 540 MB, 13.5 GB."""
-    if count >= 10**9:
-        return f"{count / 10**9:.1f} GB"
-    return f"{count / 10**6:.0f} MB" if count >= 10**6 else f"{count / 10**3:.0f} kB"
 
 
 def short(count: int) -> str:
@@ -121,9 +114,9 @@ def _facts(info: ModelInfo) -> None:
 
 
 def _memory(memory: dict[str, int]) -> None:
-    parts = ", ".join(f"{size(memory[key])} {word}" for key, word in MEMORY.items() if key in memory)
-    total = f"Memory, calculated before loading: {size(memory['total'])}" if "total" in memory else "Memory"
-    free = f" Free now: {size(memory['free'])}." if "free" in memory else ""
+    parts = ", ".join(f"{byte_size(memory[key])} {word}" for key, word in MEMORY.items() if key in memory)
+    total = f"Memory, calculated before loading: {byte_size(memory['total'])}" if "total" in memory else "Memory"
+    free = f" Free now: {byte_size(memory['free'])}." if "free" in memory else ""
     st.markdown(f"{total} ({parts}).{free}" if parts else f"{total}.{free}")
 
 
@@ -134,7 +127,7 @@ def table(choices: Sequence[ModelChoice]) -> pd.DataFrame:
             "model": [choice.name for choice in choices],
             "layers × neurons": [f"{choice.layers} × {choice.neurons:,}" for choice in choices],
             "size": [short(choice.parameters) for choice in choices],
-            "needs": [size(choice.needs) for choice in choices],
+            "needs": [byte_size(choice.needs) for choice in choices],
             "status": [_here(choice) for choice in choices],
             "licence": [choice.licence + (" (gated)" if choice.gated else "") for choice in choices],
             "note": [choice.note for choice in choices],
@@ -173,10 +166,10 @@ def selected(choices: Sequence[ModelChoice]) -> ModelChoice | None:
 
 def refusal(choice: ModelChoice, free: int | None) -> ModelTooLarge:
     """Why a model of the table is not offered, and what would be."""
-    room = f", and {size(free)} are free" if free is not None else ""
+    room = f", and {byte_size(free)} are free" if free is not None else ""
     return ModelTooLarge(
         f"{choice.name} does not fit in the memory of this machine",
-        f"it needs {size(choice.needs)}{room}",
+        f"it needs {byte_size(choice.needs)}{room}",
         "choose a smaller model or number format below, or set HNEURONS_BACKEND to a service on a larger machine",
     )
 

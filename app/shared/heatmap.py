@@ -106,7 +106,6 @@ def layer_neuron_map(
 ) -> None:
     """All neurons' map with its table; `on_pick` is called with a neuron clicked."""
     key = f"neurons-{result.request.hash[:12]}-{measure}"
-    table = layer_neuron.table(result, measure)
 
     def clicked() -> None:
         picked = picked_neuron(st.session_state.get(key), result)
@@ -116,7 +115,6 @@ def layer_neuron_map(
     frame.figure(
         layer_neuron.figure(result, measure, session.palette(), session.chosen(), probe),
         key="neurons", chart_key=key, title="All neurons", alt=layer_neuron.alt(result, measure),
-        table=table.rename(columns=layer_neuron.SHOWN), csv=table, on_select=clicked,
-        name=f"neurons-{result.model.name}-{result.request.hash[:8]}",
-        note=f"{layer_neuron.caption(result, measure)} {probe_words.triangles(probe)}".strip(),
+        table=layer_neuron.table(result, measure), name=f"neurons-{result.model.name}-{result.request.hash[:8]}",
+        on_select=clicked, note=f"{layer_neuron.caption(result, measure)} {probe_words.triangles(probe)}".strip(),
     )  # fmt: skip

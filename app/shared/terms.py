@@ -1,4 +1,4 @@
-"""The three words that a newcomer does not have, explained where they first stand on a page.
+"""Words that a newcomer does not have, and settings that several pages have, explained beside them.
 
 Owns their explanations, as Markdown for a help mark. No Streamlit.
 """
@@ -21,3 +21,7 @@ TWIN = (
 EXPLORE = f"{CETT}\n\n{H_NEURON}"
 COMPARE = f"{TWIN}\n\n{H_NEURON}\n\n{CETT}"
 IDENTIFY = f"{H_NEURON}\n\n{TWIN}\n\n{CETT}"
+
+TEMPERATURE = "0 always takes the likeliest token (greedy). Above 0, answers also differ by chance."
+TOP_K = "Draws from the k likeliest tokens; 0: from all"
+TOP_P = "Draws from the likeliest tokens whose probabilities add up to p"

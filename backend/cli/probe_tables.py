@@ -16,6 +16,7 @@ from backend.types.identify import Scores
 from backend.types.numbers import counted, fixed, per_cent, short
 from backend.types.probe import Probe, ProbeSummary
 from backend.types.report import PathPoint, Report
+from backend.types.requests import CONTROL_KINDS
 
 SHOWN = 12
 
@@ -126,7 +127,7 @@ def _effects(console: Console, card: Report) -> None:
     first = card.effects[0]
     right = first.right_kept.n if first.right_kept else 0
     console.print(f"in per cent of {first.changed.n} held-out questions; {right} are answered right with no switch")
-    rows = plain_table("switched", "alpha", "changed", "right kept", "made right", "made unsure")
+    rows = plain_table("switched", "alpha", "changed", "right kept", "made right", "made uncertain")
     for arm in card.effects:
         shares = (arm.changed, arm.right_kept, arm.wrong_righted, arm.wrong_uncertain)
         sets = f"{arm.sets} x " if arm.sets > 1 else ""
@@ -170,14 +171,12 @@ def auroc_rows(card: Report) -> list[tuple[str, Estimate | None]]:
     """Every AUROC of the report card by its name, the probe's first."""
     rows: list[tuple[str, Estimate | None]] = [
         ("the probe", card.scores.auroc),
-        ("within one relation", card.within),
-        ("relation left out", card.left_out),
-        ("same length in tokens", card.matched),
-        ("subject and answer not seen in training", card.unseen),
+        *card.harder.items(),
         ("H-neurons alone, refitted", card.positive_only),
     ]
-    layers = {"layer": "same layers", "free": "any layer"}
-    rows += [(f"random neurons, {layers[sets.kind]}, {len(sets.draws)} draws", sets.auroc) for sets in card.random]
+    rows += [
+        (f"random neurons, {CONTROL_KINDS[sets.kind]}, {len(sets.draws)} draws", sets.auroc) for sets in card.random
+    ]
     rows += [("all neurons, L2", card.all_neurons)]
     rows += [(baseline.name, baseline.auroc) for baseline in card.baselines]
     return rows + [(f"strong neurons, by {flag.threshold.population}", flag.auroc) for flag in card.flagged]

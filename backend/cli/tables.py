@@ -15,7 +15,7 @@ from rich.text import Text
 
 from backend.cli.output import plain
 from backend.types import Comparison, Exploration, Lens, Logit, ModelChoice, ModelInfo, NeuronCard, Result, Row
-from backend.types.numbers import counted, fixed, percent, short, signed
+from backend.types.numbers import byte_size, counted, fixed, percent, short, signed
 
 SHOWN_POSITIONS = 8
 SHOWN_TOKENS = 5
@@ -104,7 +104,7 @@ def choices(console: Console, rows: Iterable[ModelChoice]) -> None:
     table = plain_table("model", "layers x neurons", "parameters", "needs", "fits", "here", "licence", "note")
     for row in rows:
         size = f"{row.layers} x {row.neurons:,}"
-        needs = f"{row.needs / 10**9:.1f} GB"
+        needs = byte_size(row.needs)
         marks = ("yes" if row.fits else "no", "yes" if row.here else "no")
         table.add_row(row.name, size, f"{row.parameters / 1e6:,.0f} M", needs, *marks, row.licence, row.note)
     # Names are copied from this table: in a narrow window the notes wrap, and nothing is cut off.

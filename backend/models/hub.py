@@ -26,9 +26,9 @@ from tqdm.std import tqdm
 
 from backend.errors import HNeuronsError, ModelError, ModelUnreadable, UnknownModel
 from backend.models import folders
-from backend.models.memory import gigabytes
 from backend.models.progress import Progress, part, silent
 from backend.models.registry import DEFAULT, suggest
+from backend.types.numbers import byte_size
 
 _TOP = ["*.json", "*.safetensors", "*.txt", "*.model"]
 _WANTED = [*_TOP, "*.jinja"]
@@ -108,7 +108,7 @@ def _check_files(repo: str, files: list[Any]) -> None:
     cache = Path(constants.HF_HUB_CACHE)
     free = shutil.disk_usage(next(folder for folder in (cache, *cache.parents) if folder.exists())).free
     if needed > free:
-        raise _no_room(repo, f"its weights take {gigabytes(needed)} and the disk of {cache} has {gigabytes(free)} free")
+        raise _no_room(repo, f"its weights take {byte_size(needed)} and the disk of {cache} has {byte_size(free)} free")
 
 
 def _is_weights(name: str) -> bool:

@@ -12,6 +12,7 @@ from backend.errors import ModelTooLarge, UnsupportedModel
 from backend.models.checks.fields import ONE_COUNT, check_value
 from backend.models.devices import BYTES, Device, free_bytes
 from backend.models.registry import TABLE, ModelRow
+from backend.types.numbers import byte_size
 
 TOKENS, ROWS = 512, 4
 """The smallest batch that must fit in memory: four rows of 512 tokens."""
@@ -159,20 +160,15 @@ def check_fits(
         return
     raise ModelTooLarge(
         f"{name} does not fit",
-        f"it needs about {gigabytes(needs.total)} ({gigabytes(needs.weights)} of it weights) and "
-        f"{gigabytes(free)} are free on {device}",
+        f"it needs about {byte_size(needs.total)} ({byte_size(needs.weights)} of it weights) and "
+        f"{byte_size(free)} are free on {device}",
         _what_would_fit(free, half),
     )
 
 
 def _what_would_fit(free: int, half: MemoryEstimate | None) -> str:
     if half is not None and half.total <= free:
-        return f"in bfloat16 it would fit, with {gigabytes(half.total)}: set HNEURONS_DTYPE=bfloat16"
+        return f"in bfloat16 it would fit, with {byte_size(half.total)}: set HNEURONS_DTYPE=bfloat16"
     fitting = [row for row in TABLE if estimate(row_shape(row), "float32").total <= free and "refused" not in row.note]
     best = max(fitting, key=lambda row: row.parameters, default=None)
     return f"{best.name} would fit, or use a machine with more memory" if best else "use a machine with more memory"
-
-
-def gigabytes(size: int) -> str:
-    """Bytes as text, '1.2 GB'."""
-    return f"{size / 1e9:.1f} GB"

@@ -46,6 +46,13 @@ def short(value: float | None, digits: int = 3) -> str:
     return _minus(text.rstrip("0").rstrip(".") if "." in text else text)
 
 
+def byte_size(count: int) -> str:
+    """Bytes in decimal units: '540 MB', '13.5 GB'."""
+    if count >= 10**9:
+        return f"{count / 10**9:.1f} GB"
+    return f"{count / 10**6:.0f} MB" if count >= 10**6 else f"{count / 10**3:.0f} kB"
+
+
 def power(value: float, digits: int = 2) -> str:
     """'1.3 × 10⁻⁷', '10⁻⁵'."""
     head, exponent = f"{value:.{digits - 1}e}".split("e")

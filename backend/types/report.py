@@ -168,3 +168,13 @@ class Report(Frozen):
     variations: tuple[Variation, ...]
     length_correlation: float | None
     agreement: tuple[Agreement, ...] = ()
+
+    @property
+    def harder(self) -> dict[str, Estimate | None]:
+        """The probe's AUROC on harder comparisons than all held-out items, by what is compared."""
+        return {
+            "within one relation": self.within,
+            "relation left out of the fit": self.left_out,
+            "same length in tokens": self.matched,
+            "neither subject nor answer seen in training": self.unseen,
+        }

@@ -169,6 +169,10 @@ class CompareSettings(Strict):
     positions: Positions = "all"
 
 
+CONTROL_KINDS = {"layer": "same layers", "free": "any layer"}
+"""What the kinds of random neurons are called: where they are drawn from."""
+
+
 class CompareRequest(CompareSettings, Asked, Request):
     """The same prompt under several interventions, as rows of one batch.
 

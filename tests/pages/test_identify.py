@@ -14,7 +14,7 @@ from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
 from app import session, shelf
-from app.identify import form, train
+from app.identify import form, runs, train
 from app.identify.view import IdentifyView
 from backend.errors import BackendUnavailable, BadInput, StoreError
 from backend.identify.answers.items import MIN_SIDE
@@ -531,6 +531,17 @@ def test_the_fields_of_a_run_to_be_changed_are_filled_though_another_run_of_the_
     assert ended
     app.run()
     assert "Changing **mine**" in words(app) and app.number_input(key="train.temperature").value == 0.5
+
+
+def test_deleting_is_asked_about_though_another_run_of_the_page_ends_the_first_early() -> None:
+    app = changing(Standing(job=None, done=False))
+    with mock.patch.object(runs, "ask_delete", side_effect=StopException):
+        app.button(key="delete-mine").click().run()
+    assert "delete-yes" not in {button.key for button in app.button}
+    app.run()
+    assert "delete-yes" in {button.key for button in app.button}
+    app.run()
+    assert "delete-yes" not in {button.key for button in app.button}, "and is asked once"
 
 
 def test_a_changed_run_whose_form_became_a_fresh_one_is_not_again_as_it_was_begun_after_a_reload() -> None:

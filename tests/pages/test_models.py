@@ -252,13 +252,6 @@ def test_a_service_that_does_not_answer_is_told_with_the_remedy() -> None:
     assert not app.exception and "hneurons serve" in words(app)
 
 
-@pytest.mark.parametrize(
-    ("count", "told"), [(538_000_000, "538 MB"), (13_500_000_000, "13.5 GB"), (12_000, "12 kB"), (10**9, "1.0 GB")]
-)
-def test_bytes_are_written_as_a_reader_reads_them(count: int, told: str) -> None:
-    assert parts.size(count) == told
-
-
 def test_every_column_of_the_registry_is_in_the_table() -> None:
     rows: Any = parts.table(FakeClient().models.list())
     assert list(rows["status"]) == ["ready to load", "too large"]

@@ -12,6 +12,7 @@ from transformers import AutoConfig
 from backend.errors import ModelTooLarge
 from backend.models import memory
 from backend.models.registry import TABLE, find
+from backend.types.numbers import byte_size
 from tests.tiny import FAMILIES
 
 
@@ -62,7 +63,7 @@ def test_the_refusal_names_the_figures_and_the_largest_model_that_would_fit() ->
         memory.check_fits("Llama-3.3-70B-Instruct", needs, "cpu", free=8 * 10**9)
     fitting = [row for row in TABLE if memory.estimate(memory.row_shape(row), "float32").total <= 8 * 10**9]
     assert max(fitting, key=lambda row: row.parameters).name in refused.value.instead
-    assert memory.gigabytes(needs.total) in refused.value.why
+    assert byte_size(needs.total) in refused.value.why
     assert "8.0 GB are free on cpu" in refused.value.why
 
 

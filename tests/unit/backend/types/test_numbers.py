@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backend.types.numbers import counted, fixed, per_cent, percent, short, signed
+from backend.types.numbers import byte_size, counted, fixed, per_cent, percent, short, signed
 
 NAN, INFINITE = float("nan"), float("inf")
 
@@ -65,3 +65,10 @@ def test_one_of_a_thing_is_singular_and_thousands_are_parted() -> None:
         "0 neurons", "1 neuron", "2 neurons", "1,000,000 neurons",
     ]  # fmt: skip
     assert counted(2, "entity", "entities") == "2 entities" and counted(1, "entity", "entities") == "1 entity"
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(538_000_000, "538 MB"), (13_500_000_000, "13.5 GB"), (12_000, "12 kB"), (10**9, "1.0 GB")]
+)
+def test_bytes_are_written_as_a_reader_reads_them(count: int, told: str) -> None:
+    assert byte_size(count) == told
