@@ -128,4 +128,4 @@ def test_without_its_row_no_door_knows_it(
         wrong = http.post(f"{bare}/v1/jobs", json={"verb": "echo", "request": {}, "session": "ann"})
         assert (wrong.status_code, wrong.json()) == (404, {"error": python.value.to_json()})
     assert main(["echo", "--text", "Nortel"]) == 2
-    assert "not understood" in capfd.readouterr().err
+    assert "There is no command 'echo'" in capfd.readouterr().err

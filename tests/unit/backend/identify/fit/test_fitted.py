@@ -266,7 +266,7 @@ def test_the_command_fits_on_all_items_where_it_is_told_to(data: Path, capfd: py
     words = ["identify", "fit", "theirs", "--features", str(data), "--ids", str(data / "qids.json"), "--c", "100"]
     assert main([*words, "--all-items"]) == 0
     told = capfd.readouterr().out
-    assert "nothing was held out" in told and "held out: AUROC" not in told
+    assert "no item was held out" in told and "held out: AUROC" not in told
 
 
 @pytest.mark.parametrize(
