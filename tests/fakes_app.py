@@ -447,7 +447,7 @@ class FakeRuns:
 
     def mark_words(self, name: str, question: str, response: str, words: str) -> None:
         if words not in response:
-            raise BadInput(f"{words!r} does not stand in the answer", "words are marked, not written", "copy them")
+            raise BadInput(f"{words!r} is not in the answer", "only words of the answer can be marked", "copy them")
         self.fake.words[question] = words
 
     def stop(self, name: str) -> bool:
@@ -458,7 +458,7 @@ class FakeRuns:
 
     def delete(self, name: str) -> None:
         if name == "shipped":
-            raise BadInput(f"{name} cannot be deleted", "it ships with the program", "delete one of your own")
+            raise BadInput(f"{name} cannot be deleted", "it comes with the program", "delete one of your own")
         self.fake.shelf.pop(name, None)
         self.fake.begun = {id: job for id, job in self.fake.begun.items() if getattr(job.request, "name", "") != name}
 

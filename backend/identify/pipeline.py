@@ -213,17 +213,18 @@ def _pool_features(context: RunContext, own: FilteredItems, by_filter: dict[str,
     funnel = own.funnel
     if not funnel.sampled:
         raise BadInput(
-            "No question is left to draw answers for",
-            f"of {funnel.asked:,} answered greedily, none is of a kind in which the model answers one question rightly "
-            "and another wrongly",
-            "ask more questions of one kind (the run can be widened), or draw for every question",
+            "No question is left to sample answers for",
+            f"among {funnel.asked:,} questions answered greedily, no kind of question has both a right and a wrong "
+            "answer",
+            "ask more questions of the same kinds (widen the run), or sample answers for every question",
         )
     if not own.items:
         raise BadInput(
             "No kind of question has both a right and a wrong answer left",
-            f"of {funnel.sampled:,} answered in samples, {funnel.right:,} were kept right and {funnel.wrong:,} wrong, "
-            f"{funnel.right_without_span + funnel.wrong_without_span:,} of them without words that answer",
-            "ask more questions of one kind (the run can be widened), or soften the filter",
+            f"of {funnel.sampled:,} questions answered by sampling, {funnel.right:,} were kept as right and "
+            f"{funnel.wrong:,} as wrong, and in {funnel.right_without_span + funnel.wrong_without_span:,} of these the "
+            "words that answer were not found",
+            "ask more questions of the same kinds (widen the run), or soften the filter",
         )
     if funnel.balanced < (least := items_needed(context.plan.training)):
         raise BadInput(

@@ -66,7 +66,7 @@ def adapter_refusal(folder: Path, what: str) -> UnsupportedModel:
     return UnsupportedModel(
         f"{folder} holds a model and an adapter beside it",
         f"what {what} changes in the weights is not applied here, so the answers would be another model's",
-        "merge it into the model with merge_and_unload of PEFT and save that, or take the adapter's files away",
+        "merge it into the model with merge_and_unload of PEFT and save that, or remove the adapter's files",
     )
 
 

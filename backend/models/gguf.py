@@ -65,12 +65,12 @@ def packaged_file(pin: Pin = PACKAGED) -> Path:
         located = importlib.metadata.distribution(pin.package).locate_file(pin.file)
     except importlib.metadata.PackageNotFoundError as error:
         raise ModelUnreadable(
-            "The model that ships is not installed", f"the package {pin.package} is missing", "run 'make setup'"
+            "The built-in model is not installed", f"the package {pin.package} is missing", "run 'make setup'"
         ) from error
     path = Path(str(located))
     if not path.is_file():
         raise ModelUnreadable(
-            "The model that ships is not installed", f"{pin.package} has no {path.name}", "run 'make setup'"
+            "The built-in model is not installed", f"{pin.package} has no {path.name}", "run 'make setup'"
         )
     return path
 

@@ -148,7 +148,7 @@ def _refusal_of(error: Exception, repo: str) -> HNeuronsError:
     return ModelUnreadable(
         f"{repo} is not on this machine and cannot be fetched",
         f"the hub does not answer ({_first_line(error)})",
-        f"connect to the network and load it again, name a folder that holds it, or choose {DEFAULT}, which ships",
+        f"connect to the network and load it again, name a folder that has it, or choose {DEFAULT}, which is built in",
     )
 
 

@@ -184,7 +184,7 @@ def _missing_refusal(name: str, missing: list[str], layers: int, depth: int, in_
         return ModelUnreadable(
             f"{name} cannot be read",
             f"its weights have other names than Transformers gives them ({stored_as} instead of {missing[0]})",
-            "save it once more with save_pretrained of the model itself, not of what was put around it",
+            "save it again with save_pretrained of the model itself, not of a wrapper around it",
         )
     return ModelUnreadable(
         f"{name} cannot be read",

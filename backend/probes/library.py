@@ -247,7 +247,7 @@ def checked(probe: Probe, info: ModelInfo, force: bool = False) -> Probe:
         raise BadInput(
             f"The probe {probe.name} was made for another model",
             f"it belongs to {owner}, and {info.name} is loaded",
-            "open that model, or force it (--force, a tick on the page)",
+            "load that model, or use the probe anyway (--force, a tick on the page)",
         )
     return probe.model_copy(update={"forced": info.name})
 
@@ -269,7 +269,7 @@ def checked_by_claim(probe: Probe, claimed: Said, force: bool = False) -> Probe:
         raise BadInput(
             f"The probe {probe.name} was made for another model",
             f"it belongs to {own.name[:60] or 'a model without a name'}{shape}, and {claimed.name[:60]} was named",
-            "name that model, or none: its file says which it is; or force it (--force)",
+            "name the model of its file, or none; or use the probe anyway (--force)",
         )
     return probe.model_copy(update={"forced": claimed.name})
 

@@ -37,15 +37,15 @@ def refuse(
     changed = _differences(begun, plan, info, same_questions, prompt_hash)
     if changed and source is not None:
         raise BadSettings(
-            f"{name} cannot begin from {source}",
-            f"{changed} changed, and its answers cannot be used",
-            "leave them as they are there, or begin from nothing",
+            f"{name} cannot start from the answers of {source}",
+            f"these answers depend on what has changed: {changed}",
+            f"keep that as in {source}, or start without its answers",
         )
     if changed:
         raise BadSettings(
-            f"The run {name} was begun with other settings",
-            f"{changed} changed, and its answers cannot be used",
-            "give this run another name, or resume that one",
+            f"The run {name} was started with other settings",
+            f"its answers depend on what has changed: {changed}",
+            f"give the new run another name, or resume {name} as it was started",
         )
 
 

@@ -143,8 +143,8 @@ def questions_to_ask(folder: Path, plan: Plan, new_questions: Sequence[Question]
     if widened_questions is None:
         raise BadSettings(
             f"The run {folder.name} asks {len(asked_questions):,} questions that are not all among these",
-            "its questions can become more, and its answers are never thrown away",
-            "ask all of them and more, or give this run another name and begin it with the answers of that one",
+            "a run can get more questions, but its answers are never thrown away",
+            f"ask all of its questions and more, or start a run of another name with the answers of {folder.name}",
         )
     return widened_questions
 
@@ -218,7 +218,7 @@ def _begun_at(folder: Path, name: str = "") -> tuple[Begun, tuple[Question, ...]
     begun_with = read_begun(folder)
     if begun_with is None and library.holds_foreign(folder):
         why = "the probe of that name was imported from a file or fitted on one, so it has no answers"
-        raise Unknown(f"There is no run {folder.name!r}", why, "name a run, or begin one")
+        raise Unknown(f"There is no run {folder.name!r}", why, "name a run, or start one")
     if begun_with is None:
         raise Unknown(f"There is no run {name[:40]!r}", f"{folder} holds no plan", "see hneurons identify list")
     journal = Journal(RunFolder(folder).questions)
@@ -261,7 +261,7 @@ def refuse_undeletable(name: str) -> None:
     if (library.runs_dir() / name).is_symlink():
         raise BadSettings(f"{name} cannot be deleted", "its folder is a link", "remove the link by hand")
     if (library.SHIPPED / name).exists():
-        raise BadSettings(f"{name} cannot be deleted", "it ships with the program", "delete one of your own")
+        raise BadSettings(f"{name} cannot be deleted", "it comes with the program", "delete one of your own")
     if not any(path.exists() for path in (RunFolder(folder).plan, RunFolder(folder).probe)):
         raise Unknown(f"There is no run or probe {name[:40]!r}", f"{folder} holds none", "see hneurons identify list")
 

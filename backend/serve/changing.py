@@ -133,7 +133,7 @@ class ModelSlot:
     def cancel(self) -> None:
         """Cancel the change in progress. Raises Unknown if there is none."""
         if self._change is None:
-            raise Unknown("No model is being loaded", "nothing is on its way", "choose one to load")
+            raise Unknown("No model is being loaded", "there is nothing to cancel", "choose one to load")
         self._give_up("cancelled", cancelled_error)
 
     def close(self) -> None:
@@ -268,7 +268,7 @@ def unanswered_error(change: Change, another_may_answer: bool) -> dict[str, str]
     """The error of a job whose model was not loaded after all; `another_may_answer`: asking again may succeed."""
     why = HNeuronsError.from_json(change.error or {})
     because = f"{why.what[:1].lower()}{why.what[1:]} ({why.why})"
-    instead = "ask again, and the model that is loaded then answers" if another_may_answer else why.instead
+    instead = "ask again: the loaded model then answers" if another_may_answer else why.instead
     return type(why)(f"{change.name} did not answer this", because, instead).to_json()
 
 
@@ -295,12 +295,12 @@ def refuse_if_in_use(spec: ModelSpec, session: str, models: ModelSlot, jobs: Seq
     for kind, run_names in (("training run", training_runs), ("long run", other_long_runs)):
         if run_names:
             reasons.append(
-                f"the {kind} {', '.join(run_names)} is at work and would wait until {loaded} is loaded again"
+                f"the {kind} {', '.join(run_names)} is running and would wait until {loaded} is loaded again"
             )
     if awaited_model := models.asked_by_other(session):
         reasons.append(f"{awaited_model} is being loaded for somebody else")
     if reasons:
-        wanted = f"confirm that {spec.name or DEFAULT} is to be loaded anyway, or wait"
+        wanted = f"confirm to load {spec.name or DEFAULT} anyway, or wait"
         raise Busy(f"{loaded} is in use", ", and ".join(reasons), wanted)
 
 

@@ -40,7 +40,9 @@ class Records:
         """The job of that id. Raises Unknown."""
         job = self._jobs.get(job_id)
         if job is None:
-            raise Unknown("This run is not known here", "it ended long ago, or the program began anew", "run it again")
+            raise Unknown(
+                "This run is not known here", "it ended long ago, or the program was restarted", "run it again"
+            )
         return job
 
     def sessions(self, since: float) -> set[str]:

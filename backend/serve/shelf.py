@@ -231,7 +231,7 @@ def mark(name: str, question: str, response: str, words: str) -> None:
     span = _place_of(words.strip(), response) if words.strip() else (0, 0)
     if span is None:
         raise BadInput(
-            f"{words[:60]!r} does not stand in the answer", "words are marked, not written", "copy them out of it"
+            f"{words[:60]!r} is not in the answer", "only words of the answer can be marked", "copy words from it"
         )
     folders.mark(library.folder_of(name), question, response, *span)
 
@@ -273,7 +273,7 @@ def stop(name: str) -> bool:
         raise StoreError(f"The run {name} cannot be stopped", reason(error), remedy(error)) from error
     if not has_stopped:
         why = f"another program has its folder open and has not stopped within {status.PATIENCE:g} seconds"
-        raise StoreError(f"The run {name} is being worked on", why, "try again, or stop it where it was begun")
+        raise StoreError(f"The run {name} is being worked on", why, "try again, or stop it where it was started")
     return True
 
 
@@ -283,7 +283,7 @@ def delete(name: str, jobs: Mapping[str, str]) -> None:
     Raises Unknown, BadSettings for what ships, StoreError if it is running or cannot be deleted.
     """
     if name in jobs:
-        raise StoreError(f"The run {name} is at work", "a job writes in its folder", "stop it first")
+        raise StoreError(f"The run {name} is running", "a job writes in its folder", "stop it first")
     folders.delete(name)
 
 
@@ -320,9 +320,9 @@ def add_probe(
         probe = library.checked(probe, info, force)
     elif loading and probe.model is None:
         raise BadInput(
-            f"{probe.imported[:60]} cannot be taken yet",
-            f"a file of this kind is for the model that is loaded, and {loading} is still loading",
-            "take it when the model is ready",
+            f"{probe.imported[:60]} cannot be imported yet",
+            f"a file of this kind is for the loaded model, and {loading} is still loading",
+            "import it when the model is ready",
         )
     library.refuse_taken(folder)
     with folders.working(folder, wait=TURN):

@@ -295,11 +295,11 @@ def test_words_that_do_not_stand_in_the_answer_stay_as_typed_with_the_reason_unt
     client = Marking()
     started(client)
     app = edit(opened(client, room="answers"), words_that_answer="elsewhere", verdict="uncertain")
-    assert "'elsewhere' does not stand in the answer" in words(app)
+    assert "'elsewhere' is not in the answer" in words(app)
     assert client.verdicts == {"q0": "uncertain"}, "what stands beside it is kept"
     edit(app, words_that_answer="It is")
     assert app.data_editor[0].value["words that answer"][0] == "it is"
-    assert "does not stand" not in words(app) and "3 answers shown, 1 of them decided" in words(app)
+    assert "is not in the answer" not in words(app) and "3 answers shown, 1 of them decided" in words(app)
 
 
 def test_a_judge_is_named_in_the_plan_and_its_agreement_stands_in_the_card() -> None:

@@ -176,15 +176,15 @@ def refuse_few(questions: Iterable[Question], training: Training, screening: Scr
     if most < 2 * each:
         raise BadInput(
             f"{most} question{' is' if most == 1 else 's are'} too few",
-            f"each gives one answer at most, and a probe needs {each} right and {each} wrong ones",
+            f"each gives at most one answer, and a probe needs {each} right and {each} wrong ones",
             "ask more questions: several times as many, since the model is seldom right on just half of them",
         )
     count = len({_entity(question) for question in questions})
     if count < max(training.held_out, training.folds + 1):
         raise BadInput(
             f"Questions about {_entities(count)} are too few",
-            f"one part of {training.held_out} is held out and the rest makes {training.folds} folds, whole entities "
-            "together",
+            f"one of {training.held_out} parts is held out and the others make {training.folds} folds, with all items "
+            "of an entity together",
             "ask about more entities, or for fewer folds",
         )
 
@@ -202,14 +202,14 @@ def folds(items: Sequence[Item], questions: Mapping[str, Question], count: int, 
     if len(items) < 2 * count or min(y.sum(), len(y) - y.sum()) < count:
         raise BadInput(
             f"{len(items)} items are too few",
-            f"{count} folds need {count} right and {count} wrong ones at least",
+            f"{count} folds need at least {count} right and {count} wrong ones",
             "ask more questions, or soften the filter",
         )
     entities = entity_numbers(items, questions)
     if len(np.unique(entities)) < count:
         raise BadInput(
             f"Items about {_entities(len(np.unique(entities)))} are too few",
-            f"whole entities together make no {count} folds",
+            f"all items of an entity stay together, so {count} folds need at least {count} entities",
             "ask about more entities, or for fewer folds",
         )
     strata = np.array([f"{questions[item.question].relation}\0{item.side}" for item in items])

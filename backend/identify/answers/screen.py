@@ -93,13 +93,12 @@ class Outlook:
     def words(self) -> str:
         """The outlook in one or two sentences."""
         sentence = f"Of the first {self.seen:,} answers" if self.seen < self.asked else f"Of {self.seen:,} answers"
-        sentence += f" {self.right:,} {'was' if self.right == 1 else 'were'} right: "
+        sentence += f", {self.right:,} {'was' if self.right == 1 else 'were'} right. "
         if not self.short:
-            sentence += f"about {_round(self.expected):,} right and as many wrong ones of one kind are to be expected."
-            return sentence
+            return sentence + f"Expect about {_round(self.expected):,} right and as many wrong ones of the same kinds."
         sentence += (
-            f"about {self.expected:.0f} right and as many wrong ones of one kind are to be expected of "
-            f"{self.asked:,} questions, and {self.needed} of each are needed. "
+            f"Expect about {self.expected:.0f} right and as many wrong ones of the same kinds from {self.asked:,} "
+            f"questions; {self.needed} of each are needed. "
         )
         if self.expected < 0.5:
             return sentence + "Ask questions that the model can answer, or soften the filter; no answer is lost."

@@ -142,7 +142,7 @@ def _fit_variation(
     name: str, count: int, studied: Callable[[], Study], training: Training, context: RunContext, positive: set[int]
 ) -> Variation:
     between(context.watch)
-    context.say(f"trying it otherwise, {name}")
+    context.say(f"trying another decision, {name}")
     try:
         study = studied()
         seen = study.train.seen

@@ -52,7 +52,7 @@ BLOCK = 128
 
 STAMP, ITEMS, ROWS = "features.json", "items.jsonl", "rows.jsonl"
 ARRAYS = ("answer", "other")
-AGAIN = "reading answers again, whose features on disk are damaged or of an older version"
+AGAIN = "reading answers again, because their features on disk are damaged or of an older version"
 RESUME = "resume it: they are read again from its answers"
 Arrays = Mapping[str, "np.memmap[Any, Any]"]
 

@@ -109,7 +109,7 @@ def fit_given(
         raise BadInput("Some features are no numbers", "a region without a token has no CETT", "leave such items out")
     rarer = int(min(labels.sum(), len(labels) - labels.sum()))
     if rarer < 2 * max(training.folds, 0 if all_items else training.held_out):
-        parts = "they make" if all_items else f"a part of {training.held_out} is held out, and the rest makes"
+        parts = "they make" if all_items else f"one of {training.held_out} parts is held out, and the others make"
         raise BadInput(
             f"{rarer} items of the rarer side are too few",
             f"{parts} {training.folds} folds",

@@ -76,7 +76,7 @@ REFUSED = [
     (["resume", "theirs"], "", FOREIGN),
     (["export", "theirs", "--out", "HERE/out", "--format", "thunlp"], "", FOREIGN),
     # What cannot be deleted is not asked about.
-    (["delete", SHIPPED], "", f"{SHIPPED} cannot be deleted: it ships with the program; "),
+    (["delete", SHIPPED], "", f"{SHIPPED} cannot be deleted: it comes with the program; "),
     (["delete", "folder"], "", "There is no run or probe 'folder': "),
     # Only a run that is running or waiting can be stopped.
     (["stop", "nobody"], "", "There is no run 'nobody': "),
@@ -91,21 +91,29 @@ REFUSED = [
     (
         ["run", "half", "--temperature", "0.5"],
         "",
-        "The run half was begun with other settings: how answers are drawn changed, ",
+        "The run half was started with other settings: its answers depend on what has changed: how answers are drawn; ",
     ),
     (
         ["run", "half", "--suffix", "Be brief.", "--samples", "20"],
         "",
-        "The run half was begun with other settings: how answers",
+        "The run half was started with other settings: its answers depend on what has changed: how answers",
     ),
-    (["run", "half", "--seed", "7"], "", "The run half was begun with other settings: how answers are drawn changed, "),
+    (
+        ["run", "half", "--seed", "7"],
+        "",
+        "The run half was started with other settings: its answers depend on what has changed: how answers are drawn; ",
+    ),
     (["run", "half", "--limit", "40"], "", "The run half asks 60 questions that are not all among these: "),
-    (["run", "b", "--answers-of", "half", "--top-k", "3"], "", "b cannot begin from half: how answers are drawn "),
-    (["run", "b", "--answers-of", SHIPPED, "--temperature", "0.3"], "", f"b cannot begin from {SHIPPED}: how "),
+    (["run", "b", "--answers-of", "half", "--top-k", "3"], "", "b cannot start from the answers of half: these "),
+    (
+        ["run", "b", "--answers-of", SHIPPED, "--temperature", "0.3"],
+        "",
+        f"b cannot start from the answers of {SHIPPED}: ",
+    ),
     (
         ["run", "half", "--answers-of", SHIPPED, "--temperature", "0.3"],
         "",
-        "The run half was begun with other settings: how ",
+        "The run half was started with other settings: its ",
     ),
     # A file is read by its ending.
     (

@@ -166,7 +166,7 @@ def test_runs_and_their_answers(client: Client) -> None:
     client.runs.mark_words("mine", "q1", "Bront\u00eb", "bront")
     marked = client.runs.answers("mine")[2]
     assert (marked.words, marked.marked) == ("Bront", True)
-    with pytest.raises(BadInput, match="does not stand in the answer"):
+    with pytest.raises(BadInput, match="is not in the answer"):
         client.runs.mark_words("mine", "q1", "Bront\u00eb", "Austen")
     client.runs.mark_words("mine", "q1", "Bront\u00eb", " ")
     assert not client.runs.answers("mine")[2].marked
@@ -327,7 +327,7 @@ def test_no_probe_is_taken_under_the_name_of_one_that_ships(client: Client) -> N
 
 
 def test_a_list_waits_for_the_model_that_is_loading() -> None:
-    with pytest.raises(BadInput, match="x.json cannot be taken yet: .* fake-model is still loading"):
+    with pytest.raises(BadInput, match="x.json cannot be imported yet: .* fake-model is still loading"):
         shelf.add_probe({"x.json": listed(model="fake-model")}, "x", None, False, loading="fake-model")
     held = probe("x").model_dump_json().encode()
     assert shelf.add_probe({"x.json": held}, "x", None, False, loading="other").model == INFO

@@ -85,7 +85,7 @@ def test_what_is_not_there_or_outside_is_not_deleted(name: str, client: Client, 
 
 def test_what_ships_is_not_deleted_whether_or_not_it_was_used(client: Client) -> None:
     for _ in range(2):
-        with pytest.raises(BadSettings, match="cannot be deleted: it ships with the program"):
+        with pytest.raises(BadSettings, match="cannot be deleted: it comes with the program"):
             client.runs.delete("smollm2-135m-instruct")
         client.runs.answers("smollm2-135m-instruct", 1)
     assert "smollm2-135m-instruct" in {one.name for one in client.probes.list()}
@@ -95,7 +95,7 @@ def test_a_run_at_work_and_a_link_are_not_deleted(data: Path) -> None:
     folder = begun()
     with runs.working(folder), pytest.raises(StoreError, match="being worked on"):
         runs.delete("mine")
-    with pytest.raises(StoreError, match="is at work: .*; stop it first"):
+    with pytest.raises(StoreError, match="is running: .*; stop it first"):
         shelf.delete("mine", {"mine": "job"})
     outside = data / "outside"
     outside.mkdir()

@@ -709,10 +709,10 @@ def test_whoever_takes_the_model_from_others_is_asked_before() -> None:
         mine = worker.submit("explore", asking("mine", 1), "ann")
         assert gate.reached.wait(PATIENCE)
         theirs = worker.submit("explore", asking("theirs", 1), "bob")
-        with pytest.raises(Busy, match=r"old is in use: 1 question of others runs or waits; confirm that new"):
+        with pytest.raises(Busy, match=r"old is in use: 1 question of others runs or waits; confirm to load new"):
             worker.load(ModelSpec("new"), session="ann", confirmed=False)
         long = worker.submit("identify", training(), "ann")
-        with pytest.raises(Busy, match="the training run a is at work and would wait until old is loaded again"):
+        with pytest.raises(Busy, match="the training run a is running and would wait until old is loaded again"):
             worker.load(ModelSpec("new"), session="bob", confirmed=False)
         worker.stop(long)
         gate.open_wide()
@@ -738,7 +738,7 @@ def test_sessions_that_are_gone_do_not_hold_the_model_but_their_training_run_doe
         with pytest.raises(Busy, match="1 question of others runs or waits"):
             worker.load(ModelSpec("new"), session="ann", confirmed=False, gone=("closed", "waiting"))
         long = worker.submit("identify", training(), "closed")
-        with pytest.raises(Busy, match="in use: the training run a is at work"):
+        with pytest.raises(Busy, match="in use: the training run a is running"):
             worker.load(ModelSpec("new"), session="ann", confirmed=False, gone=("closed", "waiting", "open"))
         worker.stop(long)
         gate.open_wide()
@@ -757,7 +757,7 @@ def test_a_long_run_of_any_verb_is_at_work_and_waits_for_its_model(monkeypatch: 
         first = worker.submit("explore", asking("mine", 1), "ann")
         assert gate.reached.wait(PATIENCE)
         long = worker.submit("echo", EchoRequest(text="Nortel"), "ann")
-        with pytest.raises(Busy, match="in use: the long run echo is at work and would wait until old is loaded again"):
+        with pytest.raises(Busy, match="in use: the long run echo is running and would wait until old is loaded again"):
             worker.load(ModelSpec("new"), session="ann", confirmed=False)
         worker.load(ModelSpec("new"), session="ann")
         wait_for(lambda: worker.status().paused == ("echo",))

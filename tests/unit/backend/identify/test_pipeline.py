@@ -227,7 +227,7 @@ def test_other_answers_are_never_mixed_in(change: str, tiny: Callable[[str], Loa
         plan = plan.model_copy(update={"sampling": plan.sampling.model_copy(update={"seed": 5})})
     else:
         model = tiny("qwen3")
-    with pytest.raises(BadSettings, match="give this run another name"):
+    with pytest.raises(BadSettings, match="another name"):
         run(model, plan, asked, tmp_path / "a", "a")
 
 
@@ -257,7 +257,7 @@ def test_too_little_to_tell_apart(kept: str, words: str, tiny: Callable[[str], L
 def test_questions_that_leave_nothing_to_draw_for(tiny: Callable[[str], LoadedModel], tmp_path: Path) -> None:
     model = tiny("llama")
     wrong = [question for question in questions(model) if question.answers == ("none",)]
-    with pytest.raises(BadInput, match=f"No question is left to draw answers for: of {len(wrong)} answered greedily"):
+    with pytest.raises(BadInput, match=f"No question is left to sample answers for: among {len(wrong)} questions"):
         run(model, PLAN, wrong, tmp_path / "a", "a")
 
 
@@ -267,7 +267,7 @@ def test_questions_about_too_few_entities_are_refused_before_anything_is_answere
 ) -> None:
     model = tiny("llama")
     asked = [q.model_copy(update={"entity": f"e{n % entities}"}) for n, q in enumerate(questions(model))]
-    with pytest.raises(BadInput, match=f"Questions about {entities} entit.* are too few: one part of 3 is held out"):
+    with pytest.raises(BadInput, match=f"Questions about {entities} entit.* are too few: one of 3 parts is held out"):
         run(model, PLAN, asked, tmp_path / "a", "a")
     assert not (tmp_path / "a").exists()
 
@@ -285,7 +285,7 @@ def test_no_answer_has_words_that_answer(
 ) -> None:
     monkeypatch.setattr("backend.identify.answers.items.span_by_rule", lambda *_: None)
     model = tiny("llama")
-    with pytest.raises(BadInput, match="without words that answer"):
+    with pytest.raises(BadInput, match="the words that answer were not found"):
         run(model, PLAN, questions(model), tmp_path / "a", "a")
 
 

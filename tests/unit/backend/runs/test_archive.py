@@ -118,8 +118,11 @@ def asked_in(run: str) -> tuple[Question, ...]:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"sampling": PLAN.sampling.model_copy(update={"seed": 9})}, "how answers are drawn changed"),
-        ({"source": PLAN.source.model_copy(update={"per_relation": 9})}, "the questions changed"),
+        (
+            {"sampling": PLAN.sampling.model_copy(update={"seed": 9})},
+            "depend on what has changed: how answers are drawn;",
+        ),
+        ({"source": PLAN.source.model_copy(update={"per_relation": 9})}, "depend on what has changed: the questions;"),
     ],
 )
 def test_what_answers_hang_on_may_not_change(
@@ -136,7 +139,7 @@ def test_what_answers_hang_on_may_not_change(
 def test_answers_of_another_model_are_refused(
     begun: tuple[LoadedModel, tuple[Question, ...], Probe], tiny: Callable[[str], LoadedModel]
 ) -> None:
-    with pytest.raises(BadSettings, match="the model changed"):
+    with pytest.raises(BadSettings, match="depend on what has changed: the model;"):
         made(tiny("mistral"), Told(), name="b", answers_of="a")
 
 

@@ -92,7 +92,7 @@ def test_questions_that_are_damaged_are_told_with_their_file(payload: bytes, why
     (begun("mine", Plan()) / "questions.jsonl").write_bytes(payload)
     with pytest.raises(StoreError, match=f"mine/questions.jsonl is .*: {why}; begin the run anew, under another name"):
         runs.begun("mine")
-    with pytest.raises(BadSettings, match="the questions changed"):
+    with pytest.raises(BadSettings, match="depend on what has changed: the questions;"):
         begun("mine", Plan())
 
 

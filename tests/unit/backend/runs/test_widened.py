@@ -116,7 +116,7 @@ def test_a_run_that_had_too_few_answers_is_widened_and_draws_none_of_them_again(
     folder, told = tmp_path / "a", Noting()
     with pytest.raises(BadInput, match=r"are too few: .*; widen the run: ask more questions, or soften the filter"):
         run(model, PLAN, every[:20], folder, "a", watch=told)
-    assert any("and 10 of each are needed. Widen the run to about" in note for note in told.notes)
+    assert any("; 10 of each are needed. Widen the run to about" in note for note in told.notes)
     held = status.failure(folder)
     assert held is not None and "are too few" in held["what"]
     before = {name: Journal(folder / f"{name}.jsonl").read() for name in ("greedy", "samples")}
@@ -145,7 +145,7 @@ def test_more_samples_are_added_to_those_that_are_there_and_are_those_of_a_run_t
     )
     assert wide == fresh and all(wide[id]["answers"][:3] == one["answers"] for id, one in first.items())
     other = PLAN.model_copy(update={"sampling": PLAN.sampling.model_copy(update={"temperature": 0.9})})
-    with pytest.raises(BadSettings, match="how answers are drawn changed"):
+    with pytest.raises(BadSettings, match="depend on what has changed: how answers are drawn;"):
         run(model, other, asked, tmp_path / "a", "a")
 
 
@@ -157,7 +157,7 @@ def test_a_question_that_is_put_otherwise_to_the_model_is_another_one(
     run(model, PLAN, asked, tmp_path / "a", "a")
     plan = json.loads((tmp_path / "a" / "plan.json").read_text())
     (tmp_path / "a" / "plan.json").write_text(json.dumps({**plan, "put": "0" * 64}))
-    with pytest.raises(BadSettings, match="how a question is put to the model changed"):
+    with pytest.raises(BadSettings, match="depend on what has changed: how a question is put to the model;"):
         run(model, PLAN, asked, tmp_path / "a", "a")
     (tmp_path / "a" / "plan.json").write_text(json.dumps({key: plan[key] for key in plan if key != "put"}))
     run(model, PLAN, asked, tmp_path / "a", "a")

@@ -125,7 +125,9 @@ def test_too_few_items_are_refused() -> None:
 def test_too_few_entities_are_refused(entities: int) -> None:
     items, questions = many_items(24)
     few = {q.id: q.model_copy(update={"entity": f"e{n % entities}"}) for n, q in enumerate(questions.values())}
-    with pytest.raises(BadInput, match=f"Items about {entities} entit.* are too few: .* make no 3 folds"):
+    with pytest.raises(
+        BadInput, match=f"Items about {entities} entit.* are too few: .* so 3 folds need at least 3 entities"
+    ):
         folds(items, few, 3, seed=0)
     few["q0"] = few["q0"].model_copy(update={"entity": ""})
     few["q1"] = few["q1"].model_copy(update={"entity": ""})
@@ -169,7 +171,7 @@ def test_a_training_part_that_makes_no_folds_is_refused_before_a_feature_is_read
     _, test = split(items, questions, plan)
     assert len(refuse_unsplit(items, questions, test, plan)) == sum(item.question not in test for item in items)
     one_entity = {id: one.model_copy(update={"entity": "e"}) for id, one in questions.items()}
-    with pytest.raises(BadInput, match="whole entities together make no 5 folds"):
+    with pytest.raises(BadInput, match="all items of an entity stay together, so 5 folds need at least 5 entities"):
         refuse_unsplit(items, one_entity, test, plan)
     right = frozenset(item.question for item in items if item.side == "right")
     with pytest.raises(BadInput, match="The held-out items are all of one side"):

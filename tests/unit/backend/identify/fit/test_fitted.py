@@ -196,7 +196,7 @@ FEW = Training(cs=(30.0, 300.0), folds=2, held_out=3)
 
 def test_each_side_must_have_two_items_in_every_part() -> None:
     """Three parts of the rarer side's items are held out in turn, or two folds are made of all of them."""
-    said = "5 items .* too few: a part of 3 is held out, and the rest makes 2 folds; give more items, or fit on all"
+    said = "5 items .* too few: one of 3 parts is held out, and the others make 2 folds; give more items, or fit on all"
     with pytest.raises(BadInput, match=said):
         fitted.fit_given(given(wrong=5), FEW, "few", None)
     with pytest.raises(BadInput, match="5 items .* too few"):
