@@ -154,6 +154,13 @@ def _other_ratios(model: Any, rounds: int) -> dict[str, float]:
     return {name: statistics.median(ratio(ours, generate(1), rounds)["ratios"]) for name, ours in measured.items()}
 
 
+def _before(old: dict[str, Any], only: str | None) -> dict[str, Any]:
+    """The figures of the run before, part by part: what now stands anew was measured last by the run in `old`."""
+    own = {part: old[part] for part in ("rows", "identify") if only in (None, part) and part in old}
+    explored = {key: old[key] for key in ("machine", "ratios")} if only in (None, "explore") else {}
+    return {**old.get("before", {}), **explored, **own}
+
+
 def main() -> None:
     """Measure, or only render earlier measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -163,7 +170,8 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=30, help="how many ask at once")
     chosen = parser.parse_args()
     if not chosen.render:
-        results = json.loads(RESULTS.read_text("utf-8")) if chosen.only else {}
+        old = json.loads(RESULTS.read_text("utf-8"))
+        results = dict(old) if chosen.only else {}
         if chosen.only in (None, "explore"):
             results = {
                 **measure(chosen.rounds),
@@ -173,6 +181,7 @@ def main() -> None:
             results["identify"] = measure_identify(max(1, chosen.rounds // 2))
         if chosen.only in (None, "rows"):
             results["rows"] = measure_rows(chosen.rounds, chosen.people)
+        results["before"] = _before(old, chosen.only)
         atomic.export(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
     atomic.export(DOCUMENT, render(json.loads(RESULTS.read_text("utf-8"))).encode())
 
