@@ -9,6 +9,8 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+_HEADING = ("| work | against | aim | measured | ours, s | peer, s | before |", "|---|---|---|---|---|---|---|")
+
 
 def render(results: dict[str, Any]) -> str:
     """docs/performance.md for these results."""
@@ -86,9 +88,6 @@ def _identify(results: dict[str, Any], before: dict[str, Any]) -> list[str]:
         f"| {results['permutations_s']:.2f} s | | | |",
         "",
     ]
-
-
-_HEADING = ("| work | against | aim | measured | ours, s | peer, s | before |", "|---|---|---|---|---|---|---|")
 
 
 def _table(results: dict[str, Any], before: dict[str, Any]) -> list[str]:
