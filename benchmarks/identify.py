@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -71,7 +71,7 @@ class FeatureTexts:
 
     items: list[Item]
     questions: dict[str, Question]
-    texts: list[RegionText]
+    texts: Sequence[RegionText]
 
 
 def feature_texts(model: LoadedModel, count: int) -> FeatureTexts:

@@ -6,7 +6,6 @@ Owns docs/probe.md. Every figure in it is from the report.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 from app.charts.probe_items import funnel_table
@@ -14,10 +13,10 @@ from app.identify import words
 from backend.cli.probe_tables import auroc_rows
 from backend.probes import library
 from backend.runs.folder import RunFolder
-from backend.types.estimate import Estimate
 from backend.types.probe import Probe
 from backend.types.report import Report
 from cache import atomic
+from tools.markdown import interval, per_cent, table
 
 PAGE = Path(__file__).parent.parent / "docs" / "probe.md"
 DEFAULT = "smollm2-135m-instruct"
@@ -41,16 +40,16 @@ def page(probe: Probe) -> str:
         _heading(probe, card),
         [f"## What tells wrong answers from right ones, on {card.test_items} held-out answers"],
         [_READ],
-        _table(
+        table(
             ["score", "AUROC", "n"],
             (
-                (name, _interval(estimate), estimate.n if estimate is not None else "")
+                (name, interval(estimate), estimate.n if estimate is not None else "")
                 for name, estimate in auroc_rows(card)
             ),
         ),
         _shuffled(card),
         ["## From questions to answers"],
-        _table(funnel.columns, funnel.astype(str).to_numpy()),
+        table(funnel.columns, funnel.astype(str).to_numpy()),
         ["## What switching does"],
         _effects(card),
         ["## What if one decision were different?"],
@@ -96,13 +95,13 @@ def _effects(card: Report) -> list[str]:
         f"Per cent of the {first.changed.n} held-out questions, answered greedily; {right} of them are answered right "
         "by the model as it is.",
         "",
-        *_table(
+        *table(
             ["switched", "alpha", "answers changed", "right kept", "wrong made right", "wrong made uncertain"],
             (
                 (
                     f"{effect.arm} ({f'{effect.sets} x ' if effect.sets > 1 else ''}{effect.neurons})",
                     f"{effect.alpha:g}",
-                    *map(_per_cent, (effect.changed, effect.right_kept, effect.wrong_righted, effect.wrong_uncertain)),
+                    *map(per_cent, (effect.changed, effect.right_kept, effect.wrong_righted, effect.wrong_uncertain)),
                 )
                 for effect in card.effects
             ),
@@ -111,7 +110,7 @@ def _effects(card: Report) -> list[str]:
 
 
 def _variations(card: Report) -> list[str]:
-    return _table(
+    return table(
         ["decision", "answers", "held out", "H-neurons", "AUROC", "within one relation", "shared"],
         (
             [
@@ -119,8 +118,8 @@ def _variations(card: Report) -> list[str]:
                 variation.items,
                 variation.auroc.n if variation.auroc else "",
                 variation.positive,
-                _interval(variation.auroc) or variation.note,
-                _interval(variation.within),
+                interval(variation.auroc) or variation.note,
+                interval(variation.within),
                 _two_digits(variation.overlap),
             ]
             for variation in card.variations
@@ -130,7 +129,7 @@ def _variations(card: Report) -> list[str]:
 
 def _foremost(probe: Probe) -> list[str]:
     best = sorted(probe.of_sign(1), key=lambda entry: -(entry.effect or 0.0))[:FOREMOST]
-    return _table(
+    return table(
         ["neuron", "weight", "weight x SD", "AUROC alone", "q (FDR)", "lost without it", "chosen in bootstraps"],
         (
             [
@@ -143,22 +142,6 @@ def _foremost(probe: Probe) -> list[str]:
             ]
             for entry in best
         ),
-    )
-
-
-def _table(columns: Iterable[object], rows: Iterable[Iterable[object]]) -> list[str]:
-    heads = [str(column) for column in columns]
-    lines = [heads, ["---"] * len(heads), *([str(cell) for cell in row] for row in rows)]
-    return [f"| {' | '.join(line)} |" for line in lines]
-
-
-def _interval(estimate: Estimate | None) -> str:
-    return "" if estimate is None else f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
-
-
-def _per_cent(estimate: Estimate | None) -> str:
-    return (
-        "" if estimate is None else f"{100 * estimate.value:.0f} [{100 * estimate.low:.0f}, {100 * estimate.high:.0f}]"
     )
 
 

@@ -19,9 +19,9 @@ from app.shared import joins
 from app.shared.joins import Field, Join
 from backend.errors import HNeuronsError
 from backend.types.base import Frozen
-from backend.types.identify import CONSISTENCIES, Consistency, Question
+from backend.types.identify import CONSISTENCIES, Consistency, Position, Question
 from backend.types.numbers import fixed
-from backend.types.plan import Checks, LlmJudge, Plan, QuestionSource, RunView, Screening
+from backend.types.plan import Checks, LlmJudge, Plan, QuestionSource, RunView, Screening, Select
 from backend.types.refusal import refused
 from backend.types.results import ModelInfo
 
@@ -34,6 +34,19 @@ _ONLY_BESIDE = {
 }  # fmt: skip
 """Fields that are drawn only where another says this."""
 _NOT_KEPT = ("train.start", "train.file", "train.leave", "train.let_go")
+WINDOWS: dict[Position, str] = {
+    "answer": "the answer's tokens",
+    "predicting": "the tokens before them",
+    "both": "both",
+    "whole": "the whole response",
+}
+CHOOSING: dict[Select, str] = {
+    "l1": "from all, at one price (the paper)",
+    "positive": "from all, with positive weights alone",
+    "stable": "from those that stay on one side in resamples and in halves of the kinds",
+    "matched": "from all, on answers alike in kind, length and first token's probability",
+    "agreeing": "from all, dearer the more their side differs between kinds",
+}
 F = TypeVar("F", bound=Frozen)
 
 
@@ -188,7 +201,7 @@ def begun_with(run: RunView) -> TrainForm:
     return TrainForm(
         name=run.name, source=AS_BEGUN, size=AS_BEGUN, suffix=sampling.suffix, samples=sampling.samples,
         temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p,
-        max_new_tokens=sampling.max_new_tokens, labels=training.labels, choice=training.choice,
+        max_new_tokens=sampling.max_new_tokens, labels=training.labels, select=training.select, choice=training.choice,
         c=TrainForm().c if training.c is None else training.c, words=plan.words,
         filter=next((name for name, rule in CONSISTENCIES.items() if rule == plan.filter), OWN),
         right=plan.filter.right, wrong=plan.filter.wrong, greedy=plan.filter.greedy,
@@ -252,7 +265,8 @@ def plan(own_file: str, size: Size, changed: RunView | None = None) -> Plan:
             words=state["train.words"],
             rule=_with(was.rule, "position", "pooling"),
             training=_with(
-                was.training, "labels", "choice", c=state["train.c"] if state["train.choice"] == "fixed" else None
+                was.training, "labels", "select", "choice",
+                c=state["train.c"] if state["train.choice"] == "fixed" else None,
             ),
             checks=size.checks,
             judge=_judge(was.judge),

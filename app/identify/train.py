@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from app import session, shelf, text
 from app.identify import form, runs
-from app.identify.form import SIZES, Size, plan
+from app.identify.form import CHOOSING, SIZES, WINDOWS, Size, plan
 from app.identify.runs import FAILED
 from app.identify.view import AS_BEGUN, FILTERS, OWN
 from app.shared import frame, into_view, jobs, terms
@@ -240,6 +240,12 @@ def _fitting() -> None:
             "1-vs-1": "right answers", "3-vs-1": "right answers and all other tokens (the paper)"
         }[name],
     )  # fmt: skip
+    st.selectbox(
+        "Neurons are chosen", list(CHOOSING), key="train.select", format_func=CHOOSING.__getitem__,
+        help="A neuron's side: whether its CETT is larger in wrong or in right answers, within one kind of question. "
+        "The choices beside the paper's leave out neurons that change sides, or answers that differ in more than being "
+        "right, so that the set may hold on other questions.",
+    )  # fmt: skip
     choice = st.segmented_control(
         "C is chosen by cross-validation for", ["one-se", "cross-validation", "paper", "fixed"],
         required=True, key="train.choice",
@@ -263,10 +269,9 @@ def _fitting() -> None:
     )  # fmt: skip
     st.segmented_control("CETT over an answer's tokens", ["mean", "max"], required=True, key="train.pooling")
     st.segmented_control(
-        "CETT is read at", ["answer", "predicting"], required=True, key="train.position",
-        format_func=lambda name: {"answer": "the answer's tokens", "predicting": "the tokens before them"}[name],
+        "CETT is read at", list(WINDOWS), required=True, key="train.position", format_func=WINDOWS.__getitem__,
         help="A token's CETT is computed when the model reads that token. At the token before it, the model decides to "
-        "write it.",
+        "write it. The whole response includes that token before, and all words beside those that answer.",
     )  # fmt: skip
     st.number_input("Seed", 0, 2**31 - 1, key="train.seed", width=220)
 

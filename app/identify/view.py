@@ -13,9 +13,9 @@ from pydantic import Field, field_validator
 from app.links import AsJson
 from app.shared.view import PageView
 from backend.types.base import Frozen
-from backend.types.identify import CONSISTENCIES, Sampling
+from backend.types.identify import CONSISTENCIES, Position, Sampling
 from backend.types.names import RunName
-from backend.types.plan import Labels
+from backend.types.plan import Labels, Select
 
 Room = Literal["report", "train", "answers", "probes"]
 AS_BEGUN: Final = "As begun"
@@ -47,11 +47,12 @@ class TrainForm(Frozen):
     wrong: Count = 9
     greedy: bool = True
     labels: Labels = "1-vs-1"
+    select: Select = "l1"
     choice: Literal["one-se", "cross-validation", "paper", "fixed"] = "one-se"
     c: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     words: Literal["phrase", "blind", "known"] = "phrase"
     pooling: Literal["mean", "max"] = "mean"
-    position: Literal["answer", "predicting"] = "answer"
+    position: Position = "answer"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     judge: Annotated[str, Field(max_length=200)] = ""
     judging: Literal["decides", "compares"] = "decides"

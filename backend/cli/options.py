@@ -82,6 +82,13 @@ Seed = Annotated[int | None, typer.Option(help="seed of the sampling")]
 Stop = Annotated[list[str] | None, typer.Option(help="a text that ends an answer; may be repeated")]
 Neurons = Annotated[str | None, naming(metavar="L3:N5,L4:N7", help="the chosen neurons")]
 NeuronsFile = Annotated[Path | None, file(help="chosen neurons from a text, CSV or JSON file")]
+Select = Annotated[
+    str | None,
+    naming(help="how neurons are chosen: paper, per-sd, 3-vs-1, positive, stable, matched or agreeing"),
+]
+Standardise = Annotated[
+    bool | None, typer.Option("--standardise/--no-standardise", help="fit each neuron in units of its SD")
+]
 ProbeName = Annotated[str, named(help="a probe's name, see hneurons identify list")]
 Probe = Annotated[str | None, naming(metavar="NAME", help="use the neurons of this probe, see hneurons identify list")]
 Force = Annotated[bool, typer.Option("--force", help="use the probe even if it was made for another model")]

@@ -16,7 +16,7 @@ from backend.cli.output import stderr_console
 from backend.cli.running import Teller
 from backend.errors import BadInput, BadSettings
 from backend.types.identify import CONSISTENCIES, Consistency, Question
-from backend.types.plan import Plan
+from backend.types.plan import SELECTIONS, Plan
 from backend.types.refusal import validated
 from backend.untrusted import json_value
 
@@ -42,6 +42,19 @@ def plan_of_run(name: str) -> Plan:
     from backend.runs import runs
 
     return runs.begun(name)[0].plan
+
+
+def selection(name: str | None) -> dict[str, object]:
+    """What the selection of this name sets of a plan's training; nothing without a name. Raises BadSettings."""
+    if name is None:
+        return {}
+    if name not in SELECTIONS:
+        raise BadSettings(
+            f"There is no selection {name[:40]!r}",
+            "it is none of those that neurons are chosen by",
+            f"give one of {', '.join(SELECTIONS)}",
+        )
+    return dict(SELECTIONS[name])
 
 
 @dataclass(frozen=True)
@@ -75,8 +88,8 @@ class ResumeOptions:
             source |= {"file": self.questions.name, "relations": (), "per_relation": None}
         if self.relations:
             source["relations"] = [name.strip() for name in self.relations.split(",") if name.strip()]
-        source |= _given_fields(per_relation=self.per_relation, limit=self.limit)
-        plan["sampling"] |= _given_fields(samples=self.samples)
+        source |= given_fields(per_relation=self.per_relation, limit=self.limit)
+        plan["sampling"] |= given_fields(samples=self.samples)
         if self.draw_for_all:
             plan["screening"] = None
         elif self.at_most is not None:
@@ -105,15 +118,15 @@ class RunOptions(ResumeOptions):
         None
     )
     c: Annotated[float | None, typer.Option("--c", help="use this C, do not choose one")] = None
-    standardise: Annotated[
-        bool | None, typer.Option("--standardise/--no-standardise", help="fit each neuron in units of its SD")
-    ] = None
+    select: options.Select = None
+    standardise: options.Standardise = None
     words: Annotated[
         str | None, options.naming(help="how the words that answer are found: phrase, blind (first new words) or known")
     ] = None
     pooling: Annotated[str | None, options.naming(help="CETT over the answer's tokens: mean or max")] = None
     position: Annotated[
-        str | None, options.naming(help="read CETT at the tokens of the answer (answer) or those before (predicting)")
+        str | None,
+        options.naming(help="read CETT at the answer's tokens (answer), those before (predicting), both, or whole"),
     ] = None
     judge: Annotated[str | None, options.naming(help="model of an LLM judge, at HNEURONS_JUDGE_URL")] = None
     judge_only: Annotated[
@@ -136,16 +149,17 @@ class RunOptions(ResumeOptions):
         self._refuse_unclear()
         begun = plan_of_file(self.plan_file) if self.answers_of is None else plan_of_run(self.answers_of)
         plan = self.over(begun.model_dump(mode="json"))
-        plan["sampling"] |= _given_fields(
+        plan["sampling"] |= given_fields(
             max_new_tokens=self.max_new_tokens, temperature=self.temperature, top_k=self.top_k, top_p=self.top_p,
             suffix=self.suffix, seed=self.seed,
         )  # fmt: skip
+        plan["training"] |= selection(self.select)
         fixed = "fixed" if self.c is not None else None
-        plan["training"] |= _given_fields(
+        plan["training"] |= given_fields(
             labels=self.labels, choice=self.choice or fixed, c=self.c, standardise=self.standardise
         )
-        plan["rule"] |= _given_fields(pooling=self.pooling, position=self.position)
-        plan |= _given_fields(words=self.words, seed=self.seed)
+        plan["rule"] |= given_fields(pooling=self.pooling, position=self.position)
+        plan |= given_fields(words=self.words, seed=self.seed)
         if self.c is None and plan["training"]["choice"] != "fixed":
             # The plan may hold the C of an earlier choice "fixed".
             plan["training"]["c"] = None
@@ -170,7 +184,8 @@ class RunOptions(ResumeOptions):
         return judge | ({"decides": False} if self.judge_only else {}) | ({"words": True} if self.judge_words else {})
 
 
-def _given_fields(**options: Any) -> dict[str, Any]:
+def given_fields(**options: Any) -> dict[str, Any]:
+    """The options that were given."""
     return {name: value for name, value in options.items() if value is not None}
 
 

@@ -13,6 +13,7 @@ import typer
 
 from backend.cli import options, probe_tables
 from backend.cli.output import plain, quiet_stdout, stderr_console, stdout_console
+from backend.cli.plans import given_fields, selection
 from backend.cli.probe_tables import show_probe, write_outcome
 from backend.cli.running import Listening, Teller
 from backend.errors import BadInput, BadSettings
@@ -154,9 +155,8 @@ def fit(
     ] = None,
     labels: Annotated[str | None, options.naming(help="1-vs-1, or 3-vs-1 if the other tokens are there")] = None,
     c: Annotated[float | None, typer.Option("--c", help="use this C, not one chosen by cross-validation")] = None,
-    standardise: Annotated[
-        bool, typer.Option("--standardise/--no-standardise", help="fit each neuron in units of its SD")
-    ] = False,
+    select: options.Select = None,
+    standardise: options.Standardise = None,
     seed: Annotated[int, typer.Option(help="seed of the split into training and held-out items")] = 0,
     all_items: Annotated[
         bool, typer.Option("--all-items", help="fit on every item, as the authors do; none is held out to judge it")
@@ -173,8 +173,8 @@ def fit(
         raise BadSettings(
             "It is not clear what to fit on", "exactly one of --features and --answers is needed", "give one of them"
         )
-    training = {"standardise": standardise, "labels": labels or "1-vs-1"}
-    training |= {} if c is None else {"choice": "fixed", "c": c}
+    fixed = None if c is None else "fixed"
+    training = selection(select) | given_fields(standardise=standardise, labels=labels, choice=fixed, c=c)
     plan = validated(Plan, {"training": training, "seed": seed})
     folder = library.folder_of(name)
     # Before a folder is made and a model loaded.

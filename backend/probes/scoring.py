@@ -5,8 +5,8 @@ Owns the score: which neurons it uses, where it reads them, and how it is comput
 
     log-odds = intercept + sum over neurons of weight x pooled CETT        Gao et al. 2025, section 6.1.3
 
-pooled over tokens by the probe's own rule: mean or maximum; at the answer's tokens themselves, or at those that predict
-them.
+pooled over positions by the probe's own rule: mean or maximum; at the answer's tokens themselves, at those that predict
+them, at both, or over the whole response.
 """
 
 from __future__ import annotations
@@ -75,8 +75,14 @@ class Scorer:
 
     @property
     def ahead(self) -> int:
-        """How many tokens before the answer's first one reading begins: 1 where the predicting position is read."""
-        return 1 if self.probe.rule.position == "predicting" else 0
+        """How many tokens before the answer's first one reading begins: 0 where only its own tokens are read."""
+        return 0 if self.probe.rule.position == "answer" else 1
+
+    @property
+    def lead(self) -> int:
+        """How many more positions are read than the answer has tokens: 1 where a token is read beside its predicting
+        position."""
+        return 1 if self.probe.rule.position in ("both", "whole") else 0
 
     def running(self) -> RunningScore:
         """The score of an answer before its first token."""
@@ -85,6 +91,7 @@ class Scorer:
             np.array([weights[neuron] for neuron in self.neurons]),
             self.probe.intercept,
             self.probe.rule.pooling == "max",
+            self.lead,
         )
 
     def score(self, asked: Asked, answer: str, tokens: Sequence[TokenInfo], cett: np.ndarray) -> Score | None:
@@ -92,7 +99,8 @@ class Scorer:
 
         Args:
             tokens: of the answer.
-            cett: of `neurons` at the position where each of these tokens is read, [answer pos set].
+            cett: of `neurons` at the positions that are read, from `ahead` before the first of these tokens on:
+                `lead` more than tokens, [answer pos set].
         Raises BadInput, StoreError.
         """
         if not tokens:
@@ -107,9 +115,15 @@ class Scorer:
         log_odds = None
         if places:
             over_words = self.running()
-            over_words.read(cett[places])
+            over_words.read(cett[self._rows(places, len(tokens))])
             log_odds = over_words.along[-1]
         return assemble_score(self.named, running.along, log_odds, question_standing, calibration, self.is_forced)
+
+    def _rows(self, places: Sequence[int], tokens: int) -> list[int]:
+        """The rows of CETT that belong to the answer's tokens at `places`."""
+        if self.probe.rule.position == "whole":
+            return list(range(tokens + self.lead))
+        return sorted({place + step for place in places for step in range(1 + self.lead)})
 
 
 def assemble_score(
@@ -130,24 +144,29 @@ def assemble_score(
 class RunningScore:
     """The score over the tokens that have been read so far.
 
-    weights [set]. pooled [set]: sum, or maximum, of CETT so far. along: log-odds after each token.
+    weights [set]. lead: positions that are read before there is a score. pooled [set]: sum, or maximum, of CETT so far.
+    positions: how many have been read. along: log-odds after each token.
     """
 
     weights: np.ndarray
     intercept: float
     is_largest: bool
+    lead: int = 0
     pooled: np.ndarray | None = None
+    positions: int = 0
     along: list[float] = field(default_factory=list)
 
     def read(self, cett: np.ndarray) -> None:
-        """Add the CETT at further tokens, [pos set]."""
+        """Add the CETT at further positions, [pos set]."""
         for cett_at_token in cett.astype(np.float64):
             if self.pooled is None:
                 self.pooled = cett_at_token
             else:
                 self.pooled = np.maximum(self.pooled, cett_at_token) if self.is_largest else self.pooled + cett_at_token
-            mean_or_largest = self.pooled if self.is_largest else self.pooled / (len(self.along) + 1)
-            self.along.append(float(mean_or_largest @ self.weights + self.intercept))
+            self.positions += 1
+            mean_or_largest = self.pooled if self.is_largest else self.pooled / self.positions
+            if self.positions > self.lead:
+                self.along.append(float(mean_or_largest @ self.weights + self.intercept))
 
 
 def _text_as_read(tokens: Sequence[TokenInfo], answer: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from backend.types.base import Frozen, Strict
 from backend.types.estimate import Estimate
@@ -183,12 +183,25 @@ CONSISTENCIES: dict[str, Consistency] = {
 """Settings for 10 samples, strictest first."""
 
 
+Position = Literal["answer", "predicting", "both", "whole"]
+"""The window that CETT is read in. See `backend.identify.features.regions`."""
+
+
 class RegionRule(Strict):
     """Where features are read. See `backend.identify.features.regions`."""
 
-    position: Literal["answer", "predicting"] = "answer"
+    position: Position = "answer"
     other: Literal["conversation", "response"] = "conversation"
     pooling: Pooling = "mean"
+
+    @model_validator(mode="after")
+    def _check_others_exist(self) -> Self:
+        if self.position == "whole" and self.other == "response":
+            raise ValueError(
+                "the whole response is the answer here, and the other tokens are to be of the response: none is left; "
+                "take the other tokens of the conversation, or another window"
+            )
+        return self
 
 
 class Item(Frozen):

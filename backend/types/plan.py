@@ -29,6 +29,10 @@ Labels = Literal["1-vs-1", "3-vs-1"]
 Choice = Literal["one-se", "cross-validation", "paper", "fixed"]
 
 
+Select = Literal["l1", "positive", "stable", "matched", "agreeing"]
+"""Which neurons a fit may choose, and from which items. See `Training.select`."""
+
+
 class QuestionSource(Strict):
     """Which questions a run asks: from the facts that come with the program, or from a person's file (`file`)."""
 
@@ -53,10 +57,17 @@ class Training(Strict):
         the fewest neurons (Breiman et al. 1984, section 3.4.3). "cross-validation": the C of the best. "paper": the
         paper's criterion, cross-validated accuracy plus the share of right answers that stay right when the H-neurons
         are off. "fixed": `c` as given.
+    select: "l1": every neuron at the same price (the paper). "positive": positive weights alone. "stable": only neurons
+        whose CETT is larger on the same side in nine tenths of resamples and of halves of the relations, each with a
+        weight of that side. "matched": every neuron, on pairs of a right and a wrong answer of the same relation and
+        length, whose first tokens were about as probable. "agreeing": the more a neuron's direction differs between
+        relations, the higher its price. See `backend.identify.fit.selection`.
     """
 
     labels: Labels = "1-vs-1"
     standardise: bool = False
+    # Written only where it is chosen, so that plans that were stored without it keep their hashes.
+    select: Select = Field(default="l1", exclude_if=lambda select: select == "l1")
     cs: tuple[float, ...] = ()
     choice: Choice = "one-se"
     c: float | None = Field(default=None, gt=0)
@@ -77,6 +88,18 @@ class Training(Strict):
         if self.choice != "fixed" and self.c is not None:
             raise ValueError(f"C is given and to be chosen by {self.choice}: it cannot be both; leave one of them out")
         return self
+
+
+SELECTIONS: dict[str, dict[str, object]] = {
+    "paper": {"select": "l1", "labels": "1-vs-1", "standardise": False},
+    "per-sd": {"select": "l1", "labels": "1-vs-1", "standardise": True},
+    "3-vs-1": {"select": "l1", "labels": "3-vs-1", "standardise": False},
+    "positive": {"select": "positive", "labels": "1-vs-1", "standardise": False},
+    "stable": {"select": "stable", "labels": "1-vs-1", "standardise": False},
+    "matched": {"select": "matched", "labels": "1-vs-1", "standardise": False},
+    "agreeing": {"select": "agreeing", "labels": "1-vs-1", "standardise": False},
+}
+"""The named selections, and what each sets of `Training`."""
 
 
 class Checks(Strict):

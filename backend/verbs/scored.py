@@ -41,7 +41,7 @@ class Followed:
         assert answer.follow is not None, "the row is followed"
         along = self.along.setdefault(answer.number, self.scorer.running())
         first = len(answer.row.ids) - self.scorer.ahead
-        along.read(answer.follow.chosen(first + len(along.along)).numpy())
+        along.read(answer.follow.chosen(first + along.positions).numpy())
         return along.along[-1] if along.along else None
 
     def score(
@@ -49,7 +49,8 @@ class Followed:
     ) -> Score | None:
         """The score of a complete answer, from CETT of the whole text; the answer's tokens start at place `start`."""
         first = start - self.scorer.ahead
-        return self.scorer.score(asked, answer, tokens, cett[first : first + len(tokens)].numpy())
+        last = first + len(tokens) + self.scorer.lead
+        return self.scorer.score(asked, answer, tokens, cett[first:last].numpy())
 
 
 def followed(model: LoadedModel, probe: ProbeRef | None) -> Followed | None:

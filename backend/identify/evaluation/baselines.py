@@ -30,6 +30,7 @@ from backend.types.report import Baseline, RandomSets
 
 SIMPLE = ("answer length", "mean log-probability", "first token's probability", "entropy")
 """Columns of `simple_scores`. The sign of each is chosen on the training part, so that larger means wrong."""
+FIRST_PROBABILITY = SIMPLE.index("first token's probability")
 
 WORDS = "the answer's own words"
 """A model that gives the same answer to many questions is wrong with some words more often than with others."""

@@ -24,10 +24,18 @@ from backend.identify.fit.solver import h_neurons
 from backend.statistics.intervals import estimate
 from backend.statistics.neurons import jaccard
 from backend.statistics.scores import auroc
-from backend.types.identify import Item, RegionRule
+from backend.types.identify import Item, Position, RegionRule
 from backend.types.plan import Training
 from backend.types.report import Variation
 from backend.watch import between
+
+POSITIONS: dict[Position, str] = {
+    "answer": "answer position",
+    "predicting": "predicting position",
+    "both": "both positions",
+    "whole": "whole response",
+}
+"""The windows in words."""
 
 
 def variations(
@@ -85,12 +93,14 @@ def _other_fits(training: Training) -> dict[str, Training]:
 
 def other_rules(rule: RegionRule) -> dict[str, RegionRule]:
     """Display name -> the region rule with one of its settings changed."""
-    position = "predicting" if rule.position == "answer" else "answer"
     pooling = "max" if rule.pooling == "mean" else "mean"
-    return {
-        f"read at: {position} position": rule.model_copy(update={"position": position}),
-        f"over the tokens: {pooling}": rule.model_copy(update={"pooling": pooling}),
+    changed = {
+        f"read at: {words}": rule.model_copy(update={"position": position})
+        for position, words in POSITIONS.items()
+        # The whole response leaves none of its tokens to be the others.
+        if position != rule.position and (position != "whole" or rule.other == "conversation")
     }
+    return changed | {f"over the tokens: {pooling}": rule.model_copy(update={"pooling": pooling})}
 
 
 def _other_words(context: RunContext, items: Sequence[Item]) -> dict[str, list[Item]]:

@@ -29,11 +29,11 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
 from backend.errors import StoreError
-from backend.forward.pooling import RegionText, region_means
+from backend.forward.pooling import region_means
 from backend.forward.rows.choosing import scores
 from backend.identify.answers.responses import asked_with_suffix
 from backend.identify.answers.spans import Span
-from backend.identify.features.regions import regions
+from backend.identify.features.regions import ItemText, regions
 from backend.models.loaded import LoadedModel
 from backend.runs.pace import Pace
 from backend.runs.records import read_records, reason, write_text
@@ -137,7 +137,7 @@ def extract(
 
 def text_of_item(
     model: LoadedModel, item: Item, questions: Mapping[str, Question], sampling: Sampling, rule: RegionRule
-) -> RegionText:
+) -> ItemText:
     """An item as the model reads it, with its regions. Raises BadInput for a span without a token."""
     return regions(
         model, asked_with_suffix(questions[item.question], sampling), item.response, Span(item.start, item.end), rule
@@ -145,14 +145,13 @@ def text_of_item(
 
 
 def _read_block(
-    model: LoadedModel, texts: Sequence[RegionText], rule: RegionRule, out: Sequence[np.ndarray], watch: Watch
+    model: LoadedModel, texts: Sequence[ItemText], rule: RegionRule, out: Sequence[np.ndarray], watch: Watch
 ) -> list[Confidence]:
     confidence_of_place: dict[int, Confidence] = {}
-    shift = 1 if rule.position == "predicting" else 0
 
     def on_hidden(row_places: list[int], hidden: Tensor, before: int) -> None:
         for row, place in enumerate(row_places):
-            confidence_of_place[place] = _confidence(model, texts[place], hidden[row], before, shift)
+            confidence_of_place[place] = _confidence(model, texts[place], hidden[row], before)
 
     means = region_means(model, texts, watch=watch, pooling=rule.pooling, on_hidden=on_hidden)
     for region, array in enumerate(out):
@@ -188,17 +187,14 @@ def head_logits(model: LoadedModel, hidden: Float[Tensor, "pos d_model"]) -> Flo
     return cast("Tensor", type(plain).forward(bare, inputs_embeds=hidden[None], use_cache=False).logits[0])
 
 
-def _confidence(
-    model: LoadedModel, text: RegionText, hidden: Float[Tensor, "pos d_model"], before: int, shift: int
-) -> Confidence:
+def _confidence(model: LoadedModel, text: ItemText, hidden: Float[Tensor, "pos d_model"], before: int) -> Confidence:
     """How confident the model was of the answer's tokens, each at the position that predicts it."""
-    places = [place + shift for place in text.regions[0]]
-    predicting = torch.tensor([place - 1 - before for place in places], device=hidden.device)
+    predicting = torch.tensor([place - 1 - before for place in text.answer], device=hidden.device)
     logits = head_logits(model, hidden[predicting])
-    chosen = torch.tensor([text.ids[place] for place in places], device=hidden.device)
+    chosen = torch.tensor([text.ids[place] for place in text.answer], device=hidden.device)
     log_probs, entropies = scores(logits, chosen)
     return Confidence(
-        tokens=len(places),
+        tokens=len(text.answer),
         log_prob=float(log_probs.mean()),
         first_probability=float(log_probs[0].exp()),
         entropy=float(entropies.mean()),

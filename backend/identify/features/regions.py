@@ -6,10 +6,13 @@ Owns the rules for regions and for the position that a feature is read at. CETT 
   code takes these, although its comment says otherwise, and also the closing tokens after the response. "response" is
   the response's other tokens alone.
 - `position` "answer" reads at the answer's own tokens as inputs (the authors' code); "predicting" one token
-  earlier, where each of them was predicted.
+  earlier, where each of them was predicted; "both" at either; "whole" from the position that predicts the response's
+  first token to its last token, whichever words answer.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from backend.errors import BadInput
 from backend.forward.pooling import RegionText
@@ -17,10 +20,18 @@ from backend.forward.prompting import decode, encode, encode_answer
 from backend.identify.answers.spans import Span
 from backend.models.loaded import LoadedModel
 from backend.types import Asked
-from backend.types.identify import RegionRule
+from backend.types.identify import Position, RegionRule
 
 
-def regions(model: LoadedModel, asked: Asked, response: str, span: Span, rule: RegionRule) -> RegionText:
+@dataclass(frozen=True)
+class ItemText(RegionText):
+    """An answered question with its regions; `answer` are the positions of the answer's own tokens, wherever CETT is
+    read."""
+
+    answer: tuple[int, ...]
+
+
+def regions(model: LoadedModel, asked: Asked, response: str, span: Span, rule: RegionRule) -> ItemText:
     """The conversation as the model reads it, with its regions ("answer", "other").
 
     Raises BadInput where no token touches the span, BadPrompt where the text is too long.
@@ -30,13 +41,32 @@ def regions(model: LoadedModel, asked: Asked, response: str, span: Span, rule: R
     touched = answer_tokens(model, answer.ids, span)
     if not touched:
         raise BadInput("The answer has no token", f"characters {span.start} to {span.end} touch none", "check the span")
-    shift = 1 if rule.position == "predicting" else 0
-    start = len(prompt) - shift
-    inside = tuple(start + place for place in touched)
-    first = 0 if rule.other == "conversation" else start
-    last = len(prompt) + len(answer) - shift
-    outside = tuple(place for place in range(first, last) if place not in set(inside))
-    return RegionText((*prompt.ids, *answer.ids), (inside, outside))
+    start, end = len(prompt), len(prompt) + len(answer)
+    own = tuple(start + place for place in touched)
+    inside = _window(own, start, end, rule.position)
+    first = 0 if rule.other == "conversation" else start - ahead(rule.position)
+    last = end - 1 if rule.position == "predicting" else end
+    outside = tuple(place for place in range(first, last) if place not in inside)
+    return ItemText((*prompt.ids, *answer.ids), (tuple(sorted(inside)), outside), own)
+
+
+def ahead(position: Position) -> int:
+    """How many positions before the response's first token reading begins."""
+    return 0 if position == "answer" else 1
+
+
+def _window(own: tuple[int, ...], start: int, end: int, position: Position) -> frozenset[int]:
+    """The positions of an answer's window, of which the response's tokens are at `start` to `end` - 1."""
+    predicting = tuple(place - 1 for place in own)
+    match position:
+        case "answer":
+            return frozenset(own)
+        case "predicting":
+            return frozenset(predicting)
+        case "both":
+            return frozenset((*predicting, *own))
+        case "whole":
+            return frozenset(range(start - 1, end))
 
 
 def answer_tokens(model: LoadedModel, ids: tuple[int, ...], span: Span) -> tuple[int, ...]:

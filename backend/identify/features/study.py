@@ -13,9 +13,10 @@ from jaxtyping import Float, Int
 
 from backend.errors import BadInput
 from backend.identify.answers.items import entity_numbers, folds, labels
-from backend.identify.evaluation.baselines import simple_scores
+from backend.identify.evaluation.baselines import FIRST_PROBABILITY, simple_scores
 from backend.identify.features.extract import Features
 from backend.identify.fit.choice import Items
+from backend.identify.fit.selection import About
 from backend.text.verdict import normalise
 from backend.types.identify import Item, Question
 from backend.types.plan import Plan
@@ -103,6 +104,9 @@ def _part(
     array_rows = np.array([rows[place] for place in places], dtype=np.int64)
     confidences = [features.confidences[array_row] for array_row in array_rows]
     other = np.asarray(features.other[array_rows]) if plan.training.labels == "3-vs-1" else None
+    simple = simple_scores(confidences)
+    relations = np.array([questions[item.question].relation for item in chosen], dtype=object).astype(str)
+    lengths = np.array([confidence.tokens for confidence in confidences], dtype=np.int64)
     return Part(
         items=tuple(chosen),
         seen=Items(
@@ -111,10 +115,11 @@ def _part(
             labels(chosen),
             entity_numbers(chosen, questions),
             np.zeros(len(chosen), dtype=np.int64),
+            About(np.unique(relations, return_inverse=True)[1], lengths, simple[:, FIRST_PROBABILITY]),
         ),
-        simple=simple_scores(confidences),
-        relations=np.array([questions[item.question].relation for item in chosen], dtype=object).astype(str),
-        lengths=np.array([confidence.tokens for confidence in confidences], dtype=np.int64),
+        simple=simple,
+        relations=relations,
+        lengths=lengths,
         words=_names(item.response[item.start : item.end] for item in chosen),
         subjects=_names(questions[item.question].entity for item in chosen),
     )

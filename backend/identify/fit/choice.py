@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from backend.errors import BadSettings
+from backend.identify.fit.selection import About, Steering, matched, steering
 from backend.identify.fit.solver import Fit, h_neurons, least_c, path
 from backend.statistics.intervals import estimate, standard_error
 from backend.statistics.neurons import mean_overlap, single_neurons
@@ -32,13 +33,15 @@ MeasureKept = Callable[[Int[np.ndarray, " neuron"]], Estimate]
 
 @dataclass(frozen=True)
 class Items:
-    """The data of a fit: CETT over each answer and over its other tokens, labels (1 is wrong), entities and folds."""
+    """The data of a fit: CETT over each answer and over its other tokens, labels (1 is wrong), entities and folds.
+    `about` is None for features that come without their questions."""
 
     answer: Float[np.ndarray, "item neuron"]
     other: Float[np.ndarray, "item neuron"] | None
     labels: Int[np.ndarray, " item"]
     entities: Int[np.ndarray, " item"]
     folds: Int[np.ndarray, " item"]
+    about: About | None = None
 
     @cached_property
     def alone(self) -> tuple[Float[np.ndarray, " neuron"], Float[np.ndarray, " neuron"]]:
@@ -48,11 +51,14 @@ class Items:
     def take(self, places: np.ndarray) -> Items:
         """Only these items; a place may occur more than once, as in a bootstrap."""
         other_rows = None if self.other is None else self.other[places]
-        return Items(self.answer[places], other_rows, self.labels[places], self.entities[places], self.folds[places])
+        about = None if self.about is None else self.about.take(places)
+        return Items(
+            self.answer[places], other_rows, self.labels[places], self.entities[places], self.folds[places], about
+        )
 
     def relabelled(self, labels: Int[np.ndarray, " item"]) -> Items:
         """The same items under other labels."""
-        return Items(self.answer, self.other, labels, self.entities, self.folds)
+        return Items(self.answer, self.other, labels, self.entities, self.folds, self.about)
 
 
 @dataclass(frozen=True)
@@ -88,9 +94,20 @@ class Tried:
 
 
 def fits(items: Items, training: Training, cs: tuple[float, ...] | None = None) -> list[Fit]:
-    """A fit for each C on these items, with the plan's kind of labels."""
+    """A fit for each C on these items, with the plan's kind of labels and its selection. Raises BadInput."""
+    items = _selected(items, training)
     features, labels = _features_and_labels(items, training)
-    return path(features, labels, cs or training.cs, standardise=training.standardise)
+    asked = _steering(items, training)
+    return path(features, labels, cs or training.cs, standardise=training.standardise, steering=asked)
+
+
+def _selected(items: Items, training: Training) -> Items:
+    """The items that the selection fits on."""
+    return items.take(matched(items.labels, items.about)) if training.select == "matched" else items
+
+
+def _steering(items: Items, training: Training) -> Steering | None:
+    return steering(training.select, items.answer, items.labels, items.entities, items.about)
 
 
 def _features_and_labels(items: Items, training: Training) -> tuple[np.ndarray, np.ndarray]:
@@ -110,7 +127,12 @@ def with_grid(items: Items, training: Training) -> Training:
     """
     cs = training.cs
     if not cs:
-        least = least_c(*_features_and_labels(items, training), standardise=training.standardise)
+        chosen = _selected(items, training)
+        least = least_c(
+            *_features_and_labels(chosen, training),
+            standardise=training.standardise,
+            steering=_steering(chosen, training),
+        )
         cs = tuple(dict.fromkeys(float(f"{least * times:.2g}") for times in GRID))
     return training.model_copy(update={"cs": tuple(sorted({*cs, *([training.c] if training.c else [])}))})
 

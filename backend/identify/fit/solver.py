@@ -23,6 +23,7 @@ from skglm.solvers import ProxNewton
 
 from backend.errors import BadInput
 from backend.forward.columns import blocks
+from backend.identify.fit.selection import Steering
 
 TOLERANCE = 1e-4
 Moments = Float[np.ndarray, " neuron"]
@@ -55,12 +56,13 @@ def path(
     cs: Sequence[float],
     *,
     standardise: bool,
+    steering: Steering | None = None,
 ) -> list[Fit]:
     """A fit for each C, from the smallest to the largest, each starting from the solution of the last one.
 
     Args:
         features: CETT, float32. labels: 1 for wrong, 0 for right.
-        cs: inverse penalties, ascending.
+        cs: inverse penalties, ascending. steering: what neurons cost, and which sign their weights may have.
     Raises BadInput where one side is missing or a feature is not finite.
     """
     if len(np.unique(labels)) < 2:
@@ -74,6 +76,12 @@ def path(
     divisor = np.where(scale > 0, scale, 1.0) if standardise else np.ones_like(scale)
     unit = float(scale.mean()) or 1.0
     divisor = divisor if standardise else divisor * unit
+    one_sided = False
+    if steering is not None:
+        # A price of p is a column that is p times as small, a negative side a column with its sign changed; a column
+        # divided by infinity is 0 and gets no weight.
+        one_sided = steering.side is not None
+        divisor = divisor * steering.price * (1.0 if steering.side is None else steering.side)
     matrix = _centred(features, mean, divisor)
     signs = np.where(labels == 1, 1.0, -1.0).astype(np.float32)
     solver = ProxNewton(tol=TOLERANCE, fit_intercept=True, max_iter=50, max_pn_iter=1000)
@@ -83,7 +91,9 @@ def path(
         penalty = 1.0 / (c * len(signs) * (1.0 if standardise else unit))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            solution, _, _ = solver.solve(matrix, signs, _Logistic(), L1(penalty), w_init=start, Xw_init=product)
+            solution, _, _ = solver.solve(
+                matrix, signs, _Logistic(), L1(penalty, one_sided), w_init=start, Xw_init=product
+            )
         start = solution.astype(np.float32)
         product = (matrix @ start[:-1] + start[-1]).astype(np.float32)
         weights = solution[:-1].astype(np.float64) / divisor
@@ -92,7 +102,11 @@ def path(
 
 
 def least_c(
-    features: Float[np.ndarray, "item neuron"], labels: Int[np.ndarray, " item"], *, standardise: bool
+    features: Float[np.ndarray, "item neuron"],
+    labels: Int[np.ndarray, " item"],
+    *,
+    standardise: bool,
+    steering: Steering | None = None,
 ) -> float:
     """The largest C at which all weights are 0: the inverse of the loss's steepest slope at weights of 0, with an
     intercept that gives the share of wrong answers.
@@ -103,7 +117,13 @@ def least_c(
     steepest = 0.0
     for block in blocks(features.shape[1]):
         part = features[:, block].astype(np.float64)
-        slope = np.abs(apart @ part)
+        slope = apart @ part
+        if steering is not None:
+            slope = slope / steering.price[block]
+        if steering is None or steering.side is None:
+            slope = np.abs(slope)
+        else:
+            slope = np.maximum(slope * steering.side[block], 0.0)
         if standardise:
             scale = part.std(0)
             slope = np.divide(slope, scale, out=np.zeros_like(slope), where=scale > 0)

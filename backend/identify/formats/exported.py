@@ -109,7 +109,9 @@ def read_finished(name: str) -> Finished:
 def _refuse_unwritable(begun: Begun, name: str) -> None:
     what = f"{name} cannot be written for the authors' code"
     if begun.plan.rule.position != "answer":
-        why = "it was read where each token of the answer is predicted, and their code reads at the tokens themselves"
+        why = "it was read at other positions too, and their code reads at the answer's own tokens alone"
+        if begun.plan.rule.position == "predicting":
+            why = "it was read where each token of the answer is predicted, and theirs reads at the tokens themselves"
         raise BadInput(what, why, "make it with --position answer")
     layout = _layout(name)
     if not layout.is_dense:

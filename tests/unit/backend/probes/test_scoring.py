@@ -74,7 +74,7 @@ def test_the_score_so_far_is_the_weighted_pooled_cett_in_whichever_pieces_it_com
         assert found == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize(("position", "ahead"), [("answer", 0), ("predicting", 1)])
+@pytest.mark.parametrize(("position", "ahead"), [("answer", 0), ("predicting", 1), ("both", 1), ("whole", 1)])
 def test_it_reads_each_token_or_the_one_before_it(position: str, ahead: int) -> None:
     assert of(PROBE.model_copy(update={"rule": RegionRule.model_validate({"position": position})})).ahead == ahead
 
@@ -90,6 +90,17 @@ def test_the_words_that_answer_are_scored_by_their_own_tokens_alone() -> None:
     assert found.along[:3] == tuple(part.along[-1] for part in (_up_to(1), _up_to(2), _up_to(3)))
     assert found.chances[0] == pytest.approx(1 / (1 + np.exp(-found.along[0])))
     assert found.chance is None and "is not known" in found.sentences[0] and found.probe == named("mine")
+
+
+@pytest.mark.parametrize(("position", "rows"), [("both", slice(5, 8)), ("whole", slice(0, 9))])
+def test_the_words_that_answer_are_scored_in_the_window_of_the_probe(position: str, rows: slice) -> None:
+    """One row of CETT more than tokens: the first is that of the position that predicts the first token."""
+    by = of(PROBE.model_copy(update={"rule": RegionRule.model_validate({"position": position})}))
+    words = answer("The", " CEO", " of", " Nortel", " is", " Elon", " Musk", ".")
+    found = by.score(WHO, "The CEO of Nortel is Elon Musk.", words, cett(9))
+    over = by.running()
+    over.read(cett(9)[rows])
+    assert found is not None and len(found.along) == 8 and found.log_odds == over.along[-1]
 
 
 def _up_to(count: int) -> Any:

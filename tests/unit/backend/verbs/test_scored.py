@@ -63,11 +63,13 @@ def kept(model: LoadedModel, name: str = "mine", **rule: str) -> ProbeRef:
 def along(plain: Plain, prompt: list[int], answer: list[int], rule: RegionRule) -> np.ndarray:
     """The log-odds after each token of an answer, from the CETT of one plain pass over the whole text."""
     whole = np.stack([plain.cett(prompt + answer)[n.layer][:, n.index] for n in map(NeuronId.parse, WEIGHTS)], axis=1)
-    first = len(prompt) - (rule.position == "predicting")
-    read = whole[first : first + len(answer)].astype(np.float64)
+    first = len(prompt) - (rule.position != "answer")
+    last = len(prompt) + len(answer) - (rule.position == "predicting")
+    read = whole[first:last].astype(np.float64)
     counts = np.arange(1, len(read) + 1)[:, None]
     pooled = np.maximum.accumulate(read) if rule.pooling == "max" else np.cumsum(read, axis=0) / counts
-    return np.asarray(pooled @ np.array(list(WEIGHTS.values())) - 0.5)
+    # Before the answer's first token there is no score, however many positions were read.
+    return np.asarray(pooled[len(read) - len(answer) :] @ np.array(list(WEIGHTS.values())) - 0.5)
 
 
 def ids(told: Exploration) -> tuple[list[int], list[int]]:
@@ -81,7 +83,16 @@ def explored(model: LoadedModel, watch: Silent = SILENT, **fields: Any) -> Explo
     return explore.explore(model, asked, Engine(model).usual(), watch)
 
 
-@pytest.mark.parametrize("rule", [{"position": "answer"}, {"position": "predicting", "pooling": "max"}])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"position": "answer"},
+        {"position": "predicting", "pooling": "max"},
+        {"position": "both"},
+        {"position": "whole", "pooling": "max"},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_answer_is_scored_as_its_tokens_come_and_a_given_one_when_it_was_read(
     family: str, rule: dict[str, str], tiny: Callable[[str], LoadedModel], untouched: Callable[[str], Plain]
@@ -93,7 +104,7 @@ def test_an_answer_is_scored_as_its_tokens_come_and_a_given_one_when_it_was_read
     expected = along(untouched(family), *ids(told), RegionRule.model_validate(rule))
     assert np.abs(np.array(told.score.along) - expected).max() <= TOLERANCE
     streamed = [event.score for event in watch.events if isinstance(event, TokenEvent)]
-    behind = 1 if rule["position"] == "answer" else 0
+    behind = 0 if rule["position"] == "predicting" else 1
     assert streamed[:behind] == [None] * behind
     assert streamed[behind:] == list(told.score.along[: len(streamed) - behind]), "what was told is what is kept"
     given = explored(model, probe=ref, answer=told.answer)

@@ -40,7 +40,14 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "rule",
-    [RegionRule(), RegionRule(position="predicting"), RegionRule(other="response"), RegionRule(pooling="max")],
+    [
+        RegionRule(),
+        RegionRule(position="predicting"),
+        RegionRule(position="both"),
+        RegionRule(position="whole"),
+        RegionRule(other="response"),
+        RegionRule(pooling="max"),
+    ],
     ids=str,
 )
 def test_features_are_those_of_each_item_read_alone(
@@ -60,8 +67,9 @@ def test_features_are_those_of_each_item_read_alone(
         for region, array in enumerate((found.answer, found.other)):
             expected = getattr(whole[:, list(text.regions[region])], rule.pooling)(1).reshape(-1)
             assert largest_gap(array[place], expected) / expected.max() <= FLOAT32
-        shift = rule.position == "predicting"
-        places = [p + shift for p in text.regions[0]]
+        own = Span(item.start, item.end)
+        asked = asked_with_suffix(QUESTIONS[item.question], SAMPLING)
+        places = regions(model, asked, item.response, own, RegionRule()).regions[0]
         told = plain.logits([list(text.ids)])[0].double().log_softmax(-1)
         expected_log_prob = np.mean([float(told[p - 1, text.ids[p]]) for p in places])
         assert found.confidences[place].log_prob == pytest.approx(expected_log_prob, rel=FLOAT32)

@@ -53,6 +53,29 @@ def test_the_predicting_position_is_one_token_earlier(tiny: Callable[[str], Load
     assert before[0] == len(encode(model, ASKED)) - 1, "the first answer token is predicted by the prompt's last"
 
 
+def test_a_window_of_both_is_each_token_and_the_one_before_it(tiny: Callable[[str], LoadedModel]) -> None:
+    model = tiny("llama")
+    at, before, both = (
+        regions(model, ASKED, RESPONSE, span("Cairo"), RegionRule(position=position))
+        for position in ("answer", "predicting", "both")
+    )
+    assert set(both.regions[0]) == {*at.regions[0], *before.regions[0]} and len(both.regions[0]) > len(at.regions[0])
+    assert both.answer == at.answer == before.answer == at.regions[0], "what answers does not depend on the window"
+    assert sorted((*both.regions[0], *both.regions[1])) == list(range(len(both.ids)))
+
+
+def test_the_whole_response_begins_where_its_first_token_is_predicted(tiny: Callable[[str], LoadedModel]) -> None:
+    model = tiny("llama")
+    some, other = (
+        regions(model, ASKED, RESPONSE, span(words), RegionRule(position="whole")) for words in ("Cairo", "The")
+    )
+    prompt = len(encode(model, ASKED))
+    assert some.regions[0] == other.regions[0] == tuple(range(prompt - 1, len(some.ids)))
+    assert some.regions[1] == tuple(range(prompt - 1)) and some.answer != other.answer
+    with pytest.raises(ValueError, match="none is left"):
+        RegionRule(position="whole", other="response")
+
+
 def test_a_span_that_no_token_touches_is_refused(tiny: Callable[[str], LoadedModel]) -> None:
     model = tiny("llama")
     assert answer_tokens(model, (), Span(0, 3)) == ()
