@@ -21,6 +21,9 @@ BENCH_ARGS ?=
 # The probe that ships, and how it is made.
 PROBE ?= smollm2-135m-instruct
 PROBE_ARGS ?= --per-relation 400 --max-new-tokens 32 --at-most 2800
+# The worlds that planted models are made of, the first one ships; and where their training is kept.
+SEEDS ?= 0 1
+PLANTED_WORK ?= $(or $(HNEURONS_HOME),cache/data)/planted
 # More words for pip when it installs torch, as --extra-index-url ADDRESS for the builds without CUDA.
 TORCH_ARGS ?=
 
@@ -47,7 +50,7 @@ CONVERTED := $(or $(HNEURONS_HOME),cache/data)/.stamp-$(MODEL)
 SCREEN := $(strip $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname -s)))
 HEADLESS ?= $(if $(CI),true,$(if $(SCREEN),false,true))
 
-.PHONY: help setup packages model browser run serve test test-fast lint format bench probe lock clean
+.PHONY: help setup packages model browser run serve test test-fast lint format bench probe planted lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +94,10 @@ probe: setup model ## Make the probe that ships once more, from its answers (PRO
 	$(PY) -m tools.ship_probe $(PROBE)
 	$(PY) -m tools.probe_page $(PROBE)
 	$(PY) -m backend.bundled.make
+
+planted: setup ## Make the planted model that ships, and measure what is found of it (1 to 2 hours; SEEDS="0 1 2")
+	$(PY) -m tools.planted --work $(PLANTED_WORK) --seeds $(SEEDS)
+	$(PY) -m tools.planted.page $(PLANTED_WORK)
 
 lock: $(DEV) setup ## Write requirements.lock from what is installed (in a fresh .venv)
 	@{ sed -n '/^#/p' requirements.lock; \

@@ -1,4 +1,5 @@
-"""What ships with the program, and where it lies: facts, a reference text, finished examples, the probe."""
+"""What ships with the program, and where it lies: facts, a reference text, finished examples, the probe, and the model
+with planted H-neurons."""
 
 from __future__ import annotations
 
@@ -9,3 +10,4 @@ FACTS = FOLDER / "facts.jsonl"
 REFERENCE = FOLDER / "reference.txt"
 EXAMPLES = FOLDER / "examples"
 PROBES = FOLDER / "probes"
+PLANTED = FOLDER / "planted"

@@ -169,6 +169,8 @@ def check_fits(
 def _what_would_fit(free: int, half: MemoryEstimate | None) -> str:
     if half is not None and half.total <= free:
         return f"in bfloat16 it would fit, with {byte_size(half.total)}: set HNEURONS_DTYPE=bfloat16"
-    fitting = [row for row in TABLE if estimate(row_shape(row), "float32").total <= free and "refused" not in row.note]
+    # The planted model is for calibration, and replaces no other.
+    offered = [row for row in TABLE if row.source != "bundled" and "refused" not in row.note]
+    fitting = [row for row in offered if estimate(row_shape(row), "float32").total <= free]
     best = max(fitting, key=lambda row: row.parameters, default=None)
     return f"{best.name} would fit, or use a machine with more memory" if best else "use a machine with more memory"

@@ -11,6 +11,10 @@ from difflib import get_close_matches
 from typing import Literal
 
 DEFAULT = "SmolLM2-135M-Instruct"
+PLANTED = "Planted-3M"
+"""The model whose H-neurons are known (docs/planted.md)."""
+Source = Literal["package", "bundled", "hub"]
+"""Where a row's files come from: a Python package, this program's own folder, or the hub."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,7 @@ class ModelRow:
     """
 
     name: str
-    source: Literal["package", "hub"]
+    source: Source
     repo: str
     licence: str
     family: str
@@ -50,9 +54,9 @@ def _row(
     context: int,
     note: str,
     gated: bool = False,
+    source: Source = "hub",
 ) -> ModelRow:
     layers, neurons, d_model, vocabulary, kv_width, millions = shape
-    source: Literal["package", "hub"] = "package" if name == DEFAULT else "hub"
     return ModelRow(
         name, source, repo, licence, family, layers, neurons, d_model, vocabulary, kv_width, millions * 10**6, context,
         gated, note,
@@ -65,7 +69,9 @@ _SMOL = "HuggingFaceTB/SmolLM2"
 # layers, neurons a layer, d_model, vocabulary, key and value width, parameters in millions
 TABLE: tuple[ModelRow, ...] = (
     _row(DEFAULT, f"{_SMOL}-135M-Instruct", _APACHE, "llama", (30, 1536, 576, 49152, 384, 135), 8192,
-         "Comes with the program (4 bits); invents freely."),
+         "Comes with the program (4 bits); invents freely.", source="package"),
+    _row(PLANTED, "h-neurons/planted", _APACHE, "llama", (4, 1540, 128, 3451, 128, 3), 512,
+         "Comes with the program: its H-neurons were planted, so what is found can be checked.", source="bundled"),
     _row("SmolLM2-360M-Instruct", f"{_SMOL}-360M-Instruct", _APACHE, "llama", (32, 2560, 960, 49152, 640, 362), 8192,
          "Runs on any laptop."),
     _row("SmolLM2-1.7B-Instruct", f"{_SMOL}-1.7B-Instruct", _APACHE, "llama", (24, 8192, 2048, 49152, 4096, 1711), 8192,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from backend import bundled
 from backend.errors import UnknownModel
 from backend.models import folders, gguf, hub
 from backend.models.progress import Progress
@@ -25,7 +26,7 @@ class ModelSource:
     """Where to find a model: `place` is a directory, a GGUF file or a hub name."""
 
     name: str
-    kind: Literal["package", "hub", "directory", "gguf"]
+    kind: Literal["package", "bundled", "hub", "directory", "gguf"]
     place: str
     row: ModelRow | None = None
 
@@ -74,6 +75,8 @@ def local_path(source: ModelSource, progress: Progress) -> Path:
         folder = gguf.convert(Path(source.place), source.name, progress)
     elif source.kind == "hub":
         folder = hub.fetch(source.place, progress)
+    elif source.kind == "bundled":
+        folder = bundled.PLANTED
     else:
         folder = Path(source.place)
     folders.inspect(folder)

@@ -121,11 +121,11 @@ def extract(
             between(watch)
             watch.emit(StageEvent(stage=pace.stage_text(doing), fraction=pace.fraction))
             texts = [text_of_item(model, item, questions, sampling, rule) for item in part]
-            rows = [array[start : start + len(part)] for array in arrays.values()]
-            confidences = tuple(_read_block(model, texts, rule, rows, watch))
-            for array in arrays.values():
+            means, confidences = read_texts(model, texts, rule, watch)
+            for array, mean in zip(arrays.values(), means, strict=True):
+                array[start : start + len(part)] = mean
                 array.flush()
-            done[start] = Block(start=start, confidences=confidences, **_checksums(arrays, start, len(part)))
+            done[start] = Block(start=start, confidences=tuple(confidences), **_checksums(arrays, start, len(part)))
             journal.append([done[start].model_dump(mode="json")])
             pace.add(len(part))
     return Features(
@@ -144,9 +144,10 @@ def text_of_item(
     )
 
 
-def _read_block(
-    model: LoadedModel, texts: Sequence[ItemText], rule: RegionRule, out: Sequence[np.ndarray], watch: Watch
-) -> list[Confidence]:
+def read_texts(
+    model: LoadedModel, texts: Sequence[ItemText], rule: RegionRule, watch: Watch
+) -> tuple[list[Float[np.ndarray, "item neuron"]], list[Confidence]]:
+    """(for each region of these texts the CETT of every neuron, how confident the model was of each answer)."""
     confidence_of_place: dict[int, Confidence] = {}
 
     def on_hidden(row_places: list[int], hidden: Tensor, before: int) -> None:
@@ -154,9 +155,8 @@ def _read_block(
             confidence_of_place[place] = _confidence(model, texts[place], hidden[row], before)
 
     means = region_means(model, texts, watch=watch, pooling=rule.pooling, on_hidden=on_hidden)
-    for region, array in enumerate(out):
-        array[:] = model.info.layout.flat(means[:, :, region])
-    return [confidence_of_place[place] for place in range(len(texts))]
+    of_region = [model.info.layout.flat(means[:, :, region]) for region in range(len(ARRAYS))]
+    return of_region, [confidence_of_place[place] for place in range(len(texts))]
 
 
 class _Already(nn.Module):

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from transformers import AutoConfig
 
+from backend import bundled
 from backend.models.memory import count_parameters, shape_of
-from backend.models.registry import DEFAULT, TABLE, find, suggest
+from backend.models.registry import DEFAULT, PLANTED, TABLE, find, suggest
 
 LLAMA_8B = {"hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256}
 LLAMA_70B = {"hidden_size": 8192, "num_attention_heads": 64, "num_key_value_heads": 8, "vocab_size": 128256}
@@ -32,6 +33,16 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
     "DeepSeek-R1-Distill-Qwen-1.5B": ("qwen2", {"num_hidden_layers": 28, "hidden_size": 1536,
         "intermediate_size": 8960, "num_attention_heads": 12, "num_key_value_heads": 2, "vocab_size": 151936}),
 }  # fmt: skip
+
+
+def test_the_row_of_the_planted_model_agrees_with_its_files() -> None:
+    row = find(PLANTED)
+    assert row is not None
+    config = AutoConfig.from_pretrained(bundled.PLANTED)
+    shape = shape_of(config, count_parameters(config))
+    assert (row.family, row.layers, row.neurons) == (config.model_type, shape.layers, shape.neurons)
+    assert (row.d_model, row.vocabulary, row.kv_width) == (shape.d_model, shape.vocabulary, shape.kv_width)
+    assert row.parameters == pytest.approx(shape.parameters, abs=500_000)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -66,6 +77,7 @@ def test_names_and_repositories_are_unique_and_the_default_alone_ships() -> None
     names = [row.name.lower() for row in TABLE] + [row.repo.lower() for row in TABLE]
     assert len(set(names)) == len(names)
     assert [row.name for row in TABLE if row.source == "package"] == [DEFAULT]
+    assert [row.name for row in TABLE if row.source == "bundled"] == [PLANTED]
     assert all(row.licence and row.note and row.context > 0 for row in TABLE)
 
 

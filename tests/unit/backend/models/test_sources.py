@@ -10,7 +10,7 @@ import pytest
 from backend.errors import ModelUnreadable, UnknownModel
 from backend.models import hub, sources
 from backend.models.progress import silent
-from backend.models.registry import DEFAULT
+from backend.models.registry import DEFAULT, PLANTED
 
 
 @pytest.mark.parametrize("name", [None, "", "   ", DEFAULT, DEFAULT.upper()])
@@ -22,6 +22,13 @@ def test_no_name_and_its_own_name_mean_the_model_that_ships(name: str | None) ->
 def test_a_row_is_a_hub_model_by_either_name() -> None:
     assert sources.resolve("gpt-2") == sources.resolve("openai-community/gpt2")
     assert sources.resolve("gpt-2").kind == "hub"
+
+
+def test_the_planted_model_is_here_without_a_download(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "snapshot_download", lambda *_a, **_k: pytest.fail("the hub was asked"))
+    source = sources.resolve("PLANTED-3m")
+    assert (source.name, source.kind) == (PLANTED, "bundled") and sources.is_here(source)
+    assert (sources.local_path(source, silent) / "model.safetensors").is_file()
 
 
 def test_a_folder_is_found_and_handed_out_as_it_stands(tiny_folder: Callable[[str], Path]) -> None:
