@@ -26,6 +26,7 @@ from backend.identify.fit.choice import trained_fit
 from backend.identify.fit.solver import h_neurons
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronId, NeuronSet
+from backend.runs.folder import RunFolder
 from backend.statistics.intervals import estimate, mean_estimate
 from backend.statistics.scores import auroc
 from backend.types.estimate import Estimate
@@ -146,10 +147,10 @@ def answered(model: LoadedModel, world: World, work: Path) -> Answers:
     questions = asked_about((*known, *unknown))
     by_id = {question.id: question for question in questions}
     say(f"asking {len(questions)} questions")
-    greedy = greedy_answers(model, questions, SAMPLING, Journal(work / "greedy.jsonl"))
+    greedy = greedy_answers(model, questions, SAMPLING, Journal(RunFolder(work).greedy))
     samples = {
         record.question: record
-        for record in sampled_answers(model, questions, SAMPLING, Journal(work / "samples.jsonl"))
+        for record in sampled_answers(model, questions, SAMPLING, Journal(RunFolder(work).samples))
     }
     records = [Answered(by_id[record.question], record, samples[record.question]) for record in greedy]
     items, _ = choose_items(records, FILTER, world.seed)
