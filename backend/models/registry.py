@@ -71,7 +71,7 @@ TABLE: tuple[ModelRow, ...] = (
     _row(DEFAULT, f"{_SMOL}-135M-Instruct", _APACHE, "llama", (30, 1536, 576, 49152, 384, 135), 8192,
          "Comes with the program (4 bits); invents freely.", source="package"),
     _row(PLANTED, "h-neurons/planted", _APACHE, "llama", (4, 1540, 128, 3451, 128, 3), 512,
-         "Comes with the program: its H-neurons were planted, so what is found can be checked.", source="bundled"),
+         "Comes with the program; its H-neurons are known.", source="bundled"),
     _row("SmolLM2-360M-Instruct", f"{_SMOL}-360M-Instruct", _APACHE, "llama", (32, 2560, 960, 49152, 640, 362), 8192,
          "Runs on any laptop."),
     _row("SmolLM2-1.7B-Instruct", f"{_SMOL}-1.7B-Instruct", _APACHE, "llama", (24, 8192, 2048, 49152, 4096, 1711), 8192,
