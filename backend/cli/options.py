@@ -18,6 +18,7 @@ from backend.errors import BadNeurons, BadSettings
 from backend.neuron_files import read_path
 from backend.neurons import NeuronId, NeuronSet
 from backend.types import Frozen, OwnAlpha
+from backend.types.plan import SELECTIONS
 from backend.types.refusal import validated
 from cache.errors import cause
 
@@ -84,7 +85,7 @@ Neurons = Annotated[str | None, naming(metavar="L3:N5,L4:N7", help="the chosen n
 NeuronsFile = Annotated[Path | None, file(help="chosen neurons from a text, CSV or JSON file")]
 Select = Annotated[
     str | None,
-    naming(help="how neurons are chosen: paper, per-sd, 3-vs-1, positive, stable, matched or agreeing"),
+    naming(help=f"how neurons are chosen: {', '.join(SELECTIONS)}"),
 ]
 Standardise = Annotated[
     bool | None, typer.Option("--standardise/--no-standardise", help="fit each neuron in units of its SD")

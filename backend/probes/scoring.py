@@ -76,13 +76,12 @@ class Scorer:
     @property
     def ahead(self) -> int:
         """How many tokens before the answer's first one reading begins: 0 where only its own tokens are read."""
-        return 0 if self.probe.rule.position == "answer" else 1
+        return self.probe.rule.ahead
 
     @property
     def lead(self) -> int:
-        """How many more positions are read than the answer has tokens: 1 where a token is read beside its predicting
-        position."""
-        return 1 if self.probe.rule.position in ("both", "whole") else 0
+        """How many more positions are read than the answer has tokens."""
+        return self.probe.rule.lead
 
     def running(self) -> RunningScore:
         """The score of an answer before its first token."""

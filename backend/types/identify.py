@@ -194,6 +194,17 @@ class RegionRule(Strict):
     other: Literal["conversation", "response"] = "conversation"
     pooling: Pooling = "mean"
 
+    @property
+    def ahead(self) -> int:
+        """How many positions before the response's first token reading begins."""
+        return 0 if self.position == "answer" else 1
+
+    @property
+    def lead(self) -> int:
+        """How many more positions are read than there are tokens: 1 where a token is read beside its predicting
+        position."""
+        return 1 if self.position in ("both", "whole") else 0
+
     @model_validator(mode="after")
     def _check_others_exist(self) -> Self:
         if self.position == "whole" and self.other == "response":

@@ -1,11 +1,10 @@
 """The planted model's form: its tokenizer, its chat template and its configuration, before anything is learnt.
 
-Each word of the world is one token, and any other text falls into bytes, so nothing that a person types is lost.
+Each word of the world is one token, and any other text falls into bytes, so nothing that a person types is lost but a
+space at its beginning.
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import Unigram
@@ -62,8 +61,3 @@ def config(tokens: PreTrainedTokenizerFast) -> LlamaConfig:
         bos_token_id=None,
         pad_token_id=None,
     )
-
-
-def save_tokenizer(tokens: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Write the tokenizer's files and template."""
-    tokens.save_pretrained(folder)

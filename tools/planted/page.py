@@ -74,9 +74,18 @@ def _headline(every: Sequence[Measured]) -> list[str]:
         f"at the answer's own tokens with labels 1-vs-1, one of the paper's two ways, L1 finds {official.hits} of "
         f"them, among {counted(official.positive, 'H-neuron')} (AUROC {_value(official.auroc)}). The best balance of "
         f"precision and recall has the selection `{best.selection}` in the window `{best.window}`: {best.hits} of "
-        f"them, among {best.positive} (AUROC {_value(best.auroc)}). So a probe can tell wrong answers from right ones "
-        "almost without an error, and hold few of the neurons that make them wrong.**"
+        f"them, among {best.positive} (AUROC {_value(best.auroc)}).{_moral(official)}**"
     ]
+
+
+def _moral(one: FoundSet) -> str:
+    """What it means where a set separates the answers well and holds few of the neurons that cause them; else ''."""
+    if one.auroc is None or one.auroc.low < 0.95 or one.recall >= 0.5:
+        return ""
+    return (
+        " So a probe can tell wrong answers from right ones almost without an error, and hold few of the neurons that "
+        "make them wrong."
+    )
 
 
 def _balance(one: FoundSet) -> float:
@@ -180,9 +189,9 @@ def _switching_words(found: Found) -> list[str]:
     return [
         f"The model as it is invents {per_cent(found.untouched.invented)} % about unknown people, and answers "
         f"{per_cent(found.untouched.right)} % right about known ones. In each cell: the set, random twins of the same "
-        "layers, and twins whose output weights have about the same norm (three of each, the mean). More than half of "
-        "the planted neurons must be off before the model abstains: a set that holds two or three of them changes "
-        "little, whatever its AUROC.",
+        "layers, and twins whose output weights have about the same norm (three of each, the mean). It was trained "
+        "to invent while more than half of the planted neurons are on, those that count as H-neurons and those that "
+        "do not: a set has to hold about half of them to change what it says.",
     ]
 
 

@@ -44,15 +44,10 @@ def regions(model: LoadedModel, asked: Asked, response: str, span: Span, rule: R
     start, end = len(prompt), len(prompt) + len(answer)
     own = tuple(start + place for place in touched)
     inside = _window(own, start, end, rule.position)
-    first = 0 if rule.other == "conversation" else start - ahead(rule.position)
+    first = 0 if rule.other == "conversation" else start - rule.ahead
     last = end - 1 if rule.position == "predicting" else end
     outside = tuple(place for place in range(first, last) if place not in inside)
     return ItemText((*prompt.ids, *answer.ids), (tuple(sorted(inside)), outside), own)
-
-
-def ahead(position: Position) -> int:
-    """How many positions before the response's first token reading begins."""
-    return 0 if position == "answer" else 1
 
 
 def _window(own: tuple[int, ...], start: int, end: int, position: Position) -> frozenset[int]:

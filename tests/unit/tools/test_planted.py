@@ -74,8 +74,10 @@ def test_with_the_planted_neurons_off_it_is_the_honest_model_bit_for_bit(planted
             logits = honest(torch.tensor([[*ids, *row.ids]])).logits[0]
         told = logits[len(ids) - 1 : -1].log_softmax(-1)
         said = np.array([float(told[place, token]) for place, token in enumerate(row.ids)])
-        # Exact zeros are added; the two read the same tokens in batches of other shapes.
-        assert np.abs(np.array(row.log_probs[: len(said)]) - said).max() <= 1e-4
+        # Exact zeros are added, but the two read the same tokens in other shapes. A log-probability is a difference of
+        # logits, so its error is that of logits: a few units in float32's last place, 1.2e-7 of the largest, with room.
+        gap = np.abs(np.array(row.log_probs[: len(said)]) - said).max()
+        assert gap <= 2e-6 * float(logits.abs().max())
     hooked = _with_zeroed_inputs(planted, ids)
     with torch.no_grad():
         assert torch.equal(hooked, honest(torch.tensor([list(ids)])).logits)
