@@ -1,8 +1,8 @@
 """Private folders, file locks between writers, and safe reading of files.
 
-Owns the permissions of the program's files and folders, the lock that writers take (threads and processes alike), and
-the check of a file before it is read. Writing is in `cache.atomic`. An OSError is passed to the caller, who explains
-it to the person (`cache.errors.remedy` says what can be done about one).
+Owns the permissions of the program's files and folders, the lock that writers take (threads and processes alike) with
+the test of it, and the check of a file before it is read. Writing is in `cache.atomic`. An OSError is passed to the
+caller, who explains it to the person (`cache.errors.remedy` says what can be done about one).
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ FOLDER, FILE = 0o700, 0o600
 """Permissions of the program's folders and files: prompts, answers and verdicts are private."""
 TURN = 30.0
 """Seconds to wait for the lock before a short write: each write takes milliseconds, so dozens fit."""
+
+
+LOOKING = ".looking.lock"
+"""Held while somebody tests the locks of a folder (`is_held`)."""
 
 
 class Taken(Exception):
@@ -59,6 +63,19 @@ def turn(path: Path, seconds: float = TURN) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the lock file `path`. Raises OSError.
+
+    A test must take the lock for a moment. Two tests at once would each take the other for a holder, so they wait for
+    each other.
+    """
+    try:
+        with turn(path.with_name(LOOKING)), turn(path, 0):
+            return False
+    except Taken:
+        return True
 
 
 def content(path: Path) -> bytes:

@@ -17,13 +17,11 @@ from pydantic import ValidationError
 from backend.types import Frozen, IdentifyRequest, ModelInfo
 from cache import atomic
 from cache.errors import remedy
-from cache.files import FILE, Taken, content, own_folder, turn, written
+from cache.files import FILE, LOOKING, Taken, content, is_held, own_folder, turn, written
 from cache.paths import home
 
 log = logging.getLogger(__name__)
 
-LOOKING = ".looking.lock"
-"""Held while a program tests which requests are kept: the test itself must not look like a program that keeps them."""
 TRIES = 3
 """A request that crashes the program each time is begun automatically at most so often."""
 
@@ -152,13 +150,7 @@ def cancel_resume(name: str) -> bool:
 def is_kept(name: str) -> bool:
     """Whether a living program keeps a request of that name. Raises OSError."""
     path = _file(name)
-    if not path.exists():
-        return False
-    try:
-        with turn(folder() / LOOKING), turn(path.with_suffix(".lock"), 0):
-            return False
-    except Taken:
-        return True
+    return path.exists() and is_held(path.with_suffix(".lock"))
 
 
 def waiting(name: str) -> Queued | None:

@@ -24,7 +24,7 @@ from backend.types import Event, NoteEvent
 from backend.watch import Watch
 from cache import atomic
 from cache.errors import ExpectedError
-from cache.files import Taken, content, turn
+from cache.files import Taken, content, is_held, turn
 
 FEW = 10
 """Fewer answers are too few to measure how long one takes."""
@@ -140,10 +140,7 @@ def _tries(folder: Path) -> int | None:
 def at_work(folder: Path) -> bool:
     """Whether a program works on the run now."""
     try:
-        with turn(RunFolder(folder).lock, 0):
-            return False
-    except Taken:
-        return True
+        return is_held(RunFolder(folder).lock)
     except OSError:
         return False
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, WebSocket, expect
 
 from tests.browser.conftest import settled
 from tests.browser.steps import answers, open_popover
@@ -18,9 +19,26 @@ pytestmark = [
 ]
 
 
+class Sent:
+    """How many messages the page has sent to the program: each thing a person does that has an effect is one."""
+
+    count = 0
+
+    def of(self, socket: WebSocket) -> None:
+        socket.on("framesent", self.one)
+
+    def one(self, _: bytes | str) -> None:
+        self.count += 1
+
+
+SENT: WeakKeyDictionary[Page, Sent] = WeakKeyDictionary()
+
+
 @pytest.fixture
 def compare(page: Page, address: str) -> Page:
     """Compare with its example, and the model there."""
+    SENT[page] = Sent()
+    page.on("websocket", SENT[page].of)
     page.goto(f"{address}/compare")
     settled(page)
     expect(page.get_by_role("button", name="H-neurons").first).to_be_visible()
@@ -41,7 +59,24 @@ def as_it_stands(page: Page) -> dict[str, object]:
         "alerts": page.get_by_test_id("stAlert").all_inner_texts(),
         "focus": page.evaluate("() => document.activeElement.outerHTML.slice(0, 200)"),
         "address": page.url,
+        "messages": SENT[page].count,
     }
+
+
+def run_by_keys(page: Page) -> None:
+    """Press the keys of Run until the page has told the program.
+
+    Streamlit listens for them anew each time the button is drawn, and keys pressed at that moment are lost.
+    """
+    before = SENT[page].count
+    for _ in range(3):
+        settled(page)
+        page.keyboard.press("Control+Enter")
+        for _ in range(50):
+            if SENT[page].count > before:
+                return
+            page.wait_for_timeout(100)
+    pytest.fail("the keys of Run have no effect")
 
 
 def preset(page: Page) -> None:
@@ -51,7 +86,7 @@ def preset(page: Page) -> None:
 
 def settings_by_keys(page: Page) -> None:
     open_popover(page, "Settings", body(page).get_by_role("radio", name="the question only"))
-    page.keyboard.press("Control+Enter")
+    run_by_keys(page)
 
 
 def typed(page: Page) -> None:
@@ -64,7 +99,7 @@ def typed(page: Page) -> None:
 def marking(page: Page) -> None:
     """Run by its keys, from an open popover that itself begins nothing."""
     open_popover(page, "Mark", body(page).get_by_role("radio", name="Uncertain"))
-    page.keyboard.press("Control+Enter")
+    run_by_keys(page)
 
 
 def preset_that_waits(page: Page) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from cache import atomic
 from cache.errors import StoreProblem, remedy
-from cache.files import Taken, own_folder, turn
+from cache.files import Taken, is_held, own_folder, turn
 from cache.journal import Journal
 from cache.store import Store
 from tests.places import REPOSITORY
@@ -145,3 +145,13 @@ def test_a_file_in_the_place_of_a_folder_is_told(tmp_path: Path) -> None:
 )
 def test_the_remedy_is_for_what_went_wrong(number: int, told: str) -> None:
     assert remedy(OSError(number, "x")).startswith(told)
+
+
+def test_a_lock_that_many_test_at_once_is_not_taken_for_held(tmp_path: Path) -> None:
+    """Else a run that two threads look at in the same instant seems to be at work, and does not go on."""
+    lock, seen = tmp_path / "lock", list[bool]()
+    together(lambda _: seen.extend(is_held(lock) for _ in range(50)), 8)
+    assert len(seen) == 400 and not any(seen)
+    with turn(lock, 0):
+        assert is_held(lock)
+    assert not is_held(lock)
