@@ -50,9 +50,11 @@ from backend.types import (
 )
 from backend.types.probe import ProbeNeuron
 from backend.types.score import Score
+from backend.types.scoring import ScoreRequest, Scoring
 from backend.verbs import table
 from backend.watch import SILENT, Watch, between
 from cache.store import Store
+from tests import fakes_probe
 
 LAYERS, WIDTH = 3, 16
 PROMPT = ("<|user|>", "Who", " asks", "?")
@@ -98,7 +100,7 @@ class FakeEngine:
         self.computed: list[Request] = []
         self._invented: dict[Verb, Callable[[Any, Watch], Result]] = {
             "explore": self._explore, "compare": self._compare, "neuron": self._neuron, "lens": self._lens,
-            "identify": self._identify,
+            "identify": self._identify, "score": self._scoring,
         }  # fmt: skip
 
     @property
@@ -219,6 +221,15 @@ class FakeEngine:
             if self.on_token is not None:
                 self.on_token(batch)
         return probe(request.name, self.info)
+
+    def _scoring(self, request: ScoreRequest, watch: Watch) -> Scoring:
+        made = scorer(request.probe, self.info)
+        for batch in range(MAX_BATCHES):
+            between(watch)
+            watch.emit(StageEvent(stage=f"answering greedily: {batch}", fraction=batch / MAX_BATCHES))
+            if self.on_token is not None:
+                self.on_token(batch)
+        return fakes_probe.scoring(request, made.probe, self.info)
 
     def _decode(self, count: int, rows: int, watch: Watch) -> tuple[TokenInfo, ...]:
         answer: list[TokenInfo] = []

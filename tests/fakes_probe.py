@@ -13,6 +13,7 @@ from backend.types.plan import Plan
 from backend.types.probe import Histogram, Probe, ProbeNeuron, TopItem
 from backend.types.report import Agreement, Baseline, Effect, Flagged, Null, PathPoint, RandomSets, Report, Variation
 from backend.types.score import Chance, Distance, Score
+from backend.types.scoring import NeuronElsewhere, ScoredAurocs, ScoredCounts, ScoreRequest, Scoring
 
 
 def estimate(value: float, width: float = 0.05, n: int = 310) -> Estimate:
@@ -120,3 +121,29 @@ def probe(name: str, info: ModelInfo) -> Probe:
             sorted((neuron(*one, number) for number, one in enumerate(weights)), key=lambda one: one.neuron)
         ),
     )  # fmt: skip
+
+
+def scoring(request: ScoreRequest, probe: Probe, info: ModelInfo) -> Scoring:
+    """As if a third of the answers were right, and half of the H-neurons pointed the wrong way."""
+    asked = min(len(request.questions), request.limit or len(request.questions))
+    right = asked // 3
+    counts = ScoredCounts(
+        given=len(request.questions), in_training=0, asked=asked, right=right, wrong=asked - right, uncertain=0,
+        without_words=0, scored_right=right, scored_wrong=asked - right,
+    )  # fmt: skip
+    bare = Scoring.of(request, probe, request.probe, info, counts, training_known=True)
+    if not right:
+        return bare
+    auroc = ScoredAurocs(
+        probe=estimate(0.78, n=asked), positive=estimate(0.33, n=asked), negative=estimate(0.83, n=asked),
+        length=estimate(0.41, n=asked), log_probability=estimate(0.64, n=asked), first_token=estimate(0.62, n=asked),
+        entropy=estimate(0.66, n=asked), together=estimate(0.7, n=asked), random=estimate(0.5, n=asked),
+        better=estimate(-0.17, n=asked),
+    )  # fmt: skip
+    neurons = tuple(
+        NeuronElsewhere(neuron=one.neuron, weight=one.weight, trained=one.auroc, here=0.62 if number % 2 else 0.38)
+        for number, one in enumerate(probe.neurons)
+    )
+    return bare.model_copy(
+        update={"auroc": auroc, "neurons": neurons, "random_sets": 20, "accuracy": estimate(0.61, n=asked)}
+    )

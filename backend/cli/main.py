@@ -13,7 +13,7 @@ import sys
 import typer
 from typer.exceptions import Abort, TyperException
 
-from backend.cli import cett, identify, models, serve, usage, verbs
+from backend.cli import cett, identify, models, probe, serve, usage, verbs
 from backend.cli.commands import command_of
 from backend.cli.output import write_error
 from backend.cli.strict import Commands
@@ -42,6 +42,7 @@ def program() -> typer.Typer:
     app.command("serve")(serve.serve)
     app.add_typer(models.app, name="models")
     app.add_typer(identify.app, name="identify")
+    app.add_typer(probe.app, name="probe")
     return app
 
 

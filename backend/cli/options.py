@@ -57,6 +57,11 @@ def file(*flags: str, help: str) -> Any:
     return typer.Option(*flags, help=help, metavar="<path>", parser=path_of)
 
 
+def file_named(*, help: str) -> Any:
+    """An argument that names a file."""
+    return typer.Argument(help=help, metavar="<path>", parser=path_of)
+
+
 def path_of(words: str) -> Path:
     """The path of that name. Raises BadParameter for an empty one, which would be the current folder."""
     return Path(refuse_empty(words))

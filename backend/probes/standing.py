@@ -146,6 +146,17 @@ def _asking_differences(asked: Asked) -> tuple[str, ...]:
     return tuple(differences)
 
 
+def questions_of_items(probe: Probe, folder: Path) -> tuple[Question, ...] | None:
+    """The questions of the items that the probe was fitted on or judged on; None where they are not known."""
+    if probe.imported:
+        return None
+    try:
+        of_items = set(library.read_items(folder, {"question": object})["question"])
+        return tuple(question for question in _questions(folder) if question.id in of_items)
+    except (OSError, EOFError, zlib.error, ValueError, StoreError):
+        return None
+
+
 def _items_of(folder: Path, probe: Probe) -> _ProbeItems:
     """Raises _NoItemsError."""
     if probe.imported:

@@ -1,6 +1,6 @@
-"""The names of a run's files, defined only here.
+"""The names of a run's files and of a scoring's, defined only here.
 
-Owns names within a run's folder, as paths. Reads and writes nothing, and does not know where runs are
+Owns names within such a folder, as paths. Reads and writes nothing, and does not know where runs are
 (`backend.probes.library` does). The files inside a folder of features are `backend.identify.features.extract`'s.
 
     plan.json           what the run was begun with
@@ -13,6 +13,8 @@ Owns names within a run's folder, as paths. Reads and writes nothing, and does n
     unpacked.json       which packed answers it was filled from (`backend.runs.archive`)
     .lock               .unpacking.lock                             held while a program works on it, or unpacks it
     .stop                                                           asks the program that works on it to stop
+
+A scoring's folder has greedy.jsonl, readings.jsonl, scoring.json and .lock.
 """
 
 from __future__ import annotations
@@ -172,3 +174,30 @@ def run_folders_in(root: Path) -> Iterable[Path]:
 def probes_in(root: Path) -> Iterable[Path]:
     """The artefacts in folders directly below `root`."""
     return root.glob(f"*/{RunFolder(root).probe.name}")
+
+
+@dataclass(frozen=True)
+class ScoringFolder:
+    """Paths in the folder `path` of a scoring: a probe on questions that it was not made from."""
+
+    path: Path
+
+    @property
+    def greedy(self) -> Path:
+        """Greedy answers."""
+        return RunFolder(self.path).greedy
+
+    @property
+    def readings(self) -> Path:
+        """What was read of each answer."""
+        return self.path / "readings.jsonl"
+
+    @property
+    def result(self) -> Path:
+        """The figures."""
+        return self.path / "scoring.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the program that works on it."""
+        return RunFolder(self.path).lock

@@ -35,6 +35,7 @@ from backend.types import (
     Request,
     Result,
 )
+from backend.types.scoring import ScoreRequest, Scoring
 
 if TYPE_CHECKING:
     from backend.engine import Engine
@@ -59,8 +60,8 @@ class VerbRow(Generic[R, A]):
     says: what it does, in one sentence without its full stop.
     runs: "alone" uses the model for one request at a time; "together" has rows that share a batch with other requests;
         "long" takes minutes or hours, yields to other jobs between its batches, goes on without viewers, waits while
-        another model is loaded, and its result is not kept in the store. Everything else of a long run belongs to
-        identify: a name and a folder, lists of runs, a request that outlives the program, resuming, and its commands.
+        another model is loaded, keeps what it has computed in a folder of its own, and its result is not kept in the
+        store. A name, lists of runs, and a request that outlives the program belong to identify alone.
     is_question: False if a page asks by itself; such a request does not count as using the model.
     version: part of the key of its results; raise it when results stored earlier would differ today.
     read: the part of a request to which the model's chat template applies.
@@ -127,6 +128,7 @@ LENS = VerbRow(
     is_question=False,
     version=PUSHES,
 )
+SCORE = VerbRow("score", ScoreRequest, Scoring, "A probe on questions that it was not made from", runs="long")
 IDENTIFY = VerbRow("identify", IdentifyRequest, Probe, "A probe from questions", runs="long")
 
 
@@ -143,7 +145,7 @@ class _Table(dict[str, VerbRow[Any, Any]]):
 
 VERBS: dict[str, VerbRow[Any, Any]] = _Table()
 """Name -> row, in the order in which doors list them."""
-for _each in (EXPLORE, COMPARE, NEURON, LENS, IDENTIFY):
+for _each in (EXPLORE, COMPARE, NEURON, LENS, SCORE, IDENTIFY):
     VERBS[_each.name] = _each
 
 

@@ -29,9 +29,15 @@ Prompts = Sequence[tuple[Question, tuple[int, ...]]]
 
 
 def greedy_answers(
-    model: LoadedModel, questions: Sequence[Question], sampling: Sampling, journal: Journal, watch: Watch = SILENT
+    model: LoadedModel,
+    questions: Sequence[Question],
+    sampling: Sampling,
+    journal: Journal,
+    watch: Watch = SILENT,
+    doing: str = "answering greedily",
 ) -> list[Greedy]:
-    """Each question's greedy answer, in the order of the questions. Resumes and raises as `sampled_answers` does."""
+    """Each question's greedy answer, in the order of the questions. `doing` names the stage. Resumes and raises as
+    `sampled_answers` does."""
 
     def batch(prompts: Prompts) -> list[Greedy]:
         decoded = decode(model, [ids for _, ids in prompts], sampling.greedy, watch=watch)
@@ -45,7 +51,7 @@ def greedy_answers(
             for (question, _), answer in zip(prompts, decoded, strict=True)
         ]
 
-    return answer_in_batches(model, questions, sampling, journal, watch, Greedy, batch, ROWS, "answering greedily")
+    return answer_in_batches(model, questions, sampling, journal, watch, Greedy, batch, ROWS, doing)
 
 
 def sampled_answers(

@@ -1,0 +1,1 @@
+"""A probe on questions that it was not made from: answers, readings and figures, without a fit."""

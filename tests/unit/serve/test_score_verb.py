@@ -1,0 +1,175 @@
+"""A probe is scored on questions through every door: as a long job, by command, and refused in words."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.cli.main import main
+from backend.errors import BadInput, Busy, HNeuronsError, Unknown
+from backend.probes import library
+from backend.serve.client import Client, fetched
+from backend.types import StageEvent
+from backend.types.identify import Question
+from backend.types.names import ProbeRef
+from backend.types.scoring import ScoreRequest, Scoring
+from tests.doors import ended, local, served
+from tests.fakes import INFO, FakeEngine, probe
+from tests.unit.serve.test_probes import kept
+from tests.unit.serve.test_worker import wait_for
+
+ASKED = tuple(Question(id=f"q{n}", text=f"Who wrote {n}?", answers=("Ann",)) for n in range(30))
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HNEURONS_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "other.jsonl"
+    path.write_text("".join(json.dumps({"question": q.text, "answers": q.answers}) + "\n" for q in ASKED))
+    return path
+
+
+def holding(gate: threading.Event) -> Callable[[int], None]:
+    """Lets no batch begin before the gate is open."""
+
+    def on_token(_: int) -> None:
+        gate.wait(10)
+
+    return on_token
+
+
+def request(client: Client, name: str = "mine", **fields: Any) -> ScoreRequest:
+    digest = next(one.digest for one in client.probes.list() if one.name == name)
+    return ScoreRequest.model_validate(
+        {"probe": ProbeRef(name=name, digest=digest), "questions": ASKED, "source": "other.jsonl", **fields}
+    )
+
+
+def test_it_is_a_job_that_tells_how_far_it_is_and_ends_in_figures(client: Client) -> None:
+    kept("mine")
+    job = client.jobs.submit("score", request(client, limit=12), "ann")
+    view = ended(client, job)
+    assert view.state == "done"
+    found = fetched(client.results, view)
+    assert isinstance(found, Scoring) and found.n.asked == 12 and found.probe == "mine"
+    assert found.source == "other.jsonl" and found.model == INFO.name
+    told = [event for event in view.events if isinstance(event, StageEvent)]
+    assert told and told[-1].stage.startswith("answering greedily")
+
+
+def test_it_is_no_run_and_stands_in_no_list_of_runs() -> None:
+    kept("mine")
+    gate = threading.Event()
+    with local(FakeEngine(on_token=holding(gate))) as client:
+        wait_for(lambda: client.models.status().state == "ready")
+        job = client.jobs.submit("score", request(client), "ann")
+        wait_for(lambda: client.jobs.view(job).state == "running")
+        assert all(run.job is None for run in client.runs.list())
+        client.jobs.stop(job)
+        gate.set()
+        assert ended(client, job).state == "stopped"
+
+
+def test_a_probe_that_is_not_there_or_of_another_model_is_refused(client: Client) -> None:
+    kept("mine")
+    asked = request(client)
+    gone = asked.model_copy(update={"probe": ProbeRef(name="gone", digest="1" * 64)})
+    for wrong, error in ((gone, Unknown), (_of_another_model(client), BadInput)):
+        with pytest.raises(error):
+            fetched(client.results, ended(client, client.jobs.submit("score", wrong, "ann")))
+
+
+def _of_another_model(client: Client) -> ScoreRequest:
+    other = INFO.model_copy(update={"name": "other", "fingerprint": "0" * 64})
+    library.folder_of("theirs").mkdir(parents=True)
+    library.write(library.folder_of("theirs"), probe("theirs", other), {})
+    return request(client, "theirs")
+
+
+def test_a_forced_one_is_scored_and_marked(client: Client) -> None:
+    asked = _of_another_model(client)
+    forced = asked.model_copy(update={"probe": asked.probe.model_copy(update={"force": True})})
+    found = fetched(client.results, ended(client, client.jobs.submit("score", forced, "ann")))
+    assert isinstance(found, Scoring) and found.forced == INFO.name
+    assert "was made for another model" in found.sentences[0]
+
+
+@pytest.mark.parametrize("fields", [{"questions": ()}, {"limit": 0}, {"seed": -1}])
+def test_a_request_that_cannot_be_is_refused(client: Client, fields: dict[str, Any]) -> None:
+    kept("mine")
+    with pytest.raises((HNeuronsError, ValueError)):
+        request(client, **fields)
+
+
+def command(file: Path, *more: str, address: str) -> list[str]:
+    return ["probe", "score", "mine", str(file), "--backend", address, *more]
+
+
+def test_the_command_prints_words_counts_and_figures(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    kept("mine")
+    with local(FakeEngine()) as here, served(here) as address:
+        wait_for(lambda: here.models.status().state == "ready")
+        assert main(command(file, address=address)) == 0
+        out, err = capsys.readouterr()
+        assert "answering greedily" in err
+        assert "95 % 0.280 to 0.380): as a set they point the wrong way." in " ".join(out[:300].split())
+        assert "its H-neurons alone, weights as they are" in out and "0.330 [0.280, 0.380] n 30" in out
+        assert main(command(file, "--limit", "12", "--json", address=address)) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["n"]["asked"] == 12 and set(found["auroc"]["positive"]) >= {"value", "low", "high"}
+        assert set(found["auroc"]) >= {"probe", "positive", "negative", "length", "log_probability", "together"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nobody", "FILE"], "nobody"),
+        (["mine", "missing.csv"], "missing.csv"),
+        (["mine", "EMPTY"], "empty"),
+        (["mine", "FILE", "--limit", "0"], "--limit"),
+        (["mine"], "path"),
+    ],
+)
+def test_the_command_refuses_before_a_model_is_loaded(
+    words: list[str], said: str, file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept("mine")
+    empty = file.with_name("empty.csv")
+    empty.write_text("")
+    monkeypatch.setattr(
+        "backend.serve.opening.open_engine", lambda *_: pytest.fail("a model was loaded"), raising=False
+    )
+    places = {"FILE": str(file), "EMPTY": str(empty)}
+    assert main(["probe", "score", *(places.get(word, word) for word in words)]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_change_of_model_asks_first_and_the_scoring_goes_on_when_its_model_is_back() -> None:
+    kept("mine")
+    other = FakeEngine(INFO.model_copy(update={"name": "other", "fingerprint": "0" * 64}))
+    gate = threading.Event()
+    with local(FakeEngine(on_token=holding(gate)), other=other) as client:
+        wait_for(lambda: client.models.status().state == "ready")
+        job = client.jobs.submit("score", request(client), "ann")
+        wait_for(lambda: client.jobs.view(job).state == "running")
+        with pytest.raises(Busy, match="score"):
+            client.models.load("other", session="bob")
+        client.models.load("other", session="bob", confirm=True)
+        gate.set()
+        wait_for(lambda: client.jobs.view(job).waits_for == INFO.name and client.models.status().name == "other")
+        assert client.models.status().paused == ("score",)
+        client.models.load("fake-model", session="bob", confirm=True)
+        assert ended(client, job).state == "done"
