@@ -16,6 +16,7 @@ from backend.neurons import NeuronSet
 from backend.types import ModelInfo, Probe
 from backend.types.names import ProbeRef
 from backend.types.probe import ProbeSummary
+from backend.types.scoring import Scoring
 
 _LISTED = "probes"
 SECONDS = 10.0
@@ -96,10 +97,27 @@ def followed() -> NeuronSet:
 def scored_by() -> ProbeRef | None:
     """The probe that scores answers, as it is now; None where none does, or it has no neuron."""
     scoring = _scoring()
-    listed = next(
-        (entry for entry in probes() if scoring is not None and scoring.neurons and entry.name == scoring.name), None
-    )
+    return None if scoring is None else ref_of(scoring)
+
+
+def ref_of(probe: Probe) -> ProbeRef | None:
+    """A probe of the list as it is now; None where it has no neuron, or is not there."""
+    listed = next((entry for entry in probes() if probe.neurons and entry.name == probe.name), None)
     return ProbeRef(name=listed.name, digest=listed.digest) if listed is not None and listed.digest else None
+
+
+def scorings(probe: Probe) -> tuple[Scoring, ...]:
+    """How the probe did on questions that it was not made from, the worst first, as far as is known here."""
+    key, state = f"scorings:{probe.name}", (probe.made, session.result_key("score"))
+    held = st.session_state.get(key)
+    if held is None or held[0] != state or time.monotonic() - held[1] > SECONDS:
+        try:
+            found = session.client().probes.scorings(probe.name)
+        except HNeuronsError as error:
+            session.note(error.sentence)
+            found = held[2] if held is not None else ()
+        st.session_state[key] = held = (state, time.monotonic(), found)
+    return tuple(held[2])
 
 
 def read(summary: ProbeSummary) -> Probe | None:

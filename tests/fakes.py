@@ -15,7 +15,9 @@ import numpy as np
 
 from backend.errors import Stopped
 from backend.neurons import NeuronId, NeuronSet
+from backend.probes import scorings
 from backend.probes.scoring import scorer
+from backend.runs.folder import ScoringFolder
 from backend.types import (
     Arm,
     Candidate,
@@ -53,6 +55,7 @@ from backend.types.score import Score
 from backend.types.scoring import ScoreRequest, Scoring
 from backend.verbs import table
 from backend.watch import SILENT, Watch, between
+from cache.files import own_folder
 from cache.store import Store
 from tests import fakes_probe
 
@@ -229,7 +232,10 @@ class FakeEngine:
             watch.emit(StageEvent(stage=f"answering greedily: {batch}", fraction=batch / MAX_BATCHES))
             if self.on_token is not None:
                 self.on_token(batch)
-        return fakes_probe.scoring(request, made.probe, self.info)
+        found = fakes_probe.scoring(request, made.probe, self.info)
+        folder = ScoringFolder(own_folder(scorings.folder() / result_key(request, self.info.basis)[:16]))
+        folder.result.write_text(found.model_dump_json())
+        return found
 
     def _decode(self, count: int, rows: int, watch: Watch) -> tuple[TokenInfo, ...]:
         answer: list[TokenInfo] = []

@@ -60,6 +60,7 @@ from backend.types.names import ProbeRef
 from backend.types.plan import AnswerView, RunView
 from backend.types.probe import ProbeSummary
 from backend.types.score import Score
+from backend.types.scoring import Scoring
 from tests import fakes_probe
 
 LAYERS, WIDTH = 30, 1536
@@ -211,6 +212,7 @@ INVENTED: dict[Verb, Callable[[Any], Result]] = {
     "neuron": card,
     "lens": lens,
     "identify": lambda request: fakes_probe.probe(request.name, INFO),
+    "score": lambda request: fakes_probe.scoring(request, fakes_probe.probe(request.probe.name, INFO), INFO),
 }
 
 
@@ -240,6 +242,7 @@ class FakeClient:
     begun: dict[str, FakeJob] = field(default_factory=dict)
     kept: dict[str, Result] = field(default_factory=dict)
     shelf: dict[str, Probe] = field(default_factory=lambda: {"shipped": fakes_probe.probe("shipped", INFO)})
+    scorings: list[Scoring] = field(default_factory=list)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)
     score: Score = fakes_probe.score()
@@ -302,7 +305,9 @@ class FakeJobs:
         done = due == len(held.events) and self.fake.state == "ready"
         key = result_key(held.request, INFO.fingerprint)
         if done:
-            self.fake.kept.setdefault(key, self.fake.scored(INVENTED[held.verb](held.request)))
+            result = self.fake.kept.setdefault(key, self.fake.scored(INVENTED[held.verb](held.request)))
+            if isinstance(result, Scoring) and result not in self.fake.scorings:
+                self.fake.scorings.append(result)
         return JobView(
             id=job, verb=held.verb, position=0, state="done" if done else ("running" if due else "queued"),
             events=tuple(held.events[after:due]), next=max(after, due), key=key if done else None,
@@ -403,6 +408,9 @@ class FakeProbes:
         if name not in self.fake.shelf:
             raise Unknown(f"There is no probe {name!r}", "it was removed", "choose another")
         return self.fake.shelf[name]
+
+    def scorings(self, name: str) -> tuple[Scoring, ...]:
+        return tuple(one for one in self.fake.scorings if one.probe == name)
 
     def add(self, files: Mapping[str, bytes], name: str, force: bool = False, model: str | None = None) -> Probe:
         self.fake.meant = model

@@ -138,8 +138,9 @@ def _tints(palette: Palette) -> dict[Kind, str]:
     }  # fmt: skip
 
 
-def auroc_figure(rows: Sequence[Scored], palette: Palette) -> go.Figure:
-    """Dots with their 95 % intervals on one axis, the figures in a column on the right."""
+def auroc_figure(rows: Sequence[Scored], palette: Palette, answers: str = "") -> go.Figure:
+    """Dots with their 95 % intervals on one axis, the figures in a column on the right. `answers` says what they were
+    judged on: by default those held out."""
     tints = _tints(palette)
     chart = go.Figure()
     low = min(0.45, *(row.auroc.low for row in rows)) - 0.02
@@ -173,7 +174,7 @@ def auroc_figure(rows: Sequence[Scored], palette: Palette) -> go.Figure:
     chart.update_xaxes(
         range=[low, high], domain=[0, 0.7], tickvals=[t / 10 for t in range(11) if low <= t / 10 <= high],
         showgrid=True, gridcolor=palette.border,
-        title={"text": f"AUROC on {counted(rows[0].auroc.n, 'answer')} held out, 95 % interval"},
+        title={"text": f"AUROC on {answers or counted(rows[0].auroc.n, 'answer') + ' held out'}, 95 % interval"},
     )  # fmt: skip
     chart.update_layout(margin={"l": 8, "r": 4, "t": 24, "b": 56})
     return chart

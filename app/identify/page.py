@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session, shelf, text
-from app.identify import answers, probes, report, runs, train
+from app.identify import answers, elsewhere, probes, report, runs, train
 from app.identify import words as identify_words
 from app.identify.view import IdentifyView, Room
 from app.shared import address, frame, model_status, terms
@@ -16,7 +16,8 @@ from app.shared.view import Shared
 from backend.types.probe import Probe
 
 ROOMS: dict[Room, str] = {
-    "report": "Report card", "train": "Train", "answers": "Answers", "probes": "Compare probes",
+    "report": "Report card", "elsewhere": "Elsewhere", "train": "Train", "answers": "Answers",
+    "probes": "Compare probes",
 }  # fmt: skip
 
 
@@ -31,6 +32,8 @@ def page() -> None:
         model_status.waiting()
     if room == "train":
         train.draw_training(probe)
+    elif room == "elsewhere":
+        elsewhere.draw_elsewhere(probe)
     elif room == "answers":
         answers.draw_answers()
     elif room == "probes":
@@ -48,7 +51,8 @@ def page() -> None:
 
 def _head(probe: Probe | None, room: Room) -> None:
     row = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
-    words = identify_words.heading(probe) if probe is not None else "No probe for this model yet"
+    tested = shelf.scorings(probe) if probe is not None else ()
+    words = identify_words.heading(probe, tested) if probe is not None else "No probe for this model yet"
     row.header(text.markdown(words), anchor=False, width="content", help=terms.IDENTIFY)
     with row.container(horizontal=True, vertical_alignment="center", width="content"):
         _rooms(room)
@@ -57,9 +61,9 @@ def _head(probe: Probe | None, room: Room) -> None:
         ):
             session.change(IdentifyView, room="train")
             st.rerun()
-    if probe is not None and room == "report":
+    if probe is not None and room in ("report", "elsewhere"):
         line = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
-        line.markdown(frame.muted(text.markdown(identify_words.worth(probe))), width="content")
+        line.markdown(frame.muted(text.markdown(identify_words.worth(probe, tested))), width="content")
         _which(probe, line)
 
 

@@ -11,7 +11,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from app import session, shelf, text
-from app.identify import form, runs
+from app.identify import form, question_file, runs
 from app.identify.form import CHOOSING, SIZES, WINDOWS, Size, plan
 from app.identify.runs import FAILED
 from app.identify.view import AS_BEGUN, FILTERS, OWN
@@ -19,7 +19,7 @@ from app.shared import frame, into_view, jobs, terms
 from app.shared.frame import muted
 from backend.errors import BadInput, HNeuronsError
 from backend.types import IdentifyRequest
-from backend.types.identify import CONSISTENCIES, Question, ReadQuestions
+from backend.types.identify import CONSISTENCIES, Question
 from backend.types.plan import RunView, Training
 from backend.types.probe import Probe
 from backend.types.refusal import refused
@@ -31,8 +31,6 @@ LEAST = 10
 SOURCES = {AS_BEGUN: "As started", "Those that ship": "Built-in", "My file": "My file"}
 SIZE_LABELS = {AS_BEGUN: "As started", "A look": "Quick look", "Thorough": "Thorough"}
 """What the choices of two fields are called on the page; an address holds the choices themselves."""
-_READ = "train:read"
-"""The file that was read last: what was asked of it, and its questions or why there are none."""
 
 
 def draw_training(probe: Probe | None) -> None:
@@ -74,7 +72,7 @@ def _form() -> RunView | None:
         "Questions", [*([AS_BEGUN] if changed else []), "Those that ship", "My file"],
         required=True, key="train.source", format_func=SOURCES.__getitem__,
     )  # fmt: skip
-    uploaded = _uploaded() if source == "My file" else None
+    uploaded = question_file.uploaded("train", _limit) if source == "My file" else None
     sizes = {AS_BEGUN: _size_of(changed), **SIZES} if changed else SIZES
     size = str(
         st.segmented_control(
@@ -148,61 +146,12 @@ def _needed(info: ModelInfo, size: Size, own: tuple[Question, ...] | None, chang
     st.markdown(f"**Time:** {form.time_words(info, asked, min(size.at_most, asked))}")
 
 
-def _uploaded() -> tuple[Question, ...]:
-    file = st.file_uploader(
-        "File of questions", type=["csv", "tsv", "json", "jsonl", "parquet"], key="train.file",
-        help="Columns: question and answers (spellings separated by |), optionally relation and entity. The files of "
-        "TriviaQA, NQ-Open and PopQA can be used unchanged.",
-    )  # fmt: skip
-    limit = st.number_input(
+def _limit() -> question_file.Limit:
+    most = st.number_input(
         "Maximum number of questions", 1, value=None, key="train.limit", placeholder="all", width=220,
         help="Drawn from the file at random, with the seed under Settings.",
     )  # fmt: skip
-    if file is None:
-        return _held_file()
-    # Without a limit nothing is drawn, and a file need not be read again for another seed.
-    asked = (file.file_id, limit, int(st.session_state.get("train.seed", 0)) if limit else 0)
-    read_before = st.session_state.get(_READ)
-    if read_before is None or read_before[0] != asked:
-        read_before = st.session_state[_READ] = (
-            asked,
-            _questions_in(file.getvalue(), file.name, limit, asked[2]),
-            file.name,
-        )
-    return _shown_file(read_before[1])
-
-
-def _held_file() -> tuple[Question, ...]:
-    """The file that was read before this page was left: the browser has let it go, its questions are here."""
-    read_before = st.session_state.get(_READ)
-    if read_before is None or isinstance(read_before[1], HNeuronsError):
-        return ()
-    row = st.container(horizontal=True, vertical_alignment="center")
-    row.markdown(f"File read earlier: **{text.markdown(read_before[2])}**", width="content")
-    if row.button("Remove", key="train.let_go"):
-        st.session_state.pop(_READ)
-        st.rerun()
-    return _shown_file(read_before[1])
-
-
-def _shown_file(read: ReadQuestions | HNeuronsError) -> tuple[Question, ...]:
-    if isinstance(read, HNeuronsError):
-        jobs.shown_error(read)
-        return ()
-    questions = read.questions
-    kinds = len({question.relation for question in questions})
-    st.markdown(f"{len(questions):,} questions of {kinds} {'kind' if kinds == 1 else 'kinds'}. The first:")
-    st.html(text.block(f"{questions[0].text}  →  {' | '.join(questions[0].answers[:4])}"))
-    if read.left_out:
-        st.markdown(muted(read.left_out))
-    return questions
-
-
-def _questions_in(payload: bytes, name: str, limit: int | None, seed: int) -> ReadQuestions | HNeuronsError:
-    try:
-        return session.client().runs.read_questions(payload, name, limit, seed)
-    except HNeuronsError as error:
-        return error
+    return most, int(st.session_state.get("train.seed", 0))
 
 
 def _settings() -> None:
@@ -306,7 +255,6 @@ def _start(own: tuple[Question, ...] | None, size: Size, changed: RunView | None
     state = st.session_state
     state[FAILED] = None
     state[runs.SHOWN] = False
-    file = state.get("train.file")
     try:
         if gone is not None:
             raise BadInput(
@@ -325,10 +273,8 @@ def _start(own: tuple[Question, ...] | None, size: Size, changed: RunView | None
             raise BadInput(f"There is already a run {name}", "it has its own questions", "choose another name")
         if not again and any(probe.name == name for probe in shelf.probes(fresh=True)):
             raise BadInput(f"There is already a probe {name}", "the run would overwrite it", "choose another name")
-        read_before = state.get(_READ)
-        read = file.name if file is not None else read_before[2] if read_before is not None else ""
         request = IdentifyRequest(
-            name=name, plan=plan(read if own else "", size, changed), questions=own or (),
+            name=name, plan=plan(question_file.name("train") if own else "", size, changed), questions=own or (),
             answers_of=None if changed is None or again else changed.name, command="made on the page Identify",
         )  # fmt: skip
         runs.start(request)

@@ -17,7 +17,7 @@ from backend.types.identify import CONSISTENCIES, Position, Sampling
 from backend.types.names import RunName
 from backend.types.plan import Labels, Select
 
-Room = Literal["report", "train", "answers", "probes"]
+Room = Literal["report", "elsewhere", "train", "answers", "probes"]
 AS_BEGUN: Final = "As begun"
 """Where a run is changed: the questions, or how many, that it was begun with."""
 OWN = "my own numbers"

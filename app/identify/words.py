@@ -5,9 +5,13 @@ Owns the sentences; every number in them is the report's. Pure: no Streamlit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from backend.types.estimate import Estimate
 from backend.types.numbers import counted, fixed, per_cent, percent, signed
 from backend.types.probe import Probe
 from backend.types.report import RandomSets, Report
+from backend.types.scoring import FEW, Scoring
 
 HOW_DENSITY = (
     "H-neurons (neurons with a positive weight in the probe) per 1,000 feed-forward neurons of the model. Grey rows: "
@@ -75,8 +79,9 @@ PLURAL = {
 """Scores of the report that take a verb of their own."""
 
 
-def heading(probe: Probe) -> str:
-    """The finding in a sentence: of the H-neurons alone, and beside the best of the scores that need no neuron."""
+def heading(probe: Probe, tested: Sequence[Scoring] = ()) -> str:
+    """The finding in a sentence, the worst that is known: of the H-neurons alone, on the questions of their kind beside
+    the best of the scores that need no neuron, and on others (`tested`)."""
     count = len(probe.h_neurons)
     is_one = count == 1
     noun = "neuron" if is_one else "neurons"
@@ -88,6 +93,11 @@ def heading(probe: Probe) -> str:
     alone = f"{count} {noun} by {'itself' if is_one else 'themselves'}"
     if score.low <= 0.5:
         return f"{alone} {'does' if is_one else 'do'} not tell wrong answers from right ones"
+    worst = _worst(tested)
+    if worst is not None and worst.high < 0.5:
+        return f"{alone} {'points' if is_one else 'point'} the wrong way on other questions"
+    if worst is not None and worst.low <= 0.5:
+        return f"{alone} {'does' if is_one else 'do'} not tell wrong answers from right ones on other questions"
     rival = max(card.baselines, key=lambda baseline: baseline.auroc.value, default=None)
     if rival is not None and rival.auroc.value >= score.value:
         name = PLURAL.get(rival.name, f"{rival.name} does")
@@ -96,13 +106,37 @@ def heading(probe: Probe) -> str:
     return f"{alone} {'knows' if is_one else 'know'} {words} about when the model invents"
 
 
-def worth(probe: Probe) -> str:
-    """What the finding is worth, under it."""
+def _worst(tested: Sequence[Scoring]) -> Estimate | None:
+    """The AUROC of the H-neurons alone where they did worst, of scorings with enough answers on the probe's own
+    model."""
+    worth = [
+        scoring.auroc.positive
+        for scoring in tested
+        if not scoring.forced and min(scoring.n.scored_right, scoring.n.scored_wrong) >= FEW
+    ]
+    return min((part for part in worth if part is not None), key=lambda part: part.value, default=None)
+
+
+def worth(probe: Probe, tested: Sequence[Scoring] = ()) -> str:
+    """What the finding is worth, under it, and where it was tested elsewhere, the worst first."""
     what = "A probe is a weighted sum of a few neurons’ CETT"
+    elsewhere = " ".join(map(_told, [one for one in tested if one.worth is not None][:2])) or "Not tested elsewhere."
     if probe.report is None:
-        return f"{probe.name} has no report card. {what}."
+        return f"{probe.name} has no report card. {what}. {elsewhere}"
     made = f", made on {probe.model.name}" if probe.model else ""
-    return f"Report card of {probe.name}{made}. {what}; the grey rows below show how well one can do without it."
+    below = "the grey rows below show how well one can do without it"
+    return f"Report card of {probe.name}{made}. {what}; {below}. {elsewhere}"
+
+
+def _told(scoring: Scoring) -> str:
+    part, what = scoring.auroc.positive, "the H-neurons alone have"
+    if part is None:
+        part, what = scoring.auroc.probe, "the probe has"
+    assert part is not None, "only scorings with a figure are told"
+    where = scoring.source or "other questions"
+    on = f" of {scoring.forced}" if scoring.forced else ""
+    figure = f"AUROC {fixed(part.value)} [{fixed(part.low)}, {fixed(part.high)}]"
+    return f"On {where} (elsewhere, {counted(part.n, 'answer')}{on}) {what} {figure}."
 
 
 def better(card: Report) -> RandomSets | None:

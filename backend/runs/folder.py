@@ -9,6 +9,7 @@ Owns names within such a folder, as paths. Reads and writes nothing, and does no
     judged-*.jsonl      worded-*.jsonl                              what an LLM decided
     features*/          effects-*.jsonl  kept-*.jsonl  null-*.jsonl  bootstrap-*.jsonl    what stages computed
     probe.json          neurons.parquet  items.parquet              the artefact
+    elsewhere/*.json                                                scorings that ship with it
     going.json          failed.json      outlook.json  speed.json   its state (`backend.runs.status`)
     unpacked.json       which packed answers it was filled from (`backend.runs.archive`)
     .lock               .unpacking.lock                             held while a program works on it, or unpacks it
@@ -77,6 +78,11 @@ class RunFolder:
     def neurons(self) -> Path:
         """Table beside the artefact, one row for each neuron."""
         return self.table("neurons")
+
+    @property
+    def elsewhere(self) -> Path:
+        """Folder of the scorings that ship with the probe: how it did on questions that it was not made from."""
+        return self.path / "elsewhere"
 
     @property
     def going(self) -> Path:

@@ -18,6 +18,7 @@ from backend.types.identify import ReadQuestions, Verdict
 from backend.types.models import ModelChoice, StoredResult
 from backend.types.plan import AnswerView, RunView
 from backend.types.probe import Probe, ProbeSummary
+from backend.types.scoring import Scoring
 
 
 class Jobs(Protocol):
@@ -103,6 +104,10 @@ class Probes(Protocol):
 
     def read(self, name: str) -> Probe:
         """A probe with its report card. Raises Unknown."""
+        ...
+
+    def scorings(self, name: str) -> tuple[Scoring, ...]:
+        """How the probe did on questions that it was not made from, the worst first. Raises Unknown."""
         ...
 
     def add(self, files: Mapping[str, bytes], name: str, force: bool = False, model: str | None = None) -> Probe:

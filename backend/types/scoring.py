@@ -22,8 +22,9 @@ from backend.types.requests import Text
 from backend.types.results import ModelInfo
 from backend.types.verbs import Request, Result
 
-FEW = 30
-"""Right or wrong answers below which figures are called uncertain."""
+FEW, FEWEST = 30, 10
+"""Right or wrong answers below which figures are called uncertain, and below which they say nothing: of a handful,
+resampling gives intervals that are far too narrow."""
 
 
 class ScoreRequest(Request):
@@ -150,6 +151,12 @@ class Scoring(Result):
         return tuple(one for one in self.neurons if one.weight * sign > 0)
 
     @property
+    def worth(self) -> float | None:
+        """AUROC of the H-neurons alone, with their weights as they are; of the whole probe where it has none."""
+        part = self.auroc.positive or self.auroc.probe
+        return None if part is None else part.value
+
+    @property
     def held(self) -> float | None:
         """The share of H-neurons whose direction holds here; None without any."""
         h_neurons = self.of_sign(1)
@@ -168,11 +175,13 @@ class Scoring(Result):
                 "some."
             )
         else:
-            words += [*self._parts(), *self._directions()]
             fewest = min(n.scored_right, n.scored_wrong)
-            if fewest < FEW:
-                side = "right" if fewest == n.scored_right else "wrong"
-                words.append(f"Only {counted(fewest, f'{side} answer')}: the figures are uncertain, see the intervals.")
+            scored = counted(fewest, f"{'right' if fewest == n.scored_right else 'wrong'} answer")
+            if fewest < FEWEST:
+                words.append(f"Only {scored} could be scored: too few, so nothing is to be read from these figures.")
+            words += [*self._parts(), *self._directions()]
+            if FEWEST <= fewest < FEW:
+                words.append(f"Only {scored} could be scored: the figures are uncertain, see the intervals.")
         if n.in_training == 1:
             words.append("One question stands in the probe's own items, and was left out.")
         elif n.in_training:

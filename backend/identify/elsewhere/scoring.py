@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
 from backend.errors import BadInput, BadPrompt
 from backend.forward.prompting import encode
@@ -30,7 +31,7 @@ from backend.types.base import digest
 from backend.types.identify import Greedy, Item, Question, Sampling
 from backend.types.scoring import ScoredCounts, ScoreRequest, Scoring
 from backend.watch import SILENT, Watch, between
-from cache.files import Taken, own_folder, turn
+from cache.files import Taken, content, own_folder, turn
 from cache.journal import Journal
 
 LOOK = 100
@@ -81,19 +82,17 @@ def score(
             Scoring.of(request, scorer.probe, scorer.named, model.info, counts, training_known=trained_on is not None),
             scorer, items, by_id, readings,
         )  # fmt: skip
-        write_text(folder.result, scoring.model_dump_json(indent=1))
+        if scoring.n.asked >= _asked_before(folder):
+            write_text(folder.result, scoring.model_dump_json(indent=1))
         return scoring
 
 
-def finished(scores: Path, digest: str) -> Iterator[Scoring]:
-    """The finished scorings of the probe with this digest; one that cannot be read is left out."""
-    for folder in sorted(path for path in scores.glob("*") if path.is_dir()):
-        try:
-            scoring = Scoring.model_validate_json(ScoringFolder(folder).result.read_bytes())
-        except (OSError, ValueError):
-            continue
-        if scoring.digest == digest:
-            yield scoring
+def _asked_before(folder: ScoringFolder) -> int:
+    """How many questions the scoring that is kept there asked: one of fewer does not take its place."""
+    try:
+        return Scoring.model_validate_json(content(folder.result)).n.asked
+    except (OSError, ValidationError):
+        return 0
 
 
 def items_of(answers: Sequence[Greedy], questions: Mapping[str, Question], scorer: Scorer) -> list[Item]:

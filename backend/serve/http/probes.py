@@ -11,6 +11,7 @@ from pydantic import Base64Encoder, BaseModel, EncodedBytes, Field, StrictBool
 from backend.serve import client
 from backend.serve.http.bodies import Body
 from backend.types.probe import Probe, ProbeSummary
+from backend.types.scoring import Scoring
 
 Name = Annotated[str, Path(max_length=64, description="the name of a probe or run")]
 
@@ -39,6 +40,12 @@ class Probes(BaseModel):
     probes: tuple[ProbeSummary, ...]
 
 
+class Scorings(BaseModel):
+    """How a probe did on questions that it was not made from."""
+
+    scorings: tuple[Scoring, ...]
+
+
 class ProbeFiles(Body):
     """A probe in files of other programs. With `force` a probe of another model is accepted, and marked. `model`
     names the model that it is for, if that is not the loaded one: only its shape is read, it is not loaded."""
@@ -60,6 +67,11 @@ def add_probes(app: FastAPI, facet: client.Probes) -> None:
     def probe(name: Name) -> Probe:
         """A probe with its report card."""
         return facet.read(name)
+
+    @app.get("/v1/probes/{name}/scorings")
+    def scorings(name: Name) -> Scorings:
+        """How the probe did on questions that it was not made from, the worst first."""
+        return Scorings(scorings=facet.scorings(name))
 
     @app.post("/v1/probes/{name}", status_code=201)
     def import_probe(name: Name, body: ProbeFiles) -> Probe:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from backend.probes import library
+from backend.probes import library, scorings
 from backend.serve import opening
 from backend.serve.worker import Worker
 from backend.types.probe import Probe, ProbeSummary
+from backend.types.scoring import Scoring
 
 
 class LocalProbes:
@@ -23,6 +24,10 @@ class LocalProbes:
     def read(self, name: str) -> Probe:
         """A probe with its report card."""
         return library.read(name)
+
+    def scorings(self, name: str) -> tuple[Scoring, ...]:
+        """How the probe did on questions that it was not made from."""
+        return scorings.of_probe(name)
 
     def add(self, files: Mapping[str, bytes], name: str, force: bool = False, model: str | None = None) -> Probe:
         """Import a probe from files of other programs, for the loaded model if there is one, or for the named one."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from backend.serve.remote.connection import Connection, name_word, packed
 from backend.types.probe import Probe, ProbeSummary
+from backend.types.scoring import Scoring
 
 
 class HttpProbes:
@@ -22,6 +23,11 @@ class HttpProbes:
     def read(self, name: str) -> Probe:
         """A probe with its report card."""
         return self._connection.value(Probe, "GET", f"/v1/probes/{name_word(name)}")
+
+    def scorings(self, name: str) -> tuple[Scoring, ...]:
+        """How the probe did on questions that it was not made from."""
+        rows = self._connection.call("GET", f"/v1/probes/{name_word(name)}/scorings")["scorings"]
+        return tuple(self._connection.validated(Scoring, row) for row in rows)
 
     def add(self, files: Mapping[str, bytes], name: str, force: bool = False, model: str | None = None) -> Probe:
         """Import a probe from files of other programs, for the service's model or for the named one."""

@@ -12,12 +12,17 @@ import pytest
 
 from backend.cli.main import main
 from backend.errors import BadInput, Busy, HNeuronsError, Unknown
-from backend.probes import library
+from backend.probes import library, scorings
+from backend.runs import runs
+from backend.runs.folder import RunFolder, ScoringFolder
 from backend.serve.client import Client, fetched
 from backend.types import StageEvent
+from backend.types.estimate import Estimate
 from backend.types.identify import Question
 from backend.types.names import ProbeRef
 from backend.types.scoring import ScoreRequest, Scoring
+from cache.files import own_folder
+from tests import fakes_probe
 from tests.doors import ended, local, served
 from tests.fakes import INFO, FakeEngine, probe
 from tests.unit.serve.test_probes import kept
@@ -173,3 +178,43 @@ def test_a_change_of_model_asks_first_and_the_scoring_goes_on_when_its_model_is_
         assert client.models.status().paused == ("score",)
         client.models.load("fake-model", session="bob", confirm=True)
         assert ended(client, job).state == "done"
+
+
+def test_what_is_finished_is_found_with_its_probe_the_worst_first(client: Client) -> None:
+    kept("mine")
+    assert client.probes.scorings("mine") == ()
+    for limit in (30, 1):
+        ended(client, client.jobs.submit("score", request(client, limit=limit), "ann"))
+    better = _written("better", request(client), positive=fakes_probe.estimate(0.7))
+    damaged = scorings.folder() / "damaged"
+    damaged.mkdir()
+    ScoringFolder(damaged).result.write_text("{")
+    (scorings.folder() / "begun").mkdir()
+    found = client.probes.scorings("mine")
+    assert [one.worth for one in found] == [pytest.approx(0.33), pytest.approx(0.7), None]
+    assert found[1] == better and found[2].n.asked == 1
+    library.write(library.folder_of("mine"), probe("mine").model_copy(update={"intercept": 3.0}), {})
+    assert client.probes.scorings("mine") == (), "they are of the probe that was there before"
+    with pytest.raises(Unknown):
+        client.probes.scorings("nobody")
+
+
+def _written(name: str, asked: ScoreRequest, **aurocs: Estimate) -> Scoring:
+    made = fakes_probe.scoring(asked, probe("mine"), INFO)
+    made = made.model_copy(update={"auroc": made.auroc.model_copy(update=aurocs)})
+    folder = ScoringFolder(own_folder(scorings.folder() / name))
+    folder.result.write_text(made.model_dump_json())
+    return made
+
+
+def test_a_scoring_that_ships_stands_beside_its_probe(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "SHIPPED", tmp_path / "shipped")
+    with runs.working(tmp_path / "shipped" / "mine"):
+        library.write(tmp_path / "shipped" / "mine", probe("mine"), {})
+    places = RunFolder(tmp_path / "shipped" / "mine").elsewhere
+    places.mkdir()
+    made = fakes_probe.scoring(request(client), probe("mine"), INFO)
+    (places / "trivia.json").write_text(made.model_dump_json())
+    assert client.probes.scorings("mine") == (made,)

@@ -158,10 +158,10 @@ def test_a_larger_limit_goes_on_from_the_answers_of_a_smaller_one(
     assert repeated.model_copy(update={"made": more.made}) == more
     fresh = scored(model, probe(model), asked, tmp_path / "alone", limit=30)
     assert fresh.n == more.n
-    kept = next(iter(scoring.finished(tmp_path / "scores", REF.digest)))
-    assert kept == repeated and not list(scoring.finished(tmp_path / "scores", "1" * 64))
-    folder_of(tmp_path).result.write_text("{")
-    assert not list(scoring.finished(tmp_path / "scores", REF.digest)), "a file that is damaged hides no other"
+    assert Scoring.model_validate_json(folder_of(tmp_path).result.read_bytes()) == repeated
+    assert scored(model, probe(model), asked, tmp_path, limit=10).n.asked == 10
+    kept = Scoring.model_validate_json(folder_of(tmp_path).result.read_bytes())
+    assert kept == repeated, "one of fewer questions takes nobody's figures away"
 
 
 @pytest.mark.parametrize(("missing", "count"), [("right", 12), ("wrong", 12), ("right", 1), ("wrong", 1)])
@@ -214,13 +214,11 @@ def test_a_question_or_answer_too_long_for_the_model_is_left_out_and_stops_nothi
 
 
 @pytest.mark.parametrize("count", [9, 10])
-def test_a_handful_is_scored_and_called_uncertain(
-    count: int, tiny: Callable[[str], LoadedModel], tmp_path: Path
-) -> None:
+def test_of_a_handful_nothing_is_to_be_read(count: int, tiny: Callable[[str], LoadedModel], tmp_path: Path) -> None:
     model = tiny("llama")
     found = scored(model, probe(model), questions(model)[:count], tmp_path)
     assert found.auroc.probe is not None and found.auroc.together is None
-    assert any("the figures are uncertain" in sentence for sentence in found.sentences)
+    assert "too few, so nothing is to be read from these figures" in found.sentences[0]
 
 
 def test_random_sets_have_the_layers_and_weights_of_the_h_neurons_and_none_of_the_probe(
@@ -239,6 +237,7 @@ def test_random_sets_have_the_layers_and_weights_of_the_h_neurons_and_none_of_th
         assert by_layer == sorted((neuron.layer, weight) for neuron, weight in weights.items())
     found = scored(model, made, questions(model), tmp_path)
     assert found.random_sets == RANDOM_SETS and found.auroc.random is not None and found.auroc.better is not None
+    assert any("the figures are uncertain" in sentence for sentence in found.sentences), found.n
     assert found.auroc.positive is not None
     assert found.auroc.better.value == pytest.approx(found.auroc.positive.value - found.auroc.random.value)
 

@@ -1,0 +1,123 @@
+"""A probe is tested on a person's own questions: chosen, asked, shown the worst first, and told on the card."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.identify import words as identify_words
+from backend.errors import BadInput
+from backend.types.identify import Question
+from backend.types.names import ProbeRef
+from backend.types.scoring import ScoreRequest, Scoring
+from tests import fakes_probe
+from tests.fakes_app import INFO, FakeClient
+from tests.pages.test_identify import opened, words
+
+ROWS = b"question,answer\n" + 119 * b"Who wrote it?,Ann\n"
+PROBE = fakes_probe.probe("shipped", INFO)
+
+
+def chosen(client: FakeClient, payload: bytes = ROWS) -> AppTest:
+    app = opened(client, room="elsewhere")
+    return app.file_uploader(key="elsewhere.file").set_value(("other.csv", payload, "text/csv")).run()
+
+
+def asked(count: int = 90) -> ScoreRequest:
+    questions = tuple(Question(id=f"q{n}", text=f"Who wrote {n}?", answers=("Ann",)) for n in range(count))
+    return ScoreRequest(probe=ProbeRef(name="shipped", digest="0" * 64), questions=questions, source="quiz.csv")
+
+
+def scoring(count: int = 90, **parts: float) -> Scoring:
+    made = fakes_probe.scoring(asked(count), PROBE, INFO)
+    changed = {name: fakes_probe.estimate(value, n=count) for name, value in parts.items()}
+    return made.model_copy(update={"auroc": made.auroc.model_copy(update=changed)})
+
+
+def test_a_probe_that_was_tested_nowhere_else_is_said_to_be_so() -> None:
+    assert "Not tested elsewhere." in words(opened())
+    app = opened(room="elsewhere")
+    assert any(one.value == "Not tested elsewhere" for one in app.subheader)
+
+
+def test_a_file_is_scored_and_the_figures_stand_there_and_on_the_card() -> None:
+    client = FakeClient()
+    app = chosen(client)
+    assert "120 questions" in words(app)
+    app.number_input(key="elsewhere.limit").set_value(90).run()
+    app.button(key="elsewhere.start").click().run()
+    (verb, request, _) = client.submitted[-1]
+    assert verb == "score" and isinstance(request, ScoreRequest)
+    assert (len(request.questions), request.limit, request.source, request.go_on) == (120, 90, "other.csv", False)
+    assert request.probe.name == "shipped" and not request.probe.force
+    app.run()
+    assert not app.exception
+    told = words(app)
+    assert "as a set they point the wrong way" in told and "90 questions asked: 30 right, 60 wrong" in told
+    assert app.button(key="elsewhere.start"), "more can be asked"
+    card = opened(client)
+    assert card.header[0].value == "4 neurons by themselves point the wrong way on other questions"
+    assert "On other.csv (elsewhere, 90 answers) the H-neurons alone have AUROC 0.33 [0.28, 0.38]." in words(card)
+
+
+def test_of_several_the_worst_comes_first_and_each_can_be_chosen() -> None:
+    client = FakeClient(scorings=[scoring(positive=0.3), scoring(120, positive=0.7)])
+    app = opened(client, room="elsewhere")
+    box = next(one for one in app.selectbox if one.label == "Tested on (the worst first)")
+    assert "0.300" in words(app)
+    box.set_value(1).run()
+    assert "0.700" in words(app)
+
+
+@pytest.mark.parametrize(
+    ("made", "heading"),
+    [
+        (scoring(positive=0.33), "point the wrong way on other questions"),
+        (scoring(positive=0.52), "do not tell wrong answers from right ones on other questions"),
+        (scoring(positive=0.8), "know something about when the model invents"),
+        (scoring(30, positive=0.33), "know something about when the model invents"),
+        (scoring(positive=0.33).model_copy(update={"forced": "other"}), "know something about when the model invents"),
+    ],
+)
+def test_the_headline_is_the_worst_that_is_known_of_enough_answers(made: Scoring, heading: str) -> None:
+    """Of ten right answers nothing is to be read, and of another model's nothing either."""
+    assert identify_words.heading(PROBE, (made,)).endswith(heading)
+
+
+def test_an_imported_probe_without_h_neurons_tells_the_whole_probes_figure() -> None:
+    made = scoring(probe=0.41)
+    bare = made.model_copy(update={"auroc": made.auroc.model_copy(update={"positive": None})})
+    assert "the probe has AUROC 0.41" in identify_words.worth(PROBE.model_copy(update={"report": None}), (bare,))
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"), [(b"", "No file was read"), (b"words,answer\nWho?,A\n", "no column of questions")]
+)
+def test_a_file_without_a_question_that_can_be_judged_is_refused(payload: bytes, said: str) -> None:
+    client = FakeClient()
+    app = chosen(client, payload) if payload else opened(client, room="elsewhere")
+    app.button(key="elsewhere.start").click().run()
+    assert any(said in str(one.value) for one in app.error) and client.submitted == []
+
+
+def test_a_refusal_of_the_engine_stands_under_the_form_and_nothing_is_lost() -> None:
+    client = FakeClient()
+    client.break_with = BadInput("None of the first 100 answers is right", "hard questions", "go on")
+    app = chosen(client)
+    app.button(key="elsewhere.start").click().run().run()
+    assert any("None of the first 100 answers is right" in str(one.value) for one in app.error)
+    client.break_with = None
+    app.checkbox(key="elsewhere.go_on").check().run()
+    app.button(key="elsewhere.start").click().run()
+    request = client.submitted[-1][1]
+    assert isinstance(request, ScoreRequest) and request.go_on and len(request.questions) == 120
+
+
+def test_without_figures_the_counts_and_why_are_told() -> None:
+    app = opened(FakeClient(scorings=[scoring(2)]), room="elsewhere")
+    assert not app.exception and "nothing can be told apart" in words(app)
+
+
+def test_without_a_probe_there_is_a_way_on() -> None:
+    app = opened(FakeClient(shelf={}), room="elsewhere")
+    assert "make or import one first" in words(app)
