@@ -6,15 +6,18 @@ Owns docs/probe.md. Every figure in it is from the report.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from app.charts.probe_elsewhere import scored
 from app.charts.probe_items import funnel_table
 from app.identify import words
 from backend.cli.probe_tables import auroc_rows
-from backend.probes import library
+from backend.probes import library, scorings
 from backend.runs.folder import RunFolder
 from backend.types.probe import Probe
 from backend.types.report import Report
+from backend.types.scoring import Scoring
 from cache import atomic
 from tools.markdown import interval, per_cent, table
 
@@ -29,15 +32,15 @@ held-out answers is what the probe has to be better than. Intervals are 95 %, fr
 answers; for random neurons and twins the mean over their draws is taken each time."""
 
 
-def page(probe: Probe) -> str:
-    """docs/probe.md of this probe. Raises ValueError if it has no report."""
+def page(probe: Probe, tested: Sequence[Scoring] = ()) -> str:
+    """docs/probe.md of this probe and the scorings that ship with it. Raises ValueError if it has no report."""
     card = probe.report
     if card is None:
         raise ValueError(f"{probe.name} has no report")
     funnel = funnel_table(card)
     parts = [
         [f"# The probe {probe.name}"],
-        _heading(probe, card),
+        _heading(probe, card, tested),
         [f"## What tells wrong answers from right ones, on {card.test_items} held-out answers"],
         [_READ],
         table(
@@ -48,6 +51,7 @@ def page(probe: Probe) -> str:
             ),
         ),
         _shuffled(card),
+        *_elsewhere(tested),
         ["## From questions to answers"],
         table(funnel.columns, funnel.astype(str).to_numpy()),
         ["## What switching does"],
@@ -61,17 +65,32 @@ def page(probe: Probe) -> str:
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def _heading(probe: Probe, card: Report) -> list[str]:
+def _heading(probe: Probe, card: Report, tested: Sequence[Scoring]) -> list[str]:
     total = probe.model.n_neurons if probe.model is not None else 0
     name = probe.model.name if probe.model is not None else ""
     return [
-        f"**{words.heading(probe)}.** {len(probe.h_neurons)} H-neurons, "
+        f"**{words.heading(probe, tested)}.** {len(probe.h_neurons)} H-neurons, "
         f"{1000 * len(probe.h_neurons) / total:.2f} per mille of {total:,}, and {len(probe.against)} negative weights, "
         f"at C = {probe.c:g}; made {probe.made[:10]} on {name} by",
         "",
         f"    {probe.command}",
         "",
-        *(f"- {sentence}" for sentence in words.verdicts(card, probe.c)),
+        *(f"- {line}" for line in (words.directions(probe, tested), *words.verdicts(card, probe.c)) if line),
+    ]
+
+
+def _elsewhere(tested: Sequence[Scoring]) -> list[list[str]]:
+    """Each scoring with what it means, the worst first."""
+    if not tested:
+        return [["## Not tested elsewhere"]]
+    return [
+        part
+        for scoring in tested
+        for part in (
+            [f"## Elsewhere: {scoring.source}, {scoring.n.asked:,} questions, nothing fitted again"],
+            [f"- {sentence}" for sentence in scoring.sentences],
+            table(["score", "AUROC", "n"], ((row.name, interval(row.auroc), row.auroc.n) for row in scored(scoring))),
+        )
     ]
 
 
@@ -159,5 +178,6 @@ def shipped(name: str = DEFAULT) -> Probe:
 
 
 if __name__ == "__main__":
-    atomic.export(PAGE, page(shipped(*sys.argv[1:2])).encode())
+    probe = shipped(*sys.argv[1:2])
+    atomic.export(PAGE, page(probe, scorings.shipped(probe.name)).encode())
     sys.stdout.write(f"{PAGE}\n")

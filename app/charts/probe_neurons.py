@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import pandas as pd
@@ -19,6 +19,7 @@ from app.style import Palette
 from backend.types.numbers import counted, fixed, short
 from backend.types.probe import Probe, ProbeNeuron
 from backend.types.report import Report
+from backend.types.scoring import Scoring
 
 HEIGHT = 300
 NAMED = 6
@@ -124,8 +125,10 @@ def _layers(probe: Probe) -> int:
     )
 
 
-def neurons_table(probe: Probe) -> pd.DataFrame:
-    """Every neuron of the probe with all that is known of it alone, heaviest first."""
+def neurons_table(probe: Probe, tested: Sequence[Scoring] = ()) -> pd.DataFrame:
+    """Every neuron of the probe with all that is known of it alone, heaviest first; also on the other questions where
+    the probe did worst, the first of `tested`."""
+    there = {one.neuron: one.here for one in tested[0].neurons} if tested else {}
     rows = sorted(
         probe.neurons, key=lambda weighted: -abs(weighted.effect if weighted.effect is not None else weighted.weight)
     )
@@ -136,12 +139,18 @@ def neurons_table(probe: Probe) -> pd.DataFrame:
             "weight": [weighted.weight for weighted in rows],
             "weight × SD": [weighted.effect for weighted in rows],
             "AUROC alone": [weighted.auroc for weighted in rows],
+            **_if_known("AUROC alone, held out", [weighted.held_out for weighted in rows]),
+            **_if_known("AUROC alone, elsewhere", [there.get(weighted.neuron) for weighted in rows]),
             "q (FDR)": [weighted.q for weighted in rows],
             "Cohen's d": [weighted.d for weighted in rows],
             "lost without it": [weighted.leave_out for weighted in rows],
             "chosen in bootstraps": [weighted.frequency for weighted in rows],
         }
     )
+
+
+def _if_known(name: str, values: list[float | None]) -> dict[str, list[float | None]]:
+    return {name: values} if any(value is not None for value in values) else {}
 
 
 def stems_alt(probe: Probe, measure: Measure) -> str:

@@ -111,7 +111,14 @@ def scored(probe: Probe) -> list[Scored]:
         return []
     count = len(probe.h_neurons)
     rows = [Scored("the probe, all its neurons", "chosen", card.scores.auroc)]
-    rows.append(Scored(f"its {counted(count, 'H-neuron')} alone", "chosen", card.positive_only))
+    ours, negative = f"its {counted(count, 'H-neuron')}", f"its {counted(len(probe.against), 'negative weight')}"
+    parts: list[tuple[str, Kind, Estimate | None]] = [
+        (f"{ours}, weights as they are", "chosen", card.positive_as_is),
+        (f"{ours} alone" if card.positive_as_is is None else f"{ours}, refitted", "chosen", card.positive_only),
+        (f"{negative}, as they are", "against", card.negative_as_is),
+        (f"{negative}, refitted", "against", card.negative_only),
+    ]
+    rows += [Scored(name, kind, part) for name, kind, part in parts if part is not None]
     random = counted(count, "random neuron")
     rows += [Scored(f"{random}, {CONTROL_KINDS[rival.kind]}", "twin", rival.auroc) for rival in card.random]
     rows.append(Scored("all neurons, L2", "baseline", card.all_neurons))

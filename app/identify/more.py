@@ -45,7 +45,7 @@ def draw_details(probe: Probe, card: Report) -> None:
 
 def _confounds(probe: Probe, card: Report) -> None:
     frame.heading("Does the score only follow something simpler?", words.HOW_CONFOUNDS)
-    for sentence in words.verdicts(card, probe.c):
+    for sentence in filter(None, (words.directions(probe, shelf.scorings(probe)), *words.verdicts(card, probe.c))):
         st.markdown(f"- {text.markdown(sentence)}")
     rows: list[tuple[str, Estimate | None]] = [
         ("all held-out answers", card.scores.auroc),
@@ -169,7 +169,9 @@ def _neurons(probe: Probe, card: Report) -> None:
         "a false discovery rate of 5 %. So a weight in the probe does not mark a neuron as important. *Chosen in "
         "bootstraps* is the share of fits on resampled answers that give the neuron a weight of the same sign.",
     )
-    frame.figures(probe_neurons.neurons_table(probe), key="neurons-table", alt="Neurons of the probe")
+    frame.figures(
+        probe_neurons.neurons_table(probe, shelf.scorings(probe)), key="neurons-table", alt="Neurons of the probe"
+    )
 
 
 def _made(probe: Probe, card: Report) -> None:

@@ -88,7 +88,7 @@ def heading(probe: Probe, tested: Sequence[Scoring] = ()) -> str:
     card = probe.report
     if card is None:
         return f"{count} {noun} in a probe from {probe.imported or 'elsewhere'}, not judged here"
-    score = card.positive_only
+    score = card.own
     # The probe has negative weights besides: what it reaches as a whole is another figure.
     alone = f"{count} {noun} by {'itself' if is_one else 'themselves'}"
     if score.low <= 0.5:
@@ -137,6 +137,32 @@ def _told(scoring: Scoring) -> str:
     on = f" of {scoring.forced}" if scoring.forced else ""
     figure = f"AUROC {fixed(part.value)} [{fixed(part.low)}, {fixed(part.high)}]"
     return f"On {where} (elsewhere, {counted(part.n, 'answer')}{on}) {what} {figure}."
+
+
+def directions(probe: Probe, tested: Sequence[Scoring] = ()) -> str:
+    """How many H-neurons have, alone, a larger CETT in wrong answers: in training, held out, and elsewhere. '' where
+    none of it is known."""
+    ours = probe.of_sign(1)
+    places: list[tuple[str, Sequence[float | None]]] = [
+        ("the training answers", [one.auroc for one in ours]),
+        ("those held out", [one.held_out for one in ours]),
+    ]
+    places += [
+        (f"{one.source or 'other questions'} (elsewhere)", [n.here for n in one.of_sign(1)])
+        for one in tested
+        if one.neurons
+    ]
+    counts = [
+        f"{sum(value > 0.5 for value in values if value is not None)} in {where}"
+        for where, values in places
+        if values and all(value is not None for value in values)
+    ]
+    if not counts:
+        return ""
+    return (
+        f"Of {counted(len(ours), 'H-neuron')}, each taken alone, so many have a larger CETT in wrong answers: "
+        f"{', '.join(counts)}."
+    )
 
 
 def better(card: Report) -> RandomSets | None:

@@ -113,10 +113,10 @@ def list_probes(json: options.Json = False) -> None:
 
 @app.command("report")
 def report(name: options.ProbeName, json: options.Json = False) -> None:
-    """Show a probe's report card."""
-    from backend.probes import library
+    """Show a probe's report card, and how it did on other questions."""
+    from backend.probes import library, scorings
 
-    show_probe(library.read(name), json)
+    show_probe(library.read(name), json, scorings.of_probe(name))
 
 
 @app.command("delete")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -17,6 +17,7 @@ from backend.types.numbers import counted, fixed, per_cent, short
 from backend.types.probe import Probe, ProbeSummary
 from backend.types.report import PathPoint, Report
 from backend.types.requests import CONTROL_KINDS
+from backend.types.scoring import Scoring
 
 SHOWN = 12
 
@@ -62,8 +63,8 @@ def score_along(console: Console, exploration: Exploration) -> None:
     console.print(scores)
 
 
-def report(console: Console, probe: Probe) -> None:
-    """The report card: how well the probe does, and how well simpler scores do."""
+def report(console: Console, probe: Probe, tested: Sequence[Scoring] = ()) -> None:
+    """The report card: how well the probe does, and how well simpler scores do; and how it did on other questions."""
     model = probe.model
     density = (
         f", {fixed(1000 * len(probe.h_neurons) / model.n_neurons, 3)} per mille of {model.n_neurons:,} neurons"
@@ -85,9 +86,15 @@ def report(console: Console, probe: Probe) -> None:
         console.print(plain(probe.aside_note))
     if probe.report is not None:
         _card(console, probe.report)
-    neurons = plain_table("neuron", "weight", "weight x SD", "AUROC alone", "chosen in fits", "lost without it")
+    for scoring in tested:
+        console.print(plain(f"elsewhere, {scoring.source or 'other questions'}: {' '.join(scoring.sentences)}"))
+    if not tested:
+        console.print("not tested elsewhere: hneurons probe score NAME FILE")
+    neurons = plain_table(
+        "neuron", "weight", "weight x SD", "AUROC alone", "held out", "chosen in fits", "lost without it"
+    )
     for entry in [*probe.of_sign(1)[:SHOWN], *probe.of_sign(-1)[:3]]:
-        figures = (entry.effect, entry.auroc, entry.frequency, entry.leave_out)
+        figures = (entry.effect, entry.auroc, entry.held_out, entry.frequency, entry.leave_out)
         shown = ("-" if value is None else fixed(value, 3) for value in figures)
         neurons.add_row(str(entry.neuron), fixed(entry.weight, 3), *shown)
     console.print(neurons)
@@ -167,12 +174,22 @@ def fit_outcome(console: Console, path: Iterable[PathPoint], scores: Scores | No
         console.print(f"held out: AUROC {estimate_text(scores.auroc)}, accuracy {estimate_text(scores.accuracy)}")
 
 
+def parts(card: Report) -> list[tuple[str, Estimate | None]]:
+    """The AUROC of each sign's weights alone, as they are and refitted; None where it is not known."""
+    return [
+        ("H-neurons alone, weights as they are", card.positive_as_is),
+        ("H-neurons alone, refitted", card.positive_only),
+        ("negative weights alone, as they are", card.negative_as_is),
+        ("negative weights alone, refitted", card.negative_only),
+    ]
+
+
 def auroc_rows(card: Report) -> list[tuple[str, Estimate | None]]:
     """Every AUROC of the report card by its name, the probe's first."""
     rows: list[tuple[str, Estimate | None]] = [
         ("the probe", card.scores.auroc),
         *card.harder.items(),
-        ("H-neurons alone, refitted", card.positive_only),
+        *((name, part) for name, part in parts(card) if part is not None),
     ]
     rows += [
         (f"random neurons, {CONTROL_KINDS[sets.kind]}, {len(sets.draws)} draws", sets.auroc) for sets in card.random
@@ -190,9 +207,9 @@ def write_outcome(fields: dict[str, Any], words: str, json: bool) -> None:
         stdout_console().print(plain(words), soft_wrap=True)
 
 
-def show_probe(probe: Probe, json: bool) -> None:
-    """The probe as JSON, or its report card."""
+def show_probe(probe: Probe, json: bool, tested: Sequence[Scoring] = ()) -> None:
+    """The probe as JSON, or its report card with how it did elsewhere."""
     if json:
         write_line(probe.model_dump_json())
     else:
-        report(stdout_console(), probe)
+        report(stdout_console(), probe, tested)

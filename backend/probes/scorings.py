@@ -7,7 +7,7 @@ computed is `backend.identify.elsewhere`'s.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -29,17 +29,25 @@ def folder() -> Path:
 def of_probe(name: str) -> tuple[Scoring, ...]:
     """The finished scorings of the probe as it is now, the worst first: by the AUROC of its H-neurons alone, then those
     without one. Raises Unknown where there is no such probe, StoreError where it cannot be read."""
+    own = [ScoringFolder(path).result for path in sorted(folder().glob("*"))]
+    return _of_digest(name, [*own, *_shipped_files(name)])
+
+
+def shipped(name: str) -> tuple[Scoring, ...]:
+    """Those of them that ship."""
+    return _of_digest(name, _shipped_files(name))
+
+
+def _of_digest(name: str, paths: Sequence[Path]) -> tuple[Scoring, ...]:
     library.read(name)
     digest = next((probe.digest for probe in library.listed() if probe.name == name), "")
-    found = [scoring for path in _files(name) if (scoring := _read(path)) is not None]
+    found = [scoring for path in paths if (scoring := _read(path)) is not None]
     of_this = [scoring for scoring in found if digest and scoring.digest == digest]
     return tuple(sorted(of_this, key=lambda scoring: (scoring.worth is None, scoring.worth or 0.0)))
 
 
-def _files(name: str) -> Iterator[Path]:
-    for path in sorted(folder().glob("*")):
-        yield ScoringFolder(path).result
-    yield from sorted(RunFolder(library.SHIPPED / name).elsewhere.glob("*.json"))
+def _shipped_files(name: str) -> list[Path]:
+    return sorted(RunFolder(library.SHIPPED / name).elsewhere.glob("*.json"))
 
 
 def _read(path: Path) -> Scoring | None:

@@ -51,9 +51,10 @@ class TopItem(Frozen):
 class ProbeNeuron(Frozen):
     """A neuron of the probe.
 
-    effect: weight x SD over the training items. auroc: of this neuron alone on all training items. q: its false
-    discovery rate over all neurons. leave_out: decrease of the held-out AUROC without it. frequency: share of bootstrap
-    fits that give it a weight of this sign. partners: neurons with the most correlated CETT (Spearman).
+    effect: weight x SD over the training items. auroc: of this neuron alone on all training items; held_out: on the
+    held-out ones. q: its false discovery rate over all neurons. leave_out: decrease of the held-out AUROC without it.
+    frequency: share of bootstrap fits that give it a weight of this sign. partners: neurons with the most correlated
+    CETT (Spearman).
     """
 
     neuron: NeuronId
@@ -62,6 +63,7 @@ class ProbeNeuron(Frozen):
     sd: float | None = None
     effect: float | None = None
     auroc: float | None = None
+    held_out: float | None = None
     q: float | None = None
     d: float | None = None
     leave_out: float | None = None

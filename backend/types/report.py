@@ -135,9 +135,10 @@ class Report(Frozen):
     within: AUROC over pairs of the same relation. matched: over equal numbers of right and wrong items of each length
     in tokens. unseen: over items whose subject and answer do not occur by name in the training part. left_out: each
     relation scored by a fit without its items. The last three are None if no items are left to compare.
-    positive_only: H-neurons alone, refitted. adds: AUROC of the simple baselines together with the probe's score,
-    minus their AUROC without it. length_correlation: Spearman correlation of score and length, None if all have the
-    same length.
+    positive_only, negative_only: the neurons of one sign alone, refitted; positive_as_is, negative_as_is: with the
+    weights that they have in the probe. None without such a weight, or in a probe of an older version. adds: AUROC of
+    the simple baselines together with the probe's score, minus their AUROC without it. length_correlation: Spearman
+    correlation of score and length, None if all have the same length.
     """
 
     asked: int
@@ -153,6 +154,9 @@ class Report(Frozen):
     left_out: Estimate | None
     unseen: Estimate | None = None
     positive_only: Estimate
+    positive_as_is: Estimate | None = None
+    negative_only: Estimate | None = None
+    negative_as_is: Estimate | None = None
     adds: Estimate
     calibration: tuple[CalibrationBin, ...]
     roc: tuple[tuple[float, float], ...]
@@ -168,6 +172,12 @@ class Report(Frozen):
     variations: tuple[Variation, ...]
     length_correlation: float | None
     agreement: tuple[Agreement, ...] = ()
+
+    @property
+    def own(self) -> Estimate:
+        """The AUROC of the H-neurons alone: with their weights as they are or refitted, whichever is worse."""
+        known = [part for part in (self.positive_as_is, self.positive_only) if part is not None]
+        return min(known, key=lambda part: part.value)
 
     @property
     def harder(self) -> dict[str, Estimate | None]:

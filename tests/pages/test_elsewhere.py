@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.charts import probe_neurons
+from app.charts.probe_worth import scored
 from app.identify import words as identify_words
 from backend.errors import BadInput
 from backend.types.identify import Question
@@ -121,3 +123,36 @@ def test_without_figures_the_counts_and_why_are_told() -> None:
 def test_without_a_probe_there_is_a_way_on() -> None:
     app = opened(FakeClient(shelf={}), room="elsewhere")
     assert "make or import one first" in words(app)
+
+
+def test_the_card_counts_the_h_neurons_whose_direction_holds_where_it_was_tested() -> None:
+    trained = sum((one.auroc or 0) > 0.5 for one in PROBE.of_sign(1))
+    there = sum(one.here > 0.5 for one in scoring().of_sign(1))
+    assert identify_words.directions(PROBE) == (
+        f"Of 4 H-neurons, each taken alone, so many have a larger CETT in wrong answers: {trained} in the training "
+        "answers."
+    )
+    judged = PROBE.model_copy(
+        update={"neurons": tuple(one.model_copy(update={"held_out": 0.4}) for one in PROBE.neurons)}
+    )
+    told = identify_words.directions(judged, (scoring(), scoring(2)))
+    assert told.endswith(f"{trained} in the training answers, 0 in those held out, {there} in quiz.csv (elsewhere).")
+    assert f"{there} in quiz.csv (elsewhere)" in words(opened(FakeClient(scorings=[scoring()])))
+
+
+def test_the_table_of_neurons_has_each_ones_auroc_where_it_is_known() -> None:
+    assert "AUROC alone, elsewhere" not in probe_neurons.neurons_table(PROBE)
+    table = probe_neurons.neurons_table(PROBE, (scoring(),)).set_index("neuron")
+    for one in scoring().neurons:
+        assert table["AUROC alone, elsewhere"][str(one.neuron)] == one.here
+
+
+def test_the_headline_takes_the_weights_as_they_are_where_they_do_worse() -> None:
+    card = PROBE.report
+    assert card is not None
+    worse = card.model_copy(update={"positive_as_is": fakes_probe.estimate(0.5)})
+    assert identify_words.heading(PROBE.model_copy(update={"report": worse})).startswith(
+        "4 neurons by themselves do not"
+    )
+    shown = {row.name: row.auroc for row in scored(PROBE.model_copy(update={"report": worse}))}
+    assert shown["its 4 H-neurons, weights as they are"].value == 0.5 and "its 4 H-neurons, refitted" in shown

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from backend.probes import scorings
 from tests.places import REPOSITORY as ROOT
 from tools import probe_page
 
@@ -231,4 +232,6 @@ def test_every_setting_of_the_page_is_one_that_streamlit_knows() -> None:
 
 
 def test_the_page_about_the_shipped_probe_holds_the_figures_of_its_report() -> None:
-    assert probe_page.PAGE.read_text(encoding="utf-8") == probe_page.page(probe_page.shipped())
+    assert probe_page.PAGE.read_text(encoding="utf-8") == probe_page.page(
+        probe_page.shipped(), scorings.shipped(probe_page.DEFAULT)
+    )

@@ -88,6 +88,7 @@ def report(
         positive_only=estimate(
             auroc, test.seen.labels, refitted_logits(train.seen, test.seen, h_neurons(trained.fit)), test.seen.entities
         ),
+        **_parts(study, trained.fit),
         adds=added_auroc(train.seen, test.seen, train.simple, test.simple, trained.unseen, log_odds),
         calibration=calibration(test.seen.labels, log_odds),
         roc=_roc(test.seen.labels, log_odds),
@@ -111,6 +112,23 @@ def report(
         length_correlation=rank_correlation(log_odds, test.lengths),
         agreement=results.agreement,
     )
+
+
+def _parts(study: Study, fit: Fit) -> dict[str, Estimate | None]:
+    """The weights of each sign alone as they are, and the negative ones refitted too."""
+    train, test = study.train.seen, study.test.seen
+
+    def measured(scores: Float[np.ndarray, " item"]) -> Estimate:
+        return estimate(auroc, test.labels, scores, test.entities)
+
+    columns = {name: np.flatnonzero(fit.weights * sign > 0) for name, sign in (("positive", 1), ("negative", -1))}
+    as_is = {
+        f"{name}_as_is": measured(test.answer[:, part].astype(np.float64) @ fit.weights[part]) if len(part) else None
+        for name, part in columns.items()
+    }
+    negative = columns["negative"]
+    refitted = measured(refitted_logits(train, test, negative)) if len(negative) else None
+    return {**as_is, "negative_only": refitted}
 
 
 def auroc_within_relations(part: Part, scores: Float[np.ndarray, " item"]) -> Estimate:

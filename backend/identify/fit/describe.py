@@ -84,7 +84,7 @@ def neuron_figures(
 ) -> list[tuple[ProbeNeuron, list[tuple[int, float]]]]:
     """The figures of each neuron that has a weight, with (place, CETT) of the training items where it is strongest.
 
-    Without held-out items (`test` is None) `leave_out` is None.
+    Without held-out items (`test` is None) `held_out` and `leave_out` are None.
     """
     chosen = np.flatnonzero(fit.weights)
 
@@ -101,6 +101,7 @@ def neuron_figures(
             weight=float(fit.weights[place]),
             mean=float(values.mean()),
             **{name: float(row[name]) for name in ("sd", "effect", "auroc", "q", "d")},
+            held_out=None if test is None else auroc(test.labels, test.answer[:, place]),
             leave_out=None if test is None else _auroc_lost(test, fit, place),
             frequency=frequency if np.isfinite(frequency) else None,
             partners=tuple((named(partner), correlation) for partner, correlation in near),

@@ -15,9 +15,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from backend.errors import BadInput, BadSettings, Stopped, StoreError
 from backend.forward.templating import at
+from backend.identify.features.extract import read_features_of_run
 from backend.identify.pipeline import run
 from backend.models.loaded import LoadedModel
 from backend.probes import library
@@ -82,6 +84,32 @@ def test_a_run_ends_in_a_probe_with_a_report(
     assert library.read_file(tmp_path / "a" / "probe.json") == probe
 
 
+def test_each_sign_and_each_neuron_alone_are_judged_on_the_held_out_answers(
+    tiny: Callable[[str], LoadedModel], tmp_path: Path
+) -> None:
+    model = tiny("llama")
+    probe = run(model, PLAN, questions(model), tmp_path / "a", "a")
+    items, cett, _ = read_features_of_run(RunFolder(tmp_path / "a").features())
+    rows = pd.read_parquet(tmp_path / "a" / "items.parquet").set_index("question")
+    held_out = np.array([rows.held_out[item.question] for item in items])
+    wrong = np.array([item.side == "wrong" for item in items])
+    card = probe.report
+    assert card is not None and probe.h_neurons and probe.against
+    for part, as_is, refitted in (
+        (probe.h_neurons, card.positive_as_is, card.positive_only),
+        (probe.against, card.negative_as_is, card.negative_only),
+    ):
+        weights = np.array([one.weight for neuron in part if (one := probe.find(neuron)) is not None])
+        score = cett[:, model.info.layout.columns(part)].astype(float) @ weights
+        assert as_is is not None and refitted is not None and refitted.n == as_is.n == held_out.sum()
+        assert as_is.value == pytest.approx(roc_auc_score(wrong[held_out], score[held_out]))
+    assert card.own.value == min(card.positive_as_is.value if card.positive_as_is else 1, card.positive_only.value)
+    for one in probe.neurons:
+        alone = cett[:, model.info.layout.columns([one.neuron])[0]]
+        assert one.held_out == pytest.approx(roc_auc_score(wrong[held_out], alone[held_out]))
+        assert one.auroc == pytest.approx(roc_auc_score(wrong[~held_out], alone[~held_out]))
+
+
 def test_held_out_entities_are_never_trained_on(tiny: Callable[[str], LoadedModel], tmp_path: Path) -> None:
     """Twins of one entity, asked in two ways, stay on one side."""
     model = tiny("llama")
@@ -121,6 +149,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from backend.statistics import intervals, neurons, scores
+from backend.identify.features.extract import read_features_of_run
 from backend.identify.pipeline import run
 from tests.conftest import wrapped
 from tests.unit.backend.identify.made import PLAN, questions
