@@ -24,6 +24,7 @@ from backend.errors import BadSettings
 from backend.serve.client import Client
 from backend.types import Request
 from backend.types.estimate import Estimate
+from backend.types.numbers import fixed
 from backend.types.scoring import ScoreRequest, Scoring
 from backend.verbs.table import SCORE
 
@@ -90,10 +91,9 @@ def show(console: Console, scoring: Scoring) -> None:
     console.print(table)
     neurons = plain_table("H-neuron", "weight", "AUROC where it was made", "AUROC here", "holds")
     for one in sorted(scoring.of_sign(1), key=lambda one: -one.weight)[:SHOWN]:
-        made = "-" if one.trained is None else f"{one.trained:.3f}"
-        neurons.add_row(
-            plain(str(one.neuron)), f"{one.weight:.2f}", made, f"{one.here:.3f}", "yes" if one.holds else "no"
-        )
+        made = "-" if one.trained is None else fixed(one.trained, 3)
+        holds = "yes" if one.holds else "no"
+        neurons.add_row(plain(str(one.neuron)), fixed(one.weight), made, fixed(one.here, 3), holds)
     console.print(neurons)
 
 
