@@ -9,7 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from app import session, shelf, text
-from app.charts.probe_worth import density, interval
+from app.charts.probe_density import density
+from app.charts.probe_worth import interval
 from app.identify import runs
 from app.identify.view import IdentifyView
 from app.shared import frame, jobs

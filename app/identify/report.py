@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session, text
-from app.charts import probe_items, probe_neurons, probe_worth
+from app.charts import probe_density, probe_items, probe_neurons, probe_worth
 from app.charts.probe_worth import SHARES
 from app.identify import more, words
 from app.identify.figure import figure, picked
@@ -72,7 +72,7 @@ def _metrics(probe: Probe, card: Report) -> None:
             f"{len(probe.h_neurons)}",
             f"of {total:,}; {counted(len(probe.against), 'negative weight')}",
         ),
-        ("Density of H-neurons", f"{fixed(probe_worth.density(probe))} ‰", "paper: 0.01 to 0.35 ‰"),
+        ("Density of H-neurons", f"{fixed(probe_density.density(probe))} ‰", "paper: 0.01 to 0.35 ‰"),
         (
             "AUROC, the whole probe",
             fixed(score.value),
@@ -96,8 +96,8 @@ def _metrics(probe: Probe, card: Report) -> None:
 
 def _density(probe: Probe) -> None:
     frame.heading("Is that many H-neurons?", words.HOW_DENSITY)
-    figure("density", probe_worth.density_figure(probe, session.palette()), probe, "Density of H-neurons",
-            probe_worth.density_alt(probe), probe_worth.density_table(probe))  # fmt: skip
+    figure("density", probe_density.density_figure(probe, session.palette()), probe, "Density of H-neurons",
+            probe_density.density_alt(probe), probe_density.density_table(probe))  # fmt: skip
 
 
 def _auroc(probe: Probe) -> None:

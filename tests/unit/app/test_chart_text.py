@@ -25,6 +25,7 @@ from app.charts import (
     layer_neuron,
     layer_token,
     neuron_card,
+    probe_density,
     probe_histogram,
     probe_items,
     probe_neurons,
@@ -112,7 +113,7 @@ CHARTS: dict[str, Callable[[], go.Figure | None]] = {
     "probe_neurons.path_figure": lambda: probe_neurons.path_figure(worst().report, 1.0, PALETTE),
     "probe_neurons.stems_figure": lambda: probe_neurons.stems_figure(worst(), "effect", PALETTE),
     "probe_worth.auroc_figure": lambda: probe_worth.auroc_figure(probe_worth.scored(worst()), PALETTE),
-    "probe_worth.density_figure": lambda: probe_worth.density_figure(worst(), PALETTE),
+    "probe_density.density_figure": lambda: probe_density.density_figure(worst(), PALETTE),
     "probe_worth.effects_figure": lambda: probe_worth.effects_figure(worst().report, "changed", PALETTE),
 }  # fmt: skip
 OURS = re.compile(r"</?b>|<br>|<extra></extra>")
@@ -155,7 +156,7 @@ def test_every_chart_that_there_is_was_tried() -> None:
 
 def test_charts_with_foreign_names_were_tried_with_names_that_they_show() -> None:
     """The twin of the test above: where it sees no markup, the name is there, written out."""
-    for name in ("probe_worth.auroc_figure", "probe_worth.density_figure", "compare_split.figure"):
+    for name in ("probe_worth.auroc_figure", "probe_density.density_figure", "compare_split.figure"):
         chart = CHARTS[name]()
         assert chart is not None
         assert any("&lt;" in words for words in strings(chart.to_dict())), name

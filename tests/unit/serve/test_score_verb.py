@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from backend.types.estimate import Estimate
 from backend.types.identify import Question
 from backend.types.names import ProbeRef
 from backend.types.scoring import ScoreRequest, Scoring
+from backend.watch import Watch, check
 from cache.files import own_folder
 from tests import fakes_probe
 from tests.doors import ended, local, served
@@ -42,6 +44,16 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "other.jsonl"
     path.write_text("".join(json.dumps({"question": q.text, "answers": q.answers}) + "\n" for q in ASKED))
     return path
+
+
+class Begins(FakeEngine):
+    """The first time a scoring comes no further than its beginning."""
+
+    def _scoring(self, request: ScoreRequest, watch: Watch) -> Scoring:
+        while len(self.computed) == 1:
+            check(watch)
+            time.sleep(0.01)
+        return super()._scoring(request, watch)
 
 
 def holding(gate: threading.Event) -> Callable[[int], None]:
@@ -165,15 +177,13 @@ def test_the_command_refuses_before_a_model_is_loaded(
 def test_a_change_of_model_asks_first_and_the_scoring_goes_on_when_its_model_is_back() -> None:
     kept("mine")
     other = FakeEngine(INFO.model_copy(update={"name": "other", "fingerprint": "0" * 64}))
-    gate = threading.Event()
-    with local(FakeEngine(on_token=holding(gate)), other=other) as client:
+    with local(Begins(), other=other) as client:
         wait_for(lambda: client.models.status().state == "ready")
         job = client.jobs.submit("score", request(client), "ann")
         wait_for(lambda: client.jobs.view(job).state == "running")
         with pytest.raises(Busy, match="score"):
             client.models.load("other", session="bob")
         client.models.load("other", session="bob", confirm=True)
-        gate.set()
         wait_for(lambda: client.jobs.view(job).waits_for == INFO.name and client.models.status().name == "other")
         assert client.models.status().paused == ("score",)
         client.models.load("fake-model", session="bob", confirm=True)
