@@ -291,4 +291,4 @@ def percent(estimate: Estimate) -> str:
 
 
 def bold(words: str, is_bold: bool) -> str:
-    return f"<b>{plain(words)}</b>" if bold else plain(words)
+    return f"<b>{plain(words)}</b>" if is_bold else plain(words)
