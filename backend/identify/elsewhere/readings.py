@@ -29,6 +29,7 @@ from backend.watch import Watch, between
 from cache.journal import Journal
 
 RANDOM_SETS = 20
+AGAIN = "delete the file: the answers are read again"
 
 
 class ReadItem(Frozen):
@@ -116,6 +117,11 @@ class Reader:
             for item, row, confidence in zip(items, cett, confidences, strict=True)
         ]
 
+    def has_all(self, record: ReadItem) -> bool:
+        """Whether a kept reading has a number for each neuron and each random set; others are read again."""
+        sets, _ = self.random_sets
+        return len(record.cett) == len(self.scorer.neurons) and len(record.random) == len(sets)
+
     def key(self, item: Item, questions: Mapping[str, Question]) -> str:
         """Hash of the item, its question and the window."""
         return digest([self.scorer.probe.rule], [item, questions[item.question]])
@@ -127,7 +133,7 @@ def read(
     """What is read of each item; those in `journal` are not read again. Raises StoreError, Stopped."""
     keys = [reader.key(item, questions) for item in items]
     with journal.writing():
-        done = {record.of: record for record in read_records(journal, ReadItem)}
+        done = {record.of: record for record in read_records(journal, ReadItem, AGAIN) if reader.has_all(record)}
         missing = [item for item, key in zip(items, keys, strict=True) if key not in done]
         pace = Pace(len(items), len(items) - len(missing))
         for start in range(0, len(missing), BLOCK):

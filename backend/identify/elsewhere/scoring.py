@@ -8,13 +8,13 @@ Owns the order of the questions and the folder of a scoring. Answers, verdicts a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
 
-from backend.errors import BadInput, BadPrompt
+from backend.errors import BadInput, BadPrompt, StoreError
 from backend.forward.prompting import encode
 from backend.identify.answers.items import span_of
 from backend.identify.answers.judge import rule_verdict
@@ -25,12 +25,13 @@ from backend.identify.questions.questions import comparison_key, questions_key, 
 from backend.models.loaded import LoadedModel
 from backend.probes.scoring import Scorer
 from backend.runs.folder import ScoringFolder
-from backend.runs.records import write_text
+from backend.runs.records import reason, write_text
 from backend.types import StageEvent, figures
 from backend.types.base import digest
 from backend.types.identify import Greedy, Item, Question, Sampling
 from backend.types.scoring import ScoredCounts, ScoreRequest, Scoring
 from backend.watch import SILENT, Watch, between
+from cache.errors import remedy
 from cache.files import Taken, content, own_folder, turn
 from cache.journal import Journal
 
@@ -117,17 +118,25 @@ def _key(model: LoadedModel, scorer: Scorer, sampling: Sampling, questions: Sequ
 @contextmanager
 def _working(folder: ScoringFolder, watch: Watch) -> Iterator[None]:
     """Be the only one that works in `folder`; waits for another one, which may do all the work meanwhile."""
-    own_folder(folder.path)
-    waiting = False
+    with ExitStack() as stack:
+        try:
+            own_folder(folder.path)
+            _take_turn(folder, stack, watch)
+        except OSError as error:
+            raise StoreError(f"{folder.path} cannot be written", reason(error), remedy(error)) from error
+        yield
+
+
+def _take_turn(folder: ScoringFolder, stack: ExitStack, watch: Watch) -> None:
+    is_told = False
     while True:
         try:
-            with turn(folder.lock, 0.5):
-                yield
-                return
+            stack.enter_context(turn(folder.lock, 0.5))
+            return
         except Taken:
-            if not waiting:
+            if not is_told:
                 watch.emit(StageEvent(stage="waiting: another program scores this probe on these questions"))
-            waiting = True
+            is_told = True
             between(watch)
 
 

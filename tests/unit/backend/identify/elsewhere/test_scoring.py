@@ -3,6 +3,7 @@ what cannot be measured is said."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from backend.errors import BadInput, BadPrompt, Stopped
+from backend.errors import BadInput, BadPrompt, Stopped, StoreError
 from backend.identify.answers.responses import greedy_answers
 from backend.identify.elsewhere import readings, scoring
 from backend.identify.elsewhere.readings import RANDOM_SETS, Reader
@@ -312,6 +313,33 @@ def test_a_killed_scoring_goes_on_and_ends_the_same(
     for name in ("greedy", "readings"):
         of_killed, of_whole = (lines(getattr(folder_of(tmp_path / one), name)) for one in ("killed", "whole"))
         assert len(of_killed) == len(set(of_killed)) == len(of_whole)
+
+
+def test_a_reading_that_lacks_a_number_is_read_again(tiny: Callable[[str], LoadedModel], tmp_path: Path) -> None:
+    model = tiny("llama")
+    asked = questions(model)
+    whole = scored(model, probe(model), asked, tmp_path)
+    journal = folder_of(tmp_path).readings
+    kept = [json.loads(line) for line in lines(journal)]
+    kept[0]["cett"] = kept[0]["cett"][1:]
+    kept[1]["random"] = []
+    journal.write_text("".join(json.dumps(record) + "\n" for record in kept))
+    found = scored(model, probe(model), asked, tmp_path)
+    # Two answers are read in another batch than before, which may change a last digit and so an AUROC by a pair.
+    assert found.n == whole.n and found.auroc.probe is not None and whole.auroc.probe is not None
+    assert found.auroc.probe.value == pytest.approx(whole.auroc.probe.value, abs=0.02)
+    assert len(lines(journal)) == len(kept) + 2
+    journal.write_text("{]\n" + journal.read_text())
+    with pytest.raises(StoreError, match="damaged") as caught:
+        scored(model, probe(model), asked, tmp_path)
+    assert "read again" in caught.value.instead
+
+
+def test_a_data_folder_that_cannot_be_written_is_told(tiny: Callable[[str], LoadedModel], tmp_path: Path) -> None:
+    model = tiny("llama")
+    (tmp_path / "scores").write_text("a file in its place")
+    with pytest.raises(StoreError, match="cannot be written"):
+        scored(model, probe(model), questions(model), tmp_path)
 
 
 def test_of_two_at_once_the_second_waits_and_computes_nothing_again(
