@@ -279,3 +279,8 @@ def real(numbers: np.ndarray, name: str) -> np.ndarray:
     if numbers.dtype.kind not in "fiu":
         raise BadInput(f"{name} holds no real numbers", f"they are {numbers.dtype}", "write them as float32")
     return numbers
+
+
+def shown_name(name: str) -> str:
+    """A file's name as text: bytes in it that are no UTF-8, as some archives leave them, become '?'."""
+    return name.encode("utf-8", "replace").decode("utf-8")

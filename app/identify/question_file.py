@@ -14,7 +14,7 @@ from app import session, text
 from app.shared import jobs
 from app.shared.frame import muted
 from backend.errors import HNeuronsError
-from backend.types.identify import Question, ReadQuestions
+from backend.types.identify import MAX_QUESTIONS, Question, ReadQuestions
 from backend.types.numbers import counted
 
 Limit = tuple[int | None, int]
@@ -22,8 +22,8 @@ Limit = tuple[int | None, int]
 
 
 def everything() -> Limit:
-    """All questions of the file."""
-    return None, 0
+    """All questions of the file, or as many as can be asked."""
+    return MAX_QUESTIONS, 0
 
 
 def uploaded(form: str, limit: Callable[[], Limit] = everything) -> tuple[Question, ...]:

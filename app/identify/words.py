@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backend.types.estimate import Estimate
 from backend.types.numbers import counted, fixed, per_cent, percent, signed
 from backend.types.probe import Probe
 from backend.types.report import RandomSets, Report
@@ -93,10 +92,10 @@ def heading(probe: Probe, tested: Sequence[Scoring] = ()) -> str:
     alone = f"{count} {noun} by {'itself' if is_one else 'themselves'}"
     if score.low <= 0.5:
         return f"{alone} {'does' if is_one else 'do'} not tell wrong answers from right ones"
-    worst = _worst(tested)
-    if worst is not None and worst.high < 0.5:
+    parts = [part for one in telling(tested) if (part := one.auroc.positive) is not None]
+    if any(part.high < 0.5 for part in parts):
         return f"{alone} {'points' if is_one else 'point'} the wrong way on other questions"
-    if worst is not None and worst.low <= 0.5:
+    if any(part.low <= 0.5 for part in parts):
         return f"{alone} {'does' if is_one else 'do'} not tell wrong answers from right ones on other questions"
     rival = max(card.baselines, key=lambda baseline: baseline.auroc.value, default=None)
     if rival is not None and rival.auroc.value >= score.value:
@@ -106,21 +105,20 @@ def heading(probe: Probe, tested: Sequence[Scoring] = ()) -> str:
     return f"{alone} {'knows' if is_one else 'know'} {words} about when the model invents"
 
 
-def _worst(tested: Sequence[Scoring]) -> Estimate | None:
-    """The AUROC of the H-neurons alone where they did worst, of scorings with enough answers on the probe's own
-    model."""
-    worth = [
-        scoring.auroc.positive
+def telling(tested: Sequence[Scoring]) -> list[Scoring]:
+    """Those that say something of the probe: with enough answers of both sides, by the model that it was made for."""
+    return [
+        scoring
         for scoring in tested
         if not scoring.forced and min(scoring.n.scored_right, scoring.n.scored_wrong) >= FEW
     ]
-    return min((part for part in worth if part is not None), key=lambda part: part.value, default=None)
 
 
 def worth(probe: Probe, tested: Sequence[Scoring] = ()) -> str:
     """What the finding is worth, under it, and where it was tested elsewhere, the worst first."""
     what = "A probe is a weighted sum of a few neurons’ CETT"
-    elsewhere = " ".join(map(_told, [one for one in tested if one.worth is not None][:2])) or "Not tested elsewhere."
+    none = "Tested elsewhere on too few answers only." if tested else "Not tested elsewhere."
+    elsewhere = " ".join(map(_told, telling(tested)[:2])) or none
     if probe.report is None:
         return f"{probe.name} has no report card. {what}. {elsewhere}"
     made = f", made on {probe.model.name}" if probe.model else ""
@@ -134,9 +132,8 @@ def _told(scoring: Scoring) -> str:
         part, what = scoring.auroc.probe, "the probe has"
     assert part is not None, "only scorings with a figure are told"
     where = scoring.source or "other questions"
-    on = f" of {scoring.forced}" if scoring.forced else ""
     figure = f"AUROC {fixed(part.value)} [{fixed(part.low)}, {fixed(part.high)}]"
-    return f"On {where} (elsewhere, {counted(part.n, 'answer')}{on}) {what} {figure}."
+    return f"On {where} (elsewhere, {counted(part.n, 'answer')}) {what} {figure}."
 
 
 def directions(probe: Probe, tested: Sequence[Scoring] = ()) -> str:
@@ -148,9 +145,7 @@ def directions(probe: Probe, tested: Sequence[Scoring] = ()) -> str:
         ("those held out", [one.held_out for one in ours]),
     ]
     places += [
-        (f"{one.source or 'other questions'} (elsewhere)", [n.here for n in one.of_sign(1)])
-        for one in tested
-        if one.neurons
+        (f"{one.source or 'other questions'} (elsewhere)", [n.here for n in one.of_sign(1)]) for one in telling(tested)
     ]
     counts = [
         f"{sum(value > 0.5 for value in values if value is not None)} in {where}"

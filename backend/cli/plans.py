@@ -18,7 +18,7 @@ from backend.errors import BadInput, BadSettings
 from backend.types.identify import CONSISTENCIES, Consistency, Question
 from backend.types.plan import SELECTIONS, Plan
 from backend.types.refusal import validated
-from backend.untrusted import json_value
+from backend.untrusted import json_value, shown_name
 
 
 def plan_of_file(path: Path | None) -> Plan:
@@ -83,9 +83,9 @@ class ResumeOptions:
                 "give one of them",
             )
         source = plan["source"]
-        if self.questions is not None and source["file"] != self.questions.name:
+        if self.questions is not None and source["file"] != shown_name(self.questions.name):
             # The plan's choice of relations is for the shipped questions or another file, not for this one.
-            source |= {"file": self.questions.name, "relations": (), "per_relation": None}
+            source |= {"file": shown_name(self.questions.name), "relations": (), "per_relation": None}
         if self.relations:
             source["relations"] = [name.strip() for name in self.relations.split(",") if name.strip()]
         source |= given_fields(per_relation=self.per_relation, limit=self.limit)

@@ -24,8 +24,10 @@ from backend.errors import BadSettings
 from backend.serve.client import Client
 from backend.types import Request
 from backend.types.estimate import Estimate
+from backend.types.identify import MAX_QUESTIONS
 from backend.types.numbers import fixed
 from backend.types.scoring import ScoreRequest, Scoring
+from backend.untrusted import shown_name
 from backend.verbs.table import SCORE
 
 app = Commands(help="Use a probe on questions that it was not made from.", rich_markup_mode=None)
@@ -44,7 +46,7 @@ def score(
     probe: options.ProbeName,
     file: Annotated[Path, options.file_named(help="questions: CSV, TSV, JSON, JSON lines or Parquet")],
     limit: Annotated[int | None, typer.Option(min=1, help="ask at most this many, drawn at random")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="seed of the draw")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="seed of the draw")] = 0,
     go_on: Annotated[
         bool, typer.Option("--go-on", help="go on although none of the first 100 answers is right, or none is wrong")
     ] = False,
@@ -57,7 +59,8 @@ def score(
 
     named = NamedProbe(probe, force)
     named.read_ahead(common.backend)
-    read = questions.read_path(file)
+    # The same questions for each limit, so that a larger one goes on; a file may hold more than are ever asked.
+    read = questions.read_path(file, questions.ALL.model_copy(update={"limit": MAX_QUESTIONS}))
     if read.left_out:
         Teller(stderr_console()).say(read.left_out)
 
@@ -67,7 +70,13 @@ def score(
         if ref is None:
             raise BadSettings(f"{probe} cannot be scored", "it is not in the list of probes", "name one of the list")
         return options.request_of(
-            ScoreRequest, probe=ref, questions=read.questions, source=file.name, limit=limit, seed=seed, go_on=go_on
+            ScoreRequest,
+            probe=ref,
+            questions=read.questions,
+            source=shown_name(file.name),
+            limit=limit,
+            seed=seed,
+            go_on=go_on,
         )
 
     finish(SCORE.name, asked, common, show)
@@ -78,9 +87,7 @@ def show(console: Console, scoring: Scoring) -> None:
     for sentence in scoring.sentences:
         console.print(plain(sentence))
     n = scoring.n
-    counts = plain_table(
-        "questions", "in training", "too long", "asked", "right", "wrong", "uncertain", "words not found"
-    )
+    counts = plain_table("questions", "in training", "too long", "asked", "right", "wrong", "uncertain", "no words")
     counts.add_row(*(f"{count:,}" for count in (
         n.given, n.in_training, n.unaskable, n.asked, n.right, n.wrong, n.uncertain, n.without_words
     )))  # fmt: skip

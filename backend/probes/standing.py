@@ -147,12 +147,13 @@ def _asking_differences(asked: Asked) -> tuple[str, ...]:
 
 
 def questions_of_items(probe: Probe, folder: Path) -> tuple[Question, ...] | None:
-    """The questions of the items that the probe was fitted on or judged on; None where they are not known."""
+    """The questions of the items that the probe was fitted on or judged on; None where not all of them are known."""
     if probe.imported:
         return None
     try:
         of_items = set(library.read_items(folder, {"question": object})["question"])
-        return tuple(question for question in _questions(folder) if question.id in of_items)
+        found = tuple(question for question in _questions(folder) if question.id in of_items)
+        return found if len({question.id for question in found}) == len(of_items) else None
     except (OSError, EOFError, zlib.error, ValueError, StoreError):
         return None
 

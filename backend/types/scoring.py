@@ -213,7 +213,7 @@ class Scoring(Result):
         count, held = len(self.of_sign(1)), sum(one.holds for one in self.of_sign(1))
         if not count:
             return ["The probe has no H-neuron."]
-        if not held:
+        if all(one.here < 0.5 for one in self.of_sign(1)):
             each = "The H-neuron points" if count == 1 else f"All {count} H-neurons point"
             return [f"{each} the wrong way here: the CETT is larger in right answers."]
         return [f"{held} of {counted(count, 'H-neuron')} ({percent(held / count)}) "

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backend.identify.elsewhere import scoring
-from backend.identify.questions.questions import comparison_key
+from backend.identify.questions.questions import wording_key
 from backend.probes import scorings
 from backend.probes.scoring import scorer
 from backend.probes.standing import questions_of_items
@@ -24,5 +24,5 @@ def run(engine: Engine, request: ScoreRequest, watch: Watch) -> Scoring:
     """The scoring, resumed where it stopped. Raises as `scorer` and `elsewhere.score` do."""
     named = scorer(request.probe, engine.info)
     own = questions_of_items(named.probe, named.folder)
-    trained_on = None if own is None else frozenset(comparison_key(question.text) for question in own)
+    trained_on = None if own is None else frozenset(wording_key(question.text) for question in own)
     return scoring.score(engine.model, named, trained_on, request, scorings.folder(), watch)

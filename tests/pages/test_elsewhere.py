@@ -86,6 +86,28 @@ def test_the_headline_is_the_worst_that_is_known_of_enough_answers(made: Scoring
     assert identify_words.heading(PROBE, (made,)).endswith(heading)
 
 
+def test_a_weaker_test_softens_no_headline_and_small_or_forced_ones_are_told_nowhere() -> None:
+    wide = scoring().model_copy(
+        update={"auroc": scoring().auroc.model_copy(update={"positive": fakes_probe.estimate(0.3, 0.25, n=90)})}
+    )
+    strong = scoring(positive=0.33)
+    assert identify_words.heading(PROBE, (wide, strong)).endswith("point the wrong way on other questions")
+    small, forced = scoring(6, positive=0.1), scoring(positive=0.2).model_copy(update={"forced": "Other-7B"})
+    told = identify_words.worth(PROBE, (small, forced, strong))
+    assert "0.33" in told and "0.10" not in told and "0.20" not in told
+    assert "quiz.csv" not in identify_words.directions(PROBE, (small, forced))
+    assert identify_words.worth(PROBE, (small,)).endswith("Tested elsewhere on too few answers only.")
+
+
+@pytest.mark.parametrize(
+    ("here", "said"), [(0.5, "0 of 4 H-neurons"), (0.4, "All 4 H-neurons point the wrong way"), (0.6, "4 of 4")]
+)
+def test_a_neuron_that_tells_nothing_is_not_said_to_point_the_wrong_way(here: float, said: str) -> None:
+    made = scoring()
+    same = made.model_copy(update={"neurons": tuple(one.model_copy(update={"here": here}) for one in made.neurons)})
+    assert any(sentence.startswith(said) for sentence in same.sentences)
+
+
 def test_an_imported_probe_without_h_neurons_tells_the_whole_probes_figure() -> None:
     made = scoring(probe=0.41)
     bare = made.model_copy(update={"auroc": made.auroc.model_copy(update={"positive": None})})
@@ -135,7 +157,7 @@ def test_the_card_counts_the_h_neurons_whose_direction_holds_where_it_was_tested
     judged = PROBE.model_copy(
         update={"neurons": tuple(one.model_copy(update={"held_out": 0.4}) for one in PROBE.neurons)}
     )
-    told = identify_words.directions(judged, (scoring(), scoring(2)))
+    told = identify_words.directions(judged, (scoring(), scoring(6)))
     assert told.endswith(f"{trained} in the training answers, 0 in those held out, {there} in quiz.csv (elsewhere).")
     assert f"{there} in quiz.csv (elsewhere)" in words(opened(FakeClient(scorings=[scoring()])))
 

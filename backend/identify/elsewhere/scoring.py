@@ -21,7 +21,7 @@ from backend.identify.answers.judge import rule_verdict
 from backend.identify.answers.responses import asked_with_suffix, greedy_answers, prompt_hash
 from backend.identify.elsewhere.measures import measure
 from backend.identify.elsewhere.readings import Reader, read
-from backend.identify.questions.questions import comparison_key, questions_key, without_repeats
+from backend.identify.questions.questions import questions_key, without_repeats, wording_key
 from backend.models.loaded import LoadedModel
 from backend.probes.scoring import Scorer
 from backend.runs.folder import ScoringFolder
@@ -50,14 +50,14 @@ def score(
     """Ask, judge, read and measure.
 
     Args:
-        trained_on: `comparison_key` of the questions of the probe's own items; None where they are not known.
+        trained_on: `wording_key` of the questions of the probe's own items; None where they are not known.
         scores: the folder of all scorings. What is computed is kept in a folder of this one, and found there again.
 
     Raises BadInput where all questions are the probe's own, or where right or wrong answers are missing among the first
     `LOOK`; BadPrompt where the model can read none of the questions; StoreError; Stopped.
     """
-    given = without_repeats(request.questions)
-    fresh = [question for question in given if comparison_key(question.text) not in (trained_on or frozenset())]
+    given = named_by_content(without_repeats(request.questions))
+    fresh = [question for question in given if wording_key(question.text) not in (trained_on or frozenset())]
     if not fresh:
         raise BadInput(
             "Every question stands in the probe's own items",
@@ -107,6 +107,11 @@ def items_of(answers: Sequence[Greedy], questions: Mapping[str, Question], score
         if span is not None and side != "uncertain":
             items.append(Item(question=question.id, side=side, response=response, start=span.start, end=span.end))
     return items
+
+
+def named_by_content(questions: Sequence[Question]) -> list[Question]:
+    """The questions with ids of their own text: a file that was renamed has the same answers."""
+    return [question.model_copy(update={"id": digest([question.text])[:20], "source": ""}) for question in questions]
 
 
 def _key(model: LoadedModel, scorer: Scorer, sampling: Sampling, questions: Sequence[Question], seed: int) -> str:

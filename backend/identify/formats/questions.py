@@ -27,7 +27,7 @@ from backend.text.columns import column, refuse_twice
 from backend.text.verdict import normalise
 from backend.types.identify import MAX_TEXT, Question, ReadQuestions
 from backend.types.plan import QuestionSource
-from backend.untrusted import beyond, bytes_of
+from backend.untrusted import beyond, bytes_of, shown_name
 
 _QUESTION = ("question", "prompt", "query")
 _ANSWERS = ("answers", "answer", "possible_answers", "ground_truth", "objects")
@@ -86,6 +86,7 @@ def read(payload: bytes, name: str, source: QuestionSource = ALL, seed: int = 0)
     Questions are selected before they are checked for their number: a file may hold more than one run can ask. Raises
     BadInput.
     """
+    name = shown_name(name)
     reader = _QuestionCollector(name)
     for place, row in rows(payload, name, _ending(name), _KNOWN):
         reader.take(place, row)

@@ -17,7 +17,7 @@ from backend.errors import BadInput
 from backend.identify.questions import facts
 from backend.identify.questions.facts import Fact
 from backend.identify.questions.templates import TEMPLATES
-from backend.text.verdict import normalise
+from backend.text.verdict import normalise, words
 from backend.types.base import digest
 from backend.types.identify import Question
 from backend.types.plan import QuestionSource
@@ -238,6 +238,11 @@ def comparison_key(text: str) -> str:
     """A key for comparing texts of questions: ignores case, spaces, and how Unicode writes a character."""
     seen = unicodedata.normalize("NFC", text.translate(_UNSEEN))
     return " ".join(seen.split()).casefold()
+
+
+def wording_key(text: str) -> str:
+    """A key for recognising a question that was exported again: ignores also punctuation and kinds of quotes."""
+    return " ".join(words(text)) or comparison_key(text)
 
 
 def _with_unique_ids(questions: Sequence[Question]) -> Iterable[Question]:

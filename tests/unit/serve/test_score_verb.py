@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -148,6 +150,31 @@ def test_the_command_prints_words_counts_and_figures(
         found = json.loads(capsys.readouterr().out)
         assert found["n"]["asked"] == 12 and set(found["auroc"]["positive"]) >= {"value", "low", "high"}
         assert set(found["auroc"]) >= {"probe", "positive", "negative", "length", "log_probability", "together"}
+
+
+def test_of_a_file_with_more_questions_than_are_ever_asked_the_same_ones_are_asked_at_each_limit(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("backend.cli.probe.MAX_QUESTIONS", 20)
+    kept("mine")
+    engine = FakeEngine()
+    with local(engine) as here, served(here) as address:
+        wait_for(lambda: here.models.status().state == "ready")
+        for limit in ("5", "15"):
+            assert main(command(file, "--limit", limit, "--json", address=address)) == 0
+    few, more = [one.questions for one in engine.computed if isinstance(one, ScoreRequest)]
+    assert few == more and len(few) == 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems refuse such a name")
+def test_a_file_whose_name_is_no_text_is_scored(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept("mine")
+    named = Path(os.fsdecode(os.fsencode(file.parent) + b"/bad\xff\xfename.jsonl"))
+    named.write_bytes(file.read_bytes())
+    with local(FakeEngine()) as here, served(here) as address:
+        wait_for(lambda: here.models.status().state == "ready")
+        assert main(command(named, "--json", address=address)) == 0
+    assert json.loads(capsys.readouterr().out)["source"] == "bad??name.jsonl"
 
 
 @pytest.mark.parametrize(

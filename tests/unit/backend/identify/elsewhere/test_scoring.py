@@ -26,12 +26,12 @@ from backend.identify.elsewhere.readings import RANDOM_SETS, Reader
 from backend.identify.features.extract import text_of_item
 from backend.identify.features.regions import ItemText
 from backend.identify.pipeline import run
-from backend.identify.questions.questions import comparison_key
+from backend.identify.questions.questions import wording_key
 from backend.models.loaded import LoadedModel
 from backend.neurons import NeuronId
 from backend.probes import library
 from backend.probes.scoring import Scorer
-from backend.runs.folder import ScoringFolder
+from backend.runs.folder import RunFolder, ScoringFolder
 from backend.statistics import intervals
 from backend.types import Event, StageEvent
 from backend.types.identify import Item, Question, RegionRule
@@ -97,10 +97,13 @@ def test_an_answer_scores_as_it_did_where_the_probe_was_made(
     assert made.rule.position == position
     found = scored(model, made, asked, tmp_path)
     assert found.n.given == found.n.asked == len(asked) and found.n.in_training == 0
-    items = pd.read_parquet(tmp_path / "a" / "items.parquet").set_index("question")
+    items = pd.read_parquet(tmp_path / "a" / "items.parquet")
+    new_id = {old.id: new.id for old, new in zip(asked, scoring.named_by_content(asked), strict=True)}
+    items = items.assign(question=items.question.map(new_id)).set_index("question")
     reader = Reader(model, Scorer(REF, made, tmp_path), SAMPLING)
-    kept = greedy_answers(model, asked, SAMPLING, Journal(folder_of(tmp_path).greedy))
-    by_id = {question.id: question for question in asked}
+    named = scoring.named_by_content(asked)
+    kept = greedy_answers(model, named, SAMPLING, Journal(folder_of(tmp_path).greedy))
+    by_id = {question.id: question for question in named}
     scored_items = scoring.items_of(kept, by_id, reader.scorer)
     read = readings.read(reader, scored_items, by_id, Journal(folder_of(tmp_path).readings), SILENT)
     weights = np.array([one.weight for one in sorted(made.neurons, key=lambda one: one.neuron)])
@@ -131,7 +134,7 @@ def test_questions_of_the_probes_own_items_are_left_out_and_told(
 ) -> None:
     model = tiny("llama")
     asked = questions(model)
-    own = frozenset(comparison_key(question.text) for question in asked[:12])
+    own = frozenset(wording_key(question.text) for question in asked[:12])
     found = scored(model, probe(model), (*asked, *asked[20:23]), tmp_path, own)
     assert (found.n.given, found.n.in_training, found.n.asked) == (len(asked), 12, len(asked) - 12)
     assert any("12 questions stand in the probe's own items" in sentence for sentence in found.sentences)
@@ -139,6 +142,30 @@ def test_questions_of_the_probes_own_items_are_left_out_and_told(
         scored(model, probe(model), asked[:12], tmp_path, own)
     unknown = scored(model, probe(model), asked, tmp_path, None)
     assert any("are not known, so none could be left out" in sentence for sentence in unknown.sentences)
+
+
+def test_a_question_of_the_probe_is_known_in_another_writing(
+    tiny: Callable[[str], LoadedModel], tmp_path: Path
+) -> None:
+    model = tiny("llama")
+    asked = questions(model)
+    own = frozenset(wording_key(text) for text in ("Who wrote “Emma”?", "item 1, what?", "???"))
+    others = [
+        Question(id=f"o{n}", text=text, answers=("none",))
+        for n, text in enumerate(('who wrote "Emma"', "ITEM 1 WHAT", "?? ?", "Who wrote Emma and more?"))
+    ]
+    found = scored(model, probe(model), (*asked[2:], *others), tmp_path, own)
+    assert found.n.in_training == 2, "a text of signs alone is known as it stands, and no more is taken for the same"
+
+
+def test_a_file_that_was_renamed_is_not_answered_again(tiny: Callable[[str], LoadedModel], tmp_path: Path) -> None:
+    model, stages = tiny("llama"), Told()
+    asked = questions(model)
+    renamed = tuple(q.model_copy(update={"id": f"other-{q.id}", "source": "other.csv"}) for q in asked)
+    first = scored(model, probe(model), asked, tmp_path, source="one.csv")
+    again = scored(model, probe(model), renamed, tmp_path, watch=stages, source="other.csv")
+    assert stages.stages == ["computing the figures"] and again.auroc == first.auroc
+    assert again.source == "other.csv"
 
 
 def test_a_larger_limit_goes_on_from_the_answers_of_a_smaller_one(
@@ -197,9 +224,10 @@ def test_a_question_or_answer_too_long_for_the_model_is_left_out_and_stops_nothi
     with pytest.raises(BadPrompt, match="too long"):
         scored(model, probe(model), (long,), tmp_path / "c")
     # An answer may take more tokens when it is read than when it was written.
+    named = scoring.named_by_content(asked)
     lost = scoring.items_of(
-        greedy_answers(model, asked, SAMPLING, Journal(folder_of(tmp_path / "a").greedy)),
-        {question.id: question for question in asked}, Scorer(REF, probe(model), tmp_path),
+        greedy_answers(model, named, SAMPLING, Journal(folder_of(tmp_path / "a").greedy)),
+        {question.id: question for question in named}, Scorer(REF, probe(model), tmp_path),
     )[0].question  # fmt: skip
     read = text_of_item
 
@@ -411,6 +439,9 @@ def test_the_questions_of_its_items_are_those_it_was_fitted_and_judged_on(
     assert own is not None and {question.id for question in own} == set(items.question)
     assert questions_of_items(made.model_copy(update={"imported": "theirs.json"}), tmp_path / "a") is None
     assert questions_of_items(made, tmp_path / "nowhere") is None
+    journal = RunFolder(tmp_path / "a").questions
+    journal.write_text("".join(f"{line}\n" for line in lines(journal)[:-6]))
+    assert questions_of_items(made, tmp_path / "a") is None, "some would be scored as if they were new"
     shipped, folder = library.read("smollm2-135m-instruct"), library.SHIPPED / "smollm2-135m-instruct"
     of_shipped = questions_of_items(shipped, folder)
     assert of_shipped is not None and shipped.report is not None
