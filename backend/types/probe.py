@@ -63,7 +63,7 @@ class ProbeNeuron(Frozen):
     sd: float | None = None
     effect: float | None = None
     auroc: float | None = None
-    held_out: float | None = None
+    held_out: float | None = Field(default=None, exclude_if=lambda auroc: auroc is None)
     q: float | None = None
     d: float | None = None
     leave_out: float | None = None

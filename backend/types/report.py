@@ -5,12 +5,17 @@ The type of every statistic includes its n and interval. Source of the method: G
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from backend.types.base import Frozen
 from backend.types.estimate import Estimate
 from backend.types.identify import CalibrationBin, Funnel, Scores
 from backend.types.requests import Threshold
+
+Known = Annotated[Estimate | None, Field(exclude_if=lambda part: part is None)]
+"""Not written where it is not known, so that a probe of an older version is written as it was read."""
 
 
 class PathPoint(Frozen):
@@ -154,9 +159,9 @@ class Report(Frozen):
     left_out: Estimate | None
     unseen: Estimate | None = None
     positive_only: Estimate
-    positive_as_is: Estimate | None = None
-    negative_only: Estimate | None = None
-    negative_as_is: Estimate | None = None
+    positive_as_is: Known = None
+    negative_only: Known = None
+    negative_as_is: Known = None
     adds: Estimate
     calibration: tuple[CalibrationBin, ...]
     roc: tuple[tuple[float, float], ...]

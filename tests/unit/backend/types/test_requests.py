@@ -28,6 +28,7 @@ from backend.types import (
 from backend.types.identify import Consistency, Question, Sampling
 from backend.types.plan import Checks, Plan, QuestionSource, Training
 from backend.types.requests import MIN_TEMPERATURE, EachOnce
+from backend.types.scoring import ScoreRequest
 from backend.types.stored import as_run
 from backend.verbs.table import VERBS
 from tests import fakes_app
@@ -52,6 +53,10 @@ CHANGES: dict[str, dict[str, Any]] = {
         "name": "b", "plan": Plan(seed=1), "command": "x", "answers_of": "c",
         "questions": (Question(id="q", text=ASK, answers=("Cairo",)),),
     },
+    "score": {
+        "probe": {"name": "other", "digest": "0" * 64}, "source": "b.csv", "limit": 3, "seed": 1, "go_on": True,
+        "questions": (Question(id="q", text=ASK, answers=("Giza",)),),
+    },
 }  # fmt: skip
 BASE: dict[str, Frozen] = {
     "explore": ExploreRequest(prompt=ASK),
@@ -59,6 +64,9 @@ BASE: dict[str, Frozen] = {
     "neuron": NeuronRequest.model_validate({"neuron": "L1:N2"}),
     "lens": LensRequest(neurons=NeuronSet.of("L1:N2")),
     "identify": IdentifyRequest(name="a"),
+    "score": ScoreRequest.model_validate(
+        {"probe": NAMED, "questions": (Question(id="q", text=ASK, answers=("Cairo",)),)}
+    ),
 }
 FIELDS = [(verb, field) for verb, changes in CHANGES.items() for field in changes]
 
