@@ -39,10 +39,12 @@ def shipped(name: str) -> tuple[Scoring, ...]:
 
 
 def _of_digest(name: str, paths: Sequence[Path]) -> tuple[Scoring, ...]:
-    library.read(name)
-    digest = next((probe.digest for probe in library.listed() if probe.name == name), "")
+    summary = next((probe for probe in library.listed() if probe.name == name), None)
+    if summary is None:
+        library.read(name)
+        return ()
     found = [scoring for path in paths if (scoring := _read(path)) is not None]
-    of_this = [scoring for scoring in found if digest and scoring.digest == digest]
+    of_this = [scoring for scoring in found if summary.digest and scoring.digest == summary.digest]
     return tuple(sorted(of_this, key=lambda scoring: (scoring.worth is None, scoring.worth or 0.0)))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 from backend.forward.prompting import encode
@@ -54,3 +56,15 @@ class Told(Silent):
     def emit(self, event: Event) -> None:
         if isinstance(event, StageEvent):
             self.stages.append(event.stage)
+
+
+class KillAt(Silent):
+    """SIGKILL at the stage of that number."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def emit(self, event: Event) -> None:
+        self.left -= 1
+        if self.left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)

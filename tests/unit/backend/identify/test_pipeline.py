@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import os
 import signal
 import subprocess
 import sys
@@ -121,18 +120,6 @@ def test_held_out_entities_are_never_trained_on(tiny: Callable[[str], LoadedMode
     assert (sides == 1).all() and items.held_out.nunique() == 2
 
 
-class KillAt(Silent):
-    """SIGKILL at the stage of that number."""
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-
-    def emit(self, event: Event) -> None:
-        self.left -= 1
-        if self.left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
 def stages(model: LoadedModel, asked: tuple[Question, ...], folder: Path) -> list[str]:
     told: list[str] = []
 
@@ -152,8 +139,7 @@ from backend.statistics import intervals, neurons, scores
 from backend.identify.features.extract import read_features_of_run
 from backend.identify.pipeline import run
 from tests.conftest import wrapped
-from tests.unit.backend.identify.made import PLAN, questions
-from tests.unit.backend.identify.test_pipeline import KillAt
+from tests.unit.backend.identify.made import PLAN, KillAt, questions
 intervals.RESAMPLES = 40
 model = wrapped(Path(sys.argv[1]), "tiny-llama")
 run(model, PLAN, questions(model), Path(sys.argv[2]), "a", watch=KillAt(int(sys.argv[3])))

@@ -4,7 +4,6 @@ what cannot be measured is said."""
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -289,18 +288,6 @@ def test_a_probe_without_h_neurons_is_scored_all_the_same(tiny: Callable[[str], 
     assert "The probe has no H-neuron." in found.sentences
 
 
-class KillAt(Silent):
-    """SIGKILL at the stage of that number."""
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-
-    def emit(self, event: Event) -> None:
-        self.left -= 1
-        if self.left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
 CHILD = """
 import sys
 from pathlib import Path
@@ -308,8 +295,8 @@ from backend.identify.features import extract
 from backend.identify.elsewhere import readings
 from backend.statistics import intervals
 from tests.conftest import wrapped
-from tests.unit.backend.identify.elsewhere.test_scoring import KillAt, probe, scored
-from tests.unit.backend.identify.made import questions
+from tests.unit.backend.identify.elsewhere.test_scoring import probe, scored
+from tests.unit.backend.identify.made import KillAt, questions
 intervals.RESAMPLES = 40
 readings.BLOCK = 8
 model = wrapped(Path(sys.argv[1]), "tiny-llama")
