@@ -24,6 +24,8 @@ PROBE_ARGS ?= --per-relation 400 --max-new-tokens 32 --at-most 2800
 # The worlds that planted models are made of, the first one ships; and where their training is kept.
 SEEDS ?= 0 1
 PLANTED_WORK ?= $(or $(HNEURONS_HOME),cache/data)/planted
+# Questions of other kinds, on which the selections are held against each other last.
+QUESTIONS ?=
 # More words for pip when it installs torch, as --extra-index-url ADDRESS for the builds without CUDA.
 TORCH_ARGS ?=
 
@@ -50,7 +52,7 @@ CONVERTED := $(or $(HNEURONS_HOME),cache/data)/.stamp-$(MODEL)
 SCREEN := $(strip $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname -s)))
 HEADLESS ?= $(if $(CI),true,$(if $(SCREEN),false,true))
 
-.PHONY: help setup packages model browser run serve test test-fast lint format bench probe planted lock clean
+.PHONY: help setup packages model browser run serve test test-fast lint format bench probe selections planted lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +96,9 @@ probe: setup model ## Make the probe that ships once more, from its answers (PRO
 	$(PY) -m tools.ship_probe $(PROBE)
 	$(PY) -m tools.probe_page $(PROBE)
 	$(PY) -m backend.bundled.make
+
+selections: setup model ## Compare the selections on the probe's answers (hours; QUESTIONS="a.jsonl b.csv" asks these too)
+	$(PY) -m tools.selections $(PROBE) $(QUESTIONS) --work $(or $(HNEURONS_HOME),cache/data)/selections
 
 planted: setup ## Make the planted model that ships, and measure what is found of it (1 to 2 hours; SEEDS="0 1 2")
 	$(PY) -m tools.planted --work $(PLANTED_WORK) --seeds $(SEEDS)

@@ -51,6 +51,7 @@ def scored(probe: Probe) -> list[Scored]:
     ours, negative = f"its {counted(count, 'H-neuron')}", f"its {counted(len(probe.against), 'negative weight')}"
     parts: list[tuple[str, Kind, Estimate | None]] = [
         (f"{ours}, weights as they are", "chosen", card.positive_as_is),
+        (f"{ours}, relations left out", "chosen", card.carried_over),
         (f"{ours} alone" if card.positive_as_is is None else f"{ours}, refitted", "chosen", card.positive_only),
         (f"{negative}, as they are", "against", card.negative_as_is),
         (f"{negative}, refitted", "against", card.negative_only),

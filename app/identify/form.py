@@ -73,15 +73,13 @@ class Size:
 
 SIZES = {
     "A look": Size(
-        40, 300,
+        24, 300,
         Checks(refits=5, bootstraps=20, random_sets=10, twins=1, alphas=(0.0, 2.0), answers=40, variations=False),
-        "few checks", "About 1,500 questions; half an hour on a laptop with the small model.",
-        1500,
+        "few checks", "About 1,500 questions; half an hour on a laptop with the small model.", 1500,
     ),
     "Thorough": Size(
-        500, 3000, Checks(), "every check",
-        "About 9,600 questions and every check; hours on a laptop, in the background.",
-        9600,
+        250, 3000, Checks(), "every check",
+        "About 9,900 questions and every check; hours on a laptop, in the background.", 9900,
     ),
 }  # fmt: skip
 
@@ -266,7 +264,7 @@ def plan(own_file: str, size: Size, changed: RunView | None = None) -> Plan:
             rule=_with(was.rule, "position", "pooling"),
             training=_with(
                 was.training, "labels", "select", "choice",
-                c=state["train.c"] if state["train.choice"] == "fixed" else None,
+                **({"c": state["train.c"], "most": None} if state["train.choice"] == "fixed" else {"c": None}),
             ),
             checks=size.checks,
             judge=_judge(was.judge),

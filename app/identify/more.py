@@ -91,7 +91,7 @@ def _at_c(probe: Probe, c: float) -> None:
     here = any(run.name == probe.name for run in _runs())
     if not made and here and probe.plan is not None:
         if line.button("Make a probe with this C", icon=":material/neurology:", key=f"make-c{c:g}"):
-            training = probe.plan.training.model_copy(update={"choice": "fixed", "c": c})
+            training = probe.plan.training.model_copy(update={"choice": "fixed", "c": c, "most": None})
             request = IdentifyRequest(
                 name=name, plan=probe.plan.model_copy(update={"training": training}), answers_of=probe.name,
                 command=f"hneurons identify run {name} --answers-of {probe.name} --choice fixed --c {c:g}",

@@ -92,6 +92,7 @@ Select = Annotated[
     str | None,
     naming(help=f"how neurons are chosen: {', '.join(SELECTIONS)}"),
 ]
+Most = Annotated[float | None, typer.Option(help="at most so many H-neurons, per mille of all neurons")]
 Standardise = Annotated[
     bool | None, typer.Option("--standardise/--no-standardise", help="fit each neuron in units of its SD")
 ]

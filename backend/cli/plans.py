@@ -119,6 +119,7 @@ class RunOptions(ResumeOptions):
     )
     c: Annotated[float | None, typer.Option("--c", help="use this C, do not choose one")] = None
     select: options.Select = None
+    most: options.Most = None
     standardise: options.Standardise = None
     words: Annotated[
         str | None, options.naming(help="how the words that answer are found: phrase, blind (first new words) or known")
@@ -156,13 +157,16 @@ class RunOptions(ResumeOptions):
         plan["training"] |= selection(self.select)
         fixed = "fixed" if self.c is not None else None
         plan["training"] |= given_fields(
-            labels=self.labels, choice=self.choice or fixed, c=self.c, standardise=self.standardise
+            labels=self.labels, choice=self.choice or fixed, c=self.c, most=self.most, standardise=self.standardise
         )
         plan["rule"] |= given_fields(pooling=self.pooling, position=self.position)
         plan |= given_fields(words=self.words, seed=self.seed)
         if self.c is None and plan["training"]["choice"] != "fixed":
             # The plan may hold the C of an earlier choice "fixed".
             plan["training"]["c"] = None
+        if self.c is not None and self.most is None:
+            # The plan may limit the H-neurons, which a given C decides.
+            plan["training"]["most"] = None
         if self.judge is not None:
             plan["judge"] = {"model": self.judge, "decides": not self.judge_only, "words": self.judge_words}
         elif self.judge_only or self.judge_words:

@@ -156,6 +156,7 @@ def fit(
     labels: Annotated[str | None, options.naming(help="1-vs-1, or 3-vs-1 if the other tokens are there")] = None,
     c: Annotated[float | None, typer.Option("--c", help="use this C, not one chosen by cross-validation")] = None,
     select: options.Select = None,
+    most: options.Most = None,
     standardise: options.Standardise = None,
     seed: Annotated[int, typer.Option(help="seed of the split into training and held-out items")] = 0,
     all_items: Annotated[
@@ -174,7 +175,7 @@ def fit(
             "It is not clear what to fit on", "exactly one of --features and --answers is needed", "give one of them"
         )
     fixed = None if c is None else "fixed"
-    training = selection(select) | given_fields(standardise=standardise, labels=labels, choice=fixed, c=c)
+    training = selection(select) | given_fields(standardise=standardise, labels=labels, choice=fixed, c=c, most=most)
     plan = validated(Plan, {"training": training, "seed": seed})
     folder = library.folder_of(name)
     # Before a folder is made and a model loaded.

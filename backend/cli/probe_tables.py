@@ -178,6 +178,7 @@ def parts(card: Report) -> list[tuple[str, Estimate | None]]:
     """The AUROC of each sign's weights alone, as they are and refitted; None where it is not known."""
     return [
         ("H-neurons alone, weights as they are", card.positive_as_is),
+        ("H-neurons alone, relations left out", card.carried_over),
         ("H-neurons alone, refitted", card.positive_only),
         ("negative weights alone, as they are", card.negative_as_is),
         ("negative weights alone, refitted", card.negative_only),

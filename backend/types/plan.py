@@ -62,6 +62,7 @@ class Training(Strict):
         weight of that side. "matched": every neuron, on pairs of a right and a wrong answer of the same relation and
         length, whose first tokens were about as probable. "agreeing": the more a neuron's direction differs between
         relations, the higher its price. See `backend.identify.fit.selection`.
+    most: at most so many H-neurons, in per mille of the model's neurons: a C with more is not chosen. None: any number.
     """
 
     labels: Labels = "1-vs-1"
@@ -71,6 +72,7 @@ class Training(Strict):
     cs: tuple[float, ...] = ()
     choice: Choice = "one-se"
     c: float | None = Field(default=None, gt=0)
+    most: float | None = Field(default=None, gt=0, le=1000, exclude_if=lambda most: most is None)
     folds: int = Field(default=5, ge=2, le=20)
     held_out: int = Field(default=3, ge=2, le=20)
 
@@ -85,6 +87,8 @@ class Training(Strict):
     def _check_choice(self) -> Self:
         if self.choice == "fixed" and self.c is None:
             raise ValueError("C is to be fixed and is not given: it has no default; give a C")
+        if self.choice == "fixed" and self.most is not None:
+            raise ValueError("C and the number of H-neurons are given: one decides the other; leave one of them out")
         if self.choice != "fixed" and self.c is not None:
             raise ValueError(f"C is given and to be chosen by {self.choice}: it cannot be both; leave one of them out")
         return self

@@ -141,9 +141,10 @@ class Report(Frozen):
     in tokens. unseen: over items whose subject and answer do not occur by name in the training part. left_out: each
     relation scored by a fit without its items. The last three are None if no items are left to compare.
     positive_only, negative_only: the neurons of one sign alone, refitted; positive_as_is, negative_as_is: with the
-    weights that they have in the probe. None without such a weight, or in a probe of an older version. adds: AUROC of
-    the simple baselines together with the probe's score, minus their AUROC without it. length_correlation: Spearman
-    correlation of score and length, None if all have the same length.
+    weights that they have in the probe. None without such a weight, or in a probe of an older version. carried_over:
+    positive_as_is on each group of relations by a fit on the others, over pairs within a group; None too where there is
+    one relation. adds: AUROC of the simple baselines together with the probe's score, minus their AUROC without it.
+    length_correlation: Spearman correlation of score and length, None if all have the same length.
     """
 
     asked: int
@@ -162,6 +163,7 @@ class Report(Frozen):
     positive_as_is: Known = None
     negative_only: Known = None
     negative_as_is: Known = None
+    carried_over: Known = None
     adds: Estimate
     calibration: tuple[CalibrationBin, ...]
     roc: tuple[tuple[float, float], ...]

@@ -18,6 +18,7 @@ from app.identify import form, runs, train
 from app.identify.view import IdentifyView
 from backend.errors import BackendUnavailable, BadInput, StoreError
 from backend.identify.answers.items import MIN_SIDE
+from backend.identify.questions.questions import shipped
 from backend.types import IdentifyRequest, JobView, StageEvent
 from backend.types.identify import Consistency, RegionRule, Sampling, Verdict
 from backend.types.plan import Checks, LlmJudge, Plan, QuestionSource, RunView, Screening, Training
@@ -378,6 +379,12 @@ def test_the_page_watches_a_model_that_loads_and_shows_the_tokens_when_it_is_the
     assert "is loading" in words(opened(client, room="train"))
     client.state = "ready"
     assert "To see its tokens" not in words(opened(client))
+
+
+@pytest.mark.parametrize("size", form.SIZES.values(), ids=form.SIZES)
+def test_a_size_says_how_many_questions_it_asks(size: form.Size) -> None:
+    asked = len(shipped(per_relation=size.per_relation))
+    assert f"About {size.asked:,} questions" in size.words and size.asked == pytest.approx(asked, rel=0.01)
 
 
 def test_the_form_keeps_what_was_typed_while_the_report_card_is_looked_at() -> None:

@@ -28,7 +28,7 @@ from backend.runs.folder import ScoringFolder
 from backend.runs.records import reason, write_text
 from backend.types import StageEvent, figures
 from backend.types.base import digest
-from backend.types.identify import Greedy, Item, Question, Sampling
+from backend.types.identify import Greedy, Item, Question, Sampling, WordRule
 from backend.types.scoring import ScoredCounts, ScoreRequest, Scoring
 from backend.watch import SILENT, Watch, between
 from cache.errors import remedy
@@ -72,7 +72,8 @@ def score(
         by_id = {question.id: question for question in asked}
         answers = _answered(model, asked, sampling, request.go_on, Journal(folder.greedy), watch)
         reader = Reader(model, scorer, sampling)
-        items = [item for item in items_of(answers, by_id, scorer) if reader.can_read(item, by_id)]
+        words = scorer.probe.plan.words if scorer.probe.plan is not None else "phrase"
+        items = [item for item in items_of(answers, by_id, words) if reader.can_read(item, by_id)]
         counts = _counts(
             answers, by_id, items, given=len(given), in_training=len(given) - len(fresh),
             unaskable=len(drawn) - len(asked),
@@ -96,9 +97,8 @@ def _asked_before(folder: ScoringFolder) -> int:
         return 0
 
 
-def items_of(answers: Sequence[Greedy], questions: Mapping[str, Question], scorer: Scorer) -> list[Item]:
-    """The right and wrong answers whose words that answer are found, by the rule of the probe's plan."""
-    words = scorer.probe.plan.words if scorer.probe.plan is not None else "phrase"
+def items_of(answers: Sequence[Greedy], questions: Mapping[str, Question], words: WordRule) -> list[Item]:
+    """The right and wrong answers whose words that answer are found by the rule `words`."""
     items = []
     for answer in answers:
         question, response = questions[answer.question], answer.answer.text

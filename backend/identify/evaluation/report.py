@@ -20,8 +20,9 @@ from backend.identify.evaluation.baselines import (
     refitted_logits,
     simple_baselines,
 )
+from backend.identify.evaluation.carried import carried_over, fit_without, parts_of
 from backend.identify.features.study import Part, Study
-from backend.identify.fit.choice import Trained, fits
+from backend.identify.fit.choice import Trained
 from backend.identify.fit.solver import Fit, h_neurons
 from backend.layout import Layout
 from backend.neurons import NeuronSet
@@ -89,6 +90,7 @@ def report(
             auroc, test.seen.labels, refitted_logits(train.seen, test.seen, h_neurons(trained.fit)), test.seen.entities
         ),
         **_parts(study, trained.fit),
+        carried_over=_carried_over(study, trained.fit, plan, watch),
         adds=added_auroc(train.seen, test.seen, train.simple, test.simple, trained.unseen, log_odds),
         calibration=calibration(test.seen.labels, log_odds),
         roc=_roc(test.seen.labels, log_odds),
@@ -129,6 +131,14 @@ def _parts(study: Study, fit: Fit) -> dict[str, Estimate | None]:
     negative = columns["negative"]
     refitted = measured(refitted_logits(train, test, negative)) if len(negative) else None
     return {**as_is, "negative_only": refitted}
+
+
+def _carried_over(study: Study, fit: Fit, plan: Plan, watch: Watch) -> Estimate | None:
+    """The H-neurons' own part on relations left out of the fit."""
+    train, test = study.train, study.test
+    groups = parts_of(np.concatenate([train.relations, test.relations]))
+    left_out = groups[: len(train.items)], groups[len(train.items) :]
+    return carried_over(train.seen, test.seen, left_out, plan.training, fit.c, watch)
 
 
 def auroc_within_relations(part: Part, scores: Float[np.ndarray, " item"]) -> Estimate:
@@ -180,8 +190,9 @@ def left_out_logits(study: Study, fit: Fit, plan: Plan, parts: int = 10) -> Floa
     for inside, _ in splitter.split(train.relations, groups=train.relations):
         seen = set(train.relations[inside])
         mine = np.array([relation not in seen for relation in test.relations])
-        if len(np.unique(train.seen.labels[inside])) == 2 and mine.any():
-            log_odds[mine] = fits(train.seen.take(inside), plan.training, (fit.c,))[0].logits(test.seen.answer[mine])
+        other = fit_without(train.seen, inside, plan.training, fit.c) if mine.any() else None
+        if other is not None:
+            log_odds[mine] = other.logits(test.seen.answer[mine])
     return log_odds
 
 

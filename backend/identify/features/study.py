@@ -45,7 +45,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Study:
-    """The training and the held-out part."""
+    """The training and the held-out part, whose entities are numbered together."""
 
     train: Part
     test: Part
@@ -86,8 +86,9 @@ def study(
     """Both parts of `items`, whose features are in `rows`. Raises BadInput where a part is too small."""
     is_held_out = np.array([item.question in test for item in items])
     folds_of_train = refuse_unsplit(items, questions, test, plan)
+    entities = entity_numbers(items, questions)
     train, held_out_part = (
-        _part(items, rows, features, questions, np.flatnonzero(is_held_out == side), plan) for side in (0, 1)
+        _part(items, rows, features, questions, entities, np.flatnonzero(is_held_out == side), plan) for side in (0, 1)
     )
     return Study(replace(train, seen=replace(train.seen, folds=folds_of_train)), held_out_part)
 
@@ -97,6 +98,7 @@ def _part(
     rows: Sequence[int],
     features: Features,
     questions: Mapping[str, Question],
+    entities: Int[np.ndarray, " item"],
     places: np.ndarray,
     plan: Plan,
 ) -> Part:
@@ -113,7 +115,7 @@ def _part(
             np.asarray(features.answer[array_rows]),
             other,
             labels(chosen),
-            entity_numbers(chosen, questions),
+            entities[places],
             np.zeros(len(chosen), dtype=np.int64),
             About(np.unique(relations, return_inverse=True)[1], lengths, simple[:, FIRST_PROBABILITY]),
         ),

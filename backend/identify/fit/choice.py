@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, Int
 
-from backend.errors import BadSettings
+from backend.errors import BadInput, BadSettings
 from backend.identify.fit.selection import About, Steering, matched, steering
 from backend.identify.fit.solver import Fit, h_neurons, least_c, path
 from backend.statistics.intervals import estimate, standard_error
@@ -197,20 +197,25 @@ def _chosen_place(
         tried,
         training,
         lambda top: standard_error(estimate(auroc, items.labels, validated.logits[top], items.entities)),
+        items.answer.shape[1],
     )
 
 
-def choose_c(tried: Sequence[Tried], training: Training, error: Callable[[int], float]) -> int:
-    """The place of the C that `training.choice` selects: one with H-neurons, where there is any; among equals the
-    smallest.
+def choose_c(tried: Sequence[Tried], training: Training, error: Callable[[int], float], neurons: int) -> int:
+    """The place of the C that `training.choice` selects: one with H-neurons, where there is any, and not more of them
+    than `training.most`; among equals the smallest.
 
     Args:
         error: returns the standard error of the AUROC at a place; called for one place at most, since it is slow.
+        neurons: of the model.
+    Raises BadInput where every C gives too many H-neurons.
     """
     if training.choice == "fixed":
         return [candidate.c for candidate in tried].index(training.c or 0.0)
     # A fit without an H-neuron is no probe, whatever its score.
     with_h_neurons = [place for place, candidate in enumerate(tried) if candidate.positive] or list(range(len(tried)))
+    if training.most is not None:
+        with_h_neurons = _few_enough(with_h_neurons, tried, training.most, neurons)
     if training.choice == "paper":
         return max(with_h_neurons, key=lambda place: tried[place].accuracy + (tried[place].kept or 0.0))
     top = max(with_h_neurons, key=lambda place: tried[place].auroc)
@@ -218,6 +223,19 @@ def choose_c(tried: Sequence[Tried], training: Training, error: Callable[[int], 
         return top
     least = tried[top].auroc - error(top)
     return next(place for place in with_h_neurons if tried[place].auroc >= least)
+
+
+def _few_enough(places: Sequence[int], tried: Sequence[Tried], most: float, neurons: int) -> list[int]:
+    """The places with at most `most` per mille H-neurons."""
+    few = [place for place in places if tried[place].positive <= most * neurons / 1000]
+    if not few:
+        least = min(tried[place].positive for place in places)
+        raise BadInput(
+            f"No C gives {most:g} per mille of H-neurons or fewer",
+            f"of {neurons:,} neurons, {least:,} are the fewest that one gave a positive weight",
+            "allow more, or give smaller values of C",
+        )
+    return few
 
 
 def _path_point(items: Items, fit: Fit, validated: Validated, place: int, kept_share: Estimate | None) -> PathPoint:

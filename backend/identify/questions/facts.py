@@ -1,6 +1,6 @@
 """The facts that ship, from which questions are worded.
 
-Owns their file and its reading. NOTICE has the attribution; `tools.make_facts` makes the file.
+Owns their file and its reading. NOTICE has the attribution; `tools.facts` makes the file.
 """
 
 from __future__ import annotations

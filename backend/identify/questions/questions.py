@@ -1,4 +1,4 @@
-"""Stage 1, questions: from facts to questions, with one wording for each relation.
+"""Stage 1, questions: from facts to questions, each in one of its relation's wordings.
 
 Owns the shipped questions, and the limits and order of any set of questions. Reading files is
 `backend.identify.formats.questions`'s.
@@ -16,7 +16,7 @@ import numpy as np
 from backend.errors import BadInput
 from backend.identify.questions import facts
 from backend.identify.questions.facts import Fact
-from backend.identify.questions.templates import TEMPLATES
+from backend.identify.questions.templates import TEMPLATES, worded
 from backend.text.verdict import normalise, words
 from backend.types.base import digest
 from backend.types.identify import Question
@@ -78,7 +78,7 @@ def question_of_fact(fact: Fact) -> Question:
     """The question that a fact answers."""
     return Question(
         id=f"{fact.relation}:{fact.subject}",
-        text=TEMPLATES[fact.relation].format(fact.subject),
+        text=worded(fact.relation, fact.subject),
         answers=fact.objects,
         relation=fact.relation,
         entity=fact.subject,

@@ -103,7 +103,7 @@ def test_an_answer_scores_as_it_did_where_the_probe_was_made(
     named = scoring.named_by_content(asked)
     kept = greedy_answers(model, named, SAMPLING, Journal(folder_of(tmp_path).greedy))
     by_id = {question.id: question for question in named}
-    scored_items = scoring.items_of(kept, by_id, reader.scorer)
+    scored_items = scoring.items_of(kept, by_id, "phrase")
     read = readings.read(reader, scored_items, by_id, Journal(folder_of(tmp_path).readings), SILENT)
     weights = np.array([one.weight for one in sorted(made.neurons, key=lambda one: one.neuron)])
     log_odds = dict(zip((item.question for item in scored_items), read.cett @ weights + made.intercept, strict=True))
@@ -226,7 +226,7 @@ def test_a_question_or_answer_too_long_for_the_model_is_left_out_and_stops_nothi
     named = scoring.named_by_content(asked)
     lost = scoring.items_of(
         greedy_answers(model, named, SAMPLING, Journal(folder_of(tmp_path / "a").greedy)),
-        {question.id: question for question in named}, Scorer(REF, probe(model), tmp_path),
+        {question.id: question for question in named}, "phrase",
     )[0].question  # fmt: skip
     read = text_of_item
 

@@ -22,7 +22,7 @@ def tried(c: float, positive: int, auroc: float, accuracy: float = 0.5, kept: fl
 
 
 def taken(path: list[Tried], choice: Choice, c: float | None = None, error: float = 0.0255) -> float:
-    return path[choose_c(path, Training(cs=CS, choice=choice, c=c), lambda top: error)].c
+    return path[choose_c(path, Training(cs=CS, choice=choice, c=c), lambda top: error, 1_000)].c
 
 
 def test_the_fewest_within_a_standard_error_of_the_best_are_taken() -> None:
@@ -43,8 +43,23 @@ def test_the_standard_error_is_of_the_best_and_from_its_interval() -> None:
         asked.append(top)
         return 0.0
 
-    choose_c(path, Training(cs=CS), error)
+    choose_c(path, Training(cs=CS), error, 1_000)
     assert asked == [0]
+
+
+@pytest.mark.parametrize("choice", ["one-se", "cross-validation", "paper"])
+def test_a_c_with_more_h_neurons_than_allowed_is_taken_by_no_rule(choice: Choice) -> None:
+    path = [tried(1, 2, 0.8, 0.7, 0.9), tried(2, 5, 0.86, 0.8, 0.9), tried(3, 6, 0.95, 0.9, 0.9)]
+    limited = Training(cs=CS, choice=choice, most=0.5)
+    assert path[choose_c(path, limited, lambda top: 0.0, 10_000)].c == 2
+    assert path[choose_c(path, limited, lambda top: 0.0, 12_000)].c == 3
+    with pytest.raises(BadInput, match="No C gives 0.5 per mille of H-neurons or fewer: of 2,000 neurons, 2 are"):
+        choose_c(path, limited, lambda top: 0.0, 2_000)
+
+
+def test_a_given_c_and_a_limit_of_h_neurons_do_not_go_together() -> None:
+    with pytest.raises(ValueError, match="one decides the other"):
+        Training(choice="fixed", c=1.0, most=0.5)
 
 
 def test_where_no_fit_has_an_h_neuron_one_is_taken_all_the_same() -> None:

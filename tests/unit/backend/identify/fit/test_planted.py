@@ -43,7 +43,7 @@ def study(seed: int) -> Study:
     items = Items(features, None, labels, np.arange(ITEMS), folds)
     trained = train_probe(items, Training(standardise=True, cs=CS, folds=3, choice="cross-validation"))
     tried = [Tried(one.c, one.positive, one.auroc.value, one.accuracy.value) for one in trained.points]
-    fewest = choose_c(tried, Training(cs=CS), lambda top: standard_error(trained.points[top].auroc))
+    fewest = choose_c(tried, Training(cs=CS), lambda top: standard_error(trained.points[top].auroc), 1_000)
     few = trained.fits[fewest]
     areas, q = single_neurons(features, labels)
     discovered = np.flatnonzero((q < 0.05) & (areas > 0.5))

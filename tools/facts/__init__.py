@@ -1,0 +1,1 @@
+"""Makes the shipped facts from open packages: `python -m tools.facts RELATIONS.jsonl WORDNET`."""
