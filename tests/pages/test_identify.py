@@ -466,7 +466,7 @@ def test_a_failed_run_keeps_its_reason_over_a_reload_and_is_changed_with_its_own
     request = client.submitted[-1][1]
     assert isinstance(request, IdentifyRequest) and request.name == "mine" and request.answers_of is None
     assert (request.plan.sampling.samples, request.plan.sampling.temperature) == (20, 0.5)
-    assert request.plan.source == QuestionSource(per_relation=40), "its own questions"
+    assert request.plan.source == QuestionSource(per_relation=form.SIZES["A look"].per_relation), "its own questions"
     app.text_input(key="train.name").set_value("other")
     app.button(key="train.start").click().run()
     request = client.submitted[-1][1]

@@ -124,10 +124,9 @@ def kept_answers(name: str) -> Kept:
     begun, asked = runs.begun(name)
     plan, questions = begun.plan, {question.id: question for question in asked}
     samples = {record.question: record for record in read_records(Journal(run.samples), Samples)}
-    answered = [
-        Answered(questions[record.question], record, samples.get(record.question))
-        for record in read_records(Journal(run.greedy), Greedy)
-    ]
+    greedy = {record.question: record for record in read_records(Journal(run.greedy), Greedy)}
+    # In the order of the questions, as the run itself takes them: the draw of the items hangs on it.
+    answered = [Answered(question, greedy[question.id], samples.get(question.id)) for question in asked]
     items, _ = choose_items(answered, plan.filter, plan.seed, words=plan.words)
     _, held_out = split(items, questions, plan)
     return Kept(plan, items, questions, held_out)

@@ -6,6 +6,7 @@ Owns which response represents a question, the balance and the split. Uses verdi
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -59,7 +60,11 @@ def choose_items(
     marked: Marked | None = None,
     words: WordRule = "phrase",
 ) -> tuple[list[Item], Funnel]:
-    """The items, equally many right and wrong ones of each relation, drawn by `seed`, and the counts of each step."""
+    """The items, equally many right and wrong ones of each relation, drawn by `seed`, and the counts of each step.
+
+    Within a relation, as far as there are any, wrong answers to questions of a form are drawn for right ones to
+    questions of the same form: who is asked for a full sentence is right more often than who is asked for one word.
+    """
     fates, representatives = apply_filter(answered, filter, overrules or {})
     items_with_span: list[Item] = []
     missing: Counter[str] = Counter()
@@ -74,7 +79,8 @@ def choose_items(
     relations = {answers.question.id: answers.question.relation for answers in answered}
     sides: dict[str, Fate] = {item.question: item.side for item in items_with_span}
     room = balanced(sides, relations)
-    items = _draw_balanced(items_with_span, relations, room, seed)
+    forms = {answers.question.id: _form(answers.question) for answers in answered}
+    items = _draw_balanced(items_with_span, relations, forms, room, seed)
     count = Counter(fates.values())
     spanned = Counter((relations[item.question], item.side) for item in items_with_span)
     return items, Funnel(
@@ -127,19 +133,49 @@ def span_of(side: Verdict, response: str, question: Question, marked: Marked, wo
     return span_by_rule(response, question, side, words)
 
 
+def _form(question: Question) -> str:
+    """What is asked, without the entity that it is asked of."""
+    if not question.entity:
+        return question.text
+    # As whole words: the element W is no part of "Which".
+    return re.sub(rf"(?<!\w){re.escape(question.entity)}(?!\w)", "\0", question.text)
+
+
 def _draw_balanced(
-    candidates: Sequence[Item], relations: Mapping[str, str], room: Mapping[str, int], seed: int
+    candidates: Sequence[Item],
+    relations: Mapping[str, str],
+    forms: Mapping[str, str],
+    room: Mapping[str, int],
+    seed: int,
 ) -> list[Item]:
     by_relation_and_side: dict[tuple[str, str], list[Item]] = defaultdict(list)
     for item in candidates:
         by_relation_and_side[relations[item.question], item.side].append(item)
     draw = np.random.default_rng(seed)
-    chosen_questions = {
-        same_side[place].question
-        for (relation, _), same_side in sorted(by_relation_and_side.items())
-        for place in draw.choice(len(same_side), room[relation], replace=False)
-    }
+    chosen_questions: set[str] = set()
+    for (relation, side), same_side in sorted(by_relation_and_side.items()):
+        other_side = by_relation_and_side.get((relation, "right" if side == "wrong" else "wrong"), [])
+        asked = [forms[item.question] for item in same_side]
+        places = _draw_alike(asked, [forms[item.question] for item in other_side], room[relation], draw)
+        chosen_questions |= {same_side[place].question for place in places}
     return [item for item in candidates if item.question in chosen_questions]
+
+
+def _draw_alike(forms: Sequence[str], other_forms: Sequence[str], room: int, draw: np.random.Generator) -> list[int]:
+    """`room` places of `forms`: first as many of each form as the other side has, then any."""
+    of_form: dict[str, list[int]] = defaultdict(list)
+    for place, form in enumerate(forms):
+        of_form[form].append(place)
+    wanted = Counter(other_forms)
+    chosen: list[int] = []
+    for form, places in sorted(of_form.items()):
+        count = min(len(places), wanted[form])
+        if count:
+            chosen += [places[at] for at in draw.choice(len(places), count, replace=False)]
+    left = sorted({*range(len(forms))} - {*chosen})
+    if room > len(chosen):
+        chosen += [left[at] for at in draw.choice(len(left), room - len(chosen), replace=False)]
+    return chosen
 
 
 def labels(items: Sequence[Item]) -> np.ndarray:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
@@ -16,6 +17,7 @@ from backend.identify.fit.choice import trained_fit
 from backend.identify.pipeline import run
 from backend.models.loaded import LoadedModel
 from backend.probes import library
+from backend.runs.folder import RunFolder
 from backend.statistics import intervals
 from backend.types.estimate import Estimate
 from backend.types.identify import RegionRule
@@ -23,6 +25,8 @@ from backend.types.plan import SELECTIONS, Training
 from tests.unit.backend.identify.made import PLAN, questions
 from tools.selections import comparing, elsewhere, page
 from tools.selections.measured import AIM, AskedElsewhere, Candidate, Comparison, Elsewhere
+
+SHIPPED = "smollm2-135m-instruct"
 
 
 def figure(low: float, value: float | None = None) -> Estimate:
@@ -75,6 +79,15 @@ def test_every_figure_of_the_page_is_of_the_results() -> None:
     if not page.RESULTS.exists():
         pytest.skip("the comparison of the model that ships was not made yet")
     assert page.PAGE.read_text("utf-8") == page.page(Comparison.model_validate_json(page.RESULTS.read_bytes()))
+
+
+def test_the_items_are_those_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the probe that ships, and its held-out part."""
+    monkeypatch.setenv("HNEURONS_HOME", str(tmp_path))
+    kept = comparing.kept_answers(SHIPPED)
+    table = pd.read_parquet(RunFolder(library.SHIPPED / SHIPPED).items)
+    assert {item.question: item.side for item in kept.items} == dict(zip(table.question, table.side, strict=True))
+    assert kept.held_out == frozenset(table.question[table.held_out])
 
 
 def test_the_selections_of_a_run_are_compared_and_nothing_is_measured_twice(

@@ -60,6 +60,33 @@ def test_each_relation_gives_as_many_right_as_wrong_ones() -> None:
     assert choose_items(many, SOFT, seed=1)[0] != items
 
 
+def asked_as(form: str, one: Answered) -> Answered:
+    """The same answers to the question in another form."""
+    question = one.question.model_copy(update={"text": form.format(one.question.entity)})
+    return Answered(question, one.greedy, one.samples)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_within_a_relation_both_sides_are_asked_in_the_same_forms_as_far_as_there_are_any(seed: int) -> None:
+    """Right: 6 long, 2 short. Wrong: 5 long, 9 short. The eighth wrong one is of the only form that is left."""
+    long, short = "Say in a sentence: where is {}?", "Where is {}?"
+    many = [asked_as(long if n < 6 else short, known(f"r{n}")) for n in range(8)]
+    many += [asked_as(long if n < 5 else short, invented(f"w{n}")) for n in range(14)]
+    items, funnel = choose_items(many, SOFT, seed)
+    forms = {one.question.id: one.question.text.startswith("Say") for one in many}
+    assert funnel.balanced == 8
+    assert Counter((item.side, forms[item.question]) for item in items) == {
+        ("right", True): 6, ("right", False): 2, ("wrong", True): 5, ("wrong", False): 3,
+    }  # fmt: skip
+
+
+def test_questions_of_one_form_each_are_drawn_at_random() -> None:
+    many = [asked_as(f"{n}, where is {{}}?", known(f"r{n}")) for n in range(3)]
+    many += [asked_as(f"{n}, what is {{}}?", invented(f"w{n}")) for n in range(6)]
+    drawn = {tuple(item.question for item in choose_items(many, SOFT, seed)[0]) for seed in range(20)}
+    assert all(len(one) == 6 for one in drawn) and len(drawn) > 5
+
+
 def test_every_question_is_counted_once_in_the_funnel() -> None:
     many = [
         known("a"), invented("b"), answered("c", "x", "Cairo", ["Rome", "Rome", "Cairo"]),
