@@ -27,6 +27,8 @@ from backend.watch import SILENT, Watch, between
 
 GRID = tuple(np.geomspace(3, 300, 12).tolist())
 """Values of C, as multiples of the smallest C that gives a neuron a weight."""
+NEAR = (*np.geomspace(1.05, 2.7, 6).tolist(), *GRID)
+"""Those that are tried where the number of H-neurons is limited: just above that C there are only a few."""
 MeasureKept = Callable[[Int[np.ndarray, " neuron"]], Estimate]
 """The share of right answers that stay right with these neurons off."""
 
@@ -121,7 +123,7 @@ def _features_and_labels(items: Items, training: Training) -> tuple[np.ndarray, 
 
 def with_grid(items: Items, training: Training) -> Training:
     """The same settings with values of C: the given ones, or else `GRID` times the smallest C that gives a neuron a
-    weight.
+    weight, `NEAR` where the number of H-neurons is limited.
 
     The size of CETT depends on the model, the tokens and the unit, so no fixed grid fits all.
     """
@@ -133,7 +135,8 @@ def with_grid(items: Items, training: Training) -> Training:
             standardise=training.standardise,
             steering=_steering(chosen, training),
         )
-        cs = tuple(dict.fromkeys(float(f"{least * times:.2g}") for times in GRID))
+        grid = GRID if training.most is None else NEAR
+        cs = tuple(dict.fromkeys(float(f"{least * times:.2g}") for times in grid))
     return training.model_copy(update={"cs": tuple(sorted({*cs, *([training.c] if training.c else [])}))})
 
 

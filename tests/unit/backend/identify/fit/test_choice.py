@@ -57,6 +57,16 @@ def test_a_c_with_more_h_neurons_than_allowed_is_taken_by_no_rule(choice: Choice
         choose_c(path, limited, lambda top: 0.0, 2_000)
 
 
+def test_where_h_neurons_are_limited_smaller_values_of_c_are_tried_too() -> None:
+    """At the smallest value of the plain grid there may be more than are allowed."""
+    items = planted()
+    plain, limited = with_grid(items, Training()).cs, with_grid(items, Training(most=1.0)).cs
+    least = least_c(items.answer, items.labels, standardise=False)
+    assert set(plain) < set(limited) and least < min(limited) < 1.2 * least
+    few, many = (path(items.answer, items.labels, (min(cs),), standardise=False)[0] for cs in (limited, plain))
+    assert 1 <= len(h_neurons(few)) + int((few.weights < 0).sum()) <= int((many.weights != 0).sum())
+
+
 def test_a_given_c_and_a_limit_of_h_neurons_do_not_go_together() -> None:
     with pytest.raises(ValueError, match="one decides the other"):
         Training(choice="fixed", c=1.0, most=0.5)
