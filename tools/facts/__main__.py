@@ -43,10 +43,11 @@ def merged(facts: Iterable[Fact]) -> list[Fact]:
 
 
 def said(fact: Fact) -> bool:
-    """Whether the wording gives an answer away, or the subject does: except in geography, where a city may bear its
-    country's name."""
-    subject = "" if fact.source in (packages.RELATIONS, packages.GEONAMES, packages.CLDR) else fact.subject
-    return matches(worded(fact.relation, fact.subject).replace(fact.subject, subject), fact.objects)
+    """Whether the question gives an answer away. In geography its subject may: a city may bear its country's name."""
+    question = worded(fact.relation, fact.subject)
+    if fact.source in (packages.RELATIONS, packages.GEONAMES, packages.CLDR):
+        question = question.replace(fact.subject, "")
+    return matches(question, fact.objects)
 
 
 def main(relations: Path, wordnet: Path) -> None:

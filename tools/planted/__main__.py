@@ -16,10 +16,10 @@ from backend.models.loading import load
 from backend.types import Frozen
 from cache import atomic
 from tools.planted import finding, form, honest, planting, truth
-from tools.planted.finding import say
 from tools.planted.lessons import Teacher
 from tools.planted.measured import FOUND, TRUTH, Truth
 from tools.planted.world import World
+from tools.telling import say
 
 STORED = torch.float16
 """Weights are stored in half the bytes, so they are rounded before anything is measured."""

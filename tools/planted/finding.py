@@ -6,7 +6,6 @@ filter, the words that answer, CETT, the fit, answers with neurons switched.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -36,6 +35,7 @@ from cache.journal import Journal
 from tools.planted.measured import Arm, Data, FewItems, Found, FoundSet, Switched, Truth
 from tools.planted.truth import AS_IT_IS, ASKED, Switch, answers, invented, posed, right
 from tools.planted.world import HOUSE, RELATIONS, TOWN, WORDINGS, WORK, Person, World
+from tools.telling import say
 
 WINDOWS: tuple[Position, ...] = get_args(Position)
 SAMPLING = Sampling(suffix="", max_new_tokens=8)
@@ -119,12 +119,6 @@ def find(model: LoadedModel, world: World, truth: Truth, work: Path) -> Found:
     )
 
 
-def say(words: str) -> None:
-    """Report what is done now."""
-    sys.stdout.write(words + "\n")
-    sys.stdout.flush()
-
-
 def asked_about(people: Iterable[Person]) -> list[Question]:
     """Every relation of each person, the wordings in turn."""
     return [
@@ -193,13 +187,12 @@ def found_set(model: LoadedModel, truth: Truth, one: Window, data: Data, selecti
         return about.model_copy(update={"note": error.what[0].lower() + error.what[1:]})
     chosen = h_neurons(fit)
     test = one.test.seen
-    own = np.asarray(test.answer[:, chosen], np.float64) @ fit.weights[chosen]
     return about.model_copy(
         update={
             "c": fit.c,
             "negative": int((fit.weights < 0).sum()),
             "auroc": estimate(auroc, test.labels, fit.logits(test.answer), test.entities),
-            "own": estimate(auroc, test.labels, own, test.entities) if len(chosen) else None,
+            "own": estimate(auroc, test.labels, fit.part(test.answer, 1), test.entities) if len(chosen) else None,
             **held_against(model, truth, chosen),
         }
     )

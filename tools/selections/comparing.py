@@ -7,7 +7,6 @@ all items of the run, each by a fit on training items of other groups and other 
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -42,6 +41,7 @@ from cache.journal import Journal
 from tools.selections import elsewhere
 from tools.selections.elsewhere import File
 from tools.selections.measured import MOST, Candidate, Comparison
+from tools.telling import say
 
 WINDOWS: tuple[Position, ...] = get_args(Position)
 
@@ -78,12 +78,6 @@ class Window:
             **{name: np.concatenate([getattr(part, name) for part in parts])
                for name in ("answer", "labels", "entities", "folds")},
         )  # fmt: skip
-
-
-def say(words: str) -> None:
-    """Report what is done now."""
-    sys.stdout.write(words + "\n")
-    sys.stdout.flush()
 
 
 def compare(model: LoadedModel, run: str, files: Sequence[Path], work: Path) -> Comparison:
@@ -186,11 +180,9 @@ def candidate(
 
 
 def _held_out(test: Items, fit: Fit) -> dict[str, object]:
-    chosen = h_neurons(fit)
-    own = np.asarray(test.answer[:, chosen], np.float64) @ fit.weights[chosen]
     return {
         "probe": estimate(auroc, test.labels, fit.logits(test.answer), test.entities),
-        "own": estimate(auroc, test.labels, own, test.entities),
+        "own": estimate(auroc, test.labels, fit.part(test.answer, 1), test.entities),
     }
 
 

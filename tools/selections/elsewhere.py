@@ -11,21 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from backend.errors import BadInput, BadPrompt
-from backend.forward.controls import draw
 from backend.identify.answers.items import entity_numbers, labels
 from backend.identify.answers.judge import rule_verdict
 from backend.identify.answers.responses import greedy_answers
+from backend.identify.elsewhere.readings import is_readable, random_sets
 from backend.identify.elsewhere.scoring import items_of, named_by_content
-from backend.identify.features.extract import extract, text_of_item
+from backend.identify.evaluation.report import neurons_of_sign
+from backend.identify.features.extract import extract
 from backend.identify.fit.solver import Fit, h_neurons
 from backend.identify.formats import questions as question_files
 from backend.identify.questions.questions import wording_key
 from backend.layout import Layout
 from backend.models.loaded import LoadedModel
-from backend.neurons import NeuronSet
 from backend.statistics.intervals import estimate
 from backend.statistics.scores import auroc, auroc_difference, aurocs
 from backend.types.estimate import Estimate
@@ -35,9 +34,6 @@ from cache.journal import Journal
 from tools.selections.measured import AskedElsewhere, Elsewhere
 
 WRONG = 400
-RANDOM_SETS = 20
-ASKED_AT_ONCE = 200
-"""Questions that are answered between two lines of progress."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,11 @@ def answered(model: LoadedModel, path: Path, plan: Plan, own: Sequence[Question]
     by_id = {question.id: question for question in asked}
     answers = greedy_answers(model, asked, plan.sampling, Journal(work / f"{path.stem}.jsonl"))
     verdicts = [rule_verdict(answer.answer.text, by_id[answer.question]) for answer in answers]
-    items = [item for item in items_of(answers, by_id, plan.words) if _is_readable(model, item, by_id, plan)]
+    items = [
+        item
+        for item in items_of(answers, by_id, plan.words)
+        if is_readable(model, item, by_id, plan.sampling, plan.rule)
+    ]
     wrong = [place for place, item in enumerate(items) if item.side == "wrong"]
     drawn = {*np.random.default_rng(plan.seed).permutation(wrong)[:WRONG].tolist()}
     scored = [item for place, item in enumerate(items) if item.side == "right" or place in drawn]
@@ -68,14 +68,6 @@ def answered(model: LoadedModel, path: Path, plan: Plan, own: Sequence[Question]
         scored_wrong=sum(item.side == "wrong" for item in scored),
     )  # fmt: skip
     return File(path.stem, scored, by_id, counts)
-
-
-def _is_readable(model: LoadedModel, item: Item, questions: Mapping[str, Question], plan: Plan) -> bool:
-    try:
-        text_of_item(model, item, questions, plan.sampling, plan.rule)
-    except (BadInput, BadPrompt):
-        return False
-    return True
 
 
 def read(model: LoadedModel, file: File, plan: Plan, window: Position, work: Path) -> Float[np.ndarray, "item neuron"]:
@@ -88,37 +80,23 @@ def measured(file: File, cett: Float[np.ndarray, "item neuron"], fit: Fit, layou
     """The figures of a probe on the answers of one file."""
     wrong, entities = labels(file.items), entity_numbers(file.items, file.questions)
     chosen = h_neurons(fit)
-    negative = np.flatnonzero(fit.weights < 0)
-
-    def scored(columns: Int[np.ndarray, " neuron"]) -> Float[np.ndarray, " item"]:
-        return np.asarray(cett[:, columns], np.float64) @ fit.weights[columns]
 
     def of(scores: Float[np.ndarray, " item"]) -> Estimate:
         return estimate(auroc, wrong, scores, entities)
 
-    random = random_scores(cett, fit, layout)
+    own = fit.part(cett, 1)
     return Elsewhere(
-        probe=of(scored(np.flatnonzero(fit.weights))),
-        own=of(scored(chosen)) if len(chosen) else None,
-        better=auroc_difference(wrong, scored(chosen), random, entities) if len(chosen) else None,
-        negative=of(scored(negative)) if len(negative) else None,
+        probe=of(fit.logits(cett)),
+        own=of(own) if len(chosen) else None,
+        better=auroc_difference(wrong, own, _random_scores(cett, fit, layout), entities) if len(chosen) else None,
+        negative=of(fit.part(cett, -1)) if (fit.weights < 0).any() else None,
         holds=int((aurocs(wrong, np.asarray(cett[:, chosen])) > 0.5).sum()),
     )
 
 
-def random_scores(cett: Float[np.ndarray, "item neuron"], fit: Fit, layout: Layout) -> Float[np.ndarray, "item set"]:
-    """Scores of random sets: as many neurons as H-neurons in the same layers, none of them of the probe, each with the
-    weight of the one that it replaces."""
-    positive, weighted = (
-        NeuronSet(tuple(layout.neurons(columns))) for columns in (h_neurons(fit), np.flatnonzero(fit.weights))
-    )
-    ordered = [neuron for site, indices in layout.by_site(positive).items() for neuron in layout.named(site, indices)]
-    weights = fit.weights[layout.columns(ordered)]
-    columns = [
-        layout.columns(draw(positive, "layer", seed, layout, weighted)) for seed in range(RANDOM_SETS if ordered else 0)
-    ]
-    return (
-        np.stack([np.asarray(cett[:, one], np.float64) @ weights for one in columns], axis=1)
-        if columns
-        else (np.zeros((len(cett), 0)))
-    )
+def _random_scores(cett: Float[np.ndarray, "item neuron"], fit: Fit, layout: Layout) -> Float[np.ndarray, "item set"]:
+    """The score of each random set."""
+    positive, against = (neurons_of_sign(fit, layout, sign) for sign in (1, -1))
+    weight_of = {neuron: float(fit.weights[layout.columns([neuron])[0]]) for neuron in positive}
+    sets = random_sets(positive, against, weight_of, layout)
+    return np.stack([np.asarray(cett[:, one.columns], np.float64) @ one.weights for one in sets], axis=1)

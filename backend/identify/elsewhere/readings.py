@@ -18,13 +18,15 @@ from backend.forward.controls import draw
 from backend.identify.evaluation.baselines import simple_scores
 from backend.identify.features.extract import BLOCK, read_texts, text_of_item
 from backend.identify.features.regions import ItemText
+from backend.layout import Layout
 from backend.models.loaded import LoadedModel
+from backend.neurons import NeuronId, NeuronSet
 from backend.probes.scoring import Scorer
 from backend.runs.pace import Pace
 from backend.runs.records import read_records
 from backend.types import Frozen, StageEvent
 from backend.types.base import digest
-from backend.types.identify import Confidence, Item, Question, Sampling
+from backend.types.identify import Confidence, Item, Question, RegionRule, Sampling
 from backend.watch import Watch, between
 from cache.journal import Journal
 
@@ -64,6 +66,29 @@ class RandomSet:
         return float(cett[self.columns].astype(np.float64) @ self.weights)
 
 
+def random_sets(
+    h_neurons: NeuronSet, against: NeuronSet, weight_of: Mapping[NeuronId, float], layout: Layout
+) -> list[RandomSet]:
+    """`RANDOM_SETS` sets, none of whose neurons is one of the probe's: `h_neurons`, or `against`, whose weights are
+    negative. Raises BadNeurons where a layer has too few others."""
+    # `draw` goes through the sites in this order, so the i-th drawn neuron is of the i-th one's site.
+    ordered = [neuron for site, indices in layout.by_site(h_neurons).items() for neuron in layout.named(site, indices)]
+    weights = np.array([weight_of[neuron] for neuron in ordered])
+    drawn = [draw(h_neurons, "layer", seed, layout, against) for seed in range(RANDOM_SETS)]
+    return [RandomSet(layout.columns(one), weights) for one in drawn]
+
+
+def is_readable(
+    model: LoadedModel, item: Item, questions: Mapping[str, Question], sampling: Sampling, rule: RegionRule
+) -> bool:
+    """Whether the words have a token and the whole text, with the answer read anew, fits the model."""
+    try:
+        text_of_item(model, item, questions, sampling, rule)
+    except (BadInput, BadPrompt):
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Reader:
     """Reads answers of a model for one probe."""
@@ -75,29 +100,18 @@ class Reader:
     @cached_property
     def random_sets(self) -> tuple[list[RandomSet], str]:
         """(the sets, why there are none). None of their neurons is one of the probe's."""
-        layout, probe = self.model.info.layout, self.scorer.probe
-        h_neurons = probe.h_neurons
-        if not h_neurons:
+        probe = self.scorer.probe
+        if not probe.h_neurons:
             return [], "The probe has no H-neuron."
         weight_of = {one.neuron: one.weight for one in probe.neurons}
-        # `draw` goes through the sites in this order, so the i-th drawn neuron is of the i-th one's site.
-        ordered = [
-            neuron for site, indices in layout.by_site(h_neurons).items() for neuron in layout.named(site, indices)
-        ]
-        weights = np.array([weight_of[neuron] for neuron in ordered])
         try:
-            drawn = [draw(h_neurons, "layer", seed, layout, probe.against) for seed in range(RANDOM_SETS)]
+            return random_sets(probe.h_neurons, probe.against, weight_of, self.model.info.layout), ""
         except BadNeurons as error:
             return [], f"{error.what}: {error.why}."
-        return [RandomSet(layout.columns(one), weights) for one in drawn], ""
 
     def can_read(self, item: Item, questions: Mapping[str, Question]) -> bool:
         """Whether the words have a token and the whole text, with the answer read anew, fits the model."""
-        try:
-            self._text(item, questions)
-        except (BadInput, BadPrompt):
-            return False
-        return True
+        return is_readable(self.model, item, questions, self.sampling, self.scorer.probe.rule)
 
     def _text(self, item: Item, questions: Mapping[str, Question]) -> ItemText:
         return text_of_item(self.model, item, questions, self.sampling, self.scorer.probe.rule)

@@ -14,7 +14,7 @@ from sklearn.model_selection import GroupKFold
 
 from backend.errors import BadInput
 from backend.identify.fit.choice import Items, fits
-from backend.identify.fit.solver import Fit, h_neurons
+from backend.identify.fit.solver import Fit
 from backend.statistics.intervals import estimate
 from backend.statistics.scores import auroc_within_strata
 from backend.types.estimate import Estimate
@@ -73,10 +73,8 @@ def carried_over(
         mine = np.flatnonzero(of_asked == group)
         others = (of_train != group) & ~np.isin(train.entities, asked.entities[mine])
         fit = fit_without(train, np.flatnonzero(others), training, c)
-        chosen = np.arange(0) if fit is None else h_neurons(fit)
-        if fit is None or not len(chosen):
-            continue
-        scores[mine] = np.asarray(asked.answer[np.ix_(mine, chosen)], np.float64) @ fit.weights[chosen]
+        if fit is not None:
+            scores[mine] = fit.part(asked.answer[mine], 1)
 
     def measure(labels: np.ndarray, values: np.ndarray, weights: np.ndarray | None) -> float:
         return auroc_within_strata(labels, values, of_asked, weights)

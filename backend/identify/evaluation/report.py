@@ -123,12 +123,11 @@ def _parts(study: Study, fit: Fit) -> dict[str, Estimate | None]:
     def measured(scores: Float[np.ndarray, " item"]) -> Estimate:
         return estimate(auroc, test.labels, scores, test.entities)
 
-    columns = {name: np.flatnonzero(fit.weights * sign > 0) for name, sign in (("positive", 1), ("negative", -1))}
     as_is = {
-        f"{name}_as_is": measured(test.answer[:, part].astype(np.float64) @ fit.weights[part]) if len(part) else None
-        for name, part in columns.items()
+        f"{name}_as_is": measured(fit.part(test.answer, sign)) if (fit.weights * sign > 0).any() else None
+        for name, sign in (("positive", 1), ("negative", -1))
     }
-    negative = columns["negative"]
+    negative = np.flatnonzero(fit.weights < 0)
     refitted = measured(refitted_logits(train, test, negative)) if len(negative) else None
     return {**as_is, "negative_only": refitted}
 

@@ -42,6 +42,11 @@ class Fit:
         chosen = np.flatnonzero(self.weights)
         return features[:, chosen].astype(np.float64) @ self.weights[chosen] + self.intercept
 
+    def part(self, features: Float[np.ndarray, "item neuron"], sign: int) -> Float[np.ndarray, " item"]:
+        """CETT of the neurons whose weight has this sign times their weights as they are, nothing refitted."""
+        columns = np.flatnonzero(self.weights * sign > 0)
+        return np.asarray(features[:, columns], np.float64) @ self.weights[columns]
+
 
 class _Logistic(Logistic):
     """skglm 0.5's class returns no specification, but its compilation for float32 needs one."""
